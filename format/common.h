@@ -1,0 +1,55 @@
+/*
+ * What every module shares: the grain of the data, and how an error is told.
+ */
+#ifndef FORMAT_COMMON_H
+#define FORMAT_COMMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BLOCK_SIZE     4096u  /* the grain at which zeros are left out */
+#define CLUSTER_SIZE   65536u /* the unit of capture and of checksums */
+#define CLUSTER_BLOCKS 16u    /* blocks in a cluster */
+
+/* Clusters in a drive of size_bytes; the last one may be partial. */
+static inline uint64_t clusters_of(uint64_t size_bytes)
+{
+	return size_bytes / CLUSTER_SIZE + (size_bytes % CLUSTER_SIZE != 0);
+}
+
+/* Codes are chosen by what the caller does next. Every function that can fail returns 0 or one of
+ * these, and where its header says so a positive result. */
+enum code {
+	ERR_SYSTEM = -1,      /* a system call or a library failed: see sys */
+	ERR_DAMAGED = -2,     /* the archive is not what its format demands */
+	ERR_INCOMPLETE = -3,  /* the archive ends before its end */
+	ERR_UNSUPPORTED = -4, /* a version or feature this program does not know */
+	ERR_USAGE = -5,       /* the user asked for what cannot be */
+	ERR_FULL = -6,        /* no room left on the output or target */
+	ERR_LOCKED = -7,      /* something else uses it */
+};
+
+/* Filled once, by the line that detects the fault. Callers pass it on untouched. */
+struct error {
+	int code;       /* enum code; 0 while nothing failed */
+	int sys;        /* errno, or 0 */
+	bool has_place; /* place is set, and the archive being read is at fault */
+	uint64_t place; /* byte position in that archive */
+	char text[400]; /* lower case, no full stop; names from an archive are escaped in it */
+};
+
+/* Each fills *err and returns code, so that "return fail(...)" is one statement. */
+int fail(struct error *err, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int fail_at(struct error *err, int code, uint64_t place, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Adds ": strerror(sys)". The code is ERR_FULL for ENOSPC, EDQUOT and EFBIG, else ERR_SYSTEM. */
+int fail_system(struct error *err, int sys, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Untrusted text made harmless for a terminal or a message: printable ASCII as it is, backslash
+ * and all else as \xNN; cut with "..." when out is too small. Always ends in NUL. Returns out. */
+char *escape_text(char *out, size_t out_size, const uint8_t *bytes, size_t length);
+
+#endif

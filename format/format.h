@@ -1,0 +1,162 @@
+/*
+ * The archive formats: bytes to checked structs and back. Sources: spec/vmab.md, spec/vma1.md.
+ *
+ * Nothing here does I/O, starts threads or allocates. Parsers take untrusted bytes; a struct they
+ * filled was checked and can be relied on. Builders take structs of our own and assert.
+ * Everything is safe to call from several threads on different outputs.
+ */
+#ifndef FORMAT_FORMAT_H
+#define FORMAT_FORMAT_H
+
+#include "format/common.h"
+
+#define SECTOR_SIZE         512u       /* all positions and sizes in an archive are multiples */
+#define HEAD_SIZE_MAX       16777216u  /* bytes */
+#define SECTION_HEADER_MAX  33280u     /* bytes */
+#define PAYLOAD_SIZE_MAX    4194304u   /* bytes, raw and stored; 64 full clusters */
+#define PADDING_SIZE_MAX    16777216u  /* zero bytes after the end: the largest tape record */
+#define SLOTS_MAX           1024u
+#define DRIVES_MAX          65535u
+#define CONFIGS_MAX         65535u
+#define INDEX_ENTRIES_MAX   32768u
+#define INDEX_ENTRY_SIZE    32u
+#define UUID_SIZE           16u
+#define CHECKSUM_SIZE       16u
+#define VMA1_SLOTS          59u
+#define VMA1_CHECKED_DATA   27u /* data clusters in an extent whose free slots hold checksums */
+
+enum archive_format { FORMAT_VMAB, FORMAT_VMA1 };
+
+/* What protects each data cluster. */
+enum cluster_checksum { CLUSTER_UNPROTECTED, CLUSTER_XXH3_64, CLUSTER_XXH3_128 };
+
+/* Borrowed bytes: not NUL-terminated, not trusted. */
+struct text {
+	const uint8_t *bytes;
+	uint32_t length;
+};
+
+struct archive_drive {
+	struct text name;    /* 1 to 255 bytes */
+	uint64_t size_bytes; /* below 2^63 */
+};
+
+struct archive_config {
+	struct text name; /* 1 to 255 bytes */
+	struct text data;
+};
+
+/* A head. The texts point into the bytes it was parsed from, which must outlive it. About 4 MiB:
+ * allocate it with calloc, so that only what is used becomes memory. */
+struct archive {
+	enum archive_format format;
+	enum cluster_checksum cluster_checksum;
+	uint8_t uuid[UUID_SIZE];
+	uint8_t parent[UUID_SIZE]; /* all zero: a full archive */
+	int64_t created_ns;        /* since 1970, UTC; VMA has whole seconds */
+	uint32_t head_size;        /* bytes */
+	uint32_t n_drives;
+	uint32_t n_configs;
+	struct text note;              /* length 0: none; these three in VMAB only */
+	struct text checkpoint;        /* the instant this archive shows */
+	struct text parent_checkpoint; /* the instant the parent shows */
+	uint16_t drive_of_device[256]; /* VMA: device id to drive + 1, 0: not declared */
+	struct archive_drive drives[DRIVES_MAX];
+	struct archive_config configs[CONFIGS_MAX];
+};
+
+enum section_kind {
+	SECTION_EXTENT = 1,
+	SECTION_INDEX = 2,
+	SECTION_HEAD_COPY = 3,
+	SECTION_TAIL = 4,
+	SECTION_ANCILLARY = 0x8000, /* and above: to be passed over */
+};
+
+enum codec { CODEC_NONE = 0, CODEC_ZSTD = 1 };
+
+/* One cluster with data (mask != 0, n_clusters == 1), or a run of zero clusters (mask == 0). */
+struct slot {
+	uint64_t cluster; /* the first */
+	uint64_t n_clusters;
+	uint32_t drive;
+	uint16_t mask; /* bit j: block j is stored */
+	uint8_t checksum[CHECKSUM_SIZE];
+};
+
+/* The numbers of an archive, counted by reader and writer and stored in a VMAB tail. */
+struct totals {
+	uint64_t archive_size; /* bytes, tail included */
+	uint64_t n_sections;   /* tail included */
+	uint64_t n_data;       /* clusters */
+	uint64_t n_zero;       /* clusters */
+	uint64_t raw_size;     /* bytes of stored blocks before compression */
+	uint64_t head_copy_at; /* position */
+};
+
+/* A section of VMAB, or an extent of VMA as the same thing. About 48 KiB. */
+struct section {
+	uint64_t position;       /* bytes from the beginning of the archive */
+	uint64_t sequence;       /* 0 for the first section after the head */
+	uint64_t previous_index; /* position, 0: none */
+	uint32_t kind;           /* enum section_kind */
+	uint32_t codec;          /* enum codec */
+	uint32_t header_size;    /* bytes */
+	uint32_t raw_size;       /* bytes of the payload when decoded */
+	uint32_t stored_size;    /* bytes of the payload as stored */
+	uint32_t padded_size;    /* stored_size rounded up to whole sectors */
+	uint32_t n_slots;
+	uint8_t checksum[CHECKSUM_SIZE]; /* of the padded payload; VMAB only */
+	struct totals totals;            /* SECTION_TAIL only */
+	struct slot slots[SLOTS_MAX];    /* SECTION_EXTENT only */
+};
+
+struct index_entry {
+	uint64_t cluster; /* the first */
+	uint64_t n_clusters;
+	uint64_t position; /* of the extent */
+	uint32_t drive;
+};
+
+/* ---- parsing: together with reader/reader.c and reader/extent.c the audit set ---- */
+
+/* From the first sector of an archive: its format, and how many bytes its head has. */
+int head_measure(const uint8_t first[SECTOR_SIZE], enum archive_format *format, uint32_t *size,
+		 struct error *err);
+/* The whole head of head_measure's size. *out must be zeroed; it borrows from head. */
+int head_parse(const uint8_t *head, uint32_t size, struct archive *out, struct error *err);
+
+/* From the first sector of a section at this position: how many bytes its header has. */
+int section_measure(const struct archive *archive, const uint8_t first[SECTOR_SIZE],
+		    uint64_t position, uint32_t *header_size, struct error *err);
+/* The whole header. Checks everything that it says by itself; what depends on the sections before
+ * (sequence, previous index, clusters twice) is up to the reader. */
+int section_parse(const struct archive *archive, const uint8_t *header, uint64_t position,
+		  struct section *out, struct error *err);
+
+/* One entry of the index of an extent. Start with *slot == 0; false when there are no more. */
+bool index_next(const struct section *extent, uint32_t *slot, struct index_entry *out);
+void index_put(const struct index_entry *entry, uint8_t out[INDEX_ENTRY_SIZE]);
+void index_get(const uint8_t in[INDEX_ENTRY_SIZE], struct index_entry *out);
+
+/* XXH3-128 in canonical form. The second form leaves out the CHECKSUM_SIZE bytes at hole. */
+void checksum_bytes(const void *bytes, size_t size, uint8_t out[CHECKSUM_SIZE]);
+void checksum_around(const uint8_t *bytes, size_t size, size_t hole, uint8_t out[CHECKSUM_SIZE]);
+/* The checksum of a whole cluster as the kind demands, the rest of out zero. */
+void checksum_cluster(enum cluster_checksum kind, const uint8_t cluster[CLUSTER_SIZE],
+		      uint8_t out[CHECKSUM_SIZE]);
+
+/* ---- building ---- */
+
+/* Whether the format can carry this archive: names, numbers, sizes. ERR_USAGE when it cannot. */
+int archive_check(const struct archive *archive, struct error *err);
+/* The size head_build needs; archive_check came first. */
+uint32_t head_size(const struct archive *archive);
+void head_build(const struct archive *archive, uint8_t *out);
+
+uint32_t section_header_size(const struct archive *archive, uint32_t n_slots);
+/* Writes header_size bytes. section->checksum, sizes and slots are set; position, sequence and
+ * previous_index too where the format has them. */
+void section_build(const struct archive *archive, const struct section *section, uint8_t *out);
+
+#endif

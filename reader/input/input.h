@@ -1,0 +1,35 @@
+/*
+ * Where an archive comes from: a file, a device, a pipe; compressed or not.
+ *
+ * Compression around an archive (zstd, gzip, lzop, xz, bzip2) is recognised by content and undone. Not for several threads at once.
+ */
+#ifndef READER_INPUT_H
+#define READER_INPUT_H
+
+#include "format/common.h"
+
+struct input;
+
+/* path "-" is standard input. */
+int input_open(struct input **out, const char *path, struct error *err);
+void input_close(struct input *in);
+
+/* Exactly n bytes. An archive that ends before is ERR_INCOMPLETE. */
+int input_read(struct input *in, void *buffer, size_t n, struct error *err);
+/* Up to n bytes, fewer only at the end of the archive; *got tells how many. */
+int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struct error *err);
+
+/* The position of the next byte. */
+uint64_t input_position(const struct input *in);
+
+/* Bytes in all when the input is an uncompressed file and input_seek works; else 0. */
+uint64_t input_size(const struct input *in);
+int input_seek(struct input *in, uint64_t position, struct error *err);
+
+/* Bytes per second to hold to; 0: as fast as it goes. */
+void input_limit(struct input *in, uint64_t bytes_per_s);
+
+/* The compression around the archive ("zstd", "gzip", ...), or NULL. Static text. */
+const char *input_filter(const struct input *in);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Where a restore puts a drive: a new file, a file that exists, a block device.
+ *
+ * After target_finish a target holds the drive and nothing else: every byte was written or zeroed by the
+ * caller, and how zeros come about (a hole that is there already, punching, discarding, writing) is the target's affair.
+ */
+#ifndef READER_TARGET_H
+#define READER_TARGET_H
+
+#include "format/common.h"
+
+struct target;
+
+/* What target_open found at path, so that a caller can judge all targets before the first write. */
+struct target_options {
+	bool force; /* an existing file or a block device may be overwritten */
+	bool sync;  /* target_finish makes the data durable */
+};
+
+/* Opens path for a drive of size_bytes and checks that it fits: writes nothing yet.
+ * - No such file: a new one under a temporary name in the same folder, renamed by target_finish.
+ * - A file: only with force; it is overwritten in place and gets exactly size_bytes.
+ * - A block device: only with force, only when nothing has it open exclusively, and only if it is at least size_bytes;
+ *   what lies past the drive is zeroed if it is at most 4 MiB (rounding of volumes), and left alone otherwise.
+ * Anything else (a folder, a tty, a fifo) is ERR_USAGE. */
+int target_open(struct target **out, const char *path, uint64_t size_bytes,
+		const struct target_options *options, struct error *err);
+
+/* n bytes at offset. Any thread, for parts that do not overlap. Both stay within size_bytes:
+ * asserted. */
+int target_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
+		 struct error *err);
+int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err);
+
+/* Bytes past the drive's end that a larger block device keeps as they were; 0 otherwise. */
+uint64_t target_excess(const struct target *target);
+
+/* All went well: cut or extend to size, sync, rename. Not to be used after; close it. */
+int target_finish(struct target *target, struct error *err);
+/* Closes and frees; without target_finish before, a temporary file is removed. NULL-safe. */
+void target_close(struct target *target);
+
+/* A target at an open file that is new and empty, for a config or the like: writes the file whole.
+ * path is created under a temporary name, synced, renamed; overwrites only with force. */
+int target_put_file(const char *path, const void *bytes, size_t n,
+		    const struct target_options *options, struct error *err);
+
+/* Removes the temporary files of all open targets; for a signal that ends the program. Any thread. */
+void target_abandon_all(void);
+
+#endif

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Installs what is missing, by the names of this system's packages. The only place that knows them.
+#
+#   tests/install-dependencies.sh [--build-only] [--print]
+#
+# Without --build-only also what the tests and the demo use. As root, or with sudo.
+set -eu
+
+build_only=false print=false
+for option; do
+	case $option in
+	--build-only) build_only=true ;;
+	--print) print=true ;;
+	*) echo "install-dependencies: no option $option" >&2; exit 2 ;;
+	esac
+done
+
+if command -v apt-get >/dev/null; then
+	system=apt
+	build='gcc make pkg-config libc6-dev libzstd-dev libxxhash-dev libarchive-dev libssl-dev
+		zlib1g-dev libjansson-dev libnbd-dev'
+	tests='libcunit1-dev qemu-utils e2fsprogs zstd gzip lzop xz-utils bzip2 python3
+		python3-zstandard python3-xxhash strace mandoc bash-completion util-linux'
+elif command -v dnf >/dev/null; then
+	system=dnf
+	build='gcc make pkgconf-pkg-config glibc-devel libzstd-devel xxhash-devel libarchive-devel
+		openssl-devel zlib-devel jansson-devel libnbd-devel'
+	tests='CUnit-devel qemu-img e2fsprogs zstd gzip lzop xz bzip2 python3 python3-zstandard
+		python3-xxhash strace mandoc bash-completion util-linux libasan libubsan libtsan'
+elif command -v apk >/dev/null; then
+	system=apk
+	build='gcc make pkgconf musl-dev zstd-dev xxhash-dev libarchive-dev openssl-dev zlib-dev
+		jansson-dev libnbd-dev linux-headers'
+	tests='cunit-dev qemu-img e2fsprogs zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
+		strace mandoc bash-completion util-linux bash coreutils diffutils'
+else
+	echo "install-dependencies: no apt-get, dnf or apk here; install by hand what README.md lists" >&2
+	exit 1
+fi
+
+installed()
+{
+	case $system in
+	apt) dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed' ;;
+	dnf) rpm -q --whatprovides "$1" >/dev/null 2>&1 ;;
+	apk) apk info -e "$1" >/dev/null 2>&1 ;;
+	esac
+}
+
+wanted=$build
+$build_only || wanted="$build $tests"
+missing=
+for package in $wanted; do
+	installed "$package" || missing="$missing $package"
+done
+if $print; then
+	# shellcheck disable=SC2086 # a list of words
+	printf '%s\n' $missing
+	exit 0
+fi
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || {
+		echo "install-dependencies: missing:$missing (not root, and no sudo)" >&2
+		exit 1
+	}
+	as_root=sudo
+fi
+echo "installing:$missing" >&2
+# shellcheck disable=SC2086
+case $system in
+apt)
+	$as_root apt-get -qq update
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $missing
+	;;
+dnf) $as_root dnf -q -y install $missing ;;
+apk) $as_root apk -q add $missing ;;
+esac >&2

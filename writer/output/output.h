@@ -1,0 +1,34 @@
+/*
+ * Where an archive goes: a file under a temporary name until it is complete, a pipe, a tape.
+ */
+#ifndef WRITER_OUTPUT_H
+#define WRITER_OUTPUT_H
+
+#include "format/common.h"
+
+#include <sys/uio.h>
+
+struct output;
+
+struct output_options {
+	bool force;           /* replace an existing file */
+	bool sync;            /* output_finish makes the data durable */
+	uint32_t record_size; /* bytes: every write is exactly this long, the end padded; 0: free */
+	uint64_t bytes_per_s; /* 0: as fast as it goes */
+};
+
+/* path "-" is standard output. A terminal is refused. A regular file gets a temporary name in the
+ * same folder; character and block devices and fifos are written as they are. */
+int output_open(struct output **out, const char *path, const struct output_options *options,
+		struct error *err);
+/* Writes all of it, in order. One caller at a time. The vector is used up. */
+int output_write(struct output *output, struct iovec *vector, int n, struct error *err);
+/* The archive is complete: pad the last record, sync, give it its name, sync the folder. */
+int output_finish(struct output *output, struct error *err);
+/* Closes and frees; without output_finish before, a temporary file is removed. NULL-safe. */
+void output_close(struct output *output);
+
+/* Removes the temporary file of an open output; for a signal that ends the program. Any thread. */
+void output_abandon_all(void);
+
+#endif
