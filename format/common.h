@@ -25,15 +25,15 @@ enum code {
 	ERR_DAMAGED = -2,     /* the archive is not what its format demands */
 	ERR_INCOMPLETE = -3,  /* the archive ends before its end */
 	ERR_UNSUPPORTED = -4, /* a version or feature this program does not know */
-	ERR_USAGE = -5,       /* the user asked for what cannot be */
-	ERR_FULL = -6,        /* no room left on the output or target */
+	ERR_USAGE = -5,	      /* the user asked for what cannot be */
+	ERR_FULL = -6,	      /* no room left on the output or target */
 	ERR_LOCKED = -7,      /* something else uses it */
 };
 
 /* Filled once, by the line that detects the fault. Callers pass it on untouched. */
 struct error {
-	int code;       /* enum code; 0 while nothing failed */
-	int sys;        /* errno, or 0 */
+	int code;	/* enum code; 0 while nothing failed */
+	int sys;	/* errno, or 0 */
 	bool has_place; /* place is set, and the archive being read is at fault */
 	uint64_t place; /* byte position in that archive */
 	char text[400]; /* lower case, no full stop; names from an archive are escaped in it */
@@ -47,6 +47,20 @@ int fail_at(struct error *err, int code, uint64_t place, const char *format, ...
 /* Adds ": strerror(sys)". The code is ERR_FULL for ENOSPC, EDQUOT and EFBIG, else ERR_SYSTEM. */
 int fail_system(struct error *err, int sys, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* For code that owns nothing it would have to free on the way out, as the parsers and the reader:
+ * the check is the line, and what an attacker can send is a list of such lines. */
+#define DEMAND(condition, place, ...)                                         \
+	do {                                                                  \
+		if (!(condition))                                             \
+			return fail_at(err, ERR_DAMAGED, place, __VA_ARGS__); \
+	} while (0)
+#define TRY(call)                        \
+	do {                             \
+		int try_code = (call);   \
+		if (try_code != 0)       \
+			return try_code; \
+	} while (0)
 
 /* Untrusted text made harmless for a terminal or a message: printable ASCII as it is, backslash
  * and all else as \xNN; cut with "..." when out is too small. Always ends in NUL. Returns out. */

@@ -10,20 +10,20 @@
 
 #include "format/common.h"
 
-#define SECTOR_SIZE         512u       /* all positions and sizes in an archive are multiples */
-#define HEAD_SIZE_MAX       16777216u  /* bytes */
-#define SECTION_HEADER_MAX  33280u     /* bytes */
-#define PAYLOAD_SIZE_MAX    4194304u   /* bytes, raw and stored; 64 full clusters */
-#define PADDING_SIZE_MAX    16777216u  /* zero bytes after the end: the largest tape record */
-#define SLOTS_MAX           1024u
-#define DRIVES_MAX          65535u
-#define CONFIGS_MAX         65535u
-#define INDEX_ENTRIES_MAX   32768u
-#define INDEX_ENTRY_SIZE    32u
-#define UUID_SIZE           16u
-#define CHECKSUM_SIZE       16u
-#define VMA1_SLOTS          59u
-#define VMA1_CHECKED_DATA   27u /* data clusters in an extent whose free slots hold checksums */
+#define SECTOR_SIZE	   512u	     /* all positions and sizes in an archive are multiples */
+#define HEAD_SIZE_MAX	   16777216u /* bytes */
+#define SECTION_HEADER_MAX 33280u    /* bytes */
+#define PAYLOAD_SIZE_MAX   4194304u  /* bytes, raw and stored; 64 full clusters */
+#define PADDING_SIZE_MAX   16777216u /* zero bytes after the end: the largest tape record */
+#define SLOTS_MAX	   1024u
+#define DRIVES_MAX	   65535u
+#define CONFIGS_MAX	   65535u
+#define INDEX_ENTRIES_MAX  32768u
+#define INDEX_ENTRY_SIZE   32u
+#define UUID_SIZE	   16u
+#define CHECKSUM_SIZE	   16u
+#define VMA1_SLOTS	   59u
+#define VMA1_CHECKED_DATA  27u /* data clusters in an extent whose free slots hold checksums */
 
 enum archive_format { FORMAT_VMAB, FORMAT_VMA1 };
 
@@ -53,12 +53,12 @@ struct archive {
 	enum cluster_checksum cluster_checksum;
 	uint8_t uuid[UUID_SIZE];
 	uint8_t parent[UUID_SIZE]; /* all zero: a full archive */
-	int64_t created_ns;        /* since 1970, UTC; VMA has whole seconds */
-	uint32_t head_size;        /* bytes */
+	int64_t created_ns;	   /* since 1970, UTC; VMA has whole seconds */
+	uint32_t head_size;	   /* bytes */
 	uint32_t n_drives;
 	uint32_t n_configs;
-	struct text note;              /* length 0: none; these three in VMAB only */
-	struct text checkpoint;        /* the instant this archive shows */
+	struct text note;	       /* length 0: none; these three in VMAB only */
+	struct text checkpoint;	       /* the instant this archive shows */
 	struct text parent_checkpoint; /* the instant the parent shows */
 	uint16_t drive_of_device[256]; /* VMA: device id to drive + 1, 0: not declared */
 	struct archive_drive drives[DRIVES_MAX];
@@ -96,19 +96,19 @@ struct totals {
 
 /* A section of VMAB, or an extent of VMA as the same thing. About 48 KiB. */
 struct section {
-	uint64_t position;       /* bytes from the beginning of the archive */
-	uint64_t sequence;       /* 0 for the first section after the head */
+	uint64_t position;	 /* bytes from the beginning of the archive */
+	uint64_t sequence;	 /* 0 for the first section after the head */
 	uint64_t previous_index; /* position, 0: none */
-	uint32_t kind;           /* enum section_kind */
-	uint32_t codec;          /* enum codec */
-	uint32_t header_size;    /* bytes */
-	uint32_t raw_size;       /* bytes of the payload when decoded */
-	uint32_t stored_size;    /* bytes of the payload as stored */
-	uint32_t padded_size;    /* stored_size rounded up to whole sectors */
+	uint32_t kind;		 /* enum section_kind */
+	uint32_t codec;		 /* enum codec */
+	uint32_t header_size;	 /* bytes */
+	uint32_t raw_size;	 /* bytes of the payload when decoded */
+	uint32_t stored_size;	 /* bytes of the payload as stored */
+	uint32_t padded_size;	 /* stored_size rounded up to whole sectors */
 	uint32_t n_slots;
 	uint8_t checksum[CHECKSUM_SIZE]; /* of the padded payload; VMAB only */
-	struct totals totals;            /* SECTION_TAIL only */
-	struct slot slots[SLOTS_MAX];    /* SECTION_EXTENT only */
+	struct totals totals;		 /* SECTION_TAIL only */
+	struct slot slots[SLOTS_MAX];	 /* SECTION_EXTENT only */
 };
 
 struct index_entry {
@@ -120,24 +120,23 @@ struct index_entry {
 
 /* ---- parsing: together with reader/reader.c and reader/extent.c the audit set ---- */
 
-/* From the first sector of an archive: its format, and how many bytes its head has. */
-int head_measure(const uint8_t first[SECTOR_SIZE], enum archive_format *format, uint32_t *size,
-		 struct error *err);
-/* The whole head of head_measure's size. *out must be zeroed; it borrows from head. */
-int head_parse(const uint8_t *head, uint32_t size, struct archive *out, struct error *err);
+/* From the first sector of an archive: how many bytes its head has. */
+int head_measure(const uint8_t first[SECTOR_SIZE], uint32_t *size, struct error *err);
+/* The whole head of head_measure's size. *out must be zeroed; it borrows from head. The bytes may
+ * be changed by a parser where their checksum turns out wrong. */
+int head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err);
 
 /* From the first sector of a section at this position: how many bytes its header has. */
 int section_measure(const struct archive *archive, const uint8_t first[SECTOR_SIZE],
 		    uint64_t position, uint32_t *header_size, struct error *err);
 /* The whole header. Checks everything that it says by itself; what depends on the sections before
  * (sequence, previous index, clusters twice) is up to the reader. */
-int section_parse(const struct archive *archive, const uint8_t *header, uint64_t position,
+int section_parse(const struct archive *archive, uint8_t *header, uint64_t position,
 		  struct section *out, struct error *err);
 
 /* One entry of the index of an extent. Start with *slot == 0; false when there are no more. */
 bool index_next(const struct section *extent, uint32_t *slot, struct index_entry *out);
 void index_put(const struct index_entry *entry, uint8_t out[INDEX_ENTRY_SIZE]);
-void index_get(const uint8_t in[INDEX_ENTRY_SIZE], struct index_entry *out);
 
 /* XXH3-128 in canonical form. The second form leaves out the CHECKSUM_SIZE bytes at hole. */
 void checksum_bytes(const void *bytes, size_t size, uint8_t out[CHECKSUM_SIZE]);

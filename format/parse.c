@@ -1,0 +1,68 @@
+#include "format/bytes.h"
+#include "format/layout.h"
+
+#include <string.h>
+
+int head_measure(const uint8_t first[SECTOR_SIZE], uint32_t *size, struct error *err)
+{
+	bool vmab = memcmp(first, VMAB_MAGIC, 8) == 0;
+	DEMAND(vmab || memcmp(first, VMA1_MAGIC, 4) == 0, 0, "not a VMAB or VMA archive");
+	uint64_t field = vmab ? HEAD_SIZE : VMA1_HEAD_SIZE;
+	uint64_t n = vmab ? get_le(first + field, 4) : get_be(first + field, 4);
+	DEMAND(vmab ? n >= SECTOR_SIZE && n <= HEAD_SIZE_MAX && n % SECTOR_SIZE == 0
+		    : n > VMA1_HEAD_FIXED,
+	       field, "a head of %u bytes", (unsigned)n);
+	if (!vmab && n > VMA1_HEAD_MAX)
+		return fail_at(err, ERR_UNSUPPORTED, field, "a head of %u bytes is not supported",
+			       (unsigned)n);
+	*size = (uint32_t)n;
+	return 0;
+}
+
+int head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err)
+{
+	out->head_size = size;
+	return head[0] == VMA1_MAGIC[0] ? vma1_head_parse(head, size, out, err)
+					: vmab_head_parse(head, size, out, err);
+}
+
+int section_measure(const struct archive *archive, const uint8_t first[SECTOR_SIZE],
+		    uint64_t position, uint32_t *header_size, struct error *err)
+{
+	bool vmab = archive->format == FORMAT_VMAB;
+	uint32_t n_slots = vmab ? (uint32_t)get_le(first + SECTION_N_SLOTS, 4) : 0;
+	DEMAND(memcmp(first, vmab ? VMAB_SECTION_MAGIC : VMA1_EXTENT_MAGIC, vmab ? 8 : 6) == 0,
+	       position, "there is no %s here", vmab ? "section" : "extent");
+	DEMAND(n_slots <= SLOTS_MAX, position, "a section with %u slots", n_slots);
+	*header_size = ROUND_UP(SECTION_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
+	return 0;
+}
+
+int section_parse(const struct archive *archive, uint8_t *header, uint64_t position,
+		  struct section *out, struct error *err)
+{
+	out->position = position;
+	return archive->format == FORMAT_VMAB ? vmab_section_parse(archive, header, out, err)
+					      : vma1_extent_parse(archive, header, out, err);
+}
+
+bool index_next(const struct section *extent, uint32_t *slot, struct index_entry *out)
+{
+	if (*slot == extent->n_slots)
+		return false;
+	const struct slot *s = &extent->slots[*slot];
+	*out = (struct index_entry){s->cluster, 0, extent->position, s->drive};
+	do
+		out->n_clusters += s++->n_clusters;
+	while (++*slot < extent->n_slots && s->drive == out->drive &&
+	       s->cluster == out->cluster + out->n_clusters);
+	return true;
+}
+
+void index_put(const struct index_entry *entry, uint8_t out[INDEX_ENTRY_SIZE])
+{
+	put_le(out + 0x00, 8, entry->cluster);
+	put_le(out + 0x08, 8, entry->n_clusters);
+	put_le(out + 0x10, 8, entry->position);
+	put_le(out + 0x18, 8, entry->drive); /* and the reserved bytes */
+}

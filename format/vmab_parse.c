@@ -1,0 +1,225 @@
+/* VMAB, in the order of spec/vmab.md. */
+#include "format/bytes.h"
+#include "format/layout.h"
+
+#include <string.h>
+
+static bool is_name(const uint8_t *bytes, size_t length)
+{
+	return length >= 1 && length <= 255 && memchr(bytes, 0, length) == NULL;
+}
+
+/* Section 4.1. The value lies within the head; place is the position of the record. */
+static int parse_drive(struct text value, uint64_t place, struct archive *out, struct error *err)
+{
+	uint32_t length = value.length - DRIVE_NAME;
+	const uint8_t *name = value.bytes + DRIVE_NAME;
+	DEMAND(out->n_drives < DRIVES_MAX, place, "more than %u drives", DRIVES_MAX);
+	DEMAND(value.length > DRIVE_NAME && is_name(name, length), place, "a drive without a name");
+	uint64_t size_bytes = get_le(value.bytes, 8);
+	DEMAND(size_bytes <= INT64_MAX, place, "a drive of 2^63 bytes or more");
+	DEMAND(all_zero(value.bytes + 8, 8), place, "reserved bytes of a drive are not zero");
+	out->drives[out->n_drives++] = (struct archive_drive){{name, length}, size_bytes};
+	return 0;
+}
+
+static int parse_config(struct text value, uint64_t place, struct archive *out, struct error *err)
+{
+	DEMAND(out->n_configs < CONFIGS_MAX, place, "more than %u configs", CONFIGS_MAX);
+	DEMAND(value.length >= CONFIG_NAME, place, "a config of %u bytes", value.length);
+	uint32_t length = (uint32_t)get_le(value.bytes, 2), room = value.length - CONFIG_NAME;
+	const uint8_t *name = value.bytes + CONFIG_NAME;
+	DEMAND(all_zero(value.bytes + 2, 6), place, "reserved bytes of a config are not zero");
+	DEMAND(length <= room && is_name(name, length), place, "a config without a name");
+	struct text data = {name + length, room - length};
+	out->configs[out->n_configs++] = (struct archive_config){{name, length}, data};
+	return 0;
+}
+
+static int parse_record(uint32_t type, struct text value, uint64_t place, struct archive *out,
+			struct error *err)
+{
+	struct text *once = &out->note;
+	switch (type) {
+	case RECORD_DRIVE:
+		return parse_drive(value, place, out, err);
+	case RECORD_CONFIG:
+		return parse_config(value, place, out, err);
+	case RECORD_CHECKPOINT:
+	case RECORD_PARENT_CHECKPOINT:
+		once = type == RECORD_CHECKPOINT ? &out->checkpoint : &out->parent_checkpoint;
+		DEMAND(is_name(value.bytes, value.length), place, "a checkpoint without a name");
+		/* fall through */
+	case RECORD_NOTE:
+		DEMAND(once->bytes == NULL, place, "a second record of type %u", type);
+		*once = value;
+		return 0;
+	}
+	if (type >= RECORD_IGNORABLE)
+		return 0;
+	return fail_at(err, ERR_UNSUPPORTED, place, "records of type %u are not supported", type);
+}
+
+static int parse_records(const uint8_t *head, uint32_t end, struct archive *out, struct error *err)
+{
+	for (uint32_t at = HEAD_RECORDS; at < end;) {
+		DEMAND(end - at >= RECORD_HEADER, at, "a record is cut short");
+		uint32_t type = (uint32_t)get_le(head + at, 2);
+		uint32_t length = (uint32_t)get_le(head + at + 4, 4);
+		struct text value = {head + at + RECORD_HEADER, length};
+		uint32_t padding = -length % 8, room = end - at - RECORD_HEADER;
+		DEMAND(length <= room && padding <= room - length, at, "a record is cut short");
+		DEMAND(all_zero(head + at + 2, 2), at, "reserved bytes of a record are not zero");
+		DEMAND(all_zero(value.bytes + length, padding), at, "padding that is not zero");
+		TRY(parse_record(type, value, at, out, err));
+		at += RECORD_HEADER + length + padding;
+	}
+	return 0;
+}
+
+/* Section 4, in the order of its item 2. */
+int vmab_head_parse(const uint8_t *head, uint32_t size, struct archive *out, struct error *err)
+{
+	uint8_t sum[CHECKSUM_SIZE];
+	checksum_around(head, size, HEAD_CHECKSUM, sum);
+	DEMAND(memcmp(sum, head + HEAD_CHECKSUM, CHECKSUM_SIZE) == 0, HEAD_CHECKSUM,
+	       "the checksum of the head is wrong");
+	if (get_le(head + HEAD_VERSION, 4) != VMAB_VERSION)
+		return fail_at(err, ERR_UNSUPPORTED, HEAD_VERSION,
+			       "this version of the format is not supported");
+	if (get_le(head + HEAD_REQUIRED, 8) != 0)
+		return fail_at(err, ERR_UNSUPPORTED, HEAD_REQUIRED,
+			       "a feature that this archive requires is not supported");
+	DEMAND(all_zero(head + HEAD_RESERVED, HEAD_CHECKSUM - HEAD_RESERVED), HEAD_RESERVED,
+	       "reserved bytes are not zero");
+	DEMAND(!all_zero(head + HEAD_UUID, UUID_SIZE), HEAD_UUID, "the uuid is zero");
+	uint32_t records_size = (uint32_t)get_le(head + HEAD_RECORDS_SIZE, 4);
+	DEMAND(records_size <= size - HEAD_RECORDS, HEAD_RECORDS_SIZE, "records past the head");
+	uint32_t end = HEAD_RECORDS + records_size;
+	DEMAND(all_zero(head + end, size - end), end, "the padding of the head is not zero");
+
+	out->format = FORMAT_VMAB;
+	out->cluster_checksum = CLUSTER_XXH3_128;
+	memcpy(out->uuid, head + HEAD_UUID, UUID_SIZE);
+	memcpy(out->parent, head + HEAD_PARENT, UUID_SIZE);
+	out->created_ns = (int64_t)get_le(head + HEAD_CREATED, 8);
+	return parse_records(head, end, out, err);
+}
+
+/* Section 5.1. */
+static int parse_slot(const struct archive *archive, const uint8_t *bytes, uint64_t place,
+		      struct slot *out, struct error *err)
+{
+	out->cluster = get_le(bytes + SLOT_CLUSTER, 8);
+	out->drive = (uint32_t)get_le(bytes + SLOT_DRIVE, 4);
+	out->mask = (uint16_t)get_le(bytes + SLOT_MASK, 2);
+	out->n_clusters = 1;
+	memcpy(out->checksum, bytes + SLOT_CHECKSUM, CHECKSUM_SIZE);
+	DEMAND(out->drive < archive->n_drives, place, "no drive %u", out->drive);
+	uint64_t size_bytes = archive->drives[out->drive].size_bytes;
+	uint64_t n_clusters = clusters_of(size_bytes);
+	DEMAND(out->cluster < n_clusters, place, "a cluster past the end of drive %u", out->drive);
+	uint64_t type = get_le(bytes + SLOT_TYPE, 2);
+	if (type == SLOT_TYPE_DATA) {
+		uint16_t past_end = (uint16_t)~blocks_in_drive(size_bytes, out->cluster);
+		DEMAND(out->mask != 0, place, "a data slot without blocks");
+		DEMAND((out->mask & past_end) == 0, place, "blocks past the end of a drive");
+		return 0;
+	}
+	DEMAND(type == SLOT_TYPE_ZEROS, place, "a slot of an unknown type");
+	out->n_clusters = get_le(bytes + SLOT_CHECKSUM, 8);
+	DEMAND(out->mask == 0, place, "a zeros slot with blocks");
+	DEMAND(out->n_clusters != 0, place, "a run of no clusters");
+	DEMAND(out->n_clusters <= n_clusters - out->cluster, place,
+	       "a run past the end of a drive");
+	DEMAND(all_zero(bytes + SLOT_CHECKSUM + 8, 8), place, "reserved bytes are not zero");
+	return 0;
+}
+
+static int parse_extent(const struct archive *archive, const uint8_t *header, struct section *out,
+			struct error *err)
+{
+	uint32_t n_blocks = 0;
+	DEMAND(out->n_slots > 0, out->position, "an extent without slots");
+	for (uint32_t i = 0; i < out->n_slots; i++) {
+		const uint8_t *bytes = header + SECTION_SLOTS + i * VMAB_SLOT_SIZE;
+		TRY(parse_slot(archive, bytes, out->position, &out->slots[i], err));
+		n_blocks += (uint32_t)__builtin_popcount(out->slots[i].mask);
+	}
+	DEMAND(out->raw_size == n_blocks * BLOCK_SIZE, out->position,
+	       "slots and size do not agree");
+	if (out->codec == CODEC_ZSTD)
+		DEMAND(out->stored_size < out->raw_size, out->position, "nothing is compressed");
+	else
+		DEMAND(out->stored_size == out->raw_size, out->position, "sizes do not agree");
+	return 0;
+}
+
+/* Section 5.5: all fields are u64, in the order of the struct. */
+static void parse_totals(const uint8_t *bytes, struct totals *out)
+{
+	uint64_t values[sizeof *out / 8];
+	for (uint32_t i = 0; i < sizeof *out / 8; i++)
+		values[i] = get_le(bytes + 8 * i, 8);
+	memcpy(out, values, sizeof *out);
+}
+
+/* Section 5, the table of kinds. */
+static int parse_kind(const struct archive *archive, const uint8_t *header, struct section *out,
+		      struct error *err)
+{
+	uint32_t used = SECTION_SLOTS + out->n_slots * VMAB_SLOT_SIZE, raw_max = PAYLOAD_SIZE_MAX;
+	if (out->kind >= SECTION_ANCILLARY)
+		return 0;
+	if (out->kind < SECTION_EXTENT || out->kind > SECTION_TAIL || out->codec > CODEC_ZSTD)
+		return fail_at(err, ERR_UNSUPPORTED, out->position,
+			       "a section of kind %u with codec %u is not supported", out->kind,
+			       out->codec);
+	if (out->kind == SECTION_TAIL) {
+		parse_totals(header + TAIL_TOTALS, &out->totals); /* the header has a sector */
+		used = TAIL_RESERVED;
+		raw_max = 0;
+	}
+	DEMAND(all_zero(header + used, out->header_size - used), out->position,
+	       "the padding of a header is not zero");
+	if (out->kind == SECTION_EXTENT)
+		return parse_extent(archive, header, out, err);
+	if (out->kind == SECTION_INDEX) {
+		raw_max = INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE;
+		DEMAND(out->raw_size % INDEX_ENTRY_SIZE == 0, out->position, "part of an entry");
+	}
+	DEMAND(out->n_slots == 0, out->position, "slots where there are none");
+	DEMAND(out->codec == CODEC_NONE && out->stored_size == out->raw_size, out->position,
+	       "a compressed payload where there is none");
+	DEMAND(out->raw_size <= raw_max && (out->raw_size == 0) == (raw_max == 0), out->position,
+	       "a payload of %u bytes in a section of kind %u", out->raw_size, out->kind);
+	return 0;
+}
+
+int vmab_section_parse(const struct archive *archive, const uint8_t *header, struct section *out,
+		       struct error *err)
+{
+	uint8_t sum[CHECKSUM_SIZE];
+	out->n_slots = (uint32_t)get_le(header + SECTION_N_SLOTS, 4);
+	out->header_size = ROUND_UP(SECTION_SLOTS + out->n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
+	out->sequence = get_le(header + SECTION_SEQUENCE, 8);
+	out->previous_index = get_le(header + SECTION_PREVIOUS_INDEX, 8);
+	out->kind = (uint32_t)get_le(header + SECTION_KIND, 2);
+	out->codec = (uint32_t)get_le(header + SECTION_CODEC, 2);
+	out->raw_size = (uint32_t)get_le(header + SECTION_RAW_SIZE, 4);
+	out->stored_size = (uint32_t)get_le(header + SECTION_STORED_SIZE, 4);
+	out->padded_size = ROUND_UP(out->stored_size, SECTOR_SIZE);
+	memcpy(out->checksum, header + SECTION_PAYLOAD_CHECKSUM, CHECKSUM_SIZE);
+	checksum_around(header, out->header_size, SECTION_CHECKSUM, sum);
+	DEMAND(memcmp(sum, header + SECTION_CHECKSUM, CHECKSUM_SIZE) == 0, out->position,
+	       "the checksum of a header is wrong");
+	DEMAND(memcmp(header + SECTION_UUID, archive->uuid, UUID_SIZE) == 0, out->position,
+	       "a section of another archive");
+	DEMAND(get_le(header + SECTION_POSITION, 8) == out->position, out->position,
+	       "a section from another place");
+	DEMAND(all_zero(header + SECTION_RESERVED, SECTION_CHECKSUM - SECTION_RESERVED),
+	       out->position, "reserved bytes are not zero");
+	DEMAND(out->raw_size <= PAYLOAD_SIZE_MAX && out->stored_size <= PAYLOAD_SIZE_MAX,
+	       out->position, "a payload of %u bytes", out->raw_size);
+	return parse_kind(archive, header, out, err);
+}

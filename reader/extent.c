@@ -1,0 +1,64 @@
+/* From the stored payload of an extent to verified clusters. */
+#include "format/bytes.h"
+#include "reader/reader.h"
+
+#include <string.h>
+#include <zstd.h>
+
+int extent_scrub(const struct archive *archive, const struct section *extent, const uint8_t *stored,
+		 struct error *err)
+{
+	uint8_t sum[CHECKSUM_SIZE];
+	if (archive->format == FORMAT_VMA1)
+		return 0; /* checksums, if any, are those of the clusters */
+	checksum_bytes(stored, extent->padded_size, sum);
+	DEMAND(memcmp(sum, extent->checksum, CHECKSUM_SIZE) == 0, extent->position,
+	       "the checksum of a payload is wrong");
+	DEMAND(all_zero(stored + extent->stored_size, extent->padded_size - extent->stored_size),
+	       extent->position, "the padding of a payload is not zero");
+	return 0;
+}
+
+/* A compressed payload is one frame that states its size and needs no dictionary. */
+int extent_open(const struct archive *archive, const struct section *extent, const uint8_t *stored,
+		uint8_t *raw, const uint8_t **blocks, struct error *err)
+{
+	size_t stored_size = extent->stored_size, raw_size = extent->raw_size;
+	TRY(extent_scrub(archive, extent, stored, err));
+	*blocks = extent->codec == CODEC_NONE ? stored : raw;
+	DEMAND(extent->codec == CODEC_NONE ||
+		       (ZSTD_findFrameCompressedSize(stored, stored_size) == stored_size &&
+			ZSTD_getFrameContentSize(stored, stored_size) == raw_size &&
+			ZSTD_getDictID_fromFrame(stored, stored_size) == 0 &&
+			ZSTD_decompress(raw, raw_size, stored, stored_size) == raw_size),
+	       extent->position, "a payload that does not decode");
+	return 0;
+}
+
+int extent_cluster(const struct archive *archive, const struct section *extent, uint32_t slot_index,
+		   const uint8_t *blocks, uint8_t scratch[CLUSTER_SIZE], const uint8_t **cluster,
+		   struct error *err)
+{
+	const struct slot *slot = &extent->slots[slot_index];
+	uint64_t left = archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
+	uint8_t sum[CHECKSUM_SIZE];
+	*cluster = blocks;
+	if (slot->mask != 0xffff || left < CLUSTER_SIZE) {
+		memset(scratch, 0, CLUSTER_SIZE);
+		for (uint32_t j = 0; j < CLUSTER_BLOCKS; j++)
+			if ((slot->mask >> j & 1) != 0) {
+				memcpy(scratch + j * BLOCK_SIZE, blocks, BLOCK_SIZE);
+				blocks += BLOCK_SIZE;
+			}
+		if (left < CLUSTER_SIZE)
+			memset(scratch + left, 0, CLUSTER_SIZE - left);
+		*cluster = scratch;
+	}
+	if (archive->cluster_checksum == CLUSTER_UNPROTECTED)
+		return 0;
+	checksum_cluster(archive->cluster_checksum, *cluster, sum);
+	DEMAND(memcmp(sum, slot->checksum, CHECKSUM_SIZE) == 0, extent->position,
+	       "the checksum of cluster %llu of drive @%u is wrong",
+	       (unsigned long long)slot->cluster, slot->drive + 1);
+	return 0;
+}

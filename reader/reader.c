@@ -1,0 +1,266 @@
+/*
+ * An archive read in sequence: head, then section after section, until all of it is known to be
+ * whole.
+ *
+ * What one section cannot show by itself is kept here: how many came before, which clusters were
+ * seen, what the index must say, how much of the head copy went by.
+ */
+#define XXH_STATIC_LINKING_ONLY /* for a hash state inside a struct */
+#include "reader/reader.h"
+#include "reader/input/input.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* The clusters of a drive that were seen: the only memory that grows with what an archive claims.
+ */
+struct map {
+	uint64_t *bits; /* owned, 64 clusters each */
+	uint64_t n_seen;
+};
+
+struct reader {
+	XXH3_state_t entries;	 /* hash of the index entries since the last index section */
+	uint64_t n_entries;	 /* how many */
+	uint64_t previous_index; /* position, 0: none */
+	uint32_t head_copied;	 /* bytes of the head copy that went by */
+	struct totals totals;	 /* so far */
+	struct map *maps;	 /* owned: one a drive; NULL before the first reader_next */
+	struct archive *archive; /* owned */
+	uint8_t *head;		 /* owned; archive borrows from it */
+	struct input *in;	 /* borrowed */
+	uint8_t header[SECTION_HEADER_MAX];
+};
+
+const struct archive *reader_archive(const struct reader *reader)
+{
+	return reader->archive;
+}
+
+const struct totals *reader_totals(const struct reader *reader)
+{
+	return &reader->totals;
+}
+
+void reader_free(struct reader *reader)
+{
+	if (reader == NULL)
+		return;
+	for (uint32_t i = 0; reader->maps != NULL && i < reader->archive->n_drives; i++)
+		free(reader->maps[i].bits);
+	free(reader->maps);
+	free(reader->archive);
+	free(reader->head);
+	free(reader);
+}
+
+static int read_head(struct reader *reader, struct error *err)
+{
+	uint8_t first[SECTOR_SIZE];
+	uint32_t size;
+	TRY(input_read(reader->in, first, sizeof first, err));
+	TRY(head_measure(first, &size, err));
+	reader->archive = calloc(1, sizeof *reader->archive);
+	reader->head = malloc(size);
+	if (reader->archive == NULL || reader->head == NULL)
+		return fail(err, ERR_SYSTEM, "no memory for a head of %u bytes", size);
+	memcpy(reader->head, first, sizeof first);
+	TRY(input_read(reader->in, reader->head + sizeof first, size - sizeof first, err));
+	return head_parse(reader->head, size, reader->archive, err);
+}
+
+int reader_open(struct reader **out, struct input *in, struct error *err)
+{
+	struct reader *reader = aligned_alloc(64, (sizeof *reader + 63) / 64 * 64);
+	if (reader == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	memset(reader, 0, sizeof *reader);
+	XXH3_128bits_reset(&reader->entries);
+	reader->in = in;
+	int code = read_head(reader, err);
+	if (code == 0)
+		*out = reader;
+	else
+		reader_free(reader);
+	return code;
+}
+
+static int make_maps(struct reader *reader, struct error *err)
+{
+	uint32_t n_drives = reader->archive->n_drives;
+	reader->maps = calloc(n_drives + 1u, sizeof *reader->maps);
+	for (uint32_t i = 0; i < n_drives && reader->maps != NULL; i++) {
+		uint64_t n_words = clusters_of(reader->archive->drives[i].size_bytes) / 64 + 1;
+		reader->maps[i].bits = calloc(n_words, sizeof *reader->maps[i].bits);
+		if (reader->maps[i].bits == NULL)
+			return fail(err, ERR_SYSTEM, "no memory for the map of drive @%u", i + 1);
+	}
+	return reader->maps != NULL ? 0 : fail(err, ERR_SYSTEM, "no memory");
+}
+
+/* Marks a run of clusters as seen; false when one of them was seen before. */
+static bool mark_run(struct map *map, uint64_t cluster, uint64_t n_clusters)
+{
+	map->n_seen += n_clusters;
+	while (n_clusters > 0) {
+		uint64_t bit = cluster % 64, *word = &map->bits[cluster / 64];
+		uint64_t n = n_clusters < 64 - bit ? n_clusters : 64 - bit;
+		uint64_t bits = UINT64_MAX >> (64 - n) << bit;
+		if ((*word & bits) != 0)
+			return false;
+		*word |= bits;
+		cluster += n;
+		n_clusters -= n;
+	}
+	return true;
+}
+
+static int note_extent(struct reader *reader, const struct section *extent, struct error *err)
+{
+	struct index_entry entry;
+	uint8_t bytes[INDEX_ENTRY_SIZE];
+	for (uint32_t i = 0; i < extent->n_slots; i++) {
+		const struct slot *slot = &extent->slots[i];
+		struct map *map = &reader->maps[slot->drive];
+		DEMAND(mark_run(map, slot->cluster, slot->n_clusters), extent->position,
+		       "cluster %llu of drive @%u, or one of the run there, twice",
+		       (unsigned long long)slot->cluster, slot->drive + 1);
+		if (slot->mask != 0)
+			reader->totals.n_data++;
+		else
+			reader->totals.n_zero += slot->n_clusters;
+	}
+	for (uint32_t i = 0; index_next(extent, &i, &entry); reader->n_entries++) {
+		index_put(&entry, bytes);
+		XXH3_128bits_update(&reader->entries, bytes, sizeof bytes);
+	}
+	reader->totals.raw_size += extent->raw_size;
+	return 1;
+}
+
+static int check_index(struct reader *reader, const struct section *index, const uint8_t *payload,
+		       struct error *err)
+{
+	XXH128_hash_t wanted = XXH3_128bits_digest(&reader->entries);
+	XXH128_hash_t found = XXH3_128bits(payload, index->raw_size);
+	DEMAND(reader->n_entries == index->raw_size / INDEX_ENTRY_SIZE &&
+		       XXH128_isEqual(wanted, found),
+	       index->position, "the index is not that of the extents");
+	XXH3_128bits_reset(&reader->entries);
+	reader->n_entries = 0;
+	reader->previous_index = index->position;
+	return 0;
+}
+
+static int check_head_copy(struct reader *reader, const struct section *copy,
+			   const uint8_t *payload, struct error *err)
+{
+	uint32_t left = reader->archive->head_size - reader->head_copied;
+	uint32_t n = left < PAYLOAD_SIZE_MAX ? left : PAYLOAD_SIZE_MAX;
+	DEMAND(reader->n_entries == 0, copy->position, "a head copy before the index");
+	DEMAND(copy->raw_size == n && memcmp(payload, reader->head + reader->head_copied, n) == 0,
+	       copy->position, "the copy of the head is not the head");
+	if (reader->head_copied == 0)
+		reader->totals.head_copy_at = copy->position;
+	reader->head_copied += n;
+	return 0;
+}
+
+/* A full archive holds every cluster. place: where the archive ends. */
+static int check_complete(struct reader *reader, uint64_t place, struct error *err)
+{
+	static const uint8_t none[UUID_SIZE];
+	bool full = memcmp(reader->archive->parent, none, UUID_SIZE) == 0;
+	for (uint32_t i = 0; full && i < reader->archive->n_drives; i++) {
+		uint64_t cluster = 0;
+		if (reader->maps[i].n_seen == clusters_of(reader->archive->drives[i].size_bytes))
+			continue;
+		while ((reader->maps[i].bits[cluster / 64] >> cluster % 64 & 1) != 0)
+			cluster++;
+		return fail_at(err, ERR_INCOMPLETE, place,
+			       "incomplete: cluster %llu of drive @%u is missing",
+			       (unsigned long long)cluster, i + 1);
+	}
+	return 0;
+}
+
+/* After the end only zeros may follow, and not without end. */
+static int check_padding(struct reader *reader, uint8_t *buffer, struct error *err)
+{
+	size_t got, n_left = PADDING_SIZE_MAX;
+	do {
+		uint64_t at = input_position(reader->in);
+		TRY(input_read_some(reader->in, buffer, SECTOR_SIZE, &got, err));
+		DEMAND(got <= n_left, at, "zeros without end after the archive");
+		for (size_t i = 0; i < got; i++)
+			DEMAND(buffer[i] == 0, at, "bytes after the end of the archive");
+		n_left -= got;
+	} while (got != 0);
+	return 0;
+}
+
+static int check_tail(struct reader *reader, const struct section *tail, struct error *err)
+{
+	DEMAND(reader->n_entries == 0 && reader->head_copied == reader->archive->head_size,
+	       tail->position, "a tail before index and head copy");
+	DEMAND(memcmp(&tail->totals, &reader->totals, sizeof reader->totals) == 0, tail->position,
+	       "the tail does not fit the archive");
+	return check_complete(reader, tail->position, err);
+}
+
+/* Reads a header and its payload. 1: done, 0: the end of the file or zeros where a VMA may end. */
+static int read_section(struct reader *reader, struct section *out, uint8_t *stored,
+			struct error *err)
+{
+	uint8_t *header = reader->header;
+	uint64_t position = input_position(reader->in);
+	bool may_end = reader->archive->format == FORMAT_VMA1;
+	uint32_t header_size;
+	size_t got;
+	TRY(input_read_some(reader->in, header, SECTOR_SIZE, &got, err));
+	if (may_end && (got == 0 || (got == SECTOR_SIZE && header[0] == 0 &&
+				     memcmp(header, header + 1, SECTOR_SIZE - 1) == 0)))
+		return 0;
+	if (got < SECTOR_SIZE)
+		return fail_at(err, ERR_INCOMPLETE, position + got, "incomplete: it ends here");
+	TRY(section_measure(reader->archive, header, position, &header_size, err));
+	TRY(input_read(reader->in, header + SECTOR_SIZE, header_size - SECTOR_SIZE, err));
+	TRY(section_parse(reader->archive, header, position, out, err));
+	TRY(input_read(reader->in, stored, out->padded_size, err));
+	DEMAND(reader->archive->format == FORMAT_VMA1 ||
+		       (out->sequence == reader->totals.n_sections &&
+			out->previous_index == reader->previous_index),
+	       position, "a section out of sequence");
+	reader->totals.n_sections++;
+	reader->totals.archive_size = input_position(reader->in);
+	return 1;
+}
+
+int reader_next(struct reader *reader, struct section *extent, uint8_t *stored, struct error *err)
+{
+	if (reader->maps == NULL)
+		TRY(make_maps(reader, err));
+	for (;;) {
+		int got = read_section(reader, extent, stored, err);
+		if (got < 0)
+			return got;
+		if (got == 0) {
+			TRY(check_complete(reader, input_position(reader->in), err));
+			return check_padding(reader, stored, err);
+		}
+		DEMAND(reader->head_copied == 0 || extent->kind >= SECTION_HEAD_COPY,
+		       extent->position, "a section after the head copy");
+		if (extent->kind == SECTION_EXTENT)
+			return note_extent(reader, extent, err);
+		TRY(extent_scrub(reader->archive, extent, stored, err));
+		if (extent->kind == SECTION_INDEX)
+			TRY(check_index(reader, extent, stored, err));
+		if (extent->kind == SECTION_HEAD_COPY)
+			TRY(check_head_copy(reader, extent, stored, err));
+		if (extent->kind == SECTION_TAIL) {
+			TRY(check_tail(reader, extent, err));
+			return check_padding(reader, stored, err);
+		}
+	}
+}
