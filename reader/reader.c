@@ -6,8 +6,8 @@
  * seen, what the index must say, how much of the head copy went by.
  */
 #define XXH_STATIC_LINKING_ONLY /* for a hash state inside a struct */
-#include "reader/reader.h"
 #include "reader/input/input.h"
+#include "reader/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +41,11 @@ const struct archive *reader_archive(const struct reader *reader)
 const struct totals *reader_totals(const struct reader *reader)
 {
 	return &reader->totals;
+}
+
+struct input *reader_input(const struct reader *reader)
+{
+	return reader->in;
 }
 
 void reader_free(struct reader *reader)

@@ -1,7 +1,8 @@
 /*
  * Where an archive comes from: a file, a device, a pipe; compressed or not.
  *
- * Compression around an archive (zstd, gzip, lzop, xz, bzip2) is recognised by content and undone. Not for several threads at once.
+ * Compression around an archive (zstd, gzip, lzop, xz, bzip2) is recognised by content and undone.
+ * Not for several threads at once.
  */
 #ifndef READER_INPUT_H
 #define READER_INPUT_H

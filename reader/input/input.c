@@ -1,0 +1,208 @@
+/*
+ * Files and pipes as they are, and through libarchive when the first bytes are those of a
+ * compressor.
+ *
+ * One buffer serves both: bytes that were looked at to recognise the content are read again from
+ * there, so that a pipe needs no seek. Large reads go past it. A tape hands out whole records only,
+ * so its reads are at least of the largest one.
+ */
+#include "reader/input/input.h"
+#include "reader/input/filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUFFER_SIZE (1u << 20)
+#define TAPE_BUFFER (16u << 20) /* the largest record */
+
+struct input {
+	int fd;
+	bool owns_fd;
+	bool direct_reads; /* large reads may go past the buffer */
+	uint64_t size;	   /* of a file that can seek, else 0 */
+	uint64_t position; /* of the next byte handed out */
+	uint64_t limit;	   /* bytes per second, 0: none */
+	struct timespec limit_since;
+	uint64_t limit_used; /* bytes read since then */
+	struct filter *filter;
+	const char *name;
+	uint8_t *buffer;
+	size_t buffer_size, buffered, used;
+};
+
+static int read_file(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
+{
+	ssize_t result;
+	do
+		result = read(in->fd, buffer, n);
+	while (result < 0 && errno == EINTR);
+	if (result < 0)
+		return fail_system(err, errno, "%s: cannot be read", in->name);
+	*got = (size_t)result;
+	return 0;
+}
+
+/* Sleeps so that all that was read since the limit was set does not exceed it. */
+static void hold_to_limit(struct input *in, size_t n)
+{
+	in->limit_used += n;
+	uint64_t seconds = in->limit_used / in->limit;
+	uint64_t ns = in->limit_used % in->limit * 1000000000 / in->limit;
+	struct timespec until = in->limit_since;
+	until.tv_sec += (time_t)seconds;
+	until.tv_nsec += (long)ns;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+		;
+}
+
+/* One read of the source below: the file, or what the filter makes of it. */
+static int read_below(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
+{
+	if (in->limit != 0 && n > in->limit / 10 + 1)
+		n = (size_t)(in->limit / 10 + 1);
+	int code = in->filter != NULL ? filter_read(in->filter, buffer, n, got, err)
+				      : read_file(in, buffer, n, got, err);
+	if (code == 0 && in->limit != 0)
+		hold_to_limit(in, *got);
+	return code;
+}
+
+int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
+{
+	uint8_t *out = buffer;
+	*got = 0;
+	while (*got < n) {
+		size_t left = n - *got, part = in->buffered - in->used;
+		if (part > 0) {
+			part = part < left ? part : left;
+			memcpy(out + *got, in->buffer + in->used, part);
+			in->used += part;
+		} else if (left >= in->buffer_size && in->direct_reads) {
+			TRY(read_below(in, out + *got, left, &part, err));
+		} else {
+			in->used = in->buffered = 0;
+			TRY(read_below(in, in->buffer, in->buffer_size, &in->buffered, err));
+			part = 0;
+			if (in->buffered != 0)
+				continue;
+		}
+		if (part == 0)
+			break;
+		*got += part;
+		in->position += part;
+	}
+	return 0;
+}
+
+int input_read(struct input *in, void *buffer, size_t n, struct error *err)
+{
+	size_t got;
+	TRY(input_read_some(in, buffer, n, &got, err));
+	if (got < n)
+		return fail_at(err, ERR_INCOMPLETE, in->position, "incomplete: it ends here");
+	return 0;
+}
+
+uint64_t input_position(const struct input *in)
+{
+	return in->position;
+}
+
+uint64_t input_size(const struct input *in)
+{
+	return in->size;
+}
+
+int input_seek(struct input *in, uint64_t position, struct error *err)
+{
+	if (in->size == 0 || lseek(in->fd, (off_t)position, SEEK_SET) < 0)
+		return fail_system(err, in->size == 0 ? ESPIPE : errno, "%s: cannot seek",
+				   in->name);
+	in->used = in->buffered = 0;
+	in->position = position;
+	return 0;
+}
+
+void input_limit(struct input *in, uint64_t bytes_per_s)
+{
+	in->limit = bytes_per_s;
+	in->limit_used = 0;
+	clock_gettime(CLOCK_MONOTONIC, &in->limit_since);
+}
+
+const char *input_filter(const struct input *in)
+{
+	return in->filter != NULL ? filter_name(in->filter) : NULL;
+}
+
+void input_close(struct input *in)
+{
+	if (in == NULL)
+		return;
+	filter_close(in->filter);
+	if (in->owns_fd && in->fd >= 0)
+		close(in->fd);
+	free(in->buffer);
+	free(in);
+}
+
+static int open_file(struct input *in, const char *path, struct error *err)
+{
+	struct stat st;
+	in->owns_fd = strcmp(path, "-") != 0;
+	in->fd = in->owns_fd ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	if (in->fd < 0)
+		return fail_system(err, errno, "%s", path);
+	if (fstat(in->fd, &st) < 0)
+		return fail_system(err, errno, "%s", path);
+	if (S_ISDIR(st.st_mode))
+		return fail_system(err, EISDIR, "%s", path);
+	if (isatty(in->fd))
+		return fail(err, ERR_USAGE, "%s is a terminal, not an archive", in->name);
+	bool tape = S_ISCHR(st.st_mode);
+	in->buffer_size = tape ? TAPE_BUFFER : BUFFER_SIZE;
+	in->direct_reads = !tape;
+	if (S_ISREG(st.st_mode) && lseek(in->fd, 0, SEEK_CUR) == 0)
+		in->size = (uint64_t)st.st_size;
+	posix_fadvise(in->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	in->buffer = malloc(in->buffer_size);
+	return in->buffer != NULL ? 0 : fail(err, ERR_SYSTEM, "no memory");
+}
+
+int input_open(struct input **out, const char *path, struct error *err)
+{
+	struct input *in = calloc(1, sizeof *in);
+	if (in == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	in->fd = -1;
+	in->name = strcmp(path, "-") == 0 ? "standard input" : path;
+	int code = open_file(in, path, err);
+	/* The first bytes decide; a pipe may hand them out one by one. */
+	while (code == 0 && in->buffered < FILTER_MAGIC_MAX) {
+		size_t got = 0;
+		code = read_file(in, in->buffer + in->buffered, in->buffer_size - in->buffered,
+				 &got, err);
+		if (code != 0 || got == 0)
+			break;
+		in->buffered += got;
+	}
+	if (code == 0 && filter_wanted(in->buffer, in->buffered)) {
+		in->size = 0;
+		code = filter_open(&in->filter, in->fd, in->buffer, in->buffered, err);
+		in->buffered = 0;
+	}
+	if (code == 0)
+		*out = in;
+	else
+		input_close(in);
+	return code;
+}

@@ -1,0 +1,193 @@
+/*
+ * The core on all cores. Workers take turns at reading the next extent into buffers of their own;
+ * checking, decompressing and writing to the targets then need no lock: reader_next saw to it that
+ * no cluster comes twice, so no two workers ever write to the same place, and targets can seek, so
+ * the order does not matter. A slow target holds up its worker and, once all wait, the input:
+ * memory stays what it is.
+ */
+#include "reader/input/input.h"
+#include "reader/internal.h"
+#include "reader/target/target.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct run {
+	struct reader *reader;
+	const struct archive *archive;
+	const struct reader_job *job;
+	pthread_mutex_t lock; /* guards the reader and all below */
+	bool ended;	      /* nothing more to read */
+	int code;
+	struct error err; /* of code; the one nearest to the beginning of the archive */
+};
+
+/* A range of a drive on its way to the target; neighbours are joined to one call. */
+struct range {
+	struct target *target;
+	uint64_t offset;
+	uint64_t n;
+	const uint8_t *bytes; /* NULL: zeros */
+};
+
+struct worker {
+	struct run *run;
+	pthread_t thread;
+	struct range pending;
+	struct section extent;
+	uint8_t scratch[CLUSTER_SIZE];
+	uint8_t stored[PAYLOAD_SIZE_MAX];
+	uint8_t raw[PAYLOAD_SIZE_MAX];
+};
+
+static int flush_range(struct worker *worker, struct error *err)
+{
+	struct range *range = &worker->pending;
+	uint64_t n = range->n;
+	range->n = 0;
+	if (n == 0)
+		return 0;
+	return range->bytes != NULL
+		       ? target_write(range->target, range->offset, range->bytes, n, err)
+		       : target_zero(range->target, range->offset, n, err);
+}
+
+static int add_range(struct worker *worker, const struct range *more, struct error *err)
+{
+	struct range *range = &worker->pending;
+	bool same_kind = (range->bytes == NULL) == (more->bytes == NULL);
+	if (range->n != 0 && range->target == more->target && same_kind &&
+	    range->offset + range->n == more->offset &&
+	    (more->bytes == NULL || range->bytes + range->n == more->bytes)) {
+		range->n += more->n;
+		return 0;
+	}
+	TRY(flush_range(worker, err));
+	*range = *more;
+	return 0;
+}
+
+/* Only what the drive has is handed to the target, cut at its end. */
+static int put_blocks(struct worker *worker, const struct slot *slot, const uint8_t *blocks,
+		      struct error *err)
+{
+	uint64_t size_bytes = worker->run->archive->drives[slot->drive].size_bytes;
+	struct range range = {.target = worker->run->job->targets[slot->drive],
+			      .offset = slot->cluster * CLUSTER_SIZE};
+	if (slot->mask == 0 || slot->mask == 0xffff) {
+		range.n = slot->n_clusters * CLUSTER_SIZE;
+		if (range.n > size_bytes - range.offset)
+			range.n = size_bytes - range.offset;
+		range.bytes = slot->mask != 0 ? blocks : NULL;
+		return add_range(worker, &range, err);
+	}
+	for (uint32_t j = 0; j < CLUSTER_BLOCKS && range.offset < size_bytes; j++) {
+		bool stored = (slot->mask >> j & 1) != 0;
+		uint64_t left = size_bytes - range.offset;
+		range.n = left < BLOCK_SIZE ? left : BLOCK_SIZE;
+		range.bytes = stored ? blocks : NULL;
+		TRY(add_range(worker, &range, err));
+		blocks += stored ? BLOCK_SIZE : 0;
+		range.offset += BLOCK_SIZE;
+	}
+	return 0;
+}
+
+static void count(const struct run *run, const struct slot *slot)
+{
+	struct reader_counts *counts = run->job->counts;
+	if (counts == NULL)
+		return;
+	uint64_t n = slot->n_clusters * CLUSTER_SIZE;
+	uint64_t left = run->archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
+	counts->covered_bytes += n < left ? n : left;
+	if (slot->mask != 0)
+		counts->data_bytes += n < left ? n : left;
+}
+
+static int handle_extent(struct worker *worker, struct error *err)
+{
+	const struct run *run = worker->run;
+	const struct section *extent = &worker->extent;
+	const uint8_t *blocks, *cluster;
+	bool scrub = run->job->scrub && run->archive->format == FORMAT_VMAB;
+	if (scrub)
+		TRY(extent_scrub(run->archive, extent, worker->stored, err));
+	else
+		TRY(extent_open(run->archive, extent, worker->stored, worker->raw, &blocks, err));
+	for (uint32_t i = 0; i < extent->n_slots; i++) {
+		const struct slot *slot = &extent->slots[i];
+		if (slot->mask != 0 && !scrub)
+			TRY(extent_cluster(run->archive, extent, i, blocks, worker->scratch,
+					   &cluster, err));
+		if (run->job->targets != NULL && run->job->targets[slot->drive] != NULL)
+			TRY(put_blocks(worker, slot, blocks, err));
+		if (!scrub)
+			blocks += (uint32_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
+		count(run, slot);
+	}
+	return flush_range(worker, err);
+}
+
+/* Which of several errors is told does not depend on timing: extents are taken in order, and all
+ * that were taken are dealt with, so the first one that is bad is always among them. */
+static void note_error_locked(struct run *run, const struct error *err)
+{
+	bool earlier = err->has_place && run->err.has_place && err->place < run->err.place;
+	if (run->code == 0 || earlier) {
+		run->code = err->code;
+		run->err = *err;
+	}
+}
+
+static void *work(void *context)
+{
+	struct worker *worker = context;
+	struct run *run = worker->run;
+	struct error err = {0};
+	pthread_mutex_lock(&run->lock);
+	while (!run->ended && run->code == 0) {
+		int got = reader_next(run->reader, &worker->extent, worker->stored, &err);
+		run->ended = got == 0;
+		if (run->job->counts != NULL)
+			run->job->counts->read_bytes = input_position(reader_input(run->reader));
+		if (got > 0) {
+			pthread_mutex_unlock(&run->lock);
+			got = handle_extent(worker, &err);
+			pthread_mutex_lock(&run->lock);
+		}
+		if (got < 0)
+			note_error_locked(run, &err);
+	}
+	pthread_mutex_unlock(&run->lock);
+	return NULL;
+}
+
+int reader_run(struct reader *reader, const struct reader_job *job, struct error *err)
+{
+	struct run run = {.reader = reader, .archive = reader_archive(reader), .job = job};
+	struct worker **workers = calloc(job->n_threads, sizeof *workers);
+	unsigned n_started = 0;
+	pthread_mutex_init(&run.lock, NULL);
+	for (unsigned i = 0; workers != NULL && i < job->n_threads; i++) {
+		workers[i] = calloc(1, sizeof **workers);
+		if (workers[i] == NULL)
+			break;
+		workers[i]->run = &run;
+		if (pthread_create(&workers[i]->thread, NULL, work, workers[i]) != 0)
+			break;
+		n_started++;
+	}
+	/* Fewer threads than asked for do as well, if there is one. */
+	if (n_started == 0)
+		fail(&run.err, run.code = ERR_SYSTEM, "cannot start a thread");
+	for (unsigned i = 0; i < n_started; i++)
+		pthread_join(workers[i]->thread, NULL);
+	for (unsigned i = 0; workers != NULL && i < job->n_threads; i++)
+		free(workers[i]);
+	free(workers);
+	pthread_mutex_destroy(&run.lock);
+	if (run.code != 0)
+		*err = run.err;
+	return run.code;
+}
