@@ -1,0 +1,82 @@
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/source.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_CONFIG "qemu-server.conf"
+
+static bool is_named(const struct archive_config *config, const char *name)
+{
+	return config->name.length == strlen(name) &&
+	       memcmp(config->name.bytes, name, config->name.length) == 0;
+}
+
+static const struct archive_config *find_config(const struct archive *archive, const char *name)
+{
+	if (name == NULL && archive->n_configs == 1)
+		return &archive->configs[0];
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		if (is_named(&archive->configs[i], name == NULL ? DEFAULT_CONFIG : name))
+			return &archive->configs[i];
+	}
+	return NULL;
+}
+
+/* Not a fault of the archive, nor of how the command was called: code 1. */
+static int not_found(const struct archive *archive, const char *name, struct error *err)
+{
+	char names[300] = "", one[80];
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		struct text text = archive->configs[i].name;
+		size_t length = strlen(escape_text(one, sizeof(one), text.bytes, text.length));
+
+		if (used + length + 8 > sizeof(names)) {
+			strcpy(names + used, ", ...");
+			break;
+		}
+		used += (size_t)sprintf(names + used, "%s%s", i == 0 ? "" : ", ", one);
+	}
+	if (archive->n_configs == 0)
+		return fail(err, ERR_SYSTEM, "the archive holds no configs");
+	if (name == NULL)
+		return fail(err, ERR_SYSTEM, "which config? the archive holds %s", names);
+	return fail(err, ERR_SYSTEM, "no config '%s' in the archive; it holds %s", name, names);
+}
+
+static void print_config(const struct source *source, const struct archive_config *config,
+			 struct report *report)
+{
+	if (report->result == NULL) {
+		fwrite(config->data.bytes, 1, config->data.length, stdout);
+		return;
+	}
+	json_put_text(report->result, "archive", source->name);
+	json_put_bytes(report->result, "name", config->name);
+	json_put_number(report->result, "size_bytes", config->data.length);
+	json_put_bytes(report->result, "data", config->data);
+}
+
+int cmd_config(const struct options *options, struct report *report)
+{
+	const char *name = options->arguments.n > 1 ? options->arguments.items[1] : NULL;
+	const struct archive_config *config;
+	struct source source;
+	struct error err = {0};
+	int code = EXIT_DONE;
+
+	if (source_open(&source, options->arguments.items[0], options, &err) == 0) {
+		config = find_config(source.archive, name);
+		if (config == NULL)
+			not_found(source.archive, name, &err);
+		else
+			print_config(&source, config, report);
+	}
+	if (err.code != 0)
+		code = report_error(report, source.name, &err);
+	source_close(&source);
+	return code;
+}

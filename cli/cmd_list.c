@@ -1,0 +1,223 @@
+#include "cli/commands.h"
+#include "cli/human.h"
+#include "cli/json.h"
+#include "cli/memory.h"
+#include "cli/parse.h"
+#include "cli/source.h"
+
+#include "reader/input/input.h"
+#include "reader/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_TEXT_SIZE 1021u /* 255 bytes as \xNN, NUL */
+#define NOTE_TEXT_SIZE 4000u /* what is shown of a note */
+#define COLUMN_MAX     40    /* longer names push their line out of shape */
+
+/* Whether the archive is complete, as far as it can be told without reading all of it. */
+struct completeness {
+	int found; /* as reader_find_tail */
+	struct totals totals;
+	struct error err;
+};
+
+static const char *checksum_text(const struct archive *archive)
+{
+	switch (archive->cluster_checksum) {
+	case CLUSTER_XXH3_128:
+		return "xxh3-128";
+	case CLUSTER_XXH3_64:
+		return "xxh3-64";
+	default:
+		return "none";
+	}
+}
+
+static void print_key(const char *key, const char *value)
+{
+	printf("%-11s %s\n", key, value);
+}
+
+static void print_note(const char *key, struct text text)
+{
+	char shown[NOTE_TEXT_SIZE];
+
+	if (text.length > 0)
+		print_key(key, escape_text(shown, sizeof(shown), text.bytes, text.length));
+}
+
+static void print_completeness(const struct source *source, const struct completeness *complete)
+{
+	char size[HUMAN_SIZE];
+
+	if (complete->found > 0)
+		printf("%-11s yes: %s, %llu clusters of data, %llu of zeros\n", "complete",
+		       human_size(size, complete->totals.archive_size),
+		       (unsigned long long)complete->totals.n_data,
+		       (unsigned long long)complete->totals.n_zero);
+	else if (complete->found < 0)
+		print_key("complete", "NO");
+	else
+		printf("%-11s not known: \"vmabak verify %s\" reads all of it\n", "complete",
+		       strcmp(source->name, "-") == 0 ? "-" : "ARCHIVE");
+}
+
+static void print_head(const struct source *source, const struct completeness *complete)
+{
+	const struct archive *archive = source->archive;
+	const char *filter = input_filter(source->input);
+	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
+
+	printf("%-11s %s%s%s\n", "format", archive->format == FORMAT_VMAB ? "VMAB 1" : "VMA 1",
+	       filter == NULL ? "" : ", compressed around with ", filter == NULL ? "" : filter);
+	print_key("uuid", format_uuid(uuid, archive->uuid));
+	if (archive_is_incremental(archive))
+		print_key("parent", format_uuid(uuid, archive->parent));
+	print_key("created", human_time(when, archive->created_ns));
+	printf("%-11s %s\n", "checksums",
+	       archive->cluster_checksum == CLUSTER_UNPROTECTED
+		       ? "headers only: the data carries none"
+		       : checksum_text(archive));
+	print_completeness(source, complete);
+	print_note("note", archive->note);
+	print_note("checkpoint", archive->checkpoint);
+	print_note("since", archive->parent_checkpoint);
+}
+
+struct row {
+	struct text name;
+	uint64_t size_bytes;
+};
+
+static void print_rows(const char *title, const struct row *rows, uint32_t n)
+{
+	char name[NAME_TEXT_SIZE], size[HUMAN_SIZE];
+	int width = 4;
+
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		int length = (int)strlen(
+			escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length));
+
+		if (length > width)
+			width = length < COLUMN_MAX ? length : COLUMN_MAX;
+	}
+	printf("\n%-6s  %-*s  %20s\n", title, width, "NAME", "BYTES");
+	for (uint32_t i = 0; i < n; i++)
+		printf("%6u  %-*s  %20llu  %s\n", i + 1, width,
+		       escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length),
+		       (unsigned long long)rows[i].size_bytes,
+		       human_size(size, rows[i].size_bytes));
+}
+
+static void print_text(const struct source *source, const struct completeness *complete)
+{
+	const struct archive *archive = source->archive;
+	uint32_t most =
+		archive->n_drives > archive->n_configs ? archive->n_drives : archive->n_configs;
+	struct row *rows = memory_new(most, sizeof(*rows));
+
+	print_head(source, complete);
+	for (uint32_t i = 0; i < archive->n_drives; i++)
+		rows[i] = (struct row){archive->drives[i].name, archive->drives[i].size_bytes};
+	print_rows("DRIVE", rows, archive->n_drives);
+	for (uint32_t i = 0; i < archive->n_configs; i++)
+		rows[i] = (struct row){archive->configs[i].name, archive->configs[i].data.length};
+	print_rows("CONFIG", rows, archive->n_configs);
+	free(rows);
+}
+
+static void put_text_or_null(struct json_t *result, const char *key, struct text text)
+{
+	if (text.length > 0)
+		json_put_bytes(result, key, text);
+	else
+		json_put_null(result, key);
+}
+
+static void put_contents(const struct archive *archive, struct json_t *result)
+{
+	struct json_t *drives = json_put_array(result, "drives"), *configs, *one;
+
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		one = json_add_object(drives);
+		json_put_bytes(one, "name", archive->drives[i].name);
+		json_put_number(one, "size_bytes", archive->drives[i].size_bytes);
+	}
+	configs = json_put_array(result, "configs");
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		one = json_add_object(configs);
+		json_put_bytes(one, "name", archive->configs[i].name);
+		json_put_number(one, "size_bytes", archive->configs[i].data.length);
+	}
+}
+
+static void put_completeness(const struct completeness *complete, struct json_t *result)
+{
+	if (complete->found == 0)
+		json_put_null(result, "complete");
+	else
+		json_put_bool(result, "complete", complete->found > 0);
+	if (complete->found <= 0)
+		return;
+	json_put_number(result, "archive_bytes", complete->totals.archive_size);
+	json_put_number(result, "data_bytes", complete->totals.raw_size);
+	json_put_number(result, "data_clusters", complete->totals.n_data);
+	json_put_number(result, "zero_clusters", complete->totals.n_zero);
+}
+
+static void put_json(const struct source *source, const struct completeness *complete,
+		     struct json_t *result)
+{
+	const struct archive *archive = source->archive;
+	const char *filter = input_filter(source->input);
+	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
+
+	if (result == NULL)
+		return;
+	json_put_text(result, "archive", source->name);
+	json_put_text(result, "format", archive_format_name(archive));
+	if (filter == NULL)
+		json_put_null(result, "filter");
+	else
+		json_put_text(result, "filter", filter);
+	json_put_text(result, "uuid", format_uuid(uuid, archive->uuid));
+	if (archive_is_incremental(archive))
+		json_put_text(result, "parent_uuid", format_uuid(uuid, archive->parent));
+	else
+		json_put_null(result, "parent_uuid");
+	json_put_text(result, "created", human_time(when, archive->created_ns));
+	json_put_real(result, "created_s", (double)archive->created_ns / 1e9);
+	json_put_text(result, "checksum", checksum_text(archive));
+	put_completeness(complete, result);
+	put_text_or_null(result, "note", archive->note);
+	put_text_or_null(result, "checkpoint", archive->checkpoint);
+	put_text_or_null(result, "parent_checkpoint", archive->parent_checkpoint);
+	put_contents(archive, result);
+}
+
+int cmd_list(const struct options *options, struct report *report)
+{
+	struct completeness complete = {0};
+	struct source source;
+	struct error err = {0};
+	int code = EXIT_DONE;
+
+	if (source_open(&source, options->arguments.items[0], options, &err) < 0) {
+		code = report_error(report, source.name, &err);
+	} else {
+		complete.found = reader_find_tail(source.reader, &complete.totals, &complete.err);
+		if (report->json)
+			put_json(&source, &complete, report->result);
+		else
+			print_text(&source, &complete);
+		fflush(stdout);
+		if (complete.found < 0)
+			code = report_error(report, source.name, &complete.err);
+	}
+	source_close(&source);
+	return code;
+}

@@ -1,0 +1,145 @@
+#include "cli/commands.h"
+#include "cli/human.h"
+#include "cli/json.h"
+#include "cli/parse.h"
+#include "cli/progress.h"
+#include "cli/source.h"
+
+#include "reader/input/input.h"
+#include "reader/reader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Damage outweighs all; else the first failure tells. */
+static int worse(int code, int other)
+{
+	if (code == EXIT_DAMAGED || other == EXIT_DAMAGED)
+		return EXIT_DAMAGED;
+	return code != EXIT_DONE ? code : other;
+}
+
+/* What the run proved, in words. */
+static const char *proof(const struct archive *archive, bool quick)
+{
+	if (archive->cluster_checksum == CLUSTER_UNPROTECTED)
+		return "complete, but its data carries no checksums";
+	/* Checksums of stored data exist in VMAB alone; VMA is read in full. */
+	if (quick && archive->format == FORMAT_VMAB)
+		return "complete, every stored checksum matches";
+	return "complete, every checksum matches";
+}
+
+static void put_json(const struct source *source, const struct options *options, struct json_t *one)
+{
+	const struct archive *archive = source->archive;
+	const struct totals *totals = reader_totals(source->reader);
+	char uuid[UUID_TEXT_SIZE];
+
+	json_put_text(one, "format", archive_format_name(archive));
+	json_put_text(one, "uuid", format_uuid(uuid, archive->uuid));
+	json_put_bool(one, "quick", options->quick);
+	json_put_bool(one, "data_checksums", archive->cluster_checksum != CLUSTER_UNPROTECTED);
+	json_put_bool(one, "incremental", archive_is_incremental(archive));
+	json_put_number(one, "n_drives", archive->n_drives);
+	json_put_number(one, "n_configs", archive->n_configs);
+	json_put_number(one, "drives_bytes", archive_drive_bytes(archive));
+	json_put_number(one, "data_bytes", totals->raw_size);
+	json_put_number(one, "archive_bytes", input_position(source->input));
+	json_put_number(one, "data_clusters", totals->n_data);
+	json_put_number(one, "zero_clusters", totals->n_zero);
+	json_put_real(one, "duration_s", progress_seconds());
+}
+
+static void print_result(const struct source *source, const struct options *options)
+{
+	const struct archive *archive = source->archive;
+	const struct totals *totals = reader_totals(source->reader);
+	char size[HUMAN_SIZE], data[HUMAN_SIZE];
+
+	printf("%s: ok, %s: %s%u drive%s, %s (%s of data), %llu clusters, %u config%s\n",
+	       source->name, proof(archive, options->quick),
+	       archive_is_incremental(archive) ? "incremental, " : "", archive->n_drives,
+	       archive->n_drives == 1 ? "" : "s", human_size(size, archive_drive_bytes(archive)),
+	       human_size(data, totals->raw_size),
+	       (unsigned long long)totals->n_data + totals->n_zero, archive->n_configs,
+	       archive->n_configs == 1 ? "" : "s");
+}
+
+static int verify_source(struct source *source, const struct options *options, unsigned part,
+			 struct error *err)
+{
+	struct reader_counts counts = {0};
+	struct reader_job job = {
+		.n_threads = threads_wanted(options),
+		.scrub = options->quick,
+		.counts = &counts,
+	};
+	struct progress_view view = {
+		.label = source->name,
+		.total_bytes = archive_drive_bytes(source->archive),
+		.covered_bytes = &counts.covered_bytes,
+		.data_bytes = &counts.data_bytes,
+		.archive_bytes = &counts.read_bytes,
+		.part = part,
+		.n_parts = options->arguments.n,
+	};
+	int result;
+
+	progress_begin(options, &view);
+	result = reader_run(source->reader, &job, err);
+	progress_end(result == 0);
+	return result;
+}
+
+static int verify_one(const struct options *options, struct report *report, unsigned part,
+		      struct json_t *archives)
+{
+	struct json_t *one = json_add_object(archives);
+	struct source source;
+	struct error err = {0};
+	int code = EXIT_DONE;
+	bool ok = source_open(&source, options->arguments.items[part], options, &err) == 0 &&
+		  verify_source(&source, options, part, &err) == 0;
+
+	json_put_text(one, "archive", source.name);
+	json_put_bool(one, "ok", ok);
+	if (ok)
+		put_json(&source, options, one);
+	else
+		json_put(one, "error", report_error_object(report, &err));
+	if (ok && !report->json && !options->quiet)
+		print_result(&source, options);
+	if (!ok)
+		code = report_error_line(report, source.name, &err);
+	/* A line is out before the next archive is begun, also into a file. */
+	if (!report->json)
+		fflush(stdout);
+	source_close(&source);
+	return code;
+}
+
+static int check_arguments(const struct options *options, struct error *err)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < options->arguments.n; i++)
+		n += strcmp(options->arguments.items[i], "-") == 0;
+	if (n > 1)
+		return fail(err, ERR_USAGE, "standard input can be verified only once");
+	return progress_check(options, err);
+}
+
+int cmd_verify(const struct options *options, struct report *report)
+{
+	struct json_t *archives;
+	struct error err = {0};
+	int code = EXIT_DONE;
+
+	if (check_arguments(options, &err) < 0)
+		return report_error(report, NULL, &err);
+	archives = json_put_array(report->result, "archives");
+	for (unsigned i = 0; i < options->arguments.n; i++)
+		code = worse(code, verify_one(options, report, i, archives));
+	return code;
+}

@@ -1,0 +1,59 @@
+/*
+ * Reading one archive and writing another: each extent becomes one piece of work. It is read and
+ * its header checked in order; decoding and checking its clusters is the worker's part.
+ */
+#include "cli/feeds.h"
+
+#include "reader/reader.h"
+
+struct piece {
+	struct section extent;
+	uint8_t stored[PAYLOAD_SIZE_MAX];
+	uint8_t scratch[CLUSTER_SIZE];
+};
+
+static int next_piece(void *context, void *opaque, struct error *err)
+{
+	struct piece *piece = opaque;
+
+	return reader_next(context, &piece->extent, piece->stored, err);
+}
+
+/* The payload is decoded into the buffer of the batch, which packs blocks towards its front. That
+ * is never ahead of the blocks still to come, as an extent's blocks lie in the order of its slots.
+ */
+static int fill_batch(void *context, void *opaque, struct batch *batch, struct error *err)
+{
+	const struct archive *archive = reader_archive(context);
+	struct piece *piece = opaque;
+	const uint8_t *blocks;
+
+	if (extent_open(archive, &piece->extent, piece->stored, batch_buffer(batch), &blocks, err) <
+	    0)
+		return err->code;
+	for (uint32_t i = 0; i < piece->extent.n_slots; i++) {
+		const struct slot *slot = &piece->extent.slots[i];
+		const uint8_t *cluster;
+
+		if (slot->mask == 0) {
+			batch_zeros(batch, slot->drive, slot->cluster, slot->n_clusters);
+			continue;
+		}
+		if (extent_cluster(archive, &piece->extent, i, blocks, piece->scratch, &cluster,
+				   err) < 0)
+			return err->code;
+		batch_cluster(batch, slot->drive, slot->cluster, cluster);
+		blocks += (size_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
+	}
+	return 0;
+}
+
+struct feed feed_of_reader(struct reader *reader)
+{
+	return (struct feed){
+		.context = reader,
+		.piece_size = sizeof(struct piece),
+		.next = next_piece,
+		.fill = fill_batch,
+	};
+}

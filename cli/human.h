@@ -1,0 +1,20 @@
+/*
+ * Numbers for people.
+ */
+#ifndef CLI_HUMAN_H
+#define CLI_HUMAN_H
+
+#include <stdint.h>
+
+#define HUMAN_SIZE 32u /* bytes of any text made here */
+
+/* "0 B", "512 B", "4.0 KiB", "935 MiB" */
+char *human_size(char out[HUMAN_SIZE], uint64_t bytes);
+/* "0.3 s", "42 s", "3:05", "1:02:03" */
+char *human_duration(char out[HUMAN_SIZE], double seconds);
+/* Nanoseconds since 1970 as "2026-11-20T10:43:11Z". */
+char *human_time(char out[HUMAN_SIZE], int64_t ns);
+/* Control characters of a name become '?', in place: names may hold anything. Returns text. */
+char *human_plain(char *text);
+
+#endif

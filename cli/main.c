@@ -1,0 +1,97 @@
+#include "cli/commands.h"
+#include "cli/signals.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Every target and drive takes a descriptor or two; the usual 1024 are a default, not the limit. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Whether --json is there, for errors in the options themselves. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	}
+	return false;
+}
+
+static int usage_error(struct report *report, const char *verb, const struct error *err)
+{
+	int code = report_error(report, NULL, err);
+
+	fprintf(stderr, "try 'vmabak help%s%s'\n", verb == NULL ? "" : " ",
+		verb == NULL ? "" : verb);
+	return report_end(report, code);
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	struct report report;
+	struct options options;
+	struct error err = {0};
+	int code = EXIT_DONE;
+
+	report_begin(&report, command->name, wants_json(argc, argv));
+	if (options_parse(command, argc, argv, &options, &err) < 0) {
+		code = usage_error(&report, command->name, &err);
+		options_free(&options);
+		return code;
+	}
+	report_use(&report, &options);
+	if (options.help) {
+		report.no_document = true;
+		help_print(command);
+	} else {
+		code = command->run(&options, &report);
+	}
+	code = report_end(&report, code);
+	options_free(&options);
+	return code;
+}
+
+/* vmabak --help, --version, or nothing. */
+static int run_without_command(int argc, char **argv)
+{
+	struct report report;
+	struct options options = {0};
+	struct error err = {0};
+
+	report_begin(&report, "version", wants_json(argc, argv));
+	if (argc < 2)
+		fail(&err, ERR_USAGE, "which command?");
+	else if (argv[1][0] != '-')
+		fail(&err, ERR_USAGE, "unknown command '%s'", argv[1]);
+	else if (options_parse(&commands_none, argc, argv, &options, &err) == 0 && !options.help &&
+		 !options.version)
+		fail(&err, ERR_USAGE, "the command comes first: vmabak COMMAND [OPTION]...");
+	if (err.code == 0 && options.help) {
+		report.no_document = true;
+		help_print(&commands_none);
+	} else if (err.code == 0) {
+		version_print(&report);
+	}
+	options_free(&options);
+	return err.code == 0 ? report_end(&report, EXIT_DONE) : usage_error(&report, NULL, &err);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command = argc < 2 ? NULL : commands_find(argv[1]);
+
+	signals_start();
+	raise_file_limit();
+	if (command == NULL)
+		return run_without_command(argc, argv);
+	return run(command, argc - 1, argv + 1);
+}

@@ -1,0 +1,52 @@
+#include "cli/memory.h"
+
+#include "cli/signals.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Leaves no half-written file behind; and does not use stdio, which may want memory. */
+static void give_up(void)
+{
+	static const char text[] = "vmabak: out of memory\n";
+	ssize_t ignored;
+
+	signals_abandon();
+	ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+	(void)ignored;
+	_exit(1);
+}
+
+void *memory_new(size_t n, size_t size)
+{
+	void *new = calloc(n == 0 ? 1 : n, size == 0 ? 1 : size);
+
+	if (new == NULL)
+		give_up();
+	return new;
+}
+
+void *memory_grow(void *old, size_t n, size_t size)
+{
+	void *new = reallocarray(old, n == 0 ? 1 : n, size);
+
+	if (new == NULL)
+		give_up();
+	return new;
+}
+
+char *memory_text(const char *format, ...)
+{
+	char *text = NULL;
+	va_list arguments;
+	int n;
+
+	va_start(arguments, format);
+	n = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (n < 0)
+		give_up();
+	return text;
+}

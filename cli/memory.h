@@ -1,0 +1,16 @@
+/*
+ * Memory for the command line: small, and the program ends (cleanly) without it.
+ */
+#ifndef CLI_MEMORY_H
+#define CLI_MEMORY_H
+
+#include <stddef.h>
+
+/* n * size zeroed bytes, n and size not both large. Owned by the caller. */
+void *memory_new(size_t n, size_t size);
+/* A text made as by printf. Owned by the caller. */
+char *memory_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* As realloc. */
+void *memory_grow(void *old, size_t n, size_t size);
+
+#endif

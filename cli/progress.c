@@ -1,0 +1,300 @@
+/*
+ * One thread runs from progress_begin to progress_end. It wakes five times a second, and when it is
+ * asked for a line. All that it shares with others is in `shared`, under one lock; it prints
+ * without holding it.
+ */
+#include "cli/progress.h"
+
+#include "cli/human.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_NS	   200000000L /* between two looks */
+#define LINE_S	   5.0	      /* between lines when standard error is no terminal */
+#define LINE_WIDTH 512u
+
+static struct {
+	pthread_mutex_t lock; /* guards stopping, done, asked */
+	pthread_cond_t wake;
+	bool stopping;
+	bool done;
+	bool asked;
+} shared = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+/* Written by progress_begin before the thread exists, then used by the thread alone. */
+static struct {
+	struct progress_view view;
+	bool bar;	/* redraw a line on a terminal */
+	bool lines;	/* print a line now and then */
+	int percent_fd; /* -1: none */
+	int percent;	/* the last that was told, -1: none yet */
+	double last_s;	/* when last_covered was taken */
+	double line_s;	/* when the last line was printed */
+	double rate;	/* bytes per second, smoothed */
+	uint64_t last_covered;
+} state;
+
+static struct timespec began;
+static pthread_t thread;
+static bool running;
+static atomic_bool bar_shown;
+
+double progress_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
+}
+
+int progress_check(const struct options *options, struct error *err)
+{
+	if (options->progress_fd == UINT64_MAX)
+		return 0;
+	if (fcntl((int)options->progress_fd, F_GETFD) < 0)
+		return fail(err, ERR_USAGE, "--progress-fd %llu: that descriptor is not open",
+			    (unsigned long long)options->progress_fd);
+	if (options->progress_fd == STDOUT_FILENO && options->output != NULL &&
+	    strcmp(options->output, "-") == 0)
+		return fail(err, ERR_USAGE, "--progress-fd 1: the archive goes there");
+	return 0;
+}
+
+static uint64_t load(_Atomic uint64_t *counter)
+{
+	return counter == NULL ? 0 : atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* From 0 to 1. The last cluster of a drive may count for more than there is of it. */
+static double fraction(uint64_t covered)
+{
+	if (state.view.total_bytes == 0 || covered >= state.view.total_bytes)
+		return state.view.total_bytes == 0 ? 0 : 1;
+	return (double)covered / (double)state.view.total_bytes;
+}
+
+/* The rate is smoothed over some two seconds, so that it can be read and follows what happens. */
+static void measure(uint64_t covered)
+{
+	double now = progress_seconds(), passed = now - state.last_s, weight;
+
+	if (passed < 0.05)
+		return;
+	weight = state.last_s == 0 ? 1 : passed / (passed + 2);
+	state.rate += weight * ((double)(covered - state.last_covered) / passed - state.rate);
+	state.last_s = now;
+	state.last_covered = covered;
+}
+
+/* "label  42%  1.7 GiB of 4.0 GiB  812 MiB/s  0:03 left  31% zero  ratio 2.9", without the label
+ * and bar. */
+static void describe(char out[LINE_WIDTH])
+{
+	uint64_t covered = load(state.view.covered_bytes), data = load(state.view.data_bytes);
+	uint64_t archive = load(state.view.archive_bytes);
+	uint64_t total = state.view.total_bytes;
+	char did[HUMAN_SIZE], all[HUMAN_SIZE], rate[HUMAN_SIZE], left[HUMAN_SIZE];
+	int n;
+
+	measure(covered);
+	if (covered > total)
+		covered = total;
+	n = snprintf(out, LINE_WIDTH, "%3d%%  %s of %s  %s/s", (int)(100 * fraction(covered)),
+		     human_size(did, covered), human_size(all, total),
+		     human_size(rate, state.rate < 1e18 ? (uint64_t)state.rate : 0));
+	if (state.rate >= 1)
+		n += snprintf(out + n, LINE_WIDTH - (size_t)n, "  %s left",
+			      human_duration(left, (double)(total - covered) / state.rate));
+	if (covered > 0 && data <= covered)
+		n += snprintf(out + n, LINE_WIDTH - (size_t)n, "  %d%% zero",
+			      (int)(100 * (1 - (double)data / (double)covered)));
+	if (archive > 0 && data > 0)
+		snprintf(out + n, LINE_WIDTH - (size_t)n, "  ratio %.1f",
+			 (double)data / (double)archive);
+}
+
+static void print_line(void)
+{
+	char text[LINE_WIDTH], label[LINE_WIDTH];
+
+	describe(text);
+	snprintf(label, sizeof(label), "%s", state.view.label);
+	fprintf(stderr, "vmabak: %s: %s\n", human_plain(label), text);
+	state.line_s = progress_seconds();
+}
+
+static unsigned terminal_width(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+		return 80;
+	return size.ws_col < LINE_WIDTH - 2 ? size.ws_col : LINE_WIDTH - 2;
+}
+
+/* Blanks erase what was there: no escape sequences, so that the dumbest terminal will do. */
+static void draw(const char *text)
+{
+	unsigned width = terminal_width() - 1;
+
+	fprintf(stderr, "\r%-*.*s", (int)width, (int)width, text);
+	fflush(stderr);
+}
+
+static void draw_bar(void)
+{
+	char text[LINE_WIDTH], line[2 * LINE_WIDTH], bar[64];
+	unsigned width = terminal_width() - 1, space, full;
+	size_t used;
+
+	describe(text);
+	used = strlen(text) + 3;
+	space = width > used + 10 ? width - (unsigned)used : 0;
+	if (space > 40)
+		space = 40;
+	full = (unsigned)(space * fraction(load(state.view.covered_bytes)));
+	for (unsigned i = 0; i < space; i++)
+		bar[i] = i < full ? '=' : i == full ? '>' : ' ';
+	bar[space] = '\0';
+	if (space > 0)
+		snprintf(line, sizeof(line), "[%s] %s", bar, text);
+	else
+		snprintf(line, sizeof(line), "%s", text);
+	draw(line);
+	atomic_store(&bar_shown, true);
+}
+
+static void erase_bar(void)
+{
+	if (!atomic_exchange(&bar_shown, false))
+		return;
+	draw("");
+	fputc('\r', stderr);
+	fflush(stderr);
+}
+
+/* A reader that does not read, or has gone, is not waited for. */
+static void tell_percent(bool done)
+{
+	double parts = state.view.n_parts > 1 ? state.view.n_parts : 1;
+	double one = done ? 1 : fraction(load(state.view.covered_bytes));
+	int percent = (int)(100 * ((double)state.view.part + one) / parts);
+	struct pollfd ready = {.fd = state.percent_fd, .events = POLLOUT};
+	char text[16];
+	int n;
+
+	/* 100 means done, not nearly done. */
+	if (!done && percent > 99)
+		percent = 99;
+	if (state.percent_fd < 0 || percent == state.percent)
+		return;
+	if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0)
+		return;
+	n = snprintf(text, sizeof(text), "%d/100\n", percent);
+	if (write(state.percent_fd, text, (size_t)n) < 0 && errno != EINTR && errno != EAGAIN)
+		state.percent_fd = -1;
+	state.percent = percent;
+}
+
+static void look(bool asked)
+{
+	if (asked) {
+		erase_bar();
+		print_line();
+	}
+	if (state.bar)
+		draw_bar();
+	else if (state.lines && progress_seconds() - state.line_s >= LINE_S)
+		print_line();
+	tell_percent(false);
+}
+
+static void *run(void *unused)
+{
+	bool stopping = false, done = false, asked;
+
+	(void)unused;
+	while (!stopping) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += TICK_NS;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		pthread_mutex_lock(&shared.lock);
+		if (!shared.stopping && !shared.asked)
+			pthread_cond_timedwait(&shared.wake, &shared.lock, &until);
+		stopping = shared.stopping;
+		done = shared.done;
+		asked = shared.asked;
+		shared.asked = false;
+		pthread_mutex_unlock(&shared.lock);
+		if (!stopping || asked)
+			look(asked);
+	}
+	erase_bar();
+	if (done)
+		tell_percent(true);
+	return NULL;
+}
+
+void progress_begin(const struct options *options, const struct progress_view *view)
+{
+	/* Where a JSON result goes to standard error, nothing else does unless asked for. */
+	bool mute = options->quiet ||
+		    (options->json && options->output != NULL && strcmp(options->output, "-") == 0);
+	bool terminal = isatty(STDERR_FILENO);
+	int percent = state.view.n_parts > 1 && view->part > 0 ? state.percent : -1;
+
+	memset(&state, 0, sizeof(state));
+	state.view = *view;
+	state.percent = percent;
+	state.percent_fd = options->progress_fd == UINT64_MAX ? -1 : (int)options->progress_fd;
+	state.bar = terminal && (options->progress == PROGRESS_ALWAYS ||
+				 (options->progress != PROGRESS_NEVER && !mute));
+	state.lines = !terminal && options->progress == PROGRESS_ALWAYS;
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	pthread_mutex_lock(&shared.lock);
+	shared.stopping = shared.done = shared.asked = false;
+	pthread_mutex_unlock(&shared.lock);
+	running = pthread_create(&thread, NULL, run, NULL) == 0;
+}
+
+void progress_end(bool done)
+{
+	if (!running)
+		return;
+	pthread_mutex_lock(&shared.lock);
+	shared.stopping = true;
+	shared.done = done;
+	pthread_cond_signal(&shared.wake);
+	pthread_mutex_unlock(&shared.lock);
+	pthread_join(thread, NULL);
+	running = false;
+}
+
+void progress_ask(void)
+{
+	pthread_mutex_lock(&shared.lock);
+	shared.asked = true;
+	pthread_cond_signal(&shared.wake);
+	pthread_mutex_unlock(&shared.lock);
+}
+
+void progress_abandon(void)
+{
+	ssize_t ignored;
+
+	if (!atomic_load(&bar_shown))
+		return;
+	ignored = write(STDERR_FILENO, "\n", 1);
+	(void)ignored;
+}

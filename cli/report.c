@@ -1,0 +1,178 @@
+#include "cli/report.h"
+
+#include "cli/human.h"
+#include "cli/json.h"
+#include "cli/options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	int code;
+	enum exit_code exit_code;
+	const char *name; /* in JSON */
+} codes[] = {
+	{ERR_SYSTEM, EXIT_FAILED, "system"},
+	{ERR_DAMAGED, EXIT_DAMAGED, "damaged"},
+	{ERR_INCOMPLETE, EXIT_DAMAGED, "incomplete"},
+	{ERR_UNSUPPORTED, EXIT_FAILED, "unsupported"},
+	{ERR_USAGE, EXIT_USAGE, "usage"},
+	{ERR_FULL, EXIT_FULL, "full"},
+	{ERR_LOCKED, EXIT_LOCKED, "locked"},
+};
+
+static unsigned find_code(int code)
+{
+	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (codes[i].code == code)
+			return i;
+	}
+	return 0;
+}
+
+void report_begin(struct report *report, const char *command, bool json)
+{
+	*report = (struct report){.json = json};
+	if (!json)
+		return;
+	report->result = json_new();
+	json_put_text(report->result, "command", command);
+}
+
+void report_use(struct report *report, const struct options *options)
+{
+	report->quiet = options->quiet;
+	report->verbose = options->verbose;
+	report->text_off =
+		report->json && options->output != NULL && strcmp(options->output, "-") == 0;
+}
+
+/* One line, whatever names hold; in one write, so that lines of several programs do not mix. */
+static void print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void print_line(const char *format, ...)
+{
+	char *line = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&line, format, arguments) < 0)
+		line = NULL;
+	va_end(arguments);
+	if (line == NULL)
+		return;
+	fprintf(stderr, "vmabak: %s\n", human_plain(line));
+	free(line);
+}
+
+int report_error_line(struct report *report, const char *archive, const struct error *err)
+{
+	if (!report->text_off && err->has_place)
+		print_line("%s: byte %llu: %s", archive == NULL ? "-" : archive,
+			   (unsigned long long)err->place, err->text);
+	else if (!report->text_off)
+		print_line("%s", err->text);
+	return (int)codes[find_code(err->code)].exit_code;
+}
+
+struct json_t *report_error_object(const struct report *report, const struct error *err)
+{
+	struct json_t *object;
+
+	if (report->result == NULL)
+		return NULL;
+	object = json_new();
+	json_put_text(object, "code", codes[find_code(err->code)].name);
+	json_put_text(object, "message", err->text);
+	if (err->has_place)
+		json_put_number(object, "byte", err->place);
+	return object;
+}
+
+int report_error(struct report *report, const char *archive, const struct error *err)
+{
+	json_put(report->result, "error", report_error_object(report, err));
+	return report_error_line(report, archive, err);
+}
+
+void report_warning(struct report *report, const char *format, ...)
+{
+	va_list arguments;
+	char *text = NULL;
+
+	report->n_warnings++;
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	if (text == NULL)
+		return;
+	if (!report->text_off)
+		print_line("warning: %s", text);
+	json_add_text(json_get_array(report->result, "warnings"), text);
+	free(text);
+}
+
+void report_note(struct report *report, const char *format, ...)
+{
+	va_list arguments;
+	char *text = NULL;
+
+	if (report->quiet || report->text_off)
+		return;
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	if (text != NULL)
+		print_line("%s", text);
+	free(text);
+}
+
+void report_detail(struct report *report, const char *format, ...)
+{
+	va_list arguments;
+	char *text = NULL;
+
+	if (!report->verbose || report->text_off)
+		return;
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	if (text != NULL)
+		print_line("%s", text);
+	free(text);
+}
+
+/* What stdio could not write is known only now: a full disk, a reader that has gone. */
+static int check_output(FILE *file, const char *name)
+{
+	struct error err = {0};
+
+	errno = 0;
+	if (fflush(file) == 0 && !ferror(file))
+		return EXIT_DONE;
+	fail_system(&err, errno == 0 ? EIO : errno, "%s", name);
+	print_line("%s", err.text);
+	return (int)codes[find_code(err.code)].exit_code;
+}
+
+int report_end(struct report *report, int exit_code)
+{
+	int checked;
+
+	if (exit_code == EXIT_DONE && report->n_warnings > 0)
+		exit_code = EXIT_WARNINGS;
+	if (!report->no_document) {
+		json_put_number(report->result, "exit_code", (uint64_t)exit_code);
+		json_print(report->result, report->text_off ? stderr : stdout);
+	} else {
+		json_free(report->result);
+	}
+	report->result = NULL;
+	checked = check_output(stdout, "standard output");
+	return checked == EXIT_DONE || exit_code > EXIT_WARNINGS ? exit_code : checked;
+}

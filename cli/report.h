@@ -1,0 +1,59 @@
+/*
+ * What a run tells: errors, warnings and notes on standard error, the JSON result, the exit code.
+ */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include "format/common.h"
+
+struct options;
+struct json_t;
+
+/* design: frozen. 128 + n when signal n ended the program. */
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_WARNINGS = 3,
+	EXIT_DAMAGED = 4,
+	EXIT_FULL = 6,
+	EXIT_LOCKED = 7,
+};
+
+struct report {
+	bool quiet;
+	bool verbose;
+	bool json;
+	bool text_off;	  /* the JSON goes to standard error, which then holds nothing else */
+	bool no_document; /* standard output is not for JSON here (completion and the like) */
+	struct json_t
+		*result; /* owned; an object; NULL without json: the put functions take that */
+	unsigned n_warnings;
+};
+
+/* json_to_stderr: the archive goes to standard output. */
+void report_begin(struct report *report, const char *command, bool json);
+void report_use(struct report *report, const struct options *options);
+
+/* "vmabak: ARCHIVE: byte N: text" or "vmabak: text". Returns the exit code that fits. */
+int report_error(struct report *report, const char *archive, const struct error *err);
+/* The same line without putting it into the result, for commands that go on. */
+int report_error_line(struct report *report, const char *archive, const struct error *err);
+/* {"code": ..., "message": ..., "byte": ...}; NULL without json. Owned by whoever it is put into.
+ */
+struct json_t *report_error_object(const struct report *report, const struct error *err);
+
+/* Done, but the user must know: exit code 3. */
+void report_warning(struct report *report, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* To be known, not to be worried about; not with --quiet. */
+void report_note(struct report *report, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* With --verbose only. */
+void report_detail(struct report *report, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Prints the JSON result, checks standard output, frees. Returns the exit code of the program. */
+int report_end(struct report *report, int exit_code);
+
+#endif

@@ -1,0 +1,233 @@
+#include "cli/restore_plan.h"
+
+#include "cli/memory.h"
+#include "cli/names.h"
+#include "cli/report.h"
+#include "cli/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SHOWN_SIZE 120u /* bytes of a name in a message */
+
+/* DIR/NAME and an ending. The name passed the allow-list. */
+static char *path_in(const char *directory, struct text name, const char *ending)
+{
+	const char *slash = directory[strlen(directory) - 1] == '/' ? "" : "/";
+
+	return memory_text("%s%s%.*s%s", directory, slash, (int)name.length,
+			   (const char *)name.bytes, ending);
+}
+
+static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *target,
+		      const struct options *options, struct error *err)
+{
+	struct text name = plan->archive->drives[drive].name;
+	char shown[SHOWN_SIZE];
+
+	escape_text(shown, sizeof(shown), name.bytes, name.length);
+	if (plan->drive_paths[drive] != NULL)
+		return fail(err, ERR_USAGE, "-d: drive %s is named twice", shown);
+	if (target == NULL && !name_usable(name.bytes, name.length))
+		return fail(
+			err, ERR_USAGE,
+			"drive %u is called '%s', which is not usable as a file name; give one: -d "
+			"'@%u=TARGET'",
+			drive + 1, shown, drive + 1);
+	if (target != NULL && strcmp(target, "-") == 0)
+		return fail(err, ERR_USAGE,
+			    "-d: drive %s cannot go to standard output: it needs a target that can "
+			    "seek",
+			    shown);
+	plan->drive_paths[drive] = target != NULL ? memory_text("%s", target)
+						  : path_in(options->directory, name, ".raw");
+	plan->in_directory |= target == NULL;
+	plan->n_drives++;
+	return 0;
+}
+
+static int plan_drives(struct restore_plan *plan, const struct options *options, struct error *err)
+{
+	for (unsigned i = 0; i < options->drives.n; i++) {
+		const char *target;
+		uint32_t drive;
+
+		if (drive_selection_parse(options->drives.items[i], plan->archive, &drive, &target,
+					  err) < 0 ||
+		    plan_drive(plan, drive, target, options, err) < 0)
+			return err->code;
+	}
+	for (uint32_t i = 0; options->drives.n == 0 && i < plan->archive->n_drives; i++) {
+		if (plan_drive(plan, i, NULL, options, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+static void plan_configs(struct restore_plan *plan, const struct options *options,
+			 struct report *report)
+{
+	char shown[SHOWN_SIZE];
+
+	if (options->no_configs || (options->drives.n > 0 && !options->configs))
+		return;
+	for (uint32_t i = 0; i < plan->archive->n_configs; i++) {
+		struct text name = plan->archive->configs[i].name;
+
+		if (!name_usable(name.bytes, name.length)) {
+			report_warning(report,
+				       "config '%s' is not restored: not usable as a file name; "
+				       "\"vmabak config\" prints it",
+				       escape_text(shown, sizeof(shown), name.bytes, name.length));
+			continue;
+		}
+		plan->config_paths[i] = path_in(options->directory, name, "");
+		plan->in_directory = true;
+		plan->n_configs++;
+	}
+}
+
+int restore_plan_make(struct restore_plan *out, const struct archive *archive,
+		      const struct options *options, struct report *report, struct error *err)
+{
+	*out = (struct restore_plan){
+		.archive = archive,
+		.drive_paths = memory_new(archive->n_drives, sizeof(char *)),
+		.config_paths = memory_new(archive->n_configs, sizeof(char *)),
+	};
+	if (options->configs && options->no_configs)
+		return fail(err, ERR_USAGE, "--configs and --no-configs exclude each other");
+	if (*options->directory == '\0')
+		return fail(err, ERR_USAGE, "-C: the name of a folder must not be empty");
+	if (archive_is_incremental(archive))
+		return fail(err, ERR_UNSUPPORTED,
+			    "%s: is incremental: it holds only what changed since its parent, and "
+			    "restoring a chain is not supported",
+			    options->arguments.items[0]);
+	if (plan_drives(out, options, err) < 0)
+		return err->code;
+	plan_configs(out, options, report);
+	return 0;
+}
+
+/* Which file a path means: itself if it exists, else its name in its folder. */
+struct place {
+	dev_t device;
+	ino_t number;
+	bool block;	  /* a block device: device tells which */
+	const char *name; /* NULL: it exists */
+	const char *path;
+};
+
+static struct place find_place(const char *path)
+{
+	const char *name = base_name(path);
+	char *folder = memory_text("%.*s", (int)(name - path), path);
+	struct place place = {.name = name, .path = path};
+	struct stat found;
+
+	if (stat(path, &found) == 0) {
+		place.name = NULL;
+		place.block = S_ISBLK(found.st_mode);
+		place.device = place.block ? found.st_rdev : found.st_dev;
+		place.number = place.block ? 0 : found.st_ino;
+	} else if (stat(*folder == '\0' ? "." : folder, &found) == 0) {
+		place.device = found.st_dev;
+		place.number = found.st_ino;
+	}
+	free(folder);
+	return place;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+	const struct place *a = left, *b = right;
+
+	if (a->block != b->block)
+		return a->block ? 1 : -1;
+	if (a->device != b->device)
+		return a->device < b->device ? -1 : 1;
+	if (a->number != b->number)
+		return a->number < b->number ? -1 : 1;
+	if (a->name == NULL || b->name == NULL)
+		return (a->name != NULL) - (b->name != NULL);
+	return strcmp(a->name, b->name);
+}
+
+/* Sorted, so that an archive with very many names costs no time to speak of. */
+static int check_places(const struct restore_plan *plan, struct error *err)
+{
+	struct place *places = memory_new(plan->n_drives + plan->n_configs, sizeof(*places));
+	size_t n = 0;
+	int result = 0;
+
+	for (uint32_t i = 0; i < plan->archive->n_drives; i++) {
+		if (plan->drive_paths[i] != NULL)
+			places[n++] = find_place(plan->drive_paths[i]);
+	}
+	for (uint32_t i = 0; i < plan->archive->n_configs; i++) {
+		if (plan->config_paths[i] != NULL)
+			places[n++] = find_place(plan->config_paths[i]);
+	}
+	qsort(places, n, sizeof(*places), compare_places);
+	for (size_t i = 1; i < n && result == 0; i++) {
+		if (compare_places(&places[i - 1], &places[i]) == 0)
+			result = fail(err, ERR_USAGE,
+				      "two things are to be restored to one place: %s and %s",
+				      places[i - 1].path, places[i].path);
+	}
+	free(places);
+	return result;
+}
+
+static int check_path(const char *path, bool is_config, const struct options *options,
+		      struct error *err)
+{
+	struct stat found;
+
+	if (path == NULL)
+		return 0;
+	if (stat(path, &found) == 0 && source_is(options->arguments.items[0], &found))
+		return fail(err, ERR_USAGE, "%s: is the archive that is to be restored", path);
+	if (!is_config || lstat(path, &found) < 0)
+		return 0;
+	if (S_ISDIR(found.st_mode))
+		return fail(err, ERR_USAGE, "%s: is a folder, but a config has that name", path);
+	if (!options->force)
+		return fail(err, ERR_USAGE,
+			    "%s: exists already; --force overwrites it, --no-configs leaves "
+			    "configs out",
+			    path);
+	return 0;
+}
+
+int restore_plan_check(const struct restore_plan *plan, const struct options *options,
+		       struct error *err)
+{
+	for (uint32_t i = 0; i < plan->archive->n_drives; i++) {
+		if (check_path(plan->drive_paths[i], false, options, err) < 0)
+			return err->code;
+	}
+	for (uint32_t i = 0; i < plan->archive->n_configs; i++) {
+		if (check_path(plan->config_paths[i], true, options, err) < 0)
+			return err->code;
+	}
+	return check_places(plan, err);
+}
+
+static void free_paths(char **paths, uint32_t n)
+{
+	for (uint32_t i = 0; paths != NULL && i < n; i++)
+		free(paths[i]);
+	free(paths);
+}
+
+void restore_plan_free(struct restore_plan *plan)
+{
+	if (plan->archive == NULL)
+		return;
+	free_paths(plan->drive_paths, plan->archive->n_drives);
+	free_paths(plan->config_paths, plan->archive->n_configs);
+	*plan = (struct restore_plan){0};
+}

@@ -1,0 +1,91 @@
+#include "cli/signals.h"
+
+#include "cli/progress.h"
+#include "cow/cow.h"
+#include "reader/target/target.h"
+#include "writer/output/output.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <unistd.h>
+
+static _Atomic(const char *) guarded_folder;
+
+void signals_guard_folder(const char *path)
+{
+	atomic_store(&guarded_folder, path);
+}
+
+void signals_abandon(void)
+{
+	const char *folder;
+
+	output_abandon_all();
+	target_abandon_all();
+	drive_abandon_all();
+	folder = atomic_load(&guarded_folder);
+	if (folder != NULL)
+		rmdir(folder);
+}
+
+/* Ends the program by the signal itself, so that a shell sees what happened. */
+static void die_by(int number)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+	sigset_t set;
+
+	sigaction(number, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	raise(number);
+	_exit(128 + number);
+}
+
+static void ours(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1);
+}
+
+static void *take_signals(void *unused)
+{
+	sigset_t set;
+	int number;
+
+	(void)unused;
+	ours(&set);
+	for (;;) {
+		if (sigwait(&set, &number) != 0)
+			continue;
+		if (number == SIGUSR1) {
+			progress_ask();
+			continue;
+		}
+		signals_abandon();
+		progress_abandon();
+		die_by(number);
+	}
+	return NULL;
+}
+
+void signals_start(void)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	pthread_t thread;
+	sigset_t set;
+
+	sigaction(SIGPIPE, &ignore, NULL);
+	ours(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	/* Without that thread the defaults must do. */
+	if (pthread_create(&thread, NULL, take_signals, NULL) != 0)
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	else
+		pthread_detach(thread);
+}

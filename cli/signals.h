@@ -1,0 +1,18 @@
+/*
+ * Signals, all taken by one thread, so that no handler interrupts anything.
+ */
+#ifndef CLI_SIGNALS_H
+#define CLI_SIGNALS_H
+
+/* To be called before any other thread exists. SIGPIPE is ignored from then on; SIGINT, SIGTERM and
+ * SIGHUP remove what is unfinished and end the program as they would by default; SIGUSR1 asks for a
+ * line of progress. */
+void signals_start(void);
+
+/* A folder of ours that is to go too if it is empty; NULL: none. Borrowed. */
+void signals_guard_folder(const char *path);
+
+/* Removes temporary files and ends helpers, for good: nothing gets its final name after this. */
+void signals_abandon(void);
+
+#endif

@@ -1,0 +1,247 @@
+#include "cli/sink.h"
+
+#include "cli/human.h"
+#include "cli/json.h"
+#include "cli/names.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/source.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define ZSTD_LEVEL_DEFAULT 1 /* fast: the output is seldom faster */
+#define GZIP_LEVEL_DEFAULT 6 /* gzip's own */
+
+/* What the ending of a name says. */
+struct ending {
+	const char *text;
+	enum archive_format format;
+	enum compress_method around; /* COMPRESS_DEFAULT: inside the archive */
+};
+
+static const struct ending endings[] = {
+	{".vmab", FORMAT_VMAB, COMPRESS_DEFAULT},
+	{".vma", FORMAT_VMA1, COMPRESS_NONE},
+	{".vma.zst", FORMAT_VMA1, COMPRESS_ZSTD},
+	{".vma.gz", FORMAT_VMA1, COMPRESS_GZIP},
+};
+
+static const struct ending *find_ending(const char *name)
+{
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		if (has_ending(base_name(name), endings[i].text))
+			return &endings[i];
+	}
+	return NULL;
+}
+
+static const char *method_name(enum compress_method method)
+{
+	return method == COMPRESS_ZSTD ? "zstd" : method == COMPRESS_GZIP ? "gzip" : "none";
+}
+
+static int level_of(struct compress compress)
+{
+	if (compress.level != 0 || compress.method == COMPRESS_NONE)
+		return compress.level;
+	return compress.method == COMPRESS_GZIP ? GZIP_LEVEL_DEFAULT : ZSTD_LEVEL_DEFAULT;
+}
+
+/* The ending and --format together. */
+static int plan_format(struct sink_plan *out, const char *name, const struct ending *ending,
+		       const struct options *options, struct error *err)
+{
+	enum archive_format asked =
+		options->format == FORMAT_CHOICE_VMA ? FORMAT_VMA1 : FORMAT_VMAB;
+
+	if (options->format != FORMAT_BY_NAME && ending != NULL && ending->format != asked)
+		return fail(err, ERR_USAGE, "%s: the name ends in %s, --format says otherwise",
+			    name, ending->text);
+	out->format = ending != NULL ? ending->format : asked;
+	if (options->no_vma_checksums && out->format != FORMAT_VMA1)
+		return fail(err, ERR_USAGE, "%s: --no-vma-checksums is for VMA, this is to be VMAB",
+			    name);
+	if (out->format == FORMAT_VMAB)
+		out->cluster_checksum = CLUSTER_XXH3_128;
+	else
+		out->cluster_checksum =
+			options->no_vma_checksums ? CLUSTER_UNPROTECTED : CLUSTER_XXH3_64;
+	return 0;
+}
+
+/* --compress, and what the ending allows of it. */
+static int plan_compression(struct sink_plan *out, const char *name, const struct ending *ending,
+			    const struct options *options, struct error *err)
+{
+	struct compress compress = {COMPRESS_DEFAULT, 0};
+
+	if (options->compress != NULL && !parse_compress(options->compress, &compress))
+		return fail(err, ERR_USAGE,
+			    "--compress '%s': must be zstd, zstd:1 to zstd:19, gzip, gzip:1 to "
+			    "gzip:9, or none",
+			    options->compress);
+	if (out->format == FORMAT_VMAB && compress.method == COMPRESS_GZIP)
+		return fail(err, ERR_USAGE, "%s: VMAB knows zstd and none, not gzip", name);
+	if (out->format == FORMAT_VMA1 && ending != NULL && compress.method != COMPRESS_DEFAULT &&
+	    compress.method != ending->around)
+		return fail(err, ERR_USAGE,
+			    "%s: the name ends in %s, --compress %s needs another ending", name,
+			    ending->text, method_name(compress.method));
+	if (compress.method == COMPRESS_DEFAULT && out->format == FORMAT_VMAB)
+		compress.method = COMPRESS_ZSTD;
+	else if (compress.method == COMPRESS_DEFAULT)
+		compress.method = ending != NULL ? ending->around : COMPRESS_NONE;
+	out->level = level_of(compress);
+	if (out->format == FORMAT_VMA1 && compress.method != COMPRESS_NONE)
+		out->wrap = compress.method == COMPRESS_GZIP ? WRAP_GZIP : WRAP_ZSTD;
+	if (out->wrap != WRAP_NONE && options->record_size != 0)
+		return fail(err, ERR_USAGE,
+			    "%s: --record-size cannot pad a %s stream; use VMAB, or VMA without "
+			    "compression",
+			    name, method_name(compress.method));
+	return 0;
+}
+
+int sink_plan(struct sink_plan *out, const char *name, bool by_name, const struct options *options,
+	      struct error *err)
+{
+	const struct ending *ending = by_name ? find_ending(name) : NULL;
+
+	*out = (struct sink_plan){0};
+	if (by_name && ending == NULL && options->format == FORMAT_BY_NAME)
+		return fail(err, ERR_USAGE,
+			    "%s: the name tells no format: end it in .vmab, .vma, .vma.zst or "
+			    ".vma.gz, or give --format",
+			    name);
+	if (plan_format(out, name, ending, options, err) < 0)
+		return err->code;
+	return plan_compression(out, name, ending, options, err);
+}
+
+int sink_prepare(struct sink *out, const struct options *options, struct error *err)
+{
+	const char *name = options->output;
+	struct stat found;
+	bool by_name = true;
+
+	memset(out, 0, sizeof(*out));
+	out->name = name;
+	if (name == NULL)
+		return fail(err, ERR_USAGE,
+			    "where to? give -o ARCHIVE, or -o - for standard output");
+	if (*name == '\0')
+		return fail(err, ERR_USAGE, "-o: the name of an archive must not be empty");
+	if (options->record_size % SECTOR_SIZE != 0)
+		return fail(err, ERR_USAGE, "--record-size %llu: must be a multiple of %u",
+			    (unsigned long long)options->record_size, SECTOR_SIZE);
+	if (strcmp(name, "-") == 0 && isatty(STDOUT_FILENO))
+		return fail(err, ERR_USAGE,
+			    "standard output is a terminal: an archive cannot go there");
+	if (strcmp(name, "-") == 0)
+		by_name = false;
+	else if (stat(name, &found) == 0 && S_ISDIR(found.st_mode))
+		return fail(err, ERR_USAGE, "%s: is a folder, not an archive", name);
+	else if (stat(name, &found) == 0)
+		by_name = S_ISREG(found.st_mode);
+	if (by_name && stat(name, &found) == 0 && !options->force)
+		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", name);
+	if (progress_check(options, err) < 0)
+		return err->code;
+	return sink_plan(&out->plan, name, by_name, options, err);
+}
+
+bool sink_is(const struct sink *sink, const struct stat *file)
+{
+	struct stat own;
+	int result =
+		strcmp(sink->name, "-") == 0 ? fstat(STDOUT_FILENO, &own) : stat(sink->name, &own);
+
+	if (result < 0)
+		return false;
+	if (S_ISBLK(own.st_mode) && S_ISBLK(file->st_mode))
+		return own.st_rdev == file->st_rdev;
+	return S_ISREG(own.st_mode) && own.st_dev == file->st_dev && own.st_ino == file->st_ino;
+}
+
+int sink_open(struct sink *sink, const struct archive *archive, const struct options *options,
+	      struct error *err)
+{
+	struct output_options to = {
+		.force = options->force,
+		.sync = !options->no_sync,
+		.record_size = (uint32_t)options->record_size,
+		.bytes_per_s = options->rate,
+	};
+	struct writer_options how = {
+		.level = sink->plan.level,
+		.wrap = sink->plan.wrap,
+		.counts = &sink->counts,
+	};
+
+	/* An archive that cannot be written must not leave even an empty file. */
+	if (archive_check(archive, err) < 0 || output_open(&sink->output, sink->name, &to, err) < 0)
+		return err->code;
+	return writer_open(&sink->writer, archive, sink->output, &how, err);
+}
+
+int sink_run(struct sink *sink, const struct feed *feed, const struct options *options,
+	     struct error *err)
+{
+	return writer_run(sink->writer, feed, threads_wanted(options), err);
+}
+
+int sink_finish(struct sink *sink, struct error *err)
+{
+	if (writer_finish(sink->writer, err) < 0)
+		return err->code;
+	return output_finish(sink->output, err);
+}
+
+void sink_close(struct sink *sink)
+{
+	if (sink->writer != NULL)
+		writer_free(sink->writer);
+	output_close(sink->output);
+	sink->writer = NULL;
+	sink->output = NULL;
+}
+
+static void put_summary(const struct sink *sink, const struct archive *archive, double seconds,
+			struct json_t *result)
+{
+	const struct totals *totals = writer_totals(sink->writer);
+	char text[UUID_TEXT_SIZE];
+
+	json_put_text(result, "archive", sink->name);
+	json_put_text(result, "format", archive_format_name(archive));
+	json_put_text(result, "uuid", format_uuid(text, archive->uuid));
+	json_put_number(result, "n_drives", archive->n_drives);
+	json_put_number(result, "n_configs", archive->n_configs);
+	json_put_number(result, "drives_bytes", archive_drive_bytes(archive));
+	json_put_number(result, "data_bytes", totals->raw_size);
+	json_put_number(result, "written_bytes", atomic_load(&sink->counts.written_bytes));
+	json_put_number(result, "data_clusters", totals->n_data);
+	json_put_number(result, "zero_clusters", totals->n_zero);
+	json_put_real(result, "duration_s", seconds);
+}
+
+void sink_summary(const struct sink *sink, const struct archive *archive, struct report *report)
+{
+	uint64_t data = writer_totals(sink->writer)->raw_size;
+	uint64_t written = atomic_load(&sink->counts.written_bytes);
+	uint64_t all = archive_drive_bytes(archive);
+	double seconds = progress_seconds();
+	char sizes[5][HUMAN_SIZE];
+
+	put_summary(sink, archive, seconds, report->result);
+	if (report->result != NULL)
+		return;
+	report_note(report, "%s: %u drive%s, %s, %s data, %s written (ratio %.1f) in %s, %s/s",
+		    strcmp(sink->name, "-") == 0 ? "standard output" : sink->name,
+		    archive->n_drives, archive->n_drives == 1 ? "" : "s", human_size(sizes[0], all),
+		    human_size(sizes[1], data), human_size(sizes[2], written),
+		    written == 0 ? 1.0 : (double)data / (double)written,
+		    human_duration(sizes[3], seconds),
+		    human_size(sizes[4], seconds > 0 ? (uint64_t)((double)all / seconds) : 0));
+}

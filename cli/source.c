@@ -1,0 +1,87 @@
+#include "cli/source.h"
+
+#include "reader/input/input.h"
+#include "reader/reader.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEFAULT_THREADS_MAX 64
+
+int source_open(struct source *out, const char *path, const struct options *options,
+		struct error *err)
+{
+	*out = (struct source){.name = path};
+	if (*path == '\0')
+		return fail(err, ERR_USAGE, "the name of an archive must not be empty");
+	if (strcmp(path, "-") == 0 && isatty(STDIN_FILENO))
+		return fail(err, ERR_USAGE,
+			    "standard input is a terminal: no archive can come from there");
+	if (input_open(&out->input, path, err) < 0)
+		return err->code;
+	if (options->rate != 0)
+		input_limit(out->input, options->rate);
+	if (reader_open(&out->reader, out->input, err) < 0)
+		return err->code;
+	out->archive = reader_archive(out->reader);
+	return 0;
+}
+
+void source_close(struct source *source)
+{
+	if (source->reader != NULL)
+		reader_free(source->reader);
+	if (source->input != NULL)
+		input_close(source->input);
+	*source = (struct source){.name = source->name};
+}
+
+bool source_is(const char *path, const struct stat *file)
+{
+	struct stat own;
+	int result = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &own) : stat(path, &own);
+
+	if (result < 0)
+		return false;
+	if (S_ISBLK(own.st_mode) && S_ISBLK(file->st_mode))
+		return own.st_rdev == file->st_rdev;
+	return (S_ISREG(own.st_mode) || S_ISBLK(own.st_mode)) && own.st_dev == file->st_dev &&
+	       own.st_ino == file->st_ino;
+}
+
+uint64_t archive_drive_bytes(const struct archive *archive)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		uint64_t size = archive->drives[i].size_bytes;
+
+		/* Only a display depends on it: hostile sizes must not wrap around. */
+		sum = size > UINT64_MAX - sum ? UINT64_MAX : sum + size;
+	}
+	return sum;
+}
+
+bool archive_is_incremental(const struct archive *archive)
+{
+	static const uint8_t none[UUID_SIZE];
+
+	return memcmp(archive->parent, none, UUID_SIZE) != 0;
+}
+
+const char *archive_format_name(const struct archive *archive)
+{
+	return archive->format == FORMAT_VMAB ? "vmab" : "vma";
+}
+
+unsigned threads_wanted(const struct options *options)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (options->threads != 0)
+		return (unsigned)options->threads;
+	if (n < 1)
+		return 1;
+	return n > DEFAULT_THREADS_MAX ? DEFAULT_THREADS_MAX : (unsigned)n;
+}

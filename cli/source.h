@@ -1,0 +1,40 @@
+/*
+ * An archive being read: the input, the reader, and the name to call it by.
+ */
+#ifndef CLI_SOURCE_H
+#define CLI_SOURCE_H
+
+#include "cli/options.h"
+#include "format/format.h"
+
+#include <sys/stat.h>
+
+struct input;
+struct reader;
+struct report;
+
+struct source {
+	const char *name; /* as given; borrowed */
+	struct input *input;
+	struct reader *reader;
+	const struct archive *archive;
+};
+
+/* Opens the archive and reads its head. *out can be closed whatever comes. */
+int source_open(struct source *out, const char *path, const struct options *options,
+		struct error *err);
+void source_close(struct source *source);
+
+/* Whether the archive is this file, by device and number; for "-" what standard input is. */
+bool source_is(const char *path, const struct stat *file);
+
+/* Bytes of all drives. */
+uint64_t archive_drive_bytes(const struct archive *archive);
+bool archive_is_incremental(const struct archive *archive);
+/* "vmab" or "vma" */
+const char *archive_format_name(const struct archive *archive);
+
+/* --threads, or one a processor, at most 64. */
+unsigned threads_wanted(const struct options *options);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * The versions of everything. The one file that includes all libraries, for the functions that tell
+ * the version found at run time, which may not be the one of the build.
+ */
+#include "cli/commands.h"
+#include "cli/json.h"
+
+#include <archive.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <xxhash.h>
+#include <zlib.h>
+#include <zstd.h>
+#if HAVE_LIBNBD
+#include <libnbd.h>
+#endif
+
+struct library {
+	const char *name;
+	char version[64];
+};
+
+#define LIBRARIES_MAX 8
+
+static unsigned get_libraries(struct library out[LIBRARIES_MAX])
+{
+	unsigned n = 0, xxhash = XXH_versionNumber(), archive = (unsigned)archive_version_number();
+
+	out[n].name = "zstd";
+	snprintf(out[n++].version, sizeof(out->version), "%s", ZSTD_versionString());
+	out[n].name = "xxhash";
+	snprintf(out[n++].version, sizeof(out->version), "%u.%u.%u", xxhash / 10000,
+		 xxhash / 100 % 100, xxhash % 100);
+	out[n].name = "libarchive";
+	snprintf(out[n++].version, sizeof(out->version), "%u.%u.%u", archive / 1000000,
+		 archive / 1000 % 1000, archive % 1000);
+	out[n].name = "openssl";
+	snprintf(out[n++].version, sizeof(out->version), "%s",
+		 OpenSSL_version(OPENSSL_VERSION_STRING));
+	out[n].name = "zlib";
+	snprintf(out[n++].version, sizeof(out->version), "%s", zlibVersion());
+	out[n].name = "jansson";
+	snprintf(out[n++].version, sizeof(out->version), "%s", jansson_version_str());
+#if HAVE_LIBNBD
+	struct nbd_handle *nbd = nbd_create();
+	const char *version = nbd == NULL ? NULL : nbd_get_version(nbd);
+
+	out[n].name = "libnbd";
+	snprintf(out[n++].version, sizeof(out->version), "%s", version == NULL ? "?" : version);
+	nbd_close(nbd);
+#endif
+	return n;
+}
+
+static void put_json(struct json_t *result, const struct library *libraries, unsigned n)
+{
+	struct json_t *list = json_put_array(result, "features"), *versions;
+
+	json_put_text(result, "version", VERSION);
+	json_add_text(list, "vma1");
+	json_add_text(list, "vmab");
+	if (HAVE_LIBNBD)
+		json_add_text(list, "libnbd");
+	versions = json_put_object(result, "libraries");
+	for (unsigned i = 0; i < n; i++)
+		json_put_text(versions, libraries[i].name, libraries[i].version);
+}
+
+void version_print(struct report *report)
+{
+	struct library libraries[LIBRARIES_MAX];
+	unsigned n = get_libraries(libraries);
+
+	if (report->result != NULL) {
+		put_json(report->result, libraries, n);
+		return;
+	}
+	printf("vmabak %s\nfeatures: vma1 vmab libnbd=%s\nlibraries:", VERSION,
+	       HAVE_LIBNBD ? "yes" : "no");
+	for (unsigned i = 0; i < n; i++)
+		printf(" %s %s%s", libraries[i].name, libraries[i].version, i + 1 < n ? "," : "\n");
+}
