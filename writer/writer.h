@@ -1,9 +1,9 @@
 /*
  * Clusters in, in any order, one sequential archive out. Sources: spec/vmab.md, spec/vma1.md.
  *
- * Because the order is free, workers need no hand-over: each takes the next piece of work, reads it, drops
- * zero blocks, hashes, compresses, and the finished extents are appended in the order in which the
- * pieces were taken. So any number of threads gives the same bytes.
+ * Because the order is free, workers need no hand-over: each takes the next piece of work, reads
+ * it, drops zero blocks, hashes, compresses, and the finished extents are appended in the order in
+ * which the pieces were taken. So any number of threads gives the same bytes.
  */
 #ifndef WRITER_WRITER_H
 #define WRITER_WRITER_H
@@ -22,13 +22,13 @@ enum wrap { WRAP_NONE, WRAP_ZSTD, WRAP_GZIP };
 /* For a progress display. */
 struct writer_counts {
 	_Atomic uint64_t covered_bytes; /* of drives: clusters taken up, data and zeros */
-	_Atomic uint64_t data_bytes;    /* of drives: blocks stored */
+	_Atomic uint64_t data_bytes;	/* of drives: blocks stored */
 	_Atomic uint64_t written_bytes; /* of the archive */
 };
 
 struct writer_options {
-	int level;      /* of zstd or gzip; 0: no compression at all */
-	enum wrap wrap; /* with FORMAT_VMA1 only, and only when level is not 0 */
+	int level;		      /* of zstd or gzip; 0: no compression at all */
+	enum wrap wrap;		      /* with FORMAT_VMA1 only, and only when level is not 0 */
 	struct writer_counts *counts; /* or NULL */
 };
 
@@ -41,25 +41,29 @@ int writer_open(struct writer **out, const struct archive *archive, struct outpu
 struct feed {
 	void *context;
 	size_t piece_size; /* bytes of the caller's struct for a piece of work */
-	/* Takes the next piece. One call at a time, in order. 1: taken, 0: no more, negative: error. */
+	/* Takes the next piece. One call at a time, in order. 1: taken, 0: no more, negative:
+	 * error. */
 	int (*next)(void *context, void *piece, struct error *err);
 	/* Brings its clusters into the batch. From any worker, for different pieces at once. */
 	int (*fill)(void *context, void *piece, struct batch *batch, struct error *err);
 };
 
-/* Works until the feed has no more or something fails. Memory: two pieces a thread of 8.1 MiB, and the compressors. */
+/* Works until the feed has no more or something fails. Memory: a piece, two batches of 8 MiB and a
+ * compressor a thread. */
 int writer_run(struct writer *writer, const struct feed *feed, unsigned n_threads,
 	       struct error *err);
 
-/* Checks that every cluster came (full archives) and writes index, head copy and tail. The output is not finished by it. */
+/* Checks that every cluster came (full archives) and writes index, head copy and tail. The output
+ * is not finished by it. */
 int writer_finish(struct writer *writer, struct error *err);
 const struct totals *writer_totals(const struct writer *writer);
 void writer_free(struct writer *writer);
 
 /* A buffer of PAYLOAD_SIZE_MAX bytes for reading a piece into, before its clusters are added. */
 uint8_t *batch_buffer(struct batch *batch);
-/* Adds a cluster of 65536 bytes (what lies past the end of the drive zero); it may be all zeros. It may lie in batch_buffer, if
- * clusters are added from there in ascending order. A batch takes up to 64 clusters with data, and 1024 slots. */
+/* Adds a cluster of 65536 bytes (what lies past the end of the drive zero); it may be all zeros. It
+ * may lie in batch_buffer, if clusters are added from there in ascending order. A batch takes up to
+ * PAYLOAD_SIZE_MAX of stored blocks and SLOTS_MAX slots. */
 void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const uint8_t *bytes);
 void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters);
 

@@ -1,0 +1,139 @@
+#include "writer/internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err)
+{
+	if (bytes->capacity >= capacity)
+		return 0;
+	uint8_t *bigger = realloc(bytes->at, capacity);
+	if (bigger == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	bytes->at = bigger;
+	bytes->capacity = capacity;
+	return 0;
+}
+
+int batch_new(struct batch **out, const struct archive *archive, struct writer_counts *counts,
+	      struct error *err)
+{
+	struct batch *batch = calloc(1, sizeof *batch);
+	if (batch != NULL)
+		batch->blocks = malloc(PAYLOAD_SIZE_MAX);
+	if (batch == NULL || batch->blocks == NULL) {
+		free(batch);
+		return fail(err, ERR_SYSTEM, "no memory");
+	}
+	batch->archive = archive;
+	batch->counts = counts;
+	*out = batch;
+	return 0;
+}
+
+void batch_free(struct batch *batch)
+{
+	if (batch == NULL)
+		return;
+	free(batch->blocks);
+	free(batch->packed.at);
+	free(batch->headers.at);
+	free(batch->parts);
+	free(batch);
+}
+
+void batch_reset(struct batch *batch)
+{
+	batch->section.n_slots = 0;
+	batch->section.raw_size = 0;
+	batch->n_zero_slots = 0;
+	batch->packed.size = 0;
+	batch->headers.size = 0;
+	batch->n_parts = 0;
+}
+
+uint8_t *batch_buffer(struct batch *batch)
+{
+	return batch->blocks;
+}
+
+/* Returns at the first byte that is not zero, and is as fast as memory otherwise. */
+static bool is_zero_block(const uint8_t *block)
+{
+	static const uint8_t zeros[16];
+	return memcmp(block, zeros, sizeof zeros) == 0 &&
+	       memcmp(block, block + sizeof zeros, BLOCK_SIZE - sizeof zeros) == 0;
+}
+
+static uint16_t find_data(const uint8_t *cluster)
+{
+	uint16_t mask = 0;
+	for (uint32_t j = 0; j < CLUSTER_BLOCKS; j++)
+		if (!is_zero_block(cluster + j * BLOCK_SIZE))
+			mask |= (uint16_t)(1u << j);
+	return mask;
+}
+
+static struct slot *add_slot(struct batch *batch, uint32_t drive, uint64_t cluster)
+{
+	assert(batch->section.n_slots < SLOTS_MAX);
+	struct slot *slot = &batch->section.slots[batch->section.n_slots++];
+	*slot = (struct slot){.drive = drive, .cluster = cluster, .n_clusters = 1};
+	return slot;
+}
+
+static void count(struct batch *batch, const struct slot *slot)
+{
+	uint64_t left =
+		batch->archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
+	uint64_t n = slot->n_clusters * CLUSTER_SIZE;
+	if (batch->counts == NULL)
+		return;
+	batch->counts->covered_bytes += n < left ? n : left;
+	batch->counts->data_bytes += (uint32_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
+}
+
+void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
+{
+	struct slot run = {.drive = drive, .cluster = cluster, .n_clusters = n_clusters};
+	struct slot *last = batch->section.n_slots != 0
+				    ? &batch->section.slots[batch->section.n_slots - 1]
+				    : NULL;
+	count(batch, &run);
+	if (last != NULL && last->mask == 0 && last->drive == drive &&
+	    last->cluster + last->n_clusters == cluster)
+		last->n_clusters += n_clusters;
+	else
+		add_slot(batch, drive, cluster)->n_clusters = n_clusters;
+}
+
+/* Moves the stored blocks to the end of those before. They may lie there already. */
+static void pack_blocks(struct batch *batch, uint16_t mask, const uint8_t *cluster)
+{
+	for (uint32_t j = 0; j < CLUSTER_BLOCKS;) {
+		uint32_t n = 0;
+		while (j + n < CLUSTER_BLOCKS && (mask >> (j + n) & 1) != 0)
+			n++;
+		uint8_t *to = batch->blocks + batch->section.raw_size;
+		assert(batch->section.raw_size + n * BLOCK_SIZE <= PAYLOAD_SIZE_MAX);
+		if (n != 0 && to != cluster + j * BLOCK_SIZE)
+			memmove(to, cluster + j * BLOCK_SIZE, n * BLOCK_SIZE);
+		batch->section.raw_size += n * BLOCK_SIZE;
+		j += n + 1;
+	}
+}
+
+void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const uint8_t *bytes)
+{
+	uint16_t mask = find_data(bytes);
+	if (mask == 0) {
+		batch_zeros(batch, drive, cluster, 1);
+		return;
+	}
+	struct slot *slot = add_slot(batch, drive, cluster);
+	slot->mask = mask;
+	checksum_cluster(batch->archive->cluster_checksum, bytes, slot->checksum);
+	pack_blocks(batch, mask, bytes);
+	count(batch, slot);
+}

@@ -1,0 +1,62 @@
+/*
+ * Between the files of writer/. The way of a piece of work:
+ *
+ *   pool.c    a worker takes a piece, the feed fills a batch with it            (any order)
+ *   batch.c   clusters become slots and packed blocks                           (any thread)
+ *   seal.c    the batch becomes what will be written, as far as it can be alone (any thread)
+ *   writer.c  headers get their place in the stream, and all is written         (one at a time, in
+ * order)
+ */
+#ifndef WRITER_INTERNAL_H
+#define WRITER_INTERNAL_H
+
+#include "writer/writer.h"
+
+#include <sys/uio.h>
+
+/* Memory that grows. */
+struct bytes {
+	uint8_t *at; /* owned */
+	size_t size, capacity;
+};
+
+int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err);
+
+struct batch {
+	const struct archive *archive;
+	struct writer_counts *counts; /* or NULL */
+	uint8_t *blocks;	      /* owned: PAYLOAD_SIZE_MAX */
+	struct section section;	      /* slots, raw_size; when sealed codec, sizes and checksum */
+
+	/* What seal.c made of it. */
+	uint32_t n_zero_slots; /* behind the slots: runs that do not travel with data */
+	struct bytes packed;   /* VMAB: the payload, if section.codec says so. VMA: all of it, if
+				  wrapped */
+	struct bytes headers;  /* VMA: of the extents */
+	struct iovec *parts;   /* owned. VMA: headers and payloads in turn */
+	uint32_t n_parts, parts_capacity;
+};
+
+int batch_new(struct batch **out, const struct archive *archive, struct writer_counts *counts,
+	      struct error *err);
+void batch_free(struct batch *batch);
+void batch_reset(struct batch *batch);
+
+struct seal;
+
+/* One for each thread that seals. */
+int seal_new(struct seal **out, const struct archive *archive, const struct writer_options *options,
+	     struct error *err);
+void seal_free(struct seal *seal);
+/* Makes the batch ready for writer_append. */
+int seal_batch(struct seal *seal, struct batch *batch, struct error *err);
+/* Compresses these parts to one frame or member of what is around the archive, in out->packed. */
+int seal_wrap(struct seal *seal, const struct iovec *parts, uint32_t n_parts, struct batch *out,
+	      struct error *err);
+
+/* Appends a sealed batch and takes up its zero slots. One at a time, in the order of the pieces. */
+int writer_append(struct writer *writer, struct batch *batch, struct error *err);
+const struct archive *writer_archive(const struct writer *writer);
+const struct writer_options *writer_options(const struct writer *writer);
+
+#endif

@@ -1,0 +1,312 @@
+/*
+ * The stream: what is sealed gets its place in it. Everything here happens in the order of the
+ * pieces, so it is kept short.
+ *
+ * Zero runs that do not travel with data are gathered over many pieces, so that an empty drive does
+ * not become an extent for each piece of it.
+ */
+#include "writer/internal.h"
+#include "writer/output/output.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ZERO_EXTENTS 64u /* VMA extents of zero clusters that are written at once */
+
+struct writer {
+	const struct archive *archive; /* borrowed */
+	struct output *output;	       /* borrowed */
+	struct writer_options options;
+	struct totals totals; /* so far */
+	uint64_t previous_index;
+	uint32_t n_entries;   /* in index */
+	struct section zeros; /* runs not yet written */
+	struct section scratch;
+	struct batch *wrapped; /* owned: what is around head and zeros */
+	struct seal *seal;     /* owned: for that */
+	uint8_t header[SECTION_HEADER_MAX];
+	uint8_t index[INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE];
+};
+
+const struct archive *writer_archive(const struct writer *writer)
+{
+	return writer->archive;
+}
+
+const struct writer_options *writer_options(const struct writer *writer)
+{
+	return &writer->options;
+}
+
+const struct totals *writer_totals(const struct writer *writer)
+{
+	return &writer->totals;
+}
+
+void writer_free(struct writer *writer)
+{
+	if (writer == NULL)
+		return;
+	batch_free(writer->wrapped);
+	seal_free(writer->seal);
+	free(writer);
+}
+
+static int put_bytes(struct writer *writer, struct iovec *parts, uint32_t n_parts,
+		     struct error *err)
+{
+	uint64_t size = 0;
+	for (uint32_t i = 0; i < n_parts; i++)
+		size += parts[i].iov_len;
+	TRY(output_write(writer->output, parts, (int)n_parts, err));
+	writer->totals.archive_size += size;
+	if (writer->options.counts != NULL)
+		writer->options.counts->written_bytes += size;
+	return 0;
+}
+
+/* Head and zeros of a VMA with something around it: a frame of their own. */
+static int put_wrapped(struct writer *writer, struct iovec *part, struct error *err)
+{
+	if (writer->options.wrap == WRAP_NONE)
+		return put_bytes(writer, part, 1, err);
+	TRY(seal_wrap(writer->seal, part, 1, writer->wrapped, err));
+	struct iovec packed = {writer->wrapped->packed.at, writer->wrapped->packed.size};
+	return put_bytes(writer, &packed, 1, err);
+}
+
+static int put_head(struct writer *writer, struct error *err)
+{
+	uint32_t size = head_size(writer->archive);
+	struct iovec head = {malloc(size), size};
+	if (head.iov_base == NULL)
+		return fail(err, ERR_SYSTEM, "no memory for a head of %u bytes", size);
+	uint8_t *bytes = head.iov_base;
+	head_build(writer->archive, bytes);
+	int code = put_wrapped(writer, &head, err);
+	free(bytes);
+	return code;
+}
+
+int writer_open(struct writer **out, const struct archive *archive, struct output *output,
+		const struct writer_options *options, struct error *err)
+{
+	assert(options->wrap == WRAP_NONE || archive->format == FORMAT_VMA1);
+	TRY(archive_check(archive, err));
+	struct writer *writer = calloc(1, sizeof *writer);
+	if (writer == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	writer->archive = archive;
+	writer->output = output;
+	writer->options = *options;
+	int code = batch_new(&writer->wrapped, archive, NULL, err);
+	if (code == 0)
+		code = seal_new(&writer->seal, archive, options, err);
+	if (code == 0)
+		code = put_head(writer, err);
+	if (code == 0)
+		*out = writer;
+	else
+		writer_free(writer);
+	return code;
+}
+
+/* A VMAB section at the end of the stream. Its payload is padded where it lies. */
+static int put_section(struct writer *writer, struct section *section, const uint8_t *payload,
+		       struct error *err)
+{
+	section->position = writer->totals.archive_size;
+	section->sequence = writer->totals.n_sections++;
+	section->previous_index = writer->previous_index;
+	section_build(writer->archive, section, writer->header);
+	struct iovec parts[2] = {
+		{writer->header, section_header_size(writer->archive, section->n_slots)},
+		{(void *)payload, section->padded_size},
+	};
+	return put_bytes(writer, parts, section->padded_size != 0 ? 2 : 1, err);
+}
+
+/* A section that is a payload and nothing else. */
+static int put_plain(struct writer *writer, enum section_kind kind, const uint8_t *payload,
+		     uint32_t size, struct error *err)
+{
+	struct section *section = &writer->scratch;
+	*section = (struct section){.kind = kind, .raw_size = size, .stored_size = size};
+	section->padded_size = (size + SECTOR_SIZE - 1) / SECTOR_SIZE * SECTOR_SIZE;
+	checksum_bytes(payload, section->padded_size, section->checksum);
+	return put_section(writer, section, payload, err);
+}
+
+static int put_index(struct writer *writer, struct error *err)
+{
+	uint32_t size = writer->n_entries * INDEX_ENTRY_SIZE;
+	uint64_t position = writer->totals.archive_size;
+	if (size == 0)
+		return 0;
+	memset(writer->index + size, 0, -size % SECTOR_SIZE);
+	TRY(put_plain(writer, SECTION_INDEX, writer->index, size, err));
+	writer->previous_index = position;
+	writer->n_entries = 0;
+	return 0;
+}
+
+/* An extent of VMAB, after the index that must not be split by it. */
+static int put_extent(struct writer *writer, struct section *extent, const uint8_t *payload,
+		      struct error *err)
+{
+	struct index_entry entry;
+	uint32_t n_entries = 0;
+	for (uint32_t i = 0; index_next(extent, &i, &entry);)
+		n_entries++;
+	if (writer->n_entries + n_entries > INDEX_ENTRIES_MAX)
+		TRY(put_index(writer, err));
+	extent->kind = SECTION_EXTENT;
+	TRY(put_section(writer, extent, payload, err));
+	for (uint32_t i = 0; index_next(extent, &i, &entry);)
+		index_put(&entry, writer->index + INDEX_ENTRY_SIZE * writer->n_entries++);
+	return 0;
+}
+
+/* VMA has no runs: a slot a cluster. Headers are written in groups. */
+static int put_zero_extents(struct writer *writer, struct error *err)
+{
+	struct section *extent = &writer->scratch;
+	uint8_t headers[ZERO_EXTENTS * SECTOR_SIZE];
+	uint32_t n_headers = 0, i = 0;
+	extent->n_slots = extent->raw_size = 0;
+	while (i < writer->zeros.n_slots) {
+		struct slot *run = &writer->zeros.slots[i];
+		struct slot *slot = &extent->slots[extent->n_slots++];
+		*slot = *run;
+		slot->n_clusters = 1;
+		run->cluster++;
+		i += --run->n_clusters == 0 ? 1 : 0;
+		bool last = i == writer->zeros.n_slots;
+		if (extent->n_slots < VMA1_SLOTS - 1 && !last)
+			continue;
+		section_build(writer->archive, extent, headers + n_headers++ * SECTOR_SIZE);
+		writer->totals.n_sections++;
+		extent->n_slots = 0;
+		if (n_headers < ZERO_EXTENTS && !last)
+			continue;
+		struct iovec part = {headers, n_headers * SECTOR_SIZE};
+		TRY(put_wrapped(writer, &part, err));
+		n_headers = 0;
+	}
+	return 0;
+}
+
+static int put_zeros(struct writer *writer, struct error *err)
+{
+	struct section *zeros = &writer->zeros;
+	if (zeros->n_slots == 0)
+		return 0;
+	if (writer->archive->format == FORMAT_VMAB) {
+		checksum_bytes("", 0, zeros->checksum);
+		TRY(put_extent(writer, zeros, NULL, err));
+	} else {
+		TRY(put_zero_extents(writer, err));
+	}
+	zeros->n_slots = 0;
+	return 0;
+}
+
+static int keep_zeros(struct writer *writer, const struct slot *run, struct error *err)
+{
+	struct section *zeros = &writer->zeros;
+	struct slot *last = zeros->n_slots != 0 ? &zeros->slots[zeros->n_slots - 1] : NULL;
+	if (last != NULL && last->drive == run->drive &&
+	    last->cluster + last->n_clusters == run->cluster) {
+		last->n_clusters += run->n_clusters;
+		return 0;
+	}
+	if (zeros->n_slots == SLOTS_MAX)
+		TRY(put_zeros(writer, err));
+	zeros->slots[zeros->n_slots++] = *run;
+	return 0;
+}
+
+int writer_append(struct writer *writer, struct batch *batch, struct error *err)
+{
+	struct section *section = &batch->section;
+	for (uint32_t i = 0; i < section->n_slots + batch->n_zero_slots; i++)
+		*(section->slots[i].mask != 0 ? &writer->totals.n_data : &writer->totals.n_zero) +=
+			section->slots[i].n_clusters;
+	writer->totals.raw_size += section->raw_size;
+	if (writer->archive->format == FORMAT_VMAB && section->n_slots != 0) {
+		TRY(put_extent(writer, section,
+			       section->codec == CODEC_ZSTD ? batch->packed.at : batch->blocks,
+			       err));
+	} else if (batch->n_parts != 0) {
+		struct iovec packed = {batch->packed.at, batch->packed.size};
+		bool wrapped = writer->options.wrap != WRAP_NONE;
+		TRY(put_bytes(writer, wrapped ? &packed : batch->parts,
+			      wrapped ? 1 : batch->n_parts, err));
+		writer->totals.n_sections += batch->n_parts / 2;
+	}
+	for (uint32_t i = 0; i < batch->n_zero_slots; i++)
+		TRY(keep_zeros(writer, &section->slots[section->n_slots + i], err));
+	return 0;
+}
+
+/* A feed that left something out is a bug or a broken source: no archive may look whole then. */
+static int check_complete(const struct writer *writer, struct error *err)
+{
+	static const uint8_t none[UUID_SIZE];
+	uint64_t n_wanted = 0, n_got = writer->totals.n_data + writer->totals.n_zero;
+	for (uint32_t i = 0; i < writer->archive->n_drives; i++)
+		n_wanted += clusters_of(writer->archive->drives[i].size_bytes);
+	if (n_got != n_wanted && memcmp(writer->archive->parent, none, UUID_SIZE) == 0)
+		return fail(err, ERR_SYSTEM,
+			    "%llu of %llu clusters came: the archive would not be whole",
+			    (unsigned long long)n_got, (unsigned long long)n_wanted);
+	return 0;
+}
+
+static int put_head_copy(struct writer *writer, struct error *err)
+{
+	uint32_t size = head_size(writer->archive), at = 0;
+	uint8_t *head = malloc(size);
+	if (head == NULL)
+		return fail(err, ERR_SYSTEM, "no memory for a head of %u bytes", size);
+	head_build(writer->archive, head);
+	writer->totals.head_copy_at = writer->totals.archive_size;
+	int code = 0;
+	while (at < size && code == 0) {
+		uint32_t n = size - at < PAYLOAD_SIZE_MAX ? size - at : PAYLOAD_SIZE_MAX;
+		code = put_plain(writer, SECTION_HEAD_COPY, head + at, n, err);
+		at += n;
+	}
+	free(head);
+	return code;
+}
+
+static int put_tail(struct writer *writer, struct error *err)
+{
+	struct section *tail = &writer->scratch;
+	*tail = (struct section){.kind = SECTION_TAIL, .totals = writer->totals};
+	tail->totals.archive_size += SECTOR_SIZE;
+	tail->totals.n_sections++;
+	checksum_bytes("", 0, tail->checksum);
+	return put_section(writer, tail, NULL, err);
+}
+
+int writer_finish(struct writer *writer, struct error *err)
+{
+	TRY(put_zeros(writer, err));
+	TRY(check_complete(writer, err));
+	if (writer->archive->format == FORMAT_VMAB) {
+		TRY(put_index(writer, err));
+		TRY(put_head_copy(writer, err));
+		return put_tail(writer, err);
+	}
+	if (writer->totals.n_sections != 0)
+		return 0;
+	/* An archive of no drives has one extent without slots. */
+	uint8_t header[SECTOR_SIZE];
+	struct iovec part = {header, sizeof header};
+	writer->scratch.n_slots = writer->scratch.raw_size = 0;
+	section_build(writer->archive, &writer->scratch, header);
+	return put_wrapped(writer, &part, err);
+}
