@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define DURATION_MAX 3599999999.0 /* seconds: 999999:59:59 */
+
 char *human_size(char out[HUMAN_SIZE], uint64_t bytes)
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -21,7 +23,12 @@ char *human_size(char out[HUMAN_SIZE], uint64_t bytes)
 
 char *human_duration(char out[HUMAN_SIZE], double seconds)
 {
-	unsigned long whole = seconds > 0 && seconds < 3.6e9 ? (unsigned long)(seconds + 0.5) : 0;
+	unsigned long whole;
+
+	/* What cannot be reckoned is shown as very long. */
+	if (!(seconds < DURATION_MAX))
+		seconds = DURATION_MAX;
+	whole = seconds > 0 ? (unsigned long)(seconds + 0.5) : 0;
 
 	if (seconds < 9.95)
 		snprintf(out, HUMAN_SIZE, "%.1f s", seconds > 0 ? seconds : 0.0);

@@ -2,122 +2,12 @@
 
 #include "cli/human.h"
 #include "cli/json.h"
-#include "cli/names.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/source.h"
 
 #include <string.h>
 #include <unistd.h>
-
-#define ZSTD_LEVEL_DEFAULT 1 /* fast: the output is seldom faster */
-#define GZIP_LEVEL_DEFAULT 6 /* gzip's own */
-
-/* What the ending of a name says. */
-struct ending {
-	const char *text;
-	enum archive_format format;
-	enum compress_method around; /* COMPRESS_DEFAULT: inside the archive */
-};
-
-static const struct ending endings[] = {
-	{".vmab", FORMAT_VMAB, COMPRESS_DEFAULT},
-	{".vma", FORMAT_VMA1, COMPRESS_NONE},
-	{".vma.zst", FORMAT_VMA1, COMPRESS_ZSTD},
-	{".vma.gz", FORMAT_VMA1, COMPRESS_GZIP},
-};
-
-static const struct ending *find_ending(const char *name)
-{
-	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-		if (has_ending(base_name(name), endings[i].text))
-			return &endings[i];
-	}
-	return NULL;
-}
-
-static const char *method_name(enum compress_method method)
-{
-	return method == COMPRESS_ZSTD ? "zstd" : method == COMPRESS_GZIP ? "gzip" : "none";
-}
-
-static int level_of(struct compress compress)
-{
-	if (compress.level != 0 || compress.method == COMPRESS_NONE)
-		return compress.level;
-	return compress.method == COMPRESS_GZIP ? GZIP_LEVEL_DEFAULT : ZSTD_LEVEL_DEFAULT;
-}
-
-/* The ending and --format together. */
-static int plan_format(struct sink_plan *out, const char *name, const struct ending *ending,
-		       const struct options *options, struct error *err)
-{
-	enum archive_format asked =
-		options->format == FORMAT_CHOICE_VMA ? FORMAT_VMA1 : FORMAT_VMAB;
-
-	if (options->format != FORMAT_BY_NAME && ending != NULL && ending->format != asked)
-		return fail(err, ERR_USAGE, "%s: the name ends in %s, --format says otherwise",
-			    name, ending->text);
-	out->format = ending != NULL ? ending->format : asked;
-	if (options->no_vma_checksums && out->format != FORMAT_VMA1)
-		return fail(err, ERR_USAGE, "%s: --no-vma-checksums is for VMA, this is to be VMAB",
-			    name);
-	if (out->format == FORMAT_VMAB)
-		out->cluster_checksum = CLUSTER_XXH3_128;
-	else
-		out->cluster_checksum =
-			options->no_vma_checksums ? CLUSTER_UNPROTECTED : CLUSTER_XXH3_64;
-	return 0;
-}
-
-/* --compress, and what the ending allows of it. */
-static int plan_compression(struct sink_plan *out, const char *name, const struct ending *ending,
-			    const struct options *options, struct error *err)
-{
-	struct compress compress = {COMPRESS_DEFAULT, 0};
-
-	if (options->compress != NULL && !parse_compress(options->compress, &compress))
-		return fail(err, ERR_USAGE,
-			    "--compress '%s': must be zstd, zstd:1 to zstd:19, gzip, gzip:1 to "
-			    "gzip:9, or none",
-			    options->compress);
-	if (out->format == FORMAT_VMAB && compress.method == COMPRESS_GZIP)
-		return fail(err, ERR_USAGE, "%s: VMAB knows zstd and none, not gzip", name);
-	if (out->format == FORMAT_VMA1 && ending != NULL && compress.method != COMPRESS_DEFAULT &&
-	    compress.method != ending->around)
-		return fail(err, ERR_USAGE,
-			    "%s: the name ends in %s, --compress %s needs another ending", name,
-			    ending->text, method_name(compress.method));
-	if (compress.method == COMPRESS_DEFAULT && out->format == FORMAT_VMAB)
-		compress.method = COMPRESS_ZSTD;
-	else if (compress.method == COMPRESS_DEFAULT)
-		compress.method = ending != NULL ? ending->around : COMPRESS_NONE;
-	out->level = level_of(compress);
-	if (out->format == FORMAT_VMA1 && compress.method != COMPRESS_NONE)
-		out->wrap = compress.method == COMPRESS_GZIP ? WRAP_GZIP : WRAP_ZSTD;
-	if (out->wrap != WRAP_NONE && options->record_size != 0)
-		return fail(err, ERR_USAGE,
-			    "%s: --record-size cannot pad a %s stream; use VMAB, or VMA without "
-			    "compression",
-			    name, method_name(compress.method));
-	return 0;
-}
-
-int sink_plan(struct sink_plan *out, const char *name, bool by_name, const struct options *options,
-	      struct error *err)
-{
-	const struct ending *ending = by_name ? find_ending(name) : NULL;
-
-	*out = (struct sink_plan){0};
-	if (by_name && ending == NULL && options->format == FORMAT_BY_NAME)
-		return fail(err, ERR_USAGE,
-			    "%s: the name tells no format: end it in .vmab, .vma, .vma.zst or "
-			    ".vma.gz, or give --format",
-			    name);
-	if (plan_format(out, name, ending, options, err) < 0)
-		return err->code;
-	return plan_compression(out, name, ending, options, err);
-}
 
 int sink_prepare(struct sink *out, const struct options *options, struct error *err)
 {
