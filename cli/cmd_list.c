@@ -48,7 +48,7 @@ static void print_note(const char *key, struct text text)
 		print_key(key, escape_text(shown, sizeof(shown), text.bytes, text.length));
 }
 
-static void print_completeness(const struct source *source, const struct completeness *complete)
+static void print_completeness(const struct completeness *complete)
 {
 	char size[HUMAN_SIZE];
 
@@ -60,8 +60,7 @@ static void print_completeness(const struct source *source, const struct complet
 	else if (complete->found < 0)
 		print_key("complete", "NO");
 	else
-		printf("%-11s not known: \"vmabak verify %s\" reads all of it\n", "complete",
-		       strcmp(source->name, "-") == 0 ? "-" : "ARCHIVE");
+		print_key("complete", "not known: only reading all of it can tell (vmabak verify)");
 }
 
 static void print_head(const struct source *source, const struct completeness *complete)
@@ -80,7 +79,7 @@ static void print_head(const struct source *source, const struct completeness *c
 	       archive->cluster_checksum == CLUSTER_UNPROTECTED
 		       ? "headers only: the data carries none"
 		       : checksum_text(archive));
-	print_completeness(source, complete);
+	print_completeness(complete);
 	print_note("note", archive->note);
 	print_note("checkpoint", archive->checkpoint);
 	print_note("since", archive->parent_checkpoint);
@@ -94,22 +93,25 @@ struct row {
 static void print_rows(const char *title, const struct row *rows, uint32_t n)
 {
 	char name[NAME_TEXT_SIZE], size[HUMAN_SIZE];
-	int width = 4;
+	int width = 4, digits = 5;
 
 	if (n == 0)
 		return;
 	for (uint32_t i = 0; i < n; i++) {
 		int length = (int)strlen(
 			escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length));
+		int places = snprintf(NULL, 0, "%llu", (unsigned long long)rows[i].size_bytes);
 
 		if (length > width)
 			width = length < COLUMN_MAX ? length : COLUMN_MAX;
+		if (places > digits)
+			digits = places;
 	}
-	printf("\n%-6s  %-*s  %20s\n", title, width, "NAME", "BYTES");
+	printf("\n%-6s  %-*s  %*s\n", title, width, "NAME", digits, "BYTES");
 	for (uint32_t i = 0; i < n; i++)
-		printf("%6u  %-*s  %20llu  %s\n", i + 1, width,
+		printf("%6u  %-*s  %*llu  %s\n", i + 1, width,
 		       escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length),
-		       (unsigned long long)rows[i].size_bytes,
+		       digits, (unsigned long long)rows[i].size_bytes,
 		       human_size(size, rows[i].size_bytes));
 }
 
@@ -214,7 +216,7 @@ int cmd_list(const struct options *options, struct report *report)
 			put_json(&source, &complete, report->result);
 		else
 			print_text(&source, &complete);
-		fflush(stdout);
+		report_flush(report);
 		if (complete.found < 0)
 			code = report_error(report, source.name, &complete.err);
 	}

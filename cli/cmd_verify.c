@@ -114,7 +114,7 @@ static int verify_one(const struct options *options, struct report *report, unsi
 		code = report_error_line(report, source.name, &err);
 	/* A line is out before the next archive is begun, also into a file. */
 	if (!report->json)
-		fflush(stdout);
+		report_flush(report);
 	source_close(&source);
 	return code;
 }

@@ -59,6 +59,10 @@ static const struct option_spec output[] = {
 	       "vmab or vma, where the name does not tell (default: vmab)"),
 	TEXT("compress", 0, OPTION_TEXT, compress, "METHOD[:LEVEL]",
 	     "zstd (1 to 19), none, or for .vma.gz gzip (1 to 9) (default: zstd:1; .vma: none)"),
+	NO_MORE,
+};
+
+static const struct option_spec writing[] = {
 	FLAG("no-vma-checksums", 0, no_vma_checksums,
 	     "write plain VMA, without checksums of the data"),
 	NUMBER("record-size", OPTION_SIZE, record_size, "SIZE", SECTOR_SIZE, PADDING_SIZE_MAX,
@@ -168,7 +172,7 @@ const struct command commands[] = {
 	 "-o ARCHIVE|- [OPTION]... [NAME=]DRIVE[,format=FMT]...",
 	 "back up drives and configs into an archive",
 	 backup_help,
-	 {backup, output, common},
+	 {output, backup, writing, common},
 	 0,
 	 DRIVES_MAX,
 	 false},
@@ -213,7 +217,7 @@ const struct command commands[] = {
 	 "ARCHIVE|- -o ARCHIVE|- [OPTION]...",
 	 "write an archive again in another format",
 	 convert_help,
-	 {output, common},
+	 {output, writing, common},
 	 1,
 	 1,
 	 false},

@@ -7,7 +7,7 @@
 #include "cli/options.h"
 #include "cli/report.h"
 
-#define OPTION_GROUPS 3u
+#define OPTION_GROUPS 4u
 
 struct command {
 	const char *name;

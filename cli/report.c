@@ -147,15 +147,24 @@ void report_detail(struct report *report, const char *format, ...)
 	free(text);
 }
 
+void report_flush(struct report *report)
+{
+	errno = 0;
+	if (fflush(stdout) != 0 && report->output_errno == 0)
+		report->output_errno = errno;
+	if (ferror(stdout) && report->output_errno == 0)
+		report->output_errno = EIO;
+}
+
 /* What stdio could not write is known only now: a full disk, a reader that has gone. */
-static int check_output(FILE *file, const char *name)
+static int check_output(struct report *report)
 {
 	struct error err = {0};
 
-	errno = 0;
-	if (fflush(file) == 0 && !ferror(file))
+	report_flush(report);
+	if (report->output_errno == 0)
 		return EXIT_DONE;
-	fail_system(&err, errno == 0 ? EIO : errno, "%s", name);
+	fail_system(&err, report->output_errno, "standard output");
 	print_line("%s", err.text);
 	return (int)codes[find_code(err.code)].exit_code;
 }
@@ -173,6 +182,6 @@ int report_end(struct report *report, int exit_code)
 		json_free(report->result);
 	}
 	report->result = NULL;
-	checked = check_output(stdout, "standard output");
+	checked = check_output(report);
 	return checked == EXIT_DONE || exit_code > EXIT_WARNINGS ? exit_code : checked;
 }

@@ -29,6 +29,7 @@ struct report {
 	struct json_t
 		*result; /* owned; an object; NULL without json: the put functions take that */
 	unsigned n_warnings;
+	int output_errno; /* why standard output could not be written; 0: it could */
 };
 
 /* json_to_stderr: the archive goes to standard output. */
@@ -52,6 +53,10 @@ void report_note(struct report *report, const char *format, ...)
 /* With --verbose only. */
 void report_detail(struct report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Has what was printed so far come before what goes to standard error. A failure is told by
+ * report_end. */
+void report_flush(struct report *report);
 
 /* Prints the JSON result, checks standard output, frees. Returns the exit code of the program. */
 int report_end(struct report *report, int exit_code);
