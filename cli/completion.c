@@ -24,7 +24,12 @@ static const char head[] = "# bash completion for vmabak, made by \"vmabak compl
 			   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} "
 			   "verb=${COMP_WORDS[1]}\n"
 			   "\tlocal archives='\\.(vmab|vma)(\\.(zst|gz|lzo|xz|bz2))?$'\n"
-			   "\tCOMPREPLY=()\n";
+			   "\tCOMPREPLY=()\n"
+			   "\t# bash takes --option=value for three words\n"
+			   "\t[[ $cur == = ]] && cur=\n"
+			   "\tif [[ $prev == = && ${COMP_WORDS[COMP_CWORD-2]} == --* ]]; then\n"
+			   "\t\tprev=${COMP_WORDS[COMP_CWORD-2]}\n"
+			   "\tfi\n";
 
 static const char tail[] = "\tif [[ $cur == -* ]]; then\n"
 			   "\t\tCOMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
@@ -57,9 +62,9 @@ static void print_verbs(void)
 /* How the value of an option is completed, as a bash statement. */
 static void print_value(const struct option_spec *spec)
 {
-	printf("\t*:--%s", spec->name);
+	printf("\t--%s", spec->name);
 	if (spec->letter != 0)
-		printf("|*:-%c", spec->letter);
+		printf("|-%c", spec->letter);
 	if (spec->choices != NULL)
 		printf(") COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", spec->choices);
 	else if (strcmp(spec->name, "compress") == 0)
@@ -81,7 +86,7 @@ static void print_values(void)
 	const struct option_spec *seen[OPTIONS_MAX * 4], *specs[OPTIONS_MAX];
 	unsigned n_seen = 0;
 
-	puts("\tcase $verb:$prev in");
+	puts("\tcase $prev in");
 	for (const struct command *command = commands; command->name != NULL; command++) {
 		unsigned n = options_list(command, specs);
 
