@@ -9,12 +9,15 @@
 struct drive;
 
 struct drive_options {
-	const char *format; /* "raw", "qcow2", "vmdk", "vdi", "vhdx", ...; NULL: by the ending of the name */
+	const char *format; /* "raw", "qcow2", "vmdk", "vdi", "vhdx", ...; NULL: by the ending of
+			       the name */
 	bool allow_writers; /* go on though something else has it open for writing */
 };
 
 /* Opens a raw image or block device, or another image through a captive read-only qemu-nbd. The
- * format comes from the options or the name, never from the content, which a guest controls. */
+ * format comes from the options or the name, never from the content, which a guest controls. An
+ * image may name others (a backing chain): they are read too. ERR_LOCKED when something else writes
+ * to it and allow_writers is not set. The thread that opens a drive must outlive it. */
 int drive_open(struct drive **out, const char *path, const struct drive_options *options,
 	       struct error *err);
 void drive_close(struct drive *drive);
@@ -25,8 +28,8 @@ const char *drive_path(const struct drive *drive);
 /* n bytes at offset, all within the drive. A drive that has shrunk is an error. Any thread. */
 int drive_read(struct drive *drive, uint64_t offset, void *buffer, size_t n, struct error *err);
 
-/* What is at offset: *zero tells whether it reads as zeros without being read, *n how many bytes that holds for (at
- * least 1, within the drive). One caller at a time, ascending offsets. */
+/* What is at offset: *zero tells whether it reads as zeros without being read, *n how many bytes
+ * that holds for (at least 1, within the drive). One caller at a time, ascending offsets. */
 int drive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, struct error *err);
 
 /* Whether the drive was changed by others since drive_open, as far as it can be told. */
@@ -54,9 +57,11 @@ struct sweep_piece {
 int sweep_new(struct sweep **out, struct drive *const *drives, uint32_t n_drives, uint32_t max_data,
 	      struct error *err);
 void sweep_free(struct sweep *sweep);
-/* The next piece: 1: taken, 0: no more, negative: error. The same drives give the same pieces. One caller at a time. */
+/* The next piece: 1: taken, 0: no more, negative: error. The same drives give the same pieces. One
+ * caller at a time. */
 int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err);
-/* Reads the data clusters of a piece one after the other into buffer[n_data * CLUSTER_SIZE], zeros past the end of the drive. Any thread. */
+/* Reads the data clusters of a piece one after the other into buffer[n_data * CLUSTER_SIZE], zeros
+ * past the end of the drive. Any thread. */
 int sweep_read(struct sweep *sweep, const struct sweep_piece *piece, uint8_t *buffer,
 	       struct error *err);
 

@@ -1,0 +1,29 @@
+/*
+ * The file or block device that a drive lives in, and who else uses it. Private to cow/.
+ */
+#ifndef COW_IMAGE_H
+#define COW_IMAGE_H
+
+#include "format/common.h"
+
+#include <sys/stat.h>
+
+struct image {
+	int fd;
+	bool allow_writers;
+	struct stat opened; /* as it was when it was opened */
+};
+
+/* Anything but a file or a block device is ERR_USAGE. ERR_LOCKED when others write to it: a running
+ * QEMU, or a mounted file system on a device. On failure nothing is left open. */
+int image_open(struct image *out, const char *path, bool allow_writers, struct error *err);
+void image_close(struct image *image);
+
+int image_size(const struct image *image, const char *path, uint64_t *size_bytes,
+	       struct error *err);
+
+/* A file whose size or times are no longer what they were, or that a QEMU has begun to write to. A
+ * write to a block device by anything else leaves no trace that could be looked for. */
+bool image_was_changed(const struct image *image);
+
+#endif

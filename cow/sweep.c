@@ -1,0 +1,164 @@
+/*
+ * The pass over several drives.
+ *
+ * drive_status answers in bytes and in parts of any length; pieces are made of whole clusters and
+ * must not depend on how it chops its answers, or the same drive would give another archive on
+ * another file system. So answers are merged first: "known" is a stretch of zeros followed by a
+ * stretch of data, either may be empty, and the next answers are asked for only when both are used
+ * up. A cluster is a zero one if it lies in the zeros as a whole.
+ */
+#include "cow/cow.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sweep {
+	struct drive *const *drives;
+	uint32_t n_drives;
+	uint32_t max_data;
+	/* Where the pass is; for the one caller of sweep_next. */
+	uint32_t drive;
+	uint64_t cluster;  /* the next */
+	uint64_t zeros_to; /* byte: zeros from cluster up to here */
+	uint64_t data_to;  /* byte: data from there up to here */
+};
+
+int sweep_new(struct sweep **out, struct drive *const *drives, uint32_t n_drives, uint32_t max_data,
+	      struct error *err)
+{
+	assert(max_data >= 1 && max_data <= SWEEP_RUNS_MAX / 2);
+	struct sweep *sweep = calloc(1, sizeof *sweep);
+	if (!sweep)
+		return fail_system(err, ENOMEM, "the pass over the drives");
+	sweep->drives = drives;
+	sweep->n_drives = n_drives;
+	sweep->max_data = max_data;
+	*out = sweep;
+	return 0;
+}
+
+void sweep_free(struct sweep *sweep)
+{
+	free(sweep);
+}
+
+/* Asks the drive about what follows cluster. */
+static int learn(struct sweep *sweep, struct error *err)
+{
+	struct drive *drive = sweep->drives[sweep->drive];
+	uint64_t at = sweep->cluster * CLUSTER_SIZE;
+	bool zero = true;
+
+	sweep->data_to = sweep->zeros_to = at;
+	while (zero && at < drive_size(drive)) {
+		uint64_t n;
+		int rc = drive_status(drive, at, &n, &zero, err);
+		if (rc != 0)
+			return rc;
+		at += n;
+		sweep->data_to = at;
+		if (zero)
+			sweep->zeros_to = at;
+	}
+	return 0;
+}
+
+/* The run of like clusters at the pass's place, as far as is known without asking again. */
+static int look(struct sweep *sweep, struct sweep_run *run, struct error *err)
+{
+	uint64_t size = drive_size(sweep->drives[sweep->drive]);
+
+	if (sweep->cluster * CLUSTER_SIZE >= sweep->data_to) {
+		int rc = learn(sweep, err);
+		if (rc != 0)
+			return rc;
+	}
+	uint64_t zeros_end =
+		sweep->zeros_to == size ? clusters_of(size) : sweep->zeros_to / CLUSTER_SIZE;
+	run->cluster = sweep->cluster;
+	run->zero = zeros_end > sweep->cluster;
+	run->n_clusters = (run->zero ? zeros_end : clusters_of(sweep->data_to)) - sweep->cluster;
+	return 0;
+}
+
+/* Adds as much of the run as the piece still takes; returns how many clusters. There is always room
+ * for one more run: kinds alternate, and the piece ends with the last data that it takes. */
+static uint64_t add_run(const struct sweep *sweep, struct sweep_piece *piece,
+			const struct sweep_run *run)
+{
+	uint64_t n = run->n_clusters;
+	struct sweep_run *last = piece->n_runs > 0 ? &piece->runs[piece->n_runs - 1] : NULL;
+
+	if (!run->zero && n > sweep->max_data - piece->n_data)
+		n = sweep->max_data - piece->n_data;
+	if (last && last->zero == run->zero) {
+		last->n_clusters += n;
+	} else {
+		assert(piece->n_runs < SWEEP_RUNS_MAX);
+		piece->runs[piece->n_runs] = *run;
+		piece->runs[piece->n_runs++].n_clusters = n;
+	}
+	if (!run->zero)
+		piece->n_data += (uint32_t)n;
+	return n;
+}
+
+/* Goes on to a drive that has clusters left. Returns how many it has in all, 0: no more drives. */
+static uint64_t find_drive(struct sweep *sweep)
+{
+	for (; sweep->drive < sweep->n_drives; sweep->drive++) {
+		uint64_t n = clusters_of(drive_size(sweep->drives[sweep->drive]));
+		if (sweep->cluster < n)
+			return n;
+		sweep->cluster = sweep->zeros_to = sweep->data_to = 0;
+	}
+	return 0;
+}
+
+int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err)
+{
+	uint64_t end = find_drive(sweep);
+
+	if (end == 0)
+		return 0;
+	out->drive = sweep->drive;
+	out->n_runs = out->n_data = 0;
+	while (sweep->cluster < end && out->n_data < sweep->max_data) {
+		struct sweep_run run;
+		int rc = look(sweep, &run, err);
+		if (rc != 0)
+			return rc;
+		sweep->cluster += add_run(sweep, out, &run);
+	}
+	return 1;
+}
+
+static int read_run(struct drive *drive, const struct sweep_run *run, uint8_t *to,
+		    struct error *err)
+{
+	uint64_t offset = run->cluster * CLUSTER_SIZE;
+	size_t wanted = (size_t)run->n_clusters * CLUSTER_SIZE;
+	size_t there = wanted;
+
+	if (there > drive_size(drive) - offset)
+		there = (size_t)(drive_size(drive) - offset);
+	memset(to + there, 0, wanted - there);
+	return drive_read(drive, offset, to, there, err);
+}
+
+int sweep_read(struct sweep *sweep, const struct sweep_piece *piece, uint8_t *buffer,
+	       struct error *err)
+{
+	for (uint32_t i = 0; i < piece->n_runs; i++) {
+		const struct sweep_run *run = &piece->runs[i];
+		if (run->zero)
+			continue;
+		int rc = read_run(sweep->drives[piece->drive], run, buffer, err);
+		if (rc != 0)
+			return rc;
+		buffer += run->n_clusters * CLUSTER_SIZE;
+	}
+	return 0;
+}

@@ -1,0 +1,42 @@
+/*
+ * A private folder for the files of a suite, and what tests need of the system around them.
+ */
+#ifndef TESTS_SCRATCH_H
+#define TESTS_SCRATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* For CU_add_suite: makes the folder, and removes it with all that is in it. */
+int scratch_make(void);
+int scratch_remove(void);
+
+/* The path of a name in it. The text is good for a few calls more. */
+const char *scratch(const char *name);
+/* How many entries it has, those with a leading dot included. */
+unsigned scratch_count(void);
+
+/* Whole files. scratch_read returns what the caller frees, with a NUL after it; *n may be NULL. */
+void scratch_write(const char *path, const void *bytes, size_t n);
+char *scratch_read(const char *path, size_t *n);
+bool scratch_exists(const char *path);
+
+/* As system(), the command made as by printf. */
+int scratch_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A loop device over a file, its name in device; false, and a line that says so, when there can be
+ * none. */
+bool scratch_loop(const char *path, unsigned sector_size, char device[64]);
+void scratch_unloop(const char *device);
+
+/* Bytes that repeat only after a long time and are never 0, the same for the same seed. */
+void scratch_fill(uint8_t *out, size_t n, uint32_t seed);
+
+double scratch_seconds(void);
+
+/* The suites of drives that fill files of their own; test_drive adds them. */
+void test_sweep(void);
+void test_captive(void);
+
+#endif
