@@ -212,7 +212,8 @@ class Vma1:  # spec/vma1.md
         self.stream, self.drives, self.configs, self.device = stream, [], [], {}
         _, version, self.uuid, self.time, md5, blobs, n, size, marker = \
             struct.unpack_from(">4sI16sq16sIII16s", first)
-        need(12288 < size <= 16 * MIB, 56, f"header of {size} bytes")
+        need(size > 12288, 56, f"header of {size} bytes")
+        need(size <= 16 * MIB, 56, f"header of {size} bytes is not supported", 1)
         head = first + stream.read(size - 512)
         need(hashlib.md5(head[:32] + bytes(16) + head[48:]).digest() == md5, 32, "header damaged")
         need(version == 1, 4, f"version {version} is not supported", 1)
@@ -270,7 +271,7 @@ class Vma1:  # spec/vma1.md
             need(not self.digest or n <= len(free) and not any(free[n:]), at, "bad checksums in unused slots")
             seen += runs_of(at, slots)
             yield at, slots, self.stream.read(BLOCK * n_blocks), [free[i:i + 8] for i in range(0, n, 8)]
-        check_cover(self.stream.at, seen, self.drives, False, "incomplete: ")
+        check_cover(self.stream.at, seen, self.drives, False)
 
 
 def runs_of(at, slots):
@@ -283,12 +284,12 @@ def runs_of(at, slots):
     return runs
 
 
-def check_cover(end, runs, drives, incremental, word=""):
+def check_cover(end, runs, drives, incremental):
     """Each cluster once: the runs of each drive, sorted, leave no gap and do not overlap."""
     seen, last_at = [0] * len(drives), 0
     for drive, first, count, at in sorted(runs) + [[i, units(d[1], CLUSTER), 0, 0] for i, d in enumerate(drives)]:
         need(first >= seen[drive], max(at, last_at), f"cluster {first} of drive {drive} twice")
-        need(first == seen[drive] or incremental, end, f"{word}cluster {seen[drive]} of drive {drive} is missing")
+        need(first == seen[drive] or incremental, end, f"incomplete: no cluster {seen[drive]} of drive {drive}")
         seen[drive], last_at = first + count, at
 
 
