@@ -1,0 +1,201 @@
+#!/usr/bin/python3
+"""usage: check.py [--vmabak PATH] [NAME]...
+
+Compiles the texts beside this file, or those named, and holds both readers to what they expect: the
+program (verify, list, restore), and spec/restore.py. Of restore.py the verdict is checked; of the
+program also the byte and the words. What both restore from a good archive must be what the text
+says. Prints a line for each failure; exit 1 if there is one."""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import compile as images
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+RESTORE_PY = os.path.join(ROOT, "spec", "restore.py")
+EXIT = {"ok": 0, "damaged": 4, "incomplete": 4, "unsupported": 1}
+SIGN = {"incomplete": "incomplete", "unsupported": "not supported"}
+MEBIBYTE = 1 << 20
+
+
+class Wrong(Exception):
+    pass
+
+
+def demand(condition, text):
+    if not condition:
+        raise Wrong(text)
+
+
+def run(command, stdin=None):
+    with open(stdin or os.devnull, "rb") as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, timeout=120, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode().strip()
+
+
+def verdict_of(code, message):
+    """The verdict that exit code and message stand for together."""
+    if code == 0:
+        return "ok"
+    found = [verdict for verdict, sign in SIGN.items() if sign in message and EXIT[verdict] == code]
+    return found[0] if found else "damaged" if code == 4 else f"exit code {code}"
+
+
+def data_runs(path):
+    """Where a sparse file has data: (begin, end) pairs."""
+    with open(path, "rb") as file:
+        at, size = 0, os.fstat(file.fileno()).st_size
+        while at < size:
+            try:
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                return
+            end = os.lseek(file.fileno(), at, os.SEEK_HOLE)
+            yield at, end
+            at = end
+
+
+def same_bytes(one, other):
+    """Compares two files that may have holes of terabytes."""
+    if os.path.getsize(one) != os.path.getsize(other):
+        return False
+    with open(one, "rb") as first, open(other, "rb") as second:
+        for begin, end in [*data_runs(one), *data_runs(other)]:
+            for at in range(begin, end, MEBIBYTE):
+                size = min(MEBIBYTE, end - at)
+                if os.pread(first.fileno(), size, at) != os.pread(second.fileno(), size, at):
+                    return False
+    return True
+
+
+def compare_folders(found, wanted, who):
+    demand(sorted(os.listdir(found)) == sorted(os.listdir(wanted)),
+           f"{who} restored {sorted(os.listdir(found))}, not {sorted(os.listdir(wanted))}")
+    for name in os.listdir(wanted):
+        demand(same_bytes(os.path.join(found, name), os.path.join(wanted, name)),
+               f"{who} restored {name} with other content")
+
+
+class Case:
+    """One text, compiled into a folder of its own."""
+
+    def __init__(self, path, folder, vmabak):
+        self.folder, self.vmabak = folder, vmabak
+        self.image = images.load(path)
+        self.archive = os.path.join(folder, "archive")
+        with open(self.archive, "wb") as file:
+            file.write(self.image.build())
+        self.verdict, self.at, self.words = self.image.expectation()
+        self.wanted = os.path.join(folder, "wanted")
+        if self.verdict == "ok" and self.image.restore != "untried":
+            self.image.write_content(self.wanted)
+
+    def check_name(self, name):
+        kind = name.split("-")[0]
+        fits = {"ok": "good", "unsupported": "unsupported"}.get(self.verdict, "bad")
+        demand(kind == fits, f"is called {kind}, but expects {self.verdict}")
+
+    def check_verdict(self, who, code, message):
+        found = verdict_of(code, message)
+        demand(found == self.verdict, f"{who}: {found}, expected {self.verdict}: {message}")
+        demand("Traceback" not in message and code < 128, f"{who} crashed: {message}")
+        demand(self.verdict == "ok" or "\n" not in message, f"{who}: several lines: {message}")
+
+    def check_restored(self, who, folder, code, message):
+        """After a restore of whatever kind: what is in the folder is right, or nothing is."""
+        if self.verdict == "ok" and self.image.restore is None:
+            demand(code == 0, f"{who}: exit code {code}: {message}")
+            compare_folders(folder, self.wanted, who)
+            return
+        if self.verdict == "ok" and self.image.restore == "untried":
+            return
+        if self.verdict == "ok":
+            demand(code != 0, f"{who}: no word about {self.image.restore}")
+            demand(self.image.restore != "partial" or code == 3, f"{who}: exit code {code}: {message}")
+        left = os.listdir(folder) if os.path.isdir(folder) else []
+        if self.image.restore == "partial":
+            compare_folders(folder, self.wanted, who)
+        else:
+            demand(all(name.endswith(".part") for name in left), f"{who} left {left}")
+        known = {"archive", "wanted", "restore.py", "stdin.py", "vmabak"}
+        demand(set(os.listdir(self.folder)) <= known, f"{who} wrote outside its folder")
+
+    def check_restore_py(self):
+        who, folder = "restore.py", os.path.join(self.folder, "restore.py")
+        code, _, message = run([RESTORE_PY, self.archive, folder])
+        if self.verdict != "ok" or self.image.restore is None:
+            self.check_verdict(who, code, message)
+        demand(code == 0 or message.startswith(f"restore.py: {self.archive}: "), f"{who}: {message}")
+        self.check_restored(who, folder, code, message)
+        if self.verdict == "ok":
+            code, listing, message = run([RESTORE_PY, "--list", "-"], self.archive)
+            demand(code == 0, f"{who} --list -: {message}")
+            n_lines = sum(item["kind"] in ("drive", "config") for item in self.image.items)
+            demand(len(listing.splitlines()) == n_lines + 1, f"{who} --list -: {listing}")
+
+    def check_words(self, message):
+        """vmabak: FILE: byte N: text"""
+        start = f"vmabak: {self.archive}: byte "
+        found = re.fullmatch(re.escape(start) + r"(\d+): (.+)", message)
+        demand(found, f"vmabak verify: message without file and byte: {message}")
+        demand(int(found[1]) == self.at, f"vmabak verify: expected byte {self.at}: {message}")
+        demand(self.words in found[2], f"vmabak verify: expected \"{self.words}\": {message}")
+
+    def check_vmabak(self):
+        code, _, message = run([self.vmabak, "verify", self.archive])
+        self.check_verdict("vmabak verify", code, message)
+        if self.verdict != "ok":
+            self.check_words(message)
+        else:
+            code, _, message = run([self.vmabak, "list", self.archive])
+            demand(code == 0, f"vmabak list: {message}")
+        folder = os.path.join(self.folder, "vmabak")
+        os.mkdir(folder)
+        code, _, message = run([self.vmabak, "restore", self.archive, "-C", folder, "--no-sync"])
+        if self.verdict != "ok":
+            demand(verdict_of(code, message) == self.verdict, f"vmabak restore: {code}: {message}")
+        self.check_restored("vmabak restore", folder, code, message)
+
+
+def check_one(path, vmabak):
+    """Failures of one text."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            case = Case(path, folder, vmabak)
+            case.check_name(os.path.basename(path))
+        except (images.Fault, Wrong) as error:
+            return [str(error)]
+        failures = []
+        for check in [case.check_restore_py] + ([case.check_vmabak] if vmabak else []):
+            try:
+                check()
+            except (Wrong, subprocess.TimeoutExpired) as error:
+                failures.append(str(error).replace(folder + "/", ""))
+        return failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
+    parser.add_argument("--vmabak", default=os.environ.get("VMABAK"), metavar="PATH")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    options = parser.parse_args()
+    if options.vmabak and not os.access(options.vmabak, os.X_OK):
+        parser.error(f"no program at {options.vmabak}")
+    names = options.names or [name for name in os.listdir(HERE) if name.endswith(".txt")]
+    passed = failed = 0
+    for name in sorted(os.path.basename(name).removesuffix(".txt") for name in names):
+        failures = check_one(os.path.join(HERE, name + ".txt"), options.vmabak)
+        for failure in failures:
+            print(f"{name}: {failure}", flush=True)
+        failed += bool(failures)
+        passed += not failures
+    print(f"{passed} passed, {failed} failed" + ("" if options.vmabak else " (restore.py alone)"))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
