@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define REQUEST_MAX 33554432u	/* bytes: what every server must take */
-#define STATUS_MAX  4294901760u /* bytes: the most whole clusters that 32 bits can ask about */
-#define KNOWN_MAX   1024u	/* stretches kept of one answer; the rest is asked for again */
+/* Bytes. Servers must take up to 32 MiB, but qemu-nbd gets a new buffer from the kernel for each
+ * large one: measured on an image in the page cache, 4 MiB gave 700 MiB/s and 512 KiB gave 2000. */
+#define REQUEST_MAX 524288u
+
+#define STATUS_MAX 4294901760u /* bytes: the most whole clusters that 32 bits can ask about */
+#define KNOWN_MAX  1024u       /* stretches kept of one answer; the rest is asked for again */
 
 struct stretch {
 	uint64_t end; /* byte */
