@@ -50,12 +50,15 @@ int extent_cluster(const struct archive *archive, const struct section *extent, 
 				memcpy(scratch + j * BLOCK_SIZE, blocks, BLOCK_SIZE);
 				blocks += BLOCK_SIZE;
 			}
-		if (left < CLUSTER_SIZE)
-			memset(scratch + left, 0, CLUSTER_SIZE - left);
 		*cluster = scratch;
 	}
-	if (archive->cluster_checksum == CLUSTER_UNPROTECTED)
+	if (archive->cluster_checksum == CLUSTER_UNPROTECTED) {
+		if (left < CLUSTER_SIZE)
+			memset(scratch + left, 0, CLUSTER_SIZE - left);
 		return 0;
+	}
+	DEMAND(left >= CLUSTER_SIZE || all_zero(scratch + left, CLUSTER_SIZE - left),
+	       extent->position, "bytes past the end of drive @%u are not zero", slot->drive + 1);
 	checksum_cluster(archive->cluster_checksum, *cluster, sum);
 	DEMAND(memcmp(sum, slot->checksum, CHECKSUM_SIZE) == 0, extent->position,
 	       "the checksum of cluster %llu of drive @%u is wrong",

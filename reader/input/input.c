@@ -31,7 +31,8 @@ struct input {
 	uint64_t limit_used; /* bytes read since then */
 	struct filter *filter;
 	const char *name;
-	uint8_t *buffer;
+	uint8_t *buffer;     /* owned */
+	uint8_t *compressed; /* owned: the filter's, with at least 1 MiB */
 	size_t buffer_size, buffered, used;
 };
 
@@ -152,6 +153,7 @@ void input_close(struct input *in)
 	if (in->owns_fd && in->fd >= 0)
 		close(in->fd);
 	free(in->buffer);
+	free(in->compressed);
 	free(in);
 }
 
@@ -178,6 +180,19 @@ static int open_file(struct input *in, const char *path, struct error *err)
 	return in->buffer != NULL ? 0 : fail(err, ERR_SYSTEM, "no memory");
 }
 
+/* The filter keeps the buffer with what was read; what it makes of that goes to a new one. */
+static int put_filter(struct input *in, struct error *err)
+{
+	in->compressed = in->buffer;
+	in->buffer = malloc(in->buffer_size);
+	if (in->buffer == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	TRY(filter_open(&in->filter, in->fd, in->compressed, in->buffered, err));
+	in->size = 0;
+	in->buffered = 0;
+	return 0;
+}
+
 int input_open(struct input **out, const char *path, struct error *err)
 {
 	struct input *in = calloc(1, sizeof *in);
@@ -195,11 +210,8 @@ int input_open(struct input **out, const char *path, struct error *err)
 			break;
 		in->buffered += got;
 	}
-	if (code == 0 && filter_wanted(in->buffer, in->buffered)) {
-		in->size = 0;
-		code = filter_open(&in->filter, in->fd, in->buffer, in->buffered, err);
-		in->buffered = 0;
-	}
+	if (code == 0 && filter_wanted(in->buffer, in->buffered))
+		code = put_filter(in, err);
 	if (code == 0)
 		*out = in;
 	else

@@ -1,0 +1,14 @@
+/* Each adds its CUnit suites to the registry. */
+#ifndef TESTS_UNIT_SUITES_H
+#define TESTS_UNIT_SUITES_H
+
+void test_format(void);
+void test_archive(void);
+void test_mutation(void);
+void test_input(void);
+void test_drive(void);
+void test_target(void);
+void test_output(void);
+void test_cli(void);
+
+#endif
