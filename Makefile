@@ -77,6 +77,81 @@ $(B)/unit: $(UNIT_OBJECTS) $(B)/libvmabak.a
 
 -include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d)
 
+# ---- tests ----
+
+# Installing comes first, then make anew: what pkg-config finds is decided when make starts.
+.PHONY: check
+check:
+	tests/install-dependencies.sh
+	$(MAKE) check-installed
+
+.PHONY: check-installed
+check-installed:
+	@+tests/run.sh $(if $(VECTORS),--vectors "$(VECTORS)")
+
+.PHONY: unit
+unit: $(B)/unit
+	$(B)/unit
+
+# Arrows between the folders point one way: CONTRIBUTING.md.
+.PHONY: arrows
+arrows:
+	@tests/arrows.sh
+
+# Lines between the bytes of an archive and a verified cluster, blank lines and comments not
+# counted, declarations in public headers neither. That nothing else is needed is shown by linking.
+.PHONY: audit-size
+audit-size: $(B)/libvmabak.a
+	@tests/audit-size.sh $(B) $(AUDIT_SOURCES)
+
+.PHONY: demo
+demo:
+	tests/install-dependencies.sh
+	$(MAKE) all
+	tests/demo.sh $(B)/vmabak
+
+.PHONY: bench
+bench: all
+	tests/bench/bench.sh $(B)/vmabak
+
+# ---- installing ----
+
+MAN_PAGES := $(sort $(wildcard man/*.1 man/*.5))
+
+.PHONY: install
+install: $(B)/vmabak
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+		$(DESTDIR)$(COMPDIR) $(DESTDIR)$(DOCDIR)
+	install -m 755 $(B)/vmabak $(DESTDIR)$(BINDIR)/vmabak
+	install -m 644 $(filter %.1,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(filter %.5,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man5
+	install -m 644 README.md LICENSE spec/vmab.md spec/vma1.md $(DESTDIR)$(DOCDIR)
+	install -m 755 spec/restore.py $(DESTDIR)$(DOCDIR)
+	$(B)/vmabak completion bash > $(DESTDIR)$(COMPDIR)/vmabak
+
+# Takes away what install put there, and those folders that are empty then.
+.PHONY: uninstall
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/vmabak $(DESTDIR)$(COMPDIR)/vmabak
+	rm -f $(patsubst man/%.1,$(DESTDIR)$(MANDIR)/man1/%.1,$(filter %.1,$(MAN_PAGES)))
+	rm -f $(patsubst man/%.5,$(DESTDIR)$(MANDIR)/man5/%.5,$(filter %.5,$(MAN_PAGES)))
+	rm -rf $(DESTDIR)$(DOCDIR)
+	for d in $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(COMPDIR) $(DOCDIR); do \
+		d="$(DESTDIR)$$d"; \
+		while [ "$$d" != "$(DESTDIR)" ] && [ "$$d" != / ] && rmdir "$$d" 2>/dev/null; do d=$$(dirname "$$d"); done; \
+	done; true
+
 .PHONY: clean
 clean:
 	rm -rf build
+
+.PHONY: help
+help:
+	@echo "make               build $(B)/vmabak"
+	@echo "make check         install what is missing, build, run every test"
+	@echo "make demo          install what is missing, build, back up and restore real drives"
+	@echo "make bench         compare the speed with other tools that are installed"
+	@echo "make unit          the unit tests alone"
+	@echo "make audit-size    lines of code between archive bytes and verified clusters"
+	@echo "make install uninstall   DESTDIR= PREFIX="
+	@echo "VARIANT=release|asan|tsan, CC=, CFLAGS=, V=1"

@@ -40,21 +40,23 @@ struct error {
 };
 
 /* Each fills *err and returns code, so that "return fail(...)" is one statement. */
-int fail(struct error *err, int code, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+#define NO_PLACE UINT64_MAX
 int fail_at(struct error *err, int code, uint64_t place, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+#define fail(err, code, ...) fail_at(err, code, NO_PLACE, __VA_ARGS__)
 /* Adds ": strerror(sys)". The code is ERR_FULL for ENOSPC, EDQUOT and EFBIG, else ERR_SYSTEM. */
 int fail_system(struct error *err, int sys, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* For code that owns nothing it would have to free on the way out, as the parsers and the reader:
  * the check is the line, and what an attacker can send is a list of such lines. */
-#define DEMAND(condition, place, ...)                                         \
-	do {                                                                  \
-		if (!(condition))                                             \
-			return fail_at(err, ERR_DAMAGED, place, __VA_ARGS__); \
+#define DEMAND_ELSE(code, condition, place, ...)                       \
+	do {                                                           \
+		if (!(condition))                                      \
+			return fail_at(err, code, place, __VA_ARGS__); \
 	} while (0)
+#define DEMAND(condition, ...)	  DEMAND_ELSE(ERR_DAMAGED, condition, __VA_ARGS__)
+#define SUPPORTED(condition, ...) DEMAND_ELSE(ERR_UNSUPPORTED, condition, __VA_ARGS__)
 #define TRY(call)                        \
 	do {                             \
 		int try_code = (call);   \

@@ -9,12 +9,9 @@ int head_measure(const uint8_t first[SECTOR_SIZE], uint32_t *size, struct error 
 	DEMAND(vmab || memcmp(first, VMA1_MAGIC, 4) == 0, 0, "not a VMAB or VMA archive");
 	uint64_t field = vmab ? HEAD_SIZE : VMA1_HEAD_SIZE;
 	uint64_t n = vmab ? get_le(first + field, 4) : get_be(first + field, 4);
-	DEMAND(vmab ? n >= SECTOR_SIZE && n <= HEAD_SIZE_MAX && n % SECTOR_SIZE == 0
-		    : n > VMA1_HEAD_FIXED,
-	       field, "a head of %u bytes", (unsigned)n);
-	if (!vmab && n > VMA1_HEAD_MAX)
-		return fail_at(err, ERR_UNSUPPORTED, field, "a head of %u bytes is not supported",
-			       (unsigned)n);
+	bool fits = n >= SECTOR_SIZE && n <= HEAD_SIZE_MAX && n % SECTOR_SIZE == 0;
+	DEMAND(vmab ? fits : n > VMA1_HEAD_FIXED, field, "a head of %u bytes", (unsigned)n);
+	SUPPORTED(vmab || n <= VMA1_HEAD_MAX, field, "a head of this size is not supported");
 	*size = (uint32_t)n;
 	return 0;
 }
@@ -31,8 +28,9 @@ int section_measure(const struct archive *archive, const uint8_t first[SECTOR_SI
 {
 	bool vmab = archive->format == FORMAT_VMAB;
 	uint32_t n_slots = vmab ? (uint32_t)get_le(first + SECTION_N_SLOTS, 4) : 0;
-	DEMAND(memcmp(first, vmab ? VMAB_SECTION_MAGIC : VMA1_EXTENT_MAGIC, vmab ? 8 : 6) == 0,
-	       position, "there is no %s here", vmab ? "section" : "extent");
+	bool begins = vmab ? memcmp(first, VMAB_SECTION_MAGIC, 8) == 0
+			   : memcmp(first, VMA1_EXTENT_MAGIC, 6) == 0;
+	DEMAND(begins, position, "there is no %s here", vmab ? "section" : "extent");
 	DEMAND(n_slots <= SLOTS_MAX, position, "a section with %u slots", n_slots);
 	*header_size = ROUND_UP(SECTION_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
 	return 0;

@@ -37,8 +37,8 @@ static int parse_configs(const uint8_t *head, struct text blobs, struct archive 
 			continue;
 		struct archive_config *config = &out->configs[out->n_configs++];
 		config->data = blob_at(blobs, data_at);
-		DEMAND(parse_name(blob_at(blobs, name_at), &config->name) && config->data.bytes,
-		       VMA1_CONFIG_NAMES + 4 * i, "config %u points nowhere", i);
+		bool named = parse_name(blob_at(blobs, name_at), &config->name);
+		DEMAND(named && config->data.bytes, VMA1_CONFIG_NAMES + 4 * i, "bad config %u", i);
 	}
 	return 0;
 }
@@ -52,8 +52,8 @@ static int parse_devices(const uint8_t *head, struct text blobs, struct archive 
 		drive->size_bytes = get_be(head + at + 8, 8);
 		if (drive->size_bytes == 0)
 			continue;
-		DEMAND(parse_name(blob_at(blobs, (uint32_t)get_be(head + at, 4)), &drive->name), at,
-		       "drive %u without a name", id);
+		struct text name = blob_at(blobs, (uint32_t)get_be(head + at, 4));
+		DEMAND(parse_name(name, &drive->name), at, "drive %u without a name", id);
 		DEMAND(drive->size_bytes <= (uint64_t)CLUSTER_SIZE << 32, at, "size of drive %u",
 		       id);
 		out->drive_of_device[id] = (uint16_t)++out->n_drives;
@@ -64,10 +64,8 @@ static int parse_devices(const uint8_t *head, struct text blobs, struct archive 
 /* Seconds to nanoseconds; what does not fit becomes the nearest that does. */
 static int64_t created_ns(int64_t seconds)
 {
-	const int64_t ns_in_s = 1000000000;
-	if (seconds > INT64_MAX / ns_in_s)
-		return INT64_MAX;
-	return seconds < INT64_MIN / ns_in_s ? INT64_MIN : seconds * ns_in_s;
+	const int64_t ns_in_s = 1000000000, max = INT64_MAX / ns_in_s;
+	return (seconds > max ? max : seconds < -max ? -max : seconds) * ns_in_s;
 }
 
 static int check_md5(uint8_t *bytes, uint32_t size, uint32_t field, uint64_t place,
@@ -85,15 +83,12 @@ static int check_md5(uint8_t *bytes, uint32_t size, uint32_t field, uint64_t pla
 int vma1_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err)
 {
 	TRY(check_md5(head, size, VMA1_MD5, VMA1_MD5, err));
-	if (get_be(head + VMA1_VERSION, 4) != 1)
-		return fail_at(err, ERR_UNSUPPORTED, VMA1_VERSION,
-			       "this version of the format is not supported");
+	uint32_t version = (uint32_t)get_be(head + VMA1_VERSION, 4);
 	uint32_t blobs_at = (uint32_t)get_be(head + VMA1_BLOBS_AT, 4);
 	uint32_t blobs_size = (uint32_t)get_be(head + VMA1_BLOBS_SIZE, 4);
-	DEMAND(blobs_at >= VMA1_HEAD_FIXED && blobs_at <= size, VMA1_BLOBS_AT,
-	       "a blob buffer outside the header");
-	DEMAND(blobs_size <= size - blobs_at, VMA1_BLOBS_SIZE, "a blob buffer past the header");
-
+	SUPPORTED(version == 1, VMA1_VERSION, "version %u is not supported", version);
+	DEMAND(blobs_at >= VMA1_HEAD_FIXED && blobs_at <= size, VMA1_BLOBS_AT, "blobs outside");
+	DEMAND(blobs_size <= size - blobs_at, VMA1_BLOBS_SIZE, "blobs past the header");
 	bool checked = memcmp(head + VMA1_MARKER_AT, VMA1_MARKER, VMA1_MARKER_SIZE) == 0;
 	struct text blobs = {head + blobs_at, blobs_size};
 	out->format = FORMAT_VMA1;
@@ -112,8 +107,7 @@ static int parse_slot(const struct archive *archive, const uint8_t *bytes, uint6
 	DEMAND(drive != 0, place, "no drive %u", bytes[3]);
 	uint64_t size_bytes = archive->drives[drive - 1].size_bytes, cluster = get_be(bytes + 4, 4);
 	uint16_t mask = (uint16_t)get_be(bytes, 2);
-	DEMAND(cluster < clusters_of(size_bytes), place, "a cluster past the end of drive %u",
-	       bytes[3]);
+	DEMAND(cluster < clusters_of(size_bytes), place, "a cluster past the end of a drive");
 	bool old_last = archive->cluster_checksum == CLUSTER_UNPROTECTED && mask == 0xffff;
 	uint16_t past_end = (uint16_t)~blocks_in_drive(size_bytes, cluster);
 	DEMAND(old_last || (mask & past_end) == 0, place, "blocks past the end of a drive");
@@ -142,9 +136,10 @@ int vma1_extent_parse(const struct archive *archive, uint8_t *header, struct sec
 {
 	uint8_t free_bytes[VMA1_SLOTS * 7];
 	uint32_t n_free = 0, n_blocks = 0;
-	TRY(check_md5(header, VMA1_EXTENT_SIZE, EXTENT_MD5, out->position, err));
-	DEMAND(memcmp(header + EXTENT_UUID, archive->uuid, UUID_SIZE) == 0, out->position,
-	       "an extent of another archive");
+	uint64_t place = out->position;
+	TRY(check_md5(header, VMA1_EXTENT_SIZE, EXTENT_MD5, place, err));
+	bool ours = memcmp(header + EXTENT_UUID, archive->uuid, UUID_SIZE) == 0;
+	DEMAND(ours, place, "an extent of another archive");
 	out->kind = SECTION_EXTENT;
 	out->codec = CODEC_NONE;
 	out->header_size = VMA1_EXTENT_SIZE;
@@ -158,12 +153,11 @@ int vma1_extent_parse(const struct archive *archive, uint8_t *header, struct sec
 			n_free += 7;
 			continue;
 		}
-		TRY(parse_slot(archive, bytes, out->position, slot, err));
+		TRY(parse_slot(archive, bytes, place, slot, err));
 		n_blocks += (uint32_t)__builtin_popcount(slot->mask);
 		out->n_slots++;
 	}
-	DEMAND(n_blocks == get_be(header + EXTENT_N_BLOCKS, 2), out->position,
-	       "slots and block count do not agree");
+	DEMAND(n_blocks == get_be(header + EXTENT_N_BLOCKS, 2), place, "wrong number of blocks");
 	out->raw_size = out->stored_size = out->padded_size = n_blocks * BLOCK_SIZE;
 	if (archive->cluster_checksum == CLUSTER_UNPROTECTED)
 		return 0;

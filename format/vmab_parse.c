@@ -55,9 +55,8 @@ static int parse_record(uint32_t type, struct text value, uint64_t place, struct
 		*once = value;
 		return 0;
 	}
-	if (type >= RECORD_IGNORABLE)
-		return 0;
-	return fail_at(err, ERR_UNSUPPORTED, place, "records of type %u are not supported", type);
+	SUPPORTED(type >= RECORD_IGNORABLE, place, "records of type %u are not supported", type);
+	return 0;
 }
 
 static int parse_records(const uint8_t *head, uint32_t end, struct archive *out, struct error *err)
@@ -69,7 +68,7 @@ static int parse_records(const uint8_t *head, uint32_t end, struct archive *out,
 		struct text value = {head + at + RECORD_HEADER, length};
 		uint32_t padding = -length % 8, room = end - at - RECORD_HEADER;
 		DEMAND(length <= room && padding <= room - length, at, "a record is cut short");
-		DEMAND(all_zero(head + at + 2, 2), at, "reserved bytes of a record are not zero");
+		DEMAND(all_zero(head + at + 2, 2), at, "reserved bytes are not zero");
 		DEMAND(all_zero(value.bytes + length, padding), at, "padding that is not zero");
 		TRY(parse_record(type, value, at, out, err));
 		at += RECORD_HEADER + length + padding;
@@ -82,28 +81,23 @@ int vmab_head_parse(const uint8_t *head, uint32_t size, struct archive *out, str
 {
 	uint8_t sum[CHECKSUM_SIZE];
 	checksum_around(head, size, HEAD_CHECKSUM, sum);
-	DEMAND(memcmp(sum, head + HEAD_CHECKSUM, CHECKSUM_SIZE) == 0, HEAD_CHECKSUM,
-	       "the checksum of the head is wrong");
-	if (get_le(head + HEAD_VERSION, 4) != VMAB_VERSION)
-		return fail_at(err, ERR_UNSUPPORTED, HEAD_VERSION,
-			       "this version of the format is not supported");
-	if (get_le(head + HEAD_REQUIRED, 8) != 0)
-		return fail_at(err, ERR_UNSUPPORTED, HEAD_REQUIRED,
-			       "a feature that this archive requires is not supported");
-	DEMAND(all_zero(head + HEAD_RESERVED, HEAD_CHECKSUM - HEAD_RESERVED), HEAD_RESERVED,
-	       "reserved bytes are not zero");
+	bool same = memcmp(sum, head + HEAD_CHECKSUM, CHECKSUM_SIZE) == 0;
+	uint32_t version = (uint32_t)get_le(head + HEAD_VERSION, 4);
+	uint64_t features = get_le(head + HEAD_REQUIRED, 8);
+	uint64_t end = HEAD_RECORDS + get_le(head + HEAD_RECORDS_SIZE, 4);
+	DEMAND(same, HEAD_CHECKSUM, "the checksum of the head is wrong");
+	SUPPORTED(version == VMAB_VERSION, HEAD_VERSION, "version %u is not supported", version);
+	SUPPORTED(features == 0, HEAD_REQUIRED, "a required feature is not supported");
+	DEMAND(all_zero(head + HEAD_RESERVED, 36), HEAD_RESERVED, "reserved bytes are not zero");
 	DEMAND(!all_zero(head + HEAD_UUID, UUID_SIZE), HEAD_UUID, "the uuid is zero");
-	uint32_t records_size = (uint32_t)get_le(head + HEAD_RECORDS_SIZE, 4);
-	DEMAND(records_size <= size - HEAD_RECORDS, HEAD_RECORDS_SIZE, "records past the head");
-	uint32_t end = HEAD_RECORDS + records_size;
-	DEMAND(all_zero(head + end, size - end), end, "the padding of the head is not zero");
-
+	DEMAND(end <= size, HEAD_RECORDS_SIZE, "records past the head");
+	DEMAND(all_zero(head + end, size - end), end, "padding that is not zero");
 	out->format = FORMAT_VMAB;
 	out->cluster_checksum = CLUSTER_XXH3_128;
 	memcpy(out->uuid, head + HEAD_UUID, UUID_SIZE);
 	memcpy(out->parent, head + HEAD_PARENT, UUID_SIZE);
 	out->created_ns = (int64_t)get_le(head + HEAD_CREATED, 8);
-	return parse_records(head, end, out, err);
+	return parse_records(head, (uint32_t)end, out, err);
 }
 
 /* Section 5.1. */
@@ -139,11 +133,12 @@ static int parse_slot(const struct archive *archive, const uint8_t *bytes, uint6
 static int parse_extent(const struct archive *archive, const uint8_t *header, struct section *out,
 			struct error *err)
 {
+	uint64_t place = out->position;
 	uint32_t n_blocks = 0;
-	DEMAND(out->n_slots > 0, out->position, "an extent without slots");
+	DEMAND(out->n_slots > 0, place, "an extent without slots");
 	for (uint32_t i = 0; i < out->n_slots; i++) {
 		const uint8_t *bytes = header + SECTION_SLOTS + i * VMAB_SLOT_SIZE;
-		TRY(parse_slot(archive, bytes, out->position, &out->slots[i], err));
+		TRY(parse_slot(archive, bytes, place, &out->slots[i], err));
 		n_blocks += (uint32_t)__builtin_popcount(out->slots[i].mask);
 	}
 	DEMAND(out->raw_size == n_blocks * BLOCK_SIZE, out->position,
@@ -168,31 +163,28 @@ static void parse_totals(const uint8_t *bytes, struct totals *out)
 static int parse_kind(const struct archive *archive, const uint8_t *header, struct section *out,
 		      struct error *err)
 {
-	uint32_t used = SECTION_SLOTS + out->n_slots * VMAB_SLOT_SIZE, raw_max = PAYLOAD_SIZE_MAX;
+	uint32_t used = SECTION_SLOTS + out->n_slots * VMAB_SLOT_SIZE, max = PAYLOAD_SIZE_MAX;
+	uint64_t place = out->position;
 	if (out->kind >= SECTION_ANCILLARY)
 		return 0;
-	if (out->kind < SECTION_EXTENT || out->kind > SECTION_TAIL || out->codec > CODEC_ZSTD)
-		return fail_at(err, ERR_UNSUPPORTED, out->position,
-			       "a section of kind %u with codec %u is not supported", out->kind,
-			       out->codec);
+	SUPPORTED(out->kind >= SECTION_EXTENT && out->kind <= SECTION_TAIL, place,
+		  "a section of kind %u is not supported", out->kind);
+	SUPPORTED(out->codec <= CODEC_ZSTD, place, "codec %u is not supported", out->codec);
 	if (out->kind == SECTION_TAIL) {
 		parse_totals(header + TAIL_TOTALS, &out->totals); /* the header has a sector */
 		used = TAIL_RESERVED;
-		raw_max = 0;
+		max = 0;
 	}
-	DEMAND(all_zero(header + used, out->header_size - used), out->position,
-	       "the padding of a header is not zero");
+	DEMAND(all_zero(header + used, out->header_size - used), place, "padding that is not zero");
 	if (out->kind == SECTION_EXTENT)
 		return parse_extent(archive, header, out, err);
-	if (out->kind == SECTION_INDEX) {
-		raw_max = INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE;
-		DEMAND(out->raw_size % INDEX_ENTRY_SIZE == 0, out->position, "part of an entry");
-	}
-	DEMAND(out->n_slots == 0, out->position, "slots where there are none");
-	DEMAND(out->codec == CODEC_NONE && out->stored_size == out->raw_size, out->position,
-	       "a compressed payload where there is none");
-	DEMAND(out->raw_size <= raw_max && (out->raw_size == 0) == (raw_max == 0), out->position,
-	       "a payload of %u bytes in a section of kind %u", out->raw_size, out->kind);
+	if (out->kind == SECTION_INDEX)
+		max = INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE;
+	bool plain = out->codec == CODEC_NONE && out->stored_size == out->raw_size;
+	bool sized = out->raw_size <= max && (out->raw_size == 0) == (max == 0);
+	bool whole = out->kind != SECTION_INDEX || out->raw_size % INDEX_ENTRY_SIZE == 0;
+	DEMAND(out->n_slots == 0, place, "slots where there are none");
+	DEMAND(plain && sized && whole, place, "a wrong payload for kind %u", out->kind);
 	return 0;
 }
 
@@ -200,6 +192,7 @@ int vmab_section_parse(const struct archive *archive, const uint8_t *header, str
 		       struct error *err)
 {
 	uint8_t sum[CHECKSUM_SIZE];
+	uint64_t place = out->position;
 	out->n_slots = (uint32_t)get_le(header + SECTION_N_SLOTS, 4);
 	out->header_size = ROUND_UP(SECTION_SLOTS + out->n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
 	out->sequence = get_le(header + SECTION_SEQUENCE, 8);
@@ -211,15 +204,14 @@ int vmab_section_parse(const struct archive *archive, const uint8_t *header, str
 	out->padded_size = ROUND_UP(out->stored_size, SECTOR_SIZE);
 	memcpy(out->checksum, header + SECTION_PAYLOAD_CHECKSUM, CHECKSUM_SIZE);
 	checksum_around(header, out->header_size, SECTION_CHECKSUM, sum);
-	DEMAND(memcmp(sum, header + SECTION_CHECKSUM, CHECKSUM_SIZE) == 0, out->position,
-	       "the checksum of a header is wrong");
-	DEMAND(memcmp(header + SECTION_UUID, archive->uuid, UUID_SIZE) == 0, out->position,
-	       "a section of another archive");
-	DEMAND(get_le(header + SECTION_POSITION, 8) == out->position, out->position,
+	bool same = memcmp(sum, header + SECTION_CHECKSUM, CHECKSUM_SIZE) == 0;
+	bool ours = memcmp(header + SECTION_UUID, archive->uuid, UUID_SIZE) == 0;
+	bool fits = out->raw_size <= PAYLOAD_SIZE_MAX && out->stored_size <= PAYLOAD_SIZE_MAX;
+	DEMAND(same, place, "the checksum of a header is wrong");
+	DEMAND(ours, place, "a section of another archive");
+	DEMAND(get_le(header + SECTION_POSITION, 8) == place, place,
 	       "a section from another place");
-	DEMAND(all_zero(header + SECTION_RESERVED, SECTION_CHECKSUM - SECTION_RESERVED),
-	       out->position, "reserved bytes are not zero");
-	DEMAND(out->raw_size <= PAYLOAD_SIZE_MAX && out->stored_size <= PAYLOAD_SIZE_MAX,
-	       out->position, "a payload of %u bytes", out->raw_size);
+	DEMAND(all_zero(header + SECTION_RESERVED, 32), place, "reserved bytes are not zero");
+	DEMAND(fits, place, "a payload of %u bytes, %u stored", out->raw_size, out->stored_size);
 	return parse_kind(archive, header, out, err);
 }

@@ -5,13 +5,12 @@
  * What one section cannot show by itself is kept here: how many came before, which clusters were
  * seen, what the index must say, how much of the head copy went by.
  */
-#define XXH_STATIC_LINKING_ONLY /* for a hash state inside a struct */
+#include "format/bytes.h"
 #include "reader/input/input.h"
 #include "reader/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 /* The clusters of a drive that were seen: the only memory that grows with what an archive claims.
  */
@@ -21,8 +20,7 @@ struct map {
 };
 
 struct reader {
-	XXH3_state_t entries;	 /* hash of the index entries since the last index section */
-	uint64_t n_entries;	 /* how many */
+	uint32_t n_entries;	 /* of the index, since the last index section */
 	uint64_t previous_index; /* position, 0: none */
 	uint32_t head_copied;	 /* bytes of the head copy that went by */
 	struct totals totals;	 /* so far */
@@ -31,6 +29,7 @@ struct reader {
 	uint8_t *head;		 /* owned; archive borrows from it */
 	struct input *in;	 /* borrowed */
 	uint8_t header[SECTION_HEADER_MAX];
+	uint8_t entries[INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE]; /* those */
 };
 
 const struct archive *reader_archive(const struct reader *reader)
@@ -77,11 +76,9 @@ static int read_head(struct reader *reader, struct error *err)
 
 int reader_open(struct reader **out, struct input *in, struct error *err)
 {
-	struct reader *reader = aligned_alloc(64, (sizeof *reader + 63) / 64 * 64);
+	struct reader *reader = calloc(1, sizeof *reader);
 	if (reader == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
-	memset(reader, 0, sizeof *reader);
-	XXH3_128bits_reset(&reader->entries);
 	reader->in = in;
 	int code = read_head(reader, err);
 	if (code == 0)
@@ -123,8 +120,8 @@ static bool mark_run(struct map *map, uint64_t cluster, uint64_t n_clusters)
 
 static int note_extent(struct reader *reader, const struct section *extent, struct error *err)
 {
+	bool vmab = reader->archive->format == FORMAT_VMAB;
 	struct index_entry entry;
-	uint8_t bytes[INDEX_ENTRY_SIZE];
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
 		const struct slot *slot = &extent->slots[i];
 		struct map *map = &reader->maps[slot->drive];
@@ -136,9 +133,10 @@ static int note_extent(struct reader *reader, const struct section *extent, stru
 		else
 			reader->totals.n_zero += slot->n_clusters;
 	}
-	for (uint32_t i = 0; index_next(extent, &i, &entry); reader->n_entries++) {
-		index_put(&entry, bytes);
-		XXH3_128bits_update(&reader->entries, bytes, sizeof bytes);
+	for (uint32_t i = 0; vmab && index_next(extent, &i, &entry);) {
+		DEMAND(reader->n_entries < INDEX_ENTRIES_MAX, extent->position,
+		       "no index for too long");
+		index_put(&entry, reader->entries + INDEX_ENTRY_SIZE * reader->n_entries++);
 	}
 	reader->totals.raw_size += extent->raw_size;
 	return 1;
@@ -147,12 +145,9 @@ static int note_extent(struct reader *reader, const struct section *extent, stru
 static int check_index(struct reader *reader, const struct section *index, const uint8_t *payload,
 		       struct error *err)
 {
-	XXH128_hash_t wanted = XXH3_128bits_digest(&reader->entries);
-	XXH128_hash_t found = XXH3_128bits(payload, index->raw_size);
-	DEMAND(reader->n_entries == index->raw_size / INDEX_ENTRY_SIZE &&
-		       XXH128_isEqual(wanted, found),
-	       index->position, "the index is not that of the extents");
-	XXH3_128bits_reset(&reader->entries);
+	bool same = index->raw_size == reader->n_entries * INDEX_ENTRY_SIZE &&
+		    memcmp(payload, reader->entries, index->raw_size) == 0;
+	DEMAND(same, index->position, "the index is not that of the extents");
 	reader->n_entries = 0;
 	reader->previous_index = index->position;
 	return 0;
@@ -163,9 +158,10 @@ static int check_head_copy(struct reader *reader, const struct section *copy,
 {
 	uint32_t left = reader->archive->head_size - reader->head_copied;
 	uint32_t n = left < PAYLOAD_SIZE_MAX ? left : PAYLOAD_SIZE_MAX;
+	bool same =
+		copy->raw_size == n && memcmp(payload, reader->head + reader->head_copied, n) == 0;
 	DEMAND(reader->n_entries == 0, copy->position, "a head copy before the index");
-	DEMAND(copy->raw_size == n && memcmp(payload, reader->head + reader->head_copied, n) == 0,
-	       copy->position, "the copy of the head is not the head");
+	DEMAND(same, copy->position, "the copy of the head is not the head");
 	if (reader->head_copied == 0)
 		reader->totals.head_copy_at = copy->position;
 	reader->head_copied += n;
@@ -193,24 +189,22 @@ static int check_complete(struct reader *reader, uint64_t place, struct error *e
 /* After the end only zeros may follow, and not without end. */
 static int check_padding(struct reader *reader, uint8_t *buffer, struct error *err)
 {
-	size_t got, n_left = PADDING_SIZE_MAX;
-	do {
-		uint64_t at = input_position(reader->in);
+	size_t got = 0;
+	for (uint64_t n_left = PADDING_SIZE_MAX;; n_left -= got) {
+		uint64_t place = input_position(reader->in);
 		TRY(input_read_some(reader->in, buffer, SECTOR_SIZE, &got, err));
-		DEMAND(got <= n_left, at, "zeros without end after the archive");
-		for (size_t i = 0; i < got; i++)
-			DEMAND(buffer[i] == 0, at, "bytes after the end of the archive");
-		n_left -= got;
-	} while (got != 0);
-	return 0;
+		if (got == 0)
+			return 0;
+		DEMAND(got <= n_left && all_zero(buffer, got), place, "bytes after the end");
+	}
 }
 
 static int check_tail(struct reader *reader, const struct section *tail, struct error *err)
 {
-	DEMAND(reader->n_entries == 0 && reader->head_copied == reader->archive->head_size,
-	       tail->position, "a tail before index and head copy");
-	DEMAND(memcmp(&tail->totals, &reader->totals, sizeof reader->totals) == 0, tail->position,
-	       "the tail does not fit the archive");
+	bool ready = reader->n_entries == 0 && reader->head_copied == reader->archive->head_size;
+	bool fits = memcmp(&tail->totals, &reader->totals, sizeof reader->totals) == 0;
+	DEMAND(ready, tail->position, "a tail before index and head copy");
+	DEMAND(fits, tail->position, "the tail does not fit the archive");
 	return check_complete(reader, tail->position, err);
 }
 
@@ -224,19 +218,16 @@ static int read_section(struct reader *reader, struct section *out, uint8_t *sto
 	uint32_t header_size;
 	size_t got;
 	TRY(input_read_some(reader->in, header, SECTOR_SIZE, &got, err));
-	if (may_end && (got == 0 || (got == SECTOR_SIZE && header[0] == 0 &&
-				     memcmp(header, header + 1, SECTOR_SIZE - 1) == 0)))
+	if (may_end && (got == 0 || (got == SECTOR_SIZE && all_zero(header, SECTOR_SIZE))))
 		return 0;
-	if (got < SECTOR_SIZE)
-		return fail_at(err, ERR_INCOMPLETE, position + got, "incomplete: it ends here");
+	DEMAND_ELSE(ERR_INCOMPLETE, got == SECTOR_SIZE, position + got, "incomplete: it ends here");
 	TRY(section_measure(reader->archive, header, position, &header_size, err));
 	TRY(input_read(reader->in, header + SECTOR_SIZE, header_size - SECTOR_SIZE, err));
 	TRY(section_parse(reader->archive, header, position, out, err));
 	TRY(input_read(reader->in, stored, out->padded_size, err));
-	DEMAND(reader->archive->format == FORMAT_VMA1 ||
-		       (out->sequence == reader->totals.n_sections &&
-			out->previous_index == reader->previous_index),
-	       position, "a section out of sequence");
+	bool next = may_end || (out->sequence == reader->totals.n_sections &&
+				out->previous_index == reader->previous_index);
+	DEMAND(next, position, "a section out of sequence");
 	reader->totals.n_sections++;
 	reader->totals.archive_size = input_position(reader->in);
 	return 1;

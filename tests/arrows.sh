@@ -1,0 +1,39 @@
+#!/bin/sh
+# Proves that includes between the folders point one way, and that nothing but what is named here is included.
+#
+#   format  uses nothing         reader  uses format          writer  uses format
+#   cow     uses format/common.h (grain and errors; no archive)
+#   cli     may use everything
+set -eu
+cd "$(dirname "$0")/.."
+
+failed=0
+# $1: folder, $2: extended regular expression of the project's headers it may include
+allow()
+{
+	bad=$(grep -rnE '^#include "' --include='*.[ch]' "$1" | grep -vE "#include \"($2)\"" || true)
+	[ -z "$bad" ] && return
+	echo "arrows: $1/ must not include:" >&2
+	echo "$bad" >&2
+	failed=1
+}
+allow format 'format/[a-z0-9_]+\.h'
+allow reader 'format/[a-z0-9_]+\.h|reader/[a-z0-9_/]+\.h'
+allow writer 'format/[a-z0-9_]+\.h|writer/[a-z0-9_/]+\.h'
+allow cow 'format/common\.h|cow/[a-z0-9_/]+\.h'
+allow cli 'cli/[a-z0-9_]+\.h|format/(format|common)\.h|reader/reader\.h|reader/input/input\.h|reader/target/target\.h|writer/writer\.h|writer/output/output\.h|cow/cow\.h'
+
+# Each foreign library is behind one .c file; zstd, xxhash and libcrypto belong to the format.
+behind()
+{
+	users=$(grep -rlE "^#include <($1)[./]" --include='*.[ch]' format reader writer cow cli | sort -u | grep -v '^cli/version.c$' || true)
+	[ "$(echo "$users" | wc -w)" -le 1 ] && return
+	echo "arrows: <$1> is included by more than one file:" $users >&2
+	failed=1
+}
+behind 'archive'
+behind 'jansson'
+behind 'zlib'
+behind 'libnbd'
+[ $failed = 0 ] && echo "arrows: ok"
+exit $failed

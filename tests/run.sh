@@ -1,0 +1,68 @@
+#!/bin/sh
+# Every test, and a count at the end. Called by make, so that $MAKE is there.
+#
+#   tests/run.sh [--vectors FOLDER]    archives made by the genuine tool, when there are any
+set -u
+cd "$(dirname "$0")/.."
+MAKE=${MAKE:-make}
+vectors=${VMABAK_VECTORS:-../shared/vectors}
+[ "${1:-}" != --vectors ] || vectors=$2
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# run NAME COMMAND...: one step; its output is shown when it fails, and "skipped" lines always.
+run()
+{
+	name=$1
+	shift
+	begin=$(date +%s)
+	if "$@" >"$log" 2>&1; then
+		passed=$((passed + 1))
+		echo "ok       $name ($(($(date +%s) - begin)) s)"
+		grep -iE '^ *skipped' "$log" | sed 's/^/         /'
+	else
+		failed=$((failed + 1))
+		echo "FAILED   $name"
+		sed 's/^/    | /' "$log"
+	fi
+}
+
+# Steps that count for themselves: their last line is "N passed, N failed[, N skipped]".
+run_counted()
+{
+	name=$1
+	shift
+	begin=$(date +%s)
+	"$@" >"$log" 2>&1
+	code=$?
+	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+	p=$(echo "$line" | sed -nE 's/^([0-9]+) passed.*/\1/p')
+	f=$(echo "$line" | sed -nE 's/.* ([0-9]+) failed.*/\1/p')
+	s=$(echo "$line" | sed -nE 's/.* ([0-9]+) skipped.*/\1/p')
+	[ "$code" = 0 ] || [ "${f:-0}" != 0 ] || f=1
+	passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) skipped=$((skipped + ${s:-0}))
+	grep -iE '^ *skipped' "$log" | sed 's/^/         /'
+	if [ "$code" = 0 ] && [ "${f:-0}" = 0 ] && [ -n "$line" ]; then
+		echo "ok       $name: $line ($(($(date +%s) - begin)) s)"
+	else
+		[ -n "$line" ] || failed=$((failed + 1))
+		echo "FAILED   $name: $line"
+		sed 's/^/    | /' "$log"
+	fi
+}
+
+run "build" $MAKE all
+run "arrows" $MAKE --no-print-directory arrows
+run "audit-size" $MAKE --no-print-directory audit-size
+run "unit tests" $MAKE --no-print-directory unit
+run "unit tests, address and undefined-behaviour sanitizers" $MAKE --no-print-directory VARIANT=asan unit
+run "unit tests, thread sanitizer" $MAKE --no-print-directory VARIANT=tsan unit
+run_counted "archives described as text" /usr/bin/python3 tests/images/check.py --vmabak build/release/vmabak
+run_counted "genuine archives" /usr/bin/python3 tests/images/vectors.py "$vectors" --vmabak build/release/vmabak
+run_counted "command line" tests/cli/run.sh build/release/vmabak
+run_counted "man pages" tests/man.sh build/release/vmabak
+
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
