@@ -30,28 +30,32 @@ static bool same_file(const struct convert *convert)
 
 /* Whether the format can carry this config is for the format to say: it is asked about each alone.
  */
-static void copy_configs(struct convert *convert)
+static int copy_configs(struct convert *convert, struct error *err)
 {
 	const struct archive *from = convert->source.archive;
 	struct archive *to = convert->archive, *probe = memory_new(1, sizeof(*probe));
-	struct error err = {0};
-	char name[80];
+	int result = 0;
 
 	memcpy(probe->uuid, from->uuid, UUID_SIZE);
 	probe->format = to->format;
 	probe->cluster_checksum = to->cluster_checksum;
 	probe->n_configs = 1;
-	for (uint32_t i = 0; i < from->n_configs; i++) {
+	for (uint32_t i = 0; i < from->n_configs && result == 0; i++) {
+		struct error why = {0};
+
 		probe->configs[0] = from->configs[i];
-		if (archive_check(probe, &err) == 0)
+		result = archive_check(probe, &why);
+		if (result == 0) {
 			to->configs[to->n_configs++] = from->configs[i];
-		else
-			report_warning(convert->report, "config %s is left out: %s",
-				       escape_text(name, sizeof(name), from->configs[i].name.bytes,
-						   from->configs[i].name.length),
-				       err.text);
+		} else if (result == ERR_USAGE) {
+			report_warning(convert->report, "left out: %s", why.text);
+			result = 0;
+		} else {
+			*err = why;
+		}
 	}
 	free(probe);
+	return result;
 }
 
 static void copy_drives(struct convert *convert)
@@ -100,8 +104,7 @@ static int copy_head(struct convert *convert, struct error *err)
 			       from->note.length > 0 ? "note" : "name of the checkpoint");
 	}
 	copy_drives(convert);
-	copy_configs(convert);
-	return 0;
+	return copy_configs(convert, err);
 }
 
 static int copy_clusters(struct convert *convert, struct error *err)

@@ -45,7 +45,7 @@ static void print_note(const char *key, struct text text)
 	char shown[NOTE_TEXT_SIZE];
 
 	if (text.length > 0)
-		print_key(key, escape_text(shown, sizeof(shown), text.bytes, text.length));
+		print_key(key, human_note(shown, sizeof(shown), text.bytes, text.length));
 }
 
 static void print_completeness(const struct completeness *complete)
@@ -192,7 +192,7 @@ static void put_json(const struct source *source, const struct completeness *com
 	else
 		json_put_null(result, "parent_uuid");
 	json_put_text(result, "created", human_time(when, archive->created_ns));
-	json_put_real(result, "created_s", (double)archive->created_ns / 1e9);
+	json_put_integer(result, "created_ns", archive->created_ns);
 	json_put_text(result, "checksum", checksum_text(archive));
 	put_completeness(complete, result);
 	put_text_or_null(result, "note", archive->note);

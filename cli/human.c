@@ -1,6 +1,8 @@
 #include "cli/human.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define DURATION_MAX 3599999999.0 /* seconds: 999999:59:59 */
@@ -61,4 +63,66 @@ char *human_plain(char *text)
 			*at = '?';
 	}
 	return text;
+}
+
+/* The length of the UTF-8 character at bytes, and what it is; 0 when it is none. */
+static size_t take_character(const uint8_t *bytes, size_t length, uint32_t *out)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t size = bytes[0] < 0x80	? 1
+		      : bytes[0] < 0xc2 ? 0
+		      : bytes[0] < 0xe0 ? 2
+		      : bytes[0] < 0xf0 ? 3
+		      : bytes[0] < 0xf5 ? 4
+					: 0;
+	uint32_t value = size <= 1 ? bytes[0] : bytes[0] & (0x7fu >> size);
+
+	if (size == 0 || size > length)
+		return 0;
+	for (size_t i = 1; i < size; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+		value = value << 6 | (bytes[i] & 0x3fu);
+	}
+	if (value < least[size] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
+		return 0;
+	*out = value;
+	return size;
+}
+
+/* Neither a control, nor invisible, nor one that reorders what is around it. */
+static bool is_harmless(uint32_t c)
+{
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == '\\' || c == 0xad || c == 0x61c)
+		return false;
+	if ((c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e))
+		return false;
+	return !(c >= 0x2060 && c <= 0x206f) && c != 0xfeff && !(c >= 0xfff0 && c <= 0xffff) &&
+	       !(c >= 0xe0000 && c <= 0xe0fff);
+}
+
+char *human_note(char *out, size_t out_size, const uint8_t *bytes, size_t length)
+{
+	size_t used = 0, at = 0;
+
+	while (at < length) {
+		uint32_t character = 0;
+		size_t size = take_character(bytes + at, length - at, &character);
+
+		/* Room for this one, for "..." and for the NUL. */
+		if (used + 4 + 4 > out_size) {
+			used += (size_t)sprintf(out + used, "...");
+			break;
+		}
+		if (size > 0 && is_harmless(character)) {
+			memcpy(out + used, bytes + at, size);
+			used += size;
+			at += size;
+		} else {
+			used += (size_t)sprintf(out + used, "\\x%02x", bytes[at]);
+			at++;
+		}
+	}
+	out[used] = '\0';
+	return out;
 }

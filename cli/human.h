@@ -4,6 +4,7 @@
 #ifndef CLI_HUMAN_H
 #define CLI_HUMAN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HUMAN_SIZE 32u /* bytes of any text made here */
@@ -16,5 +17,9 @@ char *human_duration(char out[HUMAN_SIZE], double seconds);
 char *human_time(char out[HUMAN_SIZE], int64_t ns);
 /* Control characters of a name become '?', in place: names may hold anything. Returns text. */
 char *human_plain(char *text);
+/* Text for people from an archive, for a terminal: as it is where that is UTF-8 and harmless, so
+ * that notes can be read in any language; controls, and what turns the direction of writing, as
+ * \xNN. Cut with "..." when out is too small, which has room for at least 8. Returns out. */
+char *human_note(char *out, size_t out_size, const uint8_t *bytes, size_t length);
 
 #endif

@@ -118,6 +118,12 @@ void json_put_number(struct json_t *object, const char *key, uint64_t number)
 							: json_real((double)number));
 }
 
+void json_put_integer(struct json_t *object, const char *key, int64_t number)
+{
+	if (object != NULL)
+		json_object_set_new(object, key, json_integer(number));
+}
+
 void json_put_real(struct json_t *object, const char *key, double number)
 {
 	if (object != NULL)

@@ -40,6 +40,8 @@ void report_begin(struct report *report, const char *command, bool json)
 		return;
 	report->result = json_new();
 	json_put_text(report->result, "command", command);
+	/* Always there, mostly empty. */
+	json_put_array(report->result, "warnings");
 }
 
 void report_use(struct report *report, const struct options *options)

@@ -6,6 +6,7 @@
 #include "cli/report.h"
 #include "cli/source.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -122,16 +123,17 @@ void sink_summary(const struct sink *sink, const struct archive *archive, struct
 	uint64_t written = atomic_load(&sink->counts.written_bytes);
 	uint64_t all = archive_drive_bytes(archive);
 	double seconds = progress_seconds();
-	char sizes[5][HUMAN_SIZE];
+	char sizes[5][HUMAN_SIZE], ratio[HUMAN_SIZE] = "";
 
 	put_summary(sink, archive, seconds, report->result);
 	if (report->result != NULL)
 		return;
-	report_note(report, "%s: %u drive%s, %s, %s data, %s written (ratio %.1f) in %s, %s/s",
+	if (data > 0 && written > 0)
+		snprintf(ratio, sizeof(ratio), " (ratio %.1f)", (double)data / (double)written);
+	report_note(report, "%s: %u drive%s, %s, %s data, %s written%s in %s, %s/s",
 		    strcmp(sink->name, "-") == 0 ? "standard output" : sink->name,
 		    archive->n_drives, archive->n_drives == 1 ? "" : "s", human_size(sizes[0], all),
-		    human_size(sizes[1], data), human_size(sizes[2], written),
-		    written == 0 ? 1.0 : (double)data / (double)written,
+		    human_size(sizes[1], data), human_size(sizes[2], written), ratio,
 		    human_duration(sizes[3], seconds),
 		    human_size(sizes[4], seconds > 0 ? (uint64_t)((double)all / seconds) : 0));
 }

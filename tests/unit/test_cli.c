@@ -434,6 +434,37 @@ static void tells_times(void)
 	CU_ASSERT_STRING_EQUAL(human_time(text, INT64_MIN), "1677-09-21T00:12:43Z");
 }
 
+static void shows_notes(void)
+{
+	static const struct {
+		const char *bytes, *expected;
+	} cases[] = {
+		{"plain, 'text'", "plain, 'text'"},
+		{"h\xc3\xa4llo \xe2\x82\xac \xf0\x9f\x98\x80",
+		 "h\xc3\xa4llo \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"a\nb\x1b[2J\x7f", "a\\x0ab\\x1b[2J\\x7f"},
+		{"a\\b", "a\\x5cb"},
+		{"\xc2\x9b", "\\xc2\\x9b"},			       /* CSI as one character */
+		{"\xe2\x80\xae", "\\xe2\\x80\\xae"},		       /* right to left from here */
+		{"\xff\xc3", "\\xff\\xc3"},			       /* not UTF-8, cut UTF-8 */
+		{"\xc0\xaf\xe0\x80\xaf", "\\xc0\\xaf\\xe0\\x80\\xaf"}, /* longer than need be */
+		{"\xed\xa0\x80\xf4\x90\x80\x80",
+		 "\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80"}, /* no characters */
+	};
+	char text[100];
+
+	for (size_t i = 0; i < N_OF(cases); i++)
+		CU_ASSERT_STRING_EQUAL(human_note(text, sizeof(text),
+						  (const uint8_t *)cases[i].bytes,
+						  strlen(cases[i].bytes)),
+				       cases[i].expected);
+	memset(text, '#', sizeof(text));
+	CU_ASSERT_STRING_EQUAL(human_note(text, 12, (const uint8_t *)"0123456789abcdef", 16),
+			       "01234...");
+	CU_ASSERT_STRING_EQUAL(human_note(text, 12, (const uint8_t *)"01234", 5), "01234");
+	CU_ASSERT_EQUAL(text[12], '#');
+}
+
 void test_cli(void)
 {
 	CU_pSuite suite = CU_add_suite("cli", NULL, NULL);
@@ -450,4 +481,5 @@ void test_cli(void)
 	CU_ADD_TEST(suite, plans_the_output);
 	CU_ADD_TEST(suite, tells_sizes);
 	CU_ADD_TEST(suite, tells_times);
+	CU_ADD_TEST(suite, shows_notes);
 }
