@@ -30,12 +30,12 @@ void checksum_cluster(enum cluster_checksum kind, const uint8_t cluster[CLUSTER_
 		put_be(out, 8, XXH3_64bits(cluster, CLUSTER_SIZE));
 }
 
-/* VMA headers are hashed with the field of the MD5 itself zero. False: OpenSSL offers no MD5. */
+/* VMA headers are hashed with the field of the MD5 itself zero. Whether it was right before. */
 bool md5_in_place(uint8_t *bytes, size_t size, size_t field)
 {
-	uint8_t sum[MD5_SIZE];
+	uint8_t before[MD5_SIZE];
+	memcpy(before, bytes + field, MD5_SIZE);
 	memset(bytes + field, 0, MD5_SIZE);
-	bool done = EVP_Digest(bytes, size, sum, NULL, EVP_md5(), NULL) == 1;
-	memcpy(bytes + field, sum, MD5_SIZE);
-	return done;
+	EVP_Digest(bytes, size, bytes + field, NULL, EVP_md5(), NULL);
+	return memcmp(bytes + field, before, MD5_SIZE) == 0;
 }

@@ -68,21 +68,10 @@ static int64_t created_ns(int64_t seconds)
 	return (seconds > max ? max : seconds < -max ? -max : seconds) * ns_in_s;
 }
 
-static int check_md5(uint8_t *bytes, uint32_t size, uint32_t field, uint64_t place,
-		     struct error *err)
-{
-	uint8_t stored[MD5_SIZE];
-	memcpy(stored, bytes + field, MD5_SIZE);
-	if (!md5_in_place(bytes, size, field))
-		return fail(err, ERR_SYSTEM, "OpenSSL here has no MD5, which VMA needs");
-	DEMAND(memcmp(bytes + field, stored, MD5_SIZE) == 0, place, "a wrong checksum of a header");
-	return 0;
-}
-
 /* Section 2. */
 int vma1_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err)
 {
-	TRY(check_md5(head, size, VMA1_MD5, VMA1_MD5, err));
+	DEMAND(md5_in_place(head, size, VMA1_MD5), VMA1_MD5, "the checksum of the header is wrong");
 	uint32_t version = (uint32_t)get_be(head + VMA1_VERSION, 4);
 	uint32_t blobs_at = (uint32_t)get_be(head + VMA1_BLOBS_AT, 4);
 	uint32_t blobs_size = (uint32_t)get_be(head + VMA1_BLOBS_SIZE, 4);
@@ -137,8 +126,9 @@ int vma1_extent_parse(const struct archive *archive, uint8_t *header, struct sec
 	uint8_t free_bytes[VMA1_SLOTS * 7];
 	uint32_t n_free = 0, n_blocks = 0;
 	uint64_t place = out->position;
-	TRY(check_md5(header, VMA1_EXTENT_SIZE, EXTENT_MD5, place, err));
+	bool same = md5_in_place(header, VMA1_EXTENT_SIZE, EXTENT_MD5);
 	bool ours = memcmp(header + EXTENT_UUID, archive->uuid, UUID_SIZE) == 0;
+	DEMAND(same, place, "the checksum of a header is wrong");
 	DEMAND(ours, place, "an extent of another archive");
 	out->kind = SECTION_EXTENT;
 	out->codec = CODEC_NONE;

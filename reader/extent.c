@@ -11,11 +11,12 @@ int extent_scrub(const struct archive *archive, const struct section *extent, co
 	uint8_t sum[CHECKSUM_SIZE];
 	if (archive->format == FORMAT_VMA1)
 		return 0; /* checksums, if any, are those of the clusters */
+	uint32_t n_padding = extent->padded_size - extent->stored_size;
 	checksum_bytes(stored, extent->padded_size, sum);
-	DEMAND(memcmp(sum, extent->checksum, CHECKSUM_SIZE) == 0, extent->position,
-	       "the checksum of a payload is wrong");
-	DEMAND(all_zero(stored + extent->stored_size, extent->padded_size - extent->stored_size),
-	       extent->position, "the padding of a payload is not zero");
+	bool same = memcmp(sum, extent->checksum, CHECKSUM_SIZE) == 0;
+	DEMAND(same, extent->position, "the checksum of a payload is wrong");
+	DEMAND(all_zero(stored + extent->stored_size, n_padding), extent->position,
+	       "padding that is not zero");
 	return 0;
 }
 

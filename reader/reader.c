@@ -19,22 +19,24 @@ struct map {
 	uint64_t n_seen;
 };
 
+/* Large, and mostly untouched: what is not used does not become memory. */
 struct reader {
-	uint32_t n_entries;	 /* of the index, since the last index section */
-	uint64_t previous_index; /* position, 0: none */
-	uint32_t head_copied;	 /* bytes of the head copy that went by */
-	struct totals totals;	 /* so far */
-	struct map *maps;	 /* owned: one a drive; NULL before the first reader_next */
-	struct archive *archive; /* owned */
-	uint8_t *head;		 /* owned; archive borrows from it */
 	struct input *in;	 /* borrowed */
+	uint64_t previous_index; /* position, 0: none */
+	uint32_t n_entries;	 /* of the index, since the last index section */
+	uint32_t head_copied;	 /* bytes of the head copy that went by */
+	uint32_t n_maps;	 /* that have bits */
+	struct totals totals;	 /* so far */
+	struct archive archive;	 /* borrows from head */
+	struct map maps[DRIVES_MAX];
 	uint8_t header[SECTION_HEADER_MAX];
-	uint8_t entries[INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE]; /* those */
+	uint8_t entries[INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE];
+	uint8_t head[HEAD_SIZE_MAX];
 };
 
 const struct archive *reader_archive(const struct reader *reader)
 {
-	return reader->archive;
+	return &reader->archive;
 }
 
 const struct totals *reader_totals(const struct reader *reader)
@@ -49,29 +51,19 @@ struct input *reader_input(const struct reader *reader)
 
 void reader_free(struct reader *reader)
 {
-	if (reader == NULL)
-		return;
-	for (uint32_t i = 0; reader->maps != NULL && i < reader->archive->n_drives; i++)
+	for (uint32_t i = 0; reader != NULL && i < reader->n_maps; i++)
 		free(reader->maps[i].bits);
-	free(reader->maps);
-	free(reader->archive);
-	free(reader->head);
 	free(reader);
 }
 
 static int read_head(struct reader *reader, struct error *err)
 {
-	uint8_t first[SECTOR_SIZE];
 	uint32_t size;
-	TRY(input_read(reader->in, first, sizeof first, err));
-	TRY(head_measure(first, &size, err));
-	reader->archive = calloc(1, sizeof *reader->archive);
-	reader->head = malloc(size);
-	if (reader->archive == NULL || reader->head == NULL)
-		return fail(err, ERR_SYSTEM, "no memory for a head of %u bytes", size);
-	memcpy(reader->head, first, sizeof first);
-	TRY(input_read(reader->in, reader->head + sizeof first, size - sizeof first, err));
-	return head_parse(reader->head, size, reader->archive, err);
+	TRY(input_read(reader->in, reader->head, SECTOR_SIZE, err));
+	TRY(head_measure(reader->head, &size, err));
+	TRY(input_read(reader->in, reader->head + SECTOR_SIZE, size - SECTOR_SIZE, err));
+	reader->totals.archive_size = size;
+	return head_parse(reader->head, size, &reader->archive, err);
 }
 
 int reader_open(struct reader **out, struct input *in, struct error *err)
@@ -90,15 +82,13 @@ int reader_open(struct reader **out, struct input *in, struct error *err)
 
 static int make_maps(struct reader *reader, struct error *err)
 {
-	uint32_t n_drives = reader->archive->n_drives;
-	reader->maps = calloc(n_drives + 1u, sizeof *reader->maps);
-	for (uint32_t i = 0; i < n_drives && reader->maps != NULL; i++) {
-		uint64_t n_words = clusters_of(reader->archive->drives[i].size_bytes) / 64 + 1;
+	for (uint32_t i = 0; i < reader->archive.n_drives; i++, reader->n_maps++) {
+		uint64_t n_words = clusters_of(reader->archive.drives[i].size_bytes) / 64 + 1;
 		reader->maps[i].bits = calloc(n_words, sizeof *reader->maps[i].bits);
 		if (reader->maps[i].bits == NULL)
 			return fail(err, ERR_SYSTEM, "no memory for the map of drive @%u", i + 1);
 	}
-	return reader->maps != NULL ? 0 : fail(err, ERR_SYSTEM, "no memory");
+	return 0;
 }
 
 /* Marks a run of clusters as seen; false when one of them was seen before. */
@@ -120,7 +110,7 @@ static bool mark_run(struct map *map, uint64_t cluster, uint64_t n_clusters)
 
 static int note_extent(struct reader *reader, const struct section *extent, struct error *err)
 {
-	bool vmab = reader->archive->format == FORMAT_VMAB;
+	bool vmab = reader->archive.format == FORMAT_VMAB;
 	struct index_entry entry;
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
 		const struct slot *slot = &extent->slots[i];
@@ -156,7 +146,7 @@ static int check_index(struct reader *reader, const struct section *index, const
 static int check_head_copy(struct reader *reader, const struct section *copy,
 			   const uint8_t *payload, struct error *err)
 {
-	uint32_t left = reader->archive->head_size - reader->head_copied;
+	uint32_t left = reader->archive.head_size - reader->head_copied;
 	uint32_t n = left < PAYLOAD_SIZE_MAX ? left : PAYLOAD_SIZE_MAX;
 	bool same =
 		copy->raw_size == n && memcmp(payload, reader->head + reader->head_copied, n) == 0;
@@ -172,10 +162,10 @@ static int check_head_copy(struct reader *reader, const struct section *copy,
 static int check_complete(struct reader *reader, uint64_t place, struct error *err)
 {
 	static const uint8_t none[UUID_SIZE];
-	bool full = memcmp(reader->archive->parent, none, UUID_SIZE) == 0;
-	for (uint32_t i = 0; full && i < reader->archive->n_drives; i++) {
+	bool full = memcmp(reader->archive.parent, none, UUID_SIZE) == 0;
+	for (uint32_t i = 0; full && i < reader->archive.n_drives; i++) {
 		uint64_t cluster = 0;
-		if (reader->maps[i].n_seen == clusters_of(reader->archive->drives[i].size_bytes))
+		if (reader->maps[i].n_seen == clusters_of(reader->archive.drives[i].size_bytes))
 			continue;
 		while ((reader->maps[i].bits[cluster / 64] >> cluster % 64 & 1) != 0)
 			cluster++;
@@ -190,18 +180,20 @@ static int check_complete(struct reader *reader, uint64_t place, struct error *e
 static int check_padding(struct reader *reader, uint8_t *buffer, struct error *err)
 {
 	size_t got = 0;
-	for (uint64_t n_left = PADDING_SIZE_MAX;; n_left -= got) {
+	uint64_t end = reader->totals.archive_size;
+	for (;;) {
 		uint64_t place = input_position(reader->in);
 		TRY(input_read_some(reader->in, buffer, SECTOR_SIZE, &got, err));
 		if (got == 0)
 			return 0;
-		DEMAND(got <= n_left && all_zero(buffer, got), place, "bytes after the end");
+		bool near = place + got - end <= PADDING_SIZE_MAX;
+		DEMAND(near && all_zero(buffer, got), place, "bytes after the end of the archive");
 	}
 }
 
 static int check_tail(struct reader *reader, const struct section *tail, struct error *err)
 {
-	bool ready = reader->n_entries == 0 && reader->head_copied == reader->archive->head_size;
+	bool ready = reader->n_entries == 0 && reader->head_copied == reader->archive.head_size;
 	bool fits = memcmp(&tail->totals, &reader->totals, sizeof reader->totals) == 0;
 	DEMAND(ready, tail->position, "a tail before index and head copy");
 	DEMAND(fits, tail->position, "the tail does not fit the archive");
@@ -214,16 +206,16 @@ static int read_section(struct reader *reader, struct section *out, uint8_t *sto
 {
 	uint8_t *header = reader->header;
 	uint64_t position = input_position(reader->in);
-	bool may_end = reader->archive->format == FORMAT_VMA1;
+	bool may_end = reader->archive.format == FORMAT_VMA1;
 	uint32_t header_size;
 	size_t got;
 	TRY(input_read_some(reader->in, header, SECTOR_SIZE, &got, err));
 	if (may_end && (got == 0 || (got == SECTOR_SIZE && all_zero(header, SECTOR_SIZE))))
 		return 0;
 	DEMAND_ELSE(ERR_INCOMPLETE, got == SECTOR_SIZE, position + got, "incomplete: it ends here");
-	TRY(section_measure(reader->archive, header, position, &header_size, err));
+	TRY(section_measure(&reader->archive, header, position, &header_size, err));
 	TRY(input_read(reader->in, header + SECTOR_SIZE, header_size - SECTOR_SIZE, err));
-	TRY(section_parse(reader->archive, header, position, out, err));
+	TRY(section_parse(&reader->archive, header, position, out, err));
 	TRY(input_read(reader->in, stored, out->padded_size, err));
 	bool next = may_end || (out->sequence == reader->totals.n_sections &&
 				out->previous_index == reader->previous_index);
@@ -235,21 +227,21 @@ static int read_section(struct reader *reader, struct section *out, uint8_t *sto
 
 int reader_next(struct reader *reader, struct section *extent, uint8_t *stored, struct error *err)
 {
-	if (reader->maps == NULL)
+	if (reader->n_maps == 0)
 		TRY(make_maps(reader, err));
 	for (;;) {
 		int got = read_section(reader, extent, stored, err);
 		if (got < 0)
 			return got;
 		if (got == 0) {
-			TRY(check_complete(reader, input_position(reader->in), err));
-			return check_padding(reader, stored, err);
+			TRY(check_padding(reader, stored, err));
+			return check_complete(reader, input_position(reader->in), err);
 		}
 		DEMAND(reader->head_copied == 0 || extent->kind >= SECTION_HEAD_COPY,
 		       extent->position, "a section after the head copy");
 		if (extent->kind == SECTION_EXTENT)
 			return note_extent(reader, extent, err);
-		TRY(extent_scrub(reader->archive, extent, stored, err));
+		TRY(extent_scrub(&reader->archive, extent, stored, err));
 		if (extent->kind == SECTION_INDEX)
 			TRY(check_index(reader, extent, stored, err));
 		if (extent->kind == SECTION_HEAD_COPY)
