@@ -44,10 +44,10 @@ Deviations inside, before the checksums around them are made:
                                         extent0.slot1 index0.entry0 tail0 blob2 device1 [+N]
     drop | repeat index0.entry1 / swap index0.entry0 index0.entry1
 
-Deviations of the finished bytes, in this order:
+Deviations of the finished archive: whole parts first, then bytes, in the order of the text:
     drop extent1 / repeat extent1 / swap extent0 extent1 / zero extent1
     damage PLACE HEX / flip PLACE       also: end, the first byte after the last part
-    cut PLACE / append PATTERN
+    cut PLACE / append PATTERN          here a PLACE may also be -N, N bytes before the end
     wrap zstd | zstd-frames | gzip | xz | bz2
 
 "times N LINE" stands for N lines, in which {} is 0 to N - 1, and {+M} is M more.
@@ -56,7 +56,7 @@ Before all that, in comments, what must come of it:
     # expect: ok | damaged at PLACE: words | incomplete at PLACE: words | unsupported at PLACE: words
     # restore: refused      it is whole, but has names that must not become paths
     # restore: partial      it is incremental
-PLACE may also be size, the size of the finished archive.
+PLACE may also be size, that of the archive before it is wrapped, or anywhere.
 """
 import bz2
 import gzip
@@ -97,7 +97,7 @@ class Image:
         self.items, self.drives, self.sections = [], [], []
         self.finish = ["index", "headcopy", "tail"]
         self.edits, self.entry_edits, self.part_edits, self.byte_edits = Edits(), [], [], []
-        self.wrapping, self.line = None, 0
+        self.line = 0
         for self.line, line in enumerate(source.splitlines(), 1):
             try:
                 self.read_line(line)
@@ -271,7 +271,7 @@ class Image:
         self.byte_edits.append(("append", "", pattern(list(words))))
 
     def do_wrap(self, how):
-        self.wrapping = how
+        self.byte_edits.append(("wrap", "", how))
 
     # From the description to bytes
 
@@ -306,10 +306,16 @@ class Image:
             raise Fault(f"no such thing: {self.entry_edits[0][1]}")
         self.move_places(parts)
         out = bytearray().join(data for _, data in parts)
-        for verb, place, data in self.byte_edits:
-            edit_bytes(out, verb, place and self.edits.resolve(place), data)
         self.edits.places["size"] = len(out)
-        return wrap(bytes(out), self.wrapping) if self.wrapping else bytes(out)
+        wrapped = False
+        for verb, place, data in self.byte_edits:
+            from_end = place.startswith("-")
+            at = len(out) - number(place[1:]) if from_end else place and self.edits.resolve(place)
+            edit_bytes(out, verb, at, data)
+            wrapped = wrapped or verb == "wrap"
+            if not wrapped:
+                self.edits.places["size"] = len(out)
+        return bytes(out)
 
     def expectation(self):
         """(verdict, position, words) after build."""
@@ -318,7 +324,8 @@ class Image:
             return "ok", None, None
         if not match:
             raise Fault(f"no expectation: {self.expect}")
-        return match[1], self.edits.resolve(match[2]), match[3]
+        at = None if match[2] == "anywhere" else self.edits.resolve(match[2])
+        return match[1], at, match[3]
 
     def write_content(self, folder):
         """What a restore must give: only names that may be paths."""
@@ -362,6 +369,8 @@ def edit_bytes(out, verb, at, data):
     before = bytes(out)
     if verb == "cut":
         del out[at:]
+    elif verb == "wrap":
+        out[:] = wrap(before, data)
     elif verb == "append":
         out.extend(data)
     elif verb == "flip":
