@@ -95,10 +95,11 @@ class Vmab:  # spec/vmab.md
         need(records <= size - 128, 0x48, "records larger than the head")
         at, end, self.time = 0x80, 0x80 + records, instant // 10**9
         while at < end:
-            kind, zero, length = struct.unpack_from("<HHI", head[:end].ljust(at + 8), at)
+            need(at + 8 <= end, at, "record longer than the records")
+            kind, zero, length = struct.unpack_from("<HHI", head, at)
             value, next_at = head[at + 8:at + 8 + length], at + 8 + 8 * units(length, 8)
             need(next_at <= end, at, "record longer than the records")
-            need(not zero and not any(head[at + 8 + length:next_at]), at, "reserved bytes not zero")
+            need(not zero and not any(head[at + 8 + length:next_at]), at, "padding or reserved bytes not zero")
             self.add_record(at, kind, value, seen)
             at = next_at
         need(not any(head[end:]), end, "padding of the head is not zero")
@@ -118,7 +119,8 @@ class Vmab:  # spec/vmab.md
             need(len(name) == length and len(self.configs) < 65535, at, "bad config, or too many")
             self.configs.append((name, data))
         key = (kind, name) if kind <= 2 else kind
-        need(not any(zero) and key not in seen, at, f"record {kind} twice, or reserved not zero")
+        need(not any(zero), at, "reserved bytes of a record are not zero")
+        need(key not in seen, at, f"second record of type {kind}" + " with this name" * (kind <= 2))
         need(kind == 3 or 1 <= len(name) <= 255 and b"\0" not in name, at, "bad name")
         seen.add(key)
 
@@ -228,8 +230,8 @@ class Vma1:  # spec/vma1.md
             at += 2 + length
         for i, (name, data) in enumerate(zip(*(struct.unpack_from(">256I", head, at) for at in (2044, 3068)))):
             if name and data:
-                need(blob.get(name, b"").endswith(b"\0"), 2044 + 4 * i, "name of a config is nowhere")
-                need(data in blob, 3068 + 4 * i, "data of a config is nowhere")
+                fine = blob.get(name, b"").endswith(b"\0") and data in blob
+                need(fine, 2044 + 4 * i, "name or data of a config is nowhere")
                 self.configs.append((blob[name][:-1], blob[data]))
         for i, (name, size) in enumerate(struct.iter_unpack(">I4xQ16x", head[4096:12288])):
             if i and size:
@@ -304,7 +306,9 @@ def restore_drives(archive, files):
                 data = b"".join(next(stored) if mask >> j & 1 else bytes(BLOCK) for j in range(16))
             if archive.digest:
                 need(archive.digest(data) == next(checksums), at, f"cluster {cluster} of drive {drive} damaged")
-            os.pwrite(files[drive], data[:archive.drives[drive][1] - cluster * CLUSTER], cluster * CLUSTER)
+            data = data[:archive.drives[drive][1] - cluster * CLUSTER]
+            done = os.pwrite(files[drive], data, cluster * CLUSTER)
+            need(done == len(data), None, f"drive {drive} could not be written, is the disk full?", 1)
 
 
 def restore(archive, folder):
