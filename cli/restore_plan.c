@@ -9,7 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SHOWN_SIZE 120u /* bytes of a name in a message */
+#define SHOWN_SIZE   120u /* bytes of a name in a message */
+#define WARNINGS_MAX 10u  /* about configs */
 
 /* DIR/NAME and an ending. The name passed the allow-list. */
 static char *path_in(const char *directory, struct text name, const char *ending)
@@ -65,10 +66,22 @@ static int plan_drives(struct restore_plan *plan, const struct options *options,
 	return 0;
 }
 
+/* The first few are told one by one: an archive may hold very many. */
+static void warn_of_config(struct text name, uint32_t n_before, struct report *report)
+{
+	char shown[SHOWN_SIZE];
+
+	if (n_before < WARNINGS_MAX)
+		report_warning(report,
+			       "config '%s' is not restored: not usable as a file name; \"vmabak "
+			       "config\" prints it",
+			       escape_text(shown, sizeof(shown), name.bytes, name.length));
+}
+
 static void plan_configs(struct restore_plan *plan, const struct options *options,
 			 struct report *report)
 {
-	char shown[SHOWN_SIZE];
+	uint32_t n_unusable = 0;
 
 	if (options->no_configs || (options->drives.n > 0 && !options->configs))
 		return;
@@ -76,16 +89,16 @@ static void plan_configs(struct restore_plan *plan, const struct options *option
 		struct text name = plan->archive->configs[i].name;
 
 		if (!name_usable(name.bytes, name.length)) {
-			report_warning(report,
-				       "config '%s' is not restored: not usable as a file name; "
-				       "\"vmabak config\" prints it",
-				       escape_text(shown, sizeof(shown), name.bytes, name.length));
+			warn_of_config(name, n_unusable++, report);
 			continue;
 		}
 		plan->config_paths[i] = path_in(options->directory, name, "");
 		plan->in_directory = true;
 		plan->n_configs++;
 	}
+	if (n_unusable > WARNINGS_MAX)
+		report_warning(report, "%u more configs are not restored for that reason",
+			       n_unusable - WARNINGS_MAX);
 }
 
 int restore_plan_make(struct restore_plan *out, const struct archive *archive,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 static _Atomic(const char *) guarded_folder;
+static sigset_t ours; /* what the thread takes; set before it starts */
 
 void signals_guard_folder(const char *path)
 {
@@ -44,24 +45,30 @@ static void die_by(int number)
 	_exit(128 + number);
 }
 
-static void ours(sigset_t *set)
+/* What is ignored from birth stays so: nohup, and background jobs of scripts, count on it. A
+ * blocked signal would be taken by sigwait though it is ignored. */
+static sigset_t choose_signals(void)
 {
-	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGHUP);
-	sigaddset(set, SIGUSR1);
+	static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction found;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		if (sigaction(ending[i], NULL, &found) == 0 && found.sa_handler != SIG_IGN)
+			sigaddset(&set, ending[i]);
+	}
+	return set;
 }
 
 static void *take_signals(void *unused)
 {
-	sigset_t set;
 	int number;
 
 	(void)unused;
-	ours(&set);
 	for (;;) {
-		if (sigwait(&set, &number) != 0)
+		if (sigwait(&ours, &number) != 0)
 			continue;
 		if (number == SIGUSR1) {
 			progress_ask();
@@ -78,14 +85,13 @@ void signals_start(void)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	pthread_t thread;
-	sigset_t set;
 
 	sigaction(SIGPIPE, &ignore, NULL);
-	ours(&set);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	ours = choose_signals();
+	pthread_sigmask(SIG_BLOCK, &ours, NULL);
 	/* Without that thread the defaults must do. */
 	if (pthread_create(&thread, NULL, take_signals, NULL) != 0)
-		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+		pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 	else
 		pthread_detach(thread);
 }
