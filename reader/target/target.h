@@ -1,8 +1,9 @@
 /*
  * Where a restore puts a drive: a new file, a file that exists, a block device.
  *
- * After target_finish a target holds the drive and nothing else: every byte was written or zeroed by the
- * caller, and how zeros come about (a hole that is there already, punching, discarding, writing) is the target's affair.
+ * After target_finish a target holds the drive and nothing else: every byte was written or zeroed
+ * by the caller, and how zeros come about (a hole that is there already, punching, discarding,
+ * writing) is the target's affair.
  */
 #ifndef READER_TARGET_H
 #define READER_TARGET_H
@@ -18,11 +19,15 @@ struct target_options {
 };
 
 /* Opens path for a drive of size_bytes and checks that it fits: writes nothing yet.
+ *
  * - No such file: a new one under a temporary name in the same folder, renamed by target_finish.
  * - A file: only with force; it is overwritten in place and gets exactly size_bytes.
- * - A block device: only with force, only when nothing has it open exclusively, and only if it is at least size_bytes;
- *   what lies past the drive is zeroed if it is at most 4 MiB (rounding of volumes), and left alone otherwise.
- * Anything else (a folder, a tty, a fifo) is ERR_USAGE. */
+ * - A block device: only with force, only when nothing has it open exclusively, and only if it is
+ *   at least size_bytes; what lies past the drive is zeroed if it is at most 4 MiB (rounding of
+ *   volumes), and left alone otherwise.
+ *
+ * What exists must not be open in a QEMU, nor be the target of another drive: ERR_LOCKED; until
+ * target_close no QEMU can open it. Anything else (a folder, a tty, a fifo) is ERR_USAGE. */
 int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		const struct target_options *options, struct error *err);
 
@@ -45,7 +50,8 @@ void target_close(struct target *target);
 int target_put_file(const char *path, const void *bytes, size_t n,
 		    const struct target_options *options, struct error *err);
 
-/* Removes the temporary files of all open targets; for a signal that ends the program. Any thread. */
+/* Removes the temporary files of all open targets; for a signal that ends the program. After it
+ * no target becomes final. Any thread. */
 void target_abandon_all(void);
 
 #endif

@@ -2,11 +2,15 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -115,6 +119,65 @@ bool scratch_loop(const char *path, unsigned sector_size, char device[64])
 void scratch_unloop(const char *device)
 {
 	scratch_run("losetup --detach %s", device);
+}
+
+FILE *scratch_hold(const char *options, const char *path)
+{
+	const struct timespec moment = {.tv_nsec = 10000000};
+	char command[2048], said[1024], line[100] = "";
+	FILE *holder;
+
+	snprintf(said, sizeof said, "%s.said", path);
+	snprintf(command, sizeof command, "exec qemu-io %s '%s' >'%s' 2>&1", options, path, said);
+	unlink(said);
+	holder = popen(command, "w");
+	if (!holder)
+		return NULL;
+	fputs("length\n", holder); /* it answers when it has opened the image */
+	fflush(holder);
+	for (int i = 0; i < 500 && !strchr(line, '\n'); i++) {
+		FILE *file = fopen(said, "r");
+		if (file && !fgets(line, sizeof line, file))
+			line[0] = '\0';
+		if (file)
+			fclose(file);
+		nanosleep(&moment, NULL);
+	}
+	unlink(said);
+	return holder;
+}
+
+static bool deny(const int *calls, unsigned n, int error)
+{
+	struct sock_filter code[64];
+	struct sock_fprog program = {.filter = code};
+	unsigned short at = 0;
+
+	code[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						  offsetof(struct seccomp_data, nr));
+	for (unsigned i = 0; i < n; i++) {
+		code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+							  (unsigned)calls[i], 0, 1);
+		code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+							  SECCOMP_RET_ERRNO | (unsigned)error);
+	}
+	code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	program.len = at;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+bool scratch_denied(const int *calls, unsigned n, int error, bool (*test)(void))
+{
+	int status = -1;
+
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(deny(calls, n, error) && test() ? 0 : 1);
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	return status == 0;
 }
 
 void scratch_fill(uint8_t *out, size_t n, uint32_t seed)

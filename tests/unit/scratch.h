@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* For CU_add_suite: makes the folder, and removes it with all that is in it. */
 int scratch_make(void);
@@ -30,13 +31,22 @@ int scratch_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool scratch_loop(const char *path, unsigned sector_size, char device[64]);
 void scratch_unloop(const char *device);
 
+/* Runs a qemu-io with these options that has the image open, until it is given to pclose; returns
+ * when it has it. NULL when that did not work. */
+FILE *scratch_hold(const char *options, const char *path);
+
+/* Runs test in a child process in which the first n of these system calls fail with this error, and
+ * returns what it returned; false if the child did not get so far. */
+bool scratch_denied(const int *calls, unsigned n, int error, bool (*test)(void));
+
 /* Bytes that repeat only after a long time and are never 0, the same for the same seed. */
 void scratch_fill(uint8_t *out, size_t n, uint32_t seed);
 
 double scratch_seconds(void);
 
-/* The suites of drives that fill files of their own; test_drive adds them. */
+/* Suites in files of their own, added by test_drive and test_target. */
 void test_sweep(void);
 void test_captive(void);
+void test_target_device(void);
 
 #endif

@@ -226,29 +226,6 @@ static void changes_are_seen(void)
 
 /* ---- others that use it ---- */
 
-/* Starts a qemu-io that has the image open until the pipe is closed, and waits until it has. */
-static FILE *hold(const char *options, const char *path)
-{
-	char command[1024], line[100] = "";
-	FILE *holder;
-
-	snprintf(command, sizeof command, "qemu-io %s '%s' >'%s.said' 2>&1", options, path, path);
-	holder = popen(command, "w");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(holder);
-	fputs("length\n", holder);
-	fflush(holder);
-	for (int i = 0; i < 500 && !strchr(line, '\n'); i++) {
-		snprintf(command, sizeof command, "%s.said", path);
-		FILE *said = fopen(command, "r");
-		if (said && !fgets(line, sizeof line, said))
-			line[0] = '\0';
-		if (said)
-			fclose(said);
-		pause_ms(10);
-	}
-	return holder;
-}
-
 static void a_running_qemu_locks_it(void)
 {
 	static const struct {
@@ -273,7 +250,7 @@ static void a_running_qemu_locks_it(void)
 		CU_ASSERT_EQUAL(scratch_run("qemu-img create -q -f %s '%s' 1M",
 					    raw ? "raw" : "qcow2", path),
 				0);
-		FILE *holder = hold(cases[i].options, path);
+		FILE *holder = scratch_hold(cases[i].options, path);
 		CU_ASSERT_EQUAL(open_drive(&drive, path, NULL, &err), cases[i].code);
 		if (cases[i].code != 0)
 			CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "running QEMU"));
@@ -296,7 +273,7 @@ static void a_qemu_that_starts_later_is_noticed(void)
 
 	CU_ASSERT_EQUAL(scratch_run("truncate -s 1M '%s'", path), 0);
 	CU_ASSERT_EQUAL_FATAL(open_drive(&drive, path, NULL, &err), 0);
-	FILE *holder = hold("-f raw", path);
+	FILE *holder = scratch_hold("-f raw", path);
 	CU_ASSERT(drive_was_changed(drive));
 	CU_ASSERT_EQUAL(pclose(holder), 0);
 	CU_ASSERT_FALSE(drive_was_changed(drive));

@@ -1,0 +1,190 @@
+#include "reader/target/kind.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* QEMU tells others what it does with an image by shared locks on single bytes: from 100 on what it
+ * does, from 200 on what nobody else may do. Our lock on all of these finds out whether there is
+ * one, and keeps others away, a second target of our own included. Where there are no locks nothing
+ * is lost. */
+int target_lock(const struct target *target, struct error *err)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = 100,
+		.l_len = 200,
+	};
+
+	if (fcntl(target->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
+		return 0;
+	return fail(err, ERR_LOCKED, "%s: is in use by a running QEMU or another restore",
+		    target->path);
+}
+
+bool target_punch(struct target *target, uint64_t offset, uint64_t n)
+{
+	int rc;
+
+	if (atomic_load(&target->cannot_punch))
+		return false;
+	do
+		rc = fallocate(target->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       (off_t)offset, (off_t)n);
+	while (rc != 0 && errno == EINTR);
+	/* Whatever the reason: if it is a serious one, writing will tell. */
+	if (rc != 0)
+		atomic_store(&target->cannot_punch, true);
+	return rc == 0;
+}
+
+int target_pwrite(struct target *target, uint64_t offset, const void *bytes, size_t n,
+		  struct error *err)
+{
+	const uint8_t *from = bytes;
+
+	while (n > 0) {
+		ssize_t done = pwrite(target->fd, from, n, (off_t)offset);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return fail_system(err, errno, "%s: writing at byte %" PRIu64, target->path,
+					   offset);
+		from += done;
+		n -= (size_t)done;
+		offset += (uint64_t)done;
+	}
+	return 0;
+}
+
+static int check_missing(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0)
+		return fail(err, ERR_USAGE, "%s: is a symbolic link to nothing", path);
+	return 0;
+}
+
+static int open_by_kind(struct target *target, const struct target_options *options,
+			struct error *err)
+{
+	struct stat st;
+
+	if (stat(target->path, &st) != 0) {
+		if (errno != ENOENT)
+			return fail_system(err, errno, "%s", target->path);
+		int rc = check_missing(target->path, err);
+		return rc == 0 ? target_file_create(target, err) : rc;
+	}
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return fail(err, ERR_USAGE, "%s: is neither a file nor a block device",
+			    target->path);
+	if (!options->force)
+		return fail(err, ERR_USAGE, "%s: %s; --force overwrites it", target->path,
+			    S_ISREG(st.st_mode) ? "exists already" : "is a block device");
+	if (S_ISREG(st.st_mode))
+		return target_file_open(target, err);
+	return target_device_open(target, err);
+}
+
+int target_open(struct target **out, const char *path, uint64_t size_bytes,
+		const struct target_options *options, struct error *err)
+{
+	struct target *target = calloc(1, sizeof *target);
+	int rc;
+
+	if (target) {
+		target->fd = -1;
+		target->sync = options->sync;
+		target->size_bytes = size_bytes;
+		target->path = strdup(path);
+	}
+	if (!target || !target->path)
+		rc = fail_system(err, ENOMEM, "%s", path);
+	else
+		rc = open_by_kind(target, options, err);
+	if (rc != 0) {
+		target_close(target);
+		return rc;
+	}
+	*out = target;
+	return 0;
+}
+
+int target_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
+		 struct error *err)
+{
+	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
+	return target_pwrite(target, offset, bytes, n, err);
+}
+
+int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)
+{
+	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
+	return target->kind->zero(target, offset, n, err);
+}
+
+/* Syncs if asked to, and closes; some file systems tell of failed writes only then. */
+static int settle(int *fd, const char *path, bool sync, struct error *err)
+{
+	if (sync && fsync(*fd) != 0)
+		return fail_system(err, errno, "%s: syncing", path);
+	int rc = close(*fd);
+	*fd = -1;
+	return rc != 0 ? fail_system(err, errno, "%s: closing", path) : 0;
+}
+
+int target_finish(struct target *target, struct error *err)
+{
+	int rc = target->kind->finish(target, err);
+
+	if (rc == 0)
+		rc = settle(&target->fd, target->path, target->sync, err);
+	if (rc == 0 && target->temp)
+		rc = target_temp_publish(target->temp, false, target->sync, err);
+	return rc;
+}
+
+void target_close(struct target *target)
+{
+	if (!target)
+		return;
+	if (target->fd >= 0)
+		close(target->fd);
+	target_temp_free(target->temp);
+	free(target->path);
+	free(target);
+}
+
+int target_put_file(const char *path, const void *bytes, size_t n,
+		    const struct target_options *options, struct error *err)
+{
+	struct target file = {.path = (char *)path, .fd = -1};
+	struct stat st;
+
+	if (!options->force && lstat(path, &st) == 0)
+		return fail(err, ERR_USAGE, "%s: exists already; --force overwrites it", path);
+	int rc = target_temp_create(&file.temp, &file.fd, path, err);
+	if (rc != 0)
+		return rc;
+	rc = target_pwrite(&file, 0, bytes, n, err);
+	if (rc == 0)
+		rc = settle(&file.fd, path, options->sync, err);
+	if (rc == 0)
+		rc = target_temp_publish(file.temp, options->force, options->sync, err);
+	if (file.fd >= 0)
+		close(file.fd);
+	target_temp_free(file.temp);
+	return rc;
+}
+
+void target_abandon_all(void)
+{
+	target_temp_abandon_all();
+}
