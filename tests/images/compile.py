@@ -55,7 +55,8 @@ Deviations of the finished archive: whole parts first, then bytes, in the order 
 Before all that, in comments, what must come of it:
     # expect: ok | damaged at PLACE: words | incomplete at PLACE: words | unsupported at PLACE: words
     # restore: refused      it is whole, but has names that must not become paths
-    # restore: partial      it is incremental
+    # restore: partial      it is incremental: what it holds is restored and that said, or nothing is
+    # restore: untried      whether it can be is up to the file system
 PLACE may also be size, that of the archive before it is wrapped, or anywhere.
 """
 import bz2
