@@ -215,7 +215,7 @@ class Vma1:  # spec/vma1.md
         _, version, self.uuid, self.time, md5, blobs, n, size, marker = \
             struct.unpack_from(">4sI16sq16sIII16s", first)
         need(size > 12288, 56, f"header of {size} bytes")
-        need(size <= 16 * MIB, 56, f"header of {size} bytes is not supported", 1)
+        need(size <= MIB, 56, f"header of {size} bytes is not supported", 1)
         head = first + stream.read(size - 512)
         need(hashlib.md5(head[:32] + bytes(16) + head[48:]).digest() == md5, 32, "header damaged")
         need(version == 1, 4, f"version {version} is not supported", 1)
