@@ -6,18 +6,18 @@
  *	  stderr of the child, non-blocking pipe <---------- what it complains about
  *
  * The socket listens before qemu-nbd starts (it takes it over as systemd would hand it one), so
- *there is nothing to wait for and to retry: all connections are made first, and then socket and
- *folder are removed. Nobody else can ever connect, and no name is left behind however this program
- *ends.
+ * there is nothing to wait for and to retry: all connections are made first, and then socket and
+ * folder are removed. Nobody else can ever connect, and no name is left behind unless this program
+ * is killed in that very moment.
  *
  * qemu-nbd ends with this program for two reasons, each enough but for moments: it is not
  * --persistent, so it ends when the last connection is gone, and that happens even if this program
- *is killed; and until the connections are in use, PR_SET_PDEATHSIG has the kernel kill it. The
- *latter counts the *thread* that opened the drive as its parent: that thread has to outlive the
- *drive.
+ * is killed; and until the connections are in use, PR_SET_PDEATHSIG has the kernel kill it. The
+ * latter counts the *thread* that opened the drive as its parent: that thread has to outlive the
+ * drive.
  *
  * What qemu-nbd says on stderr becomes part of our message. The pipe is non-blocking on its side
- *too: one that says too much loses words, and does not hang.
+ * too: one that says too much loses words, and does not hang.
  *
  * Security: the format is never probed, and the file is never taken for a URL or an option string.
  * But an image may itself name others, a backing file or an external data file, and qemu-nbd

@@ -156,7 +156,7 @@ static void sizes_of_new_files(void)
 		CU_ASSERT_EQUAL(target_finish(target, &err), 0);
 		target_close(target);
 		CU_ASSERT_EQUAL(stat(path, &st), 0);
-		CU_ASSERT_EQUAL(st.st_size, sizes[i]);
+		CU_ASSERT_EQUAL((uint64_t)st.st_size, sizes[i]);
 		unlink(path);
 	}
 }
