@@ -10,11 +10,36 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Judges what is there under the name. *by_name: it is, or will be, a file whose name tells the
+ * format; a tape or a pipe has a name that tells nothing. */
+static int check_name(const char *name, bool force, bool *by_name, struct error *err)
+{
+	struct stat found;
+
+	*by_name = true;
+	if (strcmp(name, "-") == 0) {
+		*by_name = false;
+		if (isatty(STDOUT_FILENO))
+			return fail(err, ERR_USAGE,
+				    "standard output is a terminal: an archive cannot go there");
+		return 0;
+	}
+	if (stat(name, &found) < 0)
+		return 0;
+	*by_name = S_ISREG(found.st_mode);
+	if (S_ISDIR(found.st_mode))
+		return fail(err, ERR_USAGE, "%s: is a folder, not an archive", name);
+	if (S_ISREG(found.st_mode) && !force)
+		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", name);
+	if (S_ISBLK(found.st_mode) && !force)
+		return fail(err, ERR_USAGE, "%s: is a block device; --force overwrites it", name);
+	return 0;
+}
+
 int sink_prepare(struct sink *out, const struct options *options, struct error *err)
 {
 	const char *name = options->output;
-	struct stat found;
-	bool by_name = true;
+	bool by_name;
 
 	memset(out, 0, sizeof(*out));
 	out->name = name;
@@ -26,18 +51,7 @@ int sink_prepare(struct sink *out, const struct options *options, struct error *
 	if (options->record_size % SECTOR_SIZE != 0)
 		return fail(err, ERR_USAGE, "--record-size %llu: must be a multiple of %u",
 			    (unsigned long long)options->record_size, SECTOR_SIZE);
-	if (strcmp(name, "-") == 0 && isatty(STDOUT_FILENO))
-		return fail(err, ERR_USAGE,
-			    "standard output is a terminal: an archive cannot go there");
-	if (strcmp(name, "-") == 0)
-		by_name = false;
-	else if (stat(name, &found) == 0 && S_ISDIR(found.st_mode))
-		return fail(err, ERR_USAGE, "%s: is a folder, not an archive", name);
-	else if (stat(name, &found) == 0)
-		by_name = S_ISREG(found.st_mode);
-	if (by_name && stat(name, &found) == 0 && !options->force)
-		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", name);
-	if (progress_check(options, err) < 0)
+	if (check_name(name, options->force, &by_name, err) < 0 || progress_check(options, err) < 0)
 		return err->code;
 	return sink_plan(&out->plan, name, by_name, options, err);
 }
