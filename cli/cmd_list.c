@@ -211,7 +211,8 @@ int cmd_list(const struct options *options, struct report *report)
 	if (source_open(&source, options->arguments.items[0], options, &err) < 0) {
 		code = report_error(report, source.name, &err);
 	} else {
-		complete.found = reader_find_tail(source.reader, @IN@, &complete.totals, &complete.err);
+		complete.found = reader_find_tail(source.reader, source.input, &complete.totals,
+						  &complete.err);
 		if (report->json)
 			put_json(&source, &complete, report->result);
 		else

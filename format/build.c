@@ -1,8 +1,6 @@
 /* The other direction: host structs of our own to bytes. Not part of what a reader needs. */
 #include "format/layout.h"
 
-#include <string.h>
-
 static bool same_text(const struct text *a, const struct text *b)
 {
 	return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline uint64_t get_le(const uint8_t *bytes, unsigned n)
 {
@@ -36,10 +37,7 @@ static inline void put_be(uint8_t *bytes, unsigned n, uint64_t value)
 
 static inline bool all_zero(const uint8_t *bytes, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (bytes[i] != 0)
-			return false;
-	return true;
+	return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
 }
 
 #endif

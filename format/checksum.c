@@ -1,9 +1,7 @@
 #define XXH_STATIC_LINKING_ONLY /* for a hash state on the stack */
-#include "format/bytes.h"
 #include "format/layout.h"
 
 #include <openssl/evp.h>
-#include <string.h>
 #include <xxhash.h>
 
 void checksum_bytes(const void *bytes, size_t size, uint8_t out[CHECKSUM_SIZE])
@@ -11,13 +9,16 @@ void checksum_bytes(const void *bytes, size_t size, uint8_t out[CHECKSUM_SIZE])
 	XXH128_canonicalFromHash((XXH128_canonical_t *)out, XXH3_128bits(bytes, size));
 }
 
-void checksum_around(const uint8_t *bytes, size_t size, size_t hole, uint8_t out[CHECKSUM_SIZE])
+bool checksum_in_place(uint8_t *bytes, size_t size, size_t field)
 {
 	XXH3_state_t state;
+	uint8_t before[CHECKSUM_SIZE], *after = bytes + field;
+	memcpy(before, after, CHECKSUM_SIZE);
 	XXH3_128bits_reset(&state);
-	XXH3_128bits_update(&state, bytes, hole);
-	XXH3_128bits_update(&state, bytes + hole + CHECKSUM_SIZE, size - hole - CHECKSUM_SIZE);
-	XXH128_canonicalFromHash((XXH128_canonical_t *)out, XXH3_128bits_digest(&state));
+	XXH3_128bits_update(&state, bytes, field);
+	XXH3_128bits_update(&state, after + CHECKSUM_SIZE, size - field - CHECKSUM_SIZE);
+	XXH128_canonicalFromHash((XXH128_canonical_t *)after, XXH3_128bits_digest(&state));
+	return memcmp(after, before, CHECKSUM_SIZE) == 0;
 }
 
 void checksum_cluster(enum cluster_checksum kind, const uint8_t cluster[CLUSTER_SIZE],
@@ -30,12 +31,11 @@ void checksum_cluster(enum cluster_checksum kind, const uint8_t cluster[CLUSTER_
 		put_be(out, 8, XXH3_64bits(cluster, CLUSTER_SIZE));
 }
 
-/* VMA headers are hashed with the field of the MD5 itself zero. Whether it was right before. */
 bool md5_in_place(uint8_t *bytes, size_t size, size_t field)
 {
-	uint8_t before[MD5_SIZE];
-	memcpy(before, bytes + field, MD5_SIZE);
-	memset(bytes + field, 0, MD5_SIZE);
-	EVP_Digest(bytes, size, bytes + field, NULL, EVP_md5(), NULL);
-	return memcmp(bytes + field, before, MD5_SIZE) == 0;
+	uint8_t before[MD5_SIZE], *after = bytes + field;
+	memcpy(before, after, MD5_SIZE);
+	memset(after, 0, MD5_SIZE);
+	return EVP_Digest(bytes, size, after, NULL, EVP_md5(), NULL) == 1 &&
+	       memcmp(after, before, MD5_SIZE) == 0;
 }

@@ -111,13 +111,6 @@ struct section {
 	struct slot slots[SLOTS_MAX];	 /* SECTION_EXTENT only */
 };
 
-struct index_entry {
-	uint64_t cluster; /* the first */
-	uint64_t n_clusters;
-	uint64_t position; /* of the extent */
-	uint32_t drive;
-};
-
 /* ---- parsing: together with reader/reader.c and reader/extent.c the audit set ---- */
 
 /* From the first sector of an archive: how many bytes its head has. */
@@ -135,12 +128,10 @@ int section_parse(const struct archive *archive, uint8_t *header, uint64_t posit
 		  struct section *out, struct error *err);
 
 /* One entry of the index of an extent. Start with *slot == 0; false when there are no more. */
-bool index_next(const struct section *extent, uint32_t *slot, struct index_entry *out);
-void index_put(const struct index_entry *entry, uint8_t out[INDEX_ENTRY_SIZE]);
+bool index_next(const struct section *extent, uint32_t *slot, uint8_t out[INDEX_ENTRY_SIZE]);
 
-/* XXH3-128 in canonical form. The second form leaves out the CHECKSUM_SIZE bytes at hole. */
+/* XXH3-128 in canonical form. */
 void checksum_bytes(const void *bytes, size_t size, uint8_t out[CHECKSUM_SIZE]);
-void checksum_around(const uint8_t *bytes, size_t size, size_t hole, uint8_t out[CHECKSUM_SIZE]);
 /* The checksum of a whole cluster as the kind demands, the rest of out zero. */
 void checksum_cluster(enum cluster_checksum kind, const uint8_t cluster[CLUSTER_SIZE],
 		      uint8_t out[CHECKSUM_SIZE]);

@@ -7,6 +7,7 @@
 #ifndef FORMAT_LAYOUT_H
 #define FORMAT_LAYOUT_H
 
+#include "format/bytes.h"
 #include "format/format.h"
 
 #define ROUND_UP(n, to) (((n) + (to)-1) / (to) * (to))
@@ -84,6 +85,7 @@ enum vmab_tail {
 #define VMA1_HEAD_MAX	 1048576u
 #define VMA1_CONFIGS	 256u
 #define VMA1_DEVICES	 256u
+#define VMA1_DRIVE_MAX	 ((uint64_t)CLUSTER_SIZE << 32) /* bytes: 2^32 clusters */
 #define MD5_SIZE	 16u
 enum vma1_head {
 	VMA1_VERSION = 4,
@@ -121,10 +123,13 @@ static inline uint16_t blocks_in_drive(uint64_t size_bytes, uint64_t cluster)
 		       : (uint16_t)((1u << ((left - 1) / BLOCK_SIZE + 1)) - 1);
 }
 
+/* Both write the checksum to its field and return whether it was there before. XXH3-128 leaves the
+ * field out, MD5 takes it as zeros. */
+bool checksum_in_place(uint8_t *bytes, size_t size, size_t field);
 bool md5_in_place(uint8_t *bytes, size_t size, size_t field);
 
-int vmab_head_parse(const uint8_t *head, uint32_t size, struct archive *out, struct error *err);
-int vmab_section_parse(const struct archive *archive, const uint8_t *header, struct section *out,
+int vmab_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err);
+int vmab_section_parse(const struct archive *archive, uint8_t *header, struct section *out,
 		       struct error *err);
 int vma1_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err);
 int vma1_extent_parse(const struct archive *archive, uint8_t *header, struct section *out,

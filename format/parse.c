@@ -1,7 +1,4 @@
-#include "format/bytes.h"
 #include "format/layout.h"
-
-#include <string.h>
 
 int head_measure(const uint8_t first[SECTOR_SIZE], uint32_t *size, struct error *err)
 {
@@ -44,23 +41,19 @@ int section_parse(const struct archive *archive, uint8_t *header, uint64_t posit
 					      : vma1_extent_parse(archive, header, out, err);
 }
 
-bool index_next(const struct section *extent, uint32_t *slot, struct index_entry *out)
+bool index_next(const struct section *extent, uint32_t *slot, uint8_t out[INDEX_ENTRY_SIZE])
 {
+	const struct slot *first = &extent->slots[*slot], *s = first;
+	uint64_t n_clusters = 0;
 	if (*slot == extent->n_slots)
 		return false;
-	const struct slot *s = &extent->slots[*slot];
-	*out = (struct index_entry){s->cluster, 0, extent->position, s->drive};
 	do
-		out->n_clusters += s++->n_clusters;
-	while (++*slot < extent->n_slots && s->drive == out->drive &&
-	       s->cluster == out->cluster + out->n_clusters);
+		n_clusters += s++->n_clusters;
+	while (++*slot < extent->n_slots && s->drive == first->drive &&
+	       s->cluster == first->cluster + n_clusters);
+	put_le(out, 8, first->cluster);
+	put_le(out + 0x08, 8, n_clusters);
+	put_le(out + 0x10, 8, extent->position);
+	put_le(out + 0x18, 8, first->drive); /* and the reserved bytes */
 	return true;
-}
-
-void index_put(const struct index_entry *entry, uint8_t out[INDEX_ENTRY_SIZE])
-{
-	put_le(out + 0x00, 8, entry->cluster);
-	put_le(out + 0x08, 8, entry->n_clusters);
-	put_le(out + 0x10, 8, entry->position);
-	put_le(out + 0x18, 8, entry->drive); /* and the reserved bytes */
 }

@@ -1,9 +1,7 @@
 /* spec/vma1.md, as written: section 4 is what archive_check holds us to. */
-#include "format/bytes.h"
 #include "format/layout.h"
 
 #include <assert.h>
-#include <string.h>
 
 #define HEAD_LIMIT 524288u /* of the genuine tool */
 #define BLOB_MAX   65535u
@@ -33,7 +31,7 @@ static int check_drive(const struct archive_drive *drive, struct error *err)
 	if (drive->size_bytes % SECTOR_SIZE != 0)
 		return fail(err, ERR_USAGE,
 			    "drive %s is not a multiple of 512 bytes: not possible in VMA", shown);
-	if (drive->size_bytes > (uint64_t)CLUSTER_SIZE << 32)
+	if (drive->size_bytes > VMA1_DRIVE_MAX)
 		return fail(err, ERR_USAGE, "drive %s is larger than the 256 TiB of VMA", shown);
 	return 0;
 }

@@ -1,8 +1,5 @@
 /* VMA version 1, in the order of spec/vma1.md. */
-#include "format/bytes.h"
 #include "format/layout.h"
-
-#include <string.h>
 
 /* The blob at this position of the buffer, found by walking to it. NULL bytes: there is none. */
 static struct text blob_at(struct text buffer, uint32_t position)
@@ -54,18 +51,10 @@ static int parse_devices(const uint8_t *head, struct text blobs, struct archive 
 			continue;
 		struct text name = blob_at(blobs, (uint32_t)get_be(head + at, 4));
 		DEMAND(parse_name(name, &drive->name), at, "drive %u without a name", id);
-		DEMAND(drive->size_bytes <= (uint64_t)CLUSTER_SIZE << 32, at, "size of drive %u",
-		       id);
+		DEMAND(drive->size_bytes <= VMA1_DRIVE_MAX, at, "the size of drive %u", id);
 		out->drive_of_device[id] = (uint16_t)++out->n_drives;
 	}
 	return 0;
-}
-
-/* Seconds to nanoseconds; what does not fit becomes the nearest that does. */
-static int64_t created_ns(int64_t seconds)
-{
-	const int64_t ns_in_s = 1000000000, max = INT64_MAX / ns_in_s;
-	return (seconds > max ? max : seconds < -max ? -max : seconds) * ns_in_s;
 }
 
 /* Section 2. */
@@ -83,7 +72,9 @@ int vma1_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct er
 	out->format = FORMAT_VMA1;
 	out->cluster_checksum = checked ? CLUSTER_XXH3_64 : CLUSTER_UNPROTECTED;
 	memcpy(out->uuid, head + VMA1_UUID, UUID_SIZE);
-	out->created_ns = created_ns((int64_t)get_be(head + VMA1_CREATED, 8));
+	/* Seconds to nanoseconds; what does not fit becomes the nearest that does. */
+	int64_t seconds = (int64_t)get_be(head + VMA1_CREATED, 8), most = INT64_MAX / 1000000000;
+	out->created_ns = (seconds > most ? most : seconds < -most ? -most : seconds) * 1000000000;
 	TRY(parse_configs(head, blobs, out, err));
 	return parse_devices(head, blobs, out, err);
 }
@@ -104,31 +95,14 @@ static int parse_slot(const struct archive *archive, const uint8_t *bytes, uint6
 	return 0;
 }
 
-/* Section 5: the string of free bytes holds the checksums of the data slots, then zeros. */
-static int parse_checksums(const uint8_t *free_bytes, uint32_t n_free, struct section *out,
-			   struct error *err)
-{
-	uint32_t at = 0;
-	for (uint32_t i = 0; i < out->n_slots; i++) {
-		if (out->slots[i].mask == 0)
-			continue;
-		DEMAND(n_free - at >= 8, out->position, "no room for checksums");
-		memcpy(out->slots[i].checksum, free_bytes + at, 8);
-		at += 8;
-	}
-	DEMAND(all_zero(free_bytes + at, n_free - at), out->position, "free bytes are not zero");
-	return 0;
-}
-
 int vma1_extent_parse(const struct archive *archive, uint8_t *header, struct section *out,
 		      struct error *err)
 {
 	uint8_t free_bytes[VMA1_SLOTS * 7];
 	uint32_t n_free = 0, n_blocks = 0;
 	uint64_t place = out->position;
-	bool same = md5_in_place(header, VMA1_EXTENT_SIZE, EXTENT_MD5);
 	bool ours = memcmp(header + EXTENT_UUID, archive->uuid, UUID_SIZE) == 0;
-	DEMAND(same, place, "the checksum of a header is wrong");
+	DEMAND(md5_in_place(header, VMA1_EXTENT_SIZE, EXTENT_MD5), place, "wrong header checksum");
 	DEMAND(ours, place, "an extent of another archive");
 	out->kind = SECTION_EXTENT;
 	out->codec = CODEC_NONE;
@@ -149,7 +123,17 @@ int vma1_extent_parse(const struct archive *archive, uint8_t *header, struct sec
 	}
 	DEMAND(n_blocks == get_be(header + EXTENT_N_BLOCKS, 2), place, "wrong number of blocks");
 	out->raw_size = out->stored_size = out->padded_size = n_blocks * BLOCK_SIZE;
-	if (archive->cluster_checksum == CLUSTER_UNPROTECTED)
-		return 0;
-	return parse_checksums(free_bytes, n_free, out, err);
+
+	/* Section 5: the string of free bytes holds the checksums of the data slots, then zeros. */
+	uint32_t at = 0;
+	for (uint32_t i = 0; archive->cluster_checksum && i < out->n_slots; i++) {
+		if (out->slots[i].mask == 0)
+			continue;
+		DEMAND(n_free - at >= 8, place, "no room for checksums");
+		memcpy(out->slots[i].checksum, free_bytes + at, 8);
+		at += 8;
+	}
+	bool rest_zero = all_zero(free_bytes + at, n_free - at);
+	DEMAND(!archive->cluster_checksum || rest_zero, place, "bytes after the checksums");
+	return 0;
 }

@@ -1,9 +1,7 @@
 /* spec/vmab.md, as written. */
-#include "format/bytes.h"
 #include "format/layout.h"
 
 #include <assert.h>
-#include <string.h>
 
 static uint64_t record_size(uint64_t value_size)
 {
@@ -101,7 +99,7 @@ void vmab_head_build(const struct archive *archive, uint8_t *out)
 	put_text(&at, RECORD_CHECKPOINT, &archive->checkpoint);
 	put_text(&at, RECORD_PARENT_CHECKPOINT, &archive->parent_checkpoint);
 	assert(at <= out + size);
-	checksum_around(out, size, HEAD_CHECKSUM, out + HEAD_CHECKSUM);
+	checksum_in_place(out, size, HEAD_CHECKSUM);
 }
 
 static void put_slot(const struct slot *slot, uint8_t *out)
@@ -144,5 +142,5 @@ void vmab_section_build(const struct archive *archive, const struct section *sec
 		put_slot(&section->slots[i], out + SECTION_SLOTS + i * VMAB_SLOT_SIZE);
 	if (section->kind == SECTION_TAIL)
 		put_totals(&section->totals, out + TAIL_TOTALS);
-	checksum_around(out, size, SECTION_CHECKSUM, out + SECTION_CHECKSUM);
+	checksum_in_place(out, size, SECTION_CHECKSUM);
 }

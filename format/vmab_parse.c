@@ -1,8 +1,5 @@
 /* VMAB, in the order of spec/vmab.md. */
-#include "format/bytes.h"
 #include "format/layout.h"
-
-#include <string.h>
 
 static bool is_name(const uint8_t *bytes, size_t length)
 {
@@ -17,8 +14,7 @@ static int parse_drive(struct text value, uint64_t place, struct archive *out, s
 	DEMAND(out->n_drives < DRIVES_MAX, place, "more than %u drives", DRIVES_MAX);
 	DEMAND(value.length > DRIVE_NAME && is_name(name, length), place, "a drive without a name");
 	uint64_t size_bytes = get_le(value.bytes, 8);
-	DEMAND(size_bytes <= INT64_MAX, place, "a drive of 2^63 bytes or more");
-	DEMAND(all_zero(value.bytes + 8, 8), place, "reserved bytes of a drive are not zero");
+	DEMAND(size_bytes <= INT64_MAX && all_zero(value.bytes + 8, 8), place, "size of a drive");
 	out->drives[out->n_drives++] = (struct archive_drive){{name, length}, size_bytes};
 	return 0;
 }
@@ -39,23 +35,19 @@ static int parse_config(struct text value, uint64_t place, struct archive *out, 
 static int parse_record(uint32_t type, struct text value, uint64_t place, struct archive *out,
 			struct error *err)
 {
-	struct text *once = &out->note;
-	switch (type) {
-	case RECORD_DRIVE:
+	struct text *texts[] = {&out->note, &out->checkpoint, &out->parent_checkpoint};
+	if (type == RECORD_DRIVE)
 		return parse_drive(value, place, out, err);
-	case RECORD_CONFIG:
+	if (type == RECORD_CONFIG)
 		return parse_config(value, place, out, err);
-	case RECORD_CHECKPOINT:
-	case RECORD_PARENT_CHECKPOINT:
-		once = type == RECORD_CHECKPOINT ? &out->checkpoint : &out->parent_checkpoint;
-		DEMAND(is_name(value.bytes, value.length), place, "a checkpoint without a name");
-		/* fall through */
-	case RECORD_NOTE:
-		DEMAND(once->bytes == NULL, place, "a second record of type %u", type);
-		*once = value;
+	if (type >= RECORD_IGNORABLE)
 		return 0;
-	}
-	SUPPORTED(type >= RECORD_IGNORABLE, place, "records of type %u are not supported", type);
+	bool known = type >= RECORD_NOTE && type <= RECORD_PARENT_CHECKPOINT;
+	SUPPORTED(known, place, "records of type %u are not supported", type);
+	bool named = type == RECORD_NOTE || is_name(value.bytes, value.length);
+	DEMAND(named, place, "a checkpoint without a name");
+	DEMAND(texts[type - RECORD_NOTE]->bytes == NULL, place, "two records of type %u", type);
+	*texts[type - RECORD_NOTE] = value;
 	return 0;
 }
 
@@ -68,8 +60,8 @@ static int parse_records(const uint8_t *head, uint32_t end, struct archive *out,
 		struct text value = {head + at + RECORD_HEADER, length};
 		uint32_t padding = -length % 8, room = end - at - RECORD_HEADER;
 		DEMAND(length <= room && padding <= room - length, at, "a record is cut short");
-		DEMAND(all_zero(head + at + 2, 2), at, "reserved bytes are not zero");
-		DEMAND(all_zero(value.bytes + length, padding), at, "padding that is not zero");
+		bool clean = all_zero(head + at + 2, 2) && all_zero(value.bytes + length, padding);
+		DEMAND(clean, at, "reserved bytes or padding of a record are not zero");
 		TRY(parse_record(type, value, at, out, err));
 		at += RECORD_HEADER + length + padding;
 	}
@@ -77,15 +69,12 @@ static int parse_records(const uint8_t *head, uint32_t end, struct archive *out,
 }
 
 /* Section 4, in the order of its item 2. */
-int vmab_head_parse(const uint8_t *head, uint32_t size, struct archive *out, struct error *err)
+int vmab_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err)
 {
-	uint8_t sum[CHECKSUM_SIZE];
-	checksum_around(head, size, HEAD_CHECKSUM, sum);
-	bool same = memcmp(sum, head + HEAD_CHECKSUM, CHECKSUM_SIZE) == 0;
 	uint32_t version = (uint32_t)get_le(head + HEAD_VERSION, 4);
 	uint64_t features = get_le(head + HEAD_REQUIRED, 8);
 	uint64_t end = HEAD_RECORDS + get_le(head + HEAD_RECORDS_SIZE, 4);
-	DEMAND(same, HEAD_CHECKSUM, "the checksum of the head is wrong");
+	DEMAND(checksum_in_place(head, size, HEAD_CHECKSUM), HEAD_CHECKSUM, "wrong head checksum");
 	SUPPORTED(version == VMAB_VERSION, HEAD_VERSION, "version %u is not supported", version);
 	SUPPORTED(features == 0, HEAD_REQUIRED, "a required feature is not supported");
 	DEMAND(all_zero(head + HEAD_RESERVED, 36), HEAD_RESERVED, "reserved bytes are not zero");
@@ -116,17 +105,16 @@ static int parse_slot(const struct archive *archive, const uint8_t *bytes, uint6
 	uint64_t type = get_le(bytes + SLOT_TYPE, 2);
 	if (type == SLOT_TYPE_DATA) {
 		uint16_t past_end = (uint16_t)~blocks_in_drive(size_bytes, out->cluster);
-		DEMAND(out->mask != 0, place, "a data slot without blocks");
-		DEMAND((out->mask & past_end) == 0, place, "blocks past the end of a drive");
+		bool valid = out->mask != 0 && (out->mask & past_end) == 0;
+		DEMAND(valid, place, "a data slot without blocks, or with some past the end");
 		return 0;
 	}
 	DEMAND(type == SLOT_TYPE_ZEROS, place, "a slot of an unknown type");
 	out->n_clusters = get_le(bytes + SLOT_CHECKSUM, 8);
-	DEMAND(out->mask == 0, place, "a zeros slot with blocks");
-	DEMAND(out->n_clusters != 0, place, "a run of no clusters");
-	DEMAND(out->n_clusters <= n_clusters - out->cluster, place,
-	       "a run past the end of a drive");
-	DEMAND(all_zero(bytes + SLOT_CHECKSUM + 8, 8), place, "reserved bytes are not zero");
+	bool within = out->n_clusters != 0 && out->n_clusters <= n_clusters - out->cluster;
+	bool plain = out->mask == 0 && all_zero(bytes + SLOT_CHECKSUM + 8, 8);
+	DEMAND(within, place, "a run of no clusters, or past the end of a drive");
+	DEMAND(plain, place, "a zeros slot with blocks, or reserved bytes that are not zero");
 	return 0;
 }
 
@@ -141,22 +129,19 @@ static int parse_extent(const struct archive *archive, const uint8_t *header, st
 		TRY(parse_slot(archive, bytes, place, &out->slots[i], err));
 		n_blocks += (uint32_t)__builtin_popcount(out->slots[i].mask);
 	}
-	DEMAND(out->raw_size == n_blocks * BLOCK_SIZE, out->position,
-	       "slots and size do not agree");
-	if (out->codec == CODEC_ZSTD)
-		DEMAND(out->stored_size < out->raw_size, out->position, "nothing is compressed");
-	else
-		DEMAND(out->stored_size == out->raw_size, out->position, "sizes do not agree");
+	bool smaller = out->stored_size < out->raw_size, same = out->stored_size == out->raw_size;
+	DEMAND(out->raw_size == n_blocks * BLOCK_SIZE, place, "slots and size do not agree");
+	DEMAND(out->codec == CODEC_ZSTD ? smaller : same, place, "codec and sizes do not agree");
 	return 0;
 }
 
 /* Section 5.5: all fields are u64, in the order of the struct. */
 static void parse_totals(const uint8_t *bytes, struct totals *out)
 {
-	uint64_t values[sizeof *out / 8];
-	for (uint32_t i = 0; i < sizeof *out / 8; i++)
-		values[i] = get_le(bytes + 8 * i, 8);
-	memcpy(out, values, sizeof *out);
+	for (uint32_t i = 0; i < sizeof *out; i += 8) {
+		uint64_t value = get_le(bytes + i, 8);
+		memcpy((uint8_t *)out + i, &value, 8);
+	}
 }
 
 /* Section 5, the table of kinds. */
@@ -167,8 +152,8 @@ static int parse_kind(const struct archive *archive, const uint8_t *header, stru
 	uint64_t place = out->position;
 	if (out->kind >= SECTION_ANCILLARY)
 		return 0;
-	SUPPORTED(out->kind >= SECTION_EXTENT && out->kind <= SECTION_TAIL, place,
-		  "a section of kind %u is not supported", out->kind);
+	bool known = out->kind >= SECTION_EXTENT && out->kind <= SECTION_TAIL;
+	SUPPORTED(known, place, "a section of kind %u is not supported", out->kind);
 	SUPPORTED(out->codec <= CODEC_ZSTD, place, "codec %u is not supported", out->codec);
 	if (out->kind == SECTION_TAIL) {
 		parse_totals(header + TAIL_TOTALS, &out->totals); /* the header has a sector */
@@ -188,10 +173,9 @@ static int parse_kind(const struct archive *archive, const uint8_t *header, stru
 	return 0;
 }
 
-int vmab_section_parse(const struct archive *archive, const uint8_t *header, struct section *out,
+int vmab_section_parse(const struct archive *archive, uint8_t *header, struct section *out,
 		       struct error *err)
 {
-	uint8_t sum[CHECKSUM_SIZE];
 	uint64_t place = out->position;
 	out->n_slots = (uint32_t)get_le(header + SECTION_N_SLOTS, 4);
 	out->header_size = ROUND_UP(SECTION_SLOTS + out->n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
@@ -203,14 +187,12 @@ int vmab_section_parse(const struct archive *archive, const uint8_t *header, str
 	out->stored_size = (uint32_t)get_le(header + SECTION_STORED_SIZE, 4);
 	out->padded_size = ROUND_UP(out->stored_size, SECTOR_SIZE);
 	memcpy(out->checksum, header + SECTION_PAYLOAD_CHECKSUM, CHECKSUM_SIZE);
-	checksum_around(header, out->header_size, SECTION_CHECKSUM, sum);
-	bool same = memcmp(sum, header + SECTION_CHECKSUM, CHECKSUM_SIZE) == 0;
+	bool same = checksum_in_place(header, out->header_size, SECTION_CHECKSUM);
 	bool ours = memcmp(header + SECTION_UUID, archive->uuid, UUID_SIZE) == 0;
 	bool fits = out->raw_size <= PAYLOAD_SIZE_MAX && out->stored_size <= PAYLOAD_SIZE_MAX;
 	DEMAND(same, place, "the checksum of a header is wrong");
 	DEMAND(ours, place, "a section of another archive");
-	DEMAND(get_le(header + SECTION_POSITION, 8) == place, place,
-	       "a section from another place");
+	DEMAND(get_le(header + SECTION_POSITION, 8) == place, place, "a section out of place");
 	DEMAND(all_zero(header + SECTION_RESERVED, 32), place, "reserved bytes are not zero");
 	DEMAND(fits, place, "a payload of %u bytes, %u stored", out->raw_size, out->stored_size);
 	return parse_kind(archive, header, out, err);

@@ -2,7 +2,6 @@
 #include "format/bytes.h"
 #include "reader/reader.h"
 
-#include <string.h>
 #include <zstd.h>
 
 int extent_scrub(const struct archive *archive, const struct section *extent, const uint8_t *stored,
@@ -15,8 +14,8 @@ int extent_scrub(const struct archive *archive, const struct section *extent, co
 	checksum_bytes(stored, extent->padded_size, sum);
 	bool same = memcmp(sum, extent->checksum, CHECKSUM_SIZE) == 0;
 	DEMAND(same, extent->position, "the checksum of a payload is wrong");
-	DEMAND(all_zero(stored + extent->stored_size, n_padding), extent->position,
-	       "padding that is not zero");
+	bool clean = all_zero(stored + extent->stored_size, n_padding);
+	DEMAND(clean, extent->position, "padding that is not zero");
 	return 0;
 }
 
@@ -61,8 +60,8 @@ int extent_cluster(const struct archive *archive, const struct section *extent, 
 	DEMAND(left >= CLUSTER_SIZE || all_zero(scratch + left, CLUSTER_SIZE - left),
 	       extent->position, "bytes past the end of drive @%u are not zero", slot->drive + 1);
 	checksum_cluster(archive->cluster_checksum, *cluster, sum);
-	DEMAND(memcmp(sum, slot->checksum, CHECKSUM_SIZE) == 0, extent->position,
-	       "the checksum of cluster %llu of drive @%u is wrong",
+	bool same = memcmp(sum, slot->checksum, CHECKSUM_SIZE) == 0;
+	DEMAND(same, extent->position, "the checksum of cluster %llu of drive @%u is wrong",
 	       (unsigned long long)slot->cluster, slot->drive + 1);
 	return 0;
 }

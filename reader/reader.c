@@ -7,17 +7,9 @@
  */
 #include "format/bytes.h"
 #include "reader/input/input.h"
-#include "reader/internal.h"
+#include "reader/reader.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/* The clusters of a drive that were seen: the only memory that grows with what an archive claims.
- */
-struct map {
-	uint64_t *bits; /* owned, 64 clusters each */
-	uint64_t n_seen;
-};
 
 /* Large, and mostly untouched: what is not used does not become memory. */
 struct reader {
@@ -28,7 +20,10 @@ struct reader {
 	uint32_t n_maps;	 /* that have bits */
 	struct totals totals;	 /* so far */
 	struct archive archive;	 /* borrows from head */
-	struct map maps[DRIVES_MAX];
+	/* The clusters of each drive that were seen: the only memory that grows with what an
+	 * archive claims. */
+	uint64_t *maps[DRIVES_MAX]; /* owned; 64 clusters in each number */
+	uint64_t n_seen[DRIVES_MAX];
 	uint8_t header[SECTION_HEADER_MAX];
 	uint8_t entries[INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE];
 	uint8_t head[HEAD_SIZE_MAX];
@@ -44,66 +39,48 @@ const struct totals *reader_totals(const struct reader *reader)
 	return &reader->totals;
 }
 
-struct input *reader_input(const struct reader *reader)
-{
-	return reader->in;
-}
-
 void reader_free(struct reader *reader)
 {
 	for (uint32_t i = 0; reader != NULL && i < reader->n_maps; i++)
-		free(reader->maps[i].bits);
+		free(reader->maps[i]);
 	free(reader);
-}
-
-static int read_head(struct reader *reader, struct error *err)
-{
-	uint32_t size;
-	TRY(input_read(reader->in, reader->head, SECTOR_SIZE, err));
-	TRY(head_measure(reader->head, &size, err));
-	TRY(input_read(reader->in, reader->head + SECTOR_SIZE, size - SECTOR_SIZE, err));
-	reader->totals.archive_size = size;
-	return head_parse(reader->head, size, &reader->archive, err);
 }
 
 int reader_open(struct reader **out, struct input *in, struct error *err)
 {
-	struct reader *reader = calloc(1, sizeof *reader);
+	uint32_t size;
+	struct reader *reader = *out = calloc(1, sizeof *reader);
 	if (reader == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
 	reader->in = in;
-	int code = read_head(reader, err);
-	if (code == 0)
-		*out = reader;
-	else
-		reader_free(reader);
-	return code;
+	TRY(input_read(in, reader->head, SECTOR_SIZE, err));
+	TRY(head_measure(reader->head, &size, err));
+	TRY(input_read(in, reader->head + SECTOR_SIZE, size - SECTOR_SIZE, err));
+	reader->totals.archive_size = size;
+	return head_parse(reader->head, size, &reader->archive, err);
 }
 
 static int make_maps(struct reader *reader, struct error *err)
 {
 	for (uint32_t i = 0; i < reader->archive.n_drives; i++, reader->n_maps++) {
 		uint64_t n_words = clusters_of(reader->archive.drives[i].size_bytes) / 64 + 1;
-		reader->maps[i].bits = calloc(n_words, sizeof *reader->maps[i].bits);
-		if (reader->maps[i].bits == NULL)
+		reader->maps[i] = calloc(n_words, sizeof *reader->maps[i]);
+		if (reader->maps[i] == NULL)
 			return fail(err, ERR_SYSTEM, "no memory for the map of drive @%u", i + 1);
 	}
 	return 0;
 }
 
 /* Marks a run of clusters as seen; false when one of them was seen before. */
-static bool mark_run(struct map *map, uint64_t cluster, uint64_t n_clusters)
+static bool mark_run(uint64_t *map, uint64_t cluster, uint64_t n_clusters)
 {
-	map->n_seen += n_clusters;
-	while (n_clusters > 0) {
-		uint64_t bit = cluster % 64, *word = &map->bits[cluster / 64];
-		uint64_t n = n_clusters < 64 - bit ? n_clusters : 64 - bit;
+	for (uint64_t n; n_clusters > 0; cluster += n, n_clusters -= n) {
+		uint64_t bit = cluster % 64, *word = &map[cluster / 64];
+		n = n_clusters < 64 - bit ? n_clusters : 64 - bit;
 		uint64_t bits = UINT64_MAX >> (64 - n) << bit;
 		if ((*word & bits) != 0)
 			return false;
 		*word |= bits;
-		cluster += n;
-		n_clusters -= n;
 	}
 	return true;
 }
@@ -111,22 +88,18 @@ static bool mark_run(struct map *map, uint64_t cluster, uint64_t n_clusters)
 static int note_extent(struct reader *reader, const struct section *extent, struct error *err)
 {
 	bool vmab = reader->archive.format == FORMAT_VMAB;
-	struct index_entry entry;
+	uint64_t place = extent->position;
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
 		const struct slot *slot = &extent->slots[i];
-		struct map *map = &reader->maps[slot->drive];
-		DEMAND(mark_run(map, slot->cluster, slot->n_clusters), extent->position,
-		       "cluster %llu of drive @%u, or one of the run there, twice",
-		       (unsigned long long)slot->cluster, slot->drive + 1);
-		if (slot->mask != 0)
-			reader->totals.n_data++;
-		else
-			reader->totals.n_zero += slot->n_clusters;
+		bool first = mark_run(reader->maps[slot->drive], slot->cluster, slot->n_clusters);
+		DEMAND(first, place, "clusters of drive @%u twice, at or after %llu",
+		       slot->drive + 1, (unsigned long long)slot->cluster);
+		*(slot->mask ? &reader->totals.n_data : &reader->totals.n_zero) += slot->n_clusters;
+		reader->n_seen[slot->drive] += slot->n_clusters;
 	}
-	for (uint32_t i = 0; vmab && index_next(extent, &i, &entry);) {
-		DEMAND(reader->n_entries < INDEX_ENTRIES_MAX, extent->position,
-		       "no index for too long");
-		index_put(&entry, reader->entries + INDEX_ENTRY_SIZE * reader->n_entries++);
+	for (uint32_t i = 0; vmab && i < extent->n_slots; reader->n_entries++) {
+		DEMAND(reader->n_entries < INDEX_ENTRIES_MAX, place, "no index for too long");
+		index_next(extent, &i, reader->entries + INDEX_ENTRY_SIZE * reader->n_entries);
 	}
 	reader->totals.raw_size += extent->raw_size;
 	return 1;
@@ -148,8 +121,8 @@ static int check_head_copy(struct reader *reader, const struct section *copy,
 {
 	uint32_t left = reader->archive.head_size - reader->head_copied;
 	uint32_t n = left < PAYLOAD_SIZE_MAX ? left : PAYLOAD_SIZE_MAX;
-	bool same =
-		copy->raw_size == n && memcmp(payload, reader->head + reader->head_copied, n) == 0;
+	const uint8_t *part = reader->head + reader->head_copied;
+	bool same = copy->raw_size == n && memcmp(payload, part, n) == 0;
 	DEMAND(reader->n_entries == 0, copy->position, "a head copy before the index");
 	DEMAND(same, copy->position, "the copy of the head is not the head");
 	if (reader->head_copied == 0)
@@ -161,13 +134,12 @@ static int check_head_copy(struct reader *reader, const struct section *copy,
 /* A full archive holds every cluster. place: where the archive ends. */
 static int check_complete(struct reader *reader, uint64_t place, struct error *err)
 {
-	static const uint8_t none[UUID_SIZE];
-	bool full = memcmp(reader->archive.parent, none, UUID_SIZE) == 0;
+	bool full = all_zero(reader->archive.parent, UUID_SIZE);
 	for (uint32_t i = 0; full && i < reader->archive.n_drives; i++) {
 		uint64_t cluster = 0;
-		if (reader->maps[i].n_seen == clusters_of(reader->archive.drives[i].size_bytes))
+		if (reader->n_seen[i] == clusters_of(reader->archive.drives[i].size_bytes))
 			continue;
-		while ((reader->maps[i].bits[cluster / 64] >> cluster % 64 & 1) != 0)
+		while ((reader->maps[i][cluster / 64] >> cluster % 64 & 1) != 0)
 			cluster++;
 		return fail_at(err, ERR_INCOMPLETE, place,
 			       "incomplete: cluster %llu of drive @%u is missing",
@@ -191,13 +163,15 @@ static int check_padding(struct reader *reader, uint8_t *buffer, struct error *e
 	}
 }
 
-static int check_tail(struct reader *reader, const struct section *tail, struct error *err)
+static int check_tail(struct reader *reader, const struct section *tail, uint8_t *buffer,
+		      struct error *err)
 {
 	bool ready = reader->n_entries == 0 && reader->head_copied == reader->archive.head_size;
 	bool fits = memcmp(&tail->totals, &reader->totals, sizeof reader->totals) == 0;
 	DEMAND(ready, tail->position, "a tail before index and head copy");
 	DEMAND(fits, tail->position, "the tail does not fit the archive");
-	return check_complete(reader, tail->position, err);
+	TRY(check_complete(reader, tail->position, err));
+	return check_padding(reader, buffer, err);
 }
 
 /* Reads a header and its payload. 1: done, 0: the end of the file or zeros where a VMA may end. */
@@ -237,8 +211,8 @@ int reader_next(struct reader *reader, struct section *extent, uint8_t *stored, 
 			TRY(check_padding(reader, stored, err));
 			return check_complete(reader, input_position(reader->in), err);
 		}
-		DEMAND(reader->head_copied == 0 || extent->kind >= SECTION_HEAD_COPY,
-		       extent->position, "a section after the head copy");
+		bool in_order = reader->head_copied == 0 || extent->kind >= SECTION_HEAD_COPY;
+		DEMAND(in_order, extent->position, "a section after the head copy");
 		if (extent->kind == SECTION_EXTENT)
 			return note_extent(reader, extent, err);
 		TRY(extent_scrub(&reader->archive, extent, stored, err));
@@ -246,9 +220,7 @@ int reader_next(struct reader *reader, struct section *extent, uint8_t *stored, 
 			TRY(check_index(reader, extent, stored, err));
 		if (extent->kind == SECTION_HEAD_COPY)
 			TRY(check_head_copy(reader, extent, stored, err));
-		if (extent->kind == SECTION_TAIL) {
-			TRY(check_tail(reader, extent, err));
-			return check_padding(reader, stored, err);
-		}
+		if (extent->kind == SECTION_TAIL)
+			return check_tail(reader, extent, stored, err);
 	}
 }

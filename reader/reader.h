@@ -15,7 +15,7 @@ struct input;
 struct target;
 struct reader;
 
-/* Reads and checks the head. The input is borrowed and must stay open. */
+/* Reads and checks the head. The input is borrowed and must stay open. *out is to be freed also after an error. */
 int reader_open(struct reader **out, struct input *in, struct error *err);
 void reader_free(struct reader *reader);
 
@@ -50,7 +50,8 @@ int extent_cluster(const struct archive *archive, const struct section *extent, 
 /* Whether the archive ends as it must, without reading it all: 1: it has a valid tail, and *out
  * what that says; 0: cannot be told (not a VMAB, not a plain file); negative: incomplete or
  * damaged. Moves the input: after it only reader_archive and reader_free. */
-int reader_find_tail(struct reader *reader, struct totals *out, struct error *err);
+int reader_find_tail(struct reader *reader, struct input *in, struct totals *out,
+		     struct error *err);
 
 /* What reader_run has done so far, for a progress display. Bytes of drives. */
 struct reader_counts {

@@ -5,8 +5,7 @@
  * the order does not matter. A slow target holds up its worker and, once all wait, the input:
  * memory stays what it is.
  */
-#include "reader/input/input.h"
-#include "reader/internal.h"
+#include "reader/reader.h"
 #include "reader/target/target.h"
 
 #include <pthread.h>
@@ -150,7 +149,7 @@ static void *work(void *context)
 		int got = reader_next(run->reader, &worker->extent, worker->stored, &err);
 		run->ended = got == 0;
 		if (run->job->counts != NULL)
-			run->job->counts->read_bytes = input_position(reader_input(run->reader));
+			run->job->counts->read_bytes = reader_totals(run->reader)->archive_size;
 		if (got > 0) {
 			pthread_mutex_unlock(&run->lock);
 			got = handle_extent(worker, &err);

@@ -1,6 +1,6 @@
 #include "format/bytes.h"
 #include "reader/input/input.h"
-#include "reader/internal.h"
+#include "reader/reader.h"
 
 #include <stdlib.h>
 
@@ -22,10 +22,9 @@ static int find_last_sector(struct input *in, uint64_t head_size, uint64_t *posi
 	return fail_at(err, ERR_INCOMPLETE, size, "incomplete: it has no tail");
 }
 
-int reader_find_tail(struct reader *reader, struct totals *out, struct error *err)
+int reader_find_tail(struct reader *reader, struct input *in, struct totals *out, struct error *err)
 {
 	const struct archive *archive = reader_archive(reader);
-	struct input *in = reader_input(reader);
 	uint8_t sector[SECTOR_SIZE];
 	uint64_t position = 0;
 	uint32_t header_size;

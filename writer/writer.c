@@ -155,16 +155,16 @@ static int put_index(struct writer *writer, struct error *err)
 static int put_extent(struct writer *writer, struct section *extent, const uint8_t *payload,
 		      struct error *err)
 {
-	struct index_entry entry;
+	uint8_t entry[INDEX_ENTRY_SIZE];
 	uint32_t n_entries = 0;
-	for (uint32_t i = 0; index_next(extent, &i, &entry);)
+	for (uint32_t i = 0; index_next(extent, &i, entry);)
 		n_entries++;
 	if (writer->n_entries + n_entries > INDEX_ENTRIES_MAX)
 		TRY(put_index(writer, err));
 	extent->kind = SECTION_EXTENT;
 	TRY(put_section(writer, extent, payload, err));
-	for (uint32_t i = 0; index_next(extent, &i, &entry);)
-		index_put(&entry, writer->index + INDEX_ENTRY_SIZE * writer->n_entries++);
+	for (uint32_t i = 0; i < extent->n_slots; writer->n_entries++)
+		index_next(extent, &i, writer->index + INDEX_ENTRY_SIZE * writer->n_entries);
 	return 0;
 }
 
