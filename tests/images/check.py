@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True  # leave no __pycache__ in the tree
+
 import compile as images
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -105,6 +107,18 @@ class Case:
         demand("Traceback" not in message and code < 128, f"{who} crashed: {message}")
         demand(self.verdict == "ok" or "\n" not in message, f"{who}: several lines: {message}")
 
+    def new_folder(self, who):
+        """For a restore: so deep that names like ../../x still lead to where they are noticed."""
+        folder = os.path.join(self.folder, "in", "side", who)
+        os.makedirs(folder)
+        return folder
+
+    def check_outside(self, who):
+        for folder, known in (("", {"archive", "wanted", "in"}), ("in", {"side"}),
+                              ("in/side", {"restore.py", "vmabak"})):
+            strange = set(os.listdir(os.path.join(self.folder, folder))) - known
+            demand(not strange, f"{who} wrote outside its folder: {strange}")
+
     def check_left(self, who, folder, left):
         """What has a harmless name may be there, if it is whole."""
         for name in (name for name in left if not name.endswith(".part")):
@@ -129,11 +143,10 @@ class Case:
             self.check_left(who, folder, left)
         else:
             demand(all(name.endswith(".part") for name in left), f"{who} left {left}")
-        known = {"archive", "wanted", "restore.py", "stdin.py", "vmabak"}
-        demand(set(os.listdir(self.folder)) <= known, f"{who} wrote outside its folder")
+        self.check_outside(who)
 
     def check_restore_py(self):
-        who, folder = "restore.py", os.path.join(self.folder, "restore.py")
+        who, folder = "restore.py", self.new_folder("restore.py")
         code, _, message = run([RESTORE_PY, self.archive, folder])
         if self.verdict != "ok" or self.image.restore is None:
             self.check_verdict(who, code, message)
@@ -165,8 +178,7 @@ class Case:
         else:
             code, _, message = run([self.vmabak, "list", self.archive])
             demand(code == 0, f"vmabak list: {message}")
-        folder = os.path.join(self.folder, "vmabak")
-        os.mkdir(folder)
+        folder = self.new_folder("vmabak")
         code, _, message = run([self.vmabak, "restore", self.archive, "-C", folder, "--no-sync"])
         if self.verdict != "ok" and not any(self.image.options["parent"]):
             demand(verdict_of(code, message) == self.verdict, f"vmabak restore: {code}: {message}")

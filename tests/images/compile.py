@@ -69,6 +69,8 @@ import sys
 
 import zstandard
 
+sys.dont_write_bytecode = True  # leave no __pycache__ in the tree
+
 import vma_image
 import vmab_image
 from layout import BLOCK, CLUSTER, Edits, Fault, hexbytes, number, pattern, text

@@ -14,6 +14,8 @@ import tempfile
 
 import zstandard
 
+sys.dont_write_bytecode = True  # leave no __pycache__ in the tree
+
 from check import RESTORE_PY, Wrong, demand
 
 
