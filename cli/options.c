@@ -178,6 +178,9 @@ int options_parse(const struct command *command, int argc, char **argv, struct o
 	}
 	for (int i = optind; i < argc; i++)
 		append(&out->arguments, argv[i]);
+	/* One name for one thing: whatever looks at "-" later need not know the other. */
+	if (out->output != NULL && strcmp(out->output, "/dev/stdout") == 0)
+		out->output = "-";
 	return check_arguments(command, out, err);
 }
 
