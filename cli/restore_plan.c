@@ -186,9 +186,12 @@ static int check_places(const struct restore_plan *plan, struct error *err)
 	qsort(places, n, sizeof(*places), compare_places);
 	for (size_t i = 1; i < n && result == 0; i++) {
 		if (compare_places(&places[i - 1], &places[i]) == 0)
-			result = fail(err, ERR_USAGE,
-				      "two things are to be restored to one place: %s and %s",
-				      places[i - 1].path, places[i].path);
+			result = fail(
+				err, ERR_USAGE,
+				"two things are to be restored to one place: %s and %s; send a "
+				"drive elsewhere with -d NAME=TARGET or @N=TARGET, leave "
+				"configs out with --no-configs",
+				places[i - 1].path, places[i].path);
 	}
 	free(places);
 	return result;
