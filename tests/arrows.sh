@@ -23,17 +23,17 @@ allow writer 'format/[a-z0-9_]+\.h|writer/[a-z0-9_/]+\.h'
 allow cow 'format/common\.h|cow/[a-z0-9_/]+\.h'
 allow cli 'cli/[a-z0-9_]+\.h|format/(format|common)\.h|reader/reader\.h|reader/input/input\.h|reader/target/target\.h|writer/writer\.h|writer/output/output\.h|cow/cow\.h'
 
-# Each foreign library is behind one .c file; zstd, xxhash and libcrypto belong to the format.
+# Each foreign library is behind one .c file (zlib: one to write and one to read gzip); zstd, xxhash and libcrypto belong to the format.
 behind()
 {
 	users=$(grep -rlE "^#include <($1)[./]" --include='*.[ch]' format reader writer cow cli | sort -u | grep -v '^cli/version.c$' || true)
-	[ "$(echo "$users" | wc -w)" -le 1 ] && return
-	echo "arrows: <$1> is included by more than one file:" $users >&2
+	[ "$(echo "$users" | wc -w)" -le "${2:-1}" ] && return
+	echo "arrows: <$1> is included by too many files:" $users >&2
 	failed=1
 }
 behind 'archive'
 behind 'jansson'
-behind 'zlib'
+behind 'zlib' 2
 behind 'libnbd'
 [ $failed = 0 ] && echo "arrows: ok"
 exit $failed

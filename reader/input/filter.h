@@ -1,22 +1,50 @@
-/* Decompression of what is around an archive, by libarchive. Private to input/. */
+/*
+ * Decompression of what is around an archive. Private to input/.
+ *
+ * gzip through zlib, because libarchive does not compare its checksums, and they are all that
+ * protects the data of a stock .vma.gz; all else through libarchive.
+ */
 #ifndef READER_INPUT_FILTER_H
 #define READER_INPUT_FILTER_H
 
 #include "format/common.h"
 
-#define FILTER_MAGIC_MAX 9u /* bytes to look at */
+#define FILTER_MAGIC_MAX   9u	      /* bytes to look at */
+#define FILTER_BUFFER_SIZE (1u << 20) /* bytes of the compressed stream that are read at once */
+
+/* The compressed stream: what was read of it to recognise it, then what fd gives. */
+struct compressed {
+	int fd;
+	uint8_t *buffer;   /* FILTER_BUFFER_SIZE */
+	size_t n_buffered; /* bytes in it that were read before */
+	bool ended;	   /* more was asked for than there is */
+};
+
+/* Up to FILTER_BUFFER_SIZE bytes into the buffer, *got 0 at the end. Returns 0 or an errno. */
+int compressed_read(struct compressed *in, size_t *got);
 
 struct filter;
 
 /* Whether data that begins like this is compressed. */
 bool filter_wanted(const uint8_t *bytes, size_t n);
-
-/* The stream is the bytes in begin, then what fd gives. begin and fd are borrowed; begin's memory
- * is used for reading fd from then on until filter_close. */
+/* begin holds n bytes and is FILTER_BUFFER_SIZE long; it and fd are borrowed until filter_close. */
 int filter_open(struct filter **out, int fd, uint8_t *begin, size_t n, struct error *err);
 /* Up to n bytes; *got 0 at the end. A stream that is cut short or damaged is an error. */
 int filter_read(struct filter *filter, void *buffer, size_t n, size_t *got, struct error *err);
-const char *filter_name(const struct filter *filter);
+const char *filter_name(const struct filter *filter); /* static text */
 void filter_close(struct filter *filter);
+
+/* The two ways to undo a compression. position: bytes handed out so far, for messages. */
+struct gunzip;
+int gunzip_open(struct gunzip **out, struct compressed *in, struct error *err);
+int gunzip_read(struct gunzip *gunzip, uint64_t position, void *buffer, size_t n, size_t *got,
+		struct error *err);
+void gunzip_close(struct gunzip *gunzip);
+
+struct foreign;
+int foreign_open(struct foreign **out, struct compressed *in, const char *name, struct error *err);
+int foreign_read(struct foreign *foreign, uint64_t position, void *buffer, size_t n, size_t *got,
+		 struct error *err);
+void foreign_close(struct foreign *foreign);
 
 #endif

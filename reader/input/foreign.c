@@ -1,0 +1,103 @@
+/* zstd, xz, bzip2 and lzop, by libarchive. */
+#include "reader/input/filter.h"
+
+#include <archive.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct foreign {
+	struct archive *archive;
+	struct compressed *in; /* borrowed */
+	const char *name;      /* borrowed */
+};
+
+static int support(struct archive *archive, const char *name)
+{
+	if (strcmp(name, "zstd") == 0)
+		return archive_read_support_filter_zstd(archive);
+	if (strcmp(name, "xz") == 0)
+		return archive_read_support_filter_xz(archive);
+	if (strcmp(name, "bzip2") == 0)
+		return archive_read_support_filter_bzip2(archive);
+	return archive_read_support_filter_lzop(archive);
+}
+
+/* libarchive asks for more of the compressed stream. */
+static la_ssize_t give_bytes(struct archive *archive, void *context, const void **bytes)
+{
+	struct foreign *foreign = context;
+	size_t got = 0;
+	int sys = compressed_read(foreign->in, &got);
+	*bytes = foreign->in->buffer;
+	if (sys == 0)
+		return (la_ssize_t)got;
+	archive_set_error(archive, sys, "cannot be read: %s", strerror(sys));
+	return -1;
+}
+
+/* A decoder that fails after it asked for more than there is met a stream that is cut short. */
+static int fail_archive(const struct foreign *foreign, uint64_t position, struct error *err)
+{
+	const char *text = archive_error_string(foreign->archive);
+	text = text != NULL ? text : "no reason given";
+	if (strcmp(foreign->name, "lzop") == 0 && position == 0)
+		return fail(err, ERR_UNSUPPORTED, "cannot undo lzop here: is lzop installed? (%s)",
+			    text);
+	if (foreign->in->ended)
+		return fail_at(err, ERR_INCOMPLETE, position,
+			       "incomplete: the %s stream ends early", foreign->name);
+	return fail_at(err, ERR_DAMAGED, position, "the %s stream is damaged: %s", foreign->name,
+		       text);
+}
+
+static int open_archive(struct foreign *foreign, struct error *err)
+{
+	struct archive_entry *entry;
+	foreign->archive = archive_read_new();
+	if (foreign->archive == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	/* lzop may be run as a program of its own, about which libarchive warns. */
+	if (support(foreign->archive, foreign->name) < ARCHIVE_WARN ||
+	    archive_read_support_format_raw(foreign->archive) != ARCHIVE_OK)
+		return fail(err, ERR_UNSUPPORTED, "libarchive here cannot undo %s", foreign->name);
+	if (archive_read_open(foreign->archive, foreign, NULL, give_bytes, NULL) != ARCHIVE_OK ||
+	    archive_read_next_header(foreign->archive, &entry) != ARCHIVE_OK)
+		return fail_archive(foreign, 0, err);
+	return 0;
+}
+
+int foreign_open(struct foreign **out, struct compressed *in, const char *name, struct error *err)
+{
+	struct foreign *foreign = calloc(1, sizeof *foreign);
+	if (foreign == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	foreign->in = in;
+	foreign->name = name;
+	int code = open_archive(foreign, err);
+	if (code == 0)
+		*out = foreign;
+	else
+		foreign_close(foreign);
+	return code;
+}
+
+int foreign_read(struct foreign *foreign, uint64_t position, void *buffer, size_t n, size_t *got,
+		 struct error *err)
+{
+	la_ssize_t result;
+	do
+		result = archive_read_data(foreign->archive, buffer, n);
+	while (result == ARCHIVE_RETRY);
+	if (result < 0)
+		return fail_archive(foreign, position, err);
+	*got = (size_t)result;
+	return 0;
+}
+
+void foreign_close(struct foreign *foreign)
+{
+	if (foreign == NULL)
+		return;
+	archive_read_free(foreign->archive);
+	free(foreign);
+}
