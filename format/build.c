@@ -1,9 +1,15 @@
 /* The other direction: host structs of our own to bytes. Not part of what a reader needs. */
 #include "format/layout.h"
 
-static bool same_text(const struct text *a, const struct text *b)
+#include <stdlib.h>
+
+static int compare_texts(const void *a, const void *b)
 {
-	return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
+	const struct text *left = *(const struct text *const *)a;
+	const struct text *right = *(const struct text *const *)b;
+	uint32_t n = left->length < right->length ? left->length : right->length;
+	int order = memcmp(left->bytes, right->bytes, n);
+	return order != 0 ? order : (left->length > right->length) - (left->length < right->length);
 }
 
 static int check_name(const struct text *name, const char *what, struct error *err)
@@ -16,34 +22,41 @@ static int check_name(const struct text *name, const char *what, struct error *e
 		    escape_text(shown, sizeof shown, name->bytes, name->length));
 }
 
-/* What both formats ask for: valid names, no two alike. Written by us, so the numbers are small. */
-static int check_names(const struct archive *archive, struct error *err)
+/* Valid, and no two alike. Sorted, because an archive that is converted may have many. */
+static int check_names(const struct text **names, uint32_t n, const char *what, struct error *err)
 {
 	char shown[64];
-	for (uint32_t i = 0; i < archive->n_drives; i++) {
-		const struct text *name = &archive->drives[i].name;
-		TRY(check_name(name, "drive", err));
-		for (uint32_t j = 0; j < i; j++)
-			if (same_text(name, &archive->drives[j].name))
-				return fail(err, ERR_USAGE, "two drives are called '%s'",
-					    escape_text(shown, sizeof shown, name->bytes,
-							name->length));
-	}
-	for (uint32_t i = 0; i < archive->n_configs; i++) {
-		const struct text *name = &archive->configs[i].name;
-		TRY(check_name(name, "config", err));
-		for (uint32_t j = 0; j < i; j++)
-			if (same_text(name, &archive->configs[j].name))
-				return fail(err, ERR_USAGE, "two configs are called '%s'",
-					    escape_text(shown, sizeof shown, name->bytes,
-							name->length));
-	}
+	for (uint32_t i = 0; i < n; i++)
+		TRY(check_name(names[i], what, err));
+	qsort(names, n, sizeof *names, compare_texts);
+	for (uint32_t i = 1; i < n; i++)
+		if (compare_texts(&names[i - 1], &names[i]) == 0)
+			return fail(err, ERR_USAGE, "two %ss are called '%s'", what,
+				    escape_text(shown, sizeof shown, names[i]->bytes,
+						names[i]->length));
 	return 0;
+}
+
+static int check_all_names(const struct archive *archive, struct error *err)
+{
+	uint32_t n_drives = archive->n_drives, n_configs = archive->n_configs;
+	const struct text **names = malloc((n_drives + n_configs + 1) * sizeof *names);
+	if (names == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	for (uint32_t i = 0; i < n_drives; i++)
+		names[i] = &archive->drives[i].name;
+	for (uint32_t i = 0; i < n_configs; i++)
+		names[n_drives + i] = &archive->configs[i].name;
+	int code = check_names(names, n_drives, "drive", err);
+	if (code == 0)
+		code = check_names(names + n_drives, n_configs, "config", err);
+	free(names);
+	return code;
 }
 
 int archive_check(const struct archive *archive, struct error *err)
 {
-	TRY(check_names(archive, err));
+	TRY(check_all_names(archive, err));
 	return archive->format == FORMAT_VMAB ? vmab_archive_check(archive, err)
 					      : vma1_archive_check(archive, err);
 }

@@ -1,9 +1,9 @@
 /*
  * The archive formats: bytes to checked structs and back. Sources: spec/vmab.md, spec/vma1.md.
  *
- * Nothing here does I/O, starts threads or allocates. Parsers take untrusted bytes; a struct they
- * filled was checked and can be relied on. Builders take structs of our own and assert.
- * Everything is safe to call from several threads on different outputs.
+ * Nothing here does I/O or starts threads, and nothing but archive_check allocates. Parsers take
+ * untrusted bytes; a struct they filled was checked and can be relied on. Builders take structs of
+ * our own and assert. Everything is safe to call from several threads on different outputs.
  */
 #ifndef FORMAT_FORMAT_H
 #define FORMAT_FORMAT_H
