@@ -6,6 +6,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#define SAMPLES 16u /* blocks of a payload that are tried before all of it is */
+
 struct seal {
 	const struct archive *archive;
 	struct writer_options options;
@@ -51,13 +53,30 @@ void seal_free(struct seal *seal)
 
 /* ---- VMAB ---- */
 
+/* Whether it is worth a try: one block in a few places is compressed first. What was compressed or
+ * encrypted before fails all of them and costs next to nothing; the rest passes at the first or
+ * second. */
+static bool seems_compressible(struct seal *seal, const uint8_t *blocks, uint32_t size)
+{
+	uint8_t out[BLOCK_SIZE];
+	uint32_t step = size / SAMPLES / BLOCK_SIZE * BLOCK_SIZE;
+	for (uint32_t i = 0; i < SAMPLES && step != 0; i++) {
+		size_t n = ZSTD_compress2(seal->zstd, out, BLOCK_SIZE - BLOCK_SIZE / 64,
+					  blocks + i * step, BLOCK_SIZE);
+		if (!ZSTD_isError(n))
+			return true;
+	}
+	return step == 0;
+}
+
 /* One frame, or the blocks as they are when that is not smaller. */
 static int seal_payload(struct seal *seal, struct batch *batch, struct error *err)
 {
 	struct section *section = &batch->section;
 	section->codec = CODEC_NONE;
 	section->stored_size = section->raw_size;
-	if (seal->options.level != 0) {
+	if (seal->options.level != 0 &&
+	    seems_compressible(seal, batch->blocks, section->raw_size)) {
 		TRY(bytes_reserve(&batch->packed, PAYLOAD_SIZE_MAX, err));
 		size_t n = ZSTD_compress2(seal->zstd, batch->packed.at, section->raw_size - 1,
 					  batch->blocks, section->raw_size);
