@@ -52,7 +52,8 @@ static const struct option_spec common[] = {
 /* What commands that write an archive have in common. */
 static const struct option_spec output[] = {
 	TEXT("output", 'o', OPTION_TEXT, output, "ARCHIVE",
-	     "where to write, - is standard output; the name tells the format: .vmab, .vma, "
+	     "where to write (default: -, standard output); the name tells the format: .vmab, "
+	     ".vma, "
 	     ".vma.zst or "
 	     ".vma.gz"),
 	CHOICE("format", format, "FORMAT", "vmab vma",
@@ -169,7 +170,7 @@ static const char convert_help[] =
 const struct command commands[] = {
 	{"backup",
 	 cmd_backup,
-	 "-o ARCHIVE|- [OPTION]... [NAME=]DRIVE[,format=FMT]...",
+	 "[-o ARCHIVE|-] [OPTION]... [NAME=]DRIVE[,format=FMT]...",
 	 "back up drives and configs into an archive",
 	 backup_help,
 	 {output, backup, writing, common},
@@ -214,7 +215,7 @@ const struct command commands[] = {
 	 false},
 	{"convert",
 	 cmd_convert,
-	 "ARCHIVE|- -o ARCHIVE|- [OPTION]...",
+	 "ARCHIVE|- [-o ARCHIVE|-] [OPTION]...",
 	 "write an archive again in another format",
 	 convert_help,
 	 {output, writing, common},

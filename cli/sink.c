@@ -21,7 +21,8 @@ static int check_name(const char *name, bool force, bool *by_name, struct error 
 		*by_name = false;
 		if (isatty(STDOUT_FILENO))
 			return fail(err, ERR_USAGE,
-				    "standard output is a terminal: an archive cannot go there");
+				    "standard output is a terminal, where no archive can go: "
+				    "give -o ARCHIVE");
 		return 0;
 	}
 	if (stat(name, &found) < 0)
@@ -38,14 +39,11 @@ static int check_name(const char *name, bool force, bool *by_name, struct error 
 
 int sink_prepare(struct sink *out, const struct options *options, struct error *err)
 {
-	const char *name = options->output;
+	const char *name = options->output != NULL ? options->output : "-";
 	bool by_name;
 
 	memset(out, 0, sizeof(*out));
 	out->name = name;
-	if (name == NULL)
-		return fail(err, ERR_USAGE,
-			    "where to? give -o ARCHIVE, or -o - for standard output");
 	if (*name == '\0')
 		return fail(err, ERR_USAGE, "-o: the name of an archive must not be empty");
 	if (options->record_size % SECTOR_SIZE != 0)
