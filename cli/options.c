@@ -162,7 +162,10 @@ int options_parse(const struct command *command, int argc, char **argv, struct o
 	unsigned n = options_list(command, specs);
 	int result;
 
-	*out = (struct options){.command = command, .directory = ".", .progress_fd = UINT64_MAX};
+	*out = (struct options){.command = command, .progress_fd = UINT64_MAX};
+	out->directory = ".";
+	if (find_spec(specs, n, 'o') != NULL)
+		out->output = "-";
 	make_getopt(specs, n, long_options, letters);
 	opterr = 0;
 	optind = 1;

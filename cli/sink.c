@@ -39,7 +39,7 @@ static int check_name(const char *name, bool force, bool *by_name, struct error 
 
 int sink_prepare(struct sink *out, const struct options *options, struct error *err)
 {
-	const char *name = options->output != NULL ? options->output : "-";
+	const char *name = options->output;
 	bool by_name;
 
 	memset(out, 0, sizeof(*out));
