@@ -44,9 +44,10 @@ void scratch_fill(uint8_t *out, size_t n, uint32_t seed);
 
 double scratch_seconds(void);
 
-/* Suites in files of their own, added by test_drive and test_target. */
+/* Suites in files of their own, added by test_drive, test_target and test_output. */
 void test_sweep(void);
 void test_captive(void);
 void test_target_device(void);
+void test_output_stream(void);
 
 #endif

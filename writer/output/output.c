@@ -1,0 +1,334 @@
+/*
+ * Two ways to write: freely, as the caller's vectors come, without a copy; or in records, collected
+ * in a buffer of one record, for tapes, where every write() makes a block on the medium.
+ */
+#include "writer/output/output.h"
+#include "writer/output/pace.h"
+#include "writer/output/temp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORD_MIN 512u
+#define RECORD_MAX 16777216u /* what readers take as padding */
+
+struct output {
+	char *name; /* for messages; owned */
+	int fd;
+	bool is_stdout; /* not ours to close */
+	bool force;
+	bool sync;
+	mode_t mode;	     /* of the file, pipe or device */
+	uint64_t written_at; /* bytes that went out */
+	struct pace pace;
+	struct output_temp *temp; /* a regular file, or NULL */
+	uint8_t *record;	  /* owned; NULL: free */
+	size_t record_size;
+	size_t n_record; /* bytes in it */
+};
+
+/* ---- opening ---- */
+
+static int open_stdout(struct output *output, struct error *err)
+{
+	struct stat st;
+
+	output->fd = STDOUT_FILENO;
+	output->is_stdout = true;
+	if (fstat(output->fd, &st) != 0)
+		return fail_system(err, errno, "%s", output->name);
+	output->mode = st.st_mode;
+	return 0;
+}
+
+/* A pipe or a device. */
+static int open_as_it_is(struct output *output, const char *path, struct error *err)
+{
+	bool block = S_ISBLK(output->mode);
+
+	if (block && !output->force)
+		return fail(err, ERR_USAGE, "%s: is a block device; --force overwrites it", path);
+	output->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | (block ? O_EXCL : 0));
+	if (output->fd < 0 && block && errno == EBUSY)
+		return fail(err, ERR_LOCKED, "%s: is mounted or otherwise in use", path);
+	if (output->fd < 0)
+		return fail_system(err, errno, "%s", path);
+	return 0;
+}
+
+/* The file that a link leads to is replaced, not the link. */
+static int open_instead(struct output *output, const char *path, struct error *err)
+{
+	if (!output->force)
+		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", path);
+	char *real = realpath(path, NULL);
+	if (!real)
+		return fail_system(err, errno, "%s", path);
+	int rc = output_temp_create(&output->temp, &output->fd, real, err);
+	free(real);
+	return rc;
+}
+
+static int open_new(struct output *output, const char *path, struct error *err)
+{
+	struct stat st;
+
+	output->mode = S_IFREG;
+	if (lstat(path, &st) == 0)
+		return fail(err, ERR_USAGE, "%s: is a symbolic link to nothing", path);
+	return output_temp_create(&output->temp, &output->fd, path, err);
+}
+
+static int open_path(struct output *output, const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0)
+		return open_stdout(output, err);
+	if (stat(path, &st) != 0) {
+		if (errno != ENOENT)
+			return fail_system(err, errno, "%s", path);
+		return open_new(output, path, err);
+	}
+	output->mode = st.st_mode;
+	if (S_ISREG(st.st_mode))
+		return open_instead(output, path, err);
+	if (S_ISDIR(st.st_mode) || S_ISSOCK(st.st_mode))
+		return fail(err, ERR_USAGE, "%s: is a %s", path,
+			    S_ISDIR(st.st_mode) ? "folder" : "socket");
+	return open_as_it_is(output, path, err);
+}
+
+static int check_record_size(uint32_t size, struct error *err)
+{
+	if (size != 0 && (size < RECORD_MIN || size > RECORD_MAX || size % RECORD_MIN != 0))
+		return fail(err, ERR_USAGE,
+			    "record size %" PRIu32 ": is no multiple of 512 from 512 to 16777216",
+			    size);
+	return 0;
+}
+
+static int set_up(struct output *output, const char *path, const struct output_options *options,
+		  struct error *err)
+{
+	output->fd = -1;
+	output->force = options->force;
+	output->sync = options->sync;
+	output->record_size = options->record_size;
+	output->name = strdup(strcmp(path, "-") == 0 ? "standard output" : path);
+	if (options->record_size != 0)
+		output->record = malloc(options->record_size);
+	if (!output->name || (options->record_size != 0 && !output->record))
+		return fail_system(err, ENOMEM, "%s", path);
+	return 0;
+}
+
+int output_open(struct output **out, const char *path, const struct output_options *options,
+		struct error *err)
+{
+	struct output *output;
+	int rc = check_record_size(options->record_size, err);
+
+	if (rc != 0)
+		return rc;
+	output = calloc(1, sizeof *output);
+	if (!output)
+		return fail_system(err, ENOMEM, "%s", path);
+	rc = set_up(output, path, options, err);
+	if (rc == 0)
+		rc = open_path(output, path, err);
+	if (rc == 0 && isatty(output->fd))
+		rc = fail(err, ERR_USAGE, "%s: is a terminal, where an archive is of no use",
+			  output->name);
+	if (rc != 0) {
+		output_close(output);
+		return rc;
+	}
+	pace_start(&output->pace, options->bytes_per_s);
+	*out = output;
+	return 0;
+}
+
+/* ---- writing ---- */
+
+/* Whether to try again: interrupted, or a pipe that somebody made non-blocking is full. */
+static bool try_again(const struct output *output)
+{
+	struct pollfd poll_fd = {.fd = output->fd, .events = POLLOUT};
+
+	if (errno == EAGAIN)
+		return poll(&poll_fd, 1, -1) >= 0 || errno == EINTR;
+	return errno == EINTR;
+}
+
+/* What one call takes; 0 is an error here. */
+static int write_some(struct output *output, const struct iovec *vector, int n, size_t *done,
+		      struct error *err)
+{
+	ssize_t written;
+
+	do
+		written = writev(output->fd, vector, n);
+	while (written < 0 && try_again(output));
+	if (written <= 0)
+		return fail_system(err, written < 0 ? errno : EIO, "%s: writing at byte %" PRIu64,
+				   output->name, output->written_at);
+	output->written_at += (uint64_t)written;
+	*done = (size_t)written;
+	pace_wait(&output->pace, *done);
+	return 0;
+}
+
+static void advance(struct iovec **vector, int *n, size_t done)
+{
+	for (; *n > 0 && (*vector)->iov_len <= done; ++*vector, --*n)
+		done -= (*vector)->iov_len;
+	if (*n > 0) {
+		(*vector)->iov_base = (uint8_t *)(*vector)->iov_base + done;
+		(*vector)->iov_len -= done;
+	}
+}
+
+/* At a rate the vectors go one by one and in slices: that is fast enough for any rate that needs
+ * it. */
+static int write_freely(struct output *output, struct iovec *vector, int n, struct error *err)
+{
+	size_t slice = pace_slice(&output->pace), done;
+
+	for (advance(&vector, &n, 0); n > 0; advance(&vector, &n, done)) {
+		struct iovec first = *vector;
+		int rc;
+		if (first.iov_len > slice)
+			first.iov_len = slice;
+		if (output->pace.bytes_per_s != 0)
+			rc = write_some(output, &first, 1, &done, err);
+		else
+			rc = write_some(output, vector, n < IOV_MAX ? n : IOV_MAX, &done, err);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* A pipe may take less at a time; the rest follows. A device has then made a block of another size.
+ */
+static int write_record(struct output *output, struct error *err)
+{
+	size_t at = 0;
+
+	while (at < output->record_size) {
+		struct iovec rest = {output->record + at, output->record_size - at};
+		size_t done;
+		int rc = write_some(output, &rest, 1, &done, err);
+		if (rc != 0)
+			return rc;
+		at += done;
+		if (at < output->record_size && S_ISCHR(output->mode))
+			return fail(err, ERR_SYSTEM,
+				    "%s: took %zu of the %zu bytes of the record before byte "
+				    "%" PRIu64,
+				    output->name, at, output->record_size, output->written_at);
+	}
+	output->n_record = 0;
+	return 0;
+}
+
+static int write_records(struct output *output, const struct iovec *part, struct error *err)
+{
+	const uint8_t *from = part->iov_base;
+	size_t left = part->iov_len;
+
+	while (left > 0) {
+		size_t room = output->record_size - output->n_record;
+		size_t n = left < room ? left : room;
+		memcpy(output->record + output->n_record, from, n);
+		output->n_record += n;
+		from += n;
+		left -= n;
+		if (output->n_record < output->record_size)
+			break;
+		int rc = write_record(output, err);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int output_write(struct output *output, struct iovec *vector, int n, struct error *err)
+{
+	if (!output->record)
+		return write_freely(output, vector, n, err);
+	for (int i = 0; i < n; i++) {
+		int rc = write_records(output, &vector[i], err);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static int pad_record(struct output *output, struct error *err)
+{
+	if (output->n_record == 0)
+		return 0;
+	memset(output->record + output->n_record, 0, output->record_size - output->n_record);
+	return write_record(output, err);
+}
+
+/* Pipes and some devices have nothing to sync, and say so. */
+static int sync_output(const struct output *output, struct error *err)
+{
+	if (!output->sync || S_ISFIFO(output->mode) || S_ISSOCK(output->mode) ||
+	    fsync(output->fd) == 0)
+		return 0;
+	if (!S_ISREG(output->mode) && (errno == EINVAL || errno == EROFS))
+		return 0;
+	return fail_system(err, errno, "%s: syncing", output->name);
+}
+
+/* Some file systems, and tapes, tell of failed writes only here. */
+static int close_file(struct output *output, struct error *err)
+{
+	int rc = output->is_stdout ? 0 : close(output->fd);
+
+	output->fd = -1;
+	return rc != 0 ? fail_system(err, errno, "%s: closing", output->name) : 0;
+}
+
+int output_finish(struct output *output, struct error *err)
+{
+	int rc = pad_record(output, err);
+
+	if (rc == 0)
+		rc = sync_output(output, err);
+	if (rc == 0)
+		rc = close_file(output, err);
+	if (rc == 0 && output->temp)
+		rc = output_temp_publish(output->temp, output->force, output->sync, err);
+	return rc;
+}
+
+void output_close(struct output *output)
+{
+	if (!output)
+		return;
+	if (output->fd >= 0 && !output->is_stdout)
+		close(output->fd);
+	output_temp_free(output->temp);
+	free(output->record);
+	free(output->name);
+	free(output);
+}
+
+void output_abandon_all(void)
+{
+	output_temp_abandon_all();
+}
