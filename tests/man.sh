@@ -1,0 +1,290 @@
+#!/bin/sh
+# Holds the man pages, and the bash completion, against what the program says of itself and does.
+#
+#   tests/man.sh VMABAK
+#
+# One line a failure; the last line is "N passed, N failed, N skipped".
+set -u
+vmabak=$(realpath "${1:?usage: tests/man.sh VMABAK}")
+man=$(realpath "$(dirname "$0")/../man")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0 skipped=0
+
+# check NAME EXPECTED FOUND: two sorted lists, a word a line.
+check()
+{
+	if [ "$2" = "$3" ]; then
+		passed=$((passed + 1))
+		return
+	fi
+	failed=$((failed + 1))
+	printf '%s\n' "$2" >"$work/expected"
+	printf '%s\n' "$3" >"$work/found"
+	echo "FAILED: $1: $(diff "$work/expected" "$work/found" |
+		sed -n 's/^< /missing: /p; s/^> /too much: /p' | tr '\n' ' ')"
+}
+
+skip()
+{
+	skipped=$((skipped + 1))
+	echo "skipped: $1"
+}
+
+table=$("$vmabak" commands) || exit 1
+verbs=$(echo "$table" | cut -f 1 | sort)
+
+# The options of a verb in its table: "--name".
+table_options()
+{
+	echo "$table" | awk -F '\t' -v verb="$1" '$1 == verb { for (i = 2; i <= NF; i++) print $i }' | sort
+}
+
+# What the help of a verb ("" for the program) says: "letter --name value?".
+help_options()
+{
+	# shellcheck disable=SC2086 # no verb is no word
+	"$vmabak" $1 --help | sed -nE 's/^  (-(.),|   ) (--[a-z-]+)( [^ ]+)?.*/\2 \3 \4/p' |
+		sed -E 's/^ /none /; s/(--[a-z-]+) +([A-Z[]).*/\1 value/; s/ +[^ v]*$//' | sort
+}
+
+# What the page says, from its .It lines.
+page_options()
+{
+	awk '
+	function out() { if (name != "") print (letter == "" ? "none" : letter), name (value ? " value" : "") }
+	/^\.It Fl/ {
+		name = letter = ""; value = 0
+		for (i = 2; i <= NF; i++) {
+			if ($i == "Fl" && $(i + 1) ~ /^-/) {
+				if (name != "") { out(); letter = "" }
+				name = "-" $(i + 1); value = 0
+			} else if ($i == "Fl") {
+				out(); name = ""; letter = $(i + 1)
+			} else if ($i == "Ar" || $i == "Oo")
+				value = 1
+		}
+		out()
+	}' "$1" | sort
+}
+
+check_options()
+{
+	[ -f "$2" ] || { check "$2 exists" yes no; return; }
+	check "options in $(basename "$2"), as help has them" "$(help_options "$1")" "$(page_options "$2")"
+}
+
+# Pages name no option that is nowhere.
+check_mentions()
+{
+	known=$(for verb in "" $verbs; do help_options "$verb"; done | cut -d ' ' -f 2 | sort -u)
+	for page in "$man"/*.[15]; do
+		named=$(grep -oE 'Fl -[a-z][a-z-]*' "$page" | sed 's/Fl /-/' | sort -u)
+		check "options that $(basename "$page") mentions" "" "$(for option in $named; do
+			echo "$known" | grep -qx -e "$option" || echo "$option"
+		done)"
+	done
+}
+
+for verb in $verbs; do
+	check "table and help of $verb" "$(table_options "$verb")" "$(help_options "$verb" | cut -d ' ' -f 2 | sort)"
+	check_options "$verb" "$man/vmabak-$verb.1"
+done
+check_options "" "$man/vmabak.1"
+check "pages of commands" "$verbs" "$(for page in "$man"/vmabak-*.1; do basename "$page" .1; done | sed 's/vmabak-//' | sort)"
+check "commands that vmabak.1 lists" "$verbs" "$(sed -n 's/^\.It Xr vmabak-\([a-z]*\) 1$/\1/p' "$man/vmabak.1" | sort)"
+check_mentions
+
+if command -v mandoc >/dev/null; then
+	for page in "$man"/*.[15]; do
+		check "mandoc on $(basename "$page")" "" "$(mandoc -T lint -W warning "$page" 2>/dev/null)"
+	done
+else
+	skip "no mandoc here: the pages were not linted"
+fi
+
+# ---- JSON ----
+
+# The members a page lists: "a.b", "a[].b"; $2: the heading above them.
+page_members()
+{
+	awk -v heading="$2" '
+	/^\.S[hs] / { here = $0 == heading }
+	here && /^\.It Va / { for (i = 3; i <= NF; i++) if ($i != ",") print $i }' "$1" | sort
+}
+
+# The members of JSON documents on standard input, in the same form. Names of libraries vary.
+members()
+{
+	python3 -c '
+import json, sys
+def walk(value, path):
+    if isinstance(value, dict):
+        for key in value: walk(value[key], path + ("." if path else "") + key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for one in value: walk(one, path + "[]")
+    else:
+        found.add("libraries.NAME" if path.startswith("libraries.") else path)
+found = set()
+decoder, text = json.JSONDecoder(), sys.stdin.read().strip()
+while text:
+    document, end = decoder.raw_decode(text)
+    walk(document, "")
+    text = text[end:].strip()
+print("\n".join(found))' | sort
+}
+
+# Drives, configs, a whole archive, one with a wrong bit and one that was cut.
+make_example()
+{
+	head -c 200000 /dev/urandom >web.raw
+	truncate -s 1M web.raw
+	echo 'cores: 2' >web.conf
+	cp web.conf qemu-server.conf
+	"$vmabak" backup -q -o web.vmab -c web.conf --note text root=web.raw
+	"$vmabak" convert -q web.vmab -o vzdump-qemu-100.vma.zst 2>/dev/null
+	zstd -qdc vzdump-qemu-100.vma.zst >web.vma
+	zstd -q web.vma
+	cp web.vmab bad.vmab
+	printf x | dd of=bad.vmab bs=1 seek=50000 conv=notrunc status=none
+	head -c 100000 web.vmab >cut.vmab
+	: >empty.vmab
+	qemu-img convert -O qcow2 web.raw data.qcow2
+	cp data.qcow2 web.img
+}
+
+# The documents that a verb prints when all goes well.
+example_of()
+{
+	case $1 in
+	backup) "$vmabak" backup --json -o backup.vmab -c web.conf root=web.raw ;;
+	restore) "$vmabak" restore --json web.vmab -C restored ;;
+	list) "$vmabak" list --json web.vmab ;;
+	config) "$vmabak" config --json web.vmab ;;
+	verify) "$vmabak" verify --json web.vmab bad.vmab 2>/dev/null ;;
+	convert) "$vmabak" convert --json web.vmab -o convert.vma 2>/dev/null ;;
+	*) echo '{"no example in tests/man.sh": 0}' ;;
+	esac
+}
+
+check_json()
+{
+	heading='.Ss Members of every result'
+	common=$(page_members "$man/vmabak.1" "$heading")
+	check "JSON members of a failure" "$common" "$("$vmabak" list --json empty.vmab 2>/dev/null | members)"
+	for verb in $verbs version; do
+		page=$man/vmabak-$verb.1 heading='.Sh JSON OUTPUT'
+		[ "$verb" = help ] && continue
+		if [ "$verb" = version ]; then
+			page=$man/vmabak.1 heading='.Ss Members of --version'
+			found=$("$vmabak" --version --json | members)
+		else
+			found=$(example_of "$verb" | members)
+		fi
+		check "JSON members of $verb" \
+			"$( (page_members "$page" "$heading"; echo command; echo exit_code; echo warnings) | sort)" "$found"
+	done
+	printf '\377' >binary
+	"$vmabak" backup -q -o binary.vmab -c binary
+	check "JSON members of a config that is not text" \
+		"$( ("$vmabak" config --json web.vmab | members; echo data_hex) | sort)" \
+		"$("$vmabak" config --json binary.vmab | members)"
+}
+
+# ---- examples ----
+
+# The blocks of a page under EXAMPLES, each into a file.
+split_examples()
+{
+	awk -v to="$2" '
+	/^\.Sh / { here = $2 == "EXAMPLES" }
+	here && /^\.Bd/ { n++; inside = 1; next }
+	/^\.Ed/ { inside = 0 }
+	here && inside { gsub(/\\e/, "\\"); sub(/^\\&/, ""); print > (to n) }' "$1"
+}
+
+# Runs a block where the drives are files and the other machine is this one. Lines with a prompt
+# are followed by what they must print.
+run_example()
+{
+	sed -E 's,/dev/nst0,./tape,g; s,/dev/vg[a-z0-9/]+,./device,g' "$1" >script
+	if grep -q '^\$ ' script; then
+		grep -v '^\$ ' script >expected
+		sed -n 's/^\$ //p' script >commands
+		PATH=$work/bin:$PATH sh commands >found 2>&1
+		cmp -s expected found
+	elif grep -q '<(' script; then
+		bash -c "set -e; PATH=$work/bin:\$PATH; $(cat script)"
+	else
+		PATH=$work/bin:$PATH sh -e script >out 2>&1
+	fi
+}
+
+check_examples()
+{
+	mkdir "$work/bin"
+	ln -s "$vmabak" "$work/bin/vmabak"
+	printf '#!/bin/sh\nshift\nexec sh -c "$*"\n' >"$work/bin/ssh"
+	chmod +x "$work/bin/ssh"
+	for page in "$man"/*.1; do
+		name=$(basename "$page")
+		split_examples "$page" "$work/block-$name-"
+		for block in "$work/block-$name"-*; do
+			rm -rf "$work/run"
+			cp -r "$work/example" "$work/run"
+			cd "$work/run" || exit 1
+			if grep -q mbuffer "$block" && ! command -v mbuffer >/dev/null; then
+				skip "no mbuffer here: an example of $name was not tried"
+				continue
+			fi
+			# Only what reads archives finds them there already.
+			if grep -qE -e '-o web\.vmab|cat >web\.vmab' "$block"; then rm web.vmab; fi
+			if grep -q '>web.vma.zst' "$block"; then rm web.vma.zst; fi
+			if grep -q 'vmabak verify \*' "$block"; then rm bad.vmab cut.vmab empty.vmab; fi
+			truncate -s 1M device
+			run_example "$block"
+			check "example of $name: $(head -n 1 "$block")" 0 $?
+		done
+	done
+}
+
+if command -v python3 >/dev/null && command -v qemu-img >/dev/null; then
+	mkdir "$work/example" "$work/json"
+	cd "$work/example" && make_example
+	cp "$work/example"/* "$work/json" && cd "$work/json" && check_json
+	check_examples
+else
+	skip "no python3 or qemu-img here: JSON members and examples were not tried"
+fi
+
+# ---- completion ----
+
+# What is offered for a line: complete WORD...
+complete_line()
+{
+	bash -c '. "$1"; shift; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _vmabak; printf "%s\n" "${COMPREPLY[@]}"' \
+		- "$work/completion" "$@" | sort
+}
+
+check_completion()
+{
+	"$vmabak" completion bash >"$work/completion"
+	check "the completion is bash" "" "$(bash -n "$work/completion" 2>&1)"
+	check "completion of verbs" "$( (echo "$verbs"; echo --help; echo --version) | sort)" "$(complete_line vmabak '')"
+	for verb in $verbs; do
+		check "completion of options of $verb" "$(table_options "$verb")" "$(complete_line vmabak "$verb" --)"
+	done
+	check "completion of a value" "$(printf 'vma\nvmab')" "$(complete_line vmabak backup --format '')"
+	mkdir "$work/files"
+	cd "$work/files" && touch a.vmab b.vma.zst notes.txt
+	check "completion of archives" "$(printf 'a.vmab\nb.vma.zst')" "$(complete_line vmabak verify '')"
+}
+
+if command -v bash >/dev/null; then
+	check_completion
+else
+	skip "no bash here: the completion was not tried"
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
