@@ -86,7 +86,9 @@ void signals_start(void)
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	pthread_t thread;
 
+	/* A reader that has gone, a limit on the size of files: the call fails, and that is told. */
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
 	ours = choose_signals();
 	pthread_sigmask(SIG_BLOCK, &ours, NULL);
 	/* Without that thread the defaults must do. */
