@@ -1,0 +1,26 @@
+# Every command explains itself, on standard output.
+. "$(dirname "$0")/lib.sh"
+
+expect_code 0 "$VMABAK" commands
+cut -f 1 "$out" >names
+for verb in backup restore list config verify convert help; do
+	grep -qx "$verb" names || fail "no command $verb"
+done
+while read -r verb; do
+	expect_code 0 "$VMABAK" "$verb" --help
+	[ ! -s "$err" ] || fail "$verb --help wrote to standard error"
+	expect_text "$out" "Usage: vmabak $verb" --json --help
+	cp "$out" one
+	expect_code 0 "$VMABAK" help "$verb"
+	same_file one "$out"
+	expect_code 0 "$VMABAK" "$verb" -h
+	same_file one "$out"
+done <names
+
+expect_code 0 "$VMABAK" --help
+expect_text "$out" backup restore list config verify convert 'Exit codes:'
+cp "$out" one
+expect_code 0 "$VMABAK" help
+same_file one "$out"
+# Help wins over what is missing or wrong besides.
+expect_code 0 "$VMABAK" backup --help --rate 1

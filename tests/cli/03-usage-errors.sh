@@ -1,0 +1,67 @@
+# A wrong command line: code 2, one line and where to read more, nothing created.
+. "$(dirname "$0")/lib.sh"
+
+truncate -s 1M drive.raw
+echo text >a.conf
+# Words that the message must hold, then the arguments.
+while IFS='|' read -r words arguments; do
+	eval "expect_error 2 \"\$words\" \"\$VMABAK\" $arguments"
+	nothing_but a.conf drive.raw
+done <<'END'
+which command||
+unknown command|frobnicate
+unknown option '--frob'|backup --frob drive.raw
+unknown option '-x'|list -x
+needs a value|backup -o
+needs a value|restore a.vmab -C
+takes no value|list --json=yes a.vmab
+name of an archive must not be empty|backup -o '' drive.raw
+name of an archive must not be empty|list ''
+nothing to back up|backup -o a.vmab
+too few arguments|restore
+too few arguments|verify
+unexpected argument 'b'|list a b
+unexpected argument|convert a b -o c.vmab
+tells no format|backup -o a.img drive.raw
+tells no format|backup -o vmab drive.raw
+--format says otherwise|backup -o a.vmab --format vma drive.raw
+--format says otherwise|backup -o a.vma.gz --format vmab drive.raw
+must be one of: vmab vma|backup -o - --format tar drive.raw
+not gzip|backup -o a.vmab --compress gzip drive.raw
+needs another ending|backup -o a.vma --compress zstd drive.raw
+needs another ending|backup -o a.vma.gz --compress zstd drive.raw
+needs another ending|backup -o a.vma.zst --compress none drive.raw
+--compress 'lzma'|backup -o a.vmab --compress lzma drive.raw
+--compress 'zstd:0'|backup -o a.vmab --compress zstd:0 drive.raw
+--compress 'zstd:20'|backup -o a.vmab --compress zstd:20 drive.raw
+--compress 'zstd:'|backup -o a.vmab --compress zstd: drive.raw
+--compress 'gzip:10'|backup -o a.vma.gz --compress gzip:10 drive.raw
+--no-vma-checksums is for VMA|backup -o a.vmab --no-vma-checksums drive.raw
+--threads '0'|backup -o a.vmab --threads 0 drive.raw
+--threads '257'|backup -o a.vmab --threads 257 drive.raw
+--threads '-1'|backup -o a.vmab --threads -1 drive.raw
+--threads '2x'|verify --threads 2x a.vmab
+--rate 'fast'|backup -o a.vmab --rate fast drive.raw
+--rate '10Mb'|backup -o a.vmab --rate 10Mb drive.raw
+--rate '10M/h'|backup -o a.vmab --rate 10M/h drive.raw
+--rate '-1'|verify --rate -1 a.vmab
+--rate '99999999999999999999'|verify --rate 99999999999999999999 a.vmab
+--progress 'maybe'|list --progress maybe a.vmab
+--progress-fd '3x'|list --progress-fd 3x a.vmab
+descriptor is not open|backup -o a.vmab --progress-fd 77 drive.raw
+--uuid 'xyz'|backup -o a.vmab --uuid xyz drive.raw
+not all zero|backup -o a.vmab --uuid 00000000-0000-0000-0000-000000000000 drive.raw
+--uuid|backup -o a.vmab --uuid 01234567-89ab-cdef-0123-456789abcdeg drive.raw
+--note: VMA|backup -o a.vma --note text drive.raw
+name disk0 is taken|backup -o a.vmab drive.raw disk0=drive.raw
+name a is taken|backup -o a.vmab a=drive.raw a=drive.raw
+name is taken|backup -o a.vmab -c a.conf -c a.conf drive.raw
+no file named|backup -o a.vmab a=
+no file named|backup -o a.vmab -c a=
+drive name|backup -o a.vmab 'a b=drive.raw'
+drive name|backup -o a.vmab -- -a=drive.raw
+drive name|backup -o a.vmab .a=drive.raw
+config|backup -o a.vmab -c '..=a.conf'
+standard input can be verified only once|verify - -
+unknown command 'frob'|help frob
+END

@@ -1,0 +1,33 @@
+# ^C, TERM and HUP end a backup at once; no file is left, no helper runs on, and the code tells.
+. "$(dirname "$0")/lib.sh"
+
+make_random drive.raw 25000000 1
+drives=drive.raw
+if command -v qemu-img >/dev/null && command -v qemu-nbd >/dev/null &&
+	"$VMABAK" --version | grep -q libnbd=yes; then
+	qemu-img convert -f raw -O qcow2 drive.raw disk.qcow2
+	drives="$drives disk.qcow2"
+fi
+all=$(ls -A)
+for drive in $drives; do
+	for signal in INT:130 TERM:143 HUP:129; do
+		for archive in a.vmab a.vma.gz; do
+			in_background "$VMABAK" backup --rate 5M -o $archive $drive
+			wait_until has_part . 10000
+			kill -"${signal%:*}" "$pid"
+			ended_with "${signal#*:}" "$pid"
+			[ "$(ls -A)" = "$all" ] || fail "left: $(ls -A)"
+			[ ! -s "$err" ] || fail "said: $(cat "$err")"
+		done
+	done
+done
+[ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
+! grep -lsaF "$PWD/disk" /proc/[0-9]*/cmdline || fail "a helper still runs"
+
+# What was there before stays as it was, also with --force.
+echo old >a.vmab
+in_background "$VMABAK" backup --rate 5M --force -o a.vmab drive.raw
+wait_until has_part . 10000
+kill -TERM "$pid"
+ended_with 143 "$pid"
+[ "$(cat a.vmab)" = old ] || fail "the old file is gone"
