@@ -138,6 +138,7 @@ static int open_drives(struct backup *backup, struct error *err)
 		struct drive_options how = {
 			.format = argument->format,
 			.allow_writers = backup->options->allow_writers,
+			.direct = backup->options->direct,
 		};
 		struct stat found;
 

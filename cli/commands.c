@@ -84,6 +84,7 @@ static const struct option_spec backup[] = {
 	TEXT("uuid", 0, OPTION_TEXT, uuid, "UUID", "identify the archive (default: random)"),
 	FLAG("allow-writers", 0, allow_writers,
 	     "go on though another program has a drive open for writing"),
+	FLAG("direct", 0, direct, "read raw images and devices past the page cache (O_DIRECT)"),
 	NO_MORE,
 };
 

@@ -44,6 +44,7 @@ struct options {
 	const char *note;
 	const char *uuid;
 	bool allow_writers;
+	bool direct;
 
 	const char *directory; /* not given: "." */
 	struct strings drives;

@@ -11,6 +11,7 @@ struct drive;
 struct drive_options {
 	const char *format; /* "raw", "qcow2", "vmdk", "vdi", "vhdx", ...; NULL: by the ending of
 			       the name */
+	bool direct;	    /* raw images and devices: past the page cache of the host */
 	bool allow_writers; /* go on though something else has it open for writing */
 };
 
@@ -32,6 +33,11 @@ int drive_read(struct drive *drive, uint64_t offset, void *buffer, size_t n, str
  * that holds for (at least 1, within the drive). One caller at a time, ascending offsets. */
 int drive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, struct error *err);
 
+/* Tells that a range will soon be read, so that a device with latency can begin. *cold: it took no
+ * memory of the host before, and drive_forget should give back what it takes now. One caller. */
+void drive_expect(struct drive *drive, uint64_t offset, uint64_t n, bool *cold);
+void drive_forget(struct drive *drive, uint64_t offset, uint64_t n); /* any thread */
+
 /* Whether the drive was changed by others since drive_open, as far as it can be told. */
 bool drive_was_changed(struct drive *drive);
 
@@ -42,6 +48,7 @@ struct sweep_run {
 	uint64_t cluster; /* the first */
 	uint64_t n_clusters;
 	bool zero; /* known to be zeros: nothing to read */
+	bool cold; /* for sweep_read: see drive_expect */
 };
 
 #define SWEEP_RUNS_MAX 129u

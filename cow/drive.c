@@ -42,6 +42,9 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	struct drive *drive = NULL;
 	int rc;
 
+	if (options->direct && strcmp(format, "raw") != 0)
+		return fail(err, ERR_USAGE, "%s: only raw images and devices can be read directly",
+			    path);
 	if (!is_format_name(format))
 		return fail(err, ERR_USAGE, "%s: '%s' is not the name of an image format", path,
 			    format);
@@ -49,7 +52,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	if (!own_path)
 		return fail_system(err, ENOMEM, "%s", path);
 	if (strcmp(format, "raw") == 0)
-		rc = drive_file_open(&drive, own_path, options->allow_writers, err);
+		rc = drive_file_open(&drive, own_path, options, err);
 	else
 		rc = captive_open(&drive, own_path, format, options->allow_writers, err);
 	if (rc != 0) {
@@ -93,6 +96,19 @@ int drive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, 
 	if (rc == 0 && *n > drive->size_bytes - offset)
 		*n = drive->size_bytes - offset;
 	return rc;
+}
+
+void drive_expect(struct drive *drive, uint64_t offset, uint64_t n, bool *cold)
+{
+	*cold = false;
+	if (drive->ops->expect != NULL)
+		drive->ops->expect(drive, offset, n, cold);
+}
+
+void drive_forget(struct drive *drive, uint64_t offset, uint64_t n)
+{
+	if (drive->ops->forget != NULL)
+		drive->ops->forget(drive, offset, n);
 }
 
 bool drive_was_changed(struct drive *drive)

@@ -14,6 +14,9 @@ struct drive_ops {
 	int (*status)(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero,
 		      struct error *err);
 	bool (*changed)(struct drive *drive);
+	/* May be NULL: there is no cache of the host's to care for. */
+	void (*expect)(struct drive *drive, uint64_t offset, uint64_t n, bool *cold);
+	void (*forget)(struct drive *drive, uint64_t offset, uint64_t n);
 	void (*close)(struct drive *drive); /* frees its struct, but not the path */
 };
 
@@ -25,7 +28,8 @@ struct drive {
 };
 
 /* Each opens path, which is borrowed and outlives the drive, and sets all but drive->path. */
-int drive_file_open(struct drive **out, const char *path, bool allow_writers, struct error *err);
+int drive_file_open(struct drive **out, const char *path, const struct drive_options *options,
+		    struct error *err);
 /* format is a name for qemu: lower-case letters and digits. */
 int captive_open(struct drive **out, const char *path, const char *format, bool allow_writers,
 		 struct error *err);

@@ -13,12 +13,19 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#define DIRECT_ALIGNMENT 4096u /* of memory, offset and length: as the strictest disks want it */
+#define EXPECT_MAX	 (4u << 20) /* the longest range that is looked at: a piece */
+#define EXPECT_STEP	 (512u << 10)
+#define PAGE_SIZE_MIN	 4096u
 
 struct file_drive {
 	struct drive drive;
 	const char *path; /* borrowed */
 	struct image image;
+	int direct_fd; /* -1: read through the page cache */
 	bool no_holes; /* the file system or device cannot tell: all is data. For the one caller of
 			  status */
 };
@@ -35,6 +42,16 @@ static int fail_shrunk(const struct file_drive *file, uint64_t offset, struct er
 		    file->path, offset, file->drive.size_bytes);
 }
 
+/* What can be read directly of these n bytes; the rest, at the end of a drive, goes through the
+ * page cache. */
+static size_t direct_part(const struct file_drive *file, uint64_t offset, const void *buffer,
+			  size_t n)
+{
+	bool aligned = ((uintptr_t)buffer | offset) % DIRECT_ALIGNMENT == 0;
+
+	return file->direct_fd >= 0 && aligned ? n - n % DIRECT_ALIGNMENT : 0;
+}
+
 static int file_read(struct drive *drive, uint64_t offset, void *buffer, size_t n,
 		     struct error *err)
 {
@@ -42,7 +59,9 @@ static int file_read(struct drive *drive, uint64_t offset, void *buffer, size_t 
 	uint8_t *to = buffer;
 
 	while (n > 0) {
-		ssize_t got = pread(file->image.fd, to, n, (off_t)offset);
+		size_t direct = direct_part(file, offset, to, n);
+		ssize_t got = pread(direct != 0 ? file->direct_fd : file->image.fd, to,
+				    direct != 0 ? direct : n, (off_t)offset);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -111,17 +130,60 @@ static void file_close(struct drive *drive)
 	struct file_drive *file = file_of(drive);
 
 	image_close(&file->image);
+	if (file->direct_fd >= 0)
+		close(file->direct_fd);
 	free(file);
+}
+
+/* Whether no page of the range is in memory. The kernel answers "all are" for a file that the
+ * caller neither owns nor may write, and then nothing is given back. */
+static bool is_cold(int fd, uint64_t offset, uint64_t n)
+{
+	unsigned char pages[EXPECT_MAX / PAGE_SIZE_MIN];
+	bool cold = false;
+	void *map = mmap(NULL, n, PROT_NONE, MAP_SHARED, fd, (off_t)offset);
+
+	if (map == MAP_FAILED)
+		return false;
+	if (mincore(map, n, pages) == 0) {
+		size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+		cold = true;
+		for (size_t i = 0; i * page_size < n; i++)
+			cold = cold && (pages[i] & 1) == 0;
+	}
+	munmap(map, n);
+	return cold;
+}
+
+static void file_expect(struct drive *drive, uint64_t offset, uint64_t n, bool *cold)
+{
+	struct file_drive *file = file_of(drive);
+
+	if (file->direct_fd >= 0 || n > EXPECT_MAX)
+		return;
+	*cold = is_cold(file->image.fd, offset, n);
+	/* The kernel cuts a request to what its readahead takes at once, so it gets several. */
+	for (uint64_t at = 0; at < n && *cold; at += EXPECT_STEP)
+		posix_fadvise(file->image.fd, (off_t)(offset + at), EXPECT_STEP,
+			      POSIX_FADV_WILLNEED);
+}
+
+static void file_forget(struct drive *drive, uint64_t offset, uint64_t n)
+{
+	posix_fadvise(file_of(drive)->image.fd, (off_t)offset, (off_t)n, POSIX_FADV_DONTNEED);
 }
 
 static const struct drive_ops file_ops = {
 	.read = file_read,
 	.status = file_status,
 	.changed = file_changed,
+	.expect = file_expect,
+	.forget = file_forget,
 	.close = file_close,
 };
 
-int drive_file_open(struct drive **out, const char *path, bool allow_writers, struct error *err)
+int drive_file_open(struct drive **out, const char *path, const struct drive_options *options,
+		    struct error *err)
 {
 	struct file_drive *file = calloc(1, sizeof *file);
 	int rc;
@@ -130,10 +192,15 @@ int drive_file_open(struct drive **out, const char *path, bool allow_writers, st
 		return fail_system(err, ENOMEM, "%s", path);
 	file->drive.ops = &file_ops;
 	file->path = path;
-	file->image.fd = -1;
-	rc = image_open(&file->image, path, allow_writers, err);
+	file->image.fd = file->direct_fd = -1;
+	rc = image_open(&file->image, path, options->allow_writers, err);
 	if (rc == 0)
 		rc = image_size(&file->image, path, &file->drive.size_bytes, err);
+	if (rc == 0 && options->direct) {
+		file->direct_fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+		if (file->direct_fd < 0)
+			rc = fail_system(err, errno, "%s: cannot be read directly", path);
+	}
 	if (rc != 0) {
 		file_close(&file->drive);
 		return rc;

@@ -14,10 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AHEAD 4u /* pieces that the drives are told of before they are handed out */
+
 struct sweep {
 	struct drive *const *drives;
 	uint32_t n_drives;
 	uint32_t max_data;
+	struct sweep_piece ahead[AHEAD]; /* a ring of n_ahead from first on */
+	uint32_t first, n_ahead;
 	/* Where the pass is; for the one caller of sweep_next. */
 	uint32_t drive;
 	uint64_t cluster;  /* the next */
@@ -117,7 +121,7 @@ static uint64_t find_drive(struct sweep *sweep)
 	return 0;
 }
 
-int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err)
+static int plan_piece(struct sweep *sweep, struct sweep_piece *out, struct error *err)
 {
 	uint64_t end = find_drive(sweep);
 
@@ -135,6 +139,38 @@ int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err)
 	return 1;
 }
 
+static void expect_piece(struct sweep *sweep, struct sweep_piece *piece)
+{
+	struct drive *drive = sweep->drives[piece->drive];
+
+	for (uint32_t i = 0; i < piece->n_runs; i++) {
+		struct sweep_run *run = &piece->runs[i];
+		uint64_t offset = run->cluster * CLUSTER_SIZE, n = run->n_clusters * CLUSTER_SIZE;
+		if (!run->zero)
+			drive_expect(drive, offset, n, &run->cold);
+	}
+}
+
+int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err)
+{
+	while (sweep->n_ahead < AHEAD) {
+		struct sweep_piece *piece = &sweep->ahead[(sweep->first + sweep->n_ahead) % AHEAD];
+		int rc = plan_piece(sweep, piece, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
+		expect_piece(sweep, piece);
+		sweep->n_ahead++;
+	}
+	if (sweep->n_ahead == 0)
+		return 0;
+	*out = sweep->ahead[sweep->first];
+	sweep->first = (sweep->first + 1) % AHEAD;
+	sweep->n_ahead--;
+	return 1;
+}
+
 static int read_run(struct drive *drive, const struct sweep_run *run, uint8_t *to,
 		    struct error *err)
 {
@@ -145,7 +181,10 @@ static int read_run(struct drive *drive, const struct sweep_run *run, uint8_t *t
 	if (there > drive_size(drive) - offset)
 		there = (size_t)(drive_size(drive) - offset);
 	memset(to + there, 0, wanted - there);
-	return drive_read(drive, offset, to, there, err);
+	int rc = drive_read(drive, offset, to, there, err);
+	if (run->cold)
+		drive_forget(drive, offset, wanted);
+	return rc;
 }
 
 int sweep_read(struct sweep *sweep, const struct sweep_piece *piece, uint8_t *buffer,

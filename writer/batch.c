@@ -21,7 +21,7 @@ int batch_new(struct batch **out, const struct archive *archive, struct writer_c
 {
 	struct batch *batch = calloc(1, sizeof *batch);
 	if (batch != NULL)
-		batch->blocks = malloc(PAYLOAD_SIZE_MAX);
+		batch->blocks = aligned_alloc(BLOCK_SIZE, PAYLOAD_SIZE_MAX); /* for O_DIRECT */
 	if (batch == NULL || batch->blocks == NULL) {
 		free(batch);
 		return fail(err, ERR_SYSTEM, "no memory");
