@@ -121,9 +121,8 @@ static void a_pipe_that_nobody_reads(void)
 
 /* Puts fd in the place of standard output, writes to it, and puts something else there: so that its
  * number is always taken. For a child process. */
-static bool to_stdout(int fd, const char *path, uint32_t record_size, size_t n)
+static bool to_stdout(int fd, const char *path, const struct output_options *options, size_t n)
 {
-	struct output_options options = {.sync = true, .record_size = record_size};
 	struct output *output = NULL;
 	uint8_t *bytes = malloc(3 * MIB);
 	int null = open("/dev/null", O_WRONLY);
@@ -132,7 +131,7 @@ static bool to_stdout(int fd, const char *path, uint32_t record_size, size_t n)
 	scratch_fill(bytes, 3 * MIB, 1);
 	dup2(fd, STDOUT_FILENO);
 	close(fd);
-	bool good = output_open(&output, path, &options, &err) == 0 &&
+	bool good = output_open(&output, path, options, &err) == 0 &&
 		    put(output, bytes, n, &err) == 0 && output_finish(output, &err) == 0;
 	output_close(output);
 	free(bytes);
@@ -150,25 +149,31 @@ static bool stdout_to_a_file(void)
 	scratch_fill(bytes, sizeof bytes, 1);
 	for (int i = 0; i < 2; i++) {
 		int fd = open(scratch("out"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-		good = good && to_stdout(fd, i == 0 ? "-" : "/dev/stdout", 0, sizeof bytes) &&
+		good = good &&
+		       to_stdout(fd, i == 0 ? "-" : "/dev/stdout", &careful, sizeof bytes) &&
 		       file_is(scratch("out"), bytes, sizeof bytes);
 	}
 	return good;
 }
 
-/* As a program may leave it that shares it. */
+/* As a program may leave it that shares it. It takes a part of what it is given. */
 static bool stdout_to_a_non_blocking_pipe(void)
 {
+	static const uint32_t record_sizes[] = {0, MIB};
 	uint8_t *bytes = malloc(3 * MIB);
-	struct drain drain;
-	int ends[2];
+	bool good = true;
 
 	scratch_fill(bytes, 3 * MIB, 1);
-	if (pipe(ends) != 0 || fcntl(ends[1], F_SETFL, O_NONBLOCK) != 0)
-		return false;
-	drain_start(&drain, NULL, ends[0]);
-	bool good = to_stdout(ends[1], "-", 0, 3 * MIB);
-	good = drain_end(&drain, bytes, 3 * MIB) && good;
+	for (size_t i = 0; i < 2 && good; i++) {
+		struct output_options options = {.record_size = record_sizes[i]};
+		struct drain drain;
+		int ends[2];
+		if (pipe(ends) != 0 || fcntl(ends[1], F_SETFL, O_NONBLOCK) != 0)
+			return false;
+		drain_start(&drain, NULL, ends[0]);
+		good = to_stdout(ends[1], "-", &options, 3 * MIB);
+		good = drain_end(&drain, bytes, 3 * MIB) && good;
+	}
 	free(bytes);
 	return good;
 }
@@ -177,6 +182,7 @@ static bool stdout_to_a_non_blocking_pipe(void)
 static bool stdout_in_records(void)
 {
 	static const size_t sizes[] = {0, 1, 4095, 4096, 4097, 100000};
+	struct output_options options = {.sync = true, .record_size = 4096};
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && good; i++) {
@@ -188,7 +194,7 @@ static bool stdout_in_records(void)
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) != 0)
 			return false;
 		drain_start(&drain, NULL, ends[0]);
-		good = to_stdout(ends[1], "-", 4096, sizes[i]);
+		good = to_stdout(ends[1], "-", &options, sizes[i]);
 		good = drain_end(&drain, bytes, end) && good;
 		good = good && drain.largest == (end > 0 ? 4096 : 0);
 		free(bytes);
@@ -196,11 +202,28 @@ static bool stdout_in_records(void)
 	return good;
 }
 
+/* One large vector at a rate goes out in parts of a twentieth of a second. */
+static bool stdout_in_slices(void)
+{
+	struct output_options options = {.bytes_per_s = 400000};
+	uint8_t bytes[90000];
+	struct drain drain;
+	int ends[2];
+
+	scratch_fill(bytes, sizeof bytes, 1);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) != 0)
+		return false;
+	drain_start(&drain, NULL, ends[0]);
+	bool good = to_stdout(ends[1], "-", &options, sizeof bytes);
+	return drain_end(&drain, bytes, sizeof bytes) && good && drain.largest == 20000;
+}
+
 static void standard_output(void)
 {
 	CU_ASSERT(scratch_denied(NULL, 0, 0, stdout_to_a_file));
 	CU_ASSERT(scratch_denied(NULL, 0, 0, stdout_to_a_non_blocking_pipe));
 	CU_ASSERT(scratch_denied(NULL, 0, 0, stdout_in_records));
+	CU_ASSERT(scratch_denied(NULL, 0, 0, stdout_in_slices));
 }
 
 static void block_devices(void)

@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RECORD_MIN 512u
-#define RECORD_MAX 16777216u /* what readers take as padding */
+#define RECORD_UNIT 512u
+#define RECORD_MAX  16777216u /* what readers take as padding */
 
 struct output {
 	char *name; /* for messages; owned */
@@ -108,7 +108,7 @@ static int open_path(struct output *output, const char *path, struct error *err)
 
 static int check_record_size(uint32_t size, struct error *err)
 {
-	if (size != 0 && (size < RECORD_MIN || size > RECORD_MAX || size % RECORD_MIN != 0))
+	if (size > RECORD_MAX || size % RECORD_UNIT != 0)
 		return fail(err, ERR_USAGE,
 			    "record size %" PRIu32 ": is no multiple of 512 from 512 to 16777216",
 			    size);
