@@ -114,6 +114,10 @@ demo:
 bench: all
 	tests/bench/bench.sh $(B)/vmabak
 
+.PHONY: profile
+profile: all
+	tests/bench/profile.sh $(B)/vmabak
+
 # ---- installing ----
 
 MAN_PAGES := $(sort $(wildcard man/*.1 man/*.5))
@@ -151,6 +155,7 @@ help:
 	@echo "make check         install what is missing, build, run every test"
 	@echo "make demo          install what is missing, build, back up and restore real drives"
 	@echo "make bench         compare the speed with other tools that are installed"
+	@echo "make profile       where the time goes"
 	@echo "make unit          the unit tests alone"
 	@echo "make audit-size    lines of code between archive bytes and verified clusters"
 	@echo "make install uninstall   DESTDIR= PREFIX="

@@ -3,6 +3,7 @@
  * in a buffer of one record, for tapes, where every write() makes a block on the medium.
  */
 #include "writer/output/output.h"
+#include "writer/output/behind.h"
 #include "writer/output/pace.h"
 #include "writer/output/temp.h"
 
@@ -28,6 +29,7 @@ struct output {
 	mode_t mode;	     /* of the file, pipe or device */
 	uint64_t written_at; /* bytes that went out */
 	struct pace pace;
+	struct behind behind;
 	struct output_temp *temp; /* a regular file, or NULL */
 	uint8_t *record;	  /* owned; NULL: free */
 	size_t record_size;
@@ -182,6 +184,8 @@ static int write_some(struct output *output, const struct iovec *vector, int n, 
 				   output->name, output->written_at);
 	output->written_at += (uint64_t)written;
 	*done = (size_t)written;
+	if (output->sync && S_ISREG(output->mode))
+		behind_follow(&output->behind, output->fd, output->written_at);
 	pace_wait(&output->pace, *done);
 	return 0;
 }
@@ -287,8 +291,11 @@ static int pad_record(struct output *output, struct error *err)
 static int sync_output(const struct output *output, struct error *err)
 {
 	if (!output->sync || S_ISFIFO(output->mode) || S_ISSOCK(output->mode) ||
-	    fsync(output->fd) == 0)
+	    fsync(output->fd) == 0) {
+		if (output->sync && S_ISREG(output->mode))
+			behind_end(&output->behind, output->fd);
 		return 0;
+	}
 	if (!S_ISREG(output->mode) && (errno == EINVAL || errno == EROFS))
 		return 0;
 	return fail_system(err, errno, "%s: syncing", output->name);
