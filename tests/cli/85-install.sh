@@ -1,0 +1,29 @@
+# make install puts everything in its place, and uninstall takes it away and leaves nothing.
+. "$(dirname "$0")/lib.sh"
+
+need make
+[ "$VMABAK" -ef "$SRC/build/release/vmabak" ] || skip "tests another program than that of the build"
+[ -w "$SRC/build/release" ] || skip "the tree is not ours to build in"
+# make knows no names with blanks.
+to=$(mktemp -d /tmp/vmabak-install.XXXXXX)
+on_exit "rm -rf $to"
+for prefix in /usr /usr/local /opt/vmabak; do
+	expect_code 0 make -s -C "$SRC" install DESTDIR="$to" PREFIX=$prefix
+	find "$to" -type f | sed "s|^$to$prefix/||" | sort >found
+	expect_text found bin/vmabak share/man/man1/vmabak.1 share/man/man1/vmabak-backup.1 \
+		share/man/man5/vmabak.5 share/bash-completion/completions/vmabak \
+		share/doc/vmabak/README.md share/doc/vmabak/restore.py
+	! grep -q '^/' found || fail "outside of $prefix: $(grep '^/' found)"
+	expect_code 0 "$to$prefix/bin/vmabak" --version
+	[ "$(stat -c %a "$to$prefix/bin/vmabak")" = 755 ] || fail "rights of the program"
+	# Twice is as good as once.
+	expect_code 0 make -s -C "$SRC" install DESTDIR="$to" PREFIX=$prefix
+	# What others have put there stays.
+	echo theirs >"$to$prefix/bin/other"
+	expect_code 0 make -s -C "$SRC" uninstall DESTDIR="$to" PREFIX=$prefix
+	[ "$(find "$to" -type f)" = "$to$prefix/bin/other" ] || fail "left: $(find "$to")"
+	rm "$to$prefix/bin/other"
+	expect_code 0 make -s -C "$SRC" install DESTDIR="$to" PREFIX=$prefix
+	expect_code 0 make -s -C "$SRC" uninstall DESTDIR="$to" PREFIX=$prefix
+	[ -z "$(find "$to" -mindepth 1)" ] || fail "left: $(find "$to")"
+done

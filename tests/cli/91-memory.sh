@@ -1,0 +1,31 @@
+# No command takes more than 64 MiB, whatever the size of the drives, with two threads.
+. "$(dirname "$0")/lib.sh"
+
+make_random drive.raw 314572800 1
+# Compressible data too: that is where compressors need most.
+"$PYTHON" -c 'import random
+source = random.Random(2)
+with open("text.raw", "wb") as file:
+    for _ in range(40):
+        file.write(b"".join(b"%d " % source.randrange(100) for _ in range(400000)))
+    file.truncate(file.tell() // 512 * 512)'
+measured()
+{
+	expect_code 0 "$PYTHON" "$CLI/measure.py" --memory 64 "$VMABAK" "$@" --threads 2
+}
+for options in '-o a.vmab' '-o a.vma' '-o a.vma.zst' '-o r.vmab --record-size 16M'; do
+	# shellcheck disable=SC2086 # words
+	measured backup --no-sync $options drive.raw text.raw
+done
+measured backup --no-sync -o b.vma.gz --compress gzip:1 text.raw
+for archive in a.vmab a.vma a.vma.zst r.vmab b.vma.gz; do
+	measured verify $archive
+done
+measured restore --no-sync a.vmab -C back
+rm -r back
+measured restore --no-sync a.vma.zst -C back
+same_file drive.raw back/disk0.raw
+same_file text.raw back/disk1.raw
+rm -r back r.vmab
+measured convert --no-sync a.vmab -o c.vma.zst
+measured convert --no-sync a.vma -o c.vmab
