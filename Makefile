@@ -39,7 +39,7 @@ BASE_CFLAGS = -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBRARIES) 2>/dev/null)
 LIBS = $(shell $(PKG_CONFIG) --libs $(LIBRARIES)) -pthread
 
-LIB_SOURCES := $(sort $(wildcard format/*.c reader/*.c reader/*/*.c writer/*.c writer/*/*.c cow/*.c cow/*/*.c))
+LIB_SOURCES := $(sort $(wildcard base/*.c format/*.c reader/*.c reader/*/*.c writer/*.c writer/*/*.c cow/*.c cow/*/*.c))
 CLI_SOURCES := $(sort $(wildcard cli/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c))
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(B)/%.o)

@@ -1,9 +1,8 @@
 #include "cli/signals.h"
 
+#include "base/newfile.h"
 #include "cli/progress.h"
 #include "cow/cow.h"
-#include "reader/target/target.h"
-#include "writer/output/output.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -23,8 +22,7 @@ void signals_abandon(void)
 {
 	const char *folder;
 
-	output_abandon_all();
-	target_abandon_all();
+	newfile_abandon_all();
 	drive_abandon_all();
 	folder = atomic_load(&guarded_folder);
 	if (folder != NULL)

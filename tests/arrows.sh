@@ -1,7 +1,8 @@
 #!/bin/sh
 # Proves that includes between the folders point one way, and that nothing but what is named here is included.
 #
-#   format  uses nothing         reader  uses format          writer  uses format
+#   format  uses nothing         reader  uses format, base    writer  uses format, base
+#   base    uses format/common.h (files that come whole or not at all)
 #   cow     uses format/common.h (grain and errors; no archive)
 #   cli     may use everything
 set -eu
@@ -17,16 +18,17 @@ allow()
 	echo "$bad" >&2
 	failed=1
 }
+allow base 'format/common\.h|base/[a-z0-9_]+\.h'
 allow format 'format/[a-z0-9_]+\.h'
-allow reader 'format/[a-z0-9_]+\.h|reader/[a-z0-9_/]+\.h'
-allow writer 'format/[a-z0-9_]+\.h|writer/[a-z0-9_/]+\.h'
+allow reader 'format/[a-z0-9_]+\.h|base/[a-z]+\.h|reader/[a-z0-9_/]+\.h'
+allow writer 'format/[a-z0-9_]+\.h|base/[a-z]+\.h|writer/[a-z0-9_/]+\.h'
 allow cow 'format/common\.h|cow/[a-z0-9_/]+\.h'
-allow cli 'cli/[a-z0-9_]+\.h|format/(format|common)\.h|reader/reader\.h|reader/input/input\.h|reader/target/target\.h|writer/writer\.h|writer/output/output\.h|cow/cow\.h'
+allow cli 'cli/[a-z0-9_]+\.h|base/[a-z]+\.h|format/(format|common)\.h|reader/reader\.h|reader/input/input\.h|reader/target/target\.h|writer/writer\.h|writer/output/output\.h|cow/cow\.h'
 
 # Each foreign library is behind one .c file (zlib: one to write and one to read gzip); zstd, xxhash and libcrypto belong to the format.
 behind()
 {
-	users=$(grep -rlE "^#include <($1)[./]" --include='*.[ch]' format reader writer cow cli | sort -u | grep -v '^cli/version.c$' || true)
+	users=$(grep -rlE "^#include <($1)[./]" --include='*.[ch]' base format reader writer cow cli | sort -u | grep -v '^cli/version.c$' || true)
 	[ "$(echo "$users" | wc -w)" -le "${2:-1}" ] && return
 	echo "arrows: <$1> is included by too many files:" $users >&2
 	failed=1

@@ -45,7 +45,7 @@ static const struct target_kind file_kind = {.zero = file_zero, .finish = set_si
  */
 int target_file_create(struct target *target, struct error *err)
 {
-	int rc = target_temp_create(&target->temp, &target->fd, target->path, err);
+	int rc = newfile_create(&target->temp, &target->fd, target->path, err);
 
 	target->kind = &file_kind;
 	return rc == 0 ? set_size(target, err) : rc;

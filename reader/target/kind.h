@@ -5,7 +5,7 @@
 #define READER_TARGET_KIND_H
 
 #include "reader/target/target.h"
-#include "reader/target/temp.h"
+#include "base/newfile.h"
 
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -25,7 +25,7 @@ struct target {
 	uint64_t old_bytes;	  /* up to here the target holds what was there before */
 	uint32_t grain;		  /* bytes: what punching in a device must be aligned to */
 	atomic_bool cannot_punch; /* it failed once */
-	struct target_temp *temp; /* a new file, or NULL */
+	struct newfile *temp;	  /* a new file, or NULL */
 };
 
 /* Each fills a struct that has path, fd -1 and size_bytes. */

@@ -147,7 +147,7 @@ int target_finish(struct target *target, struct error *err)
 	if (rc == 0)
 		rc = settle(&target->fd, target->path, target->sync, err);
 	if (rc == 0 && target->temp)
-		rc = target_temp_publish(target->temp, false, target->sync, err);
+		rc = newfile_publish(target->temp, false, target->sync, err);
 	return rc;
 }
 
@@ -157,7 +157,7 @@ void target_close(struct target *target)
 		return;
 	if (target->fd >= 0)
 		close(target->fd);
-	target_temp_free(target->temp);
+	newfile_free(target->temp);
 	free(target->path);
 	free(target);
 }
@@ -170,21 +170,16 @@ int target_put_file(const char *path, const void *bytes, size_t n,
 
 	if (!options->force && lstat(path, &st) == 0)
 		return fail(err, ERR_USAGE, "%s: exists already; --force overwrites it", path);
-	int rc = target_temp_create(&file.temp, &file.fd, path, err);
+	int rc = newfile_create(&file.temp, &file.fd, path, err);
 	if (rc != 0)
 		return rc;
 	rc = target_pwrite(&file, 0, bytes, n, err);
 	if (rc == 0)
 		rc = settle(&file.fd, path, options->sync, err);
 	if (rc == 0)
-		rc = target_temp_publish(file.temp, options->force, options->sync, err);
+		rc = newfile_publish(file.temp, options->force, options->sync, err);
 	if (file.fd >= 0)
 		close(file.fd);
-	target_temp_free(file.temp);
+	newfile_free(file.temp);
 	return rc;
-}
-
-void target_abandon_all(void)
-{
-	target_temp_abandon_all();
 }

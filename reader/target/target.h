@@ -50,8 +50,4 @@ void target_close(struct target *target);
 int target_put_file(const char *path, const void *bytes, size_t n,
 		    const struct target_options *options, struct error *err);
 
-/* Removes the temporary files of all open targets; for a signal that ends the program. After it
- * no target becomes final. Any thread. */
-void target_abandon_all(void);
-
 #endif

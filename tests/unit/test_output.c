@@ -3,6 +3,7 @@
  */
 #include "writer/output/output.h"
 #include "tests/unit/scratch.h"
+#include "base/newfile.h"
 #include "tests/unit/suites.h"
 
 #include <CUnit/CUnit.h>
@@ -285,7 +286,7 @@ static bool abandoning_works(void)
 	bool good = output_open(&output, scratch("x"), &careful, &err) == 0 &&
 		    scratch_count() == before + 1;
 
-	output_abandon_all();
+	newfile_abandon_all();
 	good = good && scratch_count() == before && output_finish(output, &err) == ERR_SYSTEM &&
 	       strstr(err.text, "x: interrupted");
 	return good && output_open(&later, scratch("y"), &careful, &err) == ERR_SYSTEM &&

@@ -4,6 +4,7 @@
  */
 #include "reader/target/target.h"
 #include "tests/unit/scratch.h"
+#include "base/newfile.h"
 #include "tests/unit/suites.h"
 
 #include <CUnit/CUnit.h>
@@ -432,7 +433,7 @@ static bool abandoning_works(void)
 	b = half_written(scratch("b.raw"), &careful);
 	half_written(scratch("c.raw"), &careful);
 	good = good && scratch_count() == before + 3;
-	target_abandon_all();
+	newfile_abandon_all();
 	good = good && scratch_count() == before + 1 && is_half_written(kept);
 	good = good && target_finish(b, &err) == ERR_SYSTEM && !scratch_exists(scratch("b.raw")) &&
 	       strstr(err.text, "b.raw: interrupted");

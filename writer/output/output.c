@@ -5,7 +5,7 @@
 #include "writer/output/output.h"
 #include "writer/output/behind.h"
 #include "writer/output/pace.h"
-#include "writer/output/temp.h"
+#include "base/newfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +30,8 @@ struct output {
 	uint64_t written_at; /* bytes that went out */
 	struct pace pace;
 	struct behind behind;
-	struct output_temp *temp; /* a regular file, or NULL */
-	uint8_t *record;	  /* owned; NULL: free */
+	struct newfile *temp; /* a regular file, or NULL */
+	uint8_t *record;      /* owned; NULL: free */
 	size_t record_size;
 	size_t n_record; /* bytes in it */
 };
@@ -73,7 +73,7 @@ static int open_instead(struct output *output, const char *path, struct error *e
 	char *real = realpath(path, NULL);
 	if (!real)
 		return fail_system(err, errno, "%s", path);
-	int rc = output_temp_create(&output->temp, &output->fd, real, err);
+	int rc = newfile_create(&output->temp, &output->fd, real, err);
 	free(real);
 	return rc;
 }
@@ -85,7 +85,7 @@ static int open_new(struct output *output, const char *path, struct error *err)
 	output->mode = S_IFREG;
 	if (lstat(path, &st) == 0)
 		return fail(err, ERR_USAGE, "%s: is a symbolic link to nothing", path);
-	return output_temp_create(&output->temp, &output->fd, path, err);
+	return newfile_create(&output->temp, &output->fd, path, err);
 }
 
 static int open_path(struct output *output, const char *path, struct error *err)
@@ -319,7 +319,7 @@ int output_finish(struct output *output, struct error *err)
 	if (rc == 0)
 		rc = close_file(output, err);
 	if (rc == 0 && output->temp)
-		rc = output_temp_publish(output->temp, output->force, output->sync, err);
+		rc = newfile_publish(output->temp, output->force, output->sync, err);
 	return rc;
 }
 
@@ -329,13 +329,8 @@ void output_close(struct output *output)
 		return;
 	if (output->fd >= 0 && !output->is_stdout)
 		close(output->fd);
-	output_temp_free(output->temp);
+	newfile_free(output->temp);
 	free(output->record);
 	free(output->name);
 	free(output);
-}
-
-void output_abandon_all(void)
-{
-	output_temp_abandon_all();
 }

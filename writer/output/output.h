@@ -11,8 +11,8 @@
 struct output;
 
 struct output_options {
-	bool force;           /* replace an existing file */
-	bool sync;            /* output_finish makes the data durable */
+	bool force;	      /* replace an existing file */
+	bool sync;	      /* output_finish makes the data durable */
 	uint32_t record_size; /* bytes: every write is exactly this long, the end padded; 0: free */
 	uint64_t bytes_per_s; /* 0: as fast as it goes */
 };
@@ -27,8 +27,5 @@ int output_write(struct output *output, struct iovec *vector, int n, struct erro
 int output_finish(struct output *output, struct error *err);
 /* Closes and frees; without output_finish before, a temporary file is removed. NULL-safe. */
 void output_close(struct output *output);
-
-/* Removes the temporary file of an open output; for a signal that ends the program. Any thread. */
-void output_abandon_all(void);
 
 #endif

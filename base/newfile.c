@@ -1,0 +1,221 @@
+/*
+ * The folder is kept open: neither a change of the working directory nor a folder that is renamed
+ * can lead to the wrong file being removed.
+ */
+#include "base/newfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define RANDOM_LENGTH 6
+#define TRIES	      100
+#define ENDING	      ".part"
+
+struct newfile {
+	char *path;	  /* the final one, for messages and its last part */
+	const char *name; /* that last part */
+	int folder;
+	char temp[NAME_MAX + 1]; /* in the folder; empty when there is nothing to remove */
+	struct newfile *next;
+};
+
+/* Guards the list, the temp names of its members, and abandoned. It is held while a file is
+ * created, renamed or removed: so whoever abandons them all sees every file, and none becomes final
+ * after. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct newfile *list;
+static bool abandoned;
+
+static int fail_abandoned(const struct newfile *file, struct error *err)
+{
+	return fail(err, ERR_SYSTEM, "%s: interrupted", file->path);
+}
+
+/* .NAME.XXXXXX.part; NAME is cut at a whole character if all of it would be too long. */
+static int make_name(struct newfile *file)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
+	const size_t others = sizeof ".." - 1 + RANDOM_LENGTH + sizeof ENDING - 1;
+	uint8_t bytes[RANDOM_LENGTH];
+	char random[RANDOM_LENGTH + 1] = "";
+	size_t length = strlen(file->name);
+
+	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+		return -1;
+	for (size_t i = 0; i < RANDOM_LENGTH; i++)
+		random[i] = letters[bytes[i] % 32];
+	if (length + others > NAME_MAX) {
+		length = NAME_MAX - others;
+		while (length > 0 && (file->name[length] & 0xc0) == 0x80)
+			length--;
+	}
+	snprintf(file->temp, sizeof file->temp, ".%.*s.%s" ENDING, (int)length, file->name, random);
+	return 0;
+}
+
+static int create_locked(struct newfile *file, struct error *err)
+{
+	if (abandoned)
+		return fail_abandoned(file, err);
+	for (int i = 0; i < TRIES; i++) {
+		int fd = -1;
+		if (make_name(file) == 0)
+			fd = openat(file->folder, file->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+				    0666);
+		if (fd >= 0) {
+			file->next = list;
+			list = file;
+			return fd;
+		}
+		file->temp[0] = '\0';
+		if (errno != EEXIST)
+			break;
+	}
+	return fail_system(err, errno, "%s: creating a file beside it", file->path);
+}
+
+static int open_folder(struct newfile *file, struct error *err)
+{
+	char *slash = strrchr(file->path, '/');
+	const char *folder = ".";
+
+	file->name = slash ? slash + 1 : file->path;
+	if (file->name[0] == '\0')
+		return fail(err, ERR_USAGE, "%s: is not the name of a file", file->path);
+	if (slash == file->path)
+		folder = "/";
+	else if (slash)
+		folder = file->path;
+	if (folder == file->path)
+		*slash = '\0';
+	file->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int sys = errno;
+	if (folder == file->path)
+		*slash = '/';
+	return file->folder < 0 ? fail_system(err, sys, "%s: its folder", file->path) : 0;
+}
+
+int newfile_create(struct newfile **out, int *fd, const char *path, struct error *err)
+{
+	struct newfile *file = calloc(1, sizeof *file);
+	int rc = 0;
+
+	if (file) {
+		file->folder = -1;
+		file->path = strdup(path);
+	}
+	if (!file || !file->path)
+		rc = fail_system(err, ENOMEM, "%s", path);
+	else
+		rc = open_folder(file, err);
+	if (rc == 0) {
+		pthread_mutex_lock(&lock);
+		rc = create_locked(file, err);
+		pthread_mutex_unlock(&lock);
+	}
+	if (rc < 0) {
+		newfile_free(file);
+		return rc;
+	}
+	*fd = rc;
+	*out = file;
+	return 0;
+}
+
+/* Not all file systems can refuse to replace; a hard link does so too, where there are any. Where
+ * neither is to be had a look first must do. */
+static int rename_if_free(const struct newfile *file)
+{
+	struct stat st;
+
+	if (syscall(SYS_renameat2, file->folder, file->temp, file->folder, file->name,
+		    RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+		return -1;
+	if (linkat(file->folder, file->temp, file->folder, file->name, 0) == 0) {
+		unlinkat(file->folder, file->temp, 0);
+		return 0;
+	}
+	if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP)
+		return -1;
+	if (fstatat(file->folder, file->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(file->folder, file->temp, file->folder, file->name);
+}
+
+static int publish_locked(struct newfile *file, bool replace, struct error *err)
+{
+	int rc;
+
+	if (abandoned)
+		return fail_abandoned(file, err);
+	if (replace)
+		rc = renameat(file->folder, file->temp, file->folder, file->name);
+	else
+		rc = rename_if_free(file);
+	if (rc != 0 && errno == EEXIST)
+		return fail(err, ERR_USAGE, "%s: has come to exist meanwhile", file->path);
+	if (rc != 0)
+		return fail_system(err, errno, "%s: giving it its name", file->path);
+	file->temp[0] = '\0';
+	return 0;
+}
+
+int newfile_publish(struct newfile *file, bool replace, bool sync, struct error *err)
+{
+	pthread_mutex_lock(&lock);
+	int rc = publish_locked(file, replace, err);
+	pthread_mutex_unlock(&lock);
+	/* Some network file systems have no such thing for a folder. */
+	if (rc == 0 && sync && fsync(file->folder) != 0 && errno != EINVAL && errno != EOPNOTSUPP)
+		rc = fail_system(err, errno, "%s: syncing its folder", file->path);
+	return rc;
+}
+
+static void remove_locked(struct newfile *file)
+{
+	if (file->temp[0] != '\0')
+		unlinkat(file->folder, file->temp, 0);
+	file->temp[0] = '\0';
+}
+
+void newfile_free(struct newfile *file)
+{
+	if (!file)
+		return;
+	pthread_mutex_lock(&lock);
+	remove_locked(file);
+	for (struct newfile **at = &list; *at; at = &(*at)->next) {
+		if (*at == file) {
+			*at = file->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	if (file->folder >= 0)
+		close(file->folder);
+	free(file->path);
+	free(file);
+}
+
+void newfile_abandon_all(void)
+{
+	pthread_mutex_lock(&lock);
+	abandoned = true;
+	for (struct newfile *file = list; file; file = file->next)
+		remove_locked(file);
+	pthread_mutex_unlock(&lock);
+}

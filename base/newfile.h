@@ -1,0 +1,27 @@
+/*
+ * A new file that has a temporary name in its folder until it is complete: archives and what is
+ * restored. For reader/target and writer/output, which must not know each other.
+ */
+#ifndef BASE_NEWFILE_H
+#define BASE_NEWFILE_H
+
+#include "format/common.h"
+
+struct newfile;
+
+/* Creates .NAME.XXXXXX.part beside path, with the permissions that the umask leaves; *fd is the
+ * caller's. */
+int newfile_create(struct newfile **out, int *fd, const char *path, struct error *err);
+
+/* Gives it its name, and with sync makes that durable. Without replace a file that has come to be
+ * at path meanwhile is left alone: ERR_USAGE. Never after newfile_abandon_all. */
+int newfile_publish(struct newfile *temp, bool replace, bool sync, struct error *err);
+
+/* Removes the file if it was not published. NULL-safe. */
+void newfile_free(struct newfile *temp);
+
+/* Removes all that are not published, and lets none be created or published any more. Any thread.
+ */
+void newfile_abandon_all(void);
+
+#endif
