@@ -1,0 +1,31 @@
+#!/bin/sh
+# An archive straight into an object store, without a file in between.
+#
+#   object-store.sh FOLDER NAME DRIVE...     as in: object-store.sh s3:backups/web monday root=web.raw
+#
+# FOLDER is what rclone takes; all further arguments go to "vmabak backup".
+#
+# Upload tools take the end of their input for success: when the backup dies half-way they store
+# what they got and exit with 0. So the object has another name until what is stored has been read back
+# and found to end as it must. --quick checks every stored byte; it costs reading it all. Restore with
+#
+#   rclone cat FOLDER/NAME.vmab | vmabak restore - -C restored
+set -eu
+[ $# -ge 3 ] || { echo "usage: object-store.sh FOLDER NAME DRIVE..." >&2; exit 2; }
+object=$1/$2.vmab
+shift 2
+
+give_up()
+{
+	rclone -q deletefile "$object.part" 2>/dev/null || true
+	echo "object-store.sh: $object was not stored" >&2
+	exit 1
+}
+
+if rclone -q lsf "$object" 2>/dev/null | grep -q .; then
+	echo "object-store.sh: $object exists already" >&2
+	exit 2
+fi
+vmabak backup -o - --format vmab "$@" | rclone -q rcat "$object.part" || give_up
+rclone -q cat "$object.part" | vmabak verify --quick - || give_up
+rclone -q moveto "$object.part" "$object"

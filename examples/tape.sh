@@ -1,0 +1,61 @@
+#!/bin/sh
+# An archive on a tape: written, read back and proved; or restored.
+#
+#   tape.sh write DRIVE...        all arguments go to "vmabak backup"
+#   tape.sh verify
+#   tape.sh restore ARGUMENT...   all arguments go to "vmabak restore -"
+#
+# TAPE names the drive, one that does not rewind by itself. A plain file will do for a trial.
+#
+# Every record on the tape has the same size, and the last one is padded with zeros; vmabak knows that
+# padding when it reads. The size must be the same in writing and reading.
+set -eu
+tape=${TAPE:-/dev/nst0}
+record=256k # for vmabak and for mbuffer
+memory=${TAPE_MEMORY:-256M}
+
+rewind()
+{
+	[ ! -c "$tape" ] || mt -f "$tape" rewind
+}
+
+# mbuffer begins when its memory is 90 % full, and so keeps the tape running; without it vmabak makes
+# the records itself. A pipe hides the exit code of what is before it: an archive that was cut short
+# is noticed because the tail is missing, when it is read back.
+write_tape()
+{
+	if command -v mbuffer >/dev/null; then
+		vmabak backup -o - --format vmab --record-size $record "$@" |
+			mbuffer -q -s $record -m "$memory" -P 90 -f -o "$tape"
+	else
+		vmabak backup -o "$tape" --format vmab --force --record-size $record "$@"
+	fi
+}
+
+read_tape()
+{
+	dd if="$tape" bs=$record 2>/dev/null
+}
+
+action=${1:?"usage: tape.sh write DRIVE... | verify | restore ARGUMENT..."}
+shift
+case $action in
+write)
+	rewind
+	write_tape "$@"
+	rewind
+	read_tape | vmabak verify -
+	;;
+verify)
+	rewind
+	read_tape | vmabak verify -
+	;;
+restore)
+	rewind
+	read_tape | vmabak restore - "$@"
+	;;
+*)
+	echo "tape.sh: no action $action" >&2
+	exit 2
+	;;
+esac

@@ -1,0 +1,295 @@
+#!/bin/sh
+# Tries what is in examples/, as far as this machine allows.
+#
+#   tests/examples.sh VMABAK
+#
+# Paths of the system are moved into a scratch folder. The last line is "N passed, N failed, N skipped".
+set -u
+vmabak=$(realpath "${1:?usage: tests/examples.sh VMABAK}")
+examples=$(realpath "$(dirname "$0")/../examples")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+PATH=$PATH:/usr/sbin:/sbin
+passed=0 failed=0 skipped=0
+
+# check NAME COMMAND...: it has to succeed.
+check()
+{
+	name=$1
+	shift
+	if "$@" >"$work/log" 2>&1; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $name"
+		sed 's/^/    | /' "$work/log"
+	fi
+}
+
+# check_not NAME COMMAND...: it has to fail.
+check_not()
+{
+	name=$1
+	shift
+	check "$name" not "$@"
+}
+
+not()
+{
+	! "$@"
+}
+
+skip()
+{
+	skipped=$((skipped + 1))
+	echo "skipped: $1"
+}
+
+have()
+{
+	command -v "$1" >/dev/null
+}
+
+no_file()
+{
+	[ ! -e "$1" ]
+}
+
+# Another drive in each folder that asks for one.
+make_drive()
+{
+	head -c 3000000 /dev/urandom >"$1"
+	truncate -s 8M "$1"
+}
+
+mkdir "$work/bin"
+ln -s "$vmabak" "$work/bin/vmabak"
+PATH=$work/bin:$PATH
+
+# The folders of a host, below $work/root.
+make_host()
+{
+	root=$work/root
+	mkdir -p "$root/var/backups/vmabak" "$root/var/lib/libvirt/images" "$root/etc/libvirt/qemu"
+	echo '<domain/>' >"$root/etc/libvirt/qemu/web.xml"
+	make_drive "$work/web.raw"
+	qemu-img convert -O qcow2 "$work/web.raw" "$root/var/lib/libvirt/images/web.qcow2"
+	archives=$root/var/backups/vmabak
+}
+
+moved()
+{
+	sed -E "s,/(var/backups|var/lib|etc/libvirt|etc/vmabak)/,$root/\1/,g"
+}
+
+# Whether the only archive in a folder holds the drive.
+holds_drive()
+{
+	[ "$(find "$1" -name '*.vmab' | wc -l)" = 1 ] &&
+		vmabak restore -q "$1"/*.vmab -C "$work/restored" --no-configs &&
+		cmp "$work/web.raw" "$work/restored/root.raw"
+	result=$?
+	rm -rf "$work/restored"
+	return $result
+}
+
+# ---- cron ----
+
+# The command of the n-th line with a time: all after five fields of time and the user, as cron
+# hands it to a shell.
+cron_command()
+{
+	grep -E '^[0-9*]' "$examples/vmabak.cron" | sed -n "${1}p" |
+		sed -E 's/^([0-9*\/,-]+ +){5}root +//; s/\\%/%/g' | moved
+}
+
+no_bare_percent()
+{
+	! grep -E '^[0-9*]' "$examples/vmabak.cron" | sed 's/\\%//g' | grep '%'
+}
+
+silent()
+{
+	[ -z "$("$@" 2>&1)" ]
+}
+
+try_cron()
+{
+	check "cron: every % is escaped" no_bare_percent
+	check "cron: the backup succeeds, silently" silent sh -ec "$(cron_command 1)"
+	check "cron: the archive holds the drive" holds_drive "$archives"
+	touch -d '20 days ago' "$archives/web-2001-01-01.vmab"
+	check_not "cron: an archive of this day is not replaced" sh -c "$(cron_command 1)"
+	check "cron: then nothing is deleted" test -e "$archives/web-2001-01-01.vmab"
+	rm "$archives"/web-2*-*.vmab
+	touch -d '20 days ago' "$archives/web-2001-01-01.vmab"
+	check "cron: the backup of the next day" sh -c "$(cron_command 1)"
+	check "cron: old archives are deleted" no_file "$archives/web-2001-01-01.vmab"
+	check "cron: verify is silent" silent sh -ec "$(cron_command 2)"
+	printf x | dd of="$(find "$archives" -name '*.vmab')" bs=1 seek=100000 conv=notrunc status=none
+	check_not "cron: verify tells of damage" silent sh -c "$(cron_command 2)"
+	rm -f "$archives"/*
+}
+
+# ---- systemd ----
+
+# ExecStart as systemd hands it on.
+service_command()
+{
+	sed -n 's/^ExecStart=//p' "$examples/vmabak@.service" | sed 's/%i/web/g; s/%%/%/g; s/\$\$/$/g' | moved
+}
+
+run_service()
+{
+	mkdir -p "$root/etc/vmabak"
+	echo "DRIVES=\"root=$root/var/lib/libvirt/images/web.qcow2\"" >"$root/etc/vmabak/web.conf"
+	echo "OPTIONS=\"-c $root/etc/libvirt/qemu/web.xml --rate 200M\"" >>"$root/etc/vmabak/web.conf"
+	(
+		set -a
+		# shellcheck disable=SC1091 # made above
+		. "$root/etc/vmabak/web.conf"
+		eval "$(service_command)"
+	)
+}
+
+try_systemd()
+{
+	check "systemd: the command of the service" run_service
+	check "systemd: the archive holds the drive" holds_drive "$archives"
+	rm -f "$archives"/* "$root/var/lib/libvirt/images/missing"
+	if ! have systemd-analyze; then
+		skip "no systemd-analyze here: the units were not checked by it"
+		return
+	fi
+	mkdir "$work/units"
+	cp "$examples"/vmabak@.* "$work/units"
+	mv "$work/units/vmabak@.service" "$work/units/vmabak@web.service"
+	mv "$work/units/vmabak@.timer" "$work/units/vmabak@web.timer"
+	check "systemd: the units are silently taken" silent systemd-analyze verify --man=no \
+		"$work/units/vmabak@web.service" "$work/units/vmabak@web.timer"
+	check "systemd: the calendar is understood" systemd-analyze calendar \
+		"$(sed -n 's/^OnCalendar=//p' "$examples/vmabak@.timer")"
+}
+
+# ---- tape ----
+
+whole_records()
+{
+	size=$(wc -c <"$1")
+	[ "$size" -gt 0 ] && [ $((size % 262144)) = 0 ]
+}
+
+# $1: what it is called
+try_tape()
+{
+	export TAPE="$work/tape" TAPE_MEMORY=4M
+	rm -rf "$TAPE" "$work/restored"
+	check "tape, $1: written and verified" "$examples/tape.sh" write root="$work/web.raw"
+	check "tape, $1: in whole records" whole_records "$TAPE"
+	check "tape, $1: verified again" "$examples/tape.sh" verify
+	check "tape, $1: restored" "$examples/tape.sh" restore -C "$work/restored"
+	check "tape, $1: the same" cmp "$work/web.raw" "$work/restored/root.raw"
+	truncate -s 1M "$TAPE"
+	check_not "tape, $1: a cut one is noticed" "$examples/tape.sh" verify
+	check_not "tape, $1: a failing backup is noticed" "$examples/tape.sh" write root="$work/nothing"
+}
+
+# With nothing but what it needs in the PATH.
+try_tape_alone()
+{
+	before=$PATH
+	mkdir "$work/few"
+	for tool in sh cat cmp dd env rm sed test truncate wc; do
+		ln -s "$(command -v $tool)" "$work/few/$tool" 2>/dev/null
+	done
+	ln -s "$vmabak" "$work/few/vmabak"
+	# shellcheck disable=SC2123 # that is the point
+	PATH=$work/few
+	try_tape "without mbuffer"
+	PATH=$before
+}
+
+# ---- object store ----
+
+stored()
+{
+	rclone -q cat ":local:$work/store/$1.vmab" | vmabak verify -
+}
+
+nothing_stored()
+{
+	[ -z "$(find "$work/store" -type f)" ]
+}
+
+try_object_store()
+{
+	export RCLONE_CONFIG=/dev/null
+	mkdir "$work/store"
+	check "object store: stored" "$examples/object-store.sh" ":local:$work/store" monday root="$work/web.raw"
+	check "object store: whole, under its name" stored monday
+	check_not "object store: a name that is taken is refused" \
+		"$examples/object-store.sh" ":local:$work/store" monday root="$work/web.raw"
+	rm -f "$work/store"/*
+	check_not "object store: a backup that fails" \
+		"$examples/object-store.sh" ":local:$work/store" tuesday root="$work/nothing"
+	check "object store: leaves nothing" nothing_stored
+
+	# A backup that dies half-way: the upload tool takes what came for all.
+	mkdir "$work/dying"
+	cat >"$work/dying/vmabak" <<-END
+		#!/bin/sh
+		[ "\$1" = backup ] || exec "$vmabak" "\$@"
+		"$vmabak" "\$@" | head -c 1000000
+	END
+	chmod +x "$work/dying/vmabak"
+	"$work/dying/vmabak" backup -q -o - root="$work/web.raw" 2>/dev/null | rclone -q rcat ":local:$work/store/cut.vmab"
+	check "object store: a cut stream is stored without complaint" test -s "$work/store/cut.vmab"
+	rm -f "$work/store"/*
+	check_not "object store: a cut stream is noticed" env PATH="$work/dying:$PATH" \
+		"$examples/object-store.sh" ":local:$work/store" wednesday root="$work/web.raw"
+	check "object store: and taken away" nothing_stored
+}
+
+# ---- snapshot ----
+
+# $1: qcow2 or raw
+try_snapshot()
+{
+	image=$work/machine.$1 overlay=$work/machine.$1.overlay.qcow2
+	qemu-img convert -O "$1" "$work/web.raw" "$image"
+	check "snapshot of $1: begin" "$examples/snapshot.sh" begin "$image"
+	check_not "snapshot of $1: not twice" "$examples/snapshot.sh" begin "$image"
+	check "snapshot of $1: the machine writes" qemu-io -f qcow2 -c 'write -P 7 0 1M' "$overlay"
+	# The machine has it open while the backup runs.
+	qemu-io -f qcow2 -c 'write -P 8 1M 1M' -c 'sleep 3000' "$overlay" >/dev/null &
+	machine=$!
+	sleep 0.5
+	check "snapshot of $1: backup" "$examples/snapshot.sh" backup "$image" "$work/frozen/$1.vmab"
+	check "snapshot of $1: the machine ran on meanwhile" kill -0 $machine
+	check_not "snapshot of $1: no end while the machine runs" "$examples/snapshot.sh" end "$image"
+	wait $machine
+	check "snapshot of $1: the archive shows the moment of begin" holds_drive "$work/frozen"
+	check "snapshot of $1: end" "$examples/snapshot.sh" end "$image"
+	check "snapshot of $1: what the machine wrote is in the image" \
+		qemu-io -f "$1" -c 'read -P 7 0 1M' -c 'read -P 8 1M 1M' "$image"
+	check "snapshot of $1: the overlay is gone" no_file "$overlay"
+	rm -f "$work/frozen"/*
+}
+
+if have qemu-img; then
+	make_host
+	if have ionice; then try_cron; else skip "no ionice here: cron was not tried"; fi
+	try_systemd
+	mkdir "$work/frozen"
+	try_snapshot qcow2
+	try_snapshot raw
+else
+	make_drive "$work/web.raw"
+	skip "no qemu-img here: cron, systemd and snapshot were not tried"
+fi
+try_tape_alone
+if have mbuffer; then try_tape "with mbuffer"; else skip "no mbuffer here: tape.sh was tried without it"; fi
+if have rclone; then try_object_store; else skip "no rclone here: object-store.sh was not tried"; fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
