@@ -139,16 +139,28 @@ static int finish_targets(struct restore *restore, struct error *err)
 	return 0;
 }
 
+static uint64_t wanted_bytes(const struct restore *restore)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < restore->source.archive->n_drives; i++) {
+		if (restore->targets[i] != NULL)
+			bytes += restore->source.archive->drives[i].size_bytes;
+	}
+	return bytes;
+}
+
 static int run(struct restore *restore, struct error *err)
 {
 	struct reader_job job = {
 		.n_threads = threads_wanted(restore->options),
 		.targets = restore->targets,
+		.seek_in = restore->source.input,
 		.counts = &restore->counts,
 	};
 	struct progress_view view = {
 		.label = restore->source.name,
-		.total_bytes = archive_drive_bytes(restore->source.archive),
+		.total_bytes = wanted_bytes(restore),
 		.covered_bytes = &restore->counts.covered_bytes,
 		.data_bytes = &restore->counts.data_bytes,
 		.archive_bytes = &restore->counts.read_bytes,

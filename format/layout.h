@@ -118,9 +118,9 @@ enum vma1_extent {
 static inline uint16_t blocks_in_drive(uint64_t size_bytes, uint64_t cluster)
 {
 	uint64_t left = size_bytes - cluster * CLUSTER_SIZE;
-	return left >= CLUSTER_SIZE - BLOCK_SIZE + 1
-		       ? 0xffff
-		       : (uint16_t)((1u << ((left - 1) / BLOCK_SIZE + 1)) - 1);
+	uint64_t n_blocks =
+		left < CLUSTER_SIZE ? (left + BLOCK_SIZE - 1) / BLOCK_SIZE : CLUSTER_BLOCKS;
+	return (uint16_t)((1u << n_blocks) - 1);
 }
 
 /* Both write the checksum to its field and return whether it was there before. XXH3-128 leaves the

@@ -72,7 +72,7 @@ static int make_maps(struct reader *reader, struct error *err)
 }
 
 /* Marks a run of clusters as seen; false when one of them was seen before. */
-static bool mark_run(uint64_t *map, uint64_t cluster, uint64_t n_clusters)
+bool reader_mark(uint64_t *map, uint64_t cluster, uint64_t n_clusters)
 {
 	for (uint64_t n; n_clusters > 0; cluster += n, n_clusters -= n) {
 		uint64_t bit = cluster % 64, *word = &map[cluster / 64];
@@ -91,9 +91,9 @@ static int note_extent(struct reader *reader, const struct section *extent, stru
 	uint64_t place = extent->position;
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
 		const struct slot *slot = &extent->slots[i];
-		bool first = mark_run(reader->maps[slot->drive], slot->cluster, slot->n_clusters);
-		DEMAND(first, place, "clusters of drive @%u twice, at or after %llu",
-		       slot->drive + 1, (unsigned long long)slot->cluster);
+		bool new = reader_mark(reader->maps[slot->drive], slot->cluster, slot->n_clusters);
+		DEMAND(new, place, "clusters of drive @%u twice, at or after %llu", slot->drive + 1,
+		       (unsigned long long)slot->cluster);
 		*(slot->mask ? &reader->totals.n_data : &reader->totals.n_zero) += slot->n_clusters;
 		reader->n_seen[slot->drive] += slot->n_clusters;
 	}

@@ -15,7 +15,8 @@ struct input;
 struct target;
 struct reader;
 
-/* Reads and checks the head. The input is borrowed and must stay open. *out is to be freed also after an error. */
+/* Reads and checks the head. The input is borrowed and must stay open. *out is to be freed also
+ * after an error. */
 int reader_open(struct reader **out, struct input *in, struct error *err);
 void reader_free(struct reader *reader);
 
@@ -27,6 +28,9 @@ const struct archive *reader_archive(const struct reader *reader);
  * whole and holds every cluster it must hold; negative: error. Not to be called again after 0 or an
  * error. One caller at a time. */
 int reader_next(struct reader *reader, struct section *extent, uint8_t *stored, struct error *err);
+
+/* For reader/ alone. Marks a run in a map of a bit a cluster; false when one was marked before. */
+bool reader_mark(uint64_t *map, uint64_t cluster, uint64_t n_clusters);
 
 /* What was read so far; complete after reader_next returned 0. */
 const struct totals *reader_totals(const struct reader *reader);
@@ -53,7 +57,8 @@ int extent_cluster(const struct archive *archive, const struct section *extent, 
 int reader_find_tail(struct reader *reader, struct input *in, struct totals *out,
 		     struct error *err);
 
-/* What reader_run has done so far, for a progress display. Bytes of drives. */
+/* What reader_run has done so far, for a progress display. Bytes of drives, of those with a target
+ * if there are targets at all. */
 struct reader_counts {
 	_Atomic uint64_t covered_bytes; /* clusters dealt with, data and zeros */
 	_Atomic uint64_t data_bytes;	/* of them with data */
@@ -64,11 +69,14 @@ struct reader_job {
 	unsigned n_threads;	       /* at least 1 */
 	bool scrub;		       /* only checksums of what is stored; targets must be NULL */
 	struct target *const *targets; /* a target or NULL for each drive; NULL: none at all */
+	struct input *seek_in;	       /* NULL, or the reader's input: see reader_run */
 	struct reader_counts *counts;  /* or NULL */
 };
 
 /* Reads the rest of the archive: verifies all of it, and writes the drives that have a target.
- * Returns 0 only if everything was read, whole and intact. Uses 8 MiB and a bit a thread. */
+ * Returns 0 only if everything was read, whole and intact. With seek_in, and when some drives have
+ * no target, only the extents of those that have are read, if the archive and the input allow that:
+ * then only they are verified. Uses 8 MiB and a bit a thread. */
 int reader_run(struct reader *reader, const struct reader_job *job, struct error *err);
 
 #endif

@@ -5,7 +5,7 @@
  * the order does not matter. A slow target holds up its worker and, once all wait, the input:
  * memory stays what it is.
  */
-#include "reader/reader.h"
+#include "reader/random.h"
 #include "reader/target/target.h"
 
 #include <pthread.h>
@@ -13,6 +13,8 @@
 
 struct run {
 	struct reader *reader;
+	struct random *random; /* NULL: in sequence */
+	bool *wanted;	       /* for random: the drives that have a target */
 	const struct archive *archive;
 	const struct reader_job *job;
 	pthread_mutex_t lock; /* guards the reader and all below */
@@ -95,7 +97,8 @@ static int put_blocks(struct worker *worker, const struct slot *slot, const uint
 static void count(const struct run *run, const struct slot *slot)
 {
 	struct reader_counts *counts = run->job->counts;
-	if (counts == NULL)
+	bool unwanted = run->job->targets != NULL && run->job->targets[slot->drive] == NULL;
+	if (counts == NULL || unwanted)
 		return;
 	uint64_t n = slot->n_clusters * CLUSTER_SIZE;
 	uint64_t left = run->archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
@@ -146,7 +149,9 @@ static void *work(void *context)
 	struct error err = {0};
 	pthread_mutex_lock(&run->lock);
 	while (!run->ended && run->code == 0) {
-		int got = reader_next(run->reader, &worker->extent, worker->stored, &err);
+		int got = run->random != NULL
+				  ? random_next(run->random, &worker->extent, worker->stored, &err)
+				  : reader_next(run->reader, &worker->extent, worker->stored, &err);
 		run->ended = got == 0;
 		if (run->job->counts != NULL)
 			run->job->counts->read_bytes = reader_totals(run->reader)->archive_size;
@@ -162,29 +167,63 @@ static void *work(void *context)
 	return NULL;
 }
 
-int reader_run(struct reader *reader, const struct reader_job *job, struct error *err)
+/* Decides between random access and reading all in sequence. */
+static int choose_access(struct run *run, struct error *err)
 {
-	struct run run = {.reader = reader, .archive = reader_archive(reader), .job = job};
-	struct worker **workers = calloc(job->n_threads, sizeof *workers);
+	const struct reader_job *job = run->job;
+	uint32_t n_drives = run->archive->n_drives, n_wanted = 0;
+	if (job->seek_in == NULL || job->targets == NULL)
+		return 0;
+	run->wanted = calloc(n_drives + 1u, sizeof *run->wanted);
+	if (run->wanted == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	for (uint32_t i = 0; i < n_drives; i++) {
+		run->wanted[i] = job->targets[i] != NULL;
+		n_wanted += run->wanted[i] ? 1 : 0;
+	}
+	if (n_wanted == n_drives)
+		return 0;
+	int code = random_open(&run->random, run->reader, job->seek_in, run->wanted, err);
+	if (code <= 0) {
+		random_close(run->random);
+		run->random = NULL;
+	}
+	return code < 0 ? code : 0;
+}
+
+/* Fewer threads than asked for do as well, if there is one. */
+static void run_workers(struct run *run, struct worker **workers, unsigned n_threads)
+{
 	unsigned n_started = 0;
-	pthread_mutex_init(&run.lock, NULL);
-	for (unsigned i = 0; workers != NULL && i < job->n_threads; i++) {
+	for (unsigned i = 0; i < n_threads; i++) {
 		workers[i] = calloc(1, sizeof **workers);
 		if (workers[i] == NULL)
 			break;
-		workers[i]->run = &run;
+		workers[i]->run = run;
 		if (pthread_create(&workers[i]->thread, NULL, work, workers[i]) != 0)
 			break;
 		n_started++;
 	}
-	/* Fewer threads than asked for do as well, if there is one. */
 	if (n_started == 0)
-		fail(&run.err, run.code = ERR_SYSTEM, "cannot start a thread");
+		run->code = fail(&run->err, ERR_SYSTEM, "cannot start a thread");
 	for (unsigned i = 0; i < n_started; i++)
 		pthread_join(workers[i]->thread, NULL);
-	for (unsigned i = 0; workers != NULL && i < job->n_threads; i++)
+	for (unsigned i = 0; i < n_threads; i++)
 		free(workers[i]);
+}
+
+int reader_run(struct reader *reader, const struct reader_job *job, struct error *err)
+{
+	struct run run = {.reader = reader, .archive = reader_archive(reader), .job = job};
+	struct worker **workers = calloc(job->n_threads, sizeof *workers);
+	pthread_mutex_init(&run.lock, NULL);
+	run.code = workers != NULL ? choose_access(&run, &run.err)
+				   : fail(&run.err, ERR_SYSTEM, "no memory");
+	if (run.code == 0)
+		run_workers(&run, workers, job->n_threads);
 	free(workers);
+	random_close(run.random);
+	free(run.wanted);
 	pthread_mutex_destroy(&run.lock);
 	if (run.code != 0)
 		*err = run.err;

@@ -17,6 +17,7 @@ int main(void)
 	test_archive();
 	test_mutation();
 	test_input();
+	test_random();
 	test_drive();
 	test_target();
 	test_output();

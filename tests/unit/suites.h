@@ -6,6 +6,7 @@ void test_format(void);
 void test_archive(void);
 void test_mutation(void);
 void test_input(void);
+void test_random(void);
 void test_drive(void);
 void test_target(void);
 void test_output(void);

@@ -1,0 +1,216 @@
+/*
+ * Random access: from the tail of a VMAB along the chain of index sections to the extents that are
+ * wanted, and to no others.
+ *
+ * Taken from the end towards the beginning, one index section at a time, so that no more than that
+ * has to be in memory, however large the archive is.
+ */
+#include "format/bytes.h"
+#include "reader/input/input.h"
+#include "reader/random.h"
+
+#include <stdlib.h>
+
+#define CHUNK (1u << 20)
+
+struct random {
+	const struct archive *archive; /* borrowed */
+	struct input *in;	       /* borrowed */
+	const bool *wanted;	       /* borrowed: for each drive */
+	uint64_t **maps;	       /* owned: as in reader.c, for the drives that are wanted */
+	uint64_t *n_seen;	       /* owned */
+	uint64_t *positions; /* owned: of extents, from the index section that is loaded */
+	uint32_t n_positions;
+	uint64_t previous_index; /* position of the next index section to load, 0: none */
+	uint64_t tail_at;	 /* position */
+	uint8_t header[SECTION_HEADER_MAX];
+};
+
+/* ---- the tail ---- */
+
+/* The position of the last sector that is not all zero: what follows is the padding of a record. */
+static int find_last_sector(struct input *in, uint8_t *chunk, uint64_t *position, struct error *err)
+{
+	uint64_t size = input_size(in), end = size - size % SECTOR_SIZE;
+	while (end > 0 && size - end <= PADDING_SIZE_MAX) {
+		uint64_t n = end < CHUNK ? end : CHUNK;
+		TRY(input_seek(in, end - n, err));
+		TRY(input_read(in, chunk, n, err));
+		for (; n > 0; n -= SECTOR_SIZE, end -= SECTOR_SIZE)
+			if (!all_zero(chunk + n - SECTOR_SIZE, SECTOR_SIZE)) {
+				*position = end - SECTOR_SIZE;
+				return 0;
+			}
+	}
+	return fail_at(err, ERR_INCOMPLETE, size, "incomplete: it has no tail");
+}
+
+static int read_tail(const struct archive *archive, struct input *in, uint8_t *chunk,
+		     struct section *tail, struct error *err)
+{
+	struct error ignored;
+	uint64_t position = 0;
+	uint32_t header_size;
+	TRY(find_last_sector(in, chunk, &position, err));
+	TRY(input_seek(in, position, err));
+	TRY(input_read(in, chunk, SECTOR_SIZE, err));
+	if (section_measure(archive, chunk, position, &header_size, &ignored) == 0 &&
+	    header_size == SECTOR_SIZE &&
+	    section_parse(archive, chunk, position, tail, &ignored) == 0 &&
+	    tail->kind == SECTION_TAIL && tail->totals.archive_size == position + SECTOR_SIZE)
+		return 0;
+	return fail_at(err, ERR_INCOMPLETE, input_size(in), "incomplete: it has no tail");
+}
+
+/* 1: found, 0: cannot be told. */
+static int find_tail(const struct archive *archive, struct input *in, struct section *tail,
+		     struct error *err)
+{
+	if (archive->format != FORMAT_VMAB || input_size(in) == 0)
+		return 0;
+	uint8_t *chunk = malloc(CHUNK);
+	if (chunk == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	int code = read_tail(archive, in, chunk, tail, err);
+	free(chunk);
+	return code != 0 ? code : 1;
+}
+
+int reader_find_tail(struct reader *reader, struct input *in, struct totals *out, struct error *err)
+{
+	struct section *tail = calloc(1, sizeof *tail);
+	if (tail == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	int code = find_tail(reader_archive(reader), in, tail, err);
+	if (code > 0)
+		*out = tail->totals;
+	free(tail);
+	return code;
+}
+
+/* ---- the index ---- */
+
+void random_close(struct random *random)
+{
+	if (random == NULL)
+		return;
+	for (uint32_t i = 0; random->maps != NULL && i < random->archive->n_drives; i++)
+		free(random->maps[i]);
+	free(random->maps);
+	free(random->n_seen);
+	free(random->positions);
+	free(random);
+}
+
+static int prepare(struct random *random, struct error *err)
+{
+	uint32_t n_drives = random->archive->n_drives;
+	random->maps = calloc(n_drives + 1u, sizeof *random->maps);
+	random->n_seen = calloc(n_drives + 1u, sizeof *random->n_seen);
+	random->positions = calloc(INDEX_ENTRIES_MAX, sizeof *random->positions);
+	if (random->maps == NULL || random->n_seen == NULL || random->positions == NULL)
+		return fail(err, ERR_SYSTEM, "no memory");
+	for (uint32_t i = 0; i < n_drives; i++) {
+		uint64_t n_words = clusters_of(random->archive->drives[i].size_bytes) / 64 + 1;
+		if (!random->wanted[i])
+			continue;
+		random->maps[i] = calloc(n_words, sizeof **random->maps);
+		if (random->maps[i] == NULL)
+			return fail(err, ERR_SYSTEM, "no memory for the map of drive @%u", i + 1);
+	}
+	return 0;
+}
+
+int random_open(struct random **out, struct reader *reader, struct input *in, const bool *wanted,
+		struct error *err)
+{
+	struct section *tail = calloc(1, sizeof *tail);
+	struct random *random = *out = calloc(1, sizeof *random);
+	int code = tail == NULL || random == NULL
+			   ? fail(err, ERR_SYSTEM, "no memory")
+			   : find_tail(reader_archive(reader), in, tail, err);
+	if (code > 0) {
+		random->archive = reader_archive(reader);
+		random->in = in;
+		random->wanted = wanted;
+		random->previous_index = tail->previous_index;
+		random->tail_at = tail->position;
+		if (prepare(random, err) != 0)
+			code = err->code;
+	}
+	free(tail);
+	return code;
+}
+
+/* A section at a place that another one named. */
+static int read_section_at(struct random *random, uint64_t position, enum section_kind kind,
+			   struct section *out, uint8_t *stored, struct error *err)
+{
+	uint32_t header_size;
+	uint8_t *header = random->header;
+	TRY(input_seek(random->in, position, err));
+	TRY(input_read(random->in, header, SECTOR_SIZE, err));
+	TRY(section_measure(random->archive, header, position, &header_size, err));
+	TRY(input_read(random->in, header + SECTOR_SIZE, header_size - SECTOR_SIZE, err));
+	TRY(section_parse(random->archive, header, position, out, err));
+	DEMAND(out->kind == kind, position, "the index leads to a section of kind %u", out->kind);
+	return input_read(random->in, stored, out->padded_size, err);
+}
+
+/* Which extents of this part of the index are wanted; the last of them first, as in a stack. */
+static int load_index(struct random *random, struct section *index, uint8_t *stored,
+		      struct error *err)
+{
+	uint64_t position = random->previous_index;
+	TRY(read_section_at(random, position, SECTION_INDEX, index, stored, err));
+	TRY(extent_scrub(random->archive, index, stored, err));
+	DEMAND(index->previous_index < position, position, "the index is no chain");
+	random->previous_index = index->previous_index;
+	for (uint32_t at = index->raw_size; at > 0; at -= INDEX_ENTRY_SIZE) {
+		const uint8_t *entry = stored + at - INDEX_ENTRY_SIZE;
+		uint64_t extent_at = get_le(entry + 0x10, 8), drive = get_le(entry + 0x18, 4);
+		uint32_t n = random->n_positions;
+		DEMAND(extent_at < position && drive < random->archive->n_drives, position,
+		       "an entry of the index leads nowhere");
+		bool known = n > 0 && random->positions[n - 1] == extent_at;
+		if (random->wanted[drive] && !known)
+			random->positions[random->n_positions++] = extent_at;
+	}
+	return 0;
+}
+
+static int check_complete(const struct random *random, struct error *err)
+{
+	for (uint32_t i = 0; i < random->archive->n_drives; i++)
+		if (random->wanted[i] &&
+		    random->n_seen[i] != clusters_of(random->archive->drives[i].size_bytes))
+			return fail_at(err, ERR_INCOMPLETE, random->tail_at,
+				       "incomplete: the index has %llu clusters of drive @%u",
+				       (unsigned long long)random->n_seen[i], i + 1);
+	return 0;
+}
+
+static int note_extent(struct random *random, const struct section *extent, struct error *err)
+{
+	for (uint32_t i = 0; i < extent->n_slots; i++) {
+		const struct slot *slot = &extent->slots[i];
+		if (!random->wanted[slot->drive])
+			continue;
+		bool first =
+			reader_mark(random->maps[slot->drive], slot->cluster, slot->n_clusters);
+		DEMAND(first, extent->position, "clusters of drive @%u twice", slot->drive + 1);
+		random->n_seen[slot->drive] += slot->n_clusters;
+	}
+	return 1;
+}
+
+int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err)
+{
+	while (random->n_positions == 0 && random->previous_index != 0)
+		TRY(load_index(random, extent, stored, err));
+	if (random->n_positions == 0)
+		return check_complete(random, err);
+	uint64_t position = random->positions[--random->n_positions];
+	TRY(read_section_at(random, position, SECTION_EXTENT, extent, stored, err));
+	return note_extent(random, extent, err);
+}

@@ -1,0 +1,18 @@
+/* Random access through the index of a VMAB in a plain file. Private to reader/. */
+#ifndef READER_RANDOM_H
+#define READER_RANDOM_H
+
+#include "reader/reader.h"
+
+struct random;
+
+/* For the extents that hold clusters of the drives wanted (a flag for each, borrowed). 1: ready; 0:
+ * this input has no index, or cannot seek; negative: incomplete, damaged. *out is to be freed in
+ * any case. Moves the input: reader_next cannot be used after it. */
+int random_open(struct random **out, struct reader *reader, struct input *in, const bool *wanted,
+		struct error *err);
+/* As reader_next, for those extents; 0 when every cluster of the drives wanted was there once. */
+int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err);
+void random_close(struct random *random);
+
+#endif
