@@ -87,7 +87,7 @@ check:
 
 .PHONY: check-installed
 check-installed:
-	@+tests/run.sh $(if $(VECTORS),--vectors "$(VECTORS)")
+	@tests/run.sh $(if $(VECTORS),--vectors "$(VECTORS)")
 
 .PHONY: unit
 unit: $(B)/unit
@@ -122,15 +122,18 @@ profile: all
 
 MAN_PAGES := $(sort $(wildcard man/*.1 man/*.5))
 
+EXAMPLES := $(sort $(wildcard examples/*))
+
 .PHONY: install
 install: $(B)/vmabak
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-		$(DESTDIR)$(COMPDIR) $(DESTDIR)$(DOCDIR)
+		$(DESTDIR)$(COMPDIR) $(DESTDIR)$(DOCDIR)/examples
 	install -m 755 $(B)/vmabak $(DESTDIR)$(BINDIR)/vmabak
 	install -m 644 $(filter %.1,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man1
 	install -m 644 $(filter %.5,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man5
 	install -m 644 README.md LICENSE spec/vmab.md spec/vma1.md $(DESTDIR)$(DOCDIR)
 	install -m 755 spec/restore.py $(DESTDIR)$(DOCDIR)
+	install -m 644 $(EXAMPLES) $(DESTDIR)$(DOCDIR)/examples
 	$(B)/vmabak completion bash > $(DESTDIR)$(COMPDIR)/vmabak
 
 # Takes away what install put there, and those folders that are empty then.
@@ -139,10 +142,12 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/vmabak $(DESTDIR)$(COMPDIR)/vmabak
 	rm -f $(patsubst man/%.1,$(DESTDIR)$(MANDIR)/man1/%.1,$(filter %.1,$(MAN_PAGES)))
 	rm -f $(patsubst man/%.5,$(DESTDIR)$(MANDIR)/man5/%.5,$(filter %.5,$(MAN_PAGES)))
-	rm -rf $(DESTDIR)$(DOCDIR)
-	for d in $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(COMPDIR) $(DOCDIR); do \
-		d="$(DESTDIR)$$d"; \
-		while [ "$$d" != "$(DESTDIR)" ] && [ "$$d" != / ] && rmdir "$$d" 2>/dev/null; do d=$$(dirname "$$d"); done; \
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,README.md LICENSE vmab.md vma1.md restore.py $(EXAMPLES))
+	for folder in $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(COMPDIR) $(DOCDIR)/examples; do \
+		folder="$(DESTDIR)$$folder"; \
+		while [ "$$folder" != "$(DESTDIR)" ] && rmdir "$$folder" 2>/dev/null; do \
+			folder=$$(dirname "$$folder"); \
+		done; \
 	done; true
 
 .PHONY: clean

@@ -20,7 +20,7 @@ if command -v apt-get >/dev/null; then
 	build='gcc make pkg-config libc6-dev libzstd-dev libxxhash-dev libarchive-dev libssl-dev
 		zlib1g-dev libjansson-dev libnbd-dev'
 	tests='libcunit1-dev qemu-utils e2fsprogs zstd gzip lzop xz-utils bzip2 python3
-		python3-zstandard python3-xxhash strace mandoc bash-completion util-linux'
+		python3-zstandard python3-xxhash strace mandoc bash-completion util-linux mbuffer'
 elif command -v dnf >/dev/null; then
 	system=dnf
 	build='gcc make pkgconf-pkg-config glibc-devel libzstd-devel xxhash-devel libarchive-devel

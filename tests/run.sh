@@ -62,6 +62,7 @@ run_counted "archives described as text" /usr/bin/python3 tests/images/check.py 
 run_counted "genuine archives" /usr/bin/python3 tests/images/vectors.py "$vectors" --vmabak build/release/vmabak
 run_counted "command line" tests/cli/run.sh build/release/vmabak
 run_counted "man pages" tests/man.sh build/release/vmabak
+run_counted "examples" tests/examples.sh build/release/vmabak
 
 echo
 echo "$passed passed, $failed failed, $skipped skipped"
