@@ -33,3 +33,6 @@ cp "$out" c.vmab
 expect_code 0 "$VMABAK" verify c.vmab
 expect_code 3 "$VMABAK" convert --json c.vmab -o - --format vma
 expect_json "$err" "len(d['warnings']) == 1" "d['exit_code'] == 3"
+expect_code 1 "$VMABAK" backup --json missing.raw
+expect_json "$err" "d['error']['code'] == 'system'" "d['exit_code'] == 1"
+[ ! -s "$out" ] || fail "a failure went to where the archive goes"

@@ -17,6 +17,13 @@ for command in 'verify --rate 40M a.vmab' 'restore --rate 40M a.vmab -C back' \
 	expect_code 0 sh -c "\"\$VMABAK\" $command --progress-fd 3 3>lines"
 	check "$command"
 done
+# Read to the end is not yet written: no 100 before that.
+make_random small.raw 9000000 2
+in_background sh -c 'exec "$VMABAK" backup --rate 3M -o c.vmab small.raw --progress-fd 3 3>early'
+wait_until grep -q 9 early
+kill $pid
+ended_with 143 $pid
+expect_no_text early 100/100
 # Not 100 when it failed; and a reader that goes away, or does not read, holds nothing up.
 flip a.vmab 39000000
 expect_code 4 sh -c '"$VMABAK" verify --rate 80M a.vmab --progress-fd 3 3>lines'
