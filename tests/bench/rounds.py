@@ -1,8 +1,11 @@
 """Runs the rows of rows.py interleaved, in rounds, and prints tables in Markdown.
 
 Each row runs once a round, so what disturbs a round disturbs all of its rows; ratios are taken
-within a round and their median is told. Called by bench.sh in the work folder."""
+within a round and their median is told. The order within a round is another one each time, as a
+row can profit from what ran before it. Called by bench.sh in the work folder."""
+import mmap
 import os
+import random
 import resource
 import shutil
 import statistics
@@ -20,7 +23,8 @@ class Result:
     """What one row took, by round; round 0 is not counted."""
 
     def __init__(self):
-        self.seconds, self.user, self.system, self.peak, self.size = {}, {}, {}, 0, None
+        self.seconds, self.user, self.system, self.peak = {}, {}, {}, 0
+        self.size, self.written = None, os.path.getsize("system.raw") // 4
 
 
 def fail(text):
@@ -53,6 +57,17 @@ def warm(path):
         shell(f"cat {path}")
 
 
+def settle(size):
+    """Takes memory and gives it back. A virtual machine may have given idle memory to its host, and
+    who writes first has to wait for it: three times as long for a copy as the next one does."""
+    child = os.fork()
+    if child == 0:
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+        mmap.mmap(-1, max(size, mmap.PAGESIZE), flags=flags).close()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
 def cool(path):
     """Out of the page cache."""
     with open(path, "rb+") as file:
@@ -78,10 +93,16 @@ def size_of(path):
     return os.path.getsize(path)
 
 
+def room_of(path):
+    """Bytes it takes on disk; of folders too little, which does not matter here."""
+    return 512 * os.stat(path).st_blocks if os.path.exists(path) else 0
+
+
 def run_row(row, result, number):
     remove(row.out)
     if row.before and shell(row.before).returncode:
         fail(f"failed: {row.before}")
+    settle(result.written)
     for path in row.reads:
         (cool if row.cold else warm)(path)
     seconds, usage = measure(row.command)
@@ -89,7 +110,8 @@ def run_row(row, result, number):
     result.peak = max(result.peak, usage.ru_maxrss / 1024)
     if row.size:
         result.size = size_of(row.size)
-    if number == 0 and row.same and shell(f"cmp {row.same[0]} {row.same[1]}").returncode:
+    result.written = sum(room_of(path) for path in row.out)
+    if number == (1 if row.slow else 0) and row.same and shell(f"cmp {row.same[0]} {row.same[1]}").returncode:
         fail(f"{row.name}: {row.same[1]} is not {row.same[0]}")
     remove(row.out)
 
@@ -105,8 +127,8 @@ def run_group(group):
             fail(f"failed: {command}")
     results = {row.name: Result() for row in chosen}
     for number in range(ROUNDS + 1):
-        for row in chosen:
-            if number <= (SLOW_ROUNDS if row.slow else ROUNDS):
+        for row in random.Random(number).sample(chosen, len(chosen)):
+            if (0 < number <= SLOW_ROUNDS) if row.slow else number <= ROUNDS:
                 print(f"{group.title}: round {number}: {row.name}", file=sys.stderr)
                 run_row(row, results[row.name], number)
     remove(path for path, _ in group.prepare)
@@ -128,7 +150,7 @@ def spread(values):
 
 
 def print_group(group, results):
-    print(f"\n### {group.title}\n\n{group.about}\n")
+    print(f"\n### {group.title}\n\n{group.about}\n" if group.about else f"\n### {group.title}\n")
     print("| what | seconds: median (min to max) | user | sys | peak MiB | size MB | ours / this |")
     print("|---|---|---:|---:|---:|---:|---|")
     for row in group.rows:
