@@ -11,7 +11,7 @@ while read -r code word arguments; do
 	grep -q '^vmabak: ' "$err" || fail "no line on standard error"
 done <<'END'
 2 usage --json
-2 usage backup --json --frob
+2 usage backup --json --frob -o a.vmab
 2 usage backup --json -o a.vmab
 2 usage backup --json -o a.img drive.raw
 1 system backup --json -o a.vmab missing.raw

@@ -15,7 +15,7 @@ for archive in a.vmab a.vma a.vma.zst; do
 		expect_error 4 "$bad: byte " "$VMABAK" restore $bad -C new
 		expect_error 4 "-: byte " "$VMABAK" restore - -C new <$bad
 		expect_error 4 "$bad: byte " "$VMABAK" restore $bad -C there
-		expect_error 4 "$bad: byte " "$VMABAK" restore $bad -C there -d disk0=target.raw
+		expect_error 4 "$bad: byte " "$VMABAK" restore $bad -C there -d other=target.raw
 		expect_error 4 "$bad: byte " "$VMABAK" convert $bad -o new.vmab
 		[ "$(ls -A there)" = mine ] || fail "left: $(ls -A there)"
 	done
