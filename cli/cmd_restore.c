@@ -226,7 +226,10 @@ static void put_json(const struct restore *restore, struct json_t *result)
 		json_put_number(one, "size_bytes", archive->configs[i].data.length);
 		json_put_text(one, "target", restore->plan.config_paths[i]);
 	}
-	json_put_number(result, "archive_bytes", input_position(restore->source.input));
+	json_put_number(result, "archive_bytes",
+			input_size(restore->source.input) != 0
+				? input_size(restore->source.input)
+				: input_position(restore->source.input));
 	json_put_real(result, "duration_s", progress_seconds());
 }
 

@@ -160,7 +160,8 @@ int options_parse(const struct command *command, int argc, char **argv, struct o
 	struct option long_options[OPTIONS_MAX + 1];
 	char letters[2 * OPTIONS_MAX + 2];
 	unsigned n = options_list(command, specs);
-	int result;
+	struct error later;
+	int result, code = 0;
 
 	*out = (struct options){.command = command, .progress_fd = UINT64_MAX};
 	out->directory = ".";
@@ -171,20 +172,25 @@ int options_parse(const struct command *command, int argc, char **argv, struct o
 	optind = 1;
 	while ((result = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
 		const struct option_spec *spec;
+		struct error *where = code == 0 ? err : &later;
 
-		if (result == '?' || result == ':')
-			return bad_option(result, find_spec(specs, n, optopt), argv[optind - 1],
-					  err);
+		/* The first error counts, but the rest is looked at all the same: it tells where
+		 * the error is to be told. */
+		if (result == '?' || result == ':') {
+			code = bad_option(result, find_spec(specs, n, optopt), argv[optind - 1],
+					  where);
+			continue;
+		}
 		spec = find_spec(specs, n, result);
-		if (spec == NULL || take(spec, optarg, out, err) < 0)
-			return ERR_USAGE;
+		if (spec == NULL || take(spec, optarg, out, where) < 0)
+			code = ERR_USAGE;
 	}
 	for (int i = optind; i < argc; i++)
 		append(&out->arguments, argv[i]);
 	/* One name for one thing: whatever looks at "-" later need not know the other. */
 	if (out->output != NULL && strcmp(out->output, "/dev/stdout") == 0)
 		out->output = "-";
-	return check_arguments(command, out, err);
+	return code != 0 ? code : check_arguments(command, out, err);
 }
 
 void options_free(struct options *options)

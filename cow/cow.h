@@ -41,7 +41,7 @@ void drive_forget(struct drive *drive, uint64_t offset, uint64_t n); /* any thre
 /* Whether the drive was changed by others since drive_open, as far as it can be told. */
 bool drive_was_changed(struct drive *drive);
 
-/* The pass over several drives, in pieces of up to a number of clusters with data. */
+/* The pass over several drives, window by window. */
 struct sweep;
 
 struct sweep_run {
@@ -51,7 +51,7 @@ struct sweep_run {
 	bool cold; /* for sweep_read: see drive_expect */
 };
 
-#define SWEEP_RUNS_MAX 129u
+#define SWEEP_RUNS_MAX 64u
 
 struct sweep_piece {
 	uint32_t drive;
@@ -60,8 +60,8 @@ struct sweep_piece {
 	struct sweep_run runs[SWEEP_RUNS_MAX];
 };
 
-/* Drives are borrowed. max_data: clusters to read in a piece, 1 to 64. */
-int sweep_new(struct sweep **out, struct drive *const *drives, uint32_t n_drives, uint32_t max_data,
+/* Drives are borrowed. window: clusters in a piece that has data, 1 to 64. */
+int sweep_new(struct sweep **out, struct drive *const *drives, uint32_t n_drives, uint32_t window,
 	      struct error *err);
 void sweep_free(struct sweep *sweep);
 /* The next piece: 1: taken, 0: no more, negative: error. The same drives give the same pieces. One

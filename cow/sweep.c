@@ -6,6 +6,11 @@
  * another file system. So answers are merged first: "known" is a stretch of zeros followed by a
  * stretch of data, either may be empty, and the next answers are asked for only when both are used
  * up. A cluster is a zero one if it lies in the zeros as a whole.
+ *
+ * A piece is one window of a drive, or the windows that are known to be zeros as a whole, as one
+ * run. Windows have their places from the beginning of the drive on: so what is grouped depends on
+ * the content alone, not on what the file system knows of holes, and a change in one place moves
+ * nothing in another.
  */
 #include "cow/cow.h"
 
@@ -19,7 +24,7 @@
 struct sweep {
 	struct drive *const *drives;
 	uint32_t n_drives;
-	uint32_t max_data;
+	uint32_t window;		 /* clusters */
 	struct sweep_piece ahead[AHEAD]; /* a ring of n_ahead from first on */
 	uint32_t first, n_ahead;
 	/* Where the pass is; for the one caller of sweep_next. */
@@ -29,16 +34,16 @@ struct sweep {
 	uint64_t data_to;  /* byte: data from there up to here */
 };
 
-int sweep_new(struct sweep **out, struct drive *const *drives, uint32_t n_drives, uint32_t max_data,
+int sweep_new(struct sweep **out, struct drive *const *drives, uint32_t n_drives, uint32_t window,
 	      struct error *err)
 {
-	assert(max_data >= 1 && max_data <= SWEEP_RUNS_MAX / 2);
+	assert(window >= 1 && window <= SWEEP_RUNS_MAX);
 	struct sweep *sweep = calloc(1, sizeof *sweep);
 	if (!sweep)
 		return fail_system(err, ENOMEM, "the pass over the drives");
 	sweep->drives = drives;
 	sweep->n_drives = n_drives;
-	sweep->max_data = max_data;
+	sweep->window = window;
 	*out = sweep;
 	return 0;
 }
@@ -87,26 +92,19 @@ static int look(struct sweep *sweep, struct sweep_run *run, struct error *err)
 	return 0;
 }
 
-/* Adds as much of the run as the piece still takes; returns how many clusters. There is always room
- * for one more run: kinds alternate, and the piece ends with the last data that it takes. */
-static uint64_t add_run(const struct sweep *sweep, struct sweep_piece *piece,
-			const struct sweep_run *run)
+/* A window of n_clusters has at most as many runs. */
+static void add_run(struct sweep_piece *piece, const struct sweep_run *run)
 {
-	uint64_t n = run->n_clusters;
 	struct sweep_run *last = piece->n_runs > 0 ? &piece->runs[piece->n_runs - 1] : NULL;
 
-	if (!run->zero && n > sweep->max_data - piece->n_data)
-		n = sweep->max_data - piece->n_data;
 	if (last && last->zero == run->zero) {
-		last->n_clusters += n;
+		last->n_clusters += run->n_clusters;
 	} else {
 		assert(piece->n_runs < SWEEP_RUNS_MAX);
-		piece->runs[piece->n_runs] = *run;
-		piece->runs[piece->n_runs++].n_clusters = n;
+		piece->runs[piece->n_runs++] = *run;
 	}
 	if (!run->zero)
-		piece->n_data += (uint32_t)n;
-	return n;
+		piece->n_data += (uint32_t)run->n_clusters;
 }
 
 /* Goes on to a drive that has clusters left. Returns how many it has in all, 0: no more drives. */
@@ -121,6 +119,22 @@ static uint64_t find_drive(struct sweep *sweep)
 	return 0;
 }
 
+/* How much of the run belongs to the piece: what is left of its window, or all the windows that a
+ * run of zeros fills. */
+static uint64_t cut_run(const struct sweep *sweep, const struct sweep_run *run, uint64_t end)
+{
+	uint64_t in_window = sweep->cluster % sweep->window;
+	uint64_t left = sweep->window - in_window;
+
+	if (run->n_clusters <= left)
+		return run->n_clusters;
+	if (!run->zero || in_window != 0)
+		return left;
+	if (run->cluster + run->n_clusters == end)
+		return run->n_clusters;
+	return run->n_clusters - run->n_clusters % sweep->window;
+}
+
 static int plan_piece(struct sweep *sweep, struct sweep_piece *out, struct error *err)
 {
 	uint64_t end = find_drive(sweep);
@@ -129,13 +143,15 @@ static int plan_piece(struct sweep *sweep, struct sweep_piece *out, struct error
 		return 0;
 	out->drive = sweep->drive;
 	out->n_runs = out->n_data = 0;
-	while (sweep->cluster < end && out->n_data < sweep->max_data) {
+	do {
 		struct sweep_run run;
 		int rc = look(sweep, &run, err);
 		if (rc != 0)
 			return rc;
-		sweep->cluster += add_run(sweep, out, &run);
-	}
+		run.n_clusters = cut_run(sweep, &run, end);
+		add_run(out, &run);
+		sweep->cluster += run.n_clusters;
+	} while (sweep->cluster < end && sweep->cluster % sweep->window != 0);
 	return 1;
 }
 
