@@ -30,8 +30,9 @@ static int usage_error(struct report *report, const char *verb, const struct err
 {
 	int code = report_error(report, NULL, err);
 
-	fprintf(stderr, "try 'vmabak help%s%s'\n", verb == NULL ? "" : " ",
-		verb == NULL ? "" : verb);
+	if (!report->text_off)
+		fprintf(stderr, "try 'vmabak help%s%s'\n", verb == NULL ? "" : " ",
+			verb == NULL ? "" : verb);
 	return report_end(report, code);
 }
 
@@ -40,18 +41,20 @@ static int run(const struct command *command, int argc, char **argv)
 	struct report report;
 	struct options options;
 	struct error err = {0};
-	int code = EXIT_DONE;
+	int code;
 
 	report_begin(&report, command->name, wants_json(argc, argv));
-	if (options_parse(command, argc, argv, &options, &err) < 0) {
+	code = options_parse(command, argc, argv, &options, &err);
+	report_use(&report, &options);
+	if (code < 0) {
 		code = usage_error(&report, command->name, &err);
 		options_free(&options);
 		return code;
 	}
-	report_use(&report, &options);
 	if (options.help) {
 		report.no_document = true;
 		help_print(command);
+		code = EXIT_DONE;
 	} else {
 		code = command->run(&options, &report);
 	}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Counts the lines of code of the audit set, and shows by linking that it is all there is between
+# Counts the lines of code of the audit set (headers other than bytes.h only declare and name things), and shows by linking that it is all there is between
 # the bytes of an archive and a verified cluster: what it leaves undefined are the C library, zstd, xxhash, MD5
 # and the functions of input.h by which bytes come in.
 #
