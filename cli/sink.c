@@ -32,8 +32,10 @@ static int check_name(const char *name, bool force, bool *by_name, struct error 
 		return fail(err, ERR_USAGE, "%s: is a folder, not an archive", name);
 	if (S_ISREG(found.st_mode) && !force)
 		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", name);
-	if (S_ISBLK(found.st_mode) && !force)
-		return fail(err, ERR_USAGE, "%s: is a block device; --force overwrites it", name);
+	if (S_ISBLK(found.st_mode))
+		return fail(err, ERR_USAGE,
+			    "%s: is a block device: an archive goes to a file, a pipe or a tape",
+			    name);
 	return 0;
 }
 
@@ -62,8 +64,6 @@ bool sink_is(const struct sink *sink, const struct stat *file)
 
 	if (result < 0)
 		return false;
-	if (S_ISBLK(own.st_mode) && S_ISBLK(file->st_mode))
-		return own.st_rdev == file->st_rdev;
 	return S_ISREG(own.st_mode) && own.st_dev == file->st_dev && own.st_ino == file->st_ino;
 }
 

@@ -50,16 +50,15 @@ static int open_stdout(struct output *output, struct error *err)
 	return 0;
 }
 
-/* A pipe or a device. */
+/* A pipe or a tape. A block device does not end where an archive ends: what it held before would
+ * follow, and the archive could not be told from a damaged one. */
 static int open_as_it_is(struct output *output, const char *path, struct error *err)
 {
-	bool block = S_ISBLK(output->mode);
-
-	if (block && !output->force)
-		return fail(err, ERR_USAGE, "%s: is a block device; --force overwrites it", path);
-	output->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | (block ? O_EXCL : 0));
-	if (output->fd < 0 && block && errno == EBUSY)
-		return fail(err, ERR_LOCKED, "%s: is mounted or otherwise in use", path);
+	if (S_ISBLK(output->mode))
+		return fail(err, ERR_USAGE,
+			    "%s: is a block device: an archive goes to a file, a pipe or a tape",
+			    path);
+	output->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	if (output->fd < 0)
 		return fail_system(err, errno, "%s", path);
 	return 0;

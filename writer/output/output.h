@@ -18,7 +18,7 @@ struct output_options {
 };
 
 /* path "-" is standard output. A terminal is refused. A regular file gets a temporary name in the
- * same folder; character and block devices and fifos are written as they are. */
+ * same folder; fifos and character devices are written as they are, block devices are refused. */
 int output_open(struct output **out, const char *path, const struct output_options *options,
 		struct error *err);
 /* Writes all of it, in order. One caller at a time. The vector is used up. */
