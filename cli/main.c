@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/memory.h"
 #include "cli/signals.h"
 
 #include <stdio.h>
@@ -92,6 +93,7 @@ int main(int argc, char **argv)
 {
 	const struct command *command = argc < 2 ? NULL : commands_find(argv[1]);
 
+	memory_start();
 	signals_start();
 	raise_file_limit();
 	if (command == NULL)

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 /* Leaves no half-written file behind; and does not use stdio, which may want memory. */
 static void give_up(void)
@@ -17,6 +20,15 @@ static void give_up(void)
 	ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 	(void)ignored;
 	_exit(1);
+}
+
+/* Left to itself the C library keeps what was freed once, so that the peak of one phase stays under
+ * the next, and clears memory that would be clear. */
+void memory_start(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
 }
 
 void *memory_new(size_t n, size_t size)

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+/* Before anything else: large buffers come from the system and go back to it at once. */
+void memory_start(void);
 /* n * size zeroed bytes, n and size not both large. Owned by the caller. */
 void *memory_new(size_t n, size_t size);
 /* A text made as by printf. Owned by the caller. */
