@@ -21,8 +21,8 @@ int batch_new(struct batch **out, const struct archive *archive, struct writer_c
 {
 	struct batch *batch = calloc(1, sizeof *batch);
 	if (batch != NULL)
-		batch->blocks = aligned_alloc(BLOCK_SIZE, PAYLOAD_SIZE_MAX); /* for O_DIRECT */
-	if (batch == NULL || batch->blocks == NULL) {
+		batch->payload = blocks_new();
+	if (batch == NULL || batch->payload == NULL) {
 		free(batch);
 		return fail(err, ERR_SYSTEM, "no memory");
 	}
@@ -36,7 +36,7 @@ void batch_free(struct batch *batch)
 {
 	if (batch == NULL)
 		return;
-	free(batch->blocks);
+	free(batch->payload);
 	free(batch->packed.at);
 	free(batch->headers.at);
 	free(batch->parts);
@@ -47,10 +47,28 @@ void batch_reset(struct batch *batch)
 {
 	batch->section.n_slots = 0;
 	batch->section.raw_size = 0;
+	batch->section.codec = CODEC_NONE;
 	batch->n_zero_slots = 0;
 	batch->packed.size = 0;
 	batch->headers.size = 0;
 	batch->n_parts = 0;
+}
+
+/* Aligned as O_DIRECT wants it. */
+uint8_t *blocks_new(void)
+{
+	return aligned_alloc(BLOCK_SIZE, PAYLOAD_SIZE_MAX);
+}
+
+void batch_return(struct batch *batch, uint8_t **blocks)
+{
+	bool compressed = batch->section.codec == CODEC_ZSTD || batch->packed.size != 0;
+	*blocks = batch->blocks;
+	if (!compressed) {
+		*blocks = batch->payload;
+		batch->payload = batch->blocks;
+	}
+	batch->blocks = NULL;
 }
 
 uint8_t *batch_buffer(struct batch *batch)

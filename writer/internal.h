@@ -25,15 +25,15 @@ int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err);
 struct batch {
 	const struct archive *archive;
 	struct writer_counts *counts; /* or NULL */
-	uint8_t *blocks;	      /* owned: PAYLOAD_SIZE_MAX */
+	uint8_t *blocks;	      /* borrowed from the worker: PAYLOAD_SIZE_MAX */
 	struct section section;	      /* slots, raw_size; when sealed codec, sizes and checksum */
 
 	/* What seal.c made of it. */
 	uint32_t n_zero_slots; /* behind the slots: runs that do not travel with data */
-	struct bytes packed;   /* VMAB: the payload, if section.codec says so. VMA: all of it, if
-				  wrapped */
-	struct bytes headers;  /* VMA: of the extents */
-	struct iovec *parts;   /* owned. VMA: headers and payloads in turn */
+	uint8_t *payload; /* owned, PAYLOAD_SIZE_MAX: the blocks as they are, or VMAB: compressed */
+	struct bytes packed;  /* VMA: all of it, when there is something around the archive */
+	struct bytes headers; /* VMA: of the extents */
+	struct iovec *parts;  /* owned. VMA: headers and payloads in turn */
 	uint32_t n_parts, parts_capacity;
 };
 
@@ -41,6 +41,11 @@ int batch_new(struct batch **out, const struct archive *archive, struct writer_c
 	      struct error *err);
 void batch_free(struct batch *batch);
 void batch_reset(struct batch *batch);
+/* A buffer for blocks; NULL: no memory. For free. */
+uint8_t *blocks_new(void);
+/* A sealed batch is done with the worker's buffer, or takes it and leaves its own instead. So
+ * blocks take memory once a worker, and only what is to be written takes it once a batch. */
+void batch_return(struct batch *batch, uint8_t **blocks);
 
 struct seal;
 

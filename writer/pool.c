@@ -35,6 +35,7 @@ struct worker {
 	pthread_t thread;
 	struct seal *seal; /* owned */
 	void *piece;	   /* owned */
+	uint8_t *blocks;   /* owned: lent to the batch at work */
 };
 
 /* As in the reader: of several errors the one nearest to the beginning of the archive read. */
@@ -109,12 +110,14 @@ static void *work(void *context)
 	uint64_t ticket = 0;
 	int code = 0;
 	while (code == 0 && (batch = take_batch(pool)) != NULL) {
+		batch->blocks = worker->blocks;
 		int got = take_piece(pool, worker->piece, &ticket, &err);
 		code = got < 0 ? got : 0;
 		if (got > 0)
 			code = pool->feed->fill(pool->feed->context, worker->piece, batch, &err);
 		if (got > 0 && code == 0)
 			code = seal_batch(worker->seal, batch, &err);
+		batch_return(batch, &worker->blocks);
 		pthread_mutex_lock(&pool->lock);
 		if (got > 0 && code == 0) {
 			pool->sealed[ticket % pool->n_batches] = batch;
@@ -160,7 +163,8 @@ static int start_worker(struct pool *pool, struct worker *worker, struct error *
 {
 	worker->pool = pool;
 	worker->piece = calloc(1, pool->feed->piece_size);
-	if (worker->piece == NULL)
+	worker->blocks = blocks_new();
+	if (worker->piece == NULL || worker->blocks == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
 	TRY(seal_new(&worker->seal, writer_archive(pool->writer), writer_options(pool->writer),
 		     err));
@@ -190,6 +194,7 @@ int writer_run(struct writer *writer, const struct feed *feed, unsigned n_thread
 	for (unsigned i = 0; workers != NULL && i < n_threads; i++) {
 		seal_free(workers[i].seal);
 		free(workers[i].piece);
+		free(workers[i].blocks);
 	}
 	free(workers);
 	free_batches(&pool);

@@ -70,15 +70,14 @@ static bool seems_compressible(struct seal *seal, const uint8_t *blocks, uint32_
 }
 
 /* One frame, or the blocks as they are when that is not smaller. */
-static int seal_payload(struct seal *seal, struct batch *batch, struct error *err)
+static void seal_payload(struct seal *seal, struct batch *batch)
 {
 	struct section *section = &batch->section;
 	section->codec = CODEC_NONE;
 	section->stored_size = section->raw_size;
 	if (seal->options.level != 0 &&
 	    seems_compressible(seal, batch->blocks, section->raw_size)) {
-		TRY(bytes_reserve(&batch->packed, PAYLOAD_SIZE_MAX, err));
-		size_t n = ZSTD_compress2(seal->zstd, batch->packed.at, section->raw_size - 1,
+		size_t n = ZSTD_compress2(seal->zstd, batch->payload, section->raw_size - 1,
 					  batch->blocks, section->raw_size);
 		if (!ZSTD_isError(n)) {
 			section->codec = CODEC_ZSTD;
@@ -86,10 +85,9 @@ static int seal_payload(struct seal *seal, struct batch *batch, struct error *er
 		}
 	}
 	section->padded_size = (section->stored_size + SECTOR_SIZE - 1) / SECTOR_SIZE * SECTOR_SIZE;
-	uint8_t *stored = section->codec == CODEC_ZSTD ? batch->packed.at : batch->blocks;
+	uint8_t *stored = section->codec == CODEC_ZSTD ? batch->payload : batch->blocks;
 	memset(stored + section->stored_size, 0, section->padded_size - section->stored_size);
 	checksum_bytes(stored, section->padded_size, section->checksum);
-	return 0;
 }
 
 /* ---- VMA ---- */
@@ -246,8 +244,10 @@ int seal_batch(struct seal *seal, struct batch *batch, struct error *err)
 {
 	struct section *section = &batch->section;
 	if (seal->archive->format == FORMAT_VMAB) {
-		if (section->raw_size != 0)
-			return seal_payload(seal, batch, err);
+		if (section->raw_size != 0) {
+			seal_payload(seal, batch);
+			return 0;
+		}
 		batch->n_zero_slots = section->n_slots;
 		section->n_slots = 0;
 		return 0;
