@@ -29,3 +29,8 @@ same_file text.raw back/disk1.raw
 rm -r back r.vmab
 measured convert --no-sync a.vmab -o c.vma.zst
 measured convert --no-sync a.vma -o c.vmab
+# A head as large as there can be: it is in memory whole, once where it is read and once where it is built.
+make_random large.conf 15000000 3
+measured backup --no-sync -o h.vmab -c large.conf text.raw
+measured convert --no-sync h.vmab -o i.vmab
+measured verify i.vmab
