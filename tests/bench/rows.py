@@ -148,7 +148,7 @@ CHECK = Group("check", "Checking and listing", "Archives of the system image.", 
 
 def image_group(name, title):
     source, archive, zst = f"{name}.raw", f"in.{name}.vmab", f"in.{name}.zst"
-    return Group("images", title, f"Backup and restore; {CHECKED}.", [
+    return Group(name, title, f"Backup and restore; {CHECKED}.", [
         backup(f"zstd, {name}", "--no-sync", source),
         Row(f"zstd -1 -T2, {name}", f"{ZSTD} {source} -o out.zst", reads=[source], out=["out.zst"], size="out.zst",
             against=f"vmabak backup zstd, {name}"),
