@@ -23,7 +23,8 @@
 
 #define VMA1_PLAIN_DATA \
 	58u /* data clusters an extent without checksums gets: as the genuine writer does */
-#define VMAB_DATA 64u
+#define VMAB_DATA	64u /* as much as an extent holds: compresses best */
+#define VMAB_PLAIN_DATA 16u /* what is only copied had better stay in the processor's caches */
 
 struct backup {
 	const struct options *options;
@@ -171,7 +172,7 @@ static int prepare(struct backup *backup, struct error *err)
 static uint32_t piece_data(const struct sink_plan *plan)
 {
 	if (plan->format == FORMAT_VMAB)
-		return VMAB_DATA;
+		return plan->level != 0 ? VMAB_DATA : VMAB_PLAIN_DATA;
 	return plan->cluster_checksum == CLUSTER_UNPROTECTED ? VMA1_PLAIN_DATA : VMA1_CHECKED_DATA;
 }
 
