@@ -24,7 +24,6 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 void drive_close(struct drive *drive);
 
 uint64_t drive_size(const struct drive *drive); /* bytes */
-const char *drive_path(const struct drive *drive);
 
 /* n bytes at offset, all within the drive. A drive that has shrunk is an error. Any thread. */
 int drive_read(struct drive *drive, uint64_t offset, void *buffer, size_t n, struct error *err);

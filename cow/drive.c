@@ -78,11 +78,6 @@ uint64_t drive_size(const struct drive *drive)
 	return drive->size_bytes;
 }
 
-const char *drive_path(const struct drive *drive)
-{
-	return drive->path;
-}
-
 int drive_read(struct drive *drive, uint64_t offset, void *buffer, size_t n, struct error *err)
 {
 	assert(offset <= drive->size_bytes && n <= drive->size_bytes - offset);

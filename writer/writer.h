@@ -48,8 +48,8 @@ struct feed {
 	int (*fill)(void *context, void *piece, struct batch *batch, struct error *err);
 };
 
-/* Works until the feed has no more or something fails. Memory: a piece, two batches of 8 MiB and a
- * compressor a thread. */
+/* Works until the feed has no more or something fails. Memory: for each thread a piece, a buffer of
+ * 4 MiB for blocks, two batches of 4 MiB and a compressor. */
 int writer_run(struct writer *writer, const struct feed *feed, unsigned n_threads,
 	       struct error *err);
 

@@ -144,7 +144,6 @@ static void reads_what_is_there(void)
 		const char *path = scratch("plain");
 		scratch_write(path, bytes, sizes[i]);
 		CU_ASSERT_EQUAL_FATAL(open_drive(&drive, path, NULL, &err), 0);
-		CU_ASSERT_STRING_EQUAL(drive_path(drive), path);
 		CU_ASSERT(reads_as(drive, (char *)bytes, sizes[i]));
 		CU_ASSERT_FALSE(drive_was_changed(drive));
 		drive_close(drive);
