@@ -180,8 +180,12 @@ int newfile_publish(struct newfile *file, bool replace, bool sync, struct error 
 	int rc = publish_locked(file, replace, err);
 	pthread_mutex_unlock(&lock);
 	/* Some network file systems have no such thing for a folder. */
-	if (rc == 0 && sync && fsync(file->folder) != 0 && errno != EINVAL && errno != EOPNOTSUPP)
+	if (rc == 0 && sync && fsync(file->folder) != 0 && errno != EINVAL && errno != EOPNOTSUPP) {
 		rc = fail_system(err, errno, "%s: syncing its folder", file->path);
+		/* What failed leaves nothing new; what it replaced is gone already. */
+		if (!replace)
+			unlinkat(file->folder, file->name, 0);
+	}
 	return rc;
 }
 

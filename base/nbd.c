@@ -1,0 +1,336 @@
+/*
+ * A connection serves one caller at a time, who keeps up to IN_FLIGHT requests on their way and
+ * waits for the oldest. Callers beyond the number of connections wait for one to come back.
+ *
+ * A connection that broke, or on which nothing came for too long, is closed at once: only that
+ * makes sure that libnbd no longer touches the caller's memory. It stays in its place without a
+ * handle, and whoever gets it is told.
+ */
+#if HAVE_LIBNBD
+
+#include "base/nbdprivate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libnbd.h>
+
+/* Bytes. Servers must take up to 32 MiB, but qemu-nbd gets a new buffer from the kernel for each
+ * large one: measured on an image in the page cache, 4 MiB gave 700 MiB/s and 512 KiB gave 2000. */
+#define REQUEST_MAX 524288u
+#define ZERO_MAX    268435456u /* bytes in a request for zeros, which a server may have to write */
+#define IN_FLIGHT   8u
+
+#define PATIENCE_MS 120000
+#define FLUSH_MS    1800000 /* all that is in the caches of the other side may have to be written */
+
+#define STATUS_MAX 4294901760u /* bytes: the most whole clusters that 32 bits can ask about */
+
+static struct connection *take_connection(struct nbd_client *client)
+{
+	pthread_mutex_lock(&client->lock);
+	while (client->n_idle == 0)
+		pthread_cond_wait(&client->returned, &client->lock);
+	struct connection *connection = client->idle[--client->n_idle];
+	pthread_mutex_unlock(&client->lock);
+	return connection;
+}
+
+static void return_connection(struct nbd_client *client, struct connection *connection)
+{
+	pthread_mutex_lock(&client->lock);
+	client->idle[client->n_idle++] = connection;
+	pthread_cond_signal(&client->returned);
+	pthread_mutex_unlock(&client->lock);
+}
+
+/* ---- one request ---- */
+
+enum verb { READ, WRITE, ZERO, FLUSH, STATUS };
+
+static const char *const doing[] = {"reading", "writing", "zeroing", "flushing",
+				    "asking for zeros"};
+
+/* What libnbd says is kept for each thread, so this comes from the thread whose call failed. */
+static int fail_nbd(const struct nbd_client *client, enum verb verb, uint64_t offset,
+		    struct error *err)
+{
+	int sys = nbd_get_errno();
+	const char *words = nbd_client_words("the connection broke");
+	bool full = sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
+
+	if (verb == FLUSH)
+		fail(err, ERR_SYSTEM, "%.200s: flushing: %s", client->name, words);
+	else
+		fail(err, ERR_SYSTEM, "%.200s: %s at byte %" PRIu64 ": %s", client->name,
+		     doing[verb], offset, words);
+	err->code = full ? ERR_FULL : ERR_SYSTEM;
+	err->sys = sys;
+	return err->code;
+}
+
+static void give_up(struct connection *connection)
+{
+	nbd_close(connection->handle);
+	connection->handle = NULL;
+}
+
+struct request {
+	enum verb verb;
+	uint64_t offset;
+	int64_t cookie;
+};
+
+/* Waits for the answer. When none can come any more the connection has no handle after it. */
+static int land(struct nbd_client *client, struct connection *connection,
+		const struct request *request, struct error *err)
+{
+	int patience_ms = request->verb == FLUSH ? FLUSH_MS : PATIENCE_MS;
+	int rc;
+
+	for (;;) {
+		int done = nbd_aio_command_completed(connection->handle, (uint64_t)request->cookie);
+		if (done > 0)
+			return 0;
+		if (done < 0)
+			return fail_nbd(client, request->verb, request->offset, err);
+		int polled = nbd_poll(connection->handle, patience_ms);
+		if (polled > 0)
+			continue;
+		if (polled < 0)
+			rc = fail_nbd(client, request->verb, request->offset, err);
+		else
+			rc = fail(err, ERR_SYSTEM,
+				  "%.200s: %s at byte %" PRIu64 ": no answer within %d s",
+				  client->name, doing[request->verb], request->offset,
+				  patience_ms / 1000);
+		give_up(connection);
+		return rc;
+	}
+}
+
+static int fail_lost(const struct nbd_client *client, enum verb verb, uint64_t offset,
+		     struct error *err)
+{
+	return fail(err, ERR_SYSTEM, "%.200s: %s at byte %" PRIu64 ": the connection is lost",
+		    client->name, doing[verb], offset);
+}
+
+/* ---- many requests ---- */
+
+struct transfer {
+	enum verb verb;
+	uint64_t offset;
+	uint64_t n;
+	uint64_t part_max;
+	uint8_t *bytes;	 /* of READ and WRITE */
+	bool same_bytes; /* every part has the same: zeros */
+};
+
+static int launch(struct nbd_client *client, struct connection *connection,
+		  struct transfer *transfer, struct request *request, struct error *err)
+{
+	struct nbd_handle *handle = connection->handle;
+	uint64_t part = transfer->n < transfer->part_max ? transfer->n : transfer->part_max;
+	uint64_t at = transfer->offset;
+
+	*request = (struct request){.verb = transfer->verb, .offset = at, .cookie = -1};
+	switch (transfer->verb) {
+	case READ:
+		request->cookie = nbd_aio_pread(handle, transfer->bytes, (size_t)part, at,
+						NBD_NULL_COMPLETION, 0);
+		break;
+	case WRITE:
+		request->cookie = nbd_aio_pwrite(handle, transfer->bytes, (size_t)part, at,
+						 NBD_NULL_COMPLETION, 0);
+		break;
+	default:
+		request->cookie = nbd_aio_zero(handle, part, at, NBD_NULL_COMPLETION, 0);
+	}
+	if (request->cookie < 0)
+		return fail_nbd(client, transfer->verb, at, err);
+	transfer->offset += part;
+	transfer->n -= part;
+	if (transfer->bytes && !transfer->same_bytes)
+		transfer->bytes += part;
+	return 0;
+}
+
+/* After an error the requests that are on their way are waited for: they use the caller's memory.
+ */
+static int run_on(struct nbd_client *client, struct connection *connection,
+		  struct transfer *transfer, struct error *err)
+{
+	struct request requests[IN_FLIGHT];
+	unsigned first = 0, n = 0;
+	int rc = 0;
+
+	while (connection->handle && (n > 0 || (rc == 0 && transfer->n > 0))) {
+		struct error later;
+		int one;
+		if (rc == 0 && transfer->n > 0 && n < IN_FLIGHT) {
+			rc = launch(client, connection, transfer,
+				    &requests[(first + n) % IN_FLIGHT], err);
+			n += rc == 0;
+			continue;
+		}
+		one = land(client, connection, &requests[first], rc == 0 ? err : &later);
+		rc = rc == 0 ? one : rc;
+		first = (first + 1) % IN_FLIGHT;
+		n--;
+	}
+	if (rc == 0 && transfer->n > 0)
+		rc = fail_lost(client, transfer->verb, transfer->offset, err);
+	return rc;
+}
+
+static int run(struct nbd_client *client, struct transfer *transfer, struct error *err)
+{
+	struct connection *connection = take_connection(client);
+	int rc = run_on(client, connection, transfer, err);
+
+	return_connection(client, connection);
+	return rc;
+}
+
+int nbd_client_read(struct nbd_client *client, uint64_t offset, void *buffer, size_t n,
+		    struct error *err)
+{
+	struct transfer transfer = {
+		.verb = READ, .offset = offset, .n = n, .part_max = REQUEST_MAX, .bytes = buffer};
+
+	return run(client, &transfer, err);
+}
+
+int nbd_client_write(struct nbd_client *client, uint64_t offset, const void *buffer, size_t n,
+		     struct error *err)
+{
+	struct transfer transfer = {.verb = WRITE,
+				    .offset = offset,
+				    .n = n,
+				    .part_max = REQUEST_MAX,
+				    .bytes = (uint8_t *)(uintptr_t)buffer};
+
+	return run(client, &transfer, err);
+}
+
+int nbd_client_zero(struct nbd_client *client, uint64_t offset, uint64_t n, struct error *err)
+{
+	static const uint8_t zeros[REQUEST_MAX];
+	struct transfer transfer = {.verb = ZERO, .offset = offset, .n = n, .part_max = ZERO_MAX};
+
+	if (!client->can_zero)
+		transfer = (struct transfer){.verb = WRITE,
+					     .offset = offset,
+					     .n = n,
+					     .part_max = sizeof zeros,
+					     .bytes = (uint8_t *)(uintptr_t)zeros,
+					     .same_bytes = true};
+	return run(client, &transfer, err);
+}
+
+int nbd_client_flush(struct nbd_client *client, struct error *err)
+{
+	struct connection *connection;
+	struct request request = {.verb = FLUSH};
+	int rc;
+
+	if (!client->can_flush)
+		return 0;
+	connection = take_connection(client);
+	if (connection->handle) {
+		request.cookie = nbd_aio_flush(connection->handle, NBD_NULL_COMPLETION, 0);
+		rc = request.cookie < 0 ? fail_nbd(client, FLUSH, 0, err)
+					: land(client, connection, &request, err);
+	} else {
+		rc = fail_lost(client, FLUSH, 0, err);
+	}
+	return_connection(client, connection);
+	return rc;
+}
+
+/* ---- zeros ---- */
+
+/* entries are pairs of a length and flags. */
+static int take_answer(void *user_data, const char *context, uint64_t offset, uint32_t *entries,
+		       size_t n_entries, int *error)
+{
+	struct nbd_client *client = user_data;
+	uint64_t end = offset;
+
+	(void)context; /* there is only the one that was asked for */
+	(void)error;
+	client->known_from = offset;
+	client->n_known = 0;
+	for (size_t i = 0; i + 1 < n_entries && client->n_known < NBD_KNOWN_MAX; i += 2) {
+		end += entries[i];
+		client->known[client->n_known++] = (struct stretch){
+			.end = end,
+			.zero = (entries[i + 1] & LIBNBD_STATE_ZERO) != 0,
+		};
+	}
+	return 0;
+}
+
+static int ask_on(struct nbd_client *client, struct connection *connection, uint64_t offset,
+		  struct error *err)
+{
+	nbd_extent_callback callback = {.callback = take_answer, .user_data = client};
+	struct request request = {.verb = STATUS, .offset = offset};
+	uint64_t n = client->size_bytes - offset;
+
+	if (!connection->handle)
+		return fail_lost(client, STATUS, offset, err);
+	client->n_known = 0;
+	request.cookie = nbd_aio_block_status(connection->handle, n < STATUS_MAX ? n : STATUS_MAX,
+					      offset, callback, NBD_NULL_COMPLETION, 0);
+	if (request.cookie < 0)
+		return fail_nbd(client, STATUS, offset, err);
+	return land(client, connection, &request, err);
+}
+
+static int ask(struct nbd_client *client, uint64_t offset, struct error *err)
+{
+	struct connection *connection = take_connection(client);
+	int rc = ask_on(client, connection, offset, err);
+
+	return_connection(client, connection);
+	return rc;
+}
+
+/* The stretch of the last answer that offset lies in, or NULL. */
+static const struct stretch *find_known(const struct nbd_client *client, uint64_t offset)
+{
+	if (offset < client->known_from)
+		return NULL;
+	for (unsigned i = 0; i < client->n_known; i++)
+		if (offset < client->known[i].end)
+			return &client->known[i];
+	return NULL;
+}
+
+int nbd_client_status(struct nbd_client *client, uint64_t offset, uint64_t *n, bool *zero,
+		      struct error *err)
+{
+	const struct stretch *stretch;
+
+	if (!client->tells_zeros) {
+		*n = client->size_bytes - offset;
+		*zero = false;
+		return 0;
+	}
+	stretch = find_known(client, offset);
+	if (!stretch) {
+		int rc = ask(client, offset, err);
+		if (rc != 0)
+			return rc;
+		stretch = find_known(client, offset);
+	}
+	if (!stretch)
+		return fail(err, ERR_SYSTEM, "%.200s: the server tells nothing about byte %" PRIu64,
+			    client->name, offset);
+	*n = stretch->end - offset;
+	*zero = stretch->zero;
+	return 0;
+}
+
+#endif

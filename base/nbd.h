@@ -1,0 +1,46 @@
+/*
+ * What is at the other end of NBD connections: drives that are read, targets that are written. All
+ * is built on libnbd, which this file's .c alone knows; without it only nbd_is_uri is there.
+ */
+#ifndef BASE_NBD_H
+#define BASE_NBD_H
+
+#include "format/common.h"
+
+struct nbd_client;
+
+#define NBD_CONNECTIONS_MAX 4u
+
+/* nbd://, nbds://, nbd+unix://, nbds+unix:// and the like, of either case. */
+bool nbd_is_uri(const char *text);
+
+/* Takes over connected sockets of one server, at most NBD_CONNECTIONS_MAX, and sets their places to
+ * -1, whether it succeeds or not. More than the first are used if the server says that several
+ * connections see the same. name is for messages, borrowed. */
+int nbd_client_new(struct nbd_client **out, const char *name, int *sockets, unsigned n_sockets,
+		   struct error *err);
+/* Connects as a URI says, which is borrowed and also the name. A server that does not answer is
+ * given up after 30 s. With nbds: TLS or nothing. */
+int nbd_client_connect(struct nbd_client **out, const char *uri, struct error *err);
+void nbd_client_free(struct nbd_client *client); /* NULL-safe */
+
+uint64_t nbd_client_size(const struct nbd_client *client); /* bytes */
+bool nbd_client_is_read_only(const struct nbd_client *client);
+
+/* n bytes at offset, within the size. Any thread; each call keeps several requests in flight. A
+ * server that answers nothing at all for 120 s is given up. ERR_FULL when it has no room left. */
+int nbd_client_read(struct nbd_client *client, uint64_t offset, void *buffer, size_t n,
+		    struct error *err);
+int nbd_client_write(struct nbd_client *client, uint64_t offset, const void *buffer, size_t n,
+		     struct error *err);
+/* Holes are welcome. */
+int nbd_client_zero(struct nbd_client *client, uint64_t offset, uint64_t n, struct error *err);
+/* All that was written is durable after it. */
+int nbd_client_flush(struct nbd_client *client, struct error *err);
+
+/* As drive_status: whether offset reads as zeros without being read, and for how many bytes. One
+ * caller at a time. */
+int nbd_client_status(struct nbd_client *client, uint64_t offset, uint64_t *n, bool *zero,
+		      struct error *err);
+
+#endif

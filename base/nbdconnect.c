@@ -1,0 +1,227 @@
+#include "base/nbd.h"
+
+#include <string.h>
+#include <strings.h>
+
+bool nbd_is_uri(const char *text)
+{
+	static const char *const schemes[] = {"nbd://",	      "nbds://",      "nbd+unix://",
+					      "nbds+unix://", "nbd+vsock://", "nbds+vsock://"};
+
+	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+		if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
+			return true;
+	return false;
+}
+
+#if HAVE_LIBNBD
+
+#include "base/nbdprivate.h"
+
+#include <errno.h>
+#include <libnbd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CONNECT_MS 30000
+#define MORE_MS	   1000 /* for connections that are a matter of speed */
+
+/* The name of libnbd's own function says nothing to the user. */
+const char *nbd_client_words(const char *instead)
+{
+	const char *words = nbd_get_error();
+	const char *colon = words ? strstr(words, ": ") : NULL;
+
+	if (!words)
+		return instead;
+	return strncmp(words, "nbd_", 4) == 0 && colon ? colon + 2 : words;
+}
+
+/* What every connection asks for. */
+static struct nbd_handle *new_handle(const char *name, struct error *err)
+{
+	struct nbd_handle *handle = nbd_create();
+
+	if (!handle) {
+		fail(err, ERR_SYSTEM, "%.200s: %s", name, nbd_client_words("no connection"));
+		return NULL;
+	}
+	nbd_add_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION);
+#ifdef LIBNBD_HAVE_NBD_SET_REQUEST_BLOCK_SIZE
+	/* A client that does not ask for block sizes may read at any byte. */
+	nbd_set_request_block_size(handle, false);
+#endif
+	return handle;
+}
+
+/* The first connection tells what there is. */
+static int learn_server(struct nbd_client *client, struct error *err)
+{
+	struct nbd_handle *handle = client->connections[0].handle;
+	int64_t size = nbd_get_size(handle);
+
+	if (size < 0)
+		return fail(err, ERR_SYSTEM, "%.200s: %s", client->name,
+			    nbd_client_words("no connection"));
+	client->size_bytes = (uint64_t)size;
+	client->read_only = nbd_is_read_only(handle) > 0;
+	client->can_zero = nbd_can_zero(handle) > 0;
+	client->can_flush = nbd_can_flush(handle) > 0;
+	client->tells_zeros = nbd_can_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0;
+	return 0;
+}
+
+static void add_connection(struct nbd_client *client, struct nbd_handle *handle)
+{
+	struct connection *connection = &client->connections[client->n_connections++];
+
+	connection->handle = handle;
+	client->idle[client->n_idle++] = connection;
+}
+
+static struct nbd_client *new_client(const char *name, struct error *err)
+{
+	struct nbd_client *client = calloc(1, sizeof *client);
+
+	if (!client) {
+		fail_system(err, ENOMEM, "%s", name);
+		return NULL;
+	}
+	client->name = name;
+	pthread_mutex_init(&client->lock, NULL);
+	pthread_cond_init(&client->returned, NULL);
+	return client;
+}
+
+static int adopt_socket(struct nbd_client *client, int socket, struct error *err)
+{
+	struct nbd_handle *handle = new_handle(client->name, err);
+
+	if (!handle) {
+		close(socket);
+		return err->code;
+	}
+	if (nbd_connect_socket(handle, socket) != 0) {
+		fail(err, ERR_SYSTEM, "%.200s: %s", client->name,
+		     nbd_client_words("no connection"));
+		nbd_close(handle);
+		return err->code;
+	}
+	add_connection(client, handle);
+	return client->n_connections == 1 ? learn_server(client, err) : 0;
+}
+
+static int adopt_all(struct nbd_client *client, int *sockets, unsigned n_sockets, struct error *err)
+{
+	for (unsigned i = 0; i < n_sockets; i++) {
+		if (i == 1 && nbd_can_multi_conn(client->connections[0].handle) <= 0)
+			return 0;
+		int rc = adopt_socket(client, sockets[i], err);
+		sockets[i] = -1;
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int nbd_client_new(struct nbd_client **out, const char *name, int *sockets, unsigned n_sockets,
+		   struct error *err)
+{
+	struct nbd_client *client = new_client(name, err);
+	int rc = client ? adopt_all(client, sockets, n_sockets, err) : err->code;
+
+	for (unsigned i = 0; i < n_sockets; i++) {
+		if (sockets[i] >= 0)
+			close(sockets[i]);
+		sockets[i] = -1;
+	}
+	if (rc != 0) {
+		nbd_client_free(client);
+		return rc;
+	}
+	*out = client;
+	return 0;
+}
+
+static int connect_uri(struct nbd_handle *handle, const char *uri, int patience_ms,
+		       struct error *err)
+{
+	/* The URI is the user's, and so are the files that it names for TLS. */
+	nbd_set_uri_allow_local_file(handle, true);
+	int rc = nbd_aio_connect_uri(handle, uri);
+	while (rc >= 0 && nbd_aio_is_connecting(handle) > 0) {
+		rc = nbd_poll(handle, patience_ms);
+		if (rc == 0)
+			return fail(err, ERR_SYSTEM, "%.200s: no answer within %d s", uri,
+				    patience_ms / 1000);
+	}
+	if (rc >= 0 && nbd_aio_is_ready(handle) > 0)
+		return 0;
+	return fail(err, ERR_SYSTEM, "%.200s: %s", uri, nbd_client_words("cannot connect"));
+}
+
+static int add_uri(struct nbd_client *client, int patience_ms, struct error *err)
+{
+	struct nbd_handle *handle = new_handle(client->name, err);
+
+	if (!handle)
+		return err->code;
+	int rc = connect_uri(handle, client->name, patience_ms, err);
+	if (rc != 0) {
+		nbd_close(handle);
+		return rc;
+	}
+	add_connection(client, handle);
+	return 0;
+}
+
+int nbd_client_connect(struct nbd_client **out, const char *uri, struct error *err)
+{
+	struct nbd_client *client = new_client(uri, err);
+	struct error ignored;
+	int rc;
+
+	if (!client)
+		return err->code;
+	rc = add_uri(client, CONNECT_MS, err);
+	if (rc == 0)
+		rc = learn_server(client, err);
+	if (rc != 0) {
+		nbd_client_free(client);
+		return rc;
+	}
+	/* A server that has a limit may refuse more, or let them wait. */
+	if (nbd_can_multi_conn(client->connections[0].handle) > 0)
+		while (client->n_connections < NBD_CONNECTIONS_MAX &&
+		       add_uri(client, MORE_MS, &ignored) == 0)
+			;
+	*out = client;
+	return 0;
+}
+
+void nbd_client_free(struct nbd_client *client)
+{
+	if (!client)
+		return;
+	for (unsigned i = 0; i < client->n_connections; i++)
+		if (client->connections[i].handle) {
+			/* So that the server does not take it for an accident. */
+			nbd_aio_disconnect(client->connections[i].handle, 0);
+			nbd_close(client->connections[i].handle);
+		}
+	pthread_cond_destroy(&client->returned);
+	pthread_mutex_destroy(&client->lock);
+	free(client);
+}
+
+uint64_t nbd_client_size(const struct nbd_client *client)
+{
+	return client->size_bytes;
+}
+
+bool nbd_client_is_read_only(const struct nbd_client *client)
+{
+	return client->read_only;
+}
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * Between base/nbd.c and base/nbdconnect.c, the two that know libnbd.
+ */
+#ifndef BASE_NBDPRIVATE_H
+#define BASE_NBDPRIVATE_H
+
+#include "base/nbd.h"
+
+#include <pthread.h>
+
+#define NBD_KNOWN_MAX 1024u /* stretches kept of one answer; the rest is asked for again */
+
+struct nbd_handle;
+
+struct stretch {
+	uint64_t end; /* byte */
+	bool zero;
+};
+
+struct connection {
+	struct nbd_handle *handle; /* NULL: it broke */
+};
+
+struct nbd_client {
+	const char *name; /* borrowed */
+	uint64_t size_bytes;
+	bool read_only;
+	bool can_zero;
+	bool can_flush;
+	bool tells_zeros; /* the server has base:allocation */
+	unsigned n_connections;
+	struct connection connections[NBD_CONNECTIONS_MAX];
+
+	/* The last answer about zeros, for the one caller of nbd_client_status. */
+	uint64_t known_from; /* byte where the first stretch begins */
+	unsigned n_known;
+	struct stretch known[NBD_KNOWN_MAX];
+
+	/* lock guards which connections are idle; it is not held while one is used. */
+	pthread_mutex_t lock;
+	pthread_cond_t returned;
+	unsigned n_idle;
+	struct connection *idle[NBD_CONNECTIONS_MAX];
+};
+
+/* What libnbd says of the failure in this thread, or instead. */
+const char *nbd_client_words(const char *instead);
+
+#endif
