@@ -1,7 +1,7 @@
 #define XXH_STATIC_LINKING_ONLY /* for a hash state on the stack */
 #include "format/layout.h"
 
-#include <openssl/evp.h>
+#include <openssl/md5.h>
 #include <xxhash.h>
 
 void checksum_bytes(const void *bytes, size_t size, uint8_t out[CHECKSUM_SIZE])
@@ -36,6 +36,5 @@ bool md5_in_place(uint8_t *bytes, size_t size, size_t field)
 	uint8_t before[MD5_SIZE], *after = bytes + field;
 	memcpy(before, after, MD5_SIZE);
 	memset(after, 0, MD5_SIZE);
-	return EVP_Digest(bytes, size, after, NULL, EVP_md5(), NULL) == 1 &&
-	       memcmp(after, before, MD5_SIZE) == 0;
+	return memcmp(MD5(bytes, size, after), before, MD5_SIZE) == 0;
 }

@@ -136,6 +136,22 @@ void checksum_bytes(const void *bytes, size_t size, uint8_t out[CHECKSUM_SIZE]);
 void checksum_cluster(enum cluster_checksum kind, const uint8_t cluster[CLUSTER_SIZE],
 		      uint8_t out[CHECKSUM_SIZE]);
 
+/* ---- finding, for salvage ---- */
+
+/* What a sector says that it begins: a head, or a section or extent. */
+struct landmark {
+	enum archive_format format;
+	bool is_head;
+	uint8_t uuid[UUID_SIZE];
+	uint64_t position; /* of a VMAB section: where it says that it lies */
+};
+
+/* By the magic and a few bytes more: nothing is proved yet. */
+bool landmark_recognise(const uint8_t first[SECTOR_SIZE], struct landmark *out);
+/* The first place at or after from where a magic may begin; n when there is none before n. The
+ * magic may reach past n. */
+size_t landmark_find(const uint8_t *bytes, size_t from, size_t n);
+
 /* ---- building ---- */
 
 /* Whether the format can carry this archive: names, numbers, sizes. ERR_USAGE when it cannot. */

@@ -40,12 +40,6 @@ int vma1_archive_check(const struct archive *archive, struct error *err)
 {
 	static const uint8_t none[UUID_SIZE];
 	char shown[64];
-	/* OpenSSL may have been set up without MD5: an archive with wrong checksums helps nobody.
-	 */
-	uint8_t probe[MD5_SIZE + 1] = {0};
-	md5_in_place(probe, sizeof probe, 0);
-	if (all_zero(probe, MD5_SIZE))
-		return fail(err, ERR_SYSTEM, "OpenSSL here has no MD5, which VMA needs");
 	if (memcmp(archive->parent, none, UUID_SIZE) != 0)
 		return fail(err, ERR_USAGE, "VMA cannot hold an incremental archive");
 	if (archive->n_drives > DRIVES || archive->n_configs > VMA1_CONFIGS)

@@ -3,6 +3,7 @@
 #include "reader/reader.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 int extent_scrub(const struct archive *archive, const struct section *extent, const uint8_t *stored,
 		 struct error *err)
@@ -19,19 +20,22 @@ int extent_scrub(const struct archive *archive, const struct section *extent, co
 	return 0;
 }
 
-/* A compressed payload is one frame that states its size and needs no dictionary. */
+/* A compressed payload is one frame that states its size, and needs no dictionary: there is none.
+ */
 int extent_open(const struct archive *archive, const struct section *extent, const uint8_t *stored,
 		uint8_t *raw, const uint8_t **blocks, struct error *err)
 {
 	size_t stored_size = extent->stored_size, raw_size = extent->raw_size;
 	TRY(extent_scrub(archive, extent, stored, err));
 	*blocks = extent->codec == CODEC_NONE ? stored : raw;
-	DEMAND(extent->codec == CODEC_NONE ||
-		       (ZSTD_findFrameCompressedSize(stored, stored_size) == stored_size &&
-			ZSTD_getFrameContentSize(stored, stored_size) == raw_size &&
-			ZSTD_getDictID_fromFrame(stored, stored_size) == 0 &&
-			ZSTD_decompress(raw, raw_size, stored, stored_size) == raw_size),
-	       extent->position, "a payload that does not decode");
+	if (extent->codec == CODEC_NONE)
+		return 0;
+	bool plain = ZSTD_findFrameCompressedSize(stored, stored_size) == stored_size &&
+		     ZSTD_getFrameContentSize(stored, stored_size) == raw_size;
+	size_t n = plain ? ZSTD_decompress(raw, raw_size, stored, stored_size) : 0;
+	bool starved = ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation;
+	DEMAND_ELSE(ERR_SYSTEM, !starved, NO_PLACE, "no memory");
+	DEMAND(n == raw_size, extent->position, "a payload that does not decode");
 	return 0;
 }
 
@@ -42,16 +46,15 @@ int extent_cluster(const struct archive *archive, const struct section *extent, 
 	const struct slot *slot = &extent->slots[slot_index];
 	uint64_t left = archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
 	uint8_t sum[CHECKSUM_SIZE];
-	*cluster = blocks;
-	if (slot->mask != 0xffff || left < CLUSTER_SIZE) {
+	bool whole = slot->mask == 0xffff && left >= CLUSTER_SIZE;
+	*cluster = whole ? blocks : scratch;
+	if (!whole)
 		memset(scratch, 0, CLUSTER_SIZE);
-		for (uint32_t j = 0; j < CLUSTER_BLOCKS; j++)
-			if ((slot->mask >> j & 1) != 0) {
-				memcpy(scratch + j * BLOCK_SIZE, blocks, BLOCK_SIZE);
-				blocks += BLOCK_SIZE;
-			}
-		*cluster = scratch;
-	}
+	for (uint32_t j = 0; j < CLUSTER_BLOCKS && !whole; j++)
+		if ((slot->mask >> j & 1) != 0) {
+			memcpy(scratch + j * BLOCK_SIZE, blocks, BLOCK_SIZE);
+			blocks += BLOCK_SIZE;
+		}
 	if (archive->cluster_checksum == CLUSTER_UNPROTECTED) {
 		if (left < CLUSTER_SIZE)
 			memset(scratch + left, 0, CLUSTER_SIZE - left);

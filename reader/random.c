@@ -135,7 +135,9 @@ int random_open(struct random **out, struct reader *reader, struct input *in, co
 		random->wanted = wanted;
 		random->previous_index = tail->previous_index;
 		random->tail_at = tail->position;
-		if (prepare(random, err) != 0)
+		if (tail->previous_index >= tail->position)
+			code = fail_at(err, ERR_DAMAGED, tail->position, "the index is no chain");
+		else if (prepare(random, err) != 0)
 			code = err->code;
 	}
 	free(tail);

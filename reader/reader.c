@@ -152,13 +152,12 @@ static int check_complete(struct reader *reader, uint64_t place, struct error *e
 static int check_padding(struct reader *reader, uint8_t *buffer, struct error *err)
 {
 	size_t got = 0;
-	uint64_t end = reader->totals.archive_size;
 	for (;;) {
 		uint64_t place = input_position(reader->in);
 		TRY(input_read_some(reader->in, buffer, SECTOR_SIZE, &got, err));
 		if (got == 0)
 			return 0;
-		bool near = place + got - end <= PADDING_SIZE_MAX;
+		bool near = place + got - reader->totals.archive_size <= PADDING_SIZE_MAX;
 		DEMAND(near && all_zero(buffer, got), place, "bytes after the end of the archive");
 	}
 }

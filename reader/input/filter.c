@@ -9,7 +9,8 @@ struct filter {
 	const char *name;
 	struct compressed in;
 	uint64_t position;     /* bytes handed out */
-	struct gunzip *gunzip; /* one of the two */
+	struct gunzip *gunzip; /* one of the three */
+	struct frames *frames;
 	struct foreign *foreign;
 };
 
@@ -39,14 +40,14 @@ bool filter_wanted(const uint8_t *bytes, size_t n)
 	return recognise(bytes, n) != NULL;
 }
 
-int compressed_read(struct compressed *in, size_t *got)
+int compressed_read(struct compressed *in, size_t *got, struct error *err)
 {
 	ssize_t n = (ssize_t)in->n_buffered;
 	in->n_buffered = 0;
 	while (n == 0 && !in->ended) {
 		n = read(in->fd, in->buffer, FILTER_BUFFER_SIZE);
 		if (n < 0 && errno != EINTR)
-			return errno;
+			return fail_system(err, errno, "%s: cannot be read", in->name);
 		in->ended = n == 0;
 		n = n < 0 ? 0 : n;
 	}
@@ -54,16 +55,22 @@ int compressed_read(struct compressed *in, size_t *got)
 	return 0;
 }
 
-int filter_open(struct filter **out, int fd, uint8_t *begin, size_t n, struct error *err)
+int filter_open(struct filter **out, const struct compressed *in, struct error *err)
 {
 	struct filter *filter = calloc(1, sizeof *filter);
 	if (filter == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
-	filter->name = recognise(begin, n);
-	filter->in = (struct compressed){.fd = fd, .buffer = begin, .n_buffered = n};
-	int code = strcmp(filter->name, "gzip") == 0
-			   ? gunzip_open(&filter->gunzip, &filter->in, err)
-			   : foreign_open(&filter->foreign, &filter->in, filter->name, err);
+	filter->name = recognise(in->buffer, in->n_buffered);
+	filter->in = *in;
+	if (filter->name == NULL)
+		filter->name = "zstd"; /* tolerant */
+	int code;
+	if (strcmp(filter->name, "gzip") == 0)
+		code = gunzip_open(&filter->gunzip, &filter->in, err);
+	else if (in->tolerant && strcmp(filter->name, "zstd") == 0)
+		code = frames_open(&filter->frames, &filter->in, err);
+	else
+		code = foreign_open(&filter->foreign, &filter->in, filter->name, err);
 	if (code == 0)
 		*out = filter;
 	else
@@ -73,9 +80,13 @@ int filter_open(struct filter **out, int fd, uint8_t *begin, size_t n, struct er
 
 int filter_read(struct filter *filter, void *buffer, size_t n, size_t *got, struct error *err)
 {
-	TRY(filter->gunzip != NULL
-		    ? gunzip_read(filter->gunzip, filter->position, buffer, n, got, err)
-		    : foreign_read(filter->foreign, filter->position, buffer, n, got, err));
+	uint64_t position = filter->position;
+	if (filter->gunzip != NULL)
+		TRY(gunzip_read(filter->gunzip, position, buffer, n, got, err));
+	else if (filter->frames != NULL)
+		TRY(frames_read(filter->frames, position, buffer, n, got, err));
+	else
+		TRY(foreign_read(filter->foreign, position, buffer, n, got, err));
 	filter->position += *got;
 	return 0;
 }
@@ -90,6 +101,7 @@ void filter_close(struct filter *filter)
 	if (filter == NULL)
 		return;
 	gunzip_close(filter->gunzip);
+	frames_close(filter->frames);
 	foreign_close(filter->foreign);
 	free(filter);
 }

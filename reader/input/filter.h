@@ -15,31 +15,41 @@
 /* The compressed stream: what was read of it to recognise it, then what fd gives. */
 struct compressed {
 	int fd;
+	const char *name;  /* for messages */
 	uint8_t *buffer;   /* FILTER_BUFFER_SIZE */
 	size_t n_buffered; /* bytes in it that were read before */
 	bool ended;	   /* more was asked for than there is */
+	bool tolerant; /* zstd: go on with the next frame after damage; it need not be recognised */
 };
 
-/* Up to FILTER_BUFFER_SIZE bytes into the buffer, *got 0 at the end. Returns 0 or an errno. */
-int compressed_read(struct compressed *in, size_t *got);
+/* Up to FILTER_BUFFER_SIZE bytes into the buffer, *got 0 at the end. */
+int compressed_read(struct compressed *in, size_t *got, struct error *err);
 
 struct filter;
 
 /* Whether data that begins like this is compressed. */
 bool filter_wanted(const uint8_t *bytes, size_t n);
-/* begin holds n bytes and is FILTER_BUFFER_SIZE long; it and fd are borrowed until filter_close. */
-int filter_open(struct filter **out, int fd, uint8_t *begin, size_t n, struct error *err);
+/* What is in *in is borrowed until filter_close. */
+int filter_open(struct filter **out, const struct compressed *in, struct error *err);
 /* Up to n bytes; *got 0 at the end. A stream that is cut short or damaged is an error. */
 int filter_read(struct filter *filter, void *buffer, size_t n, size_t *got, struct error *err);
 const char *filter_name(const struct filter *filter); /* static text */
 void filter_close(struct filter *filter);
 
-/* The two ways to undo a compression. position: bytes handed out so far, for messages. */
+/* The three ways to undo a compression. position: bytes handed out so far, for messages. */
 struct gunzip;
 int gunzip_open(struct gunzip **out, struct compressed *in, struct error *err);
 int gunzip_read(struct gunzip *gunzip, uint64_t position, void *buffer, size_t n, size_t *got,
 		struct error *err);
 void gunzip_close(struct gunzip *gunzip);
+
+/* zstd, all frames that are intact and what the others give before damage. That there was damage is
+ * the error that ends it. */
+struct frames;
+int frames_open(struct frames **out, struct compressed *in, struct error *err);
+int frames_read(struct frames *frames, uint64_t position, void *buffer, size_t n, size_t *got,
+		struct error *err);
+void frames_close(struct frames *frames);
 
 struct foreign;
 int foreign_open(struct foreign **out, struct compressed *in, const char *name, struct error *err);

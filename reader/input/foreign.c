@@ -2,6 +2,7 @@
 #include "reader/input/filter.h"
 
 #include <archive.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@ struct foreign {
 	struct archive *archive;
 	struct compressed *in; /* borrowed */
 	const char *name;      /* borrowed */
+	struct error read_err; /* of reading the compressed stream, which libarchive cannot tell */
 };
 
 static int support(struct archive *archive, const char *name)
@@ -27,11 +29,11 @@ static la_ssize_t give_bytes(struct archive *archive, void *context, const void 
 {
 	struct foreign *foreign = context;
 	size_t got = 0;
-	int sys = compressed_read(foreign->in, &got);
+	int code = compressed_read(foreign->in, &got, &foreign->read_err);
 	*bytes = foreign->in->buffer;
-	if (sys == 0)
+	if (code == 0)
 		return (la_ssize_t)got;
-	archive_set_error(archive, sys, "cannot be read: %s", strerror(sys));
+	archive_set_error(archive, foreign->read_err.sys, "cannot be read");
 	return -1;
 }
 
@@ -40,6 +42,12 @@ static int fail_archive(const struct foreign *foreign, uint64_t position, struct
 {
 	const char *text = archive_error_string(foreign->archive);
 	text = text != NULL ? text : "no reason given";
+	if (foreign->read_err.code != 0) {
+		*err = foreign->read_err;
+		return err->code;
+	}
+	if (archive_errno(foreign->archive) == ENOMEM)
+		return fail(err, ERR_SYSTEM, "no memory to undo %s", foreign->name);
 	if (strcmp(foreign->name, "lzop") == 0 && position == 0)
 		return fail(err, ERR_UNSUPPORTED, "cannot undo lzop here: is lzop installed? (%s)",
 			    text);

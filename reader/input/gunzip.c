@@ -26,9 +26,7 @@ int gunzip_open(struct gunzip **out, struct compressed *in, struct error *err)
 static int refill(struct gunzip *gunzip, struct error *err)
 {
 	size_t got = 0;
-	int sys = compressed_read(gunzip->in, &got);
-	if (sys != 0)
-		return fail_system(err, sys, "the gzip stream cannot be read");
+	TRY(compressed_read(gunzip->in, &got, err));
 	gunzip->stream.next_in = gunzip->in->buffer;
 	gunzip->stream.avail_in = (uInt)got;
 	return 0;
@@ -65,6 +63,8 @@ static int inflate_some(struct gunzip *gunzip, uint64_t position, struct error *
 		return fail_at(err, ERR_INCOMPLETE, position,
 			       "incomplete: the gzip stream ends early");
 	int code = inflate(stream, Z_NO_FLUSH);
+	if (code == Z_MEM_ERROR)
+		return fail(err, ERR_SYSTEM, "no memory");
 	DEMAND(code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR, position,
 	       "the gzip stream is damaged: %s", stream->msg != NULL ? stream->msg : zError(code));
 	gunzip->between = code == Z_STREAM_END;

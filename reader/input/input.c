@@ -23,6 +23,7 @@
 struct input {
 	int fd;
 	bool owns_fd;
+	bool damaged;	   /* the content is expected to be */
 	bool direct_reads; /* large reads may go past the buffer */
 	uint64_t size;	   /* of a file that can seek, else 0 */
 	uint64_t position; /* of the next byte handed out */
@@ -187,18 +188,30 @@ static int put_filter(struct input *in, struct error *err)
 	in->buffer = malloc(in->buffer_size);
 	if (in->buffer == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
-	TRY(filter_open(&in->filter, in->fd, in->compressed, in->buffered, err));
+	struct compressed from = {.fd = in->fd,
+				  .name = in->name,
+				  .buffer = in->compressed,
+				  .n_buffered = in->buffered,
+				  .tolerant = in->damaged};
+	TRY(filter_open(&in->filter, &from, err));
 	in->size = 0;
 	in->buffered = 0;
 	return 0;
 }
 
-int input_open(struct input **out, const char *path, struct error *err)
+static bool is_zst(const char *path)
+{
+	size_t length = strlen(path);
+	return length > 4 && strcmp(path + length - 4, ".zst") == 0;
+}
+
+static int open_input(struct input **out, const char *path, bool damaged, struct error *err)
 {
 	struct input *in = calloc(1, sizeof *in);
 	if (in == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
 	in->fd = -1;
+	in->damaged = damaged;
 	in->name = strcmp(path, "-") == 0 ? "standard input" : path;
 	int code = open_file(in, path, err);
 	/* The first bytes decide; a pipe may hand them out one by one. */
@@ -210,11 +223,22 @@ int input_open(struct input **out, const char *path, struct error *err)
 			break;
 		in->buffered += got;
 	}
-	if (code == 0 && filter_wanted(in->buffer, in->buffered))
+	bool wanted = filter_wanted(in->buffer, in->buffered) || (damaged && is_zst(path));
+	if (code == 0 && wanted)
 		code = put_filter(in, err);
 	if (code == 0)
 		*out = in;
 	else
 		input_close(in);
 	return code;
+}
+
+int input_open(struct input **out, const char *path, struct error *err)
+{
+	return open_input(out, path, false, err);
+}
+
+int input_open_damaged(struct input **out, const char *path, struct error *err)
+{
+	return open_input(out, path, true, err);
 }

@@ -13,6 +13,9 @@ struct input;
 
 /* path "-" is standard input. */
 int input_open(struct input **out, const char *path, struct error *err);
+/* The same for an archive that is damaged: of zstd around it every frame that is intact comes, and
+ * only then the error; a name that ends in .zst is enough to be taken for zstd. */
+int input_open_damaged(struct input **out, const char *path, struct error *err);
 void input_close(struct input *in);
 
 /* Exactly n bytes. An archive that ends before is ERR_INCOMPLETE. */

@@ -10,14 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define TAIL_MAX  4194304u /* bytes past the drive that are zeroed: volumes are rounded up */
-#define PAGE	  4096u	   /* so that the kernel need not split a page between cache and device */
+#define PAGE	  4096u /* so that the kernel need not split a page between cache and device */
 #define PUNCH_MAX 1073741824u /* bytes in one call, for signals and errors to come through */
 
 static const uint8_t zeros[CLUSTER_SIZE];
@@ -85,14 +83,8 @@ static int device_finish(struct target *target, struct error *err)
 	return device_zero(target, target->size_bytes, target->old_bytes - target->size_bytes, err);
 }
 
-static const struct target_kind device_kind = {.zero = device_zero, .finish = device_finish};
-
-uint64_t target_excess(const struct target *target)
-{
-	if (target->kind != &device_kind || target->old_bytes - target->size_bytes <= TAIL_MAX)
-		return 0;
-	return target->old_bytes - target->size_bytes;
-}
+static const struct target_kind device_kind = {
+	.zero = device_zero, .finish = device_finish, .keeps_rest = true};
 
 int target_device_open(struct target *target, struct error *err)
 {
@@ -107,9 +99,7 @@ int target_device_open(struct target *target, struct error *err)
 	if (ioctl(target->fd, BLKGETSIZE64, &target->old_bytes) != 0 ||
 	    ioctl(target->fd, BLKSSZGET, &sector) != 0)
 		return fail_system(err, errno, "%s: asking for its size", target->path);
-	if (target->old_bytes < target->size_bytes)
-		return fail(err, ERR_USAGE, "%s: has %" PRIu64 " bytes, and the drive %" PRIu64,
-			    target->path, target->old_bytes, target->size_bytes);
 	target->grain = (uint32_t)sector > PAGE ? (uint32_t)sector : PAGE;
-	return target_lock(target, err);
+	int rc = target_check_size(target, err);
+	return rc == 0 ? target_lock(target, target->fd, err) : rc;
 }

@@ -62,5 +62,5 @@ int target_file_open(struct target *target, struct error *err)
 	if (!S_ISREG(st.st_mode))
 		return fail(err, ERR_USAGE, "%s: was replaced while it was opened", target->path);
 	target->old_bytes = (uint64_t)st.st_size;
-	return target_lock(target, err);
+	return target_lock(target, target->fd, err);
 }

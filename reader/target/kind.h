@@ -7,37 +7,59 @@
 #include "reader/target/target.h"
 #include "base/newfile.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+struct nbd_client;
+struct qemu_nbd;
+
 struct target_kind {
+	/* NULL: to the descriptor, one at a time. */
+	int (*write)(struct target *target, uint64_t offset, const void *bytes, size_t n,
+		     struct error *err);
 	int (*zero)(struct target *target, uint64_t offset, uint64_t n, struct error *err);
 	/* The size, and what lies past the drive; sync and the rest are target.c's. */
 	int (*finish)(struct target *target, struct error *err);
+	void (*close)(struct target *target); /* of what is its own; or NULL */
+	bool keeps_rest; /* what lies far past the drive: its size is not ours to change */
 };
 
 struct target {
 	const struct target_kind *kind;
-	char *path; /* owned */
-	int fd;
+	char *path;	    /* owned */
+	const char *format; /* borrowed until it is open */
+	int fd;		    /* -1: none */
 	bool sync;
 	uint64_t size_bytes;	  /* of the drive */
 	uint64_t old_bytes;	  /* up to here the target holds what was there before */
 	uint32_t grain;		  /* bytes: what punching in a device must be aligned to */
 	atomic_bool cannot_punch; /* it failed once */
-	struct newfile *temp;	  /* a new file, or NULL */
+	/* One writer at a time: a file system lets only one into a file anyway, and those who wait
+	 * in the kernel burn the processor that decodes. */
+	pthread_mutex_t writing;
+	struct newfile *temp; /* a new file, or NULL */
+	bool replace;	      /* temp may take the place of another */
+	int replaced_fd;      /* that one, locked; -1: none */
+	struct nbd_client *client;
+	struct qemu_nbd *server; /* which has the client; NULL: the client is ours */
 };
 
-/* Each fills a struct that has path, fd -1 and size_bytes. */
+/* Each fills a struct that has path, format, descriptors of -1 and size_bytes. */
 int target_file_create(struct target *target, struct error *err);
 int target_file_open(struct target *target, struct error *err);
 int target_device_open(struct target *target, struct error *err);
+int target_nbd_open(struct target *target, const struct target_options *options, struct error *err);
+int target_image_open(struct target *target, bool exists, struct error *err);
+
+/* Whether what has old_bytes has room for the drive. */
+int target_check_size(const struct target *target, struct error *err);
 
 /* Punches a hole if that works here. False: the caller must write zeros. */
 bool target_punch(struct target *target, uint64_t offset, uint64_t n);
 int target_pwrite(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		  struct error *err);
 /* ERR_LOCKED when a QEMU or another target uses what is open. Held until it is closed. */
-int target_lock(const struct target *target, struct error *err);
+int target_lock(const struct target *target, int fd, struct error *err);
 
 #endif

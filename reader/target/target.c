@@ -1,4 +1,6 @@
 #include "reader/target/kind.h"
+#include "base/nbd.h"
+#include "base/qemunbd.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,11 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TAIL_MAX 4194304u /* bytes past the drive that are zeroed: volumes are rounded up */
+
 /* QEMU tells others what it does with an image by shared locks on single bytes: from 100 on what it
  * does, from 200 on what nobody else may do. Our lock on all of these finds out whether there is
  * one, and keeps others away, a second target of our own included. Where there are no locks nothing
  * is lost. */
-int target_lock(const struct target *target, struct error *err)
+int target_lock(const struct target *target, int fd, struct error *err)
 {
 	struct flock lock = {
 		.l_type = F_WRLCK,
@@ -21,7 +25,7 @@ int target_lock(const struct target *target, struct error *err)
 		.l_len = 200,
 	};
 
-	if (fcntl(target->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
 		return 0;
 	return fail(err, ERR_LOCKED, "%s: is in use by a running QEMU or another restore",
 		    target->path);
@@ -62,6 +66,21 @@ int target_pwrite(struct target *target, uint64_t offset, const void *bytes, siz
 	return 0;
 }
 
+int target_check_size(const struct target *target, struct error *err)
+{
+	if (target->old_bytes < target->size_bytes)
+		return fail(err, ERR_USAGE, "%s: has %" PRIu64 " bytes, and the drive %" PRIu64,
+			    target->path, target->old_bytes, target->size_bytes);
+	return 0;
+}
+
+uint64_t target_excess(const struct target *target)
+{
+	uint64_t rest = target->old_bytes - target->size_bytes;
+
+	return target->kind->keeps_rest && rest > TAIL_MAX ? rest : 0;
+}
+
 static int check_missing(const char *path, struct error *err)
 {
 	struct stat st;
@@ -74,13 +93,17 @@ static int check_missing(const char *path, struct error *err)
 static int open_by_kind(struct target *target, const struct target_options *options,
 			struct error *err)
 {
+	bool is_raw = strcmp(target->format, "raw") == 0;
 	struct stat st;
 
 	if (stat(target->path, &st) != 0) {
 		if (errno != ENOENT)
 			return fail_system(err, errno, "%s", target->path);
 		int rc = check_missing(target->path, err);
-		return rc == 0 ? target_file_create(target, err) : rc;
+		if (rc != 0)
+			return rc;
+		return is_raw ? target_file_create(target, err)
+			      : target_image_open(target, false, err);
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return fail(err, ERR_USAGE, "%s: is neither a file nor a block device",
@@ -88,9 +111,19 @@ static int open_by_kind(struct target *target, const struct target_options *opti
 	if (!options->force)
 		return fail(err, ERR_USAGE, "%s: %s; --force overwrites it", target->path,
 			    S_ISREG(st.st_mode) ? "exists already" : "is a block device");
+	target->replace = true;
+	if (!is_raw)
+		return target_image_open(target, true, err);
 	if (S_ISREG(st.st_mode))
 		return target_file_open(target, err);
 	return target_device_open(target, err);
+}
+
+static int open_uri(struct target *target, const struct target_options *options, struct error *err)
+{
+	if (options->format && strcmp(options->format, "raw") != 0)
+		return fail(err, ERR_USAGE, "%s: what an NBD server has is raw", target->path);
+	return target_nbd_open(target, options, err);
 }
 
 int target_open(struct target **out, const char *path, uint64_t size_bytes,
@@ -100,13 +133,17 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 	int rc;
 
 	if (target) {
-		target->fd = -1;
+		target->fd = target->replaced_fd = -1;
 		target->sync = options->sync;
+		target->format = options->format ? options->format : image_format_of(path);
+		pthread_mutex_init(&target->writing, NULL);
 		target->size_bytes = size_bytes;
 		target->path = strdup(path);
 	}
 	if (!target || !target->path)
 		rc = fail_system(err, ENOMEM, "%s", path);
+	else if (nbd_is_uri(path))
+		rc = open_uri(target, options, err);
 	else
 		rc = open_by_kind(target, options, err);
 	if (rc != 0) {
@@ -121,7 +158,12 @@ int target_write(struct target *target, uint64_t offset, const void *bytes, size
 		 struct error *err)
 {
 	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
-	return target_pwrite(target, offset, bytes, n, err);
+	if (target->kind->write)
+		return target->kind->write(target, offset, bytes, n, err);
+	pthread_mutex_lock(&target->writing);
+	int rc = target_pwrite(target, offset, bytes, n, err);
+	pthread_mutex_unlock(&target->writing);
+	return rc;
 }
 
 int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)
@@ -144,10 +186,10 @@ int target_finish(struct target *target, struct error *err)
 {
 	int rc = target->kind->finish(target, err);
 
-	if (rc == 0)
+	if (rc == 0 && target->fd >= 0)
 		rc = settle(&target->fd, target->path, target->sync, err);
 	if (rc == 0 && target->temp)
-		rc = newfile_publish(target->temp, false, target->sync, err);
+		rc = newfile_publish(target->temp, target->replace, target->sync, err);
 	return rc;
 }
 
@@ -155,9 +197,12 @@ void target_close(struct target *target)
 {
 	if (!target)
 		return;
+	if (target->kind && target->kind->close)
+		target->kind->close(target);
 	if (target->fd >= 0)
 		close(target->fd);
 	newfile_free(target->temp);
+	pthread_mutex_destroy(&target->writing);
 	free(target->path);
 	free(target);
 }

@@ -1,5 +1,6 @@
 /*
- * Where a restore puts a drive: a new file, a file that exists, a block device.
+ * Where a restore puts a drive: a new file, a file that exists, a block device, an image that QEMU
+ * understands, what an NBD server has.
  *
  * After target_finish a target holds the drive and nothing else: every byte was written or zeroed
  * by the caller, and how zeros come about (a hole that is there already, punching, discarding,
@@ -14,8 +15,9 @@ struct target;
 
 /* What target_open found at path, so that a caller can judge all targets before the first write. */
 struct target_options {
-	bool force; /* an existing file or a block device may be overwritten */
-	bool sync;  /* target_finish makes the data durable */
+	bool force;	    /* an existing file or a block device may be overwritten */
+	bool sync;	    /* target_finish makes the data durable */
+	const char *format; /* "raw", "qcow2", ...; NULL: by the ending of the name */
 };
 
 /* Opens path for a drive of size_bytes and checks that it fits: writes nothing yet.
@@ -25,6 +27,9 @@ struct target_options {
  * - A block device: only with force, only when nothing has it open exclusively, and only if it is
  *   at least size_bytes; what lies past the drive is zeroed if it is at most 4 MiB (rounding of
  *   volumes), and left alone otherwise.
+ * - Of another format than raw: a new image, made by qemu-img and written through qemu-nbd; with
+ *   force it takes the place of a file that exists.
+ * - An NBD URI: only with force; as a block device. Nobody else is kept from it.
  *
  * What exists must not be open in a QEMU, nor be the target of another drive: ERR_LOCKED; until
  * target_close no QEMU can open it. Anything else (a folder, a tty, a fifo) is ERR_USAGE. */

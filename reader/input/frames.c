@@ -1,0 +1,188 @@
+/*
+ * zstd, for salvage: after damage the next frame is looked for, and decoding goes on there.
+ *
+ * Bytes behind the place where a decoder notices damage are not enough to look at: when some are
+ * missing it has run into the next frame by then. So bytes are kept from the beginning of the frame
+ * on, if that is not too long ago, and the search begins right behind its magic. As frames may be
+ * made to lie within each other, going back has a budget; when it is spent the search begins where
+ * the decoder failed.
+ */
+#include "reader/input/filter.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#define KEPT	    (8u << 20) /* bytes of a frame that can be gone back over */
+#define ROOM	    (KEPT + FILTER_BUFFER_SIZE + 64u)
+#define SPEND_ONCE  (64u << 20)
+#define SPEND_TIMES 4u
+#define MAGIC_SIZE  4u
+#define BLOCK_MAX   (128u << 10) /* bytes that the decoder takes at once */
+#define FIRST_BYTES 5u /* that the decoder needs to begin; then it says how many it wants */
+
+static const uint8_t magic[MAGIC_SIZE] = {0x28, 0xb5, 0x2f, 0xfd};
+
+struct frames {
+	ZSTD_DCtx *decoder;
+	struct compressed *in; /* borrowed */
+	uint8_t *bytes;	       /* owned, ROOM */
+	size_t frame;	       /* where the frame begins in bytes, as far as it is kept */
+	size_t at, end;	       /* what was not decoded yet */
+	const uint8_t *more;   /* borrowed: of in, not yet copied */
+	size_t n_more, hint;   /* bytes; what the decoder wants next */
+	uint64_t n_read, n_back;
+	bool damaged; /* somewhere before */
+	bool within;  /* a frame has begun and not ended */
+	bool told;    /* of the damage, at the end */
+};
+
+int frames_open(struct frames **out, struct compressed *in, struct error *err)
+{
+	struct frames *frames = calloc(1, sizeof *frames);
+	if (frames != NULL) {
+		frames->in = in;
+		frames->decoder = ZSTD_createDCtx();
+		frames->bytes = malloc(ROOM);
+	}
+	if (frames == NULL || frames->decoder == NULL || frames->bytes == NULL) {
+		frames_close(frames);
+		return fail(err, ERR_SYSTEM, "no memory");
+	}
+	*out = frames;
+	return 0;
+}
+
+/* *got: bytes behind at now; 0 at the end. */
+static int refill(struct frames *frames, size_t *got, struct error *err)
+{
+	size_t n = 0, oldest = frames->within ? frames->frame : frames->at;
+	if (frames->at - oldest > KEPT)
+		oldest = frames->at - KEPT;
+	if (frames->end + FILTER_BUFFER_SIZE > ROOM) {
+		memmove(frames->bytes, frames->bytes + oldest, frames->end - oldest);
+		frames->at -= oldest;
+		frames->end -= oldest;
+		frames->frame = frames->frame > oldest ? frames->frame - oldest : 0;
+	}
+	assert(frames->end + FILTER_BUFFER_SIZE <= ROOM);
+	if (frames->n_more == 0) {
+		TRY(compressed_read(frames->in, &frames->n_more, err));
+		frames->more = frames->in->buffer;
+	}
+	n = frames->n_more < FILTER_BUFFER_SIZE ? frames->n_more : FILTER_BUFFER_SIZE;
+	memcpy(frames->bytes + frames->end, frames->more, n);
+	frames->more += n;
+	frames->n_more -= n;
+	frames->end += n;
+	frames->n_read += n;
+	*got = frames->end - frames->at;
+	return 0;
+}
+
+/* To the next magic, from here on; to the end when there is none. */
+static int find_magic(struct frames *frames, struct error *err)
+{
+	for (size_t got = 1; got > 0;) {
+		size_t n = frames->end - frames->at;
+		const uint8_t *found = memmem(frames->bytes + frames->at, n, magic, MAGIC_SIZE);
+		if (found != NULL) {
+			frames->at = (size_t)(found - frames->bytes);
+			return 0;
+		}
+		size_t left = n < MAGIC_SIZE - 1 ? n : MAGIC_SIZE - 1;
+		frames->at = frames->end - left;
+		TRY(refill(frames, &got, err));
+		got -= left;
+	}
+	frames->at = frames->end;
+	return 0;
+}
+
+/* The decoder failed. */
+static int resume(struct frames *frames, struct error *err)
+{
+	size_t back = frames->at - frames->frame;
+	ZSTD_DCtx_reset(frames->decoder, ZSTD_reset_session_only);
+	frames->damaged = true;
+	frames->n_back += back + BLOCK_MAX;
+	if (frames->n_back <= SPEND_ONCE + SPEND_TIMES * frames->n_read)
+		frames->at = frames->frame + 1;
+	else
+		frames->at +=
+			frames->end - frames->at < BLOCK_MAX ? frames->end - frames->at : BLOCK_MAX;
+	frames->within = false;
+	return find_magic(frames, err);
+}
+
+/* At the end: 0 once more, or what there is to be told. */
+static int tell(struct frames *frames, uint64_t position, struct error *err)
+{
+	bool cut = frames->within;
+	if (frames->told || (!cut && !frames->damaged))
+		return 0;
+	frames->told = true;
+	if (!frames->damaged)
+		return fail_at(err, ERR_INCOMPLETE, position,
+			       "incomplete: the zstd stream ends early");
+	return fail_at(err, ERR_DAMAGED, position, "the zstd stream is damaged%s",
+		       cut ? " and ends early" : "");
+}
+
+/* What lies between frames may be the zeros of a last record. */
+static void begin_frame(struct frames *frames)
+{
+	while (frames->at < frames->end && frames->bytes[frames->at] == 0)
+		frames->at++;
+	if (frames->at == frames->end)
+		return;
+	frames->frame = frames->at;
+	frames->within = true;
+	frames->hint = FIRST_BYTES;
+}
+
+/* Gives the decoder no more than it wants, a block, so that what came before damage is out. At the
+ * end of the input that is nothing, and it may have something left. */
+static int decode(struct frames *frames, ZSTD_outBuffer *to, struct error *err)
+{
+	size_t there = frames->end - frames->at;
+	size_t n = there < frames->hint ? there : frames->hint;
+	ZSTD_inBuffer from = {frames->bytes + frames->at, n, 0};
+	size_t result = ZSTD_decompressStream(frames->decoder, to, &from);
+	if (ZSTD_isError(result))
+		return resume(frames, err);
+	frames->at += from.pos;
+	frames->within = result != 0;
+	frames->hint = result < BLOCK_MAX ? result : BLOCK_MAX;
+	return 0;
+}
+
+int frames_read(struct frames *frames, uint64_t position, void *buffer, size_t n, size_t *got,
+		struct error *err)
+{
+	ZSTD_outBuffer to = {buffer, n, 0};
+	*got = 0;
+	while (to.pos == 0 && n > 0) {
+		size_t there = frames->end - frames->at;
+		if (there == 0)
+			TRY(refill(frames, &there, err));
+		if (!frames->within)
+			begin_frame(frames);
+		if (frames->within)
+			TRY(decode(frames, &to, err));
+		if (there == 0 && to.pos == 0)
+			return tell(frames, position, err);
+	}
+	*got = to.pos;
+	return 0;
+}
+
+void frames_close(struct frames *frames)
+{
+	if (frames == NULL)
+		return;
+	ZSTD_freeDCtx(frames->decoder);
+	free(frames->bytes);
+	free(frames);
+}
