@@ -1,57 +1,44 @@
 #include "cow/drive.h"
 
+#include "base/nbd.h"
+#include "base/qemunbd.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-static const struct {
-	const char *ending;
-	const char *format;
-} endings[] = {
-	{".qcow2", "qcow2"}, {".qcow", "qcow"}, {".vmdk", "vmdk"}, {".vdi", "vdi"},
-	{".vhdx", "vhdx"},   {".vhd", "vpc"},	{".vpc", "vpc"},   {".qed", "qed"},
-};
-
-static const char *format_by_name(const char *path)
-{
-	size_t length = strlen(path);
-
-	for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-		size_t n = strlen(endings[i].ending);
-		if (length > n && strcasecmp(path + length - n, endings[i].ending) == 0)
-			return endings[i].format;
-	}
-	return "raw";
-}
-
-/* The name becomes part of an option string for qemu, where other characters would mean something.
- */
-static bool is_format_name(const char *format)
-{
-	size_t length = strspn(format, "abcdefghijklmnopqrstuvwxyz0123456789");
-
-	return length > 0 && format[length] == '\0';
-}
 
 int drive_open(struct drive **out, const char *path, const struct drive_options *options,
 	       struct error *err)
 {
-	const char *format = options->format ? options->format : format_by_name(path);
+	const char *format = options->format ? options->format : image_format_of(path);
 	struct drive *drive = NULL;
+	bool is_uri = nbd_is_uri(path);
 	int rc;
 
+	if (is_uri && !options->format)
+		format = "raw";
+	if (is_uri && (options->direct || strcmp(format, "raw") != 0))
+		return fail(err, ERR_USAGE,
+			    "%s: what an NBD server has is raw, and not for --direct", path);
 	if (options->direct && strcmp(format, "raw") != 0)
 		return fail(err, ERR_USAGE, "%s: only raw images and devices can be read directly",
 			    path);
-	if (!is_format_name(format))
+	if (!is_image_format(format))
 		return fail(err, ERR_USAGE, "%s: '%s' is not the name of an image format", path,
 			    format);
+	if (options->writable && (is_uri || strcmp(format, "raw") != 0))
+		return fail(err, ERR_UNSUPPORTED,
+			    "%s: a guest can write to raw images and devices only, not to %s", path,
+			    format);
+	if (options->writable && options->direct)
+		return fail(err, ERR_USAGE, "%s: cannot be written past the page cache", path);
 	char *own_path = strdup(path);
 	if (!own_path)
 		return fail_system(err, ENOMEM, "%s", path);
-	if (strcmp(format, "raw") == 0)
+	if (is_uri)
+		rc = nbd_drive_open(&drive, own_path, err);
+	else if (strcmp(format, "raw") == 0)
 		rc = drive_file_open(&drive, own_path, options, err);
 	else
 		rc = captive_open(&drive, own_path, format, options->allow_writers, err);
@@ -60,6 +47,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 		return rc;
 	}
 	drive->path = own_path;
+	pthread_mutex_init(&drive->asking, NULL);
 	*out = drive;
 	return 0;
 }
@@ -69,6 +57,7 @@ void drive_close(struct drive *drive)
 	if (!drive)
 		return;
 	char *path = drive->path;
+	pthread_mutex_destroy(&drive->asking);
 	drive->ops->close(drive);
 	free(path);
 }
@@ -87,10 +76,74 @@ int drive_read(struct drive *drive, uint64_t offset, void *buffer, size_t n, str
 int drive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, struct error *err)
 {
 	assert(offset < drive->size_bytes);
+	pthread_mutex_lock(&drive->asking);
 	int rc = drive->ops->status(drive, offset, n, zero, err);
+	pthread_mutex_unlock(&drive->asking);
 	if (rc == 0 && *n > drive->size_bytes - offset)
 		*n = drive->size_bytes - offset;
 	return rc;
+}
+
+int drive_read_clusters(struct drive *drive, uint64_t cluster, uint64_t n_clusters, uint8_t *to,
+			struct error *err)
+{
+	uint64_t offset = cluster * CLUSTER_SIZE;
+	size_t wanted = (size_t)n_clusters * CLUSTER_SIZE, there = wanted;
+
+	if (there > drive->size_bytes - offset)
+		there = (size_t)(drive->size_bytes - offset);
+	memset(to + there, 0, wanted - there);
+	return drive_read(drive, offset, to, there, err);
+}
+
+uint64_t drive_zeros(struct drive *drive, uint64_t offset)
+{
+	uint64_t n = drive->ops->zeros != NULL ? drive->ops->zeros(drive, offset) : 0;
+
+	return n < drive->size_bytes - offset ? n : drive->size_bytes - offset;
+}
+
+static int errno_of(int rc, const struct error *err)
+{
+	return rc == 0 ? 0 : err->sys != 0 ? err->sys : EIO;
+}
+
+int drive_fetch(struct drive *drive, uint64_t offset, void *to, uint32_t n, unsigned flags)
+{
+	struct error err;
+
+	assert(offset <= drive->size_bytes && n <= drive->size_bytes - offset);
+	if (flags & DRIVE_NOW)
+		return drive->ops->read_now ? drive->ops->read_now(drive, offset, to, n) : EAGAIN;
+	return errno_of(drive->ops->read(drive, offset, to, n, &err), &err);
+}
+
+int drive_write(struct drive *drive, uint64_t offset, const void *from, uint32_t n, unsigned flags)
+{
+	assert(offset <= drive->size_bytes && n <= drive->size_bytes - offset);
+	return drive->writable ? drive->ops->write(drive, offset, from, n, flags) : EPERM;
+}
+
+int drive_zero(struct drive *drive, uint64_t offset, uint64_t n, unsigned flags)
+{
+	assert(offset <= drive->size_bytes && n <= drive->size_bytes - offset);
+	return drive->writable ? drive->ops->zero(drive, offset, n, flags) : EPERM;
+}
+
+int drive_trim(struct drive *drive, uint64_t offset, uint64_t n)
+{
+	assert(offset <= drive->size_bytes && n <= drive->size_bytes - offset);
+	return drive->writable ? drive->ops->trim(drive, offset, n) : EPERM;
+}
+
+int drive_flush(struct drive *drive)
+{
+	return drive->writable ? drive->ops->flush(drive) : 0;
+}
+
+bool drive_is_writable(const struct drive *drive)
+{
+	return drive->writable;
 }
 
 void drive_expect(struct drive *drive, uint64_t offset, uint64_t n, bool *cold)
@@ -113,5 +166,5 @@ bool drive_was_changed(struct drive *drive)
 
 void drive_abandon_all(void)
 {
-	captive_abandon_all();
+	qemu_nbd_abandon_all();
 }

@@ -6,6 +6,8 @@
 
 #include "cow/cow.h"
 
+#include <pthread.h>
+
 /* drive.c checked the range and shortens an answer that reaches too far. The threads are those of
  * cow.h. */
 struct drive_ops {
@@ -14,6 +16,17 @@ struct drive_ops {
 	int (*status)(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero,
 		      struct error *err);
 	bool (*changed)(struct drive *drive);
+	/* How many bytes from offset on are known to be zeros, 0 if none: cheap, any thread. May be
+	 * NULL: that is not known without asking. */
+	uint64_t (*zeros)(struct drive *drive, uint64_t offset);
+	/* For guests: any thread, several at once; 0 or an errno value. NULL where drive->writable
+	 * is not set; read_now may be NULL anyway. */
+	int (*read_now)(struct drive *drive, uint64_t offset, void *to, uint32_t n);
+	int (*write)(struct drive *drive, uint64_t offset, const void *from, uint32_t n,
+		     unsigned flags);
+	int (*zero)(struct drive *drive, uint64_t offset, uint64_t n, unsigned flags);
+	int (*trim)(struct drive *drive, uint64_t offset, uint64_t n);
+	int (*flush)(struct drive *drive);
 	/* May be NULL: there is no cache of the host's to care for. */
 	void (*expect)(struct drive *drive, uint64_t offset, uint64_t n, bool *cold);
 	void (*forget)(struct drive *drive, uint64_t offset, uint64_t n);
@@ -24,8 +37,15 @@ struct drive_ops {
 struct drive {
 	const struct drive_ops *ops;
 	uint64_t size_bytes;
-	char *path; /* owned by drive.c */
+	bool writable;
+	char *path;		/* owned by drive.c */
+	pthread_mutex_t asking; /* held while ops->status runs */
 };
+
+/* n_clusters from cluster on, one after the other, zeros past the end of the drive. Any thread. */
+int drive_read_clusters(struct drive *drive, uint64_t cluster, uint64_t n_clusters, uint8_t *to,
+			struct error *err);
+uint64_t drive_zeros(struct drive *drive, uint64_t offset); /* as ops->zeros, within the drive */
 
 /* Each opens path, which is borrowed and outlives the drive, and sets all but drive->path. */
 int drive_file_open(struct drive **out, const char *path, const struct drive_options *options,
@@ -33,6 +53,7 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 /* format is a name for qemu: lower-case letters and digits. */
 int captive_open(struct drive **out, const char *path, const char *format, bool allow_writers,
 		 struct error *err);
-void captive_abandon_all(void);
+/* An NBD URI. */
+int nbd_drive_open(struct drive **out, const char *uri, struct error *err);
 
 #endif

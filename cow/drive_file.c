@@ -1,12 +1,11 @@
 /*
- * Raw images and block devices.
+ * Raw images and block devices: opening and reading. Writing is in drive_file_write.c.
  *
  * A file that shrinks must not be taken for one that ends in a hole: pread says so by itself, but
  * SEEK_DATA past the end of a file answers as it does for a hole that reaches to the end. So that
  * answer counts only after a look at the size.
  */
-#include "cow/drive.h"
-#include "cow/image.h"
+#include "cow/drive_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,20 +19,6 @@
 #define EXPECT_MAX	 (4u << 20) /* the longest range that is looked at: a piece */
 #define EXPECT_STEP	 (512u << 10)
 #define PAGE_SIZE_MIN	 4096u
-
-struct file_drive {
-	struct drive drive;
-	const char *path; /* borrowed */
-	struct image image;
-	int direct_fd; /* -1: read through the page cache */
-	bool no_holes; /* the file system or device cannot tell: all is data. For the one caller of
-			  status */
-};
-
-static struct file_drive *file_of(struct drive *drive)
-{
-	return (struct file_drive *)drive;
-}
 
 static int fail_shrunk(const struct file_drive *file, uint64_t offset, struct error *err)
 {
@@ -103,7 +88,7 @@ static int file_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *
 {
 	struct file_drive *file = file_of(drive);
 
-	if (file->no_holes)
+	if (atomic_load_explicit(&file->no_holes, memory_order_relaxed))
 		return all_data(file, offset, n, zero);
 	off_t data = lseek(file->image.fd, (off_t)offset, SEEK_DATA);
 	if (data < 0 && errno == ENXIO)
@@ -118,6 +103,24 @@ static int file_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *
 	*n = (uint64_t)end - offset;
 	*zero = data != (off_t)offset;
 	return 0;
+}
+
+/* A look at data alone: to ask where it ends can take long in a file of many parts. */
+static uint64_t file_zeros(struct drive *drive, uint64_t offset)
+{
+	struct file_drive *file = file_of(drive);
+	struct error err;
+	uint64_t n = 0;
+	bool zero;
+
+	if (atomic_load_explicit(&file->no_holes, memory_order_relaxed))
+		return 0;
+	off_t data = lseek(file->image.fd, (off_t)offset, SEEK_DATA);
+	if (data >= 0)
+		return (uint64_t)data - offset;
+	if (errno != ENXIO || hole_to_the_end(file, offset, &n, &zero, &err) != 0)
+		return 0;
+	return n;
 }
 
 static bool file_changed(struct drive *drive)
@@ -176,6 +179,12 @@ static void file_forget(struct drive *drive, uint64_t offset, uint64_t n)
 static const struct drive_ops file_ops = {
 	.read = file_read,
 	.status = file_status,
+	.zeros = file_zeros,
+	.read_now = file_read_now,
+	.write = file_write,
+	.zero = file_zero,
+	.trim = file_trim,
+	.flush = file_flush,
 	.changed = file_changed,
 	.expect = file_expect,
 	.forget = file_forget,
@@ -193,9 +202,12 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 	file->drive.ops = &file_ops;
 	file->path = path;
 	file->image.fd = file->direct_fd = -1;
-	rc = image_open(&file->image, path, options->allow_writers, err);
+	struct image_mode mode = {options->allow_writers, options->writable};
+	rc = image_open(&file->image, path, &mode, err);
 	if (rc == 0)
 		rc = image_size(&file->image, path, &file->drive.size_bytes, err);
+	if (rc == 0 && options->writable)
+		rc = file_prepare_writing(file, err);
 	if (rc == 0 && options->direct) {
 		file->direct_fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 		if (file->direct_fd < 0)
@@ -205,7 +217,10 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 		file_close(&file->drive);
 		return rc;
 	}
-	posix_fadvise(file->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	file->drive.writable = options->writable;
+	/* What a guest reads has no order. */
+	if (!options->writable)
+		posix_fadvise(file->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	*out = &file->drive;
 	return 0;
 }

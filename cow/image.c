@@ -7,8 +7,13 @@
 #include <unistd.h>
 
 /* QEMU tells others what it does with an image by shared locks on single bytes: 100 + n says that
- * it uses permission n, and permission 1 is to write. */
-#define QEMU_WRITES_BYTE 101
+ * it uses permission n, and 200 + n that nobody else may. 0 is to read, 1 to write, 2 to write what
+ * is there already, 3 to resize. One who writes to an image does here as a QEMU that writes to it:
+ * so QEMU, backups and other writers see it without knowing of each other. */
+#define QEMU_USES_BYTE	  100
+#define QEMU_REFUSES_BYTE 200
+#define QEMU_WRITES	  1
+#define QEMU_RESIZES	  3
 
 static const char *kind_of(mode_t mode)
 {
@@ -32,16 +37,46 @@ static bool is_usable(mode_t mode)
 }
 
 /* Only asks: no lock is taken, so that nothing that starts meanwhile is kept from it. */
-static bool qemu_writes(int fd)
+static bool others_hold(int fd, off_t byte, off_t n)
 {
 	struct flock lock = {
 		.l_type = F_WRLCK,
 		.l_whence = SEEK_SET,
-		.l_start = QEMU_WRITES_BYTE,
-		.l_len = 1,
+		.l_start = byte,
+		.l_len = n,
 	};
 
 	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+static bool others_write(int fd)
+{
+	return others_hold(fd, QEMU_USES_BYTE + QEMU_WRITES, 1);
+}
+
+static bool hold(int fd, off_t byte, off_t n)
+{
+	struct flock lock = {
+		.l_type = F_RDLCK,
+		.l_whence = SEEK_SET,
+		.l_start = byte,
+		.l_len = n,
+	};
+
+	/* Where there are no locks nothing is lost. */
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
+/* Held first and asked then, so that of two who come at once at least one sees the other. Others
+ * may read. */
+static bool lock_for_writing(int fd)
+{
+	off_t n = QEMU_RESIZES - QEMU_WRITES + 1;
+
+	return hold(fd, QEMU_USES_BYTE, QEMU_RESIZES + 1) &&
+	       hold(fd, QEMU_REFUSES_BYTE + QEMU_WRITES, n) &&
+	       !others_hold(fd, QEMU_USES_BYTE + QEMU_WRITES, n) &&
+	       !others_hold(fd, QEMU_REFUSES_BYTE, QEMU_RESIZES + 1);
 }
 
 /* The claim is given back at once: a mount during the backup must not fail because of it. */
@@ -58,16 +93,36 @@ static bool is_claimed(const char *path)
 
 static int check_unused(const struct image *image, const char *path, struct error *err)
 {
-	if (qemu_writes(image->fd))
-		return fail(err, ERR_LOCKED, "%s: is in use for writing by a running QEMU", path);
+	if (others_write(image->fd))
+		return fail(err, ERR_LOCKED,
+			    "%s: is in use for writing by a running QEMU or vmabak serve", path);
 	if (S_ISBLK(image->opened.st_mode) && is_claimed(path))
 		return fail(err, ERR_LOCKED, "%s: is mounted or otherwise in use", path);
 	return 0;
 }
 
-int image_open(struct image *out, const char *path, bool allow_writers, struct error *err)
+static int fail_open(const struct image *image, const char *path, struct error *err)
 {
-	struct image image = {.fd = -1, .allow_writers = allow_writers};
+	if (errno == EBUSY && image->writable)
+		return fail(err, ERR_LOCKED, "%s: is mounted or otherwise in use", path);
+	return fail_system(err, errno, "%s", path);
+}
+
+static int check_users(const struct image *image, const char *path, struct error *err)
+{
+	if (image->writable && !lock_for_writing(image->fd))
+		return fail(err, ERR_LOCKED, "%s: is in use by a running QEMU or vmabak", path);
+	if (!image->writable && !image->allow_writers)
+		return check_unused(image, path, err);
+	return 0;
+}
+
+int image_open(struct image *out, const char *path, const struct image_mode *mode,
+	       struct error *err)
+{
+	struct image image = {
+		.fd = -1, .allow_writers = mode->allow_writers, .writable = mode->writable};
+	int flags = O_CLOEXEC | O_NOCTTY | (mode->writable ? O_RDWR : O_RDONLY);
 	int rc = 0;
 
 	/* Looked at first because to open a tape or a pipe already does something to it. */
@@ -76,13 +131,15 @@ int image_open(struct image *out, const char *path, bool allow_writers, struct e
 	if (!is_usable(image.opened.st_mode))
 		return fail(err, ERR_USAGE, "%s: is %s, neither a disk image nor a block device",
 			    path, kind_of(image.opened.st_mode));
-	image.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (mode->writable && S_ISBLK(image.opened.st_mode))
+		flags |= O_EXCL;
+	image.fd = open(path, flags);
 	if (image.fd < 0 || fstat(image.fd, &image.opened) != 0)
-		rc = fail_system(err, errno, "%s", path);
+		rc = fail_open(&image, path, err);
 	else if (!is_usable(image.opened.st_mode))
 		rc = fail(err, ERR_USAGE, "%s: was replaced while it was opened", path);
-	else if (!allow_writers)
-		rc = check_unused(&image, path, err);
+	else
+		rc = check_users(&image, path, err);
 	if (rc != 0) {
 		image_close(&image);
 		return rc;
@@ -119,7 +176,9 @@ bool image_was_changed(const struct image *image)
 	const struct stat *then = &image->opened;
 	struct stat now;
 
-	if (!image->allow_writers && qemu_writes(image->fd))
+	if (image->writable)
+		return false;
+	if (!image->allow_writers && others_write(image->fd))
 		return true;
 	if (S_ISBLK(then->st_mode))
 		return false;

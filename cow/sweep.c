@@ -12,12 +12,11 @@
  * the content alone, not on what the file system knows of holes, and a change in one place moves
  * nothing in another.
  */
-#include "cow/cow.h"
+#include "cow/drive.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define AHEAD 4u /* pieces that the drives are told of before they are handed out */
 
@@ -190,16 +189,10 @@ int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err)
 static int read_run(struct drive *drive, const struct sweep_run *run, uint8_t *to,
 		    struct error *err)
 {
-	uint64_t offset = run->cluster * CLUSTER_SIZE;
-	size_t wanted = (size_t)run->n_clusters * CLUSTER_SIZE;
-	size_t there = wanted;
+	int rc = drive_read_clusters(drive, run->cluster, run->n_clusters, to, err);
 
-	if (there > drive_size(drive) - offset)
-		there = (size_t)(drive_size(drive) - offset);
-	memset(to + there, 0, wanted - there);
-	int rc = drive_read(drive, offset, to, there, err);
 	if (run->cold)
-		drive_forget(drive, offset, wanted);
+		drive_forget(drive, run->cluster * CLUSTER_SIZE, run->n_clusters * CLUSTER_SIZE);
 	return rc;
 }
 

@@ -1,0 +1,439 @@
+/*
+ * Where clusters wait for the writer.
+ *
+ * A chunk is in one place at a time:
+ *
+ *   free     on the stack of free ones; the last freed goes out first, its pages are warm
+ *   filling  the one that urgent clusters go into now. Rooms in it are given out one by one and
+ *            filled by their owners, without the lock; "taken" has a bit for each room given out,
+ *            "filled" for each one committed
+ *   closed   gets no more rooms, some are not committed yet. The last commit makes it ready
+ *   ready    in one of two queues: urgent, or from the pass
+ *   out      with the pass, which fills it, or with the writer, which empties it
+ *
+ * Who waits for whom. The writer waits for work; it never waits for anything while it holds a
+ * chunk that others need, as far as we can see, so chunks come back. The pass waits until more than
+ * half of the chunks are free and nothing lies in the scratch file: so the other half is there when
+ * a guest needs it, and a slow output slows the pass, not the guest. A guest takes any free chunk;
+ * if there is none its cluster goes to the scratch file by way of a bounce of its own; if that is
+ * full too, it is up to when_full: the buffer fails, or the guest waits as the pass does.
+ * One who holds a room waits for nothing of ours, so closed chunks become ready; and one who waits
+ * for a bounce waits for others who hold one, and they only read a cluster and write it.
+ *
+ * Zero runs of the urgent kind take no room. They lie in a heap of their own and go out with any
+ * chunk that leaves, or with an empty one.
+ *
+ * Clusters have no order here: each comes once, and may go out in any order. So what spilled waits
+ * in the scratch file until the writer has nothing urgent in memory, and is then read back by the
+ * writer's own thread.
+ *
+ * The lock guards everything in struct buffer that is not said to be constant or atomic. It is not
+ * held while clusters are read, written or copied, but for the rare case that a room was given up.
+ * No other lock is taken under it.
+ */
+#include "cow/buffer_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- making it ---- */
+
+static int make_memory(struct buffer *buffer, struct error *err)
+{
+	size_t size = (size_t)buffer->n_chunks * CHUNK_SIZE;
+
+	buffer->fd = memfd_create("vmabak-buffer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (buffer->fd < 0 || ftruncate(buffer->fd, (off_t)size) != 0 ||
+	    fcntl(buffer->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+		return fail_system(err, errno, "a buffer of %zu MiB", size / MIB);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buffer->fd, 0);
+	if (memory == MAP_FAILED)
+		return fail_system(err, errno, "a buffer of %zu MiB", size / MIB);
+	buffer->memory = memory;
+	return 0;
+}
+
+static int make_spill(struct buffer *buffer, const struct buffer_options *options,
+		      struct error *err)
+{
+	if (options->spill_bytes < CLUSTER_SIZE)
+		return 0;
+	buffer->bounces = calloc(N_BOUNCES, sizeof *buffer->bounces);
+	if (!buffer->bounces)
+		return fail_system(err, ENOMEM, "a buffer");
+	for (uint32_t i = 0; i < N_BOUNCES; i++) {
+		buffer->bounces[i].next = buffer->free_bounce;
+		buffer->free_bounce = &buffer->bounces[i];
+	}
+	return spill_new(&buffer->spill, options->spill_dir, options->spill_bytes, err);
+}
+
+static void put_free_locked(struct buffer *buffer, struct slot *slot)
+{
+	slot->chunk.n_clusters = slot->chunk.n_zeros = 0;
+	slot->chunk.urgent = false;
+	slot->taken = slot->filled = 0;
+	slot->next = buffer->free;
+	buffer->free = slot;
+	buffer->n_free++;
+	pthread_cond_broadcast(&buffer->room);
+	pthread_cond_broadcast(&buffer->work);
+}
+
+int buffer_new(struct buffer **out, const struct buffer_options *options, struct error *err)
+{
+	assert(options->n_chunks >= 4);
+	struct buffer *buffer = calloc(1, sizeof *buffer);
+	if (!buffer)
+		return fail_system(err, ENOMEM, "a buffer");
+	buffer->fd = -1;
+	buffer->n_chunks = options->n_chunks;
+	buffer->when_full = options->when_full;
+	pthread_mutex_init(&buffer->lock, NULL);
+	pthread_cond_init(&buffer->room, NULL);
+	pthread_cond_init(&buffer->work, NULL);
+	buffer->slots = calloc(buffer->n_chunks, sizeof *buffer->slots);
+	buffer->runs = calloc(RUNS_MAX, sizeof *buffer->runs);
+	int rc = buffer->slots && buffer->runs ? make_memory(buffer, err)
+					       : fail_system(err, ENOMEM, "a buffer");
+	if (rc == 0)
+		rc = make_spill(buffer, options, err);
+	if (rc != 0) {
+		buffer_free(buffer);
+		return rc;
+	}
+	for (uint32_t i = buffer->n_chunks; i-- > 0;) {
+		buffer->slots[i].chunk.index = i;
+		buffer->slots[i].chunk.bytes = buffer->memory + (size_t)i * CHUNK_SIZE;
+		put_free_locked(buffer, &buffer->slots[i]);
+	}
+	*out = buffer;
+	return 0;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+	if (!buffer)
+		return;
+	if (buffer->memory)
+		munmap(buffer->memory, (size_t)buffer->n_chunks * CHUNK_SIZE);
+	if (buffer->fd >= 0)
+		close(buffer->fd);
+	spill_free(buffer->spill);
+	pthread_cond_destroy(&buffer->work);
+	pthread_cond_destroy(&buffer->room);
+	pthread_mutex_destroy(&buffer->lock);
+	free(buffer->bounces);
+	free(buffer->runs);
+	free(buffer->slots);
+	free(buffer);
+}
+
+int buffer_fd(const struct buffer *buffer)
+{
+	return buffer->fd;
+}
+
+/* ---- chunks on their way ---- */
+
+struct slot *buffer_take_free_locked(struct buffer *buffer)
+{
+	struct slot *slot = buffer->free;
+
+	if (!slot)
+		return NULL;
+	buffer->free = slot->next;
+	buffer->n_free--;
+	uint64_t used = (uint64_t)(buffer->n_chunks - buffer->n_free) * CHUNK_SIZE;
+	if (used > buffer->counts.peak_bytes)
+		buffer->counts.peak_bytes = used;
+	return slot;
+}
+
+static void push_locked(struct buffer *buffer, struct queue *queue, struct slot *slot)
+{
+	slot->next = NULL;
+	if (queue->first)
+		queue->last->next = slot;
+	else
+		queue->first = slot;
+	queue->last = slot;
+	pthread_cond_broadcast(&buffer->work);
+}
+
+static struct slot *pop(struct queue *queue)
+{
+	struct slot *slot = queue->first;
+
+	if (slot)
+		queue->first = slot->next;
+	return slot;
+}
+
+/* A room that was given up leaves a gap: the last cluster moves there. */
+static void close_gaps(struct slot *slot)
+{
+	struct chunk *chunk = &slot->chunk;
+
+	chunk->n_clusters = (uint32_t)__builtin_popcountll(slot->filled);
+	while (slot->filled != UINT64_MAX && lowest(~slot->filled) < chunk->n_clusters) {
+		unsigned to = lowest(~slot->filled);
+		unsigned from = 63u - (unsigned)__builtin_clzll(slot->filled);
+		memcpy(chunk->bytes + (size_t)to * CLUSTER_SIZE,
+		       chunk->bytes + (size_t)from * CLUSTER_SIZE, CLUSTER_SIZE);
+		chunk->clusters[to] = chunk->clusters[from];
+		slot->filled ^= (uint64_t)1 << from | (uint64_t)1 << to;
+	}
+}
+
+/* For a chunk of urgent clusters that gets no more rooms and has none outstanding. */
+static void settle_locked(struct buffer *buffer, struct slot *slot)
+{
+	if (slot->filled == 0) {
+		put_free_locked(buffer, slot);
+		return;
+	}
+	close_gaps(slot);
+	slot->chunk.urgent = true;
+	push_locked(buffer, &buffer->urgent, slot);
+}
+
+void buffer_close_locked(struct buffer *buffer)
+{
+	struct slot *slot = buffer->filling;
+
+	buffer->filling = NULL;
+	if (slot->taken == slot->filled)
+		settle_locked(buffer, slot);
+	else
+		buffer->n_closed++;
+}
+
+void buffer_room_done_locked(struct buffer *buffer, struct slot *slot)
+{
+	if (slot != buffer->filling && slot->taken == slot->filled) {
+		buffer->n_closed--;
+		settle_locked(buffer, slot);
+	} else {
+		pthread_cond_broadcast(&buffer->work);
+	}
+}
+
+/* ---- failing ---- */
+
+void buffer_fail_locked(struct buffer *buffer, const struct error *why)
+{
+	if (buffer->failed)
+		return;
+	buffer->why = *why;
+	if (buffer->why.code == 0)
+		buffer->why.code = ERR_SYSTEM;
+	buffer->failed = true;
+	pthread_cond_broadcast(&buffer->room);
+	pthread_cond_broadcast(&buffer->work);
+}
+
+void buffer_fail(struct buffer *buffer, const struct error *why)
+{
+	pthread_mutex_lock(&buffer->lock);
+	buffer_fail_locked(buffer, why);
+	pthread_mutex_unlock(&buffer->lock);
+}
+
+bool buffer_has_failed(const struct buffer *buffer)
+{
+	return atomic_load(&buffer->failed);
+}
+
+int buffer_result_locked(const struct buffer *buffer, struct error *err)
+{
+	if (!buffer->failed)
+		return 0;
+	*err = buffer->why;
+	return buffer->why.code;
+}
+
+int buffer_error(struct buffer *buffer, struct error *err)
+{
+	pthread_mutex_lock(&buffer->lock);
+	int rc = buffer_result_locked(buffer, err);
+	pthread_mutex_unlock(&buffer->lock);
+	return rc;
+}
+
+/* ---- the other kind ---- */
+
+static bool has_room_for_the_pass(const struct buffer *buffer)
+{
+	return buffer->n_free > buffer->n_chunks / 2 &&
+	       (!buffer->spill || spill_used(buffer->spill) == 0);
+}
+
+struct chunk *buffer_take_empty(struct buffer *buffer, bool wait)
+{
+	struct slot *slot = NULL;
+
+	pthread_mutex_lock(&buffer->lock);
+	while (wait && !buffer->failed && !has_room_for_the_pass(buffer))
+		pthread_cond_wait(&buffer->room, &buffer->lock);
+	if (!buffer->failed && has_room_for_the_pass(buffer))
+		slot = buffer_take_free_locked(buffer);
+	if (slot)
+		buffer->n_passing++;
+	pthread_mutex_unlock(&buffer->lock);
+	return slot ? &slot->chunk : NULL;
+}
+
+void buffer_hand_in(struct buffer *buffer, struct chunk *chunk)
+{
+	struct slot *slot = (struct slot *)chunk;
+
+	buffer->counts.passed_clusters += chunk->n_clusters;
+	pthread_mutex_lock(&buffer->lock);
+	buffer->n_passing--;
+	if (chunk->n_clusters == 0 && chunk->n_zeros == 0)
+		put_free_locked(buffer, slot);
+	else
+		push_locked(buffer, &buffer->passed, slot);
+	pthread_mutex_unlock(&buffer->lock);
+}
+
+void buffer_end(struct buffer *buffer)
+{
+	pthread_mutex_lock(&buffer->lock);
+	buffer->ended = true;
+	pthread_cond_broadcast(&buffer->work);
+	pthread_mutex_unlock(&buffer->lock);
+}
+
+/* ---- the writer's side ---- */
+
+/* Lets go of the lock while it reads. NULL: nothing to read back, no chunk to read into, or it
+ * failed. */
+static struct slot *read_back_locked(struct buffer *buffer)
+{
+	uint32_t n = buffer->spill && !buffer->reading_back && buffer->free
+			     ? spill_ready(buffer->spill, CHUNK_CLUSTERS)
+			     : 0;
+
+	if (n == 0)
+		return NULL;
+	struct slot *slot = buffer_take_free_locked(buffer);
+	buffer->reading_back = true;
+	pthread_mutex_unlock(&buffer->lock);
+	int sys = spill_read(buffer->spill, n, slot->chunk.bytes);
+	pthread_mutex_lock(&buffer->lock);
+	buffer->reading_back = false;
+	if (sys != 0) {
+		struct error err;
+		fail(&err, ERR_SYSTEM, "the scratch file of the backup cannot be read: %s",
+		     strerror(sys));
+		buffer_fail_locked(buffer, &err);
+		put_free_locked(buffer, slot);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct chunk_cluster *cluster = &slot->chunk.clusters[i];
+		spill_look(buffer->spill, i, &cluster->drive, &cluster->cluster);
+	}
+	spill_forget(buffer->spill, n);
+	slot->chunk.n_clusters = n;
+	slot->chunk.urgent = true;
+	pthread_cond_broadcast(&buffer->room);
+	pthread_cond_broadcast(&buffer->work);
+	return slot;
+}
+
+static struct slot *pick_locked(struct buffer *buffer)
+{
+	struct slot *slot = pop(&buffer->urgent);
+
+	if (!slot)
+		slot = read_back_locked(buffer);
+	if (!slot)
+		slot = pop(&buffer->passed);
+	if (!slot && buffer->filling && buffer->filling->filled != 0) {
+		buffer_close_locked(buffer);
+		slot = pop(&buffer->urgent);
+	}
+	if (!slot && buffer->n_runs > 0)
+		slot = buffer_take_free_locked(buffer);
+	return slot;
+}
+
+static void add_runs_locked(struct buffer *buffer, struct chunk *chunk)
+{
+	if (buffer->n_runs == 0)
+		return;
+	while (buffer->n_runs > 0 && chunk->n_zeros < CHUNK_ZEROS)
+		chunk->zeros[chunk->n_zeros++] = buffer->runs[--buffer->n_runs];
+	pthread_cond_broadcast(&buffer->room);
+}
+
+static bool is_empty(const struct buffer *buffer)
+{
+	return !buffer->urgent.first && !buffer->passed.first && buffer->n_closed == 0 &&
+	       buffer->n_passing == 0 && buffer->n_runs == 0 &&
+	       (!buffer->filling || buffer->filling->taken == 0) &&
+	       (!buffer->spill || spill_used(buffer->spill) == 0);
+}
+
+/* As buffer_next. */
+static int next_locked(struct buffer *buffer, struct chunk **out, bool wait)
+{
+	while (!buffer->failed) {
+		struct slot *slot = pick_locked(buffer);
+		if (slot) {
+			add_runs_locked(buffer, &slot->chunk);
+			*out = &slot->chunk;
+			return 1;
+		}
+		if (buffer->ended && is_empty(buffer))
+			return 0;
+		if (!wait)
+			return 2;
+		pthread_cond_wait(&buffer->work, &buffer->lock);
+	}
+	return ERR_SYSTEM;
+}
+
+int buffer_next(struct buffer *buffer, struct chunk **out, bool wait, struct error *err)
+{
+	pthread_mutex_lock(&buffer->lock);
+	int rc = next_locked(buffer, out, wait);
+	if (rc < 0)
+		rc = buffer_result_locked(buffer, err);
+	pthread_mutex_unlock(&buffer->lock);
+	return rc;
+}
+
+void buffer_release(struct buffer *buffer, struct chunk *chunk)
+{
+	pthread_mutex_lock(&buffer->lock);
+	put_free_locked(buffer, (struct slot *)chunk);
+	pthread_mutex_unlock(&buffer->lock);
+}
+
+uint32_t buffer_fill(const struct buffer *buffer)
+{
+	struct buffer *b = (struct buffer *)buffer; /* the lock is not constant */
+	uint64_t spilled = 0;
+
+	pthread_mutex_lock(&b->lock);
+	if (b->spill)
+		spilled = spill_used(b->spill) * 1000 / spill_places(b->spill);
+	uint64_t used = (uint64_t)(b->n_chunks - b->n_free) * 1000 / b->n_chunks;
+	pthread_mutex_unlock(&b->lock);
+	return (uint32_t)(used + spilled);
+}
+
+const struct buffer_counts *buffer_counts(const struct buffer *buffer)
+{
+	return &buffer->counts;
+}

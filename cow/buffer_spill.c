@@ -1,0 +1,171 @@
+#include "cow/buffer_spill.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum state {
+	RESERVED,
+	GOOD,
+	VOID, /* nothing came of it */
+};
+
+struct record {
+	uint32_t drive;
+	uint32_t state;
+	uint64_t cluster;
+};
+
+struct spill {
+	int fd;
+	uint64_t n_places;
+	/* A ring: the record of place p, and its cluster in the file, are at p % n_places. The
+	 * memory of records is touched only as far as the ring has come. */
+	struct record *records;
+	uint64_t first; /* comes out next */
+	uint64_t next;	/* goes in next */
+};
+
+static int open_unnamed(const char *folder)
+{
+	char path[4096];
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	/* Not every file system makes files without a name. */
+	if (snprintf(path, sizeof path, "%s/.vmabak.XXXXXX", folder) >= (int)sizeof path) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+int spill_new(struct spill **out, const char *folder, uint64_t size_bytes, struct error *err)
+{
+	struct spill *spill = calloc(1, sizeof *spill);
+
+	if (!spill)
+		return fail_system(err, ENOMEM, "%s: a scratch file", folder);
+	spill->n_places = size_bytes / CLUSTER_SIZE;
+	spill->records = calloc(spill->n_places, sizeof *spill->records);
+	spill->fd = spill->records ? open_unnamed(folder) : -1;
+	if (spill->fd < 0) {
+		int rc = fail_system(err, spill->records ? errno : ENOMEM, "%s: a scratch file",
+				     folder);
+		spill_free(spill);
+		return rc;
+	}
+	*out = spill;
+	return 0;
+}
+
+void spill_free(struct spill *spill)
+{
+	if (!spill)
+		return;
+	if (spill->fd >= 0)
+		close(spill->fd);
+	free(spill->records);
+	free(spill);
+}
+
+static struct record *record_at(const struct spill *spill, uint64_t place)
+{
+	return &spill->records[place % spill->n_places];
+}
+
+bool spill_reserve(struct spill *spill, uint64_t *place)
+{
+	if (spill_used(spill) == spill->n_places)
+		return false;
+	*place = spill->next++;
+	record_at(spill, *place)->state = RESERVED;
+	return true;
+}
+
+int spill_write(struct spill *spill, uint64_t place, const uint8_t *bytes)
+{
+	uint64_t offset = place % spill->n_places * CLUSTER_SIZE;
+	size_t at = 0;
+
+	while (at < CLUSTER_SIZE) {
+		ssize_t done =
+			pwrite(spill->fd, bytes + at, CLUSTER_SIZE - at, (off_t)(offset + at));
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return done < 0 ? errno : EIO;
+		at += (size_t)done;
+	}
+	return 0;
+}
+
+void spill_settle(struct spill *spill, uint64_t place, uint32_t drive, uint64_t cluster, bool good)
+{
+	*record_at(spill, place) = (struct record){drive, good ? GOOD : VOID, cluster};
+}
+
+uint32_t spill_ready(struct spill *spill, uint32_t max)
+{
+	uint32_t n = 0;
+
+	while (spill->first < spill->next && record_at(spill, spill->first)->state == VOID)
+		spill->first++;
+	uint64_t in_one_piece = spill->n_places - spill->first % spill->n_places;
+	if (max > in_one_piece)
+		max = (uint32_t)in_one_piece;
+	while (n < max && spill->first + n < spill->next &&
+	       record_at(spill, spill->first + n)->state == GOOD)
+		n++;
+	return n;
+}
+
+int spill_read(struct spill *spill, uint32_t n, uint8_t *bytes)
+{
+	uint64_t offset = spill->first % spill->n_places * CLUSTER_SIZE;
+	size_t wanted = (size_t)n * CLUSTER_SIZE, at = 0;
+
+	while (at < wanted) {
+		ssize_t got = pread(spill->fd, bytes + at, wanted - at, (off_t)(offset + at));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? errno : EIO;
+		at += (size_t)got;
+	}
+	/* Where that cannot be done the file stays as long as it is. */
+	(void)!fallocate(spill->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+			 (off_t)wanted);
+	return 0;
+}
+
+void spill_look(const struct spill *spill, uint32_t i, uint32_t *drive, uint64_t *cluster)
+{
+	const struct record *record = record_at(spill, spill->first + i);
+
+	*drive = record->drive;
+	*cluster = record->cluster;
+}
+
+void spill_forget(struct spill *spill, uint32_t n)
+{
+	spill->first += n;
+	if (spill->first == spill->next)
+		spill->first = spill->next = 0;
+}
+
+uint64_t spill_used(const struct spill *spill)
+{
+	return spill->next - spill->first;
+}
+
+uint64_t spill_places(const struct spill *spill)
+{
+	return spill->n_places;
+}

@@ -1,0 +1,220 @@
+#include "cow/map_file.h"
+
+#include "format/bytes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define VERSION_KNOWN 1u
+#define COPY_SIZE     512u /* there are two, one after the other */
+#define CHECKED_SIZE  504u
+/* How much later than the last mark the guest's own last write may have reached the drive, on a
+ * host that is busy. What somebody else writes within that time goes unnoticed. */
+#define SLACK_NS 500000000u
+
+static const uint8_t magic[8] = {0x89, 'V', 'M', 'G', '\r', '\n', 0x1a, '\n'};
+
+/* ---- the drive ---- */
+
+/* A number from a file of /sys/dev/block about this device or, of a partition, about its disk: the
+ * field-th of those there. */
+static bool read_sys(dev_t device, const char *name, unsigned field, uint64_t *out)
+{
+	static const char *const folders[] = {"..", "."};
+	char path[128], text[512];
+	struct stat found;
+
+	snprintf(path, sizeof path, "/sys/dev/block/%u:%u/partition", major(device), minor(device));
+	bool is_partition = stat(path, &found) == 0;
+	snprintf(path, sizeof path, "/sys/dev/block/%u:%u/%s/%s", major(device), minor(device),
+		 folders[is_partition ? 0 : 1], name);
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	char *at = fgets(text, sizeof text, file);
+	fclose(file);
+	for (unsigned i = 0; at != NULL; i++) {
+		char *end;
+		uint64_t number = strtoull(at, &end, 10);
+		if (end == at)
+			return false;
+		if (i == field) {
+			*out = number;
+			return true;
+		}
+		at = end;
+	}
+	return false;
+}
+
+int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, struct error *err)
+{
+	struct stat found;
+
+	if (stat(path, &found) != 0)
+		return fail_system(err, errno, "%s", path);
+	*out = (struct drive_look){.kind = MAP_DRIVE_FILE, .size_bytes = size_bytes};
+	if (!S_ISBLK(found.st_mode)) {
+		out->device = found.st_dev;
+		out->inode = found.st_ino;
+		out->mtime_ns = (uint64_t)found.st_mtim.tv_sec * 1000000000u +
+				(uint64_t)found.st_mtim.tv_nsec;
+		return 0;
+	}
+	out->kind = MAP_DRIVE_DEVICE;
+	out->device = found.st_rdev;
+	/* The seventh number of stat is of sectors written. */
+	if (!read_sys(found.st_rdev, "diskseq", 0, &out->disk) ||
+	    !read_sys(found.st_rdev, "stat", 6, &out->n_writes))
+		out->disk = 0;
+	return 0;
+}
+
+/* Numbers of devices mean something within one boot only. */
+bool drive_is_same(const struct drive_look *one, const struct drive_look *other, bool same_boot)
+{
+	return one->kind == other->kind && one->size_bytes == other->size_bytes &&
+	       one->inode == other->inode &&
+	       (!same_boot || (one->device == other->device && one->disk == other->disk));
+}
+
+void read_boot_id(uint8_t out[MAP_ID_SIZE])
+{
+	char text[64] = "";
+	unsigned n = 0;
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	memset(out, 0, MAP_ID_SIZE);
+	if (file == NULL)
+		return;
+	if (fgets(text, sizeof text, file) == NULL)
+		text[0] = '\0';
+	fclose(file);
+	for (const char *at = text; *at != '\0' && n < MAP_ID_SIZE;) {
+		unsigned byte;
+		if (*at == '-') {
+			at++;
+			continue;
+		}
+		if (sscanf(at, "%2x", &byte) != 1)
+			break;
+		out[n++] = (uint8_t)byte;
+		at += 2;
+	}
+	if (n != MAP_ID_SIZE)
+		memset(out, 0, MAP_ID_SIZE);
+}
+
+/* ---- the header ---- */
+
+void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *header)
+{
+	uint8_t copy[COPY_SIZE] = {0};
+
+	memcpy(copy, magic, sizeof magic);
+	put_le(copy + 8, 4, VERSION_KNOWN);
+	put_le(copy + 12, 4, header->state);
+	put_le(copy + 16, 8, header->sequence);
+	put_le(copy + 24, 8, header->id);
+	memcpy(copy + 32, header->boot_id, MAP_ID_SIZE);
+	put_le(copy + 48, 2, header->current);
+	put_le(copy + 52, 4, header->drive.kind);
+	put_le(copy + 56, 8, header->drive.device);
+	put_le(copy + 64, 8, header->drive.inode);
+	put_le(copy + 72, 8, header->drive.disk);
+	put_le(copy + 80, 8, header->drive.size_bytes);
+	put_le(copy + 88, 8, header->drive.mtime_ns);
+	put_le(copy + 96, 8, header->drive.n_writes);
+	put_le(copy + CHECKED_SIZE, 8, XXH3_64bits(copy, CHECKED_SIZE));
+	memcpy(page + header->sequence % 2 * COPY_SIZE, copy, COPY_SIZE);
+}
+
+static void get_copy(struct map_header *out, const uint8_t *copy)
+{
+	out->state = (uint32_t)get_le(copy + 12, 4);
+	out->sequence = get_le(copy + 16, 8);
+	out->id = get_le(copy + 24, 8);
+	memcpy(out->boot_id, copy + 32, MAP_ID_SIZE);
+	out->current = (uint16_t)get_le(copy + 48, 2);
+	out->drive.kind = (uint32_t)get_le(copy + 52, 4);
+	out->drive.device = get_le(copy + 56, 8);
+	out->drive.inode = get_le(copy + 64, 8);
+	out->drive.disk = get_le(copy + 72, 8);
+	out->drive.size_bytes = get_le(copy + 80, 8);
+	out->drive.mtime_ns = get_le(copy + 88, 8);
+	out->drive.n_writes = get_le(copy + 96, 8);
+}
+
+static bool is_sensible(const struct map_header *header, const uint8_t *copy)
+{
+	return (header->state == MAP_STATE_CLEAN || header->state == MAP_STATE_OPEN) &&
+	       header->current != 0 && get_le(copy + 50, 2) == 0 &&
+	       all_zero(copy + 104, CHECKED_SIZE - 104);
+}
+
+int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], const char *path,
+		   struct error *err)
+{
+	bool is_map = false, found = false;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *copy = page + i * COPY_SIZE;
+		struct map_header header;
+
+		if (memcmp(copy, magic, sizeof magic) != 0)
+			continue;
+		is_map = true;
+		if (get_le(copy + CHECKED_SIZE, 8) != XXH3_64bits(copy, CHECKED_SIZE))
+			continue;
+		if (get_le(copy + 8, 4) != VERSION_KNOWN)
+			return fail(
+				err, ERR_UNSUPPORTED,
+				"%s: is a map of version %llu, which this program does not know",
+				path, (unsigned long long)get_le(copy + 8, 4));
+		get_copy(&header, copy);
+		if (!is_sensible(&header, copy) || (found && header.sequence < out->sequence))
+			continue;
+		*out = header;
+		found = true;
+	}
+	if (!is_map)
+		return fail(err, ERR_USAGE, "%s: is no map, and not overwritten", path);
+	return found ? 0 : fail(err, ERR_DAMAGED, "%s: its header is damaged", path);
+}
+
+/* ---- trust ---- */
+
+/* The drive is the same one: was it written to? */
+static enum map_trust judge_clean(const struct map_header *header, const struct drive_look *now,
+				  bool same_boot)
+{
+	if (header->drive.kind == MAP_DRIVE_FILE)
+		return header->drive.mtime_ns == now->mtime_ns ? MAP_CLEAN : MAP_DRIVE_CHANGED;
+	if (!same_boot || now->disk == 0)
+		return MAP_UNSURE;
+	return header->drive.n_writes == now->n_writes ? MAP_CLEAN : MAP_DRIVE_CHANGED;
+}
+
+enum map_trust map_judge(const struct map_header *header, const struct drive_look *now,
+			 const uint8_t boot_id[MAP_ID_SIZE], uint64_t last_ns)
+{
+	bool same_boot = !all_zero(boot_id, MAP_ID_SIZE) &&
+			 memcmp(boot_id, header->boot_id, MAP_ID_SIZE) == 0;
+
+	if (!drive_is_same(&header->drive, now, same_boot))
+		return MAP_OTHER_DRIVE;
+	if (header->state == MAP_STATE_CLEAN)
+		return judge_clean(header, now, same_boot);
+	if (!same_boot)
+		return MAP_MACHINE_DIED;
+	/* What is left of the guest's writes in the page cache is written when it pleases. */
+	if (now->kind == MAP_DRIVE_DEVICE)
+		return MAP_UNSURE;
+	return now->mtime_ns > last_ns + SLACK_NS ? MAP_DRIVE_CHANGED : MAP_KILLED;
+}

@@ -1,0 +1,53 @@
+/*
+ * The header of a map's file, and whether what the file holds still belongs to its drive: sections
+ * 2 and 4 of spec/map.md. Private to cow/.
+ */
+#ifndef COW_MAP_FILE_H
+#define COW_MAP_FILE_H
+
+#include "cow/generation.h"
+
+#define MAP_HEADER_SIZE 4096u /* before the marks */
+#define MAP_LAST_AT	1024u /* of the time of the last mark: 8 bytes, covered by no checksum */
+#define MAP_ID_SIZE	16u
+
+enum map_state { MAP_STATE_CLEAN = 1, MAP_STATE_OPEN = 2 };
+enum map_drive { MAP_DRIVE_FILE = 1, MAP_DRIVE_DEVICE = 2 };
+
+/* A drive as it can be told from others, and from itself at another time. */
+struct drive_look {
+	uint32_t kind;	 /* enum map_drive */
+	uint64_t device; /* of a file: the file system's; of a device: its own number */
+	uint64_t inode;	 /* of a file */
+	uint64_t disk;	 /* of a device: a number no other disk of this boot has; 0: unknown */
+	uint64_t size_bytes;
+	uint64_t mtime_ns; /* of a file */
+	uint64_t n_writes; /* of a device: sectors written since it came */
+};
+
+struct map_header {
+	uint32_t state;	   /* enum map_state */
+	uint64_t sequence; /* of the header: the higher one of two counts */
+	uint64_t id;
+	uint8_t boot_id[MAP_ID_SIZE];
+	uint16_t current;
+	struct drive_look drive; /* as it was when the map was opened or, CLEAN, closed */
+};
+
+int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, struct error *err);
+bool drive_is_same(const struct drive_look *one, const struct drive_look *other, bool same_boot);
+/* Zeros, which no boot has, if it cannot be known. */
+void read_boot_id(uint8_t out[MAP_ID_SIZE]);
+
+/* Into the copy of the header that does not count now. */
+void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *header);
+/* 0, or ERR_DAMAGED (it was a map), ERR_UNSUPPORTED, ERR_USAGE (it is something else). path is for
+ * messages. */
+int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], const char *path,
+		   struct error *err);
+
+/* last_ns: of the last mark. */
+enum map_trust map_judge(const struct map_header *header, const struct drive_look *now,
+			 const uint8_t boot_id[MAP_ID_SIZE], uint64_t last_ns);
+
+#endif

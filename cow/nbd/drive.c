@@ -1,0 +1,80 @@
+/*
+ * Drives that an NBD server has: named by a URI.
+ */
+#include "base/nbd.h"
+#include "cow/drive.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#if HAVE_LIBNBD
+
+struct nbd_drive {
+	struct drive drive;
+	struct nbd_client *client;
+};
+
+static struct nbd_client *client_of(struct drive *drive)
+{
+	return ((struct nbd_drive *)drive)->client;
+}
+
+static int read_nbd(struct drive *drive, uint64_t offset, void *buffer, size_t n, struct error *err)
+{
+	return nbd_client_read(client_of(drive), offset, buffer, n, err);
+}
+
+static int ask_nbd(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, struct error *err)
+{
+	return nbd_client_status(client_of(drive), offset, n, zero, err);
+}
+
+/* Nothing in the protocol tells. */
+static bool was_changed(struct drive *drive)
+{
+	(void)drive;
+	return false;
+}
+
+static void close_nbd(struct drive *drive)
+{
+	nbd_client_free(client_of(drive));
+	free(drive);
+}
+
+static const struct drive_ops nbd_ops = {
+	.read = read_nbd,
+	.status = ask_nbd,
+	.changed = was_changed,
+	.close = close_nbd,
+};
+
+int nbd_drive_open(struct drive **out, const char *uri, struct error *err)
+{
+	struct nbd_drive *nbd = calloc(1, sizeof *nbd);
+
+	if (!nbd)
+		return fail_system(err, ENOMEM, "%s", uri);
+	int rc = nbd_client_connect(&nbd->client, uri, err);
+	if (rc != 0) {
+		free(nbd);
+		return rc;
+	}
+	nbd->drive.ops = &nbd_ops;
+	nbd->drive.size_bytes = nbd_client_size(nbd->client);
+	*out = &nbd->drive;
+	return 0;
+}
+
+#else
+
+int nbd_drive_open(struct drive **out, const char *uri, struct error *err)
+{
+	(void)out;
+	return fail(err, ERR_USAGE,
+		    "%s: NBD needs libnbd, and this program was built without it: install "
+		    "libnbd-dev and build again",
+		    uri);
+}
+
+#endif

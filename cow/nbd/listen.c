@@ -1,0 +1,304 @@
+#include "cow/nbd/connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ADDRESSES_MAX 4u
+#define BACKLOG	      64
+#define SOCKET_BUFFER \
+	524288 /* bytes, of unix sockets: a chunk of a read fits, and caches hold it */
+
+/* A place to listen at; a host name may have several addresses. */
+struct listener {
+	struct nbd_server *server;
+	unsigned n_fds;
+	int fds[ADDRESSES_MAX];
+	bool is_unix;
+	struct sockaddr_un address;
+	ino_t inode; /* of the socket that is ours */
+	dev_t device;
+	pthread_t thread;
+};
+
+/* ---- accepting ---- */
+
+static void prepare(const struct listener *listener, int fd)
+{
+	int one = 1, size = SOCKET_BUFFER;
+
+	if (listener->is_unix) {
+		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+}
+
+static void accept_one(struct listener *listener, int listening)
+{
+	struct error err;
+	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			server_log(listener->server, "nbd server: accept: %s", strerror(errno));
+			usleep(100000); /* it would fail again at once */
+		}
+		return;
+	}
+	prepare(listener, fd);
+	if (server_adopt(listener->server, fd, &err) != 0)
+		server_log(listener->server, "%s", err.text);
+}
+
+static void *listener_main(void *argument)
+{
+	struct listener *listener = argument;
+	struct pollfd fds[ADDRESSES_MAX + 1];
+
+	for (unsigned i = 0; i < listener->n_fds; i++)
+		fds[i] = (struct pollfd){.fd = listener->fds[i], .events = POLLIN};
+	fds[listener->n_fds] = (struct pollfd){.fd = listener->server->stop_fd, .events = POLLIN};
+	while (!listener->server->stopping) {
+		if (poll(fds, listener->n_fds + 1, -1) < 0)
+			continue;
+		for (unsigned i = 0; i < listener->n_fds; i++)
+			if (fds[i].revents != 0 && !listener->server->stopping)
+				accept_one(listener, listener->fds[i]);
+	}
+	return NULL;
+}
+
+/* ---- unix sockets ---- */
+
+static bool unix_address(struct sockaddr_un *out, const char *path)
+{
+	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
+	return (size_t)snprintf(out->sun_path, sizeof out->sun_path, "%s", path) <
+	       sizeof out->sun_path;
+}
+
+/* Whether the path is free, or a socket that nobody answers at any more. */
+static int check_free(const struct sockaddr_un *address, struct error *err)
+{
+	const char *path = address->sun_path;
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return fail(err, ERR_USAGE, "%s: exists already, and is no socket", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail_system(err, errno, "%s: socket", path);
+	int failed =
+		connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 ? errno : 0;
+	close(fd);
+	if (failed == ECONNREFUSED || failed == ENOENT)
+		return 0;
+	if (failed == 0 || failed == EAGAIN)
+		return fail(err, ERR_LOCKED, "%s: another server listens there", path);
+	return fail_system(err, failed, "%s: connect", path);
+}
+
+/* Listens under a temporary name and gives it its own afterwards, so that no client finds it
+ * before it may connect, and nobody whom the mode keeps out finds it open. */
+static int bind_unix(struct listener *listener, int fd, struct error *err)
+{
+	const char *path = listener->address.sun_path;
+	struct sockaddr_un temporary;
+	char name[sizeof temporary.sun_path + 32];
+	struct stat st;
+
+	snprintf(name, sizeof name, "%s.%d", path, (int)getpid());
+	if (!unix_address(&temporary, name))
+		return fail(err, ERR_USAGE, "%s: too long for a socket", path);
+	unlink(name); /* of a process of the same number that died here */
+	if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&temporary, sizeof temporary) != 0)
+		return fail_system(err, errno, "%s: bind", path);
+	if (chmod(name, 0600) != 0 || lstat(name, &st) != 0 || listen(fd, BACKLOG) != 0 ||
+	    rename(name, path) != 0) {
+		int failed = errno;
+		unlink(name);
+		return fail_system(err, failed, "%s", path);
+	}
+	listener->inode = st.st_ino;
+	listener->device = st.st_dev;
+	return 0;
+}
+
+static int open_unix(struct listener *listener, const char *path, struct error *err)
+{
+	listener->is_unix = true;
+	if (*path == '\0' || !unix_address(&listener->address, path))
+		return fail(err, ERR_USAGE, "unix:%s: no path, or too long for a socket", path);
+	TRY(check_free(&listener->address, err));
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail_system(err, errno, "%s: socket", path);
+	listener->fds[listener->n_fds++] = fd;
+	return bind_unix(listener, fd, err);
+}
+
+/* ---- TCP ---- */
+
+static bool is_loopback(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+	}
+	if (address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+	}
+	return false;
+}
+
+/* "HOST:PORT" or "[HOST]:PORT". */
+static bool split_place(const char *place, char host[256], const char **port)
+{
+	const char *colon = strrchr(place, ':');
+
+	if (!colon || colon == place || colon[1] == '\0')
+		return false;
+	const char *begin = place, *end = colon;
+	if (*begin == '[') {
+		if (end[-1] != ']')
+			return false;
+		begin++;
+		end--;
+	} else if (memchr(begin, ':', (size_t)(end - begin))) {
+		return false;
+	}
+	if (end <= begin || end - begin > 255)
+		return false;
+	memcpy(host, begin, (size_t)(end - begin));
+	host[end - begin] = '\0';
+	*port = colon + 1;
+	return true;
+}
+
+static int bind_tcp(struct listener *listener, const struct addrinfo *info, const char *place,
+		    struct error *err)
+{
+	int one = 1, fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				 info->ai_protocol);
+
+	if (fd < 0)
+		return fail_system(err, errno, "%s: socket", place);
+	listener->fds[listener->n_fds++] = fd;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (info->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+	if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+		int failed = errno;
+		if (failed == EADDRINUSE)
+			return fail(err, ERR_LOCKED, "%s: another server listens there", place);
+		return fail_system(err, failed, "%s: bind", place);
+	}
+	return 0;
+}
+
+/* Plain text goes no further than this machine. */
+static int check_addresses(const struct listener *listener, const struct addrinfo *list,
+			   const char *place, bool plain_loopback, struct error *err)
+{
+	unsigned n = 0;
+
+	for (const struct addrinfo *info = list; info; info = info->ai_next, n++) {
+		if (listener->server->tls)
+			continue;
+		if (!plain_loopback)
+			return fail(err, ERR_USAGE, "%s: tcp needs tls", place);
+		if (!is_loopback(info->ai_addr))
+			return fail(err, ERR_USAGE,
+				    "%s: tcp without tls on a loopback address only", place);
+	}
+	if (n > ADDRESSES_MAX)
+		return fail(err, ERR_USAGE, "%s: has more than %u addresses", place, ADDRESSES_MAX);
+	return 0;
+}
+
+static int open_tcp(struct listener *listener, const char *place, bool plain_loopback,
+		    struct error *err)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
+	const char *port;
+	char host[256];
+
+	if (!split_place(place, host, &port))
+		return fail(err, ERR_USAGE, "%s: write unix:PATH, HOST:PORT or [ADDRESS]:PORT",
+			    place);
+	int failed = getaddrinfo(host, port, &hints, &list);
+	if (failed != 0)
+		return fail(err, ERR_USAGE, "%s: %s", place, gai_strerror(failed));
+	int code = check_addresses(listener, list, place, plain_loopback, err);
+	for (const struct addrinfo *info = list; info && code == 0; info = info->ai_next)
+		code = bind_tcp(listener, info, place, err);
+	freeaddrinfo(list);
+	return code;
+}
+
+/* ---- both ---- */
+
+static void listener_free(struct listener *listener)
+{
+	struct stat st;
+
+	for (unsigned i = 0; i < listener->n_fds; i++)
+		close(listener->fds[i]);
+	/* A successor may have put its own socket there. */
+	if (listener->inode != 0 && lstat(listener->address.sun_path, &st) == 0 &&
+	    st.st_ino == listener->inode && st.st_dev == listener->device)
+		unlink(listener->address.sun_path);
+	free(listener);
+}
+
+void listener_close(struct listener *listener)
+{
+	pthread_join(listener->thread, NULL);
+	listener_free(listener);
+}
+
+static int listener_open(struct listener *listener, const char *place, bool plain_loopback,
+			 struct error *err)
+{
+	if (strncmp(place, "unix:", 5) == 0)
+		TRY(open_unix(listener, place + 5, err));
+	else
+		TRY(open_tcp(listener, place, plain_loopback, err));
+	int failed = pthread_create(&listener->thread, NULL, listener_main, listener);
+	return failed == 0 ? 0 : fail_system(err, failed, "%s: cannot make a thread", place);
+}
+
+int nbd_server_listen(struct nbd_server *server, const char *place, bool plain_loopback,
+		      struct error *err)
+{
+	if (server->n_listeners == LISTENERS_MAX)
+		return fail(err, ERR_USAGE, "%s: more than %u places to listen at", place,
+			    LISTENERS_MAX);
+	struct listener *listener = calloc(1, sizeof *listener);
+	if (!listener)
+		return fail_system(err, ENOMEM, "%s", place);
+	listener->server = server;
+	int code = listener_open(listener, place, plain_loopback, err);
+	if (code != 0) {
+		listener_free(listener);
+		return code;
+	}
+	server->listeners[server->n_listeners++] = listener;
+	return 0;
+}

@@ -1,0 +1,124 @@
+/*
+ * Reads are answered from the worker's own buffer, where small replies are collected. A long read
+ * goes as chunks of a structured reply. Where a reply must be one piece (simple replies, "don't
+ * fragment") the buffer grows to hold it; if the server's memory is spent it goes by pieces behind
+ * one head, and an error in the middle ends the connection, for nothing else can tell the client.
+ */
+#include "cow/nbd/transmission.h"
+
+static size_t put_read_head(const struct worker *worker, const struct request *request,
+			    uint8_t *out, uint32_t at, uint32_t n)
+{
+	if (!worker->connection->structured) {
+		put_simple(out, request, 0);
+		return SIMPLE_BYTES;
+	}
+	bool last = at + n == request->length;
+	put_structured(out, request, last ? REPLY_DONE : 0, REPLY_OFFSET_DATA, OFFSET_BYTES + n);
+	put64(out + STRUCTURED_BYTES, request->offset + at);
+	return STRUCTURED_BYTES + OFFSET_BYTES;
+}
+
+/* Head and data stand one behind the other, so that many replies are one piece. */
+static void read_small(struct worker *worker, const struct request *request)
+{
+	size_t head =
+		worker->connection->structured ? STRUCTURED_BYTES + OFFSET_BYTES : SIMPLE_BYTES;
+	uint8_t *out = reply_room(worker, head + request->length);
+	struct operation op = {.command = CMD_READ,
+			       .offset = request->offset,
+			       .n = request->length,
+			       .data = out + head};
+	int error = perform(worker, &op);
+
+	if (error != 0) {
+		reply_error(worker, request, error);
+		return;
+	}
+	put_read_head(worker, request, out, 0, request->length);
+	if (!worker->reader) { /* the replies before it are gone, and it may stand anywhere */
+		struct iovec part = {out, head + request->length};
+		send_now(worker, &part, 1);
+		return;
+	}
+	reply_ready(worker, head + request->length);
+}
+
+/* By chunks, each a part of the reply that stands for itself. */
+static void read_chunks(struct worker *worker, const struct request *request)
+{
+	uint8_t head[STRUCTURED_BYTES + OFFSET_BYTES];
+
+	for (uint32_t at = 0; at < request->length;) {
+		uint32_t n = request->length - at;
+		if (n > CHUNK_BYTES)
+			n = CHUNK_BYTES;
+		if (n > worker->size)
+			n = (uint32_t)worker->size;
+		struct operation op = {.command = CMD_READ,
+				       .offset = request->offset + at,
+				       .n = n,
+				       .data = worker->buffer};
+		int error = perform(worker, &op);
+		if (error != 0) {
+			reply_error(worker, request, error);
+			return;
+		}
+		size_t n_head = put_read_head(worker, request, head, at, n);
+		struct iovec parts[2] = {{head, n_head}, {worker->buffer, n}};
+		send_now(worker, parts, 2);
+		at += n;
+	}
+}
+
+/* Behind one head. True: all went, or the error could still be told. */
+static bool read_whole(struct worker *worker, const struct request *request)
+{
+	struct connection *connection = worker->connection;
+	uint8_t head[STRUCTURED_BYTES + OFFSET_BYTES];
+	size_t n_head = put_read_head(worker, request, head, 0, request->length);
+	uint32_t piece = request->length < worker->size ? request->length : (uint32_t)worker->size;
+	struct operation op = {
+		.command = CMD_READ, .offset = request->offset, .n = piece, .data = worker->buffer};
+	int error = perform(worker, &op);
+
+	if (error != 0) {
+		reply_error(worker, request, error);
+		return true;
+	}
+	pthread_mutex_lock(&connection->send_lock);
+	struct iovec parts[2] = {{head, n_head}, {worker->buffer, piece}};
+	bool sent = send_parts(connection, parts, 2);
+	for (uint32_t at = piece; at < request->length && sent; at += piece) {
+		if (piece > request->length - at)
+			piece = request->length - at;
+		op.offset = request->offset + at;
+		op.n = piece;
+		sent = operate(connection->export, &op, 0) == 0 &&
+		       send_all(connection, worker->buffer, piece);
+	}
+	pthread_mutex_unlock(&connection->send_lock);
+	return sent;
+}
+
+void do_read(struct worker *worker, const struct request *request)
+{
+	uint32_t n = request->length;
+	bool whole = !worker->connection->structured || request->flags & FLAG_DF;
+
+	if (n <= SMALL_BYTES) {
+		read_small(worker, request);
+		return;
+	}
+	send_waiting(worker);
+	if (worker->size < (whole || n < CHUNK_BYTES ? n : CHUNK_BYTES))
+		worker_grow(worker, whole ? n : CHUNK_BYTES);
+	if (n >= PARALLEL_BYTES)
+		read_on_elsewhere(worker);
+	if (!whole)
+		read_chunks(worker, request);
+	else if (!read_whole(worker, request))
+		cut(worker->connection);
+	if (worker->size > PIECE_BYTES)
+		worker_grow(worker, PIECE_BYTES);
+}

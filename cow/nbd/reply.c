@@ -1,0 +1,112 @@
+#include "cow/nbd/transmission.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static uint32_t wire_error(int error)
+{
+	switch (error) {
+	case 0:
+		return 0;
+	case EPERM:
+	case EROFS:
+	case EACCES:
+		return NBD_EPERM;
+	case ENOMEM:
+		return NBD_ENOMEM;
+	case EINVAL:
+		return NBD_EINVAL;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return NBD_ENOSPC;
+	case EOVERFLOW:
+		return NBD_EOVERFLOW;
+	case ENOTSUP:
+		return NBD_ENOTSUP;
+	case ESHUTDOWN:
+		return NBD_ESHUTDOWN;
+	default:
+		return NBD_EIO;
+	}
+}
+
+void put_simple(uint8_t *out, const struct request *request, int error)
+{
+	put32(out, MAGIC_SIMPLE);
+	put32(out + 4, wire_error(error));
+	memcpy(out + 8, request->cookie, 8);
+}
+
+void put_structured(uint8_t *out, const struct request *request, unsigned flags, unsigned type,
+		    uint32_t n)
+{
+	put32(out, MAGIC_STRUCTURED);
+	put16(out + 4, flags);
+	put16(out + 6, type);
+	memcpy(out + 8, request->cookie, 8);
+	put32(out + 16, n);
+}
+
+void cut(struct connection *connection)
+{
+	shutdown(connection->fd, SHUT_RDWR);
+}
+
+void send_now(struct worker *worker, const struct iovec *extra, unsigned n)
+{
+	struct connection *connection = worker->connection;
+	struct iovec parts[4] = {{worker->buffer, worker->used}};
+
+	for (unsigned i = 0; i < n; i++)
+		parts[1 + i] = extra[i];
+	pthread_mutex_lock(&connection->send_lock);
+	bool sent = send_parts(connection, parts, 1 + n);
+	pthread_mutex_unlock(&connection->send_lock);
+	worker->used = 0;
+	if (!sent)
+		cut(connection);
+}
+
+void send_waiting(struct worker *worker)
+{
+	if (worker->used > 0)
+		send_now(worker, NULL, 0);
+}
+
+uint8_t *reply_room(struct worker *worker, size_t n)
+{
+	if (worker->size - worker->used < n)
+		send_waiting(worker);
+	return worker->buffer + worker->used;
+}
+
+void reply_ready(struct worker *worker, size_t n)
+{
+	worker->used += n;
+}
+
+void reply_error(struct worker *worker, const struct request *request, int error)
+{
+	uint8_t *out = reply_room(worker, STRUCTURED_BYTES + 6);
+
+	if (!worker->connection->structured) {
+		put_simple(out, request, error);
+		reply_ready(worker, SIMPLE_BYTES);
+		return;
+	}
+	put_structured(out, request, REPLY_DONE, REPLY_ERROR, 6);
+	put32(out + STRUCTURED_BYTES, wire_error(error));
+	put16(out + STRUCTURED_BYTES + 4, 0);
+	reply_ready(worker, STRUCTURED_BYTES + 6);
+}
+
+void reply_result(struct worker *worker, const struct request *request, int error)
+{
+	if (error != 0) {
+		reply_error(worker, request, error);
+		return;
+	}
+	put_simple(reply_room(worker, SIMPLE_BYTES), request, 0);
+	reply_ready(worker, SIMPLE_BYTES);
+}

@@ -1,0 +1,320 @@
+#include "cow/nbd/connection.h"
+#include "cow/nbd/protocol.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONNECTIONS_DEFAULT 64u
+#define HANDSHAKE_S	    30u
+
+void server_log(const struct nbd_server *server, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	if (!server->log)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	server->log(server->log_context, text);
+}
+
+/* ---- exports ---- */
+
+static bool block_sizes_fit(const struct nbd_export *export)
+{
+	uint32_t min = export->block_min, preferred = export->block_preferred;
+
+	return min > 0 && (min & (min - 1)) == 0 && min <= BLOCK_SIZE * 16 && preferred >= min &&
+	       preferred >= 512 && (preferred & (preferred - 1)) == 0 &&
+	       export->block_max >= preferred && export->block_max <= PAYLOAD_MAX &&
+	       export->block_max % min == 0;
+}
+
+static int check_export(const struct nbd_server *server, unsigned i, struct error *err)
+{
+	struct nbd_export *export = &server->exports[i];
+	size_t n = strlen(export->name);
+
+	if (n == 0 || n > NAME_MAX_BYTES)
+		return fail(err, ERR_USAGE, "the name of an nbd export has 1 to %u bytes",
+			    NAME_MAX_BYTES);
+	for (unsigned other = 0; other < i; other++)
+		if (strcmp(server->exports[other].name, export->name) == 0)
+			return fail(err, ERR_USAGE, "two nbd exports are named %s", export->name);
+	if (export->description && strlen(export->description) > NAME_MAX_BYTES)
+		return fail(err, ERR_USAGE, "%s: the description is too long", export->name);
+	if (export->size_bytes > INT64_MAX)
+		return fail(err, ERR_USAGE, "%s: larger than nbd allows", export->name);
+	if (export->block_min == 0)
+		export->block_min = 1;
+	if (export->block_preferred == 0)
+		export->block_preferred = BLOCK_SIZE;
+	if (export->block_max == 0)
+		export->block_max = PAYLOAD_MAX;
+	if (!block_sizes_fit(export))
+		return fail(err, ERR_USAGE, "%s: block sizes that nbd does not allow",
+			    export->name);
+	if (!export->ops->write)
+		export->read_only = true;
+	if (!export->ops->read)
+		export->write_only = true;
+	return 0;
+}
+
+/* Without a name clients mean the only export. */
+const struct nbd_export *server_find(const struct nbd_server *server, const uint8_t *name, size_t n)
+{
+	if (n == 0)
+		return server->n_exports == 1 ? &server->exports[0] : NULL;
+	for (unsigned i = 0; i < server->n_exports; i++) {
+		const struct nbd_export *export = &server->exports[i];
+		if (strlen(export->name) == n && memcmp(export->name, name, n) == 0)
+			return export;
+	}
+	return NULL;
+}
+
+/* ---- the server ---- */
+
+static int server_fill(struct nbd_server *server, const struct nbd_export *exports,
+		       const struct nbd_server_options *options, struct error *err)
+{
+	server->exports = calloc(server->n_exports + 1, sizeof *exports);
+	server->users = calloc(server->n_exports + 1, sizeof *server->users);
+	if (!server->exports || !server->users)
+		return fail_system(err, ENOMEM, "nbd server");
+	memcpy(server->exports, exports, server->n_exports * sizeof *exports);
+	for (unsigned i = 0; i < server->n_exports; i++)
+		TRY(check_export(server, i, err));
+	server->n_connections_max =
+		options->n_connections ? options->n_connections : CONNECTIONS_DEFAULT;
+	server->handshake_ms =
+		1000ull * (options->handshake_s ? options->handshake_s : HANDSHAKE_S);
+	server->log = options->log;
+	server->log_context = options->log_context;
+	server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (server->stop_fd < 0)
+		return fail_system(err, errno, "nbd server: eventfd");
+	return options->tls ? tls_new(&server->tls, options->tls, err) : 0;
+}
+
+int nbd_server_new(struct nbd_server **out, const struct nbd_export *exports, unsigned n_exports,
+		   const struct nbd_server_options *options, struct error *err)
+{
+	static const struct nbd_server_options defaults;
+	struct nbd_server *server = calloc(1, sizeof *server);
+	pthread_condattr_t monotonic;
+
+	if (!server)
+		return fail_system(err, ENOMEM, "nbd server");
+	server->n_exports = n_exports;
+	server->stop_fd = -1;
+	pthread_mutex_init(&server->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&server->gone, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	int code = server_fill(server, exports, options ? options : &defaults, err);
+	if (code != 0) {
+		nbd_server_free(server);
+		return code;
+	}
+	*out = server;
+	return 0;
+}
+
+void nbd_server_free(struct nbd_server *server)
+{
+	if (!server)
+		return;
+	if (server->stop_fd >= 0)
+		close(server->stop_fd);
+	tls_free(server->tls);
+	pthread_cond_destroy(&server->gone);
+	pthread_mutex_destroy(&server->lock);
+	free(server->users);
+	free(server->exports);
+	free(server);
+}
+
+unsigned nbd_server_n_connections(const struct nbd_server *server)
+{
+	struct nbd_server *unlocked = (struct nbd_server *)server;
+
+	pthread_mutex_lock(&unlocked->lock);
+	unsigned n = server->n_connections;
+	pthread_mutex_unlock(&unlocked->lock);
+	return n;
+}
+
+unsigned nbd_server_export_users(const struct nbd_server *server, unsigned export_index)
+{
+	struct nbd_server *unlocked = (struct nbd_server *)server;
+
+	pthread_mutex_lock(&unlocked->lock);
+	unsigned n = server->users[export_index];
+	pthread_mutex_unlock(&unlocked->lock);
+	return n;
+}
+
+/* ---- connections ---- */
+
+static struct connection *connection_new(struct nbd_server *server, int fd)
+{
+	struct connection *connection = calloc(1, sizeof *connection);
+	pthread_condattr_t monotonic;
+
+	if (!connection)
+		return NULL;
+	connection->server = server;
+	connection->fd = fd;
+	connection->input = malloc(INPUT_BYTES);
+	if (!connection->input) {
+		free(connection);
+		return NULL;
+	}
+	connection->deadline_ms = clock_ms() + server->handshake_ms;
+	pthread_mutex_init(&connection->lock, NULL);
+	pthread_mutex_init(&connection->send_lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&connection->role_free, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return connection;
+}
+
+static bool server_add(struct nbd_server *server, struct connection *connection)
+{
+	pthread_mutex_lock(&server->lock);
+	bool room = server->n_connections < server->n_connections_max && !server->stopping;
+	if (room) {
+		server->n_connections++;
+		connection->number = ++server->n_seen;
+		connection->next = server->connections;
+		connection->link = &server->connections;
+		if (connection->next)
+			connection->next->link = &connection->next;
+		server->connections = connection;
+	}
+	pthread_mutex_unlock(&server->lock);
+	return room;
+}
+
+/* After this the server may be freed at any moment. */
+static void server_remove(struct connection *connection)
+{
+	struct nbd_server *server = connection->server;
+
+	pthread_mutex_lock(&server->lock);
+	*connection->link = connection->next;
+	if (connection->next)
+		connection->next->link = connection->link;
+	if (connection->export)
+		server->users[connection->export - server->exports]--;
+	pthread_mutex_unlock(&server->lock);
+}
+
+static void connection_free(struct connection *connection)
+{
+	tls_close(connection->tls);
+	close(connection->fd);
+	pthread_cond_destroy(&connection->role_free);
+	pthread_mutex_destroy(&connection->send_lock);
+	pthread_mutex_destroy(&connection->lock);
+	free(connection->input);
+	free(connection);
+}
+
+/* Counted until it is closed: whoever has stopped the server knows that all are. */
+void server_forget(struct connection *connection)
+{
+	struct nbd_server *server = connection->server;
+
+	connection_log(connection, "gone");
+	server_remove(connection);
+	connection_free(connection);
+	pthread_mutex_lock(&server->lock);
+	server->n_connections--;
+	pthread_cond_broadcast(&server->gone);
+	pthread_mutex_unlock(&server->lock);
+}
+
+void server_use(struct connection *connection, const struct nbd_export *export)
+{
+	struct nbd_server *server = connection->server;
+
+	pthread_mutex_lock(&server->lock);
+	connection->export = export;
+	server->users[export - server->exports]++;
+	pthread_mutex_unlock(&server->lock);
+}
+
+int server_adopt(struct nbd_server *server, int fd, struct error *err)
+{
+	struct connection *connection = connection_new(server, fd);
+
+	if (!connection) {
+		close(fd);
+		return fail_system(err, ENOMEM, "nbd client");
+	}
+	if (!server_add(server, connection)) {
+		connection_free(connection);
+		return fail(err, ERR_USAGE, "nbd: a client more than the %u that may be there",
+			    server->n_connections_max);
+	}
+	connection_log(connection, "here");
+	int code = connection_start(connection, err);
+	if (code != 0)
+		server_forget(connection);
+	return code;
+}
+
+int nbd_server_adopt(struct nbd_server *server, int fd, struct error *err)
+{
+	return server_adopt(server, fd, err);
+}
+
+/* ---- stopping ---- */
+
+static void shut_all(struct nbd_server *server, int how)
+{
+	for (struct connection *c = server->connections; c; c = c->next)
+		shutdown(c->fd, how);
+}
+
+void nbd_server_stop(struct nbd_server *server, unsigned grace_ms)
+{
+	struct timespec until;
+	uint64_t one = 1;
+	int waited = 0;
+
+	server->stopping = true;
+	if (write(server->stop_fd, &one, sizeof one) < 0)
+		server_log(server, "nbd server: eventfd: %s", strerror(errno));
+	while (server->n_listeners > 0)
+		listener_close(server->listeners[--server->n_listeners]);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += grace_ms / 1000;
+	until.tv_nsec += grace_ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&server->lock);
+	shut_all(server, SHUT_RD);
+	while (server->n_connections > 0 && waited == 0)
+		waited = pthread_cond_timedwait(&server->gone, &server->lock, &until);
+	shut_all(server, SHUT_RDWR);
+	while (server->n_connections > 0)
+		pthread_cond_wait(&server->gone, &server->lock);
+	pthread_mutex_unlock(&server->lock);
+}

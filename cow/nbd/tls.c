@@ -1,0 +1,264 @@
+/*
+ * TLS for the NBD server, by GnuTLS: X.509 certificates, pre-shared keys, or both. Its records are
+ * read by one thread and written by another; GnuTLS allows that, and no more.
+ */
+#include "cow/nbd/connection.h"
+
+#if HAVE_GNUTLS
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define GOODBYE_MS 1000 /* the client may have stopped to listen */
+
+struct tls {
+	gnutls_certificate_credentials_t x509; /* or NULL */
+	gnutls_psk_server_credentials_t psk;   /* or NULL */
+	bool verify_peer;
+};
+
+struct tls_session {
+	gnutls_session_t session;
+	struct connection *connection;
+};
+
+/* ---- credentials ---- */
+
+static int load_certificates(struct tls *tls, const char *folder, bool verify_peer,
+			     struct error *err)
+{
+	char ca[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
+
+	snprintf(ca, sizeof ca, "%s/ca-cert.pem", folder);
+	snprintf(certificate, sizeof certificate, "%s/server-cert.pem", folder);
+	snprintf(key, sizeof key, "%s/server-key.pem", folder);
+	if (gnutls_certificate_allocate_credentials(&tls->x509) != 0)
+		return fail_system(err, ENOMEM, "tls");
+	int loaded = gnutls_certificate_set_x509_key_file(tls->x509, certificate, key,
+							  GNUTLS_X509_FMT_PEM);
+	if (loaded < 0)
+		return fail(err, ERR_USAGE, "tls: %s and %s: %s", certificate, key,
+			    gnutls_strerror(loaded));
+	if (!verify_peer && access(ca, F_OK) != 0)
+		return 0;
+	loaded = gnutls_certificate_set_x509_trust_file(tls->x509, ca, GNUTLS_X509_FMT_PEM);
+	if (loaded <= 0)
+		return fail(err, ERR_USAGE, "tls: %s: %s", ca,
+			    loaded == 0 ? "no certificate in it" : gnutls_strerror(loaded));
+	return 0;
+}
+
+static int load_keys(struct tls *tls, const char *path, struct error *err)
+{
+	if (access(path, R_OK) != 0)
+		return fail_system(err, errno, "tls: %s", path);
+	if (gnutls_psk_allocate_server_credentials(&tls->psk) != 0)
+		return fail_system(err, ENOMEM, "tls");
+	int loaded = gnutls_psk_set_server_credentials_file(tls->psk, path);
+	if (loaded != 0)
+		return fail(err, ERR_USAGE, "tls: %s: %s", path, gnutls_strerror(loaded));
+	return 0;
+}
+
+static int load(struct tls *tls, const struct nbd_tls *options, struct error *err)
+{
+	if (!options->certificates && !options->psk)
+		return fail(err, ERR_USAGE, "tls: neither certificates nor keys are given");
+	if (options->verify_peer && !options->certificates)
+		return fail(err, ERR_USAGE,
+			    "tls: clients are verified by certificates, and none are given");
+	/* A client that chose a key instead would need no certificate. */
+	if (options->verify_peer && options->psk)
+		return fail(err, ERR_USAGE,
+			    "tls: clients are verified by certificates or by keys, not both");
+	if (options->certificates)
+		TRY(load_certificates(tls, options->certificates, options->verify_peer, err));
+	if (options->psk)
+		TRY(load_keys(tls, options->psk, err));
+	tls->verify_peer = options->verify_peer;
+	return 0;
+}
+
+int tls_new(struct tls **out, const struct nbd_tls *options, struct error *err)
+{
+	struct tls *tls = calloc(1, sizeof *tls);
+
+	if (!tls)
+		return fail_system(err, ENOMEM, "tls");
+	int code = load(tls, options, err);
+	if (code != 0) {
+		tls_free(tls);
+		return code;
+	}
+	*out = tls;
+	return 0;
+}
+
+void tls_free(struct tls *tls)
+{
+	if (!tls)
+		return;
+	if (tls->x509)
+		gnutls_certificate_free_credentials(tls->x509);
+	if (tls->psk)
+		gnutls_psk_free_server_credentials(tls->psk);
+	free(tls);
+}
+
+/* ---- a session ---- */
+
+static ssize_t pull(gnutls_transport_ptr_t pointer, void *to, size_t n)
+{
+	struct tls_session *session = pointer;
+	ssize_t got = socket_receive(session->connection, to, n);
+
+	if (got < 0)
+		gnutls_transport_set_errno(session->session, EIO);
+	return got;
+}
+
+static ssize_t push(gnutls_transport_ptr_t pointer, const void *from, size_t n)
+{
+	struct tls_session *session = pointer;
+	struct iovec part = {.iov_base = (void *)from, .iov_len = n};
+	ssize_t sent = socket_send(session->connection, &part, 1);
+
+	if (sent < 0)
+		gnutls_transport_set_errno(session->session, EIO);
+	return sent;
+}
+
+/* The deadline is the socket's. */
+static int pull_timeout(gnutls_transport_ptr_t pointer, unsigned ms)
+{
+	(void)pointer;
+	(void)ms;
+	return 1;
+}
+
+static int prepare(struct tls_session *session, const struct tls *tls)
+{
+	/* Suites without a certificate only where there are keys. */
+	const char *priority = tls->psk ? "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:"
+					  "+ECDHE-PSK:+DHE-PSK"
+					: "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+	int code = gnutls_priority_set_direct(session->session, priority, NULL);
+
+	if (code == 0 && tls->x509)
+		code = gnutls_credentials_set(session->session, GNUTLS_CRD_CERTIFICATE, tls->x509);
+	if (code == 0 && tls->psk)
+		code = gnutls_credentials_set(session->session, GNUTLS_CRD_PSK, tls->psk);
+	if (code == 0 && tls->verify_peer) {
+		gnutls_certificate_server_set_request(session->session, GNUTLS_CERT_REQUIRE);
+		gnutls_session_set_verify_cert(session->session, NULL, 0);
+	}
+	gnutls_transport_set_ptr(session->session, session);
+	gnutls_transport_set_pull_function(session->session, pull);
+	gnutls_transport_set_push_function(session->session, push);
+	gnutls_transport_set_pull_timeout_function(session->session, pull_timeout);
+	return code;
+}
+
+bool tls_accept(struct tls *tls, struct connection *connection)
+{
+	struct tls_session *session = calloc(1, sizeof *session);
+
+	if (!session)
+		return false;
+	session->connection = connection;
+	int code = gnutls_init(&session->session, GNUTLS_SERVER);
+	if (code != 0) {
+		free(session);
+		return false;
+	}
+	code = prepare(session, tls);
+	while (code == 0 && (code = gnutls_handshake(session->session)) < 0 &&
+	       !gnutls_error_is_fatal(code))
+		code = 0;
+	if (code != 0) {
+		connection_log(connection, "tls: %s", gnutls_strerror(code));
+		gnutls_deinit(session->session);
+		free(session);
+		return false;
+	}
+	connection->tls = session;
+	return true;
+}
+
+ssize_t tls_receive(struct tls_session *session, void *to, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = gnutls_record_recv(session->session, to, n);
+	while (got < 0 && !gnutls_error_is_fatal((int)got));
+	return got;
+}
+
+ssize_t tls_send(struct tls_session *session, const void *from, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = gnutls_record_send(session->session, from, n);
+	while (sent < 0 && !gnutls_error_is_fatal((int)sent));
+	return sent;
+}
+
+void tls_close(struct tls_session *session)
+{
+	if (!session)
+		return;
+	session->connection->deadline_ms = clock_ms() + GOODBYE_MS;
+	gnutls_bye(session->session, GNUTLS_SHUT_WR);
+	gnutls_deinit(session->session);
+	free(session);
+}
+
+#else
+
+int tls_new(struct tls **out, const struct nbd_tls *options, struct error *err)
+{
+	(void)out;
+	(void)options;
+	return fail(err, ERR_UNSUPPORTED, "tls: this program was built without GnuTLS");
+}
+
+void tls_free(struct tls *tls)
+{
+	(void)tls;
+}
+
+bool tls_accept(struct tls *tls, struct connection *connection)
+{
+	(void)tls;
+	(void)connection;
+	return false;
+}
+
+ssize_t tls_receive(struct tls_session *session, void *to, size_t n)
+{
+	(void)session;
+	(void)to;
+	(void)n;
+	return -1;
+}
+
+ssize_t tls_send(struct tls_session *session, const void *from, size_t n)
+{
+	(void)session;
+	(void)from;
+	(void)n;
+	return -1;
+}
+
+void tls_close(struct tls_session *session)
+{
+	(void)session;
+}
+
+#endif

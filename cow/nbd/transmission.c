@@ -1,0 +1,299 @@
+/*
+ * Requests: reading them, doing them. Who reads, and when, is told in worker.c; reads are in
+ * read.c.
+ *
+ * A small write is done straight from the input of the connection. A longer one is received whole
+ * first: the export takes a request as one, so that no instant of a backup cuts it. Only when the
+ * memory of the server is spent does it go by pieces; a drive that loses power then could also show
+ * a part of a request that was not answered.
+ */
+#include "cow/nbd/transmission.h"
+
+#include <errno.h>
+
+#define CONSUME_BYTES 67108864u /* of a refused write; more ends the connection */
+
+/* ---- what the export does ---- */
+
+int operate(const struct nbd_export *export, const struct operation *op, unsigned more)
+{
+	const struct nbd_ops *ops = export->ops;
+	unsigned flags = op->flags | more;
+
+	switch (op->command) {
+	case CMD_READ:
+		return ops->read(export->context, op->offset, op->data, (uint32_t)op->n, flags);
+	case CMD_WRITE:
+		return ops->write(export->context, op->offset, op->data, (uint32_t)op->n, flags);
+	case CMD_TRIM:
+		return ops->trim(export->context, op->offset, op->n, flags);
+	case CMD_WRITE_ZEROES:
+		return ops->zero(export->context, op->offset, op->n, flags);
+	default:
+		return ops->flush(export->context, flags);
+	}
+}
+
+void read_on_elsewhere(struct worker *worker)
+{
+	if (!worker->reader)
+		return;
+	send_waiting(worker);
+	give_role(worker);
+}
+
+int perform(struct worker *worker, struct operation *op)
+{
+	const struct nbd_export *export = worker->connection->export;
+
+	if (worker->reader) {
+		int error = operate(export, op, NBD_NOW);
+		if (error != EAGAIN)
+			return error;
+		send_waiting(worker);
+		if (op->command == CMD_WRITE && op->data != worker->buffer) {
+			memcpy(worker->buffer, op->data, op->n); /* out of the input */
+			op->data = worker->buffer;
+		}
+		give_role(worker);
+	}
+	return operate(export, op, 0);
+}
+
+/* ---- input ---- */
+
+/* Waits for bytes, with no reply held back meanwhile. At most wanted, if that is not 0. */
+static bool fill_input(struct worker *worker, size_t wanted)
+{
+	struct connection *connection = worker->connection;
+	size_t have = connection->input_end - connection->input_at;
+
+	send_waiting(worker);
+	if (connection->input_at > 0) {
+		memmove(connection->input, connection->input + connection->input_at, have);
+		connection->input_at = 0;
+		connection->input_end = have;
+	}
+	size_t room = INPUT_BYTES - have;
+	size_t got = receive_some(connection, connection->input + have,
+				  wanted != 0 && wanted < room ? wanted : room);
+	connection->input_end += got;
+	return got > 0;
+}
+
+/* n bytes of the input, once they are there. */
+static const uint8_t *take_input(struct worker *worker, size_t n)
+{
+	struct connection *connection = worker->connection;
+
+	while (connection->input_end - connection->input_at < n) {
+		size_t missing = n - (connection->input_end - connection->input_at);
+		if (!fill_input(worker, connection->large_writes ? missing : 0))
+			return NULL;
+	}
+	const uint8_t *bytes = connection->input + connection->input_at;
+	connection->input_at += n;
+	return bytes;
+}
+
+/* Straight to where it belongs, but for what has come with the request. */
+static bool receive_payload(struct worker *worker, uint8_t *to, size_t n)
+{
+	struct connection *connection = worker->connection;
+	size_t have = connection->input_end - connection->input_at;
+	size_t part = have < n ? have : n;
+
+	memcpy(to, connection->input + connection->input_at, part);
+	connection->input_at += part;
+	return part == n || receive_all(connection, to + part, n - part);
+}
+
+static bool next_request(struct worker *worker, struct request *request)
+{
+	struct connection *connection = worker->connection;
+
+	if (connection->server->stopping)
+		return false;
+	const uint8_t *bytes = take_input(worker, REQUEST_BYTES);
+	if (!bytes)
+		return false;
+	if (get32(bytes) != MAGIC_REQUEST) {
+		connection_log(connection, "no request where one was due");
+		return false;
+	}
+	request->flags = get16(bytes + 4);
+	request->command = get16(bytes + 6);
+	memcpy(request->cookie, bytes + 8, 8);
+	request->offset = get64(bytes + 16);
+	request->length = get32(bytes + 24);
+	connection->large_writes = request->command == CMD_WRITE && request->length > SMALL_BYTES;
+	return true;
+}
+
+/* ---- writes ---- */
+
+/* Larger than the buffer: a piece after the other, since the rest is behind it in the socket.
+ * False: the connection is lost. */
+static bool write_pieces(struct worker *worker, struct operation *op, uint64_t *left, int *error)
+{
+	const struct nbd_export *export = worker->connection->export;
+
+	for (; *left > worker->size; *left -= worker->size) {
+		op->n = worker->size;
+		op->data = worker->buffer;
+		if (!receive_payload(worker, worker->buffer, worker->size))
+			return false;
+		if (*error == 0)
+			*error = operate(export, op, 0);
+		op->offset += worker->size;
+	}
+	return true;
+}
+
+static bool write_large(struct worker *worker, const struct request *request)
+{
+	struct operation op = {.command = CMD_WRITE, .offset = request->offset};
+	uint64_t left = request->length;
+	int error = 0;
+
+	send_waiting(worker);
+	if (worker->size < left)
+		worker_grow(worker, left);
+	if (worker->size < PIECE_BYTES && worker->size < left)
+		worker_grow(worker, PIECE_BYTES);
+	bool by_pieces = left > worker->size;
+	if (!write_pieces(worker, &op, &left, &error) ||
+	    !receive_payload(worker, worker->buffer, left))
+		return false;
+	op.n = left;
+	op.data = worker->buffer;
+	op.flags = request->flags & FLAG_FUA && !by_pieces ? NBD_FUA : 0;
+	/* Not handed on by its size: two writers of one file hold each other up more than they gain. */
+	if (error == 0)
+		error = perform(worker, &op);
+	if (error == 0 && by_pieces && request->flags & FLAG_FUA) {
+		struct operation flush = {.command = CMD_FLUSH};
+		error = perform(worker, &flush);
+	}
+	reply_result(worker, request, error);
+	if (worker->size > KEEP_BYTES) {
+		send_waiting(worker); /* the reply lies in the buffer that goes */
+		worker_grow(worker, PIECE_BYTES);
+	}
+	return true;
+}
+
+static bool do_write(struct worker *worker, const struct request *request)
+{
+	if (request->length > SMALL_BYTES)
+		return write_large(worker, request);
+	const uint8_t *data = take_input(worker, request->length);
+	if (!data)
+		return false;
+	struct operation op = {.command = CMD_WRITE,
+			       .flags = request->flags & FLAG_FUA ? NBD_FUA : 0,
+			       .offset = request->offset,
+			       .n = request->length,
+			       .data = (void *)data};
+	reply_result(worker, request, perform(worker, &op));
+	return true;
+}
+
+/* The data of a write that is refused is in the way of the next request. */
+static bool refuse(struct worker *worker, const struct request *request, int error)
+{
+	uint32_t left = request->command == CMD_WRITE ? request->length : 0;
+
+	if (left > CONSUME_BYTES) {
+		connection_log(worker->connection, "a write of %u bytes", left);
+		return false;
+	}
+	send_waiting(worker);
+	while (left > 0) {
+		uint32_t n = left < worker->size ? left : (uint32_t)worker->size;
+		if (!receive_payload(worker, worker->buffer, n))
+			return false;
+		left -= n;
+	}
+	reply_error(worker, request, error);
+	return true;
+}
+
+/* ---- the others ---- */
+
+static void do_change(struct worker *worker, const struct request *request)
+{
+	struct operation op = {
+		.command = request->command, .offset = request->offset, .n = request->length};
+
+	if (request->flags & FLAG_FUA)
+		op.flags |= NBD_FUA;
+	if (request->command == CMD_WRITE_ZEROES && !(request->flags & FLAG_NO_HOLE))
+		op.flags |= NBD_MAY_TRIM;
+	if (request->flags & FLAG_FAST_ZERO)
+		op.flags |= NBD_FAST;
+	int error = perform(worker, &op);
+	/* The document has that number for one thing only. */
+	if (error == ENOTSUP && !(request->flags & FLAG_FAST_ZERO))
+		error = EINVAL;
+	reply_result(worker, request, error);
+}
+
+/* One chunk a context, each with its share of the buffer. */
+static void do_status(struct worker *worker, const struct request *request)
+{
+	const struct connection *connection = worker->connection;
+	unsigned n_contexts = connection->n_contexts;
+
+	read_on_elsewhere(worker); /* there is no asking whether it would wait */
+	size_t share = worker->size / n_contexts, at = 0;
+	unsigned max =
+		request->flags & FLAG_REQ_ONE ? 1 : (unsigned)((share - STRUCTURED_BYTES - 4) / 8);
+	for (unsigned i = 0; i < n_contexts; i++) {
+		uint8_t *out = worker->buffer + at, *payload = out + STRUCTURED_BYTES;
+		int n = context_ask(connection, i, request->offset, request->length, payload + 4,
+				    max);
+		if (n < 0) {
+			reply_error(worker, request, -n);
+			return;
+		}
+		put_structured(out, request, i + 1 == n_contexts ? REPLY_DONE : 0,
+			       REPLY_BLOCK_STATUS, 4 + 8 * (uint32_t)n);
+		put32(payload, i);
+		at += STRUCTURED_BYTES + 4 + 8 * (size_t)n;
+	}
+	reply_ready(worker, at);
+}
+
+/* False: no more requests are to be read. */
+static bool answer(struct worker *worker, const struct request *request)
+{
+	if (request->command == CMD_DISC)
+		return false;
+	int error = check_request(worker->connection, request);
+	if (error != 0)
+		return refuse(worker, request, error);
+	switch (request->command) {
+	case CMD_READ:
+		do_read(worker, request);
+		return true;
+	case CMD_WRITE:
+		return do_write(worker, request);
+	case CMD_BLOCK_STATUS:
+		do_status(worker, request);
+		return true;
+	default:
+		do_change(worker, request);
+		return true;
+	}
+}
+
+void transmission(struct worker *worker)
+{
+	struct request request;
+
+	while (worker->reader && next_request(worker, &request))
+		if (!answer(worker, &request))
+			break;
+	send_waiting(worker);
+}

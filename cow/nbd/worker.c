@@ -1,0 +1,193 @@
+/*
+ * The threads of a connection.
+ *
+ * One thread reads: it has the role of the reader. It does a request at once if that needs no
+ * waiting, and then reads on, so that a request answered from memory costs no change of threads
+ * and no lock but that of sending. When an export would have to wait (NBD_NOW, EAGAIN), the reader
+ * gives its role to another thread, which is made if none is idle, does the waiting itself,
+ * replies, and stands in line for the role. It does so too before it copies much: two processors
+ * then work at one stream of long requests. When THREADS_MAX requests wait nobody reads, until one
+ * of them is done: a client that sends more is held up by its own socket.
+ *
+ * Each thread has a buffer of its own. The reader collects replies at its front while more
+ * requests have come already, and sends them together before it waits for anything.
+ */
+#include "cow/nbd/connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define STACK_BYTES 262144u
+#define IDLE_S	    5 /* after that a thread is let go, unless it is the last */
+
+static void *worker_main(void *argument);
+
+static bool start_thread(void *(*function)(void *), void *argument)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (pthread_attr_init(&attributes) != 0)
+		return false;
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	int failed = pthread_create(&thread, &attributes, function, argument);
+	pthread_attr_destroy(&attributes);
+	return failed == 0;
+}
+
+static struct worker *worker_new(struct connection *connection)
+{
+	struct worker *worker = calloc(1, sizeof *worker);
+
+	if (!worker)
+		return NULL;
+	worker->connection = connection;
+	worker->size = BUFFER_BYTES;
+	worker->buffer = aligned_alloc(BLOCK_SIZE, BUFFER_BYTES);
+	if (!worker->buffer) {
+		free(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+static void worker_free(struct worker *worker)
+{
+	if (worker->size > BUFFER_BYTES)
+		atomic_fetch_sub(&worker->connection->server->large_bytes, worker->size);
+	free(worker->buffer);
+	free(worker);
+}
+
+void worker_grow(struct worker *worker, size_t wanted)
+{
+	struct nbd_server *server = worker->connection->server;
+	size_t size = (wanted + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
+
+	if (worker->size > BUFFER_BYTES)
+		atomic_fetch_sub(&server->large_bytes, worker->size);
+	size_t before = atomic_fetch_add(&server->large_bytes, size);
+	uint8_t *buffer = before + size <= LARGE_BUDGET ? aligned_alloc(BLOCK_SIZE, size) : NULL;
+	if (buffer) {
+		free(worker->buffer);
+		worker->buffer = buffer;
+		worker->size = size;
+		return;
+	}
+	atomic_fetch_sub(&server->large_bytes, size);
+	if (worker->size > BUFFER_BYTES)
+		atomic_fetch_add(&server->large_bytes, worker->size);
+}
+
+void give_role(struct worker *worker)
+{
+	struct connection *connection = worker->connection;
+
+	worker->reader = false;
+	pthread_mutex_lock(&connection->lock);
+	connection->has_reader = false;
+	bool make = connection->n_idle == 0 && connection->n_threads < THREADS_MAX;
+	if (make)
+		connection->n_threads++;
+	else if (connection->n_idle > 0)
+		pthread_cond_signal(&connection->role_free);
+	pthread_mutex_unlock(&connection->lock);
+	if (!make)
+		return;
+	/* Without another thread this one takes the role back when it is done. */
+	struct worker *other = worker_new(connection);
+	if (!other || !start_thread(worker_main, other)) {
+		if (other)
+			worker_free(other);
+		pthread_mutex_lock(&connection->lock);
+		connection->n_threads--;
+		pthread_mutex_unlock(&connection->lock);
+	}
+}
+
+/* Waits until nobody reads, and then is the reader. False: the thread is not needed any more. */
+static bool take_role(struct worker *worker)
+{
+	struct connection *connection = worker->connection;
+	struct timespec until;
+	int waited = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_S;
+	pthread_mutex_lock(&connection->lock);
+	connection->n_idle++;
+	while (connection->has_reader && !connection->ended && waited == 0)
+		waited = pthread_cond_timedwait(&connection->role_free, &connection->lock, &until);
+	connection->n_idle--;
+	worker->reader = !connection->has_reader && !connection->ended;
+	if (worker->reader)
+		connection->has_reader = true;
+	pthread_mutex_unlock(&connection->lock);
+	return worker->reader;
+}
+
+/* The reader found the end; those that still do something finish it. */
+static void end_requests(struct worker *worker)
+{
+	struct connection *connection = worker->connection;
+
+	pthread_mutex_lock(&connection->lock);
+	connection->ended = true;
+	connection->has_reader = false;
+	pthread_cond_broadcast(&connection->role_free);
+	pthread_mutex_unlock(&connection->lock);
+	worker->reader = false;
+}
+
+static void leave(struct worker *worker)
+{
+	struct connection *connection = worker->connection;
+
+	worker_free(worker);
+	pthread_mutex_lock(&connection->lock);
+	bool last = --connection->n_threads == 0;
+	pthread_mutex_unlock(&connection->lock);
+	if (last)
+		server_forget(connection);
+}
+
+static void *worker_main(void *argument)
+{
+	struct worker *worker = argument;
+
+	while (take_role(worker)) {
+		transmission(worker);
+		if (worker->reader)
+			end_requests(worker);
+	}
+	leave(worker);
+	return NULL;
+}
+
+/* The first thread. */
+static void *connection_main(void *argument)
+{
+	struct worker *worker = argument;
+	struct connection *connection = worker->connection;
+
+	if (!handshake(connection)) {
+		leave(worker);
+		return NULL;
+	}
+	connection->deadline_ms = 0;
+	return worker_main(worker);
+}
+
+int connection_start(struct connection *connection, struct error *err)
+{
+	struct worker *worker = worker_new(connection);
+
+	connection->n_threads = 1;
+	if (worker && start_thread(connection_main, worker))
+		return 0;
+	if (worker)
+		worker_free(worker);
+	return fail_system(err, EAGAIN, "cannot make a thread for an nbd client");
+}

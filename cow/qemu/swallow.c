@@ -1,0 +1,364 @@
+/*
+ * The guest's writes wait for what is answered here: QEMU saves the old data first, and that is a
+ * write to one of these exports. So an answer waits for nothing but memory, and no error is ever
+ * given: one would become an error of the guest's write.
+ *
+ * Two kinds of writes come. Those of the job's own pass are long and can wait:
+ * they do while the buffer is half full, so that the other half is there for the guest. Those that
+ * save what the guest is about to overwrite are as long as the guest's write, and mostly one
+ * cluster: up to that size nothing is held. A long write of the guest's is taken for one of the
+ * pass; it waits only when the output is slower than all that comes in, and then less than it would
+ * if the buffer were full.
+ *
+ * Each drive has two maps of a bit a cluster, both only ever set. "taken" is set by who puts the
+ * cluster into the buffer: whoever finds it set already leaves it. That happens after a connection
+ * broke, when QEMU sends again what was not answered; it is the same data. "told" is set for zeros;
+ * they go into the buffer at the end, in runs.
+ */
+#include "cow/qemu/swallow.h"
+
+#include "cow/nbd/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Bytes. QEMU would send a mebibyte, and what a guest waits for comes behind it on the same
+ * connection. */
+#define REQUEST_MAX 262144u
+#define HOLD_FILL   500u /* thousandths of the buffer */
+#define HOLD_NS	    1000000
+#define HOLD_STEPS  25u /* of HOLD_NS: long enough for QEMU to be told to slow down */
+#define GRACE_MS    2000u
+
+struct drive_state {
+	struct swallow *swallow;
+	uint32_t number;
+	uint64_t size_bytes;
+	bool may_leave_out;
+	char name[12];
+	_Atomic uint64_t *taken, *told; /* owned */
+};
+
+struct swallow {
+	struct buffer *buffer; /* borrowed; NULL: nothing is kept */
+	struct nbd_server *server;
+	uint32_t n_drives;
+	struct drive_state *drives; /* owned */
+	_Atomic uint64_t data_clusters, zero_clusters, again_clusters, held_requests;
+};
+
+/* ---- the maps ---- */
+
+static bool get_bit(const _Atomic uint64_t *map, uint64_t i)
+{
+	return (atomic_load_explicit(&map[i / 64], memory_order_relaxed) >> i % 64 & 1) != 0;
+}
+
+/* Whether it was set already. */
+static bool set_bit(_Atomic uint64_t *map, uint64_t i)
+{
+	uint64_t bit = UINT64_C(1) << i % 64;
+
+	return (atomic_fetch_or(&map[i / 64], bit) & bit) != 0;
+}
+
+/* ---- what comes ---- */
+
+static bool is_discarding(const struct swallow *swallow)
+{
+	return !swallow->buffer || buffer_has_failed(swallow->buffer);
+}
+
+/* Whole clusters; the last one of the drive may be partial. Anything else comes from no backup job,
+ * and what it would mean for the archive is not known. */
+static bool check_range(struct drive_state *drive, uint64_t offset, uint64_t n)
+{
+	struct error err;
+	uint64_t end = offset + n;
+
+	if (offset % CLUSTER_SIZE == 0 && (end % CLUSTER_SIZE == 0 || end == drive->size_bytes))
+		return true;
+	fail(&err, ERR_SYSTEM,
+	     "drive %u: QEMU writes %" PRIu64 " bytes at byte %" PRIu64
+	     ", which are not whole clusters of 64 KiB",
+	     drive->number, n, offset);
+	buffer_fail(drive->swallow->buffer, &err);
+	return false;
+}
+
+static bool is_half_full(const struct swallow *swallow)
+{
+	return buffer_fill(swallow->buffer) >= HOLD_FILL && !buffer_has_failed(swallow->buffer);
+}
+
+static void hold(struct swallow *swallow)
+{
+	const struct timespec pause = {.tv_nsec = HOLD_NS};
+
+	swallow->held_requests++;
+	for (unsigned i = 0; i < HOLD_STEPS && is_half_full(swallow); i++)
+		nanosleep(&pause, NULL);
+}
+
+static int put_cluster(struct drive_state *drive, uint64_t cluster, const uint8_t *from, size_t n)
+{
+	struct swallow *swallow = drive->swallow;
+	struct buffer_room room;
+	struct error err;
+
+	if (set_bit(drive->taken, cluster)) {
+		swallow->again_clusters++;
+		return 0;
+	}
+	if (buffer_put(swallow->buffer, &room, &err) != 0)
+		return -1;
+	memcpy(room.bytes, from, n);
+	memset(room.bytes + n, 0, CLUSTER_SIZE - n);
+	buffer_commit(swallow->buffer, &room, drive->number, cluster);
+	swallow->data_clusters++;
+	return 0;
+}
+
+static int take_data(void *context, uint64_t offset, const void *from, uint32_t n, unsigned flags)
+{
+	struct drive_state *drive = context;
+	struct swallow *swallow = drive->swallow;
+	const uint8_t *bytes = from;
+
+	if (is_discarding(swallow) || !check_range(drive, offset, n))
+		return 0;
+	if (n > CLUSTER_SIZE && is_half_full(swallow)) {
+		if (flags & NBD_NOW)
+			return EAGAIN;
+		hold(swallow);
+	}
+	while (n > 0) {
+		uint32_t part = n < CLUSTER_SIZE ? n : CLUSTER_SIZE;
+		/* The buffer has failed: what it was is told by it. */
+		if (put_cluster(drive, offset / CLUSTER_SIZE, bytes, part) != 0)
+			return 0;
+		offset += part;
+		bytes += part;
+		n -= part;
+	}
+	return 0;
+}
+
+static int take_zeros(void *context, uint64_t offset, uint64_t n, unsigned flags)
+{
+	struct drive_state *drive = context;
+	struct swallow *swallow = drive->swallow;
+
+	(void)flags;
+	if (is_discarding(swallow) || !check_range(drive, offset, n))
+		return 0;
+	for (uint64_t i = offset / CLUSTER_SIZE; i < clusters_of(offset + n); i++) {
+		if (set_bit(drive->told, i))
+			swallow->again_clusters++;
+		else
+			swallow->zero_clusters++;
+	}
+	return 0;
+}
+
+/* What is durable is the archive's affair. */
+static int take_flush(void *context, unsigned flags)
+{
+	(void)context;
+	(void)flags;
+	return 0;
+}
+
+static const struct nbd_ops ops = {
+	.write = take_data,
+	.zero = take_zeros,
+	.flush = take_flush,
+};
+
+/* ---- the end ---- */
+
+/* The next run of clusters from *cluster on that did not come as data. False: there is none. */
+static bool next_zeros(const struct drive_state *drive, uint64_t *cluster, struct chunk_zeros *out)
+{
+	uint64_t n = clusters_of(drive->size_bytes), i = *cluster;
+
+	while (i < n && get_bit(drive->taken, i))
+		i++;
+	*out = (struct chunk_zeros){.drive = drive->number, .cluster = i};
+	while (i < n && !get_bit(drive->taken, i))
+		i++;
+	out->n_clusters = i - out->cluster;
+	*cluster = i;
+	return out->n_clusters > 0;
+}
+
+static int check_told(const struct drive_state *drive, const struct chunk_zeros *run,
+		      struct error *err)
+{
+	for (uint64_t i = 0; i < run->n_clusters && !drive->may_leave_out; i++) {
+		if (!get_bit(drive->told, run->cluster + i))
+			return fail(
+				err, ERR_SYSTEM,
+				"drive %u: QEMU's job says that it is done, but cluster %" PRIu64
+				" never came",
+				drive->number, run->cluster + i);
+	}
+	return 0;
+}
+
+/* In chunks of the kind that can wait, as there may be very many runs. */
+static int put_zeros(struct swallow *swallow, struct chunk **chunk, const struct chunk_zeros *run,
+		     struct error *err)
+{
+	if (!*chunk)
+		*chunk = buffer_take_empty(swallow->buffer, true);
+	if (!*chunk) {
+		buffer_error(swallow->buffer, err);
+		return err->code;
+	}
+	(*chunk)->zeros[(*chunk)->n_zeros++] = *run;
+	if ((*chunk)->n_zeros == CHUNK_ZEROS) {
+		buffer_hand_in(swallow->buffer, *chunk);
+		*chunk = NULL;
+	}
+	return 0;
+}
+
+int swallow_finish(struct swallow *swallow, struct error *err)
+{
+	struct chunk *chunk = NULL;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < swallow->n_drives && rc == 0; i++) {
+		const struct drive_state *drive = &swallow->drives[i];
+		struct chunk_zeros run;
+		uint64_t cluster = 0;
+
+		while (rc == 0 && next_zeros(drive, &cluster, &run)) {
+			rc = check_told(drive, &run, err);
+			if (rc == 0)
+				rc = put_zeros(swallow, &chunk, &run, err);
+		}
+	}
+	if (chunk)
+		buffer_hand_in(swallow->buffer, chunk);
+	if (rc == 0)
+		buffer_end(swallow->buffer);
+	else
+		buffer_fail(swallow->buffer, err);
+	return rc;
+}
+
+/* ---- making it ---- */
+
+static int make_drive(struct swallow *swallow, uint32_t i, const struct swallow_drive *drive)
+{
+	struct drive_state *state = &swallow->drives[i];
+	uint64_t n_words = clusters_of(drive->size_bytes) / 64 + 1;
+
+	*state = (struct drive_state){
+		.swallow = swallow,
+		.number = i,
+		.size_bytes = drive->size_bytes,
+		.may_leave_out = drive->may_leave_out,
+	};
+	snprintf(state->name, sizeof state->name, "%u", i);
+	if (!swallow->buffer)
+		return 0;
+	state->taken = calloc(n_words, sizeof *state->taken);
+	state->told = calloc(n_words, sizeof *state->told);
+	return state->taken && state->told ? 0 : -1;
+}
+
+static int make_server(struct swallow *swallow, struct error *err)
+{
+	struct nbd_export *exports = calloc(swallow->n_drives, sizeof *exports);
+	struct nbd_server_options options = {.n_connections = 2 * swallow->n_drives + 8};
+
+	if (!exports)
+		return fail_system(err, ENOMEM, "exports");
+	for (uint32_t i = 0; i < swallow->n_drives; i++)
+		exports[i] = (struct nbd_export){
+			.name = swallow->drives[i].name,
+			.size_bytes = swallow->drives[i].size_bytes,
+			.write_only = true,
+			.block_max = REQUEST_MAX,
+			.ops = &ops,
+			.context = &swallow->drives[i],
+		};
+	int rc = nbd_server_new(&swallow->server, exports, swallow->n_drives, &options, err);
+	free(exports);
+	return rc;
+}
+
+int swallow_new(struct swallow **out, const struct swallow_drive *drives, uint32_t n_drives,
+		struct buffer *buffer, struct error *err)
+{
+	struct swallow *swallow = calloc(1, sizeof *swallow);
+	int rc = 0;
+
+	if (!swallow)
+		return fail_system(err, ENOMEM, "exports");
+	swallow->buffer = buffer;
+	swallow->drives = calloc(n_drives, sizeof *swallow->drives);
+	if (!swallow->drives)
+		rc = fail_system(err, ENOMEM, "exports");
+	else
+		swallow->n_drives = n_drives;
+	for (uint32_t i = 0; i < swallow->n_drives && rc == 0; i++)
+		if (make_drive(swallow, i, &drives[i]) != 0)
+			rc = fail_system(err, ENOMEM, "the maps of drives");
+	if (rc == 0)
+		rc = make_server(swallow, err);
+	if (rc != 0) {
+		swallow_free(swallow);
+		return rc;
+	}
+	*out = swallow;
+	return 0;
+}
+
+int swallow_listen(struct swallow *swallow, const char *path, struct error *err)
+{
+	char place[256] = "unix:";
+
+	if (strlen(path) >= sizeof place - 5)
+		return fail(err, ERR_USAGE, "%.200s: too long for the path of a socket", path);
+	strcat(place, path);
+	return nbd_server_listen(swallow->server, place, false, err);
+}
+
+unsigned swallow_users(const struct swallow *swallow, uint32_t drive)
+{
+	return nbd_server_export_users(swallow->server, drive);
+}
+
+struct swallow_counts swallow_counts(const struct swallow *swallow)
+{
+	return (struct swallow_counts){
+		.data_clusters = swallow->data_clusters,
+		.zero_clusters = swallow->zero_clusters,
+		.again_clusters = swallow->again_clusters,
+		.held_requests = swallow->held_requests,
+	};
+}
+
+void swallow_free(struct swallow *swallow)
+{
+	if (!swallow)
+		return;
+	if (swallow->server) {
+		nbd_server_stop(swallow->server, GRACE_MS);
+		nbd_server_free(swallow->server);
+	}
+	for (uint32_t i = 0; i < swallow->n_drives; i++) {
+		free((void *)swallow->drives[i].taken);
+		free((void *)swallow->drives[i].told);
+	}
+	free(swallow->drives);
+	free(swallow);
+}

@@ -1,0 +1,394 @@
+/*
+ * Volumes: guest requests, and the gate that they go through.
+ *
+ * The gate. A request that changes something adds itself to in_flight, then looks whether the gate
+ * is closed; who closes it sets closed, then looks at in_flight. Both are sequentially consistent,
+ * so one of the two sees the other: either the request turns back and waits, or the one who closed
+ * it waits for the request. The lock is for sleeping only: while the gate is open no request takes
+ * it.
+ *
+ * A whole request is in flight from its first part to its last, so that an instant never cuts one;
+ * only requests that may take very long (zeros and trimming, of more than GATE_MAX bytes) pass the
+ * gate piece by piece.
+ *
+ * Armed. The pointer to the capture's part changes from NULL only while the gate is closed and
+ * nothing is in flight: a request sees the same all the way, but for the end of a capture. That
+ * comes at any time; so a request counts itself in users before it looks at what the pointer points
+ * to, and looks at the pointer again after that. Who disarms clears the pointer and then waits
+ * until users is 0, which is the same pattern as the gate.
+ */
+#include "cow/volume.h"
+
+#include "cow/capture_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define GATE_MAX (256u << 20) /* bytes */
+#define STRETCH	 64u	      /* clusters that are saved before they are changed in one go */
+
+static_assert((int)VOLUME_FUA == DRIVE_FUA && (int)VOLUME_MAY_TRIM == DRIVE_MAY_TRIM &&
+		      (int)VOLUME_FAST == DRIVE_FAST && (int)VOLUME_NOW == DRIVE_NOW,
+	      "the flags are passed on");
+
+struct volume {
+	char *name;
+	struct drive *drive;	/* borrowed */
+	struct generation *map; /* borrowed, or NULL */
+	_Atomic uint64_t in_flight;
+	atomic_bool closed;
+	_Atomic(struct captured *) armed;
+	_Atomic uint64_t users; /* of *armed */
+	atomic_bool claimed;	/* by a capture */
+	pthread_mutex_t lock;	/* for sleeping on: changed tells that one of the above did */
+	pthread_cond_t changed;
+};
+
+uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int volume_new(struct volume **out, const char *name, struct drive *drive, struct generation *map,
+	       struct error *err)
+{
+	struct volume *volume = calloc(1, sizeof *volume);
+	pthread_condattr_t monotonic;
+
+	if (volume)
+		volume->name = strdup(name);
+	if (!volume || !volume->name) {
+		free(volume);
+		return fail_system(err, ENOMEM, "%s", name);
+	}
+	volume->drive = drive;
+	volume->map = map;
+	pthread_mutex_init(&volume->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&volume->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	*out = volume;
+	return 0;
+}
+
+void volume_free(struct volume *volume)
+{
+	if (!volume)
+		return;
+	pthread_cond_destroy(&volume->changed);
+	pthread_mutex_destroy(&volume->lock);
+	free(volume->name);
+	free(volume);
+}
+
+const char *volume_name(const struct volume *volume)
+{
+	return volume->name;
+}
+
+struct drive *volume_drive(const struct volume *volume)
+{
+	return volume->drive;
+}
+
+struct generation *volume_map(const struct volume *volume)
+{
+	return volume->map;
+}
+
+/* ---- the gate ---- */
+
+static void tell(struct volume *volume)
+{
+	pthread_mutex_lock(&volume->lock);
+	pthread_cond_broadcast(&volume->changed);
+	pthread_mutex_unlock(&volume->lock);
+}
+
+static void leave(struct volume *volume)
+{
+	atomic_fetch_sub(&volume->in_flight, 1);
+	if (atomic_load(&volume->closed))
+		tell(volume);
+}
+
+/* False: the gate is closed, and now says not to wait. */
+static bool enter(struct volume *volume, bool now)
+{
+	for (;;) {
+		atomic_fetch_add(&volume->in_flight, 1);
+		if (!atomic_load(&volume->closed))
+			return true;
+		leave(volume);
+		if (now)
+			return false;
+		pthread_mutex_lock(&volume->lock);
+		while (atomic_load(&volume->closed))
+			pthread_cond_wait(&volume->changed, &volume->lock);
+		pthread_mutex_unlock(&volume->lock);
+	}
+}
+
+bool volume_claim(struct volume *volume)
+{
+	return !atomic_exchange(&volume->claimed, true);
+}
+
+void volume_unclaim(struct volume *volume)
+{
+	atomic_store(&volume->claimed, false);
+}
+
+void volume_hold(struct volume *volume)
+{
+	atomic_store(&volume->closed, true);
+}
+
+bool volume_drain(struct volume *volume, uint64_t deadline_ns)
+{
+	const struct timespec deadline = {(time_t)(deadline_ns / 1000000000u),
+					  (long)(deadline_ns % 1000000000u)};
+	int rc = 0;
+
+	pthread_mutex_lock(&volume->lock);
+	while (rc == 0 && atomic_load(&volume->in_flight) != 0)
+		rc = pthread_cond_timedwait(&volume->changed, &volume->lock, &deadline);
+	pthread_mutex_unlock(&volume->lock);
+	return atomic_load(&volume->in_flight) == 0;
+}
+
+void volume_let_go(struct volume *volume)
+{
+	pthread_mutex_lock(&volume->lock);
+	atomic_store(&volume->closed, false);
+	pthread_cond_broadcast(&volume->changed);
+	pthread_mutex_unlock(&volume->lock);
+}
+
+void volume_arm(struct volume *volume, struct captured *captured)
+{
+	atomic_store(&volume->armed, captured);
+}
+
+static void stop_looking(struct volume *volume)
+{
+	atomic_fetch_sub(&volume->users, 1);
+	if (!atomic_load(&volume->armed))
+		tell(volume);
+}
+
+/* The capture's part, until stop_looking; or NULL. */
+static struct captured *look(struct volume *volume)
+{
+	if (!atomic_load_explicit(&volume->armed, memory_order_relaxed))
+		return NULL;
+	atomic_fetch_add(&volume->users, 1);
+	struct captured *captured = atomic_load(&volume->armed);
+	if (!captured)
+		stop_looking(volume);
+	return captured;
+}
+
+void volume_disarm(struct volume *volume)
+{
+	atomic_store(&volume->armed, NULL);
+	pthread_mutex_lock(&volume->lock);
+	while (atomic_load(&volume->users) != 0)
+		pthread_cond_wait(&volume->changed, &volume->lock);
+	pthread_mutex_unlock(&volume->lock);
+}
+
+/* ---- requests that change something ---- */
+
+struct change {
+	int (*apply)(struct volume *volume, const struct change *change);
+	uint64_t offset, n;
+	const uint8_t *from; /* of a write */
+	unsigned flags;
+};
+
+static int apply_write(struct volume *volume, const struct change *change)
+{
+	return drive_write(volume->drive, change->offset, change->from, (uint32_t)change->n,
+			   change->flags);
+}
+
+static int apply_zero(struct volume *volume, const struct change *change)
+{
+	return drive_zero(volume->drive, change->offset, change->n, change->flags);
+}
+
+static int apply_trim(struct volume *volume, const struct change *change)
+{
+	return drive_trim(volume->drive, change->offset, change->n);
+}
+
+static uint64_t cluster_end(uint64_t offset, uint64_t n)
+{
+	return clusters_of(offset + n);
+}
+
+/* Old data is saved by now. Marked before the write can reach the drive: a map may name more than
+ * was written, never less. */
+static int apply(struct volume *volume, const struct change *change)
+{
+	uint64_t first = change->offset / CLUSTER_SIZE;
+
+	if (volume->map)
+		generation_mark(volume->map, first, cluster_end(change->offset, change->n) - first);
+	return change->apply(volume, change);
+}
+
+/* The first part of the change, up to the end of this cluster. */
+static struct change part_of(const struct change *change, uint64_t end_cluster)
+{
+	struct change part = *change;
+
+	if (part.n > end_cluster * CLUSTER_SIZE - part.offset)
+		part.n = end_cluster * CLUSTER_SIZE - part.offset;
+	return part;
+}
+
+static void go_on(struct change *change, uint64_t n)
+{
+	change->offset += n;
+	change->n -= n;
+	if (change->from)
+		change->from += n;
+}
+
+/* Saves what has to be saved for the next part, and tells up to which cluster it goes. *leave_out:
+ * nothing is to be done there. */
+static uint64_t prepare_part(struct captured *captured, const struct change *change,
+			     bool *leave_out, uint64_t *delay_ns)
+{
+	uint64_t first = change->offset / CLUSTER_SIZE;
+	uint64_t last = cluster_end(change->offset, change->n);
+	uint64_t end = saved_until(captured, first, last);
+
+	*leave_out = false;
+	if (change->apply == apply_trim && captured_is_pressed(captured)) {
+		*leave_out = end == first;
+		return end > first ? end : first + 1;
+	}
+	uint64_t stretch = (first / STRETCH + 1) * STRETCH;
+	stretch = stretch < last ? stretch : last;
+	*delay_ns += captured_save(captured, first, stretch);
+	return saved_until(captured, stretch, last);
+}
+
+static int change_in_parts(struct volume *volume, struct captured *captured, struct change change)
+{
+	uint64_t delay_ns = 0;
+	int rc = 0;
+
+	while (change.n > 0 && rc == 0) {
+		bool leave_out;
+		uint64_t end = prepare_part(captured, &change, &leave_out, &delay_ns);
+		struct change part = part_of(&change, end);
+		if (!leave_out)
+			rc = apply(volume, &part);
+		go_on(&change, part.n);
+	}
+	captured_add_delay(captured, delay_ns);
+	return rc;
+}
+
+/* In flight. */
+static int change_now(struct volume *volume, const struct change *change)
+{
+	struct captured *captured = look(volume);
+	int rc;
+
+	if (!captured)
+		return apply(volume, change);
+	uint64_t end = cluster_end(change->offset, change->n);
+	if (saved_until(captured, change->offset / CLUSTER_SIZE, end) == end) {
+		rc = apply(volume, change);
+		if (rc != EAGAIN)
+			captured_add_delay(captured, 0);
+	} else if (change->flags & VOLUME_NOW) {
+		rc = EAGAIN;
+	} else {
+		rc = change_in_parts(volume, captured, *change);
+	}
+	stop_looking(volume);
+	return rc;
+}
+
+static int change_volume(struct volume *volume, const struct change *change)
+{
+	if (!drive_is_writable(volume->drive))
+		return EPERM;
+	if (change->n == 0)
+		return 0;
+	if (!enter(volume, change->flags & VOLUME_NOW))
+		return EAGAIN;
+	int rc = change_now(volume, change);
+	leave(volume);
+	return rc;
+}
+
+int volume_write(struct volume *volume, uint64_t offset, const void *from, uint32_t n,
+		 unsigned flags)
+{
+	const struct change change = {apply_write, offset, n, from, flags};
+
+	return change_volume(volume, &change);
+}
+
+/* Nothing of this kind can be had without waiting. */
+static int change_long(struct volume *volume, struct change change)
+{
+	int rc = 0;
+
+	if (change.flags & VOLUME_NOW)
+		return drive_is_writable(volume->drive) ? EAGAIN : EPERM;
+	do {
+		struct change part = change;
+		part.n = part.n < GATE_MAX ? part.n : GATE_MAX;
+		rc = change_volume(volume, &part);
+		go_on(&change, part.n);
+	} while (change.n > 0 && rc == 0);
+	return rc;
+}
+
+int volume_zero(struct volume *volume, uint64_t offset, uint64_t n, unsigned flags)
+{
+	return change_long(volume, (struct change){apply_zero, offset, n, NULL, flags});
+}
+
+int volume_trim(struct volume *volume, uint64_t offset, uint64_t n, unsigned flags)
+{
+	int rc = change_long(volume, (struct change){apply_trim, offset, n, NULL, flags});
+
+	return rc == 0 && (flags & VOLUME_FUA) ? drive_flush(volume->drive) : rc;
+}
+
+/* ---- the others ---- */
+
+int volume_read(struct volume *volume, uint64_t offset, void *to, uint32_t n, unsigned flags)
+{
+	return drive_fetch(volume->drive, offset, to, n, flags);
+}
+
+int volume_flush(struct volume *volume)
+{
+	return drive_flush(volume->drive);
+}
+
+int volume_status(struct volume *volume, uint64_t offset, uint64_t *n, bool *zero)
+{
+	struct error err;
+	int rc = drive_status(volume->drive, offset, n, zero, &err);
+
+	return rc == 0 ? 0 : err.sys != 0 ? err.sys : EIO;
+}
