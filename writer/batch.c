@@ -32,10 +32,30 @@ int batch_new(struct batch **out, const struct archive *archive, struct writer_c
 	return 0;
 }
 
+void batch_borrow(struct batch *batch, uint8_t *bytes, void (*give_back)(void *context, void *loan),
+		  void *context, void *loan)
+{
+	assert(batch->section.n_slots == 0 && batch->borrowed.give_back == NULL);
+	batch->blocks = bytes;
+	batch->borrowed.give_back = give_back;
+	batch->borrowed.context = context;
+	batch->borrowed.loan = loan;
+}
+
+static void give_back(struct batch *batch)
+{
+	if (batch->borrowed.give_back == NULL)
+		return;
+	batch->borrowed.give_back(batch->borrowed.context, batch->borrowed.loan);
+	batch->borrowed.give_back = NULL;
+	batch->blocks = NULL;
+}
+
 void batch_free(struct batch *batch)
 {
 	if (batch == NULL)
 		return;
+	give_back(batch);
 	free(batch->payload);
 	free(batch->packed.at);
 	free(batch->headers.at);
@@ -45,6 +65,7 @@ void batch_free(struct batch *batch)
 
 void batch_reset(struct batch *batch)
 {
+	give_back(batch);
 	batch->section.n_slots = 0;
 	batch->section.raw_size = 0;
 	batch->section.codec = CODEC_NONE;
@@ -63,6 +84,11 @@ uint8_t *blocks_new(void)
 void batch_return(struct batch *batch, uint8_t **blocks)
 {
 	bool compressed = batch->section.codec == CODEC_ZSTD || batch->packed.size != 0;
+	if (batch->borrowed.give_back != NULL) {
+		if (compressed || batch->section.raw_size == 0)
+			give_back(batch);
+		return;
+	}
 	*blocks = batch->blocks;
 	if (!compressed) {
 		*blocks = batch->payload;

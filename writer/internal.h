@@ -25,10 +25,14 @@ int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err);
 struct batch {
 	const struct archive *archive;
 	struct writer_counts *counts; /* or NULL */
-	uint8_t *blocks;	      /* borrowed from the worker: PAYLOAD_SIZE_MAX */
+	uint8_t *blocks; /* the worker's, lent: PAYLOAD_SIZE_MAX; or the feed's, see borrowed */
 	struct section section;	      /* slots, raw_size; when sealed codec, sizes and checksum */
+	struct {
+		void (*give_back)(void *context, void *loan); /* NULL: blocks are the worker's */
+		void *context, *loan;
+	} borrowed;
 
-	/* What seal.c made of it. */
+	/* What seal.c made of it. Uncompressed payload that was borrowed stays in blocks. */
 	uint32_t n_zero_slots; /* behind the slots: runs that do not travel with data */
 	uint8_t *payload; /* owned, PAYLOAD_SIZE_MAX: the blocks as they are, or VMAB: compressed */
 	struct bytes packed;  /* VMA: all of it, when there is something around the archive */
@@ -44,7 +48,8 @@ void batch_reset(struct batch *batch);
 /* A buffer for blocks; NULL: no memory. For free. */
 uint8_t *blocks_new(void);
 /* A sealed batch is done with the worker's buffer, or takes it and leaves its own instead. So
- * blocks take memory once a worker, and only what is to be written takes it once a batch. */
+ * blocks take memory once a worker, and only what is to be written takes it once a batch. What was
+ * borrowed is given back now or, if it is to be written, by batch_reset. */
 void batch_return(struct batch *batch, uint8_t **blocks);
 
 struct seal;

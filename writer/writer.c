@@ -235,7 +235,8 @@ int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 			section->slots[i].n_clusters;
 	writer->totals.raw_size += section->raw_size;
 	if (writer->archive->format == FORMAT_VMAB && section->n_slots != 0) {
-		TRY(put_extent(writer, section, batch->payload, err));
+		bool borrowed = batch->blocks != NULL;
+		TRY(put_extent(writer, section, borrowed ? batch->blocks : batch->payload, err));
 	} else if (batch->n_parts != 0) {
 		struct iovec packed = {batch->packed.at, batch->packed.size};
 		bool wrapped = writer->options.wrap != WRAP_NONE;

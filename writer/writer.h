@@ -61,6 +61,12 @@ void writer_free(struct writer *writer);
 
 /* A buffer of PAYLOAD_SIZE_MAX bytes for reading a piece into, before its clusters are added. */
 uint8_t *batch_buffer(struct batch *batch);
+/* Has the batch work in memory of the feed's, in the place of batch_buffer: clusters that lie there
+ * are packed where they are, if they are added in ascending order from its start. Once in a fill,
+ * before anything is added. give_back is called when the memory is no longer needed: from any
+ * thread, also when all has failed, at the latest before writer_run returns. */
+void batch_borrow(struct batch *batch, uint8_t *bytes, void (*give_back)(void *context, void *loan),
+		  void *context, void *loan);
 /* Adds a cluster of 65536 bytes (what lies past the end of the drive zero); it may be all zeros. It
  * may lie in batch_buffer, if clusters are added from there in ascending order. A batch takes up to
  * PAYLOAD_SIZE_MAX of stored blocks and SLOTS_MAX slots. */
