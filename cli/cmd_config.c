@@ -68,7 +68,7 @@ int cmd_config(const struct options *options, struct report *report)
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (source_open(&source, options->arguments.items[0], options, &err) == 0) {
+	if (source_open_alone(&source, options->arguments.items[0], options, &err) == 0) {
 		config = find_config(source.archive, name);
 		if (config == NULL)
 			not_found(source.archive, name, &err);

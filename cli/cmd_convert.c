@@ -2,6 +2,7 @@
 #include "cli/feeds.h"
 #include "cli/memory.h"
 #include "cli/progress.h"
+#include "cli/sandbox.h"
 #include "cli/sink.h"
 #include "cli/source.h"
 
@@ -127,6 +128,16 @@ static int copy_clusters(struct convert *convert, struct error *err)
 	return result;
 }
 
+/* All is open; the output is still to get its name. */
+static void confine(const struct convert *convert)
+{
+	struct sandbox sandbox;
+
+	sandbox_begin(&sandbox);
+	sandbox_allow_file(&sandbox, convert->sink.name);
+	sandbox_enter(&sandbox);
+}
+
 static int run(struct convert *convert, struct error *err)
 {
 	const struct options *options = convert->options;
@@ -144,6 +155,7 @@ static int run(struct convert *convert, struct error *err)
 	    copy_head(convert, err) < 0 ||
 	    sink_open(&convert->sink, convert->archive, options, err) < 0)
 		return err->code;
+	confine(convert);
 	return copy_clusters(convert, err);
 }
 

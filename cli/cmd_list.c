@@ -208,7 +208,7 @@ int cmd_list(const struct options *options, struct report *report)
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (source_open(&source, options->arguments.items[0], options, &err) < 0) {
+	if (source_open_alone(&source, options->arguments.items[0], options, &err) < 0) {
 		code = report_error(report, source.name, &err);
 	} else {
 		complete.found = reader_find_tail(source.reader, source.input, &complete.totals,

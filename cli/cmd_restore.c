@@ -66,6 +66,7 @@ static int open_targets(struct restore *restore, struct error *err)
 
 		if (path == NULL)
 			continue;
+		restore->how.format = restore->plan.drive_formats[i];
 		if (target_open(&restore->targets[i], path, drive->size_bytes, &restore->how, err) <
 		    0)
 			return err->code;
@@ -86,10 +87,15 @@ static int prepare(struct restore *restore, struct error *err)
 	const struct options *options = restore->options;
 	const struct archive *archive;
 
-	if (progress_check(options, err) < 0 ||
+	if (progress_check(options, err) < 0 || restore_plan_options(options, err) < 0 ||
 	    source_open(&restore->source, options->arguments.items[0], options, err) < 0)
 		return err->code;
 	archive = restore->source.archive;
+	if (archive_is_incremental(archive))
+		return fail(err, ERR_UNSUPPORTED,
+			    "%s: is incremental: it holds only what changed since its parent, and "
+			    "restoring a chain is not supported",
+			    options->arguments.items[0]);
 	restore->targets = memory_new(archive->n_drives, sizeof(*restore->targets));
 	restore->created =
 		memory_new((size_t)archive->n_drives + archive->n_configs, sizeof(char *));
@@ -97,7 +103,10 @@ static int prepare(struct restore *restore, struct error *err)
 	    make_directory(restore, err) < 0 ||
 	    restore_plan_check(&restore->plan, options, err) < 0)
 		return err->code;
-	return open_targets(restore, err);
+	if (open_targets(restore, err) < 0)
+		return err->code;
+	restore_plan_confine(&restore->plan, options);
+	return 0;
 }
 
 static int put_configs(struct restore *restore, struct error *err)

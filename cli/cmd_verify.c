@@ -3,6 +3,7 @@
 #include "cli/json.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
+#include "cli/sandbox.h"
 #include "cli/source.h"
 
 #include "reader/input/input.h"
@@ -92,6 +93,23 @@ static int verify_source(struct source *source, const struct options *options, u
 	return result;
 }
 
+/* While there are others to be opened, only what could be changed is given up. */
+static int open_source(struct source *source, const struct options *options, unsigned part,
+		       struct error *err)
+{
+	const char *name = options->arguments.items[part];
+	struct sandbox sandbox;
+
+	if (part + 1 == options->arguments.n)
+		return source_open_alone(source, name, options, err);
+	if (part == 0) {
+		sandbox_begin(&sandbox);
+		sandbox_allow_reading(&sandbox);
+		sandbox_enter(&sandbox);
+	}
+	return source_open(source, name, options, err);
+}
+
 static int verify_one(const struct options *options, struct report *report, unsigned part,
 		      struct json_t *archives)
 {
@@ -99,7 +117,7 @@ static int verify_one(const struct options *options, struct report *report, unsi
 	struct source source;
 	struct error err = {0};
 	int code = EXIT_DONE;
-	bool ok = source_open(&source, options->arguments.items[part], options, &err) == 0 &&
+	bool ok = open_source(&source, options, part, &err) == 0 &&
 		  verify_source(&source, options, part, &err) == 0;
 
 	json_put_text(one, "archive", source.name);

@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/serve.h"
 
 #include "format/format.h"
 
@@ -88,6 +89,61 @@ static const struct option_spec backup[] = {
 	NO_MORE,
 };
 
+/* With --serve or --qmp. */
+static const struct option_spec live[] = {
+	TEXT("serve", 0, OPTION_TEXT, serve, "SOCKET",
+	     "back up drives of a running vmabak serve, by its control socket"),
+	TEXT("qmp", 0, OPTION_TEXT, qmp, "SOCKET",
+	     "back up drives of a running QEMU, by the socket of its monitor (QMP)"),
+	TEXT("drive", 'd', OPTION_LIST, drives, "[NAME=]DRIVE",
+	     "with --serve or --qmp: this drive only; may be repeated (default: all that can be "
+	     "written to)"),
+	TEXT("guest-agent", 0, OPTION_TEXT, guest_agent, "SOCKET",
+	     "with --qmp: have the guest's file systems stand still for the instant"),
+	CHOICE("sync", sync_mode, "WHAT", "top full",
+	       "with --qmp: have QEMU leave out what a qcow2 never held (top, default), or tell all"),
+	NUMBER("buffer", OPTION_SIZE, buffer, "SIZE", 16u << 20, UINT64_C(1) << 40,
+	       "with --serve or --qmp: memory for what waits to be written, from 16M (default: 64M)"),
+	NUMBER("spill", OPTION_SIZE, spill, "SIZE", 0, INT64_MAX,
+	       "with --serve or --qmp: disk for what the memory cannot hold (default: 1G)"),
+	TEXT("spill-dir", 0, OPTION_TEXT, spill_dir, "DIR",
+	     "with --serve or --qmp: where that disk space is taken (default: /var/tmp)"),
+	CHOICE("on-full", on_full, "ACTION", "abort wait",
+	       "with --serve or --qmp: when both are full, abort the backup (default), or have the guest "
+	       "wait"),
+	TEXT("freeze-command", 0, OPTION_TEXT, freeze_command, "COMMAND",
+	     "with --serve or --qmp: run before the instant that is backed up"),
+	TEXT("thaw-command", 0, OPTION_TEXT, thaw_command, "COMMAND",
+	     "with --serve or --qmp: run right after it, whatever happens"),
+	NUMBER("freeze-timeout", OPTION_NUMBER, freeze_timeout, "SECONDS", 1, 3600,
+	       "with --serve or --qmp: how long freezing may take, and last (default: 10)"),
+	NO_MORE,
+};
+
+static const struct option_spec serve[] = {
+	TEXT("control", 0, OPTION_TEXT, control, "SOCKET",
+	     "make a control socket there, for backup, status and stop"),
+	TEXT("nbd", 0, OPTION_LIST, nbd, "PLACE",
+	     "serve the drives there: unix:PATH or HOST:PORT; may be repeated"),
+	FLAG("read-only", 0, read_only, "refuse all writes"),
+	TEXT("map", 0, OPTION_LIST, maps, "[NAME=]FILE",
+	     "keep the map of what changes on a drive in FILE; may be repeated"),
+	TEXT("tls-certificates", 0, OPTION_TEXT, tls_certificates, "DIR",
+	     "TLS with ca-cert.pem, server-cert.pem and server-key.pem of DIR"),
+	TEXT("tls-psk", 0, OPTION_TEXT, tls_psk, "FILE", "TLS with the keys of FILE"),
+	FLAG("tls-verify-peer", 0, tls_verify_peer, "clients must show a certificate"),
+	FLAG("plain-loopback", 0, plain_loopback, "allow HOST:PORT without TLS on this host alone"),
+	FLAG("quiet", 'q', quiet, "say nothing but warnings and errors"),
+	FLAG("verbose", 'v', verbose, "also tell of clients that come and go"),
+	FLAG("help", 'h', help, "print this and exit"),
+	NO_MORE,
+};
+
+static const struct option_spec stop[] = {
+	FLAG("force", 0, force, "also when clients are connected or a backup runs"),
+	NO_MORE,
+};
+
 static const struct option_spec restore[] = {
 	TEXT("directory", 'C', OPTION_TEXT, directory, "DIR",
 	     "restore into DIR, made if missing (default: .)"),
@@ -109,6 +165,36 @@ static const struct option_spec verify[] = {
 	NO_MORE,
 };
 
+static const struct option_spec salvage[] = {
+	TEXT("directory", 'C', OPTION_TEXT, directory, "DIR",
+	     "salvage into DIR, made if missing (default: .)"),
+	TEXT("drive", 'd', OPTION_LIST, drives, "NAME[=FILE]",
+	     "salvage this drive only, to FILE if given; may be repeated; @N is the N-th drive"),
+	TEXT("map", 0, OPTION_TEXT, map, "FILE|DIR",
+	     "write what was had of the drive, as a mapfile of ddrescue; of several into DIR"),
+	TEXT("donor", 0, OPTION_LIST, donors, "ARCHIVE|NAME=IMAGE",
+	     "fill holes from another archive, or an image of drive NAME, where checksums match; "
+	     "may be repeated"),
+	TEXT("uuid", 0, OPTION_TEXT, uuid, "UUID",
+	     "look for this archive (default: the first that is met)"),
+	FLAG("configs", 0, configs, "salvage configs too, even with --drive"),
+	FLAG("no-configs", 0, no_configs, "do not salvage configs"),
+	READ_RATE,
+	FLAG("no-sync", 0, no_sync, "do not wait until the data is safe on disk"),
+	NO_MORE,
+};
+
+static const struct option_spec qemu_drives[] = {
+	TEXT("qmp", 0, OPTION_TEXT, qmp, "SOCKET", "the socket of QEMU's monitor (QMP)"),
+	NO_MORE,
+};
+
+static const struct option_spec qemu_guard[] = {
+	TEXT("qmp", 0, OPTION_TEXT, qmp, "SOCKET", "the socket of QEMU's monitor (QMP)"),
+	TEXT("guest-agent", 0, OPTION_TEXT, guest_agent, "SOCKET", "the guest agent to thaw with"),
+	NO_MORE,
+};
+
 static const struct option_spec program[] = {
 	FLAG("help", 'h', help, "print this and exit"),
 	FLAG("version", 'V', version, "print the version, features and libraries, and exit"),
@@ -119,9 +205,11 @@ static const struct option_spec program[] = {
 static const char backup_help[] =
 	"Back up the drives and configuration files of a virtual machine into one archive.\n"
 	"\n"
-	"A DRIVE is a raw image, a block device, or a qcow2, vmdk, vdi or vhdx image (those\n"
-	"through qemu-nbd). Its format is told by the ending of its name or by ,format=FMT, never\n"
-	"by its content. Drives without a NAME are called disk0, disk1 and so on, by position.\n"
+	"A DRIVE is a raw image, a block device, a qcow2, vmdk, vdi or vhdx image (those through\n"
+	"qemu-nbd), or an NBD URI such as nbd+unix:///EXPORT?socket=PATH. Its format is told by\n"
+	"the ending of its name or by ,format=FMT, never by its content. Drives without a NAME "
+	"are\n"
+	"called disk0, disk1 and so on, by position.\n"
 	"The archive appears under its name only when it is complete.\n"
 	"\n"
 	"Example:\n"
@@ -132,8 +220,10 @@ static const char restore_help[] =
 	"given with --drive, each config to DIR/NAME. Zeros become holes. Every checksum is\n"
 	"verified before its data is written, and new files appear only when all went well.\n"
 	"\n"
-	"A TARGET is a file or, with --force, a block device. A drive whose name is not usable as\n"
-	"a file name is reached by its number: --drive @2=TARGET.\n"
+	"A TARGET is a file, raw or an image by its ending or ,format=FMT, or with --force a "
+	"block\n"
+	"device or an NBD URI. A drive whose name is not usable as a file name is reached by its\n"
+	"number: --drive @2=TARGET.\n"
 	"\n"
 	"Example:\n"
 	"  vmabak restore web.vmab -C /var/tmp/web\n"
@@ -160,6 +250,16 @@ static const char verify_help[] =
 	"Example:\n"
 	"  vmabak verify /backup/*.vmab\n";
 
+static const char salvage_help[] =
+	"Get out of a damaged or incomplete archive every cluster that still proves good, and "
+	"tell\n"
+	"which bytes of which drives are lost: they are holes in the files. Drives go to\n"
+	"DIR/NAME.raw, configs to DIR/NAME; no file is ever overwritten. Exit code 5 when\n"
+	"something is lost.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak salvage bad.vmab -C salvaged --map salvaged\n";
+
 static const char convert_help[] =
 	"Write an archive again in another format or compression. The uuid, the time, notes and\n"
 	"configs stay; every checksum is verified on the way. What VMA cannot carry is left out\n"
@@ -168,15 +268,72 @@ static const char convert_help[] =
 	"Example:\n"
 	"  vmabak convert vzdump-qemu-100.vma.zst -o web.vmab\n";
 
+static const char serve_help[] =
+	"Serve raw images and block devices over NBD. A hypervisor that uses them from here can "
+	"be\n"
+	"backed up at any time: vmabak backup --serve SOCKET. Runs until vmabak stop SOCKET or\n"
+	"SIGTERM. Drives without a NAME are called disk0, disk1 and so on.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak serve --control web.sock --nbd unix:web-nbd.sock --map root=web.map "
+	"root=web.raw\n";
+
+static const char status_help[] =
+	"Tell what a running serve does: its drives, who is connected, the backup that runs.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak status web.sock\n";
+
+static const char stop_help[] =
+	"End a running serve: requests in flight are answered, drives flushed, maps closed.\n"
+	"Refused while clients are connected or a backup runs, unless --force.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak stop web.sock\n";
+
+static const char qemu_drives_help[] =
+	"List the drives of a running QEMU, or of a qemu-storage-daemon: names as an archive would\n"
+	"have them, sizes, formats, and which are backed up if none is named.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak qemu-drives --qmp /run/web.qmp\n";
+
 const struct command commands[] = {
 	{"backup",
 	 cmd_backup,
 	 "[-o ARCHIVE|-] [OPTION]... [NAME=]DRIVE[,format=FMT]...",
 	 "back up drives and configs into an archive",
 	 backup_help,
-	 {output, backup, writing, common},
+	 {output, backup, live, writing, common},
 	 0,
 	 DRIVES_MAX,
+	 false},
+	{"serve",
+	 cmd_serve,
+	 "--control SOCKET --nbd PLACE [OPTION]... [NAME=]DRIVE[,format=raw]...",
+	 "serve drives over NBD, to be backed up while they are written to",
+	 serve_help,
+	 {serve},
+	 1,
+	 SERVED_MAX,
+	 false},
+	{"status",
+	 cmd_status,
+	 "SOCKET [OPTION]...",
+	 "tell what a running serve does",
+	 status_help,
+	 {common},
+	 1,
+	 1,
+	 false},
+	{"stop",
+	 cmd_stop,
+	 "SOCKET [--force] [OPTION]...",
+	 "end a running serve in order",
+	 stop_help,
+	 {stop, common},
+	 1,
+	 1,
 	 false},
 	{"restore",
 	 cmd_restore,
@@ -223,6 +380,33 @@ const struct command commands[] = {
 	 1,
 	 1,
 	 false},
+	{"salvage",
+	 cmd_salvage,
+	 "ARCHIVE|- [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
+	 "get what is still good out of a damaged archive",
+	 salvage_help,
+	 {salvage, common},
+	 1,
+	 1,
+	 false},
+	{"qemu-drives",
+	 cmd_qemu_drives,
+	 "--qmp SOCKET [OPTION]...",
+	 "list the drives of a running QEMU",
+	 qemu_drives_help,
+	 {qemu_drives, common},
+	 0,
+	 0,
+	 false},
+	{"qemu-guard",
+	 cmd_qemu_guard,
+	 "--qmp SOCKET [--guest-agent SOCKET] ID",
+	 "clean up in QEMU when a backup is killed; started by backup --qmp",
+	 "Wait at descriptor 3 for the end of a backup, and clean up in QEMU if it was killed.\n",
+	 {qemu_guard, common},
+	 1,
+	 1,
+	 true},
 	{"help",
 	 cmd_help,
 	 "[COMMAND]",

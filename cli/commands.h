@@ -7,7 +7,7 @@
 #include "cli/options.h"
 #include "cli/report.h"
 
-#define OPTION_GROUPS 4u
+#define OPTION_GROUPS 5u
 
 struct command {
 	const char *name;
@@ -29,12 +29,18 @@ extern const struct command commands_none;
 
 const struct command *commands_find(const char *name);
 
+int cmd_serve(const struct options *options, struct report *report);
+int cmd_status(const struct options *options, struct report *report);
+int cmd_stop(const struct options *options, struct report *report);
 int cmd_backup(const struct options *options, struct report *report);
 int cmd_restore(const struct options *options, struct report *report);
 int cmd_list(const struct options *options, struct report *report);
 int cmd_config(const struct options *options, struct report *report);
 int cmd_verify(const struct options *options, struct report *report);
+int cmd_salvage(const struct options *options, struct report *report);
 int cmd_convert(const struct options *options, struct report *report);
+int cmd_qemu_drives(const struct options *options, struct report *report);
+int cmd_qemu_guard(const struct options *options, struct report *report);
 int cmd_help(const struct options *options, struct report *report);
 int cmd_completion(const struct options *options, struct report *report);
 int cmd_commands(const struct options *options, struct report *report);

@@ -44,6 +44,19 @@ char *human_duration(char out[HUMAN_SIZE], double seconds)
 	return out;
 }
 
+char *human_delay(char out[HUMAN_SIZE], uint64_t ns)
+{
+	static const char *const units[] = {"ns", "us", "ms", "s"};
+	double value = (double)ns;
+	unsigned unit = 0;
+
+	for (; unit < 3 && value >= 999.5; unit++)
+		value /= 1000;
+	snprintf(out, HUMAN_SIZE, value < 9.95 && unit > 0 ? "%.1f %s" : "%.0f %s", value,
+		 units[unit]);
+	return out;
+}
+
 char *human_time(char out[HUMAN_SIZE], int64_t ns)
 {
 	int64_t seconds = ns / 1000000000 - (ns % 1000000000 < 0);

@@ -13,6 +13,8 @@
 char *human_size(char out[HUMAN_SIZE], uint64_t bytes);
 /* "0.3 s", "42 s", "3:05", "1:02:03" */
 char *human_duration(char out[HUMAN_SIZE], double seconds);
+/* Nanoseconds: "850 ns", "12 us", "3.4 ms", "1.2 s" */
+char *human_delay(char out[HUMAN_SIZE], uint64_t ns);
 /* Nanoseconds since 1970 as "2026-11-20T10:43:11Z". */
 char *human_time(char out[HUMAN_SIZE], int64_t ns);
 /* Control characters of a name become '?', in place: names may hold anything. Returns text. */

@@ -2,46 +2,68 @@
 
 #include "cli/memory.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* jansson gives NULL, and takes it as a value that cannot be put, when there is no memory: a
+ * document that lacks something must not pass for one that is whole. */
+static json_t *made(json_t *value)
+{
+	if (value == NULL)
+		memory_give_up();
+	return value;
+}
+
+static void put(json_t *object, const char *key, json_t *value)
+{
+	if (json_object_set_new(object, key, value) != 0)
+		memory_give_up();
+}
+
+static void append(json_t *array, json_t *value)
+{
+	if (json_array_append_new(array, value) != 0)
+		memory_give_up();
+}
+
 struct json_t *json_new(void)
 {
-	return json_object();
+	return made(json_object());
 }
 
 struct json_t *json_put_object(struct json_t *parent, const char *key)
 {
-	json_t *object = parent == NULL ? NULL : json_object();
+	json_t *object = parent == NULL ? NULL : made(json_object());
 
 	if (parent != NULL)
-		json_object_set_new(parent, key, object);
+		put(parent, key, object);
 	return object;
 }
 
 struct json_t *json_put_array(struct json_t *parent, const char *key)
 {
-	json_t *array = parent == NULL ? NULL : json_array();
+	json_t *array = parent == NULL ? NULL : made(json_array());
 
 	if (parent != NULL)
-		json_object_set_new(parent, key, array);
+		put(parent, key, array);
 	return array;
 }
 
 struct json_t *json_add_object(struct json_t *array)
 {
-	json_t *object = array == NULL ? NULL : json_object();
+	json_t *object = array == NULL ? NULL : made(json_object());
 
 	if (array != NULL)
-		json_array_append_new(array, object);
+		append(array, object);
 	return object;
 }
 
 void json_put(struct json_t *object, const char *key, struct json_t *value)
 {
 	if (object != NULL && value != NULL)
-		json_object_set_new(object, key, value);
+		put(object, key, value);
 }
 
 struct json_t *json_get_array(struct json_t *object, const char *key)
@@ -54,12 +76,15 @@ struct json_t *json_get_array(struct json_t *object, const char *key)
 /* A string of these bytes; escaped when they are not UTF-8. *plain tells which. */
 static json_t *make_text(const char *bytes, size_t length, bool *plain)
 {
-	json_t *text = json_stringn(bytes, length);
 	char *escaped;
+	errno = 0;
+	json_t *text = json_stringn(bytes, length);
 
 	*plain = text != NULL;
 	if (text != NULL)
 		return text;
+	if (errno == ENOMEM)
+		memory_give_up();
 	escaped = memory_new(length + 1, 4);
 	escape_text(escaped, (length + 1) * 4, (const uint8_t *)bytes, length);
 	text = json_string(escaped);
@@ -72,7 +97,7 @@ void json_put_text(struct json_t *object, const char *key, const char *text)
 	bool plain;
 
 	if (object != NULL)
-		json_object_set_new(object, key, make_text(text, strlen(text), &plain));
+		put(object, key, make_text(text, strlen(text), &plain));
 }
 
 void json_add_text(struct json_t *array, const char *text)
@@ -80,7 +105,7 @@ void json_add_text(struct json_t *array, const char *text)
 	bool plain;
 
 	if (array != NULL)
-		json_array_append_new(array, make_text(text, strlen(text), &plain));
+		append(array, make_text(text, strlen(text), &plain));
 }
 
 static void put_hex(json_t *object, const char *key, struct text bytes)
@@ -89,7 +114,7 @@ static void put_hex(json_t *object, const char *key, struct text bytes)
 
 	for (uint32_t i = 0; i < bytes.length; i++)
 		sprintf(hex + 2 * (size_t)i, "%02x", bytes.bytes[i]);
-	json_object_set_new(object, key, json_string(hex));
+	put(object, key, json_string(hex));
 	free(hex);
 }
 
@@ -101,9 +126,8 @@ void json_put_bytes(struct json_t *object, const char *key, struct text bytes)
 	if (object == NULL)
 		return;
 	/* No pointer may be NULL, not even to nothing. */
-	json_object_set_new(object, key,
-			    make_text(bytes.length == 0 ? "" : (const char *)bytes.bytes,
-				      bytes.length, &plain));
+	put(object, key,
+	    make_text(bytes.length == 0 ? "" : (const char *)bytes.bytes, bytes.length, &plain));
 	if (plain)
 		return;
 	snprintf(hex_key, sizeof(hex_key), "%s_hex", key);
@@ -113,40 +137,45 @@ void json_put_bytes(struct json_t *object, const char *key, struct text bytes)
 void json_put_number(struct json_t *object, const char *key, uint64_t number)
 {
 	if (object != NULL)
-		json_object_set_new(object, key,
-				    number <= INT64_MAX ? json_integer((json_int_t)number)
-							: json_real((double)number));
+		put(object, key,
+		    number <= INT64_MAX ? json_integer((json_int_t)number)
+					: json_real((double)number));
 }
 
 void json_put_integer(struct json_t *object, const char *key, int64_t number)
 {
 	if (object != NULL)
-		json_object_set_new(object, key, json_integer(number));
+		put(object, key, json_integer(number));
 }
 
 void json_put_real(struct json_t *object, const char *key, double number)
 {
 	if (object != NULL)
-		json_object_set_new(object, key, json_real(number));
+		put(object, key, json_real(number));
 }
 
 void json_put_bool(struct json_t *object, const char *key, bool value)
 {
 	if (object != NULL)
-		json_object_set_new(object, key, json_boolean(value));
+		put(object, key, json_boolean(value));
 }
 
 void json_put_null(struct json_t *object, const char *key)
 {
 	if (object != NULL)
-		json_object_set_new(object, key, json_null());
+		put(object, key, json_null());
 }
 
 void json_print(struct json_t *object, FILE *to)
 {
 	if (object == NULL)
 		return;
-	json_dumpf(object, to, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+	errno = 0;
+	/* Errors in writing are seen when the stream is flushed. */
+	if (json_dumpf(object, to, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9)) !=
+		    0 &&
+	    errno == ENOMEM)
+		memory_give_up();
 	fputc('\n', to);
 	json_decref(object);
 }
@@ -154,4 +183,95 @@ void json_print(struct json_t *object, FILE *to)
 void json_free(struct json_t *object)
 {
 	json_decref(object);
+}
+
+/* ---- what came from elsewhere ---- */
+
+struct json_t *json_parse(const char *text, size_t length)
+{
+	json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+
+	if (json_is_object(object))
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+char *json_line(struct json_t *object)
+{
+	return json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+}
+
+struct json_t *json_member(const struct json_t *object, const char *key)
+{
+	return json_object_get(object, key);
+}
+
+static bool number_of(const json_t *value, uint64_t *out)
+{
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return false;
+	*out = (uint64_t)json_integer_value(value);
+	return true;
+}
+
+const char *json_member_text(const struct json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+bool json_member_number(const struct json_t *object, const char *key, uint64_t *out)
+{
+	return number_of(json_object_get(object, key), out);
+}
+
+bool json_member_bool(const struct json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+size_t json_length(const struct json_t *array)
+{
+	return json_array_size(array);
+}
+
+struct json_t *json_item(const struct json_t *array, size_t i)
+{
+	return json_array_get(array, i);
+}
+
+const char *json_item_text(const struct json_t *array, size_t i)
+{
+	return json_string_value(json_array_get(array, i));
+}
+
+bool json_item_number(const struct json_t *array, size_t i, uint64_t *out)
+{
+	return number_of(json_array_get(array, i), out);
+}
+
+void json_add_number(struct json_t *array, uint64_t number)
+{
+	if (array != NULL)
+		json_array_append_new(array, json_integer((json_int_t)number));
+}
+
+struct json_t *json_add_array(struct json_t *array)
+{
+	json_t *inner = array == NULL ? NULL : json_array();
+
+	if (array != NULL)
+		json_array_append_new(array, inner);
+	return inner;
+}
+
+struct json_t *json_share(struct json_t *object)
+{
+	return json_incref(object);
+}
+
+
+void json_add(struct json_t *array, struct json_t *value)
+{
+	append(array, value);
 }

@@ -1,5 +1,6 @@
 /*
- * JSON objects to be printed. All is built on jansson, which this file's .c alone knows.
+ * JSON objects to be printed or sent, and those that came. All is built on jansson, which this
+ * file's .c alone knows.
  *
  * Every function takes a NULL object and does nothing then, so that callers need not ask whether
  * JSON is wanted.
@@ -40,5 +41,31 @@ void json_put_null(struct json_t *object, const char *key);
 /* One document and a line feed, ASCII only. Frees the object. */
 void json_print(struct json_t *object, FILE *to);
 void json_free(struct json_t *object);
+
+/* ---- what came from elsewhere ---- */
+
+/* An object; NULL: it is none. Owned. */
+struct json_t *json_parse(const char *text, size_t length);
+/* On one line, ASCII only. Owned by the caller; NULL: no memory. */
+char *json_line(struct json_t *object);
+
+/* A member, or NULL; borrowed. */
+struct json_t *json_member(const struct json_t *object, const char *key);
+/* NULL, false: there is none of that kind, or it is below zero. Texts are borrowed. */
+const char *json_member_text(const struct json_t *object, const char *key);
+bool json_member_number(const struct json_t *object, const char *key, uint64_t *out);
+bool json_member_bool(const struct json_t *object, const char *key);
+/* Of an array; 0, NULL and false for anything else. */
+size_t json_length(const struct json_t *array);
+struct json_t *json_item(const struct json_t *array, size_t i);
+const char *json_item_text(const struct json_t *array, size_t i);
+bool json_item_number(const struct json_t *array, size_t i, uint64_t *out);
+void json_add_number(struct json_t *array, uint64_t number);
+struct json_t *json_add_array(struct json_t *array);
+
+/* Puts an owned value at the end. */
+void json_add(struct json_t *array, struct json_t *value);
+/* Another owner. */
+struct json_t *json_share(struct json_t *object);
 
 #endif

@@ -11,7 +11,7 @@
 #endif
 
 /* Leaves no half-written file behind; and does not use stdio, which may want memory. */
-static void give_up(void)
+void memory_give_up(void)
 {
 	static const char text[] = "vmabak: out of memory\n";
 	ssize_t ignored;
@@ -36,7 +36,7 @@ void *memory_new(size_t n, size_t size)
 	void *new = calloc(n == 0 ? 1 : n, size == 0 ? 1 : size);
 
 	if (new == NULL)
-		give_up();
+		memory_give_up();
 	return new;
 }
 
@@ -45,7 +45,7 @@ void *memory_grow(void *old, size_t n, size_t size)
 	void *new = reallocarray(old, n == 0 ? 1 : n, size);
 
 	if (new == NULL)
-		give_up();
+		memory_give_up();
 	return new;
 }
 
@@ -59,6 +59,6 @@ char *memory_text(const char *format, ...)
 	n = vasprintf(&text, format, arguments);
 	va_end(arguments);
 	if (n < 0)
-		give_up();
+		memory_give_up();
 	return text;
 }

@@ -12,6 +12,8 @@ void memory_start(void);
 void *memory_new(size_t n, size_t size);
 /* A text made as by printf. Owned by the caller. */
 char *memory_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* There is none: says so, leaves no half-written file behind, and ends the program. */
+_Noreturn void memory_give_up(void);
 /* As realloc. */
 void *memory_grow(void *old, size_t n, size_t size);
 

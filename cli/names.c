@@ -31,13 +31,11 @@ size_t name_prefix(const char *argument)
 	return argument[length] == '=' ? length : 0;
 }
 
-/* Cuts ",format=FMT" off the end of text. Only [a-z0-9]+ counts as a format, so that a path may
- * hold most anything. */
-static const char *cut_format(char *text)
+char *name_cut_format(char *text)
 {
 	static const char word[] = ",format=";
 	char *at = strrchr(text, ',');
-	const char *format;
+	char *format;
 
 	if (at == NULL || strncmp(at, word, sizeof(word) - 1) != 0)
 		return NULL;
@@ -57,7 +55,7 @@ int drive_argument_parse(const char *argument, struct drive_argument *out, struc
 
 	if (copy == NULL)
 		return fail_system(err, errno, "drive '%s'", argument);
-	result.format = cut_format(copy);
+	result.format = name_cut_format(copy);
 	length = name_prefix(copy);
 	if (length > 0) {
 		copy[length] = '\0';

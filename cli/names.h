@@ -27,6 +27,10 @@ struct drive_argument {
 int drive_argument_parse(const char *argument, struct drive_argument *out, struct error *err);
 void drive_argument_free(struct drive_argument *argument);
 
+/* Cuts ",format=FMT" off the end of text. Only [a-z0-9]+ counts as a format, so that a path may
+ * hold most anything. Returns FMT, in text, or NULL. */
+char *name_cut_format(char *text);
+
 /* NAME[=TARGET] against the drives of an archive. *drive is its number from 0, *target points into
  * argument or is NULL. The longest name of a drive that argument begins with, an '=' or the end
  * after it, is meant; "@N", counted from 1, when no name fits. */

@@ -163,7 +163,10 @@ int options_parse(const struct command *command, int argc, char **argv, struct o
 	struct error later;
 	int result, code = 0;
 
-	*out = (struct options){.command = command, .progress_fd = UINT64_MAX};
+	*out = (struct options){.command = command,
+				.progress_fd = UINT64_MAX,
+				.buffer = UINT64_MAX,
+				.spill = UINT64_MAX};
 	out->directory = ".";
 	if (find_spec(specs, n, 'o') != NULL)
 		out->output = "-";
@@ -198,4 +201,7 @@ void options_free(struct options *options)
 	free(options->arguments.items);
 	free(options->config_files.items);
 	free(options->drives.items);
+	free(options->donors.items);
+	free(options->nbd.items);
+	free(options->maps.items);
 }

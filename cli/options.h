@@ -16,6 +16,8 @@ struct strings {
 
 /* Of OPTION_CHOICE; 0: not given. */
 enum progress_choice { PROGRESS_AUTO = 1, PROGRESS_ALWAYS, PROGRESS_NEVER };
+enum sync_choice { SYNC_TOP = 1, SYNC_FULL };
+enum full_choice { FULL_CHOICE_ABORT = 1, FULL_CHOICE_WAIT };
 enum format_choice { FORMAT_BY_NAME, FORMAT_CHOICE_VMAB, FORMAT_CHOICE_VMA };
 
 /* Every option of every command; those not given are zero, but for what options_parse sets. */
@@ -51,6 +53,31 @@ struct options {
 	bool configs;
 	bool no_configs;
 
+	const char *map;
+	struct strings donors;
+	const char *qmp; /* backup, qemu-drives: the socket of QEMU's monitor */
+	const char *guest_agent;
+	unsigned sync_mode; /* enum sync_choice */
+
+	const char *serve; /* backup: the control socket */
+	uint64_t buffer;   /* bytes, as spill; not given: UINT64_MAX */
+	uint64_t spill;
+	const char *spill_dir;
+	unsigned on_full; /* enum sync_choice { SYNC_TOP = 1, SYNC_FULL };
+enum full_choice */
+	const char *freeze_command;
+	const char *thaw_command;
+	uint64_t freeze_timeout; /* seconds, 0: not given */
+
+	const char *control; /* serve: the control socket */
+	struct strings nbd;
+	bool read_only;
+	struct strings maps;
+	const char *tls_certificates;
+	const char *tls_psk;
+	bool tls_verify_peer;
+	bool plain_loopback;
+
 	bool quick;
 	bool version; /* of the program, not of a command */
 };
@@ -76,7 +103,7 @@ struct option_spec {
 	uint64_t min, max;
 };
 
-#define OPTIONS_MAX 32u /* of one command */
+#define OPTIONS_MAX 48u /* of one command */
 
 /* Reads argv[1] and on by the command's table. *out is initialised first, whatever comes. Returns 0
  * or ERR_USAGE. */

@@ -19,6 +19,7 @@
 
 #define TICK_NS	   200000000L /* between two looks */
 #define LINE_S	   5.0	      /* between lines when standard error is no terminal */
+#define SETTLED_S  2.0	      /* before that a rate says nothing of the time that is left */
 #define LINE_WIDTH 512u
 
 static struct {
@@ -110,7 +111,7 @@ static void describe(char out[LINE_WIDTH])
 	n = snprintf(out, LINE_WIDTH, "%3d%%  %s of %s  %s/s", (int)(100 * fraction(covered)),
 		     human_size(did, covered), human_size(all, total),
 		     human_size(rate, state.rate < 1e18 ? (uint64_t)state.rate : 0));
-	if (state.rate >= 1)
+	if (state.rate >= 1 && progress_seconds() >= SETTLED_S)
 		n += snprintf(out + n, LINE_WIDTH - (size_t)n, "  %s left",
 			      human_duration(left, (double)(total - covered) / state.rate));
 	if (covered > 0 && data <= covered)

@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#define LINE_SIZE 8192u /* bytes; longer lines are cut */
 
 static const struct {
 	int code;
@@ -33,6 +34,20 @@ static unsigned find_code(int code)
 	return 0;
 }
 
+const char *report_code_name(int code)
+{
+	return codes[find_code(code)].name;
+}
+
+int report_code_of(const char *name)
+{
+	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (strcmp(codes[i].name, name) == 0)
+			return codes[i].code;
+	}
+	return ERR_SYSTEM;
+}
+
 void report_begin(struct report *report, const char *command, bool json)
 {
 	*report = (struct report){.json = json};
@@ -52,21 +67,18 @@ void report_use(struct report *report, const struct options *options)
 		report->json && options->output != NULL && strcmp(options->output, "-") == 0;
 }
 
-/* One line, whatever names hold; in one write, so that lines of several programs do not mix. */
+/* One line, whatever names hold; in one write, so that lines of several programs do not mix. It
+ * takes no memory: when there is none, that must still be told. */
 static void print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void print_line(const char *format, ...)
 {
-	char *line = NULL;
+	char line[LINE_SIZE];
 	va_list arguments;
 
 	va_start(arguments, format);
-	if (vasprintf(&line, format, arguments) < 0)
-		line = NULL;
+	vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
-	if (line == NULL)
-		return;
 	fprintf(stderr, "vmabak: %s\n", human_plain(line));
-	free(line);
 }
 
 int report_error_line(struct report *report, const char *archive, const struct error *err)
@@ -102,59 +114,57 @@ int report_error(struct report *report, const char *archive, const struct error 
 void report_warning(struct report *report, const char *format, ...)
 {
 	va_list arguments;
-	char *text = NULL;
+	char text[LINE_SIZE];
 
 	report->n_warnings++;
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	if (text == NULL)
-		return;
 	if (!report->text_off)
 		print_line("warning: %s", text);
 	json_add_text(json_get_array(report->result, "warnings"), text);
-	free(text);
 }
 
 void report_note(struct report *report, const char *format, ...)
 {
 	va_list arguments;
-	char *text = NULL;
+	char text[LINE_SIZE];
 
 	if (report->quiet || report->text_off)
 		return;
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	if (text != NULL)
-		print_line("%s", text);
-	free(text);
+	print_line("%s", text);
 }
 
 void report_detail(struct report *report, const char *format, ...)
 {
 	va_list arguments;
-	char *text = NULL;
+	char text[LINE_SIZE];
 
 	if (!report->verbose || report->text_off)
 		return;
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	if (text != NULL)
-		print_line("%s", text);
-	free(text);
+	print_line("%s", text);
 }
 
 void report_flush(struct report *report)
 {
+	bool failed_before = ferror(stdout) != 0;
+
 	errno = 0;
+	/* What failed while it was printed left no reason: one more byte, which no longer matters,
+	 * fails for the same one. */
+	if (failed_before) {
+		clearerr(stdout);
+		fputc('\n', stdout);
+	}
 	if (fflush(stdout) != 0 && report->output_errno == 0)
 		report->output_errno = errno;
-	if (ferror(stdout) && report->output_errno == 0)
+	if ((failed_before || ferror(stdout)) && report->output_errno == 0)
 		report->output_errno = EIO;
 }
 

@@ -12,7 +12,9 @@
  *                byte (where in the archive; only when that is known)
  *   backup,    archive, format (vmab vma), uuid, n_drives, n_configs, drives_bytes (their sizes),
  *   convert    data_bytes (blocks stored, before compression), written_bytes, data_clusters,
- *              zero_clusters, duration_s
+ *              zero_clusters, duration_s; backup of what runs also capture: see vmabak-backup(1)
+ *   qemu-drives  drives: array: name, device, qdev, node, format, file, iothread (each but name and
+ *              node or null), size_bytes, read_only, removable, backing, by_default
  *   restore    archive, archive_bytes, duration_s,
  *              drives: array: name, size_bytes, target, excess_bytes,
  *              configs: array: name, size_bytes, target
@@ -26,6 +28,12 @@
  *   verify     archives: array: archive, ok, and either error as above, or format, uuid, quick,
  *              data_checksums, incremental, n_drives, n_configs, drives_bytes, data_bytes,
  *              archive_bytes, data_clusters, zero_clusters, duration_s
+ *   salvage    archive, archive_bytes, format, uuid, head (found moved lost), head_at, tail, sections,
+ *              damaged_sections, passed_bytes, read_error (or null),
+ *              duration_s, drives: array: name, size_bytes, size_known, target, map (or null),
+ *              good_bytes, donated_bytes (of those), unverified_bytes, absent_bytes, lost_bytes,
+ *              n_lost, lost: array, at most 10000: offset, size_bytes,
+ *              configs: as restore
  *   --version  version, features (array), libraries (object: name to version)
  *
  * A text of an archive that is not UTF-8 is given escaped, and X_hex beside field X has its bytes.
@@ -46,6 +54,7 @@ enum exit_code {
 	EXIT_USAGE = 2,
 	EXIT_WARNINGS = 3,
 	EXIT_DAMAGED = 4,
+	EXIT_LOST = 5,
 	EXIT_FULL = 6,
 	EXIT_LOCKED = 7,
 };
@@ -73,6 +82,10 @@ int report_error_line(struct report *report, const char *archive, const struct e
 /* {"code": ..., "message": ..., "byte": ...}; NULL without json. Owned by whoever it is put into.
  */
 struct json_t *report_error_object(const struct report *report, const struct error *err);
+
+/* The name of a code in JSON, and back; what is not known is "system". */
+const char *report_code_name(int code);
+int report_code_of(const char *name);
 
 /* Done, but the user must know: exit code 3. */
 void report_warning(struct report *report, const char *format, ...)

@@ -3,14 +3,18 @@
 #include "cli/memory.h"
 #include "cli/names.h"
 #include "cli/report.h"
+#include "cli/sandbox.h"
 #include "cli/source.h"
+
+#include "base/nbd.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define SHOWN_SIZE   120u /* bytes of a name in a message */
-#define WARNINGS_MAX 10u  /* about configs */
+#define CONFINED_MAX 1024u
+#define WARNINGS_MAX 10u /* about configs */
 
 /* DIR/NAME and an ending. The name passed the allow-list. */
 static char *path_in(const char *directory, struct text name, const char *ending)
@@ -43,6 +47,14 @@ static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *tar
 			    shown);
 	plan->drive_paths[drive] = target != NULL ? memory_text("%s", target)
 						  : path_in(options->directory, name, ".raw");
+	if (target != NULL) {
+		const char *format = name_cut_format(plan->drive_paths[drive]);
+
+		if (*plan->drive_paths[drive] == '\0')
+			return fail(err, ERR_USAGE, "-d: no target for drive %s", shown);
+		if (format != NULL)
+			plan->drive_formats[drive] = memory_text("%s", format);
+	}
 	plan->in_directory |= target == NULL;
 	plan->n_drives++;
 	return 0;
@@ -101,23 +113,24 @@ static void plan_configs(struct restore_plan *plan, const struct options *option
 			       n_unusable - WARNINGS_MAX);
 }
 
+int restore_plan_options(const struct options *options, struct error *err)
+{
+	if (options->configs && options->no_configs)
+		return fail(err, ERR_USAGE, "--configs and --no-configs exclude each other");
+	if (*options->directory == '\0')
+		return fail(err, ERR_USAGE, "-C: the name of a folder must not be empty");
+	return 0;
+}
+
 int restore_plan_make(struct restore_plan *out, const struct archive *archive,
 		      const struct options *options, struct report *report, struct error *err)
 {
 	*out = (struct restore_plan){
 		.archive = archive,
 		.drive_paths = memory_new(archive->n_drives, sizeof(char *)),
+		.drive_formats = memory_new(archive->n_drives, sizeof(char *)),
 		.config_paths = memory_new(archive->n_configs, sizeof(char *)),
 	};
-	if (options->configs && options->no_configs)
-		return fail(err, ERR_USAGE, "--configs and --no-configs exclude each other");
-	if (*options->directory == '\0')
-		return fail(err, ERR_USAGE, "-C: the name of a folder must not be empty");
-	if (archive_is_incremental(archive))
-		return fail(err, ERR_UNSUPPORTED,
-			    "%s: is incremental: it holds only what changed since its parent, and "
-			    "restoring a chain is not supported",
-			    options->arguments.items[0]);
 	if (plan_drives(out, options, err) < 0)
 		return err->code;
 	plan_configs(out, options, report);
@@ -140,6 +153,11 @@ static struct place find_place(const char *path)
 	struct place place = {.name = name, .path = path};
 	struct stat found;
 
+	if (nbd_is_uri(path)) {
+		free(folder);
+		place.name = path;
+		return place;
+	}
 	if (stat(path, &found) == 0) {
 		place.name = NULL;
 		place.block = S_ISBLK(found.st_mode);
@@ -232,6 +250,35 @@ int restore_plan_check(const struct restore_plan *plan, const struct options *op
 	return check_places(plan, err);
 }
 
+/* Very many things mostly have one folder. */
+static void allow_paths(struct sandbox *sandbox, char **paths, uint32_t n)
+{
+	for (uint32_t i = 0; i < n && i < CONFINED_MAX; i++)
+		sandbox_allow_file(sandbox, paths[i]);
+}
+
+void restore_plan_confine(const struct restore_plan *plan, const struct options *options)
+{
+	struct sandbox sandbox;
+
+	/* Rules for all of them would take long. */
+	if (plan->archive->n_drives > CONFINED_MAX || plan->archive->n_configs > CONFINED_MAX)
+		return;
+	sandbox_begin(&sandbox);
+	allow_paths(&sandbox, plan->drive_paths, plan->archive->n_drives);
+	allow_paths(&sandbox, plan->config_paths, plan->archive->n_configs);
+	if (plan->in_directory)
+		sandbox_allow_removal(&sandbox, options->directory);
+	if (options->map != NULL) { /* a file, or a folder */
+		char *inner = memory_text("%s/.", options->map);
+
+		sandbox_allow_file(&sandbox, options->map);
+		sandbox_allow_file(&sandbox, inner);
+		free(inner);
+	}
+	sandbox_enter(&sandbox);
+}
+
 static void free_paths(char **paths, uint32_t n)
 {
 	for (uint32_t i = 0; paths != NULL && i < n; i++)
@@ -244,6 +291,7 @@ void restore_plan_free(struct restore_plan *plan)
 	if (plan->archive == NULL)
 		return;
 	free_paths(plan->drive_paths, plan->archive->n_drives);
+	free_paths(plan->drive_formats, plan->archive->n_drives);
 	free_paths(plan->config_paths, plan->archive->n_configs);
 	*plan = (struct restore_plan){0};
 }

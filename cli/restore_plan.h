@@ -11,21 +11,26 @@ struct report;
 
 struct restore_plan {
 	const struct archive *archive; /* borrowed */
-	char **drive_paths;  /* owned; one for each drive of the archive, NULL: not restored */
-	char **config_paths; /* the same for the configs */
+	char **drive_paths;   /* owned; one for each drive of the archive, NULL: not restored */
+	char **drive_formats; /* the same: ,format=FMT; NULL: by the ending of the name */
+	char **config_paths;  /* the same for the configs */
 	uint32_t n_drives, n_configs; /* that are restored */
 	bool in_directory;	      /* something goes into --directory */
 };
 
+/* What the options alone tell, before the archive is opened. */
+int restore_plan_options(const struct options *options, struct error *err);
 /* Chooses the paths. Drives whose names cannot be paths are an error, configs a warning. *out can
  * be freed whatever comes. */
 int restore_plan_make(struct restore_plan *out, const struct archive *archive,
 		      const struct options *options, struct report *report, struct error *err);
 /* Refuses two things that go to one place, the archive itself as a target, and configs that are
- * there already without
- * --force. The folder exists by now. */
+ * there already without --force. The folder exists by now. */
 int restore_plan_check(const struct restore_plan *plan, const struct options *options,
 		       struct error *err);
+/* Once all targets are open: the process keeps what it needs to put configs there, and to give
+ * names to what it made. */
+void restore_plan_confine(const struct restore_plan *plan, const struct options *options);
 void restore_plan_free(struct restore_plan *plan);
 
 #endif

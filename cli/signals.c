@@ -11,11 +11,24 @@
 #include <unistd.h>
 
 static _Atomic(const char *) guarded_folder;
-static sigset_t ours; /* what the thread takes; set before it starts */
+static void (*_Atomic end_by)(void); /* NULL: none, or it was called */
+static sigset_t ours;		     /* what the thread takes; set before it starts */
 
 void signals_guard_folder(const char *path)
 {
 	atomic_store(&guarded_folder, path);
+}
+
+static atomic_int noted;
+
+int signals_noted(void)
+{
+	return atomic_load(&noted);
+}
+
+void signals_end_by(void (*end)(void))
+{
+	atomic_store(&end_by, end);
 }
 
 void signals_abandon(void)
@@ -30,7 +43,7 @@ void signals_abandon(void)
 }
 
 /* Ends the program by the signal itself, so that a shell sees what happened. */
-static void die_by(int number)
+static _Noreturn void die_by(int number)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t set;
@@ -41,6 +54,13 @@ static void die_by(int number)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	raise(number);
 	_exit(128 + number);
+}
+
+void signals_end(void)
+{
+	signals_abandon();
+	progress_abandon();
+	die_by(signals_noted());
 }
 
 /* What is ignored from birth stays so: nohup, and background jobs of scripts, count on it. A
@@ -62,6 +82,7 @@ static sigset_t choose_signals(void)
 
 static void *take_signals(void *unused)
 {
+	void (*end)(void);
 	int number;
 
 	(void)unused;
@@ -70,6 +91,12 @@ static void *take_signals(void *unused)
 			continue;
 		if (number == SIGUSR1) {
 			progress_ask();
+			continue;
+		}
+		end = atomic_exchange(&end_by, NULL);
+		if (end != NULL) {
+			atomic_store(&noted, number);
+			end();
 			continue;
 		}
 		signals_abandon();
@@ -84,7 +111,8 @@ void signals_start(void)
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	pthread_t thread;
 
-	/* A reader that has gone, a limit on the size of files: the call fails, and that is told. */
+	/* A reader that has gone, a limit on the size of files: the call fails, and that is told.
+	 */
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL);
 	ours = choose_signals();

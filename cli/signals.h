@@ -9,6 +9,15 @@
  * line of progress. */
 void signals_start(void);
 
+/* Has the first signal that would end the program call this instead, on that thread; the next one
+ * ends it. */
+void signals_end_by(void (*end)(void));
+
+/* Which signal that was; 0: none yet. */
+int signals_noted(void);
+/* Ends the program by it, as without signals_end_by. */
+_Noreturn void signals_end(void);
+
 /* A folder of ours that is to go too if it is empty; NULL: none. Borrowed. */
 void signals_guard_folder(const char *path);
 

@@ -1,5 +1,7 @@
 #include "cli/source.h"
 
+#include "cli/sandbox.h"
+
 #include "reader/input/input.h"
 #include "reader/reader.h"
 
@@ -9,8 +11,8 @@
 
 #define DEFAULT_THREADS_MAX 64
 
-int source_open(struct source *out, const char *path, const struct options *options,
-		struct error *err)
+static int open_input(struct source *out, const char *path, const struct options *options,
+		      struct error *err)
 {
 	*out = (struct source){.name = path};
 	if (*path == '\0')
@@ -22,10 +24,30 @@ int source_open(struct source *out, const char *path, const struct options *opti
 		return err->code;
 	if (options->rate != 0)
 		input_limit(out->input, options->rate);
+	return 0;
+}
+
+static int read_head(struct source *out, struct error *err)
+{
 	if (reader_open(&out->reader, out->input, err) < 0)
 		return err->code;
 	out->archive = reader_archive(out->reader);
 	return 0;
+}
+
+int source_open(struct source *out, const char *path, const struct options *options,
+		struct error *err)
+{
+	return open_input(out, path, options, err) < 0 ? err->code : read_head(out, err);
+}
+
+int source_open_alone(struct source *out, const char *path, const struct options *options,
+		      struct error *err)
+{
+	if (open_input(out, path, options, err) < 0)
+		return err->code;
+	sandbox_enter_at_once();
+	return read_head(out, err);
 }
 
 void source_close(struct source *source)

@@ -23,6 +23,9 @@ struct source {
 /* Opens the archive and reads its head. *out can be closed whatever comes. */
 int source_open(struct source *out, const char *path, const struct options *options,
 		struct error *err);
+/* The same, for a command that opens nothing else: that is given up before the head is read. */
+int source_open_alone(struct source *out, const char *path, const struct options *options,
+		      struct error *err);
 void source_close(struct source *source);
 
 /* Whether the archive is this file, by device and number; for "-" what standard input is. */

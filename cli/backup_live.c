@@ -1,0 +1,150 @@
+/*
+ * A backup of drives while a guest writes to them through a serve. That process saves what was on
+ * them at one instant; this one makes an archive of it, in the same way as of images.
+ */
+#include "cli/backup_live.h"
+
+#include "cli/configs.h"
+#include "cli/hooks.h"
+#include "cli/human.h"
+#include "cli/json.h"
+#include "cli/live.h"
+#include "cli/memory.h"
+#include "cli/new_archive.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/signals.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FREEZE_DEFAULT 10u /* seconds */
+
+struct backup {
+	const struct options *options;
+	struct report *report;
+	struct archive *archive;
+	struct sink sink;
+	struct live *live;
+};
+
+static int name_drives(struct backup *backup, struct error *err)
+{
+	struct archive *archive = backup->archive;
+
+	archive->n_drives = live_n_drives(backup->live);
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		const char *name = live_drive_name(backup->live, i);
+		const char *path = live_drive_path(backup->live, i);
+		struct stat found;
+
+		if (path != NULL && stat(path, &found) == 0 && sink_is(&backup->sink, &found))
+			return fail(err, ERR_USAGE, "drive %s: %s is what is to be written", name,
+				    path);
+		archive->drives[i].name.bytes = (const uint8_t *)name;
+		archive->drives[i].name.length = (uint32_t)strlen(name);
+		archive->drives[i].size_bytes = new_archive_size(
+			&backup->sink, name, live_drive_size(backup->live, i), backup->report);
+	}
+	return 0;
+}
+
+static int prepare(struct backup *backup, struct error *err)
+{
+	const struct options *options = backup->options;
+
+	if (new_archive_begin(backup->archive, &backup->sink, options, err) < 0 ||
+	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
+	    live_open(&backup->live, options, err) < 0 || name_drives(backup, err) < 0)
+		return err->code;
+	return sink_open(&backup->sink, backup->archive, options, err);
+}
+
+/* The writer is stuck in its output, so the program ends as it does by a signal. */
+static void give_up(void *context, const struct error *why)
+{
+	struct report *report = context;
+	int code = report_error(report, NULL, why);
+
+	signals_abandon();
+	progress_abandon();
+	_exit(report_end(report, code));
+}
+
+/* The instant, between freeze and thaw. */
+static int begin(struct backup *backup, struct error *err)
+{
+	const struct options *options = backup->options;
+	uint64_t timeout_s =
+		options->freeze_timeout != 0 ? options->freeze_timeout : FREEZE_DEFAULT;
+	struct error thawing = {0}, warning = {0};
+	struct hooks *hooks;
+	bool failed;
+	int code;
+
+	if (hooks_freeze(&hooks, options->freeze_command, options->thaw_command, timeout_s, err) <
+	    0)
+		return err->code;
+	code = live_begin(backup->live, give_up, backup->report, err);
+	if (hooks_thaw(hooks, &failed, &warning, &thawing) < 0 && code == 0) {
+		*err = thawing;
+		code = err->code;
+	}
+	if (failed)
+		report_warning(backup->report, "%s", warning.text);
+	return code;
+}
+
+static int copy(struct backup *backup, struct error *err)
+{
+	struct feed feed = live_feed(backup->live, new_archive_piece(&backup->sink));
+
+	return new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err);
+}
+
+static uint64_t count(const struct backup *backup, const char *key)
+{
+	uint64_t number = 0;
+
+	json_member_number(live_counts(backup->live), key, &number);
+	return number;
+}
+
+static void tell(struct backup *backup)
+{
+	char delays[2][HUMAN_SIZE];
+
+	sink_summary(&backup->sink, backup->archive, backup->report);
+	if (backup->report->result != NULL) {
+		json_put(backup->report->result, "capture", json_share(live_counts(backup->live)));
+		return;
+	}
+	report_note(backup->report,
+		    "the instant took %s; %llu clusters were saved for guest writes, which waited "
+		    "at most %s",
+		    human_delay(delays[0], count(backup, "quiesce_ns")),
+		    (unsigned long long)count(backup, "guest_clusters"),
+		    human_delay(delays[1], count(backup, "delay_max_ns")));
+}
+
+int backup_live(const struct options *options, struct report *report)
+{
+	struct error err = {0};
+	int code = EXIT_DONE;
+	struct backup backup = {
+		.options = options,
+		.report = report,
+		.archive = memory_new(1, sizeof(struct archive)),
+	};
+
+	if (prepare(&backup, &err) < 0 || begin(&backup, &err) < 0 || copy(&backup, &err) < 0)
+		code = report_error(report, NULL, &err);
+	else
+		tell(&backup);
+	sink_close(&backup.sink);
+	live_close(backup.live);
+	configs_free(backup.archive);
+	free(backup.archive);
+	return code;
+}

@@ -1,0 +1,92 @@
+#include "cli/commands.h"
+#include "cli/human.h"
+#include "cli/json.h"
+#include "cli/machine.h"
+#include "cli/qmp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void put_drive(struct json_t *list, const struct machine_drive *drive)
+{
+	const struct {
+		const char *key, *text;
+	} texts[] = {
+		{"name", drive->name},	       {"device", drive->device}, {"qdev", drive->qdev},
+		{"node", drive->node},	       {"format", drive->format}, {"file", drive->file},
+		{"iothread", drive->iothread},
+	};
+	struct json_t *one = json_add_object(list);
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i].text != NULL)
+			json_put_text(one, texts[i].key, texts[i].text);
+		else
+			json_put_null(one, texts[i].key);
+	}
+	json_put_number(one, "size_bytes", drive->size_bytes);
+	json_put_bool(one, "read_only", drive->read_only);
+	json_put_bool(one, "removable", drive->removable);
+	json_put_bool(one, "backing", drive->has_backing);
+	json_put_bool(one, "by_default", !drive->read_only && !drive->removable);
+}
+
+/* What QEMU says may quote anything. */
+static void print_text(const char *text)
+{
+	char shown[300];
+
+	fputs(escape_text(shown, sizeof(shown), (const uint8_t *)text, strlen(text)), stdout);
+}
+
+static void print_drive(const struct machine_drive *drive)
+{
+	char size[HUMAN_SIZE];
+
+	printf("%-16s %10s  ", drive->name, human_size(size, drive->size_bytes));
+	print_text(drive->format == NULL ? "?" : drive->format);
+	printf("  node ");
+	print_text(drive->node);
+	if (drive->iothread != NULL) {
+		printf("  iothread ");
+		print_text(drive->iothread);
+	}
+	if (drive->has_backing)
+		printf("  backing file");
+	if (drive->removable)
+		printf("  removable: only with -d");
+	else if (drive->read_only)
+		printf("  read-only: only with -d");
+	if (drive->file != NULL) {
+		printf("  ");
+		print_text(drive->file);
+	}
+	putchar('\n');
+}
+
+int cmd_qemu_drives(const struct options *options, struct report *report)
+{
+	struct machine machine = {0};
+	struct json_t *list;
+	struct qmp *qmp = NULL;
+	struct error err = {0};
+	int code = EXIT_DONE;
+
+	if (options->qmp == NULL)
+		fail(&err, ERR_USAGE, "--qmp SOCKET: the socket of QEMU's monitor is missing");
+	else if (qmp_open(&qmp, options->qmp, &err) == 0)
+		machine_read(&machine, qmp, &err);
+	if (err.code != 0) {
+		code = report_error(report, NULL, &err);
+	} else if (report->result != NULL) {
+		list = json_put_array(report->result, "drives");
+		for (unsigned i = 0; i < machine.n_drives; i++)
+			put_drive(list, &machine.drives[i]);
+	} else {
+		for (unsigned i = 0; i < machine.n_drives; i++)
+			print_drive(&machine.drives[i]);
+	}
+	machine_free(&machine);
+	qmp_close(qmp);
+	return code;
+}

@@ -1,0 +1,89 @@
+/*
+ * vmabak qemu-guard --qmp SOCKET [--guest-agent SOCKET] ID: what cli/guard.c starts. It waits at
+ * descriptor 3, and when that ends without a word, cleans up after run ID.
+ */
+#include "cli/agent.h"
+#include "cli/commands.h"
+#include "cli/guard.h"
+#include "cli/meetingplace.h"
+#include "cli/qemujobs.h"
+#include "cli/qmp.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PIPE_FD 3
+#define TRIES	30 /* a second apart: the next run of the same user may be at the monitor */
+
+/* Until the other end is closed. Returns the last word, 0: there was none. */
+static char wait_for_end(void)
+{
+	char word = 0, next;
+
+	for (;;) {
+		ssize_t got = read(PIPE_FD, &next, 1);
+
+		if (got == 1)
+			word = next;
+		else if (got == 0 || errno != EINTR)
+			return word;
+	}
+}
+
+static void thaw(const char *socket)
+{
+	struct agent *agent;
+	struct error ignored;
+
+	if (agent_open(&agent, socket, &ignored) < 0)
+		return;
+	agent_thaw(agent, &ignored);
+	agent_close(agent);
+}
+
+static int clean_up(const char *socket, const char *id, struct error *err)
+{
+	struct qmp *qmp;
+	unsigned n;
+	int result = qmp_open(&qmp, socket, err);
+
+	if (result < 0)
+		return result;
+	result = leftovers_remove(qmp, id, &n, err);
+	qmp_close(qmp);
+	return result;
+}
+
+int cmd_qemu_guard(const struct options *options, struct report *report)
+{
+	const char *id = options->arguments.items[0];
+	const struct timespec second = {.tv_sec = 1};
+	struct error err = {0};
+	char word;
+	int result = -1;
+
+	if (options->qmp == NULL || strlen(id) != RUN_ID_SIZE - 1)
+		fail(&err, ERR_USAGE, "qemu-guard is started by backup --qmp");
+	if (err.code != 0)
+		return report_error(report, NULL, &err);
+	word = wait_for_end();
+	if (word == 'D')
+		return EXIT_DONE;
+	if (word == 'F' && options->guest_agent != NULL)
+		thaw(options->guest_agent);
+	for (int i = 0; i < TRIES && result < 0; i++) {
+		if (i > 0)
+			nanosleep(&second, NULL);
+		result = clean_up(options->qmp, id, &err);
+	}
+	/* Where QEMU was not even told of it. */
+	char *path = meetingplace_path(id);
+	unlink(path);
+	meetingplace_remove(path);
+	free(path);
+	return result < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
+}

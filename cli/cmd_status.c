@@ -1,0 +1,94 @@
+#include "cli/commands.h"
+#include "cli/control.h"
+#include "cli/human.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint64_t number_of(const struct json_t *object, const char *key)
+{
+	uint64_t number = 0;
+
+	json_member_number(object, key, &number);
+	return number;
+}
+
+static const char *text_of(const struct json_t *object, const char *key)
+{
+	const char *text = json_member_text(object, key);
+
+	return text == NULL ? "?" : text;
+}
+
+static void print_drive(const struct json_t *drive)
+{
+	const struct json_t *map = json_member(drive, "map");
+	const char *file = json_member_text(map, "file");
+	char size[HUMAN_SIZE], changed[HUMAN_SIZE];
+
+	printf("drive %s: %s, %s, %llu connections\n", text_of(drive, "name"),
+	       human_size(size, number_of(drive, "size_bytes")), text_of(drive, "path"),
+	       (unsigned long long)number_of(drive, "n_connections"));
+	if (json_member(map, "generation") == NULL)
+		return;
+	printf("  map %s: %s, generation %llu, %s changed in it\n",
+	       file == NULL ? "in memory" : file, text_of(map, "trust"),
+	       (unsigned long long)number_of(map, "generation"),
+	       human_size(changed, number_of(map, "changed_clusters") * CLUSTER_SIZE));
+}
+
+static void print_backup(const struct json_t *backup)
+{
+	uint64_t all = number_of(backup, "n_clusters"), todo = number_of(backup, "todo_clusters");
+	char done[HUMAN_SIZE], total[HUMAN_SIZE], delay[HUMAN_SIZE];
+
+	printf("backup: %llu%%, %s of %s saved, %llu clusters for guest writes, which waited at "
+	       "most %s\n",
+	       (unsigned long long)(all == 0 ? 100 : 100 - (todo * 100 + all - 1) / all),
+	       human_size(done, (all - todo) * CLUSTER_SIZE), human_size(total, all * CLUSTER_SIZE),
+	       (unsigned long long)number_of(backup, "guest_clusters"),
+	       human_delay(delay, number_of(backup, "delay_max_ns")));
+}
+
+static void print_status(const struct json_t *status)
+{
+	const struct json_t *drives = json_member(status, "drives");
+	const struct json_t *places = json_member(status, "nbd");
+	const struct json_t *backup = json_member(status, "backup");
+
+	printf("serve: process %llu, %s, %llu connections\n",
+	       (unsigned long long)number_of(status, "pid"),
+	       json_member_bool(status, "read_only") ? "read only" : "writable",
+	       (unsigned long long)number_of(status, "n_connections"));
+	for (size_t i = 0; i < json_length(places); i++)
+		printf("nbd: %s\n", json_item_text(places, i));
+	for (size_t i = 0; i < json_length(drives); i++)
+		print_drive(json_item(drives, i));
+	if (json_member(backup, "n_clusters") != NULL)
+		print_backup(backup);
+	else
+		printf("backup: none is running, %llu done, %llu failed\n",
+		       (unsigned long long)number_of(status, "n_backups_done"),
+		       (unsigned long long)number_of(status, "n_backups_failed"));
+}
+
+int cmd_status(const struct options *options, struct report *report)
+{
+	struct error err = {0};
+	struct json_t *status;
+	int fd, code;
+
+	if (control_connect(&fd, options->arguments.items[0], &err) < 0)
+		return report_error(report, NULL, &err);
+	code = control_call(fd, control_request("status"), &status, NULL, &err);
+	close(fd);
+	if (code < 0)
+		return report_error(report, NULL, &err);
+	if (report->result == NULL)
+		print_status(status);
+	else
+		json_put(report->result, "serve", json_share(status));
+	json_free(status);
+	return EXIT_DONE;
+}

@@ -1,0 +1,29 @@
+#include "cli/commands.h"
+#include "cli/control.h"
+
+#include <unistd.h>
+
+/* The server answers when all is flushed and closed. */
+static int stop(const struct options *options, struct error *err)
+{
+	struct json_t *request, *reply;
+	int fd, code;
+
+	if (control_connect(&fd, options->arguments.items[0], err) < 0)
+		return err->code;
+	request = control_request("stop");
+	json_put_bool(request, "force", options->force);
+	code = control_call(fd, request, &reply, NULL, err);
+	if (code == 0)
+		json_free(reply);
+	close(fd);
+	return code;
+}
+
+int cmd_stop(const struct options *options, struct report *report)
+{
+	struct error err = {0};
+
+	json_put_text(report->result, "control", options->arguments.items[0]);
+	return stop(options, &err) < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
+}

@@ -1,0 +1,43 @@
+/*
+ * The control socket of a serve: messages, each one JSON object of at most CONTROL_MESSAGE_MAX
+ * bytes, over a local socket that keeps their bounds (SOCK_SEQPACKET).
+ *
+ *   to the server     {"execute": "status"}
+ *                     {"execute": "stop", "force": false}
+ *                     {"execute": "backup", ...}: see cli/live.h
+ *   from the server   {"return": ...} or {"error": {"code": ..., "message": ...}}
+ *
+ * Only root and the user who runs the server are served. Even so nothing that comes is believed:
+ * what is no object, too long, or unknown is answered with an error.
+ */
+#ifndef CLI_CONTROL_H
+#define CLI_CONTROL_H
+
+#include "cli/json.h"
+
+#define CONTROL_MESSAGE_MAX 163840u
+
+/* A socket of mode 0600 that appears when it can be connected to. One that a dead server left is
+ * replaced; one that answers: ERR_LOCKED. */
+int control_listen(int *out, const char *path, struct error *err);
+/* The next client that may be served. 0; negative: none, without an error worth telling. */
+int control_accept(int *out, int listener);
+int control_connect(int *out, const char *path, struct error *err);
+
+/* Frees the message. pass: a descriptor that goes with it, or -1. Any thread. */
+int control_send(int fd, struct json_t *message, int pass, struct error *err);
+int control_send_error(int fd, const struct error *what, struct error *err);
+/* 1: a message, owned by the caller; 0: the other side has gone; negative. *passed, if not NULL: a
+ * descriptor that came with it, owned, or -1. */
+int control_receive(int fd, struct json_t **out, int *passed, struct error *err);
+/* For a client: sends the request, frees it, and waits for what it returns, owned by the caller. An
+ * error that is returned becomes *err. */
+int control_call(int fd, struct json_t *request, struct json_t **out, int *passed,
+		 struct error *err);
+/* Fills *err from the "error" of a message. */
+int control_error(const struct json_t *message, struct error *err);
+
+/* {"execute": what} */
+struct json_t *control_request(const char *what);
+
+#endif

@@ -1,0 +1,277 @@
+#include "cli/live_state.h"
+
+#include "cli/control.h"
+#include "cli/memory.h"
+#include "cli/names.h"
+#include "cow/buffer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHUNKS_MAX (1u << 20)
+#define SIZE_LIMIT (UINT64_C(1) << 62) /* bytes of a drive */
+#define STUCK_S	   3		       /* seconds that a writer gets to notice that all is over */
+
+/* ---- the plan ---- */
+
+uint32_t live_n_drives(const struct live *live)
+{
+	return live->n_drives;
+}
+
+static const struct json_t *drive_of(const struct live *live, uint32_t i)
+{
+	return json_item(json_member(live->plan, "drives"), i);
+}
+
+const char *live_drive_name(const struct live *live, uint32_t i)
+{
+	return json_member_text(drive_of(live, i), "name");
+}
+
+const char *live_drive_path(const struct live *live, uint32_t i)
+{
+	return json_member_text(drive_of(live, i), "path");
+}
+
+uint64_t live_drive_size(const struct live *live, uint32_t i)
+{
+	uint64_t size = 0;
+
+	json_member_number(drive_of(live, i), "size_bytes", &size);
+	return size;
+}
+
+int live_fail_nonsense(struct error *err)
+{
+	return fail(err, ERR_SYSTEM, "the server answers what makes no sense");
+}
+
+static int check_plan(struct live *live, struct error *err)
+{
+	uint64_t n_chunks;
+	size_t n = json_length(json_member(live->plan, "drives"));
+
+	if (n == 0 || n > DRIVES_MAX || !json_member_number(live->plan, "n_chunks", &n_chunks) ||
+	    n_chunks == 0 || n_chunks > CHUNKS_MAX)
+		return live_fail_nonsense(err);
+	live->n_drives = (uint32_t)n;
+	live->n_chunks = (uint32_t)n_chunks;
+	for (uint32_t i = 0; i < live->n_drives; i++) {
+		const char *name = live_drive_name(live, i);
+		if (name == NULL || !name_usable((const uint8_t *)name, strlen(name)) ||
+		    live_drive_size(live, i) > SIZE_LIMIT)
+			return live_fail_nonsense(err);
+	}
+	return 0;
+}
+
+/* Sealed, so that no page of it can go away under us. */
+static int map_memory(struct live *live, int fd, struct error *err)
+{
+	size_t size = (size_t)live->n_chunks * CHUNK_SIZE;
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat found;
+	void *memory;
+
+	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(fd, &found) < 0 ||
+	    (uint64_t)found.st_size < size)
+		return live_fail_nonsense(err);
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return fail_system(err, errno, "the memory of the server");
+	live->memory = memory;
+	live->in_use = memory_new(live->n_chunks, sizeof(*live->in_use));
+	return 0;
+}
+
+static struct json_t *make_request(const struct options *options, const char *spill_dir)
+{
+	struct json_t *request = control_request("backup"), *drives;
+
+	if (options->drives.n > 0) {
+		drives = json_put_array(request, "drives");
+		for (unsigned i = 0; i < options->drives.n; i++)
+			json_add_text(drives, options->drives.items[i]);
+	}
+	json_put_number(request, "buffer",
+			options->buffer == UINT64_MAX ? LIVE_BUFFER : options->buffer);
+	json_put_number(request, "spill",
+			options->spill == UINT64_MAX ? LIVE_SPILL : options->spill);
+	json_put_text(request, "spill_dir", spill_dir);
+	json_put_bool(request, "wait", options->on_full == FULL_CHOICE_WAIT);
+	return request;
+}
+
+static int agree(struct live *live, const struct options *options, struct error *err)
+{
+	const char *folder = options->spill_dir == NULL ? "/var/tmp" : options->spill_dir;
+	char *full = realpath(folder, NULL); /* the server works elsewhere */
+	int memory_fd, code;
+
+	if (full == NULL)
+		return fail_system(err, errno, "--spill-dir %s", folder);
+	code = control_call(live->fd, make_request(options, full), &live->plan, &memory_fd, err);
+	free(full);
+	if (code < 0)
+		return code;
+	code = check_plan(live, err);
+	if (code == 0)
+		code = map_memory(live, memory_fd, err);
+	if (memory_fd >= 0)
+		close(memory_fd);
+	return code;
+}
+
+int live_open(struct live **out, const struct options *options, struct error *err)
+{
+	struct live *live = memory_new(1, sizeof(*live));
+	int code;
+
+	live->fd = -1;
+	pthread_mutex_init(&live->lock, NULL);
+	pthread_cond_init(&live->changed, NULL);
+	code = control_connect(&live->fd, options->serve, err);
+	if (code == 0)
+		code = agree(live, options, err);
+	if (code < 0) {
+		live_close(live);
+		return code;
+	}
+	*out = live;
+	return 0;
+}
+
+static int fail_gone(struct error *err)
+{
+	return fail(err, ERR_SYSTEM, "the server has gone before all was saved");
+}
+
+int live_ask_next(struct live *live, struct error *err)
+{
+	return control_send(live->fd, control_request("next"), -1, err) < 0 ? fail_gone(err) : 0;
+}
+
+/* ---- the receiver ---- */
+
+/* The next message: what it means. */
+static enum state receive(struct live *live, struct json_t **message, struct error *err)
+{
+	int got = control_receive(live->fd, message, NULL, err);
+
+	if (got <= 0) {
+		*message = NULL;
+		if (got == 0)
+			fail_gone(err);
+		return FAILED;
+	}
+	if (json_member(*message, "done") != NULL)
+		return DONE;
+	if (json_member(*message, "error") == NULL)
+		return CHUNK;
+	control_error(*message, err);
+	return FAILED;
+}
+
+/* When the backup has failed here or there, the writer learns of it when it asks for more. One that
+ * is stuck, in an output that takes nothing, will never ask. */
+static void await_end_locked(struct live *live)
+{
+	struct timespec until;
+	int sys = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STUCK_S;
+	while (!live->closing && sys == 0)
+		sys = pthread_cond_timedwait(&live->changed, &live->lock, &until);
+	if (!live->closing)
+		live->give_up(live->give_up_context, &live->err);
+}
+
+static void *receive_all(void *context)
+{
+	struct live *live = context;
+	struct json_t *message;
+	struct error err = {0};
+	enum state state = CHUNK;
+
+	while (state == CHUNK) {
+		state = receive(live, &message, &err);
+		pthread_mutex_lock(&live->lock);
+		/* A failure goes before what was not taken yet. */
+		while (state != FAILED && live->state == CHUNK && !live->closing)
+			pthread_cond_wait(&live->changed, &live->lock);
+		json_free(live->message);
+		live->message = NULL;
+		live->state = state;
+		live->err = err;
+		if (state == DONE)
+			live->counts = json_share(json_member(message, "done"));
+		if (state == CHUNK)
+			live->message = message;
+		else
+			json_free(message);
+		pthread_cond_broadcast(&live->changed);
+		if (state == FAILED)
+			await_end_locked(live);
+		pthread_mutex_unlock(&live->lock);
+	}
+	return NULL;
+}
+
+int live_begin(struct live *live, void (*give_up)(void *context, const struct error *why),
+	       void *context, struct error *err)
+{
+	struct json_t *reply;
+	int sys;
+
+	if (control_call(live->fd, control_request("begin"), &reply, NULL, err) < 0)
+		return err->code;
+	json_free(reply);
+	live->give_up = give_up;
+	live->give_up_context = context;
+	sys = pthread_create(&live->receiver, NULL, receive_all, live);
+	live->receiving = sys == 0;
+	return sys == 0 ? live_ask_next(live, err) : fail_system(err, sys, "cannot start a thread");
+}
+
+struct json_t *live_counts(const struct live *live)
+{
+	return live->counts;
+}
+
+static void end_receiver(struct live *live)
+{
+	pthread_mutex_lock(&live->lock);
+	live->closing = true;
+	pthread_cond_broadcast(&live->changed);
+	pthread_mutex_unlock(&live->lock);
+	shutdown(live->fd, SHUT_RDWR);
+	pthread_join(live->receiver, NULL);
+	json_free(live->message);
+}
+
+void live_close(struct live *live)
+{
+	if (live == NULL)
+		return;
+	if (live->receiving)
+		end_receiver(live);
+	pthread_mutex_destroy(&live->lock);
+	pthread_cond_destroy(&live->changed);
+	if (live->memory != NULL)
+		munmap(live->memory, (size_t)live->n_chunks * CHUNK_SIZE);
+	if (live->fd >= 0)
+		close(live->fd);
+	json_free(live->plan);
+	json_free(live->counts);
+	free(live->in_use);
+	free(live);
+}

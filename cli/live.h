@@ -1,0 +1,47 @@
+/*
+ * The client's side of a live backup, and what goes over the control socket for it:
+ *
+ *   client                                        server
+ *   {"execute": "backup", "drives": [NAME...],    {"return": {"drives": [{"name", "path",
+ * "size_bytes"}], "buffer": BYTES, "spill": BYTES,               "n_chunks": N}}, and with it a
+ * descriptor: the "spill_dir": DIR, "wait": BOOL}                memory, sealed, of N chunks
+ *   {"execute": "begin"}                          {"return": {"quiesce_ns"}}: the instant has been
+ *   {"execute": "next"}                           {"chunk": I, "data": [[DRIVE, CLUSTER, N]...],
+ *                                                   "zeros": [[DRIVE, CLUSTER, N]...]}
+ *   {"execute": "release", "chunk": I}            no answer
+ *   {"execute": "next"}                           {"done": {...}}: all has come
+ *
+ * or, at any time, {"error": ...}. Chunk I lies I * 4 MiB into the memory and is the client's until
+ * it releases it; its clusters follow each other as the runs in "data" name them. Drives are
+ * numbered from 0 as in the first answer. When either side closes the socket, the backup is over:
+ * the server forgets it, the client fails unless it is done.
+ */
+#ifndef CLI_LIVE_H
+#define CLI_LIVE_H
+
+#include "cli/options.h"
+#include "writer/writer.h"
+
+#define LIVE_BUFFER (UINT64_C(64) << 20) /* bytes, unless the options say so */
+#define LIVE_SPILL  (UINT64_C(1) << 30)
+
+struct live;
+struct json_t;
+
+/* Connects; from here on there is no other backup. */
+int live_open(struct live **out, const struct options *options, struct error *err);
+uint32_t live_n_drives(const struct live *live);
+const char *live_drive_name(const struct live *live, uint32_t i);
+const char *live_drive_path(const struct live *live, uint32_t i); /* or NULL */
+uint64_t live_drive_size(const struct live *live, uint32_t i);	  /* bytes */
+/* The instant. give_up: called when the backup has failed on the server's side and nobody has
+ * closed it within some seconds, because the output takes nothing; from a thread of its own. */
+int live_begin(struct live *live, void (*give_up)(void *context, const struct error *why),
+	       void *context, struct error *err);
+/* piece_clusters: the most that a piece of work has. */
+struct feed live_feed(struct live *live, uint32_t piece_clusters);
+/* Of the capture, once the feed has ended; borrowed. */
+struct json_t *live_counts(const struct live *live);
+void live_close(struct live *live); /* NULL-safe */
+
+#endif

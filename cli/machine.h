@@ -1,0 +1,49 @@
+/*
+ * What a running QEMU, or a qemu-storage-daemon, says of its drives and of itself.
+ */
+#ifndef CLI_MACHINE_H
+#define CLI_MACHINE_H
+
+#include "cli/options.h"
+#include "format/common.h"
+
+struct json_t;
+struct qmp;
+
+/* All texts owned; NULL where QEMU says nothing. Only the name has passed the allow-list. */
+struct machine_drive {
+	char *name;   /* in the archive: by the device, its number in QEMU, or the node */
+	char *device; /* of -drive: its id */
+	char *qdev;   /* of -device: its id, or its path */
+	char *node;   /* what is backed up */
+	char *format; /* of the image: "raw", "qcow2", ... */
+	char *file;
+	char *iothread;
+	uint64_t size_bytes;
+	bool read_only;
+	bool removable;	  /* a CD-ROM and the like */
+	bool has_backing; /* the image stands on another */
+};
+
+struct machine {
+	struct machine_drive *drives; /* owned */
+	unsigned n_drives;
+	struct json_t *nodes; /* owned: all block nodes */
+};
+
+#define MACHINE_DRIVES_MAX 4096u
+
+/* The drives of a machine; of a qemu-storage-daemon what it exports. *out can be freed whatever
+ * comes. */
+int machine_read(struct machine *out, struct qmp *qmp, struct error *err);
+void machine_free(struct machine *machine);
+
+/* Leaves those that are named, each as [NAME=]DEVICE or NODE, in that order; with nothing named all
+ * that are neither removable nor read-only. None is an error. */
+int machine_choose(struct machine *machine, const struct strings *wanted, struct error *err);
+
+/* What QEMU tells of the machine as a whole, for people and tools, as an object: owned. Needs the
+ * nodes, and uses what works. */
+struct json_t *machine_describe(const struct machine *machine, struct qmp *qmp);
+
+#endif

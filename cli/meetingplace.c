@@ -1,0 +1,90 @@
+#include "cli/meetingplace.h"
+
+#include "cli/memory.h"
+#include "cli/names.h"
+#include "cli/qmp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SOCKET_PATH_MAX 100u /* bytes; the system takes 107, and a temporary name is longer */
+
+static char *end_of_path(const char *id)
+{
+	return memory_text("/vmabak-%s/nbd", id);
+}
+
+char *meetingplace_path(const char *id)
+{
+	const char *folder = getenv("TMPDIR");
+	char *end = end_of_path(id), *path;
+
+	if (folder == NULL || *folder != '/' || strlen(folder) + strlen(end) > SOCKET_PATH_MAX ||
+	    strchr(folder, '?') != NULL)
+		folder = "/tmp";
+	path = memory_text("%s%s", folder, end);
+	free(end);
+	return path;
+}
+
+bool meetingplace_fits(const char *path, const char *id)
+{
+	char *end = end_of_path(id);
+	bool result = *path == '/' && has_ending(path, end);
+
+	free(end);
+	return result;
+}
+
+static char *folder_of(const char *path)
+{
+	return memory_text("%.*s", (int)(base_name(path) - path - 1), path);
+}
+
+static bool is_ours(const char *folder)
+{
+	struct stat found;
+
+	return lstat(folder, &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == geteuid();
+}
+
+int meetingplace_make(const char *path, struct error *err)
+{
+	char *folder = folder_of(path);
+	int result = 0;
+
+	if (mkdir(folder, 0700) < 0 && (errno != EEXIST || !is_ours(folder)))
+		result = fail_system(err, errno, "%s", folder);
+	free(folder);
+	return result;
+}
+
+int meetingplace_open(const char *path, const struct qmp *qmp, struct error *err)
+{
+	char *folder;
+	uid_t uid;
+	gid_t gid;
+	int result = 0;
+
+	if (geteuid() != 0 || !qmp_peer(qmp, &uid, &gid) || uid == 0)
+		return 0;
+	/* Nobody else can put anything into the folder, so these are what they were made as. */
+	folder = folder_of(path);
+	if (chown(folder, (uid_t)-1, gid) < 0 || chmod(folder, 0710) < 0 ||
+	    chown(path, (uid_t)-1, gid) < 0 || chmod(path, 0660) < 0)
+		result = fail_system(err, errno, "%s", path);
+	free(folder);
+	return result;
+}
+
+void meetingplace_remove(const char *path)
+{
+	char *folder = folder_of(path);
+
+	if (is_ours(folder))
+		rmdir(folder);
+	free(folder);
+}

@@ -1,0 +1,25 @@
+/*
+ * The socket where QEMU finds the exports of a run: FOLDER/vmabak-ID/nbd, FOLDER being TMPDIR or
+ * /tmp. The folder of the run belongs to us; QEMU, when it runs as somebody else, gets in by its
+ * group.
+ */
+#ifndef CLI_MEETINGPLACE_H
+#define CLI_MEETINGPLACE_H
+
+#include "format/common.h"
+
+struct qmp;
+
+/* Owned by the caller. */
+char *meetingplace_path(const char *id);
+/* Whether a path that QEMU tells is one of the run's. */
+bool meetingplace_fits(const char *path, const char *id);
+
+/* Makes the folder. One that is there must be ours. */
+int meetingplace_make(const char *path, struct error *err);
+/* The socket is there: lets QEMU in. */
+int meetingplace_open(const char *path, const struct qmp *qmp, struct error *err);
+/* Takes the folder away when it is empty. */
+void meetingplace_remove(const char *path);
+
+#endif

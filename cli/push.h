@@ -1,0 +1,39 @@
+/*
+ * A backup that QEMU's own jobs push to us: starting them all at one instant, slowing them down so
+ * that the guest does not wait, and ending them, whatever happens, so that nothing of them stays.
+ */
+#ifndef CLI_PUSH_H
+#define CLI_PUSH_H
+
+#include "cli/machine.h"
+#include "cow/buffer.h"
+#include "cow/qemu/swallow.h"
+
+#include <stdatomic.h>
+
+struct push;
+
+/* What there is to tell of it. */
+struct push_story {
+	uint64_t instant_ms; /* QEMU took for the transaction */
+	uint64_t n_frozen;   /* file systems of the guest; without the agent 0 */
+	uint64_t frozen_ms;
+	struct swallow_counts counts;
+	char thawing[400]; /* what went wrong with it, or empty */
+	char remains[400]; /* why something is left in QEMU, or empty: nothing is */
+};
+
+/* Serves an export for each drive of the machine, starts QEMU's jobs at one instant, and a thread
+ * that looks after them until they have ended and nothing of them is left. That thread alone uses
+ * qmp then. It ends or fails the buffer. covered_bytes: what has left the buffer. All is borrowed
+ * until push_free. When this fails nothing is left either; *story tells in both cases. */
+int push_begin(struct push **out, struct qmp *qmp, const struct machine *machine,
+	       struct buffer *buffer, const struct options *options,
+	       const _Atomic uint64_t *covered_bytes, struct push_story *story, struct error *err);
+
+/* Waits until the thread is done, which it soon is when the buffer has failed. A signal that
+ * signals_noted tells of has it end the program when nothing is left. */
+void push_end(struct push *push);
+void push_free(struct push *push); /* ends it first; NULL-safe */
+
+#endif

@@ -1,0 +1,421 @@
+/*
+ * One backup of the drives served here. The capture and its buffer are in this process; who asked
+ * for the backup maps the buffer's memory, and writes the archive from it (cli/live.h).
+ *
+ * Two threads: the client's own takes what the client sends, and a giver waits for the next chunk
+ * and sends it. When the client has gone, or sends what makes no sense, the first one has the
+ * buffer fail, which ends all waiting, the giver's and that of guest writes, and then the capture
+ * is taken away. What the guest does never depends on the client.
+ */
+#include "cli/serve.h"
+
+#include "cli/control.h"
+#include "cli/live.h"
+#include "cli/memory.h"
+
+#include <poll.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define BUFFER_DEFAULT (UINT64_C(64) << 20)
+#define N_SWEEPERS     2u
+#define SEND_S	       10
+#define LOOK_NS	       200000000 /* between two looks whether the buffer has failed */
+
+struct session {
+	struct serve *serve;
+	int fd;			      /* borrowed: the client */
+	const struct served **drives; /* owned array, as volumes */
+	struct volume **volumes;
+	uint32_t n_volumes;	 /* and drives */
+	struct buffer *buffer;	 /* owned */
+	struct capture *capture; /* owned; NULL before the instant */
+	uint32_t n_chunks;
+	_Atomic(struct chunk *) *lent; /* by index: the client has it. Owned array */
+	sem_t wanted;		       /* chunks asked for and not given yet */
+	pthread_t giver;
+	bool giving;	     /* the giver has been started */
+	atomic_bool closing; /* it is to end */
+	atomic_bool done;    /* all was given */
+	struct timespec began;
+};
+
+/* ---- what is told ---- */
+
+void serve_backup_counts(struct json_t *out, const struct capture *capture,
+			 const struct buffer *buffer)
+{
+	const struct buffer_counts *counts = buffer_counts(buffer);
+	struct capture_status status;
+
+	capture_status(capture, &status);
+	json_put_number(out, "n_clusters", status.n_clusters);
+	json_put_number(out, "todo_clusters", status.todo_clusters);
+	json_put_number(out, "sweep_clusters", status.swept_clusters);
+	json_put_number(out, "guest_clusters", status.saved_clusters);
+	json_put_number(out, "zero_clusters", status.zero_clusters);
+	json_put_number(out, "read_bytes", status.read_clusters * CLUSTER_SIZE);
+	json_put_number(out, "spilled_clusters", atomic_load(&counts->spilled_clusters));
+	json_put_number(out, "buffer_peak_bytes", atomic_load(&counts->peak_bytes));
+	json_put_number(out, "quiesce_ns", status.quiesce_ns);
+	json_put_number(out, "guest_writes", status.delays.n);
+	json_put_number(out, "delay_p50_ns", status.delays.p50_ns);
+	json_put_number(out, "delay_p99_ns", status.delays.p99_ns);
+	json_put_number(out, "delay_max_ns", status.delays.max_ns);
+}
+
+void serve_backup_status(struct serve *serve, struct json_t *out)
+{
+	struct session *session;
+
+	pthread_mutex_lock(&serve->lock);
+	session = serve->session;
+	json_put_number(out, "n_backups_done", serve->n_backups_done);
+	json_put_number(out, "n_backups_failed", serve->n_backups_failed);
+	if (session == NULL || session->capture == NULL) {
+		json_put_null(out, "backup");
+	} else {
+		struct json_t *backup = json_put_object(out, "backup");
+		struct timespec now;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		json_put_real(backup, "duration_s",
+			      (double)(now.tv_sec - session->began.tv_sec) +
+				      (double)(now.tv_nsec - session->began.tv_nsec) / 1e9);
+		json_put_number(backup, "n_drives", session->n_volumes);
+		json_put_number(backup, "buffer_fill", buffer_fill(session->buffer));
+		serve_backup_counts(backup, session->capture, session->buffer);
+	}
+	pthread_mutex_unlock(&serve->lock);
+}
+
+/* ---- the giver ---- */
+
+static void add_run(struct json_t *runs, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
+{
+	struct json_t *run = json_add_array(runs);
+
+	json_add_number(run, drive);
+	json_add_number(run, cluster);
+	json_add_number(run, n_clusters);
+}
+
+static struct json_t *describe_chunk(const struct chunk *chunk)
+{
+	struct json_t *message = json_new();
+	struct json_t *data = json_put_array(message, "data");
+	struct json_t *zeros = json_put_array(message, "zeros");
+	uint32_t n;
+
+	json_put_number(message, "chunk", chunk->index);
+	for (uint32_t i = 0; i < chunk->n_clusters; i += n) {
+		const struct chunk_cluster *first = &chunk->clusters[i];
+		for (n = 1; i + n < chunk->n_clusters && first[n].drive == first->drive &&
+			    first[n].cluster == first->cluster + n;)
+			n++;
+		add_run(data, first->drive, first->cluster, n);
+	}
+	for (uint32_t i = 0; i < chunk->n_zeros; i++)
+		add_run(zeros, chunk->zeros[i].drive, chunk->zeros[i].cluster,
+			chunk->zeros[i].n_clusters);
+	return message;
+}
+
+static int send_done(struct session *session, struct error *err)
+{
+	struct json_t *message = json_new();
+
+	serve_backup_counts(json_put_object(message, "done"), session->capture, session->buffer);
+	atomic_store(&session->done, true);
+	return control_send(session->fd, message, -1, err);
+}
+
+/* A buffer that is full is no disk that is full: the archive's has its own way to be told. */
+static void send_failure(struct session *session, const struct error *why)
+{
+	struct error told = *why, ignored;
+
+	if (why->code == ERR_FULL)
+		fail(&told, ERR_SYSTEM,
+		     "%.250s; a larger --buffer or --spill helps, or --on-full wait", why->text);
+	control_send_error(session->fd, &told, &ignored);
+}
+
+/* Until the client wants a chunk, or there is something that it must know without asking: a writer
+ * that is stuck in its output asks for nothing. */
+static void await_wish(struct session *session)
+{
+	struct timespec until;
+
+	do {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += LOOK_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+	} while (sem_timedwait(&session->wanted, &until) != 0 &&
+		 !buffer_has_failed(session->buffer));
+}
+
+static void *give_chunks(void *context)
+{
+	struct session *session = context;
+	struct error err = {0};
+	struct chunk *chunk;
+	int got = 1;
+
+	while (got > 0) {
+		await_wish(session);
+		if (atomic_load(&session->closing))
+			break;
+		got = buffer_next(session->buffer, &chunk, true, &err);
+		if (got > 0) {
+			atomic_store(&session->lent[chunk->index], chunk);
+			if (control_send(session->fd, describe_chunk(chunk), -1, &err) < 0)
+				break;
+		} else if (got == 0) {
+			send_done(session, &err);
+		} else if (!atomic_load(&session->closing)) {
+			send_failure(session, &err);
+		}
+	}
+	return NULL;
+}
+
+/* ---- what the client sends ---- */
+
+static void add_drive(struct session *session, const struct served *served)
+{
+	session->drives[session->n_volumes] = served;
+	session->volumes[session->n_volumes++] = served->volume;
+}
+
+static int find_volume(struct session *session, const char *name, struct error *err)
+{
+	struct serve *serve = session->serve;
+
+	for (uint32_t i = 0; i < serve->n_drives; i++) {
+		struct volume *volume = serve->drives[i].volume;
+		if (name == NULL || strcmp(volume_name(volume), name) != 0)
+			continue;
+		for (uint32_t j = 0; j < session->n_volumes; j++)
+			if (session->volumes[j] == volume)
+				return fail(err, ERR_USAGE, "drive '%s': named twice", name);
+		add_drive(session, &serve->drives[i]);
+		return 0;
+	}
+	return fail(err, ERR_USAGE, "drive '%s': not served here", name == NULL ? "" : name);
+}
+
+static int choose_volumes(struct session *session, const struct json_t *request, struct error *err)
+{
+	const struct json_t *names = json_member(request, "drives");
+	size_t n = json_length(names);
+	struct serve *serve = session->serve;
+
+	session->volumes = memory_new(serve->n_drives, sizeof(*session->volumes));
+	session->drives = memory_new(serve->n_drives, sizeof(*session->drives));
+	if (n == 0) {
+		for (uint32_t i = 0; i < serve->n_drives; i++)
+			add_drive(session, &serve->drives[i]);
+		return 0;
+	}
+	for (size_t i = 0; i < n && session->n_volumes < serve->n_drives; i++) {
+		if (find_volume(session, json_item_text(names, i), err) < 0)
+			return err->code;
+	}
+	return n > session->n_volumes ? fail(err, ERR_USAGE, "more drives than are served") : 0;
+}
+
+static int make_buffer(struct session *session, const struct json_t *request, struct error *err)
+{
+	struct buffer_options options = {
+		.spill_dir = json_member_text(request, "spill_dir"),
+		.when_full = json_member_bool(request, "wait") ? FULL_WAIT : FULL_FAIL,
+	};
+	uint64_t size = BUFFER_DEFAULT;
+
+	json_member_number(request, "buffer", &size);
+	json_member_number(request, "spill", &options.spill_bytes);
+	if (size / CHUNK_SIZE < 4 || size / CHUNK_SIZE > UINT32_MAX / 2)
+		return fail(err, ERR_USAGE, "a buffer of %llu bytes: too small, or too large",
+			    (unsigned long long)size);
+	if (options.spill_bytes != 0 && options.spill_dir == NULL)
+		return fail(err, ERR_USAGE, "no folder for the scratch file");
+	options.n_chunks = session->n_chunks = (uint32_t)(size / CHUNK_SIZE);
+	session->lent = memory_new(session->n_chunks, sizeof(*session->lent));
+	return buffer_new(&session->buffer, &options, err);
+}
+
+/* The answer to "backup": which drives, and the memory. */
+static int send_plan(struct session *session, struct error *err)
+{
+	struct json_t *message = json_new();
+	struct json_t *plan = json_put_object(message, "return");
+	struct json_t *drives = json_put_array(plan, "drives");
+
+	for (uint32_t i = 0; i < session->n_volumes; i++) {
+		struct json_t *drive = json_add_object(drives);
+		char *path = realpath(session->drives[i]->argument.path, NULL);
+		json_put_text(drive, "name", session->drives[i]->argument.name);
+		if (path != NULL)
+			json_put_text(drive, "path", path);
+		json_put_number(drive, "size_bytes", drive_size(session->drives[i]->drive));
+		free(path);
+	}
+	json_put_number(plan, "n_chunks", session->n_chunks);
+	return control_send(session->fd, message, buffer_fd(session->buffer), err);
+}
+
+static int begin(struct session *session, struct error *err)
+{
+	struct serve *serve = session->serve;
+	struct capture_options options = {0};
+	struct capture_status status;
+	struct capture *capture;
+	const struct timeval patience = {.tv_sec = SEND_S};
+	struct json_t *reply;
+	int sys;
+
+	if (session->capture != NULL)
+		return fail(err, ERR_USAGE, "the backup has begun already");
+	if (capture_begin(&capture, session->volumes, session->n_volumes, session->buffer, &options,
+			  err) < 0)
+		return err->code;
+	pthread_mutex_lock(&serve->lock);
+	clock_gettime(CLOCK_MONOTONIC, &session->began);
+	session->capture = capture;
+	pthread_mutex_unlock(&serve->lock);
+	reply = json_new();
+	capture_status(capture, &status);
+	json_put_number(json_put_object(reply, "return"), "quiesce_ns", status.quiesce_ns);
+	if (control_send(session->fd, reply, -1, err) < 0 ||
+	    capture_start(capture, N_SWEEPERS, err) < 0)
+		return err->code;
+	/* A client that lives and does not read would keep the giver, and so the session. What is
+	 * sent is small and was asked for. */
+	setsockopt(session->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	sys = pthread_create(&session->giver, NULL, give_chunks, session);
+	session->giving = sys == 0;
+	return sys == 0 ? 0 : fail_system(err, sys, "cannot start a thread");
+}
+
+static int take_back(struct session *session, const struct json_t *request, struct error *err)
+{
+	struct chunk *chunk = NULL;
+	uint64_t index;
+
+	if (json_member_number(request, "chunk", &index) && index < session->n_chunks)
+		chunk = atomic_exchange(&session->lent[index], NULL);
+	if (chunk == NULL)
+		return fail(err, ERR_USAGE, "gives back a chunk that it has not got");
+	buffer_release(session->buffer, chunk);
+	return 0;
+}
+
+static int answer(struct session *session, const struct json_t *request, struct error *err)
+{
+	const char *what = json_member_text(request, "execute");
+
+	if (what != NULL && strcmp(what, "begin") == 0)
+		return begin(session, err);
+	if (what != NULL && strcmp(what, "next") == 0 && session->giving) {
+		sem_post(&session->wanted);
+		return 0;
+	}
+	if (what != NULL && strcmp(what, "release") == 0)
+		return take_back(session, request, err);
+	return fail(err, ERR_USAGE, "a message that has no place in a backup");
+}
+
+/* ---- the whole ---- */
+
+/* 0: the client has gone. */
+static int converse(struct session *session, const struct json_t *request, struct error *err)
+{
+	struct json_t *message;
+	int got, code = 0;
+
+	if (choose_volumes(session, request, err) < 0 || make_buffer(session, request, err) < 0 ||
+	    send_plan(session, err) < 0)
+		return err->code;
+	while (code == 0 && (got = control_receive(session->fd, &message, NULL, err)) != 0) {
+		if (got < 0)
+			return got;
+		code = answer(session, message, err);
+		json_free(message);
+	}
+	return code;
+}
+
+static void end_session(struct session *session)
+{
+	struct serve *serve = session->serve;
+	struct capture *capture = session->capture;
+	struct error gone;
+
+	fail(&gone, ERR_SYSTEM, "the client of the backup has gone");
+	atomic_store(&session->closing, true);
+	if (session->buffer != NULL && !atomic_load(&session->done))
+		buffer_fail(session->buffer, &gone);
+	if (session->giving) {
+		sem_post(&session->wanted);
+		pthread_join(session->giver, NULL);
+	}
+	pthread_mutex_lock(&serve->lock);
+	session->capture = NULL;
+	pthread_mutex_unlock(&serve->lock);
+	capture_end(capture);
+	buffer_free(session->buffer);
+	pthread_mutex_lock(&serve->lock);
+	serve->session = NULL;
+	if (capture != NULL)
+		*(atomic_load(&session->done) ? &serve->n_backups_done
+					      : &serve->n_backups_failed) += 1;
+	pthread_mutex_unlock(&serve->lock);
+	free(session->lent);
+	free(session->volumes);
+	free(session->drives);
+	sem_destroy(&session->wanted);
+}
+
+static bool client_has_gone(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
+/* False: there is another. One whose client has gone is as good as over: it is waited for, so that
+ * a backup can follow upon another, or upon one that was killed, at once. */
+static bool take_turn(struct serve *serve, struct session *session)
+{
+	const struct timespec pause = {.tv_nsec = 2000000};
+
+	for (;;) {
+		pthread_mutex_lock(&serve->lock);
+		bool free_now = serve->session == NULL;
+		bool ending = !free_now && client_has_gone(serve->session->fd);
+		if (free_now)
+			serve->session = session;
+		pthread_mutex_unlock(&serve->lock);
+		if (free_now || !ending)
+			return free_now;
+		nanosleep(&pause, NULL);
+	}
+}
+
+int serve_backup(struct serve *serve, int fd, const struct json_t *request, struct error *err)
+{
+	struct session session = {.serve = serve, .fd = fd};
+	int code;
+
+	if (!take_turn(serve, &session))
+		return fail(err, ERR_LOCKED, "another backup of these drives is running");
+	sem_init(&session.wanted, 0, 0);
+	code = converse(&session, request, err);
+	end_session(&session);
+	return code;
+}

@@ -1,0 +1,132 @@
+#include "cli/serve.h"
+
+#include "cli/parse.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One set of flags under two names. */
+static_assert((int)NBD_FUA == (int)VOLUME_FUA && (int)NBD_MAY_TRIM == (int)VOLUME_MAY_TRIM &&
+		      (int)NBD_FAST == (int)VOLUME_FAST && (int)NBD_NOW == (int)VOLUME_NOW,
+	      "flags of NBD and of volumes");
+
+/* Of the generations there are, those that a client is told of without asking for one by name. */
+#define LATEST 16u
+
+static struct volume *volume_of(void *context)
+{
+	return ((const struct served *)context)->volume;
+}
+
+static int do_read(void *context, uint64_t offset, void *to, uint32_t n, unsigned flags)
+{
+	return volume_read(volume_of(context), offset, to, n, flags);
+}
+
+static int do_write(void *context, uint64_t offset, const void *from, uint32_t n, unsigned flags)
+{
+	return volume_write(volume_of(context), offset, from, n, flags);
+}
+
+static int do_zero(void *context, uint64_t offset, uint64_t n, unsigned flags)
+{
+	return volume_zero(volume_of(context), offset, n, flags);
+}
+
+static int do_trim(void *context, uint64_t offset, uint64_t n, unsigned flags)
+{
+	return volume_trim(volume_of(context), offset, n, flags);
+}
+
+static int do_flush(void *context, unsigned flags)
+{
+	(void)flags;
+	return volume_flush(volume_of(context));
+}
+
+static int do_status(void *context, uint64_t offset, uint64_t *n, bool *zero)
+{
+	return volume_status(volume_of(context), offset, n, zero);
+}
+
+/* The n bytes from offset on lie in clusters from first on, of which count answer alike. */
+static uint64_t bytes_of(uint64_t offset, uint64_t count, uint64_t size)
+{
+	uint64_t end = (offset / CLUSTER_SIZE + count) * CLUSTER_SIZE;
+
+	return (end < size ? end : size) - offset;
+}
+
+static int do_bitmap(void *context, unsigned which, uint64_t offset, uint64_t *n, bool *set)
+{
+	const struct served *served = context;
+	uint64_t count;
+
+	*set = generation_changed(served->map, (uint16_t)which, offset / CLUSTER_SIZE, &count);
+	*n = bytes_of(offset, count, drive_size(served->drive));
+	return 0;
+}
+
+/* "since-G": what was written after generation G ended; G is also the bitmap's number. */
+static int find_bitmap(void *context, const char *name)
+{
+	const struct served *served = context;
+	static const char prefix[] = "since-";
+	uint64_t g;
+
+	if (served->map == NULL || strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return -1;
+	name += sizeof(prefix) - 1;
+	/* One way to write a number. */
+	if (!parse_number(name, &g) || (name[0] == '0' && name[1] != '\0'))
+		return -1;
+	return g < generation_current(served->map) ? (int)g : -1;
+}
+
+static bool bitmap_name(void *context, unsigned i, char out[256])
+{
+	const struct served *served = context;
+	unsigned n = served->map == NULL ? 0 : generation_current(served->map);
+	unsigned skipped = n > LATEST ? n - LATEST : 0;
+
+	/* since-0 is always among them. */
+	if (i > 0)
+		i += skipped;
+	if (i >= n)
+		return false;
+	snprintf(out, 256, "since-%u", i);
+	return true;
+}
+
+static const struct nbd_ops ops = {
+	.read = do_read,
+	.write = do_write,
+	.zero = do_zero,
+	.trim = do_trim,
+	.flush = do_flush,
+	.status = do_status,
+	.bitmap = do_bitmap,
+	.find_bitmap = find_bitmap,
+	.bitmap_name = bitmap_name,
+};
+
+/* Without those that need a map or a writable drive. */
+static const struct nbd_ops read_only_ops = {
+	.read = do_read,
+	.flush = do_flush,
+	.status = do_status,
+};
+
+struct nbd_export serve_export(const struct served *served, bool read_only)
+{
+	return (struct nbd_export){
+		.name = served->argument.name,
+		.size_bytes = drive_size(served->drive),
+		.read_only = read_only,
+		/* volume_flush makes all durable that was answered before, on any connection. */
+		.multi_conn = true,
+		.ops = read_only ? &read_only_ops : &ops,
+		.context = (void *)(uintptr_t)served,
+	};
+}
