@@ -16,25 +16,33 @@ PKG_CONFIG ?= pkg-config
 
 # What must be there, and what is used when it is.
 PACKAGES := libzstd libxxhash libcrypto libarchive zlib jansson
-OPTIONAL := libnbd
+OPTIONAL := libnbd gnutls
 
 ifeq ($(VARIANT),release)
 VARIANT_FLAGS := -O2
 else ifeq ($(VARIANT),asan)
-VARIANT_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+VARIANT_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DWITHOUT_SANDBOX=1
 else ifeq ($(VARIANT),tsan)
-VARIANT_FLAGS := -O1 -fsanitize=thread
+VARIANT_FLAGS := -O1 -fsanitize=thread -DWITHOUT_SANDBOX=1
+else ifeq ($(VARIANT),fuzz)
+VARIANT_FLAGS := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+else ifeq ($(VARIANT),coverage)
+VARIANT_FLAGS := -O1 --coverage -DWITHOUT_SANDBOX=1
 else
-$(error VARIANT is release, asan or tsan)
+$(error VARIANT is release, asan, tsan, fuzz or coverage)
 endif
 
 HAVE_LIBNBD := $(shell $(PKG_CONFIG) --exists libnbd 2>/dev/null && echo 1)
-LIBRARIES   := $(PACKAGES) $(if $(HAVE_LIBNBD),libnbd)
+HAVE_GNUTLS := $(shell $(PKG_CONFIG) --exists gnutls 2>/dev/null && echo 1)
+LIBRARIES   := $(PACKAGES) $(if $(HAVE_LIBNBD),libnbd) $(if $(HAVE_GNUTLS),gnutls)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 STRICT   := -Wconversion
 BASE_CPPFLAGS := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)"' \
-	$(if $(HAVE_LIBNBD),-DHAVE_LIBNBD=1,-DHAVE_LIBNBD=0)
+	$(if $(HAVE_LIBNBD),-DHAVE_LIBNBD=1,-DHAVE_LIBNBD=0) \
+	$(if $(HAVE_GNUTLS),-DHAVE_GNUTLS=1,-DHAVE_GNUTLS=0)
+# The plain MD5 function takes no memory: without any a good archive would look damaged.
+BASE_CPPFLAGS += -DOPENSSL_SUPPRESS_DEPRECATED
 BASE_CFLAGS = -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBRARIES) 2>/dev/null)
 LIBS = $(shell $(PKG_CONFIG) --libs $(LIBRARIES)) -pthread
@@ -45,6 +53,7 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c))
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(B)/%.o)
 CLI_OBJECTS  := $(CLI_SOURCES:%.c=$(B)/%.o)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(B)/%.o)
+LIVE_OBJECTS := $(patsubst %,$(B)/tests/live/%.o,chain options replay)
 
 # The parts between the bytes of an archive and a verified cluster.
 AUDIT_SOURCES := format/common.c format/checksum.c format/parse.c format/vmab_parse.c \
@@ -71,11 +80,58 @@ $(B)/%.o: %.c Makefile
 	@$(if $(V),,echo "  CC    $<")
 	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) -MMD -MP $(CFLAGS) -c -o $@ $<
 
-$(B)/unit: $(UNIT_OBJECTS) $(B)/libvmabak.a
+$(B)/unit: $(UNIT_OBJECTS) $(LIVE_OBJECTS) $(B)/libvmabak.a
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $$($(PKG_CONFIG) --libs cunit)
 
--include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d)
+# An NBD server for a file or memory: for tests of the server alone.
+$(B)/nbd-serve: $(B)/tests/nbd/nbd_serve.o $(B)/libvmabak.a
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+-include $(B)/tests/nbd/nbd_serve.d
+
+# Targets for fuzzers: each file fuzz_NAME.c is one, and the others help them. Under another variant
+# than fuzz they only replay files.
+FUZZ_NAMES   := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_% tests/fuzz/replay.c tests/fuzz/mutate.c,$(sort $(wildcard tests/fuzz/*.c))) tests/unit/repair.c tests/unit/nbd_disk.c
+FUZZ_OBJECTS := $(FUZZ_HELPERS:%.c=$(B)/%.o) $(FUZZ_NAMES:%=$(B)/tests/fuzz/fuzz_%.o) $(B)/tests/fuzz/replay.o
+
+.SECONDARY: $(FUZZ_OBJECTS)
+
+$(B)/libcli.a: $(filter-out $(B)/cli/main.o,$(CLI_OBJECTS))
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/libfuzz.a: $(FUZZ_HELPERS:%.c=$(B)/%.o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# A mutator that makes checksums right is only for the target that reads whole archives.
+$(B)/fuzz_restore: $(B)/tests/fuzz/repairing.o $(B)/tests/fuzz/quick.o
+$(B)/fuzz_restore: LDFLAGS += $(QUICK)
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(if $(filter-out fuzz,$(VARIANT)),$(B)/tests/fuzz/replay.o) \
+		$(B)/libcli.a $(B)/libfuzz.a $(B)/libvmabak.a
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(BASE_CFLAGS) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $(CFLAGS) $(LDFLAGS) -o $@ \
+		$(filter %.o,$^) $(B)/libcli.a $(B)/libfuzz.a $(B)/libvmabak.a $(LIBS)
+
+# Programs that write to drives while they are backed up, and judge what was restored.
+LIVE_TOOLS   := $(B)/replay-check $(B)/gwriter $(if $(HAVE_LIBNBD),$(B)/writers)
+
+.PHONY: live-tools
+live-tools: $(LIVE_TOOLS)
+
+$(B)/replay-check: $(B)/tests/live/replay_check.o $(LIVE_OBJECTS)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(B)/writers: $(B)/tests/live/writers.o $(LIVE_OBJECTS)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$($(PKG_CONFIG) --libs libnbd)
+
+# For a guest that has no libraries.
+$(B)/gwriter: $(B)/tests/live/gwriter.o $(LIVE_OBJECTS)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) $(if $(filter release,$(VARIANT)),-static) -o $@ $^
+
+-include $(wildcard $(B)/tests/live/*.d)
+-include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d)
 
 # ---- tests ----
 
@@ -92,6 +148,77 @@ check-installed:
 .PHONY: unit
 unit: $(B)/unit
 	$(B)/unit
+
+QUICK := -Wl,--wrap=calloc,--wrap=free,--wrap=pthread_create,--wrap=pthread_join
+
+# Every bit and every length of small archives, under the sanitizers; STEP=: fewer of them.
+$(B)/mutate: $(B)/tests/fuzz/mutate.o $(B)/tests/fuzz/quick.o $(B)/libfuzz.a $(B)/libvmabak.a
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) $(QUICK) -o $@ $^ $(LIBS)
+
+MUTATED := vmab-nothing vmab-frame-with-checksum golden-vmab-incremental \
+	vma-checksums-one-block vma-garbage-in-last-block
+STEP ?= 1
+.PHONY: mutation mutation-short
+mutation: $(B)/mutate
+	@tests/fuzz/mutation.sh $(B)/mutate $(STEP) $(MUTATED:%=good-%)
+
+mutation-short: $(B)/mutate
+	@tests/fuzz/mutation.sh $(B)/mutate 1 good-vmab-frame-with-checksum good-vma-checksums-one-block
+	@tests/fuzz/mutation.sh $(B)/mutate 7 good-golden-vmab-incremental
+
+# Each fuzz target for SECONDS; what they find is kept in build/fuzz/found. Needs clang, or AFL++:
+# FUZZ_CC=afl-clang-fast builds the same programs for it.
+SECONDS ?= 60
+FUZZ_CC ?= clang
+.PHONY: fuzz fuzz-programs
+fuzz:
+	$(MAKE) --no-print-directory VARIANT=fuzz CC="$(FUZZ_CC)" fuzz-programs
+	tests/fuzz/fuzz.sh build/fuzz $(SECONDS) $(FUZZ_NAMES)
+
+fuzz-programs: $(FUZZ_NAMES:%=$(B)/fuzz_%)
+
+# The same without a fuzzer, over what they begin with.
+.PHONY: fuzz-replay
+fuzz-replay: fuzz-programs
+	@tests/fuzz/replay.sh $(B)
+
+# What makes calls of the program fail, by being preloaded.
+$(B)/fault.so: tests/fault/interpose.c Makefile
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LD    $@")
+	$(Q)$(CC) -std=c11 -g -O1 $(WARNINGS) -D_FILE_OFFSET_BITS=64 -fPIC -shared -o $@ $<
+
+# Each call of each kind fails once; FAULTS=--long: really each.
+.PHONY: faults
+faults: $(B)/vmabak $(B)/fault.so
+	tests/fault/sweep.py $(FAULTS) $(B)/vmabak $(B)/fault.so
+
+# The same with a sanitizer in the program, which also sees what is not freed; a sample.
+.PHONY: leaks
+leaks: $(B)/vmabak $(B)/fault.so
+	tests/fault/sweep.py --sanitized $(FAULTS) $(B)/vmabak $(B)/fault.so backup-force restore verify-quick convert
+
+# KILLS backups and KILLS restores are killed at moments chosen by chance.
+KILLS ?= 20
+.PHONY: kills
+kills: $(B)/vmabak
+	tests/fault/kill.py $(B)/vmabak $(KILLS)
+
+# Lines of the parsers, builders and the core of the reader that tests reach; at least 90 in 100.
+COVERED := $(sort $(AUDIT_SOURCES) $(wildcard format/*.c))
+.PHONY: coverage coverage-programs
+coverage:
+	$(MAKE) --no-print-directory VARIANT=coverage coverage-programs
+	tests/coverage.sh build/coverage 90 $(COVERED)
+
+coverage-programs: $(B)/vmabak $(B)/unit fuzz-programs
+
+# The long forms of all that, in turn.
+MINUTES ?= 60
+.PHONY: soak
+soak:
+	@tests/soak.sh $(MINUTES)
 
 # Arrows between the folders point one way: CONTRIBUTING.md.
 .PHONY: arrows
@@ -114,6 +241,30 @@ demo:
 bench: all
 	tests/bench/bench.sh $(B)/vmabak
 
+.PHONY: bench-live
+bench-live: all
+	tests/bench/bench-live.sh $(B)/vmabak
+
+# Live backup at length: 200 backups, ten of a real machine, then as many as take as long under sanitizers.
+.PHONY: check-live
+check-live: all live-tools
+	tests/live/check.sh $(or $(BACKUPS),200) $(B)/vmabak
+	GUEST_BACKUPS=10 tests/cli/run.sh $(B)/vmabak 125-live-guest
+	$(MAKE) VARIANT=tsan all
+	tests/live/check.sh $(or $(BACKUPS),60) build/tsan/vmabak
+	$(MAKE) VARIANT=asan all
+	tests/live/check.sh $(or $(BACKUPS),60) build/asan/vmabak
+
+.PHONY: check-qemu
+check-qemu:
+	tests/install-dependencies.sh
+	$(MAKE) all live-tools
+	tests/qemu/check.sh $(or $(BACKUPS),100) $(or $(KILLS),20) $(B)/vmabak
+
+.PHONY: bench-qemu
+bench-qemu: all
+	tests/qemu/bench.py $(B)/vmabak
+
 .PHONY: profile
 profile: all
 	tests/bench/profile.sh $(B)/vmabak
@@ -126,23 +277,24 @@ EXAMPLES := $(sort $(wildcard examples/*))
 
 .PHONY: install
 install: $(B)/vmabak
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-		$(DESTDIR)$(COMPDIR) $(DESTDIR)$(DOCDIR)/examples
-	install -m 755 $(B)/vmabak $(DESTDIR)$(BINDIR)/vmabak
-	install -m 644 $(filter %.1,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man1
-	install -m 644 $(filter %.5,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man5
-	install -m 644 README.md LICENSE spec/vmab.md spec/vma1.md $(DESTDIR)$(DOCDIR)
-	install -m 755 spec/restore.py $(DESTDIR)$(DOCDIR)
-	install -m 644 $(EXAMPLES) $(DESTDIR)$(DOCDIR)/examples
-	$(B)/vmabak completion bash > $(DESTDIR)$(COMPDIR)/vmabak
+	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man5" \
+		"$(DESTDIR)$(COMPDIR)" "$(DESTDIR)$(DOCDIR)/examples"
+	install -m 755 $(B)/vmabak "$(DESTDIR)$(BINDIR)/vmabak"
+	install -m 644 $(filter %.1,$(MAN_PAGES)) "$(DESTDIR)$(MANDIR)/man1"
+	install -m 644 $(filter %.5,$(MAN_PAGES)) "$(DESTDIR)$(MANDIR)/man5"
+	install -m 644 README.md LICENSE spec/vmab.md spec/vma1.md spec/map.md "$(DESTDIR)$(DOCDIR)"
+	install -m 755 spec/restore.py "$(DESTDIR)$(DOCDIR)"
+	install -m 644 $(EXAMPLES) "$(DESTDIR)$(DOCDIR)/examples"
+	$(B)/vmabak completion bash > "$(DESTDIR)$(COMPDIR)/vmabak"
 
 # Takes away what install put there, and those folders that are empty then.
 .PHONY: uninstall
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/vmabak $(DESTDIR)$(COMPDIR)/vmabak
-	rm -f $(patsubst man/%.1,$(DESTDIR)$(MANDIR)/man1/%.1,$(filter %.1,$(MAN_PAGES)))
-	rm -f $(patsubst man/%.5,$(DESTDIR)$(MANDIR)/man5/%.5,$(filter %.5,$(MAN_PAGES)))
-	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,README.md LICENSE vmab.md vma1.md restore.py $(EXAMPLES))
+	! cd "$(DESTDIR)$(BINDIR)" 2>/dev/null || rm -f vmabak
+	! cd "$(DESTDIR)$(COMPDIR)" 2>/dev/null || rm -f vmabak
+	! cd "$(DESTDIR)$(MANDIR)/man1" 2>/dev/null || rm -f $(notdir $(filter %.1,$(MAN_PAGES)))
+	! cd "$(DESTDIR)$(MANDIR)/man5" 2>/dev/null || rm -f $(notdir $(filter %.5,$(MAN_PAGES)))
+	! cd "$(DESTDIR)$(DOCDIR)" 2>/dev/null || rm -f README.md LICENSE vmab.md vma1.md map.md restore.py $(EXAMPLES)
 	for folder in $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(COMPDIR) $(DOCDIR)/examples; do \
 		folder="$(DESTDIR)$$folder"; \
 		while [ "$$folder" != "$(DESTDIR)" ] && rmdir "$$folder" 2>/dev/null; do \
@@ -160,8 +312,17 @@ help:
 	@echo "make check         install what is missing, build, run every test"
 	@echo "make demo          install what is missing, build, back up and restore real drives"
 	@echo "make bench         compare the speed with other tools that are installed"
+	@echo "make bench-live    what serve costs a guest and a backup, beside other NBD servers"
+	@echo "make check-live    live backups at length, also under sanitizers: some minutes"
+	@echo "make check-qemu    backups of a running QEMU at length"
+	@echo "make bench-qemu    what a backup of a running QEMU costs"
 	@echo "make profile       where the time goes"
 	@echo "make unit          the unit tests alone"
 	@echo "make audit-size    lines of code between archive bytes and verified clusters"
+	@echo "make fuzz          each fuzz target for SECONDS=60"
+	@echo "make coverage      lines that tests reach in what reads archives"
+	@echo "make mutation      every bit and every length of small archives, with VARIANT=asan"
+	@echo "make faults kills  each call fails once; runs are killed"
+	@echo "make soak          the long forms of these, for MINUTES=60"
 	@echo "make install uninstall   DESTDIR= PREFIX="
-	@echo "VARIANT=release|asan|tsan, CC=, CFLAGS=, V=1"
+	@echo "VARIANT=release|asan|tsan|fuzz|coverage, CC=, CFLAGS=, V=1"

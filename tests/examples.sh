@@ -171,6 +171,48 @@ try_systemd()
 		"$(sed -n 's/^OnCalendar=//p' "$examples/vmabak@.timer")"
 }
 
+# ---- serve ----
+
+# The command of the unit, as systemd hands it on. $1: ExecStart or ExecStop
+serve_command()
+{
+	sed -n "s/^$1=-*//p" "$examples/vmabak-serve@.service" |
+		sed -e 's/%i/web/g; s/\$\$/$/g' -e "s,/run/vmabak,$work/run,g; s,/etc/vmabak,$root/etc/vmabak,g"
+}
+
+# Its socket for what it tells systemd; prints what came.
+listen_for_ready()
+{
+	python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+s.settimeout(20)
+print(s.recv(100).decode())' "$work/run/notify"
+}
+
+try_serve()
+{
+	mkdir -p "$work/run" "$root/etc/vmabak"
+	cp "$work/web.raw" "$work/served.raw"
+	DRIVES="root=$work/served.raw" MAPS="--map root=$work/run/root.map"
+	export DRIVES MAPS
+	listen_for_ready >"$work/ready" &
+	listener=$!
+	while [ ! -S "$work/run/notify" ]; do sleep 0.05; done
+	NOTIFY_SOCKET=$work/run/notify sh -c "$(serve_command ExecStart)" 2>"$work/serve.log" &
+	wait $listener
+	check "serve: it tells systemd when it is ready" grep -qx READY=1 "$work/ready"
+	check "serve: a backup then works at once" vmabak backup -q --serve "$work/run/web.sock" -o "$work/frozen/served.vmab"
+	check "serve: the archive holds the drive" holds_drive "$work/frozen"
+	check "serve: its end" sh -c "$(serve_command ExecStop)"
+	check "serve: no socket is left" no_file "$work/run/web.sock"
+	rm -f "$work/frozen"/*
+	unset DRIVES MAPS
+	have systemd-analyze || return
+	cp "$examples/vmabak-serve@.service" "$work/units/vmabak-serve@web.service"
+	check "serve: the unit is silently taken" silent systemd-analyze verify --man=no "$work/units/vmabak-serve@web.service"
+}
+
 # ---- tape ----
 
 whole_records()
@@ -281,6 +323,7 @@ if have qemu-img; then
 	if have ionice; then try_cron; else skip "no ionice here: cron was not tried"; fi
 	try_systemd
 	mkdir "$work/frozen"
+	try_serve
 	try_snapshot qcow2
 	try_snapshot raw
 else

@@ -18,19 +18,22 @@ done
 if command -v apt-get >/dev/null; then
 	system=apt
 	build='gcc make pkg-config libc6-dev libzstd-dev libxxhash-dev libarchive-dev libssl-dev
-		zlib1g-dev libjansson-dev libnbd-dev'
-	tests='libcunit1-dev qemu-utils e2fsprogs zstd gzip lzop xz-utils bzip2 python3
-		python3-zstandard python3-xxhash strace mandoc bash-completion util-linux mbuffer'
+		zlib1g-dev libjansson-dev libnbd-dev libgnutls28-dev'
+	tests='libcunit1-dev gddrescue qemu-utils e2fsprogs zstd gzip lzop xz-utils bzip2 python3
+		python3-zstandard python3-xxhash strace mandoc bash-completion util-linux mbuffer
+		nbdkit qemu-system-common
+		libnbd-bin python3-libnbd fio gnutls-bin
+		qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio'
 elif command -v dnf >/dev/null; then
 	system=dnf
 	build='gcc make pkgconf-pkg-config glibc-devel libzstd-devel xxhash-devel libarchive-devel
-		openssl-devel zlib-devel jansson-devel libnbd-devel'
+		openssl-devel zlib-devel jansson-devel libnbd-devel gnutls-devel'
 	tests='CUnit-devel qemu-img e2fsprogs zstd gzip lzop xz bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux libasan libubsan libtsan'
 elif command -v apk >/dev/null; then
 	system=apk
 	build='gcc make pkgconf musl-dev zstd-dev xxhash-dev libarchive-dev openssl-dev zlib-dev
-		jansson-dev libnbd-dev linux-headers'
+		jansson-dev libnbd-dev gnutls-dev linux-headers'
 	tests='cunit-dev qemu-img e2fsprogs zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
 		strace mandoc bash-completion util-linux bash coreutils diffutils'
 else

@@ -92,7 +92,7 @@ for verb in $verbs; do
 done
 check_options "" "$man/vmabak.1"
 check "pages of commands" "$verbs" "$(for page in "$man"/vmabak-*.1; do basename "$page" .1; done | sed 's/vmabak-//' | sort)"
-check "commands that vmabak.1 lists" "$verbs" "$(sed -n 's/^\.It Xr vmabak-\([a-z]*\) 1$/\1/p' "$man/vmabak.1" | sort)"
+check "commands that vmabak.1 lists" "$verbs" "$(sed -n 's/^\.It Xr vmabak-\([a-z-]*\) 1$/\1/p' "$man/vmabak.1" | sort)"
 check_mentions
 
 if command -v mandoc >/dev/null; then
@@ -153,15 +153,56 @@ make_example()
 	cp data.qcow2 web.img
 }
 
+# A serve that has web.raw, at ctl.sock.
+with_serve()
+{
+	"$vmabak" serve --control ctl.sock --nbd unix:nbd.sock root=web.raw 2>/dev/null >&2 &
+	until [ -S ctl.sock ]; do sleep 0.1; done
+}
+
+# A storage daemon with a monitor at web.qmp that exports web.raw, until the function's argument,
+# a command, has ended.
+with_qemu()
+{
+	qemu-storage-daemon --daemonize --pidfile qemu.pid \
+		--chardev "socket,path=$PWD/web.qmp,server=on,wait=off,id=c" --monitor chardev=c \
+		--nbd-server addr.type=unix,addr.path="$PWD/qemu.nbd" \
+		--blockdev driver=file,filename=web.raw,node-name=root \
+		--export type=nbd,id=root,node-name=root,writable=on >&2 || return 1
+	"$@"
+	with_qemu_code=$?
+	kill "$(cat qemu.pid)"
+	while [ -e qemu.pid ]; do sleep 0.1; done
+	return $with_qemu_code
+}
+
 # The documents that a verb prints when all goes well.
 example_of()
 {
 	case $1 in
-	backup) "$vmabak" backup --json -o backup.vmab -c web.conf root=web.raw ;;
+	backup)
+		with_serve
+		"$vmabak" backup --serve ctl.sock --json -o backup.vmab -c web.conf
+		"$vmabak" stop ctl.sock
+		with_qemu "$vmabak" backup --qmp web.qmp --json -o pushed.vmab 2>/dev/null
+		;;
+	qemu-drives) with_qemu "$vmabak" qemu-drives --qmp web.qmp --json ;;
+	status)
+		with_serve
+		"$vmabak" backup --serve ctl.sock -q --rate 100K -o status.vmab 2>/dev/null &
+		while "$vmabak" status --json ctl.sock | grep -q '"backup": null'; do sleep 0.1; done
+		"$vmabak" status --json ctl.sock
+		"$vmabak" stop --force ctl.sock
+		;;
+	stop)
+		with_serve
+		"$vmabak" stop --json ctl.sock
+		;;
 	restore) "$vmabak" restore --json web.vmab -C restored ;;
 	list) "$vmabak" list --json web.vmab ;;
 	config) "$vmabak" config --json web.vmab ;;
 	verify) "$vmabak" verify --json web.vmab bad.vmab 2>/dev/null ;;
+	salvage) "$vmabak" salvage --json bad.vmab -C salvaged 2>/dev/null ;;
 	convert) "$vmabak" convert --json web.vmab -o convert.vma 2>/dev/null ;;
 	*) echo '{"no example in tests/man.sh": 0}' ;;
 	esac
@@ -174,7 +215,7 @@ check_json()
 	check "JSON members of a failure" "$common" "$("$vmabak" list --json empty.vmab 2>/dev/null | members)"
 	for verb in $verbs version; do
 		page=$man/vmabak-$verb.1 heading='.Sh JSON OUTPUT'
-		[ "$verb" = help ] && continue
+		case $verb in help | serve) continue ;; esac
 		if [ "$verb" = version ]; then
 			page=$man/vmabak.1 heading='.Ss Members of --version'
 			found=$("$vmabak" --version --json | members)
@@ -207,7 +248,7 @@ split_examples()
 # are followed by what they must print.
 run_example()
 {
-	sed -E 's,/dev/nst0,./tape,g; s,/dev/vg[a-z0-9/]+,./device,g' "$1" >script
+	sed -E 's,/dev/nst0,./tape,g; s,/dev/vg[a-z0-9/]+,./device,g; s,/run/web\.(sock|qmp),web.\1,g; s,/run/vmabak/web\.sock,ctl.sock,g' "$1" >script
 	if grep -q '^\$ ' script; then
 		grep -v '^\$ ' script >expected
 		sed -n 's/^\$ //p' script >commands
@@ -226,6 +267,8 @@ check_examples()
 	ln -s "$vmabak" "$work/bin/vmabak"
 	printf '#!/bin/sh\nshift\nexec sh -c "$*"\n' >"$work/bin/ssh"
 	chmod +x "$work/bin/ssh"
+	printf '#!/bin/sh\ncase $* in "domfsfreeze web" | "domfsthaw web") ;; *) exit 1 ;; esac\n' >"$work/bin/virsh"
+	chmod +x "$work/bin/virsh"
 	for page in "$man"/*.1; do
 		name=$(basename "$page")
 		split_examples "$page" "$work/block-$name-"
@@ -237,13 +280,27 @@ check_examples()
 				skip "no mbuffer here: an example of $name was not tried"
 				continue
 			fi
+			if grep -q ddrescuelog "$block" && ! command -v ddrescuelog >/dev/null; then
+				skip "no ddrescuelog here: an example of $name was not tried"
+				continue
+			fi
 			# Only what reads archives finds them there already.
 			if grep -qE -e '-o web\.vmab|cat >web\.vmab' "$block"; then rm web.vmab; fi
 			if grep -q '>web.vma.zst' "$block"; then rm web.vma.zst; fi
 			if grep -q 'vmabak verify \*' "$block"; then rm bad.vmab cut.vmab empty.vmab; fi
 			truncate -s 1M device
-			run_example "$block"
-			check "example of $name: $(head -n 1 "$block")" 0 $?
+			if grep -q 'socket=/run/web\.sock' "$block"; then
+				qemu-nbd --fork -k "$PWD/web.sock" -r -x root -f raw web.raw
+			fi
+			if grep -q '/run/vmabak/web\.sock' "$block"; then with_serve; fi
+			if grep -q 'qmp /run/web\.qmp' "$block"; then
+				with_qemu run_example "$block"
+			else
+				run_example "$block"
+			fi
+			ran=$?
+			if [ -S ctl.sock ]; then "$vmabak" stop ctl.sock; fi
+			check "example of $name: $(head -n 1 "$block")" 0 $ran
 		done
 	done
 }

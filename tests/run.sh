@@ -52,15 +52,19 @@ run_counted()
 	fi
 }
 
-run "build" $MAKE all
+run "build" $MAKE all live-tools build/release/nbd-serve
 run "arrows" $MAKE --no-print-directory arrows
 run "audit-size" $MAKE --no-print-directory audit-size
 run "unit tests" $MAKE --no-print-directory unit
 run "unit tests, address and undefined-behaviour sanitizers" $MAKE --no-print-directory VARIANT=asan unit
 run "unit tests, thread sanitizer" $MAKE --no-print-directory VARIANT=tsan unit
+run "every bit and every length of small archives" $MAKE --no-print-directory VARIANT=asan mutation-short
+run "fuzz targets over what they begin with" $MAKE --no-print-directory VARIANT=asan fuzz-replay
 run_counted "archives described as text" /usr/bin/python3 tests/images/check.py --vmabak build/release/vmabak
 run_counted "genuine archives" /usr/bin/python3 tests/images/vectors.py "$vectors" --vmabak build/release/vmabak
 run_counted "command line" tests/cli/run.sh build/release/vmabak
+run "calls that fail" $MAKE --no-print-directory faults
+run "kills" $MAKE --no-print-directory kills
 run_counted "man pages" tests/man.sh build/release/vmabak
 run_counted "examples" tests/examples.sh build/release/vmabak
 

@@ -23,6 +23,9 @@ expect_code 0 "$VMABAK" restore a.vmab -C e -d one=other/one
 [ ! -e e ] || fail "a folder for nothing"
 expect_code 0 "$VMABAK" restore a.vmab -C f --no-configs
 [ "$(ls -A f | tr '\n' ' ')" = 'one.raw three.raw two.raw ' ] || fail "restored $(ls -A f)"
+# Options that exclude each other are refused before the archive is looked at.
+expect_code 2 "$VMABAK" restore missing.vmab --configs --no-configs
+expect_text "$err" 'exclude each other'
 # As JSON: what went where.
 expect_code 0 "$VMABAK" restore --json a.vmab -C g -d one -d two=other/two --configs
 expect_json "$out" "[(r['name'], r['target'], r['size_bytes']) for r in d['drives']] == \

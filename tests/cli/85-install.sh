@@ -4,9 +4,8 @@
 need make
 [ "$VMABAK" -ef "$SRC/build/release/vmabak" ] || skip "tests another program than that of the build"
 [ -w "$SRC/build/release" ] || skip "the tree is not ours to build in"
-# make knows no names with blanks.
-to=$(mktemp -d /tmp/vmabak-install.XXXXXX)
-on_exit "rm -rf $to"
+to=$PWD/'place with blanks'
+mkdir "$to"
 for prefix in /usr /usr/local /opt/vmabak; do
 	expect_code 0 make -s -C "$SRC" install DESTDIR="$to" PREFIX=$prefix
 	find "$to" -type f | sed "s|^$to$prefix/||" | sort >found

@@ -2,10 +2,11 @@
 """usage: check.py [--vmabak PATH] [NAME]...
 
 Compiles the texts beside this file, or those named, and holds both readers to what they expect: the
-program (verify, list, restore), and spec/restore.py. Of restore.py the verdict is checked; of the
+program (verify, list, restore, salvage), and spec/restore.py. Of restore.py the verdict is checked; of the
 program also the byte and the words. What both restore from a good archive must be what the text
 says. Prints a line for each failure; exit 1 if there is one."""
 import argparse
+import hashlib
 import os
 import re
 import subprocess
@@ -89,9 +90,15 @@ class Case:
         self.folder, self.vmabak = folder, vmabak
         self.image = images.load(path)
         self.archive = os.path.join(folder, "archive")
+        data = self.image.build()
         with open(self.archive, "wb") as file:
-            file.write(self.image.build())
+            file.write(data)
+        digest = hashlib.sha256(data).hexdigest()
+        demand(self.image.golden in (None, digest),
+               f"is not the archive of earlier versions any more: its sha256 is {digest}")
         self.verdict, self.at, self.words = self.image.expectation()
+        self.image.restore, _, self.refusal = (self.image.restore or "").partition(": ")
+        self.image.restore = self.image.restore or None
         self.wanted = os.path.join(folder, "wanted")
         if self.verdict == "ok" and self.image.restore != "untried":
             self.image.write_content(self.wanted)
@@ -115,7 +122,7 @@ class Case:
 
     def check_outside(self, who):
         for folder, known in (("", {"archive", "wanted", "in"}), ("in", {"side"}),
-                              ("in/side", {"restore.py", "vmabak"})):
+                              ("in/side", {"restore.py", "vmabak", "salvage"})):
             strange = set(os.listdir(os.path.join(self.folder, folder))) - known
             demand(not strange, f"{who} wrote outside its folder: {strange}")
 
@@ -182,7 +189,19 @@ class Case:
         code, _, message = run([self.vmabak, "restore", self.archive, "-C", folder, "--no-sync"])
         if self.verdict != "ok" and not any(self.image.options["parent"]):
             demand(verdict_of(code, message) == self.verdict, f"vmabak restore: {code}: {message}")
+        demand(self.refusal in message, f"vmabak restore: expected \"{self.refusal}\": {message}")
         self.check_restored("vmabak restore", folder, code, message)
+
+
+    def check_salvage(self):
+        """From a good archive all comes; from a bad one some, and no harm is done."""
+        folder = self.new_folder("salvage")
+        code, _, message = run([self.vmabak, "salvage", "-q", "--no-sync", self.archive, "-C", folder])
+        demand(code <= 6, f"vmabak salvage: exit code {code}: {message}")
+        self.check_outside("vmabak salvage")
+        if self.verdict == "ok" and self.image.restore in (None, "partial"):
+            demand(code in (0, 3), f"vmabak salvage: exit code {code}: {message}")
+            compare_folders(folder, self.wanted, "vmabak salvage")
 
 
 def check_one(path, vmabak):
@@ -194,7 +213,7 @@ def check_one(path, vmabak):
         except (images.Fault, Wrong) as error:
             return [str(error)]
         failures = []
-        for check in [case.check_restore_py] + ([case.check_vmabak] if vmabak else []):
+        for check in [case.check_restore_py] + ([case.check_vmabak, case.check_salvage] if vmabak else []):
             try:
                 check()
             except (Wrong, subprocess.TimeoutExpired) as error:

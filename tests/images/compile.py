@@ -26,7 +26,8 @@ The head:
 
 The sections, in order:
     extent [zstd [HOW]]                 HOW: force no-size wrong-size two trailing skippable
-                                        dictionary checksum; without zstd the blocks are stored
+                                        dictionary checksum, or 0xHEX, a frame as it is, which
+                                        no library makes otherwise; without zstd blocks are stored
     data DRIVE CLUSTER [stored MASK] PATTERN
     zeros DRIVE CLUSTER COUNT           in VMA that many slots
     unused HEX                          a slot of VMA without a device, 8 bytes
@@ -54,9 +55,11 @@ Deviations of the finished archive: whole parts first, then bytes, in the order 
 
 Before all that, in comments, what must come of it:
     # expect: ok | damaged at PLACE: words | incomplete at PLACE: words | unsupported at PLACE: words
-    # restore: refused      it is whole, but has names that must not become paths
+    # restore: refused[: words]   it is whole, but has names that must not become paths; what
+                            vmabak says
     # restore: partial      it is incremental: what it holds is restored and that said, or nothing is
     # restore: untried      whether it can be is up to the file system
+    # sha256: HEX           of the archive, for what later versions must read as it is today
 PLACE may also be size, that of the archive before it is wrapped, or anywhere.
 """
 import bz2
@@ -94,7 +97,7 @@ class Image:
     """A text, read. The statements are its methods named do_..."""
 
     def __init__(self, source):
-        self.expect = self.restore = None
+        self.expect = self.restore = self.golden = None
         self.format, self.checksums = None, False
         self.options = {"uuid": bytes(range(1, 17)), "parent": bytes(16), "time": 0}
         self.items, self.drives, self.sections = [], [], []
@@ -113,6 +116,8 @@ class Image:
             self.expect = value.strip()
         elif key == "# restore":
             self.restore = value.strip()
+        elif key == "# sha256":
+            self.golden = value.strip()
         words = shlex.split(line, comments=True)
         if words[:1] == ["times"]:
             for i in range(number(words[1])):

@@ -74,7 +74,9 @@ def head_bytes(image):
 
 
 def frame(raw, how):
-    """A zstd frame of the raw bytes, deviating as asked."""
+    """A zstd frame of the raw bytes, deviating as asked, or given as it is."""
+    if how is not None and how.startswith("0x"):
+        return bytes.fromhex(how[2:])
     compressor = zstandard.ZstdCompressor(level=1, write_checksum=how == "checksum",
                                           write_content_size=how != "no-size")
     if how == "wrong-size":  # a whole frame, but of one block less

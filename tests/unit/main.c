@@ -3,8 +3,27 @@
 #include <CUnit/Basic.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 
-int main(void)
+/* All suites, or those whose names are given. */
+static int run(int argc, char **argv)
+{
+	if (argc == 1)
+		return CU_basic_run_tests() != CUE_SUCCESS;
+	int failed = 0;
+	for (int i = 1; i < argc; i++) {
+		CU_pSuite suite = CU_get_suite(argv[i]);
+		if (!suite) {
+			fprintf(stderr, "unit: no suite is called '%s'\n", argv[i]);
+			return 1;
+		}
+		CU_basic_run_suite(suite);
+		failed |= CU_get_number_of_failures() > 0; /* counted anew by each run */
+	}
+	return failed;
+}
+
+int main(int argc, char **argv)
 {
 #ifdef M_MMAP_THRESHOLD
 	mallopt(M_MMAP_THRESHOLD,
@@ -18,13 +37,22 @@ int main(void)
 	test_mutation();
 	test_input();
 	test_random();
+	test_salvage();
 	test_drive();
+	test_buffer();
+	test_capture();
+	test_generation();
+	test_nbd_server();
 	test_target();
 	test_output();
 	test_cli();
+	test_sandbox();
+	test_swallow();
+	test_live();
+	test_nbd_whole();
 	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
+	int rc = run(argc, argv);
 	unsigned failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
 	CU_cleanup_registry();
-	return failed != 0;
+	return failed != 0 || rc != 0;
 }

@@ -7,9 +7,18 @@ void test_archive(void);
 void test_mutation(void);
 void test_input(void);
 void test_random(void);
+void test_salvage(void);
 void test_drive(void);
+void test_buffer(void);
+void test_capture(void);
+void test_generation(void);
+void test_nbd_server(void);
 void test_target(void);
 void test_output(void);
 void test_cli(void);
+void test_sandbox(void);
+void test_swallow(void);
+void test_live(void);
+void test_nbd_whole(void);
 
 #endif

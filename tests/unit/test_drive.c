@@ -326,5 +326,6 @@ void test_drive(void)
 	CU_ADD_TEST(suite, a_qemu_that_starts_later_is_noticed);
 	CU_ADD_TEST(suite, block_devices);
 	test_sweep();
+	test_drive_write();
 	test_captive();
 }

@@ -1,0 +1,310 @@
+"""What `vmabak serve` costs, in rounds: within a round ours and the peers run one after the other, in
+another order each time, and ratios are medians of the ratios of the rounds. Called by
+bench-live.sh in an empty folder. The load comes from fio's nbd engine: one connection, one thread."""
+import atexit
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+VMABAK = os.environ["VMABAK"]
+ROUNDS = int(os.environ.get("ROUNDS", 5))
+SECONDS = float(os.environ.get("SECONDS_EACH", 2))
+MIB = 1 << 20
+DRIVE_SIZE = 1 << 30
+SPEED_SIZE = 256 << 20  # the part that the servers are compared on: little to write to the disk between runs
+HUGE_SIZE = (16 << 40) - 65536  # what ext4 takes
+
+bars = []  # (measure, bar, measured, reached)
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def fail(text):
+    print(f"bench-live: {text}", file=sys.stderr)
+    sys.exit(1)
+
+
+def make_drives(*paths):
+    """Random, so that no compressor and no hole makes anything quicker than it is; all the same."""
+    source = random.Random(1)
+    files = [open(path, "wb") for path in paths]
+    for _ in range(DRIVE_SIZE // MIB):
+        block = source.randbytes(MIB)
+        for file in files:
+            file.write(block)
+    for file in files:
+        os.fsync(file.fileno())
+        file.close()
+
+
+class Server:
+    """A server that runs until it is closed; uri() is where clients find its export."""
+
+    def __init__(self, name, command, socket, export=""):
+        self.name, self.socket, self.export = name, os.path.abspath(socket), export
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=open(f"{name}.log", "wb"))
+        atexit.register(self.process.kill)  # when something fails
+        for _ in range(300):
+            if os.path.exists(self.socket):
+                return
+            time.sleep(0.05)
+        fail(f"{name} does not come up: {open(f'{name}.log', errors='replace').read()}")
+
+    def uri(self):
+        return f"nbd+unix:///{self.export}?socket={self.socket}"
+
+    def memory(self, key="VmHWM"):
+        """MiB."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return int(next(line for line in file if line.startswith(key)).split()[1]) / 1024
+
+    def processor(self):
+        """Seconds that it has used."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self):
+        self.process.terminate()
+        if self.process.wait() != 0 and self.name == "vmabak":
+            fail(f"vmabak serve: exit code {self.process.returncode}: {open('vmabak.log', errors='replace').read()}")
+
+
+def serve(drive, *options):
+    command = [VMABAK, "serve", "--control", "control", "--nbd", "unix:ours.sock", *options, f"disk={drive}"]
+    return Server("vmabak", command, "ours.sock", "disk")
+
+
+def qemu_nbd(drive):
+    command = ["qemu-nbd", "-f", "raw", "--cache=writeback", "-t", "-e", "0", "-k", os.path.abspath("qemu.sock"), drive]
+    return Server("qemu-nbd", command, "qemu.sock")
+
+
+def nbdkit(drive):
+    return Server("nbdkit", ["nbdkit", "-f", "-U", "nbdkit.sock", "file", drive], "nbdkit.sock")
+
+
+def fio(server, pattern, seconds, *options):
+    """One job; what fio tells of it."""
+    command = ["fio", "--name=load", "--ioengine=nbd", f"--uri={server.uri()}", f"--rw={pattern}", f"--size={DRIVE_SIZE}",
+               f"--runtime={seconds}", "--time_based", "--output-format=json", "--norandommap", "--percentile_list=50:99:99.9", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        fail(f"{server.name}: fio: {done.stdout[-300:]} {done.stderr[-300:]}")
+    job = json.loads(done.stdout[done.stdout.index("{"):])["jobs"][0]
+    if job["error"]:
+        fail(f"{server.name}: fio: error {job['error']}")
+    return job[pattern.removeprefix("rand")]
+
+
+def settle(*paths):
+    """What was written before does not go to the disk during what is measured next."""
+    for path in paths:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+
+# ---- speed, beside other servers ----
+
+WORKLOADS = [("sequential read", "read", "256k", 4), ("sequential write", "write", "256k", 4),
+             ("4 KiB random read, depth 16", "randread", "4k", 16),
+             ("4 KiB random write, depth 16", "randwrite", "4k", 16)]
+
+
+def speed():
+    servers = [serve("a.raw"), qemu_nbd("b.raw"), nbdkit("c.raw")]
+    rates = {(w[0], s.name): [] for w in WORKLOADS for s in servers}
+    costs = {key: [] for key in rates}
+    for number in range(ROUNDS):
+        for name, pattern, size, depth in WORKLOADS:
+            for server in random.Random(number).sample(servers, len(servers)):
+                settle("a.raw", "b.raw", "c.raw")
+                before = server.processor()
+                found = fio(server, pattern, SECONDS, f"--bs={size}", f"--iodepth={depth}", f"--size={SPEED_SIZE}")
+                rates[name, server.name].append(found["iops"])
+                costs[name, server.name].append((server.processor() - before) * 1e6 / found["total_ios"])
+    for server in servers:
+        server.close()
+    say("\n### Without a backup: requests of fio over a unix socket\n")
+    say("MiB/s for sequential ones (256 KiB, depth 4), thousands of requests a second for random ones: median (min to max).\n")
+    say("| work | vmabak serve | qemu-nbd | nbdkit file | ours / better of the two |\n|---|---|---|---|---:|")
+    notes = []
+    for name, _, size, _ in WORKLOADS:
+        unit = 0.25 if size == "256k" else 1e-3
+        cells = " | ".join(spread([rate * unit for rate in rates[name, s.name]], 1) for s in servers)
+        ratio = statistics.median(o / max(q, n) for o, q, n in zip(*(rates[name, s.name] for s in servers)))
+        say(f"| {name} | {cells} | {ratio:.2f} |")
+        spent = (f"{s.name} {statistics.median(costs[name, s.name]):.1f}" for s in servers)
+        notes.append(f"* {name}: {', '.join(spent)}")
+        bars.append((name, "at least 1.00 of the better", f"{ratio:.2f}", ratio >= 1.0))
+    say("\nProcessor time of the server for a request, µs, which depends less on what else the machine does:\n")
+    say("\n".join(notes))
+
+
+def spread(values, digits):
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+# ---- what a backup costs the guest ----
+
+
+def status():
+    done = subprocess.run([VMABAK, "status", "--json", "control"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        fail(f"status: {done.stderr}")
+    return json.loads(done.stdout)["serve"]
+
+
+class Backups:
+    """One after the other, until it is closed; the archives go nowhere."""
+
+    def __init__(self, *options):
+        self.done = status()["n_backups_done"]
+        script = f'while "$VMABAK" backup -q --serve control {" ".join(options)} -o - >/dev/null; do :; done'
+        self.process = subprocess.Popen(["sh", "-c", script], stderr=open("backups.err", "wb"), start_new_session=True)
+        while not status()["backup"]:
+            time.sleep(0.01)
+
+    def close(self):
+        """How many ended meanwhile, and what the last one, which is cut short, held a write up for at most, in ms."""
+        if self.process.poll() is not None:
+            fail(f"a backup failed: {open('backups.err', errors='replace').read()}")
+        last = status()
+        ended, held = last["n_backups_done"] - self.done, (last["backup"] or {"delay_max_ns": 0})["delay_max_ns"] / 1e6
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait()
+        while status()["backup"]:
+            time.sleep(0.01)
+        return ended, held
+
+
+def latency(found):
+    """Mean, 99th percentile and longest in ms, and how many a second there were."""
+    percentiles = found["clat_ns"]["percentile"]
+    return (found["lat_ns"]["mean"] / 1e6, percentiles["99.000000"] / 1e6, found["lat_ns"]["max"] / 1e6, found["iops"])
+
+
+def paced(server, rate, seconds, *backup):
+    """Latencies of one request at a time, rate a second, with backups meanwhile if there are options for them."""
+    settle("a.raw")
+    backups = Backups(*backup) if backup else None
+    found = latency(fio(server, "randwrite", seconds, "--bs=4k", "--iodepth=1", f"--rate_iops={rate}"))
+    return found, *(backups.close() if backups else (0, 0))
+
+
+def print_latencies(rows):
+    say("| guest writes | mean ms | p99 ms | longest ms | longest that the capture held one, ms "
+        "| writes a second | backups that ended meanwhile |\n|---|---:|---:|---:|---:|---:|---:|")
+    for name, found in rows.items():
+        mean, p99, longest, iops = (statistics.median(run[0][i] for run in found) for i in range(4))
+        say(f"| {name} | {mean:.3f} | {p99:.3f} | {longest:.2f} (worst {max(run[0][2] for run in found):.2f}) "
+            f"| {max(run[2] for run in found):.2f} | {iops:.0f} | {sum(run[1] for run in found)} |")
+
+
+def fast():
+    server = serve("a.raw")
+    kinds = {"400/s, no backup": [], "400/s, backups with zstd": ["--compress", "zstd"],
+             "400/s, backups uncompressed": ["--compress", "none"]}
+    rows = {name: [] for name in kinds}
+    for number in range(max(1, ROUNDS - 2)):
+        for name in random.Random(number).sample(list(kinds), len(kinds)):
+            rows[name].append(paced(server, 400, 2.5 * SECONDS, *kinds[name]))
+    server.close()
+    say("\n### Guest writes of 4 KiB while backups go to a fast output (/dev/null)\n")
+    print_latencies(rows)
+    idle, during = rows["400/s, no backup"], rows["400/s, backups with zstd"]
+    for i, name, times, more in (0, "mean", 1.5, 0.1), (1, "p99", 2, 1):
+        before, after = (statistics.median(run[0][i] for run in found) for found in (idle, during))
+        bar = f"at most {times} x {before:.3f} + {more} = {times * before + more:.3f} ms"
+        bars.append((f"400 writes/s during a backup: {name}", bar, f"{after:.3f} ms", after <= times * before + more))
+
+
+def slow():
+    server = serve("a.raw")
+    rows = {"100/s, no backup": [], "100/s, output of 10 MiB/s": []}
+    for _ in range(max(1, ROUNDS // 2)):
+        rows["100/s, no backup"].append(paced(server, 100, 2 * SECONDS))
+        rows["100/s, output of 10 MiB/s"].append(paced(server, 100, 6 * SECONDS, "--rate", "10M"))
+    server.close()
+    say("\n### Guest writes of 4 KiB while a backup goes to a slow output\n")
+    print_latencies(rows)
+    found = rows["100/s, output of 10 MiB/s"]
+    mean, longest = statistics.median(run[0][0] for run in found), max(run[0][2] for run in found)
+    bars.append(("100 writes/s, output of 10 MiB/s: mean", "at most 1 ms", f"{mean:.3f} ms", mean <= 1))
+    bars.append(("100 writes/s, output of 10 MiB/s: longest of all", "at most 50 ms", f"{longest:.2f} ms", longest <= 50))
+
+
+# ---- what serve costs a backup ----
+
+
+def timed(*command):
+    begin = time.monotonic()
+    done = subprocess.run([VMABAK, "backup", "-q", "--force", "--no-sync", *command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        fail(f"backup {command}: exit code {done.returncode}: {done.stderr}")
+    return time.monotonic() - begin
+
+
+def through():
+    server = serve("a.raw")
+    say("\n### A backup of 1 GiB of random data: through serve with an idle guest, and of the same file alone\n")
+    say("| compression | through serve, s | of the file, s | ratio |\n|---|---|---|---:|")
+    for codec in "zstd", "none":
+        seconds = {"served": [], "file": []}
+        ways = {"served": ["--serve", "control"], "file": ["disk=b.raw"]}
+        for number in range(ROUNDS + 1):  # the first one is not counted
+            for way in random.Random(number).sample(list(ways), 2):
+                taken = timed("--compress", codec, "-o", "out.vmab", *ways[way])
+                seconds[way] += [taken] if number else []
+        ratio = statistics.median(s / f for s, f in zip(seconds["served"], seconds["file"]))
+        say(f"| {codec} | {spread(seconds['served'], 2)} | {spread(seconds['file'], 2)} | {ratio:.2f} |")
+        bars.append((f"backup through serve, {codec}", "at most 1.10 of that of the file", f"{ratio:.2f}", ratio <= 1.1))
+    os.unlink("out.vmab")
+    server.close()
+
+
+# ---- memory ----
+
+
+def memory():
+    """A map in a file beside the drive; written to in many places, then backed up while it is written to."""
+    with open("huge.raw", "wb") as file:
+        file.truncate(HUGE_SIZE)
+    server = serve("huge.raw", "--map", "disk=huge.map")
+    rows = [("at start", server.memory("VmRSS"))]
+    fio(server, "randwrite", SECONDS, "--bs=4k", "--iodepth=16", f"--size={HUGE_SIZE}")
+    rows.append(("after random writes", server.memory("VmRSS")))
+    fio(server, "trim", 60, "--bs=1g", f"--size={HUGE_SIZE}", "--time_based=0")
+    rows.append(("after a trim of all of it, which marks all of the map", server.memory("VmRSS")))
+    timed("--serve", "control", "-o", "out.vmab")
+    rows.append(("after a backup", server.memory("VmRSS")))
+    rows.append(("most at any time", server.memory()))
+    server.close()
+    say("\n### Memory of serve for a sparse drive of 16 TiB, with a map\n\n| | MiB resident |\n|---|---:|")
+    for name, mib in rows:
+        say(f"| {name} | {mib:.1f} |")
+    bars.append(("memory of serve, 16 TiB", "at most 600 MiB", f"{rows[-1][1]:.0f} MiB", rows[-1][1] <= 600))
+    os.unlink("huge.raw")
+
+
+def main():
+    parts = {"speed": speed, "fast": fast, "slow": slow, "through": through, "memory": memory}
+    begin = time.monotonic()
+    say(f"load before the run: {os.getloadavg()[0]:.2f}; {os.cpu_count()} processors; {ROUNDS} rounds")
+    make_drives("a.raw", "b.raw", "c.raw")
+    for name in os.environ.get("LIVE_ROWS", " ".join(parts)).split():
+        parts[name]()
+    say("\n### What was to be reached\n\n| measure | bar | measured | |\n|---|---|---:|---|")
+    for measure, bar, measured, reached in bars:
+        say(f"| {measure} | {bar} | {measured} | {'reached' if reached else 'missed'} |")
+    say(f"\n{time.monotonic() - begin:.0f} s in all, load {os.getloadavg()[0]:.2f} at the end")
+
+
+main()

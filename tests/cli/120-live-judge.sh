@@ -1,0 +1,35 @@
+# The writers and the judge of the other tests of this kind, against servers that are not ours: copies of
+# drives that stand still are right, copies of drives that are written to meanwhile are not.
+. "$(dirname "$0")/lib.sh"
+. "$SRC/tests/live/lib.sh"
+need nbdkit
+need_live_tools
+
+make_drives 8388608 9000123
+for name in A B; do
+	nbdkit -f -U $name.sock file $name.raw &
+	on_exit "kill $! 2>/dev/null"
+	wait_until test -S $name.sock
+done
+start_writers --chains 3 --connections 2
+sleep 0.3
+kill -STOP $writers
+sleep 0.5	# for the requests in flight
+cp A.raw A.1
+cp B.raw B.1
+kill -CONT $writers
+sleep 0.3
+for n in 1 2 3 4 5 6 7 8 9 10; do # a copy may happen to be right
+	cp A.raw A.running
+	cp B.raw B.running
+	! judge A.running B.running || continue
+	running=wrong
+	break
+done
+[ "${running:-}" = wrong ] || fail "ten copies of running drives are all taken for instants"
+expect_text judgement "FAILED: chain "
+stop_writers
+judge A.1 B.1 A.raw B.raw || fail "$(cat judgement)"
+! judge A.1 B.raw || fail "drives of two instants are taken for one"
+flip A.1 5000000
+! judge A.1 B.1 || fail "a byte that is wrong is not seen"

@@ -1,0 +1,16 @@
+# What is made to cost time or memory costs little: time grows with the size of the archive only.
+. "$(dirname "$0")/lib.sh"
+
+"$PYTHON" -c 'import xxhash, zstandard' 2>/dev/null || skip "python has no xxhash and zstandard"
+ulimit -c 0
+for kind in $("$PYTHON" "$CLI/hostile.py"); do
+	"$PYTHON" "$CLI/hostile.py" "$kind" 8 hostile
+	code=0
+	"$PYTHON" "$CLI/measure.py" --seconds 0-30 --memory 64 "$VMABAK" salvage --no-sync hostile \
+		-C out >"$out" 2>"$err" || code=$?
+	case $kind,$code in
+	heads,4 | no_head,4 | frames_in_frames,4 | runs,0 | payloads,5 | frames,5 | magics,5 | vma_*,5) ;;
+	*) fail "$kind: exit code $code: $(head -c 1000 "$err")" ;;
+	esac
+	rm -rf out
+done

@@ -1,0 +1,138 @@
+# Servers that tests of NBD talk to, each on a unix socket. For tests that have lib.sh already.
+
+need_libnbd()
+{
+	"$VMABAK" --version | grep -q libnbd=yes || skip "vmabak was built without libnbd"
+}
+
+# nbd_uri SOCKET [EXPORT]
+nbd_uri()
+{
+	echo "nbd+unix:///${2:-}?socket=$(echo "$TMPDIR/$1" | sed 's/ /%20/g')"
+}
+
+# end_process PID: and waits until it is gone; for servers that are not children.
+end_process()
+{
+	kill "$1" 2>/dev/null || return 0
+	wait_until gone "$1"
+}
+
+gone()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
+# serve_nbdkit SOCKET ARGUMENT...: until the test ends; its pid is in $server.
+serve_nbdkit()
+{
+	need nbdkit
+	lib_socket=$TMPDIR/$1
+	shift
+	nbdkit -P "$lib_socket.pid" -U "$lib_socket" "$@" || fail "nbdkit $*"
+	wait_until test -s "$lib_socket.pid"
+	server=$(cat "$lib_socket.pid")
+	on_exit "kill -9 $server 2>/dev/null"
+}
+
+# serve_qemu_nbd SOCKET ARGUMENT...
+serve_qemu_nbd()
+{
+	need qemu-nbd
+	lib_socket=$TMPDIR/$1
+	shift
+	qemu-nbd --fork --pid-file="$lib_socket.pid" -k "$lib_socket" --persistent "$@" ||
+		fail "qemu-nbd $*"
+	server=$(cat "$lib_socket.pid")
+	on_exit "kill -9 $server 2>/dev/null"
+}
+
+# serve_ours SOCKET [OPTION]... FILE...: the NBD server of this project over files, alone; until the
+# test ends, its pid in $server. Options are those of tests/nbd/nbd_serve.c.
+serve_ours()
+{
+	lib_serve=$(dirname "$VMABAK")/nbd-serve
+	[ -x "$lib_serve" ] || skip "no nbd-serve beside vmabak: make $(dirname "$VMABAK")/nbd-serve"
+	lib_socket=$TMPDIR/$1
+	shift
+	"$lib_serve" -a "unix:$lib_socket" "$@" >"$lib_socket.ready" 2>"$lib_socket.log" &
+	server=$!
+	on_exit "kill -9 $server 2>/dev/null"
+	wait_until test -s "$lib_socket.ready"
+}
+
+# start_daemon NAME ARGUMENT...: a qemu-storage-daemon with a monitor at $qmp, another one for the
+# test itself at $asking, and a place for its exports at $exports; its pid is in $daemon.
+start_daemon()
+{
+	need qemu-storage-daemon
+	qmp=$TMPDIR/$1.qmp asking=$TMPDIR/$1.ask exports=$TMPDIR/$1.nbd
+	shift
+	qemu-storage-daemon --daemonize --pidfile "$qmp.pid" \
+		--chardev "socket,path=$qmp,server=on,wait=off,id=qmp" --monitor chardev=qmp,id=m \
+		--chardev "socket,path=$asking,server=on,wait=off,id=ask" --monitor chardev=ask,id=n \
+		--nbd-server "addr.type=unix,addr.path=$exports" "$@" 2>"$qmp.log" ||
+		fail "qemu-storage-daemon: $(cat "$qmp.log")"
+	daemon=$(cat "$qmp.pid")
+	on_exit "kill -9 $daemon 2>/dev/null"
+}
+
+# two_drives: raw A of 64 MiB and qcow2 B of 32 MiB, exported to whoever plays the guest.
+two_drives()
+{
+	make_random a.raw 50000000 1
+	truncate -s 64M a.raw
+	qemu-img create -q -f qcow2 b.qcow2 32M
+	qemu-io -f qcow2 -c 'write -q -P 7 1M 3M' -c 'write -q -P 8 30M 2M' b.qcow2
+	start_daemon two --blockdev driver=file,filename=a.raw,node-name=file \
+		--blockdev driver=raw,file=file,node-name=A \
+		--blockdev driver=qcow2,file.driver=file,file.filename=b.qcow2,node-name=B \
+		--export type=nbd,id=a,node-name=A,name=A,writable=on \
+		--export type=nbd,id=b,node-name=B,name=B,writable=on
+	uri_A=$(export_uri A) uri_B=$(export_uri B)
+}
+
+# export_uri NAME
+export_uri()
+{
+	echo "nbd+unix:///$1?socket=$(echo "$exports" | sed 's/ /%20/g')"
+}
+
+# ask_qmp COMMAND: what QEMU answers.
+ask_qmp()
+{
+	"$PYTHON" -c 'import json, socket, sys
+monitor = socket.socket(socket.AF_UNIX)
+monitor.settimeout(20)
+monitor.connect(sys.argv[1])
+lines = monitor.makefile("rw")
+lines.readline()
+for command in "qmp_capabilities", sys.argv[2]:
+    print(json.dumps({"execute": command}), file=lines, flush=True)
+    while True:
+        answer = json.loads(lines.readline())
+        if "event" not in answer:
+            break
+print(json.dumps(answer["return"]))' "$asking" "$1"
+}
+
+jobs_run()
+{
+	ask_qmp query-jobs | grep -q vmabak-
+}
+
+# Neither job nor node of ours, no process, no socket.
+nothing_in_qemu()
+{
+	wait_until no_guard
+	for lib_command in query-jobs query-named-block-nodes; do
+		ask_qmp $lib_command >"$TMPDIR/answer"
+		! grep -q vmabak- "$TMPDIR/answer" || fail "left in QEMU: $(cat "$TMPDIR/answer")"
+	done
+	[ -z "$(ls -d "$TMPDIR"/vmabak-* 2>/dev/null)" ] || fail "left: $(ls -d "$TMPDIR"/vmabak-*)"
+}
+
+no_guard()
+{
+	! pgrep -f "^vmabak qemu-guard --qmp $TMPDIR" >/dev/null
+}

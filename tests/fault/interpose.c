@@ -1,0 +1,315 @@
+/*
+ * Makes calls of the program fail. Preloaded; what is to fail is said in the environment:
+ *
+ *   FAULT_CALL   read, malloc, rename, ...: the names in the table below
+ *   FAULT_AT     the n-th such call, from the beginning of main
+ *   FAULT_HOW    once: that call; ever: that one and all after it; every: each n-th
+ *   FAULT_ERRNO  what it fails with; 0: it does half of what was asked, if that is possible
+ *   FAULT_MARK   a file that has a byte for each call that was made to fail
+ *
+ * A close that fails has closed, as in Linux. Programs that the program starts are left alone.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* The first name is how FAULT_CALL calls it. */
+enum call {
+	CALL_READ,
+	CALL_PREAD,
+	CALL_WRITE,
+	CALL_PWRITE,
+	CALL_WRITEV,
+	CALL_FSYNC,
+	CALL_FALLOCATE,
+	CALL_FTRUNCATE,
+	CALL_MMAP,
+	CALL_MALLOC,
+	CALL_RENAME,
+	CALL_CLOSE,
+	CALL_OPEN,
+	CALL_LSEEK,
+	CALL_GETRANDOM,
+	CALL_THREAD,
+	CALL_INTERRUPTIBLE, /* any that reads or writes */
+	N_CALLS,
+};
+
+static const char *const names[N_CALLS] = {
+	"read",	     "pread",	  "write",     "pwrite", "writev",	  "fsync",
+	"fallocate", "ftruncate", "mmap",      "malloc", "rename",	  "close",
+	"open",	     "lseek",	  "getrandom", "thread", "interruptible",
+};
+
+static atomic_int wanted = -1; /* enum call; -1: nothing fails (any more) */
+static atomic_ulong n_calls;
+static unsigned long at;
+static bool ever, every;
+static int error_number;
+static long mark = -1;
+
+/* Opened at the beginning: later the program may have given up to open files. */
+static void make_mark(void)
+{
+	if (syscall(SYS_write, mark, "!", (size_t)1) != 1)
+		abort();
+}
+
+/* Whether this call is one that must fail. */
+static bool due(enum call call)
+{
+	int now = atomic_load(&wanted);
+	bool interruptible =
+		now == CALL_INTERRUPTIBLE && call <= CALL_FALLOCATE && call != CALL_FSYNC;
+	if (now != (int)call && !interruptible)
+		return false;
+	unsigned long n = atomic_fetch_add(&n_calls, 1) + 1;
+	bool hit = every ? n % at == 0 : ever ? n >= at : n == at;
+	if (!hit)
+		return false;
+	if (mark >= 0)
+		make_mark();
+	errno = call == CALL_MALLOC ? ENOMEM : error_number;
+	return true;
+}
+
+static void *next(const char *name)
+{
+	void *function = dlsym(RTLD_NEXT, name);
+	if (function == NULL)
+		abort();
+	return function;
+}
+
+/* Each wrapper finds what it stands before when it is first called. */
+#define NEXT(type, name, ...)             \
+	static type (*real)(__VA_ARGS__); \
+	if (real == NULL)                 \
+	*(void **)&real = next(name)
+
+/* ---- calls that move n bytes, and may move fewer ---- */
+
+#define MOVING(name, type, ...)                                     \
+	ssize_t name(int fd, type buffer, size_t n, ##__VA_ARGS__); \
+	ssize_t name(int fd, type buffer, size_t n, ##__VA_ARGS__)
+#define SHORTEN(call, n)                       \
+	if (due(call)) {                       \
+		if (error_number != 0)         \
+			return -1;             \
+		(n) = (n) > 1 ? (n) / 2 : (n); \
+	}
+
+MOVING(read, void *)
+{
+	NEXT(ssize_t, "read", int, void *, size_t);
+	SHORTEN(CALL_READ, n);
+	return real(fd, buffer, n);
+}
+
+MOVING(write, const void *)
+{
+	NEXT(ssize_t, "write", int, const void *, size_t);
+	if (fd != STDERR_FILENO) /* what tells of the failure */
+		SHORTEN(CALL_WRITE, n);
+	return real(fd, buffer, n);
+}
+
+MOVING(pread64, void *, off_t offset)
+{
+	NEXT(ssize_t, "pread64", int, void *, size_t, off_t);
+	SHORTEN(CALL_PREAD, n);
+	return real(fd, buffer, n, offset);
+}
+
+MOVING(pwrite64, const void *, off_t offset)
+{
+	NEXT(ssize_t, "pwrite64", int, const void *, size_t, off_t);
+	SHORTEN(CALL_PWRITE, n);
+	return real(fd, buffer, n, offset);
+}
+
+ssize_t writev(int fd, const struct iovec *vector, int n)
+{
+	NEXT(ssize_t, "writev", int, const struct iovec *, int);
+	if (!due(CALL_WRITEV))
+		return real(fd, vector, n);
+	if (error_number != 0)
+		return -1;
+	struct iovec half = {vector->iov_base, (vector->iov_len + 1) / 2};
+	return real(fd, &half, 1);
+}
+
+/* ---- calls that work or fail ---- */
+
+int fsync(int fd)
+{
+	NEXT(int, "fsync", int);
+	return due(CALL_FSYNC) ? -1 : real(fd);
+}
+
+int fdatasync(int fd)
+{
+	NEXT(int, "fdatasync", int);
+	return due(CALL_FSYNC) ? -1 : real(fd);
+}
+
+int fallocate64(int fd, int mode, off_t offset, off_t n)
+{
+	NEXT(int, "fallocate64", int, int, off_t, off_t);
+	return due(CALL_FALLOCATE) ? -1 : real(fd, mode, offset, n);
+}
+
+int ftruncate64(int fd, off_t size)
+{
+	NEXT(int, "ftruncate64", int, off_t);
+	return due(CALL_FTRUNCATE) ? -1 : real(fd, size);
+}
+
+void *mmap64(void *address, size_t n, int protection, int flags, int fd, off_t offset)
+{
+	NEXT(void *, "mmap64", void *, size_t, int, int, int, off_t);
+	return due(CALL_MMAP) ? MAP_FAILED : real(address, n, protection, flags, fd, offset);
+}
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+	NEXT(int, "renameat", int, const char *, int, const char *);
+	return due(CALL_RENAME) ? -1 : real(from_folder, from, to_folder, to);
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+	NEXT(int, "linkat", int, const char *, int, const char *, int);
+	return due(CALL_RENAME) ? -1 : real(from_folder, from, to_folder, to, flags);
+}
+
+/* renameat2 is called by number. */
+long syscall(long number, ...)
+{
+	NEXT(long, "syscall", long, ...);
+	va_list list;
+	long a[6];
+	va_start(list, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(list, long);
+	va_end(list);
+	if (number == SYS_renameat2 && due(CALL_RENAME))
+		return -1;
+	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+int close(int fd)
+{
+	NEXT(int, "close", int);
+	int result = real(fd);
+	return result == 0 && due(CALL_CLOSE) ? -1 : result;
+}
+
+int open64(const char *path, int flags, ...)
+{
+	NEXT(int, "open64", const char *, int, ...);
+	va_list list;
+	va_start(list, flags);
+	int mode = flags & O_CREAT ? va_arg(list, int) : 0;
+	va_end(list);
+	return due(CALL_OPEN) ? -1 : real(path, flags, mode);
+}
+
+int openat64(int folder, const char *path, int flags, ...)
+{
+	NEXT(int, "openat64", int, const char *, int, ...);
+	va_list list;
+	va_start(list, flags);
+	int mode = flags & O_CREAT ? va_arg(list, int) : 0;
+	va_end(list);
+	return due(CALL_OPEN) ? -1 : real(folder, path, flags, mode);
+}
+
+off_t lseek64(int fd, off_t offset, int whence)
+{
+	NEXT(off_t, "lseek64", int, off_t, int);
+	return due(CALL_LSEEK) ? -1 : real(fd, offset, whence);
+}
+
+ssize_t getrandom(void *buffer, size_t n, unsigned flags)
+{
+	NEXT(ssize_t, "getrandom", void *, size_t, unsigned);
+	return due(CALL_GETRANDOM) ? -1 : real(buffer, n, flags);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+		   void *context)
+{
+	NEXT(int, "pthread_create", pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	return due(CALL_THREAD) ? error_number : real(thread, attributes, run, context);
+}
+
+/* ---- memory: strdup, asprintf and the like come to these ---- */
+
+void *malloc(size_t n)
+{
+	NEXT(void *, "malloc", size_t);
+	return due(CALL_MALLOC) ? NULL : real(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	NEXT(void *, "calloc", size_t, size_t);
+	return due(CALL_MALLOC) ? NULL : real(n, size);
+}
+
+void *realloc(void *old, size_t n)
+{
+	NEXT(void *, "realloc", void *, size_t);
+	return due(CALL_MALLOC) ? NULL : real(old, n);
+}
+
+/* ---- the beginning ---- */
+
+static int (*real_main)(int, char **, char **);
+
+static int armed_main(int argc, char **argv, char **environment)
+{
+	const char *call = getenv("FAULT_CALL"), *how = getenv("FAULT_HOW");
+	int found = -1;
+	if (getenv("FAULT_MARK") != NULL)
+		mark = syscall(SYS_open, getenv("FAULT_MARK"), O_WRONLY | O_CREAT | O_CLOEXEC,
+			       0600);
+	at = strtoul(getenv("FAULT_AT") != NULL ? getenv("FAULT_AT") : "1", NULL, 10);
+	error_number = atoi(getenv("FAULT_ERRNO") != NULL ? getenv("FAULT_ERRNO") : "5");
+	ever = how != NULL && strcmp(how, "ever") == 0;
+	every = how != NULL && strcmp(how, "every") == 0;
+	for (int i = 0; i < N_CALLS && call != NULL; i++)
+		if (strcmp(call, names[i]) == 0)
+			found = i;
+	if (call != NULL && (found < 0 || at == 0))
+		abort();
+	unsetenv("LD_PRELOAD");
+	atomic_store(&wanted, found);
+	return real_main(argc, argv, environment);
+}
+
+int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
+		      void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
+int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
+		      void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+{
+	NEXT(int, "__libc_start_main", int (*)(int, char **, char **), int, char **, void (*)(void),
+	     void (*)(void), void (*)(void), void *);
+	real_main = main;
+	return real(armed_main, argc, argv, init, fini, rtld_fini, stack_end);
+}

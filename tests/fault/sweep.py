@@ -1,0 +1,289 @@
+#!/usr/bin/python3
+"""usage: sweep.py [--long] [--jobs N] [--sanitized] VMABAK FAULT.SO [CASE]...
+
+Makes the 1st, 2nd, ... n-th call of each kind fail, once and for ever, until a run has no failure
+left, and looks each time at what came of it:
+
+* the exit code fits the failure, or the failure was harmless and the result is that of a good run;
+* standard error has one line, which begins with "vmabak: " and names the thing;
+* what was there before is as it was, and there is nothing new: no file under the final name, and
+  none under a temporary one; where files are overwritten in place, doing it again makes them right;
+* nothing crashes or hangs.
+
+Interruptions and short reads and writes must change nothing at all. Without --long the n go up
+faster and faster. --sanitized: VMABAK was built with the address sanitizer, which then also says
+what was not freed. Prints what was wrong, and
+figures at the end; exit 1 if anything was."""
+import argparse
+import concurrent.futures
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+
+EIO, ENOMEM, EAGAIN, EACCES, EMFILE, ENOSPC, EINTR = 5, 12, 11, 13, 24, 28, 4
+FAILED, FULL = 1, 6
+# call: the errors it is made to fail with, and the exit codes that fit each
+CALLS = {
+    "read": {EIO: {FAILED}}, "pread": {EIO: {FAILED}},
+    "write": {EIO: {FAILED}, ENOSPC: {FULL}}, "writev": {EIO: {FAILED}, ENOSPC: {FULL}},
+    "pwrite": {EIO: {FAILED}, ENOSPC: {FULL}}, "fsync": {EIO: {FAILED}, ENOSPC: {FULL}},
+    "fallocate": {EIO: {FAILED}}, "ftruncate": {EIO: {FAILED}, ENOSPC: {FULL}},
+    "mmap": {ENOMEM: {FAILED}}, "malloc": {ENOMEM: {FAILED}},
+    "rename": {EIO: {FAILED}, ENOSPC: {FULL}}, "close": {EIO: {FAILED}, ENOSPC: {FULL}},
+    "open": {EACCES: {FAILED}, EMFILE: {FAILED}}, "lseek": {EIO: {FAILED}},
+    "getrandom": {EAGAIN: {FAILED}}, "thread": {EAGAIN: {FAILED}},
+}
+TIMEOUT_S = 60
+UUID = "01020304-0506-0708-090a-0b0c0d0e0f10"
+
+
+class Case:
+    """A command in a folder with the inputs; out/ is where results go."""
+
+    def __init__(self, name, command, before=(), in_place=False, without=(), keeps=False):
+        self.name, self.command = name, command.split()
+        self.before = dict(before)      # what is in out/ before: name to input
+        self.in_place = in_place        # what is in out/ is overwritten, not replaced
+        self.keeps = keeps              # what was finished before a failure stays
+        self.without = without          # calls that are not made to fail
+
+
+BACKUP = f"--threads 1 --uuid {UUID} disk0=a.raw disk1=b.raw -c a.conf"
+# a message must name one of these
+THINGS = ("out", "a.raw", "b.raw", "a.conf", "a.vma", "bad.vmab", "memory", "random numbers", "thread")
+CASES = [
+    Case("backup", f"backup -o out/x.vmab {BACKUP}"),
+    Case("backup-force", f"backup --force -o out/x.vmab {BACKUP}", {"x.vmab": "old"}),
+    Case("backup-vma", f"backup -o out/x.vma {BACKUP}"),
+    Case("backup-gzip", f"backup -o out/x.vma.gz {BACKUP}"),
+    Case("backup-records", f"backup --record-size 64K -o out/x.vmab {BACKUP}"),
+    Case("restore", "restore --threads 1 a.vmab -C out/new"),
+    Case("restore-vma", "restore --threads 1 a.vma -C out/new"),
+    Case("restore-gzip", "restore --threads 1 a.vma.gz -C out/new"),
+    # libarchive itself crashes without memory
+    Case("restore-zstd", "restore --threads 1 a.vma.zst -C out/new", without=("malloc",)),
+    Case("restore-one", "restore --threads 1 a.vmab -d disk1=out/one.raw"),
+    Case("restore-force", "restore --threads 1 --force a.vmab -C out",
+         {"disk0.raw": "old", "disk1.raw": "old", "a.conf": "old"}, in_place=True),
+    Case("verify", "verify --threads 1 a.vmab"),
+    Case("verify-quick", "verify --quick --threads 1 a.vmab"),
+    Case("verify-zstd", "verify --threads 1 a.vma.zst", without=("malloc",)),
+    # an archive that cannot seek is listed like one from a pipe
+    Case("list", "list a.vmab", without=("lseek",)),
+    Case("list-json", "list --json a.vma"),
+    Case("config", "config a.vmab a.conf"),
+    Case("convert", "convert --threads 1 a.vmab -o out/x.vma"),
+    Case("convert-force", "convert --threads 1 --force a.vma -o out/x.vmab", {"x.vmab": "old"}),
+    Case("salvage", "salvage a.vmab -C out/new --map out/map", keeps=True),
+    Case("salvage-damaged", "salvage bad.vmab -C out/new", keeps=True),
+    Case("salvage-vma", "salvage a.vma -C out/new", keeps=True),
+    # the order of calls is not the same each time: a sample
+    Case("backup-threads", f"backup -o out/x.vmab {BACKUP} --threads 2"),
+    Case("restore-threads", "restore --threads 2 a.vmab -C out/new"),
+]
+
+
+def read_file(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def make_inputs(folder, vmabak):
+    """Two drives with data, zeros and a partial end; archives of them; something older."""
+    chance = random.Random(1)
+    drives = {"a.raw": chance.randbytes(70000) + bytes(200000) + b"text " * 9000 + b"end",
+              "b.raw": bytes(65536) + chance.randbytes(5000) + bytes(100000 - 70536)}
+    for name, data in {**drives, "a.conf": b"cores: 2\n", "old": b"as it was\n" * 30000}.items():
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(data)
+    for name in ("a.vmab", "a.vma", "a.vma.gz", "a.vma.zst"):
+        subprocess.run([vmabak, "backup", "-q", "-o", name, *BACKUP.split()], cwd=folder, check=True)
+
+
+    with open(os.path.join(folder, "bad.vmab"), "wb") as file:
+        good = read_file(os.path.join(folder, "a.vmab"))
+        file.write(good[:20000] + bytes(8192) + good[28192:])
+
+
+def snapshot(folder):
+    found = {}
+    for path, folders, names in os.walk(folder):
+        inner = os.path.relpath(path, folder)
+        found.update({os.path.join(inner, name) + "/": b"" for name in folders})
+        found.update({os.path.join(inner, name): read_file(os.path.join(path, name))
+                      for name in names})
+    return found
+
+
+class Runner:
+    """Runs one case again and again, in a folder of its own."""
+
+    def __init__(self, case, options, folder):
+        self.case, self.options, self.folder = case, options, folder
+        self.out, self.mark = os.path.join(folder, "out"), os.path.join(folder, ".mark")
+        self.n_runs = self.n_faults = self.n_harmless = 0
+        self.failures = []
+        make_inputs(folder, options.vmabak)
+        self.reset()
+        self.before = snapshot(self.out)
+        code, self.stdout, stderr = self.run({})
+        # a salvage of what is damaged tells that something is lost: 5
+        self.done = 5 if case.name == "salvage-damaged" else 0
+        if code != self.done:
+            sys.exit(f"sweep.py: {case.name} without any fault: {code} {stderr}")
+        self.reference = snapshot(self.out)
+
+    def reset(self):
+        shutil.rmtree(self.out, ignore_errors=True)
+        os.mkdir(self.out)
+        for name, source in self.case.before.items():
+            shutil.copyfile(os.path.join(self.folder, source), os.path.join(self.out, name))
+
+    def run(self, fault):
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000", "LC_ALL": "C",
+                       **{name: str(value) for name, value in fault.items()}}
+        if fault:
+            environment.update(LD_PRELOAD=self.options.fault, FAULT_MARK=self.mark)
+        if self.options.sanitized:
+            # exit code 99: a leak, or worse; ours stands before its own functions
+            environment["ASAN_OPTIONS"] = ("verify_asan_link_order=0:allocator_may_return_null=1:"
+                                           "exitcode=99:detect_leaks=1")
+        command = [self.options.vmabak, *self.case.command]
+        try:
+            done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True,
+                                  stdin=subprocess.DEVNULL, timeout=TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired:
+            return None, b"", "hangs"
+        self.n_runs += 1
+        return done.returncode, done.stdout, done.stderr.decode(errors="replace")
+
+    def one(self, call, at, how, error, codes):
+        """One run with a fault. Returns whether there was one."""
+        self.reset()
+        if os.path.exists(self.mark):
+            os.unlink(self.mark)
+        code, stdout, stderr = self.run({"FAULT_CALL": call, "FAULT_AT": at, "FAULT_HOW": how,
+                                         "FAULT_ERRNO": error})
+        injected = os.path.exists(self.mark) and os.path.getsize(self.mark) > 0
+        wrong = self.judge(call, code, stdout, stderr, codes if injected else ())
+        self.n_faults += injected
+        self.n_harmless += injected and code == self.done
+        if wrong:
+            self.failures.append(f"{self.case.name}: {call} {how} {at}, error {error}: {wrong}")
+        return injected
+
+    def judge(self, call, code, stdout, stderr, codes):
+        """What is wrong with a run, or None."""
+        found = snapshot(self.out)
+        if self.options.sanitized and "CHECK failed: sanitizer" in stderr:
+            return None  # it wanted that memory for itself
+        if code == self.done:
+            if found != self.reference and not self.is_as_good():
+                return f"done, but another result: {difference(found, self.reference)}"
+            return None if stdout == self.stdout else "done, but says something else"
+        if code not in codes:
+            return f"exit code {code}, not of {set(codes)}: {stderr.strip()}"
+        lines = stderr.splitlines()
+        if not lines or not all(line.startswith("vmabak: ") for line in lines):
+            return f"says {stderr.strip()!r}"
+        if not any(thing in lines[-1] for thing in THINGS):
+            return f"names nothing: {lines[-1]}"
+        return self.judge_left(call, found)
+
+    def is_as_good(self):
+        """An archive of other bytes, as without the memory to compress, that gives the same drives."""
+        archive = [name for name in os.listdir(self.out) if name.startswith("x.")]
+        if not archive:
+            return False
+        code = subprocess.run([self.options.vmabak, "restore", "-q", archive[0], "-C", "check"],
+                              cwd=self.out, capture_output=True, check=False).returncode
+        same = code == 0 and all(
+            read_file(os.path.join(self.out, "check", name)).rstrip(b"\0") ==
+            read_file(os.path.join(self.folder, source)).rstrip(b"\0")
+            for name, source in (("disk0.raw", "a.raw"), ("disk1.raw", "b.raw"), ("a.conf", "a.conf")))
+        return same and len(os.listdir(self.out)) == 2
+
+    def judge_left(self, call, found):
+        if found == self.before:
+            return None
+        # A name was given, and then its folder could not be synced: too late to take it back
+        # where it replaced something, and what is there is whole.
+        if call == "fsync" and found == self.reference and self.case.before:
+            return None
+        if self.case.keeps and all(self.reference.get(name) == found[name] for name in found):
+            return None
+        if not self.case.in_place:
+            return f"failed, but left {difference(found, self.before)}"
+        if set(found) != set(self.before):
+            return f"failed, but left the files {sorted(set(found) ^ set(self.before))}"
+        code, _, stderr = self.run({})
+        if code != 0 or snapshot(self.out) != self.reference:
+            return f"done again it is not right: {stderr.strip()}"
+        return None
+
+    def sweep(self, call, how, error, codes):
+        at = 1
+        while self.one(call, at, how, error, codes):
+            at += 1 if self.options.long else 1 + at // 4
+        return self
+
+    def all_calls(self):
+        for call, errors in CALLS.items():
+            for error, codes in errors.items() if call not in self.case.without else ():
+                # a sanitizer itself cannot go on without memory
+                one = self.options.sanitized and call == "malloc"
+                for how in ("once",) if one else ("once", "ever"):
+                    self.sweep(call, how, error, codes)
+        # Interrupted again and again, and only half of what was asked: nothing fails.
+        for at in (2, 3, 5):
+            self.one("interruptible", at, "every", EINTR, ())
+        for call in ("read", "pread", "write", "pwrite", "writev"):
+            for how, at in (("every", 1), ("every", 2), ("once", 1), ("once", 2), ("ever", 3)):
+                self.one(call, at, how, 0, ())
+
+
+def difference(found, wanted):
+    names = sorted(set(found) ^ set(wanted))
+    return ", ".join(names) if names else "other content in " + ", ".join(
+        name for name in found if found[name] != wanted[name])
+
+
+def run_case(case, options):
+    with tempfile.TemporaryDirectory(prefix="vmabak-fault-") as folder:
+        runner = Runner(case, options, folder)
+        runner.all_calls()
+        return runner
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--sanitized", action="store_true")
+    parser.add_argument("vmabak")
+    parser.add_argument("fault")
+    parser.add_argument("cases", nargs="*")
+    options = parser.parse_args()
+    options.vmabak, options.fault = map(os.path.abspath, (options.vmabak, options.fault))
+    cases = [case for case in CASES if not options.cases or case.name in options.cases]
+    lock, n_runs, n_faults, n_harmless, n_failures = threading.Lock(), 0, 0, 0, 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for runner in pool.map(lambda case: run_case(case, options), cases):
+            with lock:
+                n_runs += runner.n_runs
+                n_faults += runner.n_faults
+                n_harmless += runner.n_harmless
+                n_failures += len(runner.failures)
+            for failure in runner.failures:
+                print(failure, flush=True)
+    print(f"{n_faults} faults in {n_runs} runs of {len(cases)} commands, {n_harmless} of them "
+          f"without effect; {n_failures} with a wrong outcome")
+    return 1 if n_failures or not n_faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,17 @@
+/* A mutator for archives: as libFuzzer's own, and then the checksums are made right half of the
+ * time. VMABAK_FUZZ_REPAIR=never leaves them alone. */
+#include "tests/fuzz/fuzz.h"
+#include "tests/unit/repair.h"
+
+#include <string.h>
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+	const char *how = getenv("VMABAK_FUZZ_REPAIR");
+	if (LLVMFuzzerMutate == NULL)
+		return size;
+	size_t n = LLVMFuzzerMutate(data, size, max_size);
+	if (seed % 4 != 0 && (how == NULL || strcmp(how, "never") != 0))
+		repair_archive(data, n);
+	return n;
+}

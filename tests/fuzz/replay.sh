@@ -1,0 +1,18 @@
+#!/bin/sh
+# Each fuzz target, without a fuzzer, over what it begins with; under the sanitizers of the build.
+#
+#   tests/fuzz/replay.sh BUILD-FOLDER
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+build=$1
+PYTHON=/usr/bin/python3
+[ -x "$PYTHON" ] || PYTHON=python3
+ASAN_OPTIONS=allocator_may_return_null=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+export ASAN_OPTIONS
+
+rm -rf "$build/seeds"
+"$PYTHON" "$here/seeds.py" "$build/seeds"
+for folder in "$build/seeds"/*; do
+	name=$(basename "$folder")
+	echo "$name: $("$build/fuzz_$name" "$folder")"
+done

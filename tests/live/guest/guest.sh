@@ -1,0 +1,100 @@
+# A Linux machine under qemu that does nothing but write to its drives. After tests/cli/lib.sh.
+
+guest_kernel()
+{
+	for lib_kernel in /boot/vmlinuz-*-cloud-amd64 /boot/vmlinuz-*-amd64; do
+		lib_version=${lib_kernel#/boot/vmlinuz-}
+		[ -r "$lib_kernel" ] && [ -d "/lib/modules/$lib_version" ] && return
+	done
+	skip "no kernel for a guest here: linux-image-cloud-amd64"
+}
+
+# need_guest: says why there can be none.
+need_guest()
+{
+	need qemu-system-x86_64 cpio gzip
+	[ "$(uname -m)" = x86_64 ] || skip "the guest is an x86-64"
+	guest_kernel
+	lib_busybox=$(command -v busybox) || skip "no busybox here"
+	! ldd "$lib_busybox" >/dev/null 2>&1 || skip "busybox is not linked statically"
+	[ -x "$LIVE_TOOLS/gwriter" ] || fail "no $LIVE_TOOLS/gwriter: run make live-tools"
+}
+
+# make_initrd FILE
+make_initrd()
+{
+	lib_root=$TMPDIR/initrd
+	mkdir -p "$lib_root/bin" "$lib_root/dev" "$lib_root/proc" "$lib_root/mnt" "$lib_root/modules"
+	cp "$lib_busybox" "$lib_root/bin/busybox"
+	ln -s busybox "$lib_root/bin/sh"
+	cp "$LIVE_TOOLS/gwriter" "$SRC/tests/live/guest/init" "$lib_root/"
+	chmod 755 "$lib_root/init"
+	for lib_module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do
+		find "/lib/modules/$lib_version" -name "$lib_module.ko" -exec cp {} "$lib_root/modules/" \;
+	done
+	(cd "$lib_root" && find . | cpio -o -H newc --quiet | gzip -1) >"$1"
+	rm -r "$lib_root"
+}
+
+# start_guest URI...: $guest is its process, console what it says. Back when it writes.
+start_guest()
+{
+	make_initrd "$TMPDIR/initrd.gz"
+	lib_drives=
+	for lib_uri; do
+		lib_drives="$lib_drives -drive if=virtio,format=raw,discard=unmap,file=$lib_uri"
+	done
+	# shellcheck disable=SC2086 # a list of words; the URIs have no blanks
+	qemu-system-x86_64 -accel "${GUEST_ACCEL:-tcg}" -m 192 -nodefaults -no-user-config -display none \
+		-serial file:console -kernel "$lib_kernel" -initrd "$TMPDIR/initrd.gz" \
+		-append "console=ttyS0 quiet panic=1" -no-reboot $lib_drives >qemu.out 2>&1 &
+	guest=$!
+	on_exit "kill -9 $guest 2>/dev/null"
+	wait_until guest_writes
+}
+
+guest_writes()
+{
+	kill -0 $guest 2>/dev/null || fail "the guest ended: $(cat qemu.out console)"
+	[ -f console ] && grep -q '^ready' console && grep -q '^guest: file 2' console
+}
+
+# How many files the guest has said to be safe.
+guest_files()
+{
+	sed -n 's/^guest: file \([0-9]*\).*/\1/p' console | tail -n 1
+}
+
+guest_is_well()
+{
+	kill -0 $guest 2>/dev/null || fail "the guest ended: $(cat qemu.out)"
+	! grep -qE 'I/O error|EXT4-fs error|the writer ended|no file system' console ||
+		fail "the guest is not well: $(tail -n 20 console)"
+}
+
+# stop_guest: as if its plug were pulled.
+stop_guest()
+{
+	guest_is_well
+	kill -9 $guest
+	wait $guest 2>/dev/null || :
+}
+
+# check_file_system IMAGE FROM: that of a machine whose plug was pulled. Its journal is replayed, then nothing may
+# be wrong; and files up to FROM and those after have all their bytes if they have their name.
+check_file_system()
+{
+	e2fsck -E journal_only -fy "$1" >fsck.out 2>&1 || [ $? = 1 ] || fail "journal: $(cat fsck.out)"
+	e2fsck -fn "$1" >fsck.out 2>&1 || fail "after its journal was replayed: $(cat fsck.out)"
+	rm -rf files
+	mkdir files
+	debugfs -R "rdump / files" "$1" >/dev/null 2>&1
+	lib_last=0
+	for lib_file in files/file-*; do
+		lib_number=${lib_file#files/file-}
+		seq "$lib_number" $((lib_number + 20000)) | cmp - "$lib_file" ||
+			fail "$lib_file is not whole in $1"
+		[ "$lib_number" -le $lib_last ] || lib_last=$lib_number
+	done
+	[ $lib_last -ge "$2" ] || fail "file $2 was safe, but the last in $1 is $lib_last"
+}

@@ -1,0 +1,527 @@
+/*
+ * Generation maps: marks against a model, what is trusted after what, a killed process.
+ */
+#include "cow/generation.h"
+#include "cow/map_file.h"
+#include "format/bytes.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/suites.h"
+
+#include <CUnit/CUnit.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define MIB 1048576u
+
+static void pause_ms(long ms)
+{
+	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+/* ---- marks ---- */
+
+#define MODEL_CLUSTERS 7000u /* some groups, the last one not full */
+
+/* Whether the map answers as the model, from every cluster on and for all generations. */
+static bool map_is(const struct generation *map, const uint16_t *model, uint16_t current)
+{
+	for (uint32_t g = 0; g <= current; g++) {
+		uint64_t count = 0, n;
+		for (uint64_t at = 0; at < MODEL_CLUSTERS; at += n) {
+			bool changed = generation_changed(map, (uint16_t)g, at, &n);
+			if (n < 1 || n > MODEL_CLUSTERS - at)
+				return false;
+			for (uint64_t i = 0; i < n; i++)
+				if ((model[at + i] > g) != changed)
+					return false;
+			/* A run ends where the answer changes. */
+			if (at + n < MODEL_CLUSTERS && (model[at + n] > g) == changed)
+				return false;
+			count += changed ? n : 0;
+		}
+		if (generation_count(map, (uint16_t)g) != count)
+			return false;
+	}
+	return true;
+}
+
+static void marks_against_a_model(void)
+{
+	uint16_t model[MODEL_CLUSTERS] = {0};
+	struct generation *map;
+	struct error err;
+
+	srand(1);
+	CU_ASSERT_FATAL(generation_new(&map, MODEL_CLUSTERS * 65536ull - 5, &err) == 0);
+	CU_ASSERT(generation_n_clusters(map) == MODEL_CLUSTERS);
+	for (uint16_t g = 1; g <= 12; g++) {
+		CU_ASSERT(generation_current(map) == g);
+		for (int i = 0; i < 5; i++) {
+			uint64_t at = (uint64_t)rand() % MODEL_CLUSTERS, n = 1;
+			n += (uint64_t)rand() % (i == 0 ? 3000 : 20);
+			n = n > MODEL_CLUSTERS - at ? MODEL_CLUSTERS - at : n;
+			generation_mark(map, at, n);
+			for (uint64_t j = at; j < at + n; j++)
+				model[j] = g;
+		}
+		CU_ASSERT(map_is(map, model, g));
+		CU_ASSERT(generation_advance(map) == g);
+	}
+	generation_mark(map, 0, MODEL_CLUSTERS);
+	CU_ASSERT(generation_count(map, 12) == MODEL_CLUSTERS);
+	generation_close(map);
+}
+
+static void the_numbers_run_out(void)
+{
+	struct generation *map;
+	struct error err;
+
+	CU_ASSERT_FATAL(generation_new(&map, 300ull * MIB, &err) == 0);
+	uint64_t id = generation_id(map);
+	generation_mark(map, 17, 3);
+	for (uint32_t g = 1; g < GENERATION_MAX; g++)
+		if (generation_advance(map) != g)
+			CU_FAIL_FATAL("another number");
+	generation_mark(map, 40, 2);
+	CU_ASSERT(generation_id(map) == id);
+	CU_ASSERT(generation_count(map, GENERATION_MAX - 1) == 2);
+	CU_ASSERT(generation_advance(map) == 0);
+	CU_ASSERT(generation_id(map) != id);
+	CU_ASSERT(generation_current(map) == 1);
+	CU_ASSERT(generation_count(map, 0) == 0);
+	generation_mark(map, 40, 1);
+	CU_ASSERT(generation_count(map, 0) == 1);
+	generation_close(map);
+}
+
+/* Little of it written: looked through in no time. */
+static void a_large_drive(void)
+{
+	struct generation *map;
+	struct error err;
+	uint64_t n, at = 0, set = 0;
+	double began = scratch_seconds();
+
+	CU_ASSERT_FATAL(generation_new(&map, 1ull << 44, &err) == 0);
+	generation_mark(map, 5, 1);
+	generation_mark(map, (1ull << 28) - 1, 1);
+	CU_ASSERT(generation_count(map, 0) == 2);
+	for (; at < 1ull << 28; at += n)
+		set += generation_changed(map, 0, at, &n) ? n : 0;
+	CU_ASSERT(at == 1ull << 28);
+	CU_ASSERT(set == 2);
+	CU_ASSERT(scratch_seconds() - began < 1);
+	generation_close(map);
+}
+
+/* ---- trust ---- */
+
+static void write_drive(uint64_t at)
+{
+	int fd = open(scratch("drive"), O_WRONLY | O_CREAT, 0600);
+
+	if (pwrite(fd, "x", 1, (off_t)at) != 1)
+		CU_FAIL("writing");
+	close(fd);
+}
+
+static void make_drive(void)
+{
+	unlink(scratch("map"));
+	unlink(scratch("drive"));
+	write_drive(3 * MIB - 1);
+}
+
+static int open_map(struct generation **out, struct error *err)
+{
+	struct stat drive;
+
+	*out = NULL;
+	if (stat(scratch("drive"), &drive) != 0)
+		CU_FAIL_FATAL("no drive");
+	memset(err, 0, sizeof *err);
+	return generation_open(out, scratch("map"), scratch("drive"), (uint64_t)drive.st_size, err);
+}
+
+/* As a serve that is killed after its guest wrote. */
+static void killed_user(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		struct generation *map;
+		struct error err;
+		if (open_map(&map, &err) != 0)
+			_exit(1);
+		generation_mark(map, 9, 2);
+		write_drive(9 * 65536);
+		raise(SIGKILL);
+	}
+	waitpid(child, &status, 0);
+	CU_ASSERT(WIFSIGNALED(status));
+}
+
+static void clean_user(void)
+{
+	struct generation *map;
+	struct error err;
+
+	if (open_map(&map, &err) != 0) {
+		CU_FAIL("opening");
+		return;
+	}
+	generation_mark(map, 9, 2);
+	write_drive(9 * 65536);
+	generation_close(map);
+}
+
+/* Changes the header that counts. */
+static void patch_header(void (*change)(struct map_header *header))
+{
+	size_t n;
+	uint8_t *file = (uint8_t *)scratch_read(scratch("map"), &n);
+	struct map_header header;
+	struct error err;
+
+	CU_ASSERT(map_header_get(&header, file, "map", &err) == 0);
+	header.sequence++;
+	change(&header);
+	map_header_put(file, &header);
+	scratch_write(scratch("map"), file, n);
+	free(file);
+}
+
+static void other_boot(struct map_header *header)
+{
+	header->boot_id[3] ^= 1;
+}
+
+static void after_nothing(void)
+{
+}
+
+static void after_reboot(void)
+{
+	patch_header(other_boot);
+}
+
+static void after_write(void)
+{
+	pause_ms(700); /* what comes within half a second of the last mark may be the guest's own */
+	write_drive(5);
+}
+
+static void after_write_at_once(void)
+{
+	write_drive(5);
+}
+
+static void after_growth(void)
+{
+	write_drive(4 * MIB);
+}
+
+static void after_replacement(void)
+{
+	scratch_run("cp -p '%s' '%s' && mv '%s' '%s'", scratch("drive"), scratch("copy"),
+		    scratch("copy"), scratch("drive"));
+}
+
+static void after_damage(void)
+{
+	int fd = open(scratch("map"), O_WRONLY);
+
+	/* Both copies: the sequence number. */
+	if (pwrite(fd, "????", 4, 16) != 4 || pwrite(fd, "????", 4, 512 + 16) != 4)
+		CU_FAIL("writing");
+	close(fd);
+}
+
+static void after_cut(void)
+{
+	if (truncate(scratch("map"), 8192) != 0)
+		CU_FAIL("cutting");
+}
+
+static void after_old_copy_damaged(void)
+{
+	struct map_header header;
+	struct error err;
+	uint8_t *file = (uint8_t *)scratch_read(scratch("map"), NULL);
+	int fd = open(scratch("map"), O_WRONLY);
+
+	/* As if the process had been killed while it wrote the next one. */
+	CU_ASSERT(map_header_get(&header, file, "map", &err) == 0);
+	if (pwrite(fd, "????", 4, (off_t)(~header.sequence % 2 * 512 + 16)) != 4)
+		CU_FAIL("writing");
+	close(fd);
+	free(file);
+}
+
+static const struct {
+	const char *what;
+	void (*user)(void);
+	void (*then)(void);
+	enum map_trust trust;
+} cases[] = {
+	{"clean", clean_user, after_nothing, MAP_CLEAN},
+	{"clean, reboot", clean_user, after_reboot, MAP_CLEAN},
+	{"clean, a header half written", clean_user, after_old_copy_damaged, MAP_CLEAN},
+	{"clean, written at once", clean_user, after_write_at_once, MAP_DRIVE_CHANGED},
+	{"clean, grown", clean_user, after_growth, MAP_OTHER_DRIVE},
+	{"clean, replaced", clean_user, after_replacement, MAP_OTHER_DRIVE},
+	{"clean, damaged", clean_user, after_damage, MAP_DAMAGED},
+	{"clean, cut", clean_user, after_cut, MAP_DAMAGED},
+	{"killed", killed_user, after_nothing, MAP_KILLED},
+	{"killed, a header half written", killed_user, after_old_copy_damaged, MAP_KILLED},
+	{"killed, written later", killed_user, after_write, MAP_DRIVE_CHANGED},
+	{"killed, replaced", killed_user, after_replacement, MAP_OTHER_DRIVE},
+	{"killed, reboot", killed_user, after_reboot, MAP_MACHINE_DIED},
+	{"killed, damaged", killed_user, after_damage, MAP_DAMAGED},
+	{"killed, cut", killed_user, after_cut, MAP_DAMAGED},
+};
+
+static void what_is_trusted(void)
+{
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct generation *map;
+		struct error err;
+		uint64_t id, n;
+
+		make_drive();
+		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
+		CU_ASSERT(generation_trust(map) == MAP_NEW);
+		CU_ASSERT(generation_advance(map) == 1);
+		id = generation_id(map);
+		generation_close(map);
+		cases[i].user();
+		cases[i].then();
+		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
+		if (generation_trust(map) != cases[i].trust)
+			printf("  %s: %s\n", cases[i].what, map_trust_text(generation_trust(map)));
+		CU_ASSERT(generation_trust(map) == cases[i].trust);
+		bool kept = cases[i].trust == MAP_CLEAN || cases[i].trust == MAP_KILLED;
+		CU_ASSERT((generation_id(map) == id) == kept);
+		CU_ASSERT(generation_current(map) == (kept ? 2 : 1));
+		CU_ASSERT(generation_count(map, 0) == (kept ? 2 : 0));
+		CU_ASSERT(generation_count(map, 1) == (kept ? 2 : 0));
+		CU_ASSERT(generation_changed(map, 1, 9, &n) == kept);
+		generation_close(map);
+		/* And it is clean now, whatever it was. */
+		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
+		CU_ASSERT(generation_trust(map) == MAP_CLEAN);
+		generation_close(map);
+	}
+}
+
+static void what_is_refused(void)
+{
+	struct generation *map, *second;
+	struct error err;
+	uint8_t *file;
+	size_t n;
+
+	make_drive();
+	scratch_write(scratch("map"), "precious data", 13);
+	CU_ASSERT(open_map(&map, &err) == ERR_USAGE);
+	file = (uint8_t *)scratch_read(scratch("map"), &n);
+	CU_ASSERT(n == 13 && memcmp(file, "precious data", 13) == 0);
+	free(file);
+
+	unlink(scratch("map"));
+	CU_ASSERT_FATAL(open_map(&map, &err) == 0);
+	CU_ASSERT(open_map(&second, &err) == ERR_LOCKED);
+	generation_close(map);
+
+	CU_ASSERT(generation_open(&map, scratch("."), scratch("drive"), MIB, &err) == ERR_SYSTEM);
+	CU_ASSERT(generation_open(&map, "/dev/null", scratch("drive"), MIB, &err) == ERR_USAGE);
+}
+
+/* A version of tomorrow, its checksum right. */
+static void a_later_version(void)
+{
+	uint8_t copy[512] = {0};
+	struct generation *map;
+	struct error err;
+
+	make_drive();
+	clean_user();
+	int fd = open(scratch("map"), O_RDWR);
+	CU_ASSERT(pread(fd, copy, 512, 0) == 512);
+	copy[8] = 2;
+	put_le(copy + 504, 8, XXH3_64bits(copy, 504));
+	CU_ASSERT(pwrite(fd, copy, 512, 0) == 512 && pwrite(fd, copy, 512, 512) == 512);
+	close(fd);
+	CU_ASSERT(open_map(&map, &err) == ERR_UNSUPPORTED);
+}
+
+/* The bytes of spec/map.md, section 6: 112 from the front, 8 at the end. */
+static void the_example_of_the_specification(void)
+{
+	uint8_t page[MAP_HEADER_SIZE] = {0};
+	char line[256];
+	struct map_header header;
+	struct error err;
+	unsigned n = 0;
+	FILE *spec = fopen("spec/map.md", "r"); /* from the top folder, as make runs it */
+
+	CU_ASSERT_FATAL(spec != NULL);
+	while (fgets(line, sizeof line, spec) != NULL) {
+		unsigned byte;
+		int length = 0;
+		for (char *at = line; strncmp(line, "    ", 4) == 0; at += length) {
+			if (sscanf(at, " %2x%n", &byte, &length) != 1 || n == 120)
+				break;
+			page[n < 112 ? n : n - 112 + 504] = (uint8_t)byte;
+			n++;
+		}
+	}
+	fclose(spec);
+	CU_ASSERT(n == 120);
+	CU_ASSERT_FATAL(map_header_get(&header, page, "example", &err) == 0);
+	CU_ASSERT(header.state == MAP_STATE_CLEAN && header.current == 3);
+	CU_ASSERT(header.sequence == 7 && header.id == 0x0123456789abcdef);
+	CU_ASSERT(header.boot_id[1] == 1 && header.boot_id[15] == 15);
+	CU_ASSERT(header.drive.kind == MAP_DRIVE_FILE && header.drive.device == 0xfe00);
+	CU_ASSERT(header.drive.inode == 12345 && header.drive.size_bytes == 1 << 30);
+	CU_ASSERT(header.drive.mtime_ns == 123456789);
+}
+
+/* ---- killed at any moment ---- */
+
+#define KILLED_CLUSTERS 4096u
+
+/* Marks and writes one cluster after the other, in an order that jumps. */
+static void write_on(unsigned seed)
+{
+	struct generation *map;
+	struct error err;
+	int fd = open(scratch("drive"), O_WRONLY);
+	uint32_t at = seed;
+
+	if (open_map(&map, &err) != 0)
+		_exit(1);
+	for (unsigned i = 0; i < KILLED_CLUSTERS; i++, at += 1237) {
+		generation_mark(map, at % KILLED_CLUSTERS, 1);
+		if (pwrite(fd, "x", 1, (off_t)(at % KILLED_CLUSTERS) * 65536) != 1)
+			_exit(1);
+		if (i % 64 == 0)
+			generation_advance(map);
+	}
+	pause();
+}
+
+/* Each cluster that has its byte on the drive is in the map. Returns how many are. */
+static unsigned check_killed(struct generation *map)
+{
+	int fd = open(scratch("drive"), O_RDONLY);
+	unsigned n_written = 0;
+
+	for (uint64_t at = 0; at < KILLED_CLUSTERS; at++) {
+		char byte = 0;
+		uint64_t n;
+		if (pread(fd, &byte, 1, (off_t)(at * 65536)) != 1)
+			CU_FAIL("reading");
+		n_written += byte != 0;
+		if (byte != 0 && !generation_changed(map, 0, at, &n))
+			CU_FAIL("a written cluster is not in the map");
+	}
+	close(fd);
+	return n_written;
+}
+
+static void killed_at_any_moment(void)
+{
+	unsigned n_partly = 0;
+
+	srand(2);
+	for (unsigned round = 0; round < 30; round++) {
+		struct generation *map;
+		struct error err;
+
+		make_drive();
+		if (truncate(scratch("drive"), (off_t)KILLED_CLUSTERS * 65536) != 0)
+			CU_FAIL("growing");
+		pid_t child = fork();
+		if (child == 0)
+			write_on(round * 7);
+		struct timespec time = {.tv_nsec = 200000 + rand() % 15000000};
+		nanosleep(&time, NULL);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
+		CU_ASSERT(generation_trust(map) == MAP_KILLED || generation_trust(map) == MAP_NEW);
+		unsigned n = check_killed(map);
+		n_partly += n > 0 && n < KILLED_CLUSTERS;
+		generation_close(map);
+	}
+	CU_ASSERT(n_partly >= 3);
+}
+
+/* ---- devices ---- */
+
+static enum map_trust device_trust(const char *device, bool kill_it)
+{
+	struct generation *map;
+	struct error err;
+	enum map_trust trust = MAP_NEW;
+	pid_t child = kill_it ? fork() : -1;
+
+	if (kill_it && child != 0) {
+		waitpid(child, NULL, 0);
+		return trust;
+	}
+	CU_ASSERT_FATAL(generation_open(&map, scratch("map"), device, 3 * MIB, &err) == 0);
+	if (kill_it)
+		raise(SIGKILL);
+	trust = generation_trust(map);
+	generation_close(map);
+	return trust;
+}
+
+static void maps_of_devices(void)
+{
+	char device[64];
+
+	make_drive();
+	if (!scratch_loop(scratch("drive"), 512, device))
+		return;
+	CU_ASSERT(device_trust(device, false) == MAP_NEW);
+	CU_ASSERT(device_trust(device, false) == MAP_CLEAN);
+	int fd = open(device, O_WRONLY);
+	CU_ASSERT(pwrite(fd, "written", 7, 0) == 7 && fsync(fd) == 0);
+	close(fd);
+	CU_ASSERT(device_trust(device, false) == MAP_DRIVE_CHANGED);
+	CU_ASSERT(device_trust(device, false) == MAP_CLEAN);
+	device_trust(device, true);
+	CU_ASSERT(device_trust(device, false) == MAP_UNSURE);
+	patch_header(other_boot);
+	CU_ASSERT(device_trust(device, false) == MAP_UNSURE);
+	scratch_unloop(device);
+}
+
+void test_generation(void)
+{
+	CU_pSuite suite = CU_add_suite("generation maps", scratch_make, scratch_remove);
+
+	CU_add_test(suite, "marks against a model", marks_against_a_model);
+	CU_add_test(suite, "the numbers run out", the_numbers_run_out);
+	CU_add_test(suite, "a large drive", a_large_drive);
+	CU_add_test(suite, "what is trusted", what_is_trusted);
+	CU_add_test(suite, "what is refused", what_is_refused);
+	CU_add_test(suite, "a later version", a_later_version);
+	CU_add_test(suite, "the example of the specification", the_example_of_the_specification);
+	CU_add_test(suite, "killed at any moment", killed_at_any_moment);
+	CU_add_test(suite, "maps of devices", maps_of_devices);
+}
