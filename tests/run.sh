@@ -4,12 +4,25 @@
 #   tests/run.sh [--vectors FOLDER]    archives made by the genuine tool, when there are any
 set -u
 cd "$(dirname "$0")/.."
-MAKE=${MAKE:-make}
+MAKE="${MAKE:-make} -j$(getconf _NPROCESSORS_ONLN)"
 vectors=${VMABAK_VECTORS:-../shared/vectors}
 [ "${1:-}" != --vectors ] || vectors=$2
 passed=0 failed=0 skipped=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+failures=$(mktemp)
+trap 'rm -f "$log" "$failures"' EXIT
+
+# What a step that failed said, without what was compiled; and the last of it again at the very end,
+# for those who see only the end.
+failure()
+{
+	echo "FAILED   $1"
+	grep -vE '^  (CC|AR|LD) ' "$log" | sed 's/^/    | /'
+	{
+		echo "FAILED   $1"
+		grep -vE '^  (CC|AR|LD) ' "$log" | tail -n 40 | cut -c 1-300 | sed 's/^/    | /'
+	} >>"$failures"
+}
 
 # run NAME COMMAND...: one step; its output is shown when it fails, and "skipped" lines always.
 run()
@@ -23,8 +36,7 @@ run()
 		grep -iE '^ *skipped' "$log" | sed 's/^/         /'
 	else
 		failed=$((failed + 1))
-		echo "FAILED   $name"
-		sed 's/^/    | /' "$log"
+		failure "$name"
 	fi
 }
 
@@ -47,8 +59,7 @@ run_counted()
 		echo "ok       $name: $line ($(($(date +%s) - begin)) s)"
 	else
 		[ -n "$line" ] || failed=$((failed + 1))
-		echo "FAILED   $name: $line"
-		sed 's/^/    | /' "$log"
+		failure "$name: $line"
 	fi
 }
 
@@ -69,5 +80,6 @@ run_counted "man pages" tests/man.sh build/release/vmabak
 run_counted "examples" tests/examples.sh build/release/vmabak
 
 echo
+[ $failed = 0 ] || cat "$failures"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
