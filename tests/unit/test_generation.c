@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -402,8 +403,8 @@ static void the_example_of_the_specification(void)
 
 #define KILLED_CLUSTERS 4096u
 
-/* Marks and writes one cluster after the other, in an order that jumps. */
-static void write_on(unsigned seed)
+/* Marks and writes one cluster after the other, in an order that jumps, and counts them. */
+static void write_on(unsigned seed, _Atomic unsigned *n_done)
 {
 	struct generation *map;
 	struct error err;
@@ -418,6 +419,7 @@ static void write_on(unsigned seed)
 			_exit(1);
 		if (i % 64 == 0)
 			generation_advance(map);
+		*n_done = i + 1;
 	}
 	pause();
 }
@@ -443,21 +445,29 @@ static unsigned check_killed(struct generation *map)
 
 static void killed_at_any_moment(void)
 {
+	_Atomic unsigned *n_done = mmap(NULL, sizeof *n_done, PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned n_partly = 0;
 
+	CU_ASSERT_FATAL(n_done != MAP_FAILED);
 	srand(2);
 	for (unsigned round = 0; round < 30; round++) {
 		struct generation *map;
 		struct error err;
+		/* Some while the map is made, the others when so many are written. */
+		unsigned wanted = round < 6 ? 0 : 1 + (unsigned)rand() % (KILLED_CLUSTERS / 2);
 
+		*n_done = 0;
 		make_drive();
 		if (truncate(scratch("drive"), (off_t)KILLED_CLUSTERS * 65536) != 0)
 			CU_FAIL("growing");
 		pid_t child = fork();
 		if (child == 0)
-			write_on(round * 7);
-		struct timespec time = {.tv_nsec = 200000 + rand() % 15000000};
-		nanosleep(&time, NULL);
+			write_on(round * 7, n_done);
+		struct timespec time = {.tv_nsec = 100000 + rand() % 100000};
+		do
+			nanosleep(&time, NULL);
+		while (*n_done < wanted && waitpid(child, NULL, WNOHANG) == 0);
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
 		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
@@ -467,6 +477,7 @@ static void killed_at_any_moment(void)
 		generation_close(map);
 	}
 	CU_ASSERT(n_partly >= 3);
+	munmap(n_done, sizeof *n_done);
 }
 
 /* ---- devices ---- */
