@@ -216,5 +216,7 @@ enum map_trust map_judge(const struct map_header *header, const struct drive_loo
 	/* What is left of the guest's writes in the page cache is written when it pleases. */
 	if (now->kind == MAP_DRIVE_DEVICE)
 		return MAP_UNSURE;
+	if (last_ns == 0)
+		return MAP_NEW; /* the process was killed while it made the map */
 	return now->mtime_ns > last_ns + SLACK_NS ? MAP_DRIVE_CHANGED : MAP_KILLED;
 }
