@@ -73,17 +73,19 @@ int buffer_fd(const struct buffer *buffer); /* the memfd: borrowed */
 
 /* The urgent kind. Gives room for one cluster, to be filled by the caller and then committed or
  * given up. Never waits longer than for a lock or for one cluster to be written to the scratch
- * file, unless when_full is FULL_WAIT. 0, or negative: it has failed, or just did. */
+ * file, unless when_full is FULL_WAIT. 0, or negative: it has failed, or just did; with wait false
+ * also 2: there is no room in memory now, and nothing was done about it. */
 struct buffer_room {
 	uint8_t *bytes; /* CLUSTER_SIZE */
 	void *keep;	/* the buffer's own */
 };
-int buffer_put(struct buffer *buffer, struct buffer_room *room, struct error *err);
+int buffer_put(struct buffer *buffer, struct buffer_room *room, bool wait, struct error *err);
 void buffer_commit(struct buffer *buffer, struct buffer_room *room, uint32_t drive,
 		   uint64_t cluster);
 void buffer_give_up(struct buffer *buffer, struct buffer_room *room);
-/* A run of zeros that came by an urgent way; no room needed. */
-int buffer_put_zeros(struct buffer *buffer, const struct chunk_zeros *run, struct error *err);
+/* A run of zeros that came by an urgent way; no room needed. As buffer_put. */
+int buffer_put_zeros(struct buffer *buffer, const struct chunk_zeros *run, bool wait,
+		     struct error *err);
 
 /* The other kind. An empty chunk, or NULL: the buffer has failed, or (with wait false) none can
  * be had now. Waits until more than half of the chunks are free and the scratch file is empty. */

@@ -67,11 +67,19 @@ static void find_room_locked(struct buffer *buffer, struct buffer_room *room)
 	}
 }
 
-int buffer_put(struct buffer *buffer, struct buffer_room *room, struct error *err)
+int buffer_put(struct buffer *buffer, struct buffer_room *room, bool wait, struct error *err)
 {
+	int rc = 0;
+
 	pthread_mutex_lock(&buffer->lock);
-	find_room_locked(buffer, room);
-	int rc = buffer_result_locked(buffer, err);
+	if (wait) {
+		find_room_locked(buffer, room);
+	} else if (!buffer->failed) {
+		*room = (struct buffer_room){take_room_locked(buffer), NULL};
+		rc = room->bytes ? 0 : 2;
+	}
+	if (rc == 0)
+		rc = buffer_result_locked(buffer, err);
 	pthread_mutex_unlock(&buffer->lock);
 	return rc;
 }
@@ -175,17 +183,20 @@ static bool follows(const struct chunk_zeros *last, const struct chunk_zeros *ru
 	return last->drive == run->drive && last->cluster + last->n_clusters == run->cluster;
 }
 
-int buffer_put_zeros(struct buffer *buffer, const struct chunk_zeros *run, struct error *err)
+int buffer_put_zeros(struct buffer *buffer, const struct chunk_zeros *run, bool wait,
+		     struct error *err)
 {
 	pthread_mutex_lock(&buffer->lock);
-	while (!buffer->failed && buffer->n_runs == RUNS_MAX) {
+	while (wait && !buffer->failed && buffer->n_runs == RUNS_MAX) {
 		if (buffer->when_full == FULL_FAIL)
 			fail_full_locked(buffer);
 		else
 			pthread_cond_wait(&buffer->room, &buffer->lock);
 	}
 	int rc = buffer_result_locked(buffer, err);
-	if (rc == 0) {
+	if (rc == 0 && buffer->n_runs == RUNS_MAX) {
+		rc = 2;
+	} else if (rc == 0) {
 		uint32_t n = buffer->n_runs;
 		if (n > 0 && follows(&buffer->runs[n - 1], run))
 			buffer->runs[n - 1].n_clusters += run->n_clusters;

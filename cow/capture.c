@@ -9,7 +9,9 @@
  * Who saves. A guest's request that will change a cluster looks at its bit, without a lock. If it
  * is set the request goes straight through. If not, it claims the cluster, reads it into a room of
  * the buffer, commits the room, and settles the claim: sets the bit. Then it writes. If someone
- * else has claimed the cluster it waits until that claim is settled, which takes that one read. The
+ * else has claimed the cluster it waits until that claim is settled, which takes that one read. A
+ * request that may not wait does the same if there is room in memory and the drive has the cluster
+ * at hand: then it needs no other thread, and no processor that such a thread would take. The
  * pass claims what nobody has claimed, in small pieces, reads them in one go into a chunk, and
  * settles. A claim is made, and a bit set, with the lock held; so each cluster is claimed once,
  * read once, delivered once.

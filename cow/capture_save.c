@@ -6,6 +6,7 @@
 #include "cow/volume.h"
 
 #define CLAIM_MAX 16u /* clusters */
+#define NOW_MAX	  4u  /* clusters: no more work than that for a thread that others wait for */
 
 /* How many whole clusters from cluster on, at most max, are zeros that need not be read. */
 static uint64_t zeros_at(struct drive *drive, uint64_t cluster, uint64_t max)
@@ -18,37 +19,53 @@ static uint64_t zeros_at(struct drive *drive, uint64_t cluster, uint64_t max)
 	return n_clusters < max ? n_clusters : max;
 }
 
-static int save_one(struct captured *captured, uint64_t cluster, struct error *err)
+/* Without waiting: 2 if the drive would have to wait, too. */
+static int read_one(struct captured *captured, uint64_t cluster, uint8_t *to, bool wait,
+		    struct error *err)
+{
+	if (wait)
+		return drive_read_clusters(captured->drive, cluster, 1, to, err);
+	if ((cluster + 1) * CLUSTER_SIZE > drive_size(captured->drive))
+		return 2;
+	return drive_fetch(captured->drive, cluster * CLUSTER_SIZE, to, CLUSTER_SIZE, DRIVE_NOW) ==
+			       0
+		       ? 0
+		       : 2;
+}
+
+static int save_one(struct captured *captured, uint64_t cluster, bool wait, struct error *err)
 {
 	struct capture *capture = captured->capture;
 	struct buffer_room room;
-	int rc = buffer_put(capture->buffer, &room, err);
+	int rc = buffer_put(capture->buffer, &room, wait, err);
 
 	if (rc != 0)
 		return rc;
-	capture->read_clusters++;
-	rc = drive_read_clusters(captured->drive, cluster, 1, room.bytes, err);
+	rc = read_one(captured, cluster, room.bytes, wait, err);
 	if (rc != 0) {
 		buffer_give_up(capture->buffer, &room);
 		return rc;
 	}
+	capture->read_clusters++;
 	buffer_commit(capture->buffer, &room, captured->number, cluster);
 	capture->saved_clusters++;
 	return 0;
 }
 
-static int save_zeros(struct captured *captured, uint64_t cluster, uint64_t n, struct error *err)
+static int save_zeros(struct captured *captured, uint64_t cluster, uint64_t n, bool wait,
+		      struct error *err)
 {
 	struct chunk_zeros run = {captured->number, cluster, n};
-	int rc = buffer_put_zeros(captured->capture->buffer, &run, err);
+	int rc = buffer_put_zeros(captured->capture->buffer, &run, wait, err);
 
 	if (rc == 0)
 		captured->capture->zero_clusters += n;
 	return rc;
 }
 
-/* Each cluster is settled as soon as it is saved, for others may wait for it. */
-static void save_claim(struct claim *claim)
+/* Each cluster is settled as soon as it is saved, for others may wait for it. False: not without
+ * waiting. */
+static bool save_claim(struct claim *claim, bool wait)
 {
 	struct captured *captured = claim->captured;
 	struct error err;
@@ -57,18 +74,20 @@ static void save_claim(struct claim *claim)
 	while (claim->first < claim->end) {
 		uint64_t n = zeros_at(captured->drive, claim->first, claim->end - claim->first);
 		if (n > 0) {
-			rc = save_zeros(captured, claim->first, n, &err);
+			rc = save_zeros(captured, claim->first, n, wait, &err);
 		} else {
 			n = 1;
-			rc = save_one(captured, claim->first, &err);
+			rc = save_one(captured, claim->first, wait, &err);
 		}
-		if (rc != 0) {
+		if (rc < 0)
 			capture_fail(captured->capture, &err);
+		if (rc != 0) {
 			claim_drop(claim);
-			return;
+			return rc < 0;
 		}
 		claim_settle(claim, n);
 	}
+	return true;
 }
 
 uint64_t captured_save(struct captured *captured, uint64_t first, uint64_t end)
@@ -80,9 +99,22 @@ uint64_t captured_save(struct captured *captured, uint64_t first, uint64_t end)
 		return 0;
 	uint64_t start = monotonic_ns();
 	while (claim_some(&claim, captured, range, CLAIM_MAX, true))
-		save_claim(&claim);
+		save_claim(&claim, true);
 	uint64_t ns = monotonic_ns() - start;
 	return ns > 0 ? ns : 1;
+}
+
+bool captured_save_now(struct captured *captured, uint64_t first, uint64_t end, uint64_t *delay_ns)
+{
+	const uint64_t range[2] = {first, end};
+	uint64_t start = monotonic_ns();
+	struct claim claim;
+	bool saved = end - first <= NOW_MAX;
+
+	while (saved && claim_some(&claim, captured, range, NOW_MAX, false))
+		saved = save_claim(&claim, false);
+	*delay_ns = monotonic_ns() - start;
+	return saved && saved_until(captured, first, end) == end;
 }
 
 void captured_add_delay(struct captured *captured, uint64_t ns)

@@ -101,6 +101,8 @@ void wait_for_all(struct capture *capture);
 
 /* Saves what is not saved among these clusters. Returns how long that held up the guest, in ns. */
 uint64_t captured_save(struct captured *captured, uint64_t first, uint64_t end);
+/* The same without waiting for anything, and adds nothing to the delays. False: not all are saved. */
+bool captured_save_now(struct captured *captured, uint64_t first, uint64_t end, uint64_t *delay_ns);
 void captured_add_delay(struct captured *captured, uint64_t ns);
 /* Whether saving more than what must be is unwise now. */
 bool captured_is_pressed(const struct captured *captured);

@@ -310,11 +310,15 @@ static int change_now(struct volume *volume, const struct change *change)
 
 	if (!captured)
 		return apply(volume, change);
+	uint64_t first = change->offset / CLUSTER_SIZE, delay_ns = 0;
 	uint64_t end = cluster_end(change->offset, change->n);
-	if (saved_until(captured, change->offset / CLUSTER_SIZE, end) == end) {
+	bool saved = saved_until(captured, first, end) == end;
+	if (!saved && (change->flags & VOLUME_NOW))
+		saved = captured_save_now(captured, first, end, &delay_ns);
+	if (saved) {
 		rc = apply(volume, change);
 		if (rc != EAGAIN)
-			captured_add_delay(captured, 0);
+			captured_add_delay(captured, delay_ns);
 	} else if (change->flags & VOLUME_NOW) {
 		rc = EAGAIN;
 	} else {

@@ -114,7 +114,7 @@ static int put_cluster(struct drive_state *drive, uint64_t cluster, const uint8_
 		swallow->again_clusters++;
 		return 0;
 	}
-	if (buffer_put(swallow->buffer, &room, &err) != 0)
+	if (buffer_put(swallow->buffer, &room, true, &err) != 0)
 		return -1;
 	memcpy(room.bytes, from, n);
 	memset(room.bytes + n, 0, CLUSTER_SIZE - n);

@@ -27,10 +27,19 @@ static int fake_read(struct drive *drive, uint64_t offset, void *buffer, size_t 
 	return 0;
 }
 
+/* It says not now of some, after it may have read a part; and never tells of a fault. */
 static int fake_read_now(struct drive *drive, uint64_t offset, void *to, uint32_t n)
 {
-	memcpy(to, fake_of(drive)->bytes + offset, n);
-	return n % 3 == 0 ? EAGAIN : 0;
+	struct fake_drive *fake = fake_of(drive);
+	uint64_t first = offset / CLUSTER_SIZE, end = clusters_of(offset + n);
+
+	memcpy(to, fake->bytes + offset, n);
+	if (n % 3 == 0 || first % 4 == 3 || fake->before_read ||
+	    (fake->fail_cluster >= first && fake->fail_cluster < end))
+		return EAGAIN;
+	for (uint64_t c = first; c < end && fake->counting; c++)
+		fake->n_reads[c]++;
+	return 0;
 }
 
 /* How far it goes on from offset like this. */

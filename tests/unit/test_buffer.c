@@ -39,7 +39,7 @@ static int put(uint64_t cluster)
 {
 	struct buffer_room room;
 	struct error mine;
-	int rc = buffer_put(buffer, &room, &mine);
+	int rc = buffer_put(buffer, &room, true, &mine);
 
 	if (rc == 0) {
 		memset(room.bytes, (int)(cluster & 0xff), CLUSTER_SIZE);
@@ -139,7 +139,7 @@ static void the_end_waits_for_all(void)
 
 	make(4, 0, FULL_FAIL);
 	empty = buffer_take_empty(buffer, true);
-	CU_ASSERT_EQUAL(buffer_put(buffer, &room, &err), 0);
+	CU_ASSERT_EQUAL(buffer_put(buffer, &room, true, &err), 0);
 	buffer_end(buffer);
 	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 2);
 	buffer_commit(buffer, &room, 1, 7);
@@ -162,7 +162,7 @@ static void rooms_given_up(void)
 
 	make(4, 0, FULL_FAIL);
 	for (int i = 0; i < 10; i++)
-		CU_ASSERT_EQUAL(buffer_put(buffer, &rooms[i], &err), 0);
+		CU_ASSERT_EQUAL(buffer_put(buffer, &rooms[i], true, &err), 0);
 	for (int i = 0; i < 10; i++) {
 		memset(rooms[i].bytes, i, CLUSTER_SIZE);
 		if (i % 3 == 0)
@@ -182,12 +182,27 @@ static void rooms_given_up(void)
 	buffer_release(buffer, chunk);
 	/* All given up: the chunk is free again. */
 	for (int i = 0; i < 64; i++)
-		CU_ASSERT_EQUAL(buffer_put(buffer, &rooms[i], &err), 0);
+		CU_ASSERT_EQUAL(buffer_put(buffer, &rooms[i], true, &err), 0);
 	for (int i = 0; i < 64; i++)
 		buffer_give_up(buffer, &rooms[i]);
 	CU_ASSERT_EQUAL(buffer_fill(buffer), 0);
 	buffer_end(buffer);
 	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 0);
+	buffer_free(buffer);
+}
+
+/* Who may not wait gets memory or nothing. */
+static void room_at_once(void)
+{
+	struct buffer_room room;
+
+	make(4, 1 << 20, FULL_FAIL);
+	for (uint64_t i = 0; i < 256; i++)
+		CU_ASSERT_EQUAL(put(i), 0);
+	CU_ASSERT_EQUAL(buffer_put(buffer, &room, false, &err), 2);
+	buffer_release(buffer, next());
+	CU_ASSERT_EQUAL(buffer_put(buffer, &room, false, &err), 0);
+	buffer_give_up(buffer, &room);
 	buffer_free(buffer);
 }
 
@@ -198,9 +213,9 @@ static void runs_of_zeros(void)
 	uint64_t n = 0;
 
 	make(4, 0, FULL_FAIL);
-	CU_ASSERT_EQUAL(buffer_put_zeros(buffer, &run, &err), 0);
+	CU_ASSERT_EQUAL(buffer_put_zeros(buffer, &run, true, &err), 0);
 	run.cluster = 105;
-	CU_ASSERT_EQUAL(buffer_put_zeros(buffer, &run, &err), 0);
+	CU_ASSERT_EQUAL(buffer_put_zeros(buffer, &run, true, &err), 0);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(chunk = next());
 	CU_ASSERT_EQUAL(chunk->n_clusters, 0);
 	CU_ASSERT_EQUAL(chunk->n_zeros, 1);
@@ -210,7 +225,7 @@ static void runs_of_zeros(void)
 	pass(3);
 	for (uint64_t i = 0; i < 16384; i++) {
 		run = (struct chunk_zeros){0, 2 * i, 1};
-		CU_ASSERT_EQUAL(buffer_put_zeros(buffer, &run, &err), 0);
+		CU_ASSERT_EQUAL(buffer_put_zeros(buffer, &run, true, &err), 0);
 	}
 	while ((chunk = next())) {
 		CU_ASSERT(chunk->n_zeros <= CHUNK_ZEROS);
@@ -222,7 +237,10 @@ static void runs_of_zeros(void)
 	/* One more than there is room for. */
 	for (uint64_t i = 0; i < 16385; i++) {
 		run = (struct chunk_zeros){0, 2 * i, 1};
-		CU_ASSERT_EQUAL(buffer_put_zeros(buffer, &run, &err) != 0, i == 16384);
+		if (i == 16384)
+			CU_ASSERT_EQUAL(buffer_put_zeros(buffer, &run, false, &err), 2);
+		CU_ASSERT_EQUAL(buffer_has_failed(buffer), false);
+		CU_ASSERT_EQUAL(buffer_put_zeros(buffer, &run, true, &err) != 0, i == 16384);
 	}
 	CU_ASSERT(buffer_has_failed(buffer));
 	buffer_free(buffer);
@@ -288,14 +306,14 @@ static void rooms_in_the_scratch_file(void)
 	for (int i = 0; i < 4; i++)
 		held[i] = next();
 	put_some(0, 10);
-	CU_ASSERT_EQUAL(buffer_put(buffer, &late, &err), 0);
+	CU_ASSERT_EQUAL(buffer_put(buffer, &late, true, &err), 0);
 	put_some(11, 9);
 	buffer_release(buffer, held[0]);
 	struct chunk *chunk = next();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(chunk);
 	CU_ASSERT_EQUAL(chunk->n_clusters, 10);
 	put_some(20, 4);
-	CU_ASSERT_EQUAL(buffer_put(buffer, &void_one, &err), 0);
+	CU_ASSERT_EQUAL(buffer_put(buffer, &void_one, true, &err), 0);
 	put_some(25, 5);
 	CU_ASSERT(late.keep && void_one.keep);
 	memset(late.bytes, 10, CLUSTER_SIZE);
@@ -414,7 +432,7 @@ static void full(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "16 MiB of memory and 0 MiB of scratch file"));
 	buffer_free(buffer);
 	make(4, 0, FULL_FAIL);
-	CU_ASSERT_EQUAL(buffer_put(buffer, &room, &err), 0);
+	CU_ASSERT_EQUAL(buffer_put(buffer, &room, true, &err), 0);
 	buffer_fail(buffer, &why);
 	buffer_fail(buffer, &late);
 	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, true, &err), ERR_DAMAGED);
@@ -484,6 +502,7 @@ void test_buffer(void)
 	CU_ADD_TEST(suite, half_is_kept_for_the_urgent);
 	CU_ADD_TEST(suite, the_end_waits_for_all);
 	CU_ADD_TEST(suite, rooms_given_up);
+	CU_ADD_TEST(suite, room_at_once);
 	CU_ADD_TEST(suite, runs_of_zeros);
 	CU_ADD_TEST(suite, what_spills_comes_back);
 	CU_ADD_TEST(suite, rooms_in_the_scratch_file);

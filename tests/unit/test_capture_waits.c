@@ -91,10 +91,16 @@ static void without_waiting(void)
 	make_volume(10);
 	CU_ASSERT_EQUAL(write_cluster(1, VOLUME_NOW), 0);
 	begin(0, FULL_FAIL);
-	CU_ASSERT_EQUAL(write_cluster(1, VOLUME_NOW), EAGAIN);
-	CU_ASSERT_EQUAL(fake.n_reads[1], 0);
-	CU_ASSERT_EQUAL(write_cluster(1, 0), 0);
+	/* The drive has this one at hand, not that one. */
 	CU_ASSERT_EQUAL(write_cluster(1, VOLUME_NOW), 0);
+	CU_ASSERT_EQUAL(fake.n_reads[1], 1);
+	CU_ASSERT_EQUAL(write_cluster(3, VOLUME_NOW), EAGAIN);
+	CU_ASSERT_EQUAL(fake.n_reads[3], 0);
+	CU_ASSERT_EQUAL(write_cluster(3, 0), 0);
+	CU_ASSERT_EQUAL(write_cluster(3, VOLUME_NOW), 0);
+	CU_ASSERT_EQUAL(fake.n_reads[3], 1);
+	CU_ASSERT_EQUAL(status_now().saved_clusters, 2);
+	CU_ASSERT_EQUAL(status_now().delays.n, 3);
 	CU_ASSERT_EQUAL(volume_zero(volume, 0, 10, VOLUME_NOW), EAGAIN);
 	CU_ASSERT_EQUAL(volume_trim(volume, 0, 10, VOLUME_NOW), EAGAIN);
 	end();
