@@ -42,6 +42,7 @@ int main(int argc, char **argv)
 	test_buffer();
 	test_capture();
 	test_generation();
+	test_generation_marks();
 	test_nbd_server();
 	test_target();
 	test_output();

@@ -12,6 +12,7 @@ void test_drive(void);
 void test_buffer(void);
 void test_capture(void);
 void test_generation(void);
+void test_generation_marks(void);
 void test_nbd_server(void);
 void test_target(void);
 void test_output(void);

@@ -63,6 +63,12 @@ static struct chunk *next(void)
 	return buffer_next(buffer, &chunk, false, &err) == 1 ? chunk : NULL;
 }
 
+static void put_some(uint64_t first, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		CU_ASSERT_EQUAL(put(first + i), 0);
+}
+
 /* One that came from the pass, with a cluster or a run of zeros in it. */
 static void pass(uint64_t cluster)
 {
@@ -80,8 +86,7 @@ static void urgent_ones_go_first(void)
 
 	make(8, 0, FULL_FAIL);
 	pass(500);
-	for (uint64_t i = 0; i < 70; i++)
-		CU_ASSERT_EQUAL(put(i), 0);
+	put_some(0, 70);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(chunk = next());
 	CU_ASSERT(chunk->urgent);
 	CU_ASSERT_EQUAL(chunk->n_clusters, 64);
@@ -115,8 +120,7 @@ static void half_is_kept_for_the_urgent(void)
 		pass(i);
 	CU_ASSERT_PTR_NULL(buffer_take_empty(buffer, false));
 	CU_ASSERT_EQUAL(buffer_fill(buffer), 500);
-	for (uint64_t i = 0; i < 4 * 64; i++)
-		CU_ASSERT_EQUAL(put(i), 0);
+	put_some(0, 4 * 64);
 	CU_ASSERT_EQUAL(buffer_fill(buffer), 1000);
 	for (uint64_t i = 0; i < 4; i++) {
 		CU_ASSERT_PTR_NOT_NULL_FATAL(chunk = next());
@@ -197,8 +201,7 @@ static void room_at_once(void)
 	struct buffer_room room;
 
 	make(4, 1 << 20, FULL_FAIL);
-	for (uint64_t i = 0; i < 256; i++)
-		CU_ASSERT_EQUAL(put(i), 0);
+	put_some(0, 256);
 	CU_ASSERT_EQUAL(buffer_put(buffer, &room, false, &err), 2);
 	buffer_release(buffer, next());
 	CU_ASSERT_EQUAL(buffer_put(buffer, &room, false, &err), 0);
@@ -277,12 +280,6 @@ static void what_spills_comes_back(void)
 	free(came);
 }
 
-static void put_some(uint64_t first, uint64_t n)
-{
-	for (uint64_t i = 0; i < n; i++)
-		CU_ASSERT_EQUAL(put(first + i), 0);
-}
-
 static void expect_chunk(uint64_t first, uint32_t n)
 {
 	struct chunk *chunk = next();
@@ -337,8 +334,7 @@ static void the_pass_waits_for_the_scratch_file(void)
 	struct chunk *chunk;
 
 	make(4, 10, FULL_FAIL);
-	for (uint64_t i = 0; i < 4 * 64 + 5; i++)
-		CU_ASSERT_EQUAL(put(i), 0);
+	put_some(0, 4 * 64 + 5);
 	CU_ASSERT_EQUAL(buffer_fill(buffer), 1500);
 	for (int i = 0; i < 4; i++)
 		buffer_release(buffer, next());
@@ -424,8 +420,7 @@ static void full(void)
 	struct chunk *chunk;
 
 	make(4, 0, FULL_FAIL);
-	for (uint64_t i = 0; i < 4 * 64; i++)
-		CU_ASSERT_EQUAL(put(i), 0);
+	put_some(0, 4 * 64);
 	CU_ASSERT_EQUAL(buffer_error(buffer, &err), 0);
 	CU_ASSERT(put(256) != 0);
 	CU_ASSERT_EQUAL(buffer_error(buffer, &err), ERR_FULL);
