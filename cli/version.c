@@ -6,6 +6,9 @@
 #include "cli/json.h"
 
 #include <archive.h>
+#if HAVE_GNUTLS
+#include <gnutls/gnutls.h>
+#endif
 #include <jansson.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -21,7 +24,7 @@ struct library {
 	char version[64];
 };
 
-#define LIBRARIES_MAX 8
+#define LIBRARIES_MAX 10
 
 static unsigned get_libraries(struct library out[LIBRARIES_MAX])
 {
@@ -50,6 +53,10 @@ static unsigned get_libraries(struct library out[LIBRARIES_MAX])
 	snprintf(out[n++].version, sizeof(out->version), "%s", version == NULL ? "?" : version);
 	nbd_close(nbd);
 #endif
+#if HAVE_GNUTLS
+	out[n].name = "gnutls";
+	snprintf(out[n++].version, sizeof(out->version), "%s", gnutls_check_version(NULL));
+#endif
 	return n;
 }
 
@@ -62,6 +69,8 @@ static void put_json(struct json_t *result, const struct library *libraries, uns
 	json_add_text(list, "vmab");
 	if (HAVE_LIBNBD)
 		json_add_text(list, "libnbd");
+	if (HAVE_GNUTLS)
+		json_add_text(list, "tls");
 	versions = json_put_object(result, "libraries");
 	for (unsigned i = 0; i < n; i++)
 		json_put_text(versions, libraries[i].name, libraries[i].version);
@@ -76,8 +85,8 @@ void version_print(struct report *report)
 		put_json(report->result, libraries, n);
 		return;
 	}
-	printf("vmabak %s\nfeatures: vma1 vmab libnbd=%s\nlibraries:", VERSION,
-	       HAVE_LIBNBD ? "yes" : "no");
+	printf("vmabak %s\nfeatures: vma1 vmab libnbd=%s tls=%s\nlibraries:", VERSION,
+	       HAVE_LIBNBD ? "yes" : "no", HAVE_GNUTLS ? "yes" : "no");
 	for (unsigned i = 0; i < n; i++)
 		printf(" %s %s%s", libraries[i].name, libraries[i].version, i + 1 < n ? "," : "\n");
 }
