@@ -208,7 +208,7 @@ static int tell_index(struct salvage *s, const uint8_t *entries, struct error *e
 		if (run.drive >= s->archive->n_drives)
 			continue;
 		uint64_t n = clusters_of(s->archive->drives[run.drive].size_bytes);
-		if (run.cluster < n && run.n_clusters <= n - run.cluster)
+		if (run.n_clusters > 0 && run.cluster < n && run.n_clusters <= n - run.cluster)
 			TRY(s->sink->put(s->sink->context, &run, SALVAGE_NAMED, NULL, err));
 	}
 	return 0;
