@@ -448,11 +448,12 @@ uint64_t generation_count(const struct generation *map, uint16_t g)
 	uint64_t count = 0;
 
 	for (uint64_t group = 0; group < map->n_groups; group++) {
-		const _Atomic uint16_t *marks = map->clusters + group * GROUP_CLUSTERS;
+		uint64_t end = (group + 1) * GROUP_CLUSTERS;
 		if (load(&map->groups[group]) <= g)
 			continue;
-		for (uint32_t i = 0; i < GROUP_CLUSTERS; i++)
-			count += load(&marks[i]) > g;
+		/* What a file holds behind the last cluster is nothing of the drive's. */
+		for (uint64_t i = group * GROUP_CLUSTERS; i < end && i < map->n_clusters; i++)
+			count += load(&map->clusters[i]) > g;
 	}
 	return count;
 }
