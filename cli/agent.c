@@ -35,7 +35,7 @@ static int fail_silent(const struct agent *agent, int timeout_ms, struct error *
 		    timeout_ms / 1000);
 }
 
-/* Skips what comes until the answer to this number. */
+/* Skips what comes until the answer to this number; it may come without end. */
 static int wait_for_number(struct agent *agent, uint64_t number, int timeout_ms, struct error *err)
 {
 	int64_t until = channel_now_ms() + timeout_ms;
@@ -46,7 +46,7 @@ static int wait_for_number(struct agent *agent, uint64_t number, int timeout_ms,
 		uint64_t found = 0;
 		size_t n;
 		char *line;
-		int got = channel_line(agent->channel, left < 0 ? 0 : (int)left, &line, &n, err);
+		int got = left < 0 ? 0 : channel_line(agent->channel, (int)left, &line, &n, err);
 
 		if (got < 0)
 			return got;

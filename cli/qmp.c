@@ -94,7 +94,7 @@ static int take_answer(struct qmp *qmp, const char *command, struct json_t *answ
 	return 0;
 }
 
-/* Waits for the answer with our id; others are of nobody. */
+/* Waits for the answer with our id; others are of nobody, and may come without end. */
 static int find_answer(struct qmp *qmp, const char *command, struct json_t **out, struct error *err)
 {
 	int64_t until = channel_now_ms() + ANSWER_MS;
@@ -103,7 +103,7 @@ static int find_answer(struct qmp *qmp, const char *command, struct json_t **out
 		int64_t left = until - channel_now_ms();
 		struct json_t *answer;
 		uint64_t id;
-		int got = receive(qmp, left < 0 ? 0 : (int)left, &answer, err);
+		int got = left < 0 ? 0 : receive(qmp, (int)left, &answer, err);
 
 		if (got == 0)
 			return fail(err, ERR_SYSTEM, "%.120s: %s: no answer within %d s",
