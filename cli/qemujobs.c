@@ -2,6 +2,7 @@
 
 #include "cli/channel.h"
 #include "cli/json.h"
+#include "cli/machine.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
 #include "cli/parse.h"
@@ -21,7 +22,7 @@
 #define END_MS	     60000
 #define RECONNECT_MS 20000 /* QEMU tries again after 1, 2, 4, 8 s */
 #define STEP_MS	     50
-#define DRIVES_LIMIT 65536u
+#define RUNS_LIMIT   64u /* dead ones in one QEMU; who has more makes them up */
 
 char *node_name(char out[NODE_NAME_SIZE], const char *id, unsigned drive)
 {
@@ -41,7 +42,7 @@ static bool parse_name(const char *name, char id[RUN_ID_SIZE], uint64_t *drive)
 		return false;
 	memcpy(id, name, digits);
 	id[digits] = '\0';
-	return parse_number(name + digits + 1, drive) && *drive < DRIVES_LIMIT;
+	return parse_number(name + digits + 1, drive) && *drive < MACHINE_DRIVES_MAX;
 }
 
 static bool is_of(const char *name, const char *id, uint64_t *drive)
@@ -325,7 +326,9 @@ int leftovers_remove(struct qmp *qmp, const char *id, unsigned *n, struct error 
 		json_free(nodes);
 		if (!found)
 			return 0;
-		if (id == NULL && left.socket != NULL && answers(left.socket))
+		if (*n == RUNS_LIMIT)
+			result = fail(err, ERR_SYSTEM, "QEMU's nodes of dead runs do not end");
+		else if (id == NULL && left.socket != NULL && answers(left.socket))
 			result = fail(err, ERR_LOCKED,
 				      "QEMU is being backed up by another run of this program");
 		else
