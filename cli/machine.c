@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define SIZE_LIMIT (UINT64_C(1) << 62) /* bytes of a drive */
-#define SHOWN_SIZE 120u
+#define NODES_MAX  65536u	       /* looked through for each drive */
 
 static char *copy(const char *text)
 {
@@ -100,13 +100,14 @@ static void add_drive(struct machine *machine, struct machine_drive drive)
 static int take_node(struct machine_drive *drive, const struct json_t *node, struct error *err)
 {
 	const struct json_t *image = json_member(node, "image");
+	const char *name = json_member_text(node, "node-name");
 	uint64_t depth = 0, size = 0;
 
-	if (json_member_text(node, "node-name") == NULL ||
-	    !json_member_number(image, "virtual-size", &size) || size > SIZE_LIMIT)
+	if (name == NULL || *name == '\0' || !json_member_number(image, "virtual-size", &size) ||
+	    size > SIZE_LIMIT)
 		return fail(err, ERR_SYSTEM, "QMP: a block node without a name or size");
 	json_member_number(node, "backing_file_depth", &depth);
-	drive->node = copy(json_member_text(node, "node-name"));
+	drive->node = copy(name);
 	drive->format = copy(json_member_text(node, "drv"));
 	drive->file = copy(json_member_text(image, "filename"));
 	drive->size_bytes = size;
@@ -187,6 +188,9 @@ static int take_exports(struct machine *machine, struct qmp *qmp, struct error *
 
 	if (qmp_execute(qmp, "query-block-exports", NULL, &exports, &ignored) < 0)
 		return 0;
+	if (json_length(exports) > MACHINE_DRIVES_MAX || json_length(machine->nodes) > NODES_MAX)
+		result = fail(err, ERR_SYSTEM, "QMP: more than %u exports or %u block nodes",
+			      MACHINE_DRIVES_MAX, NODES_MAX);
 	/* They are listed with the last made first. */
 	for (size_t i = json_length(exports); i-- > 0 && result == 0;) {
 		const char *name = json_member_text(json_item(exports, i), "node-name");
