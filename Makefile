@@ -105,9 +105,13 @@ $(B)/libcli.a: $(filter-out $(B)/cli/main.o,$(CLI_OBJECTS))
 $(B)/libfuzz.a: $(FUZZ_HELPERS:%.c=$(B)/%.o)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# A mutator that makes checksums right is only for the target that reads whole archives.
+# A mutator that makes checksums right is only for the targets that read whole archives.
+$(B)/fuzz_salvage: $(B)/tests/fuzz/repairing.o
 $(B)/fuzz_restore: $(B)/tests/fuzz/repairing.o $(B)/tests/fuzz/quick.o
 $(B)/fuzz_restore: LDFLAGS += $(QUICK)
+# The other side is played by the input, and the clock is its own.
+$(B)/fuzz_qmp: $(B)/tests/fuzz/script_peer.o
+$(B)/fuzz_qmp: LDFLAGS += $(SCRIPTED)
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(if $(filter-out fuzz,$(VARIANT)),$(B)/tests/fuzz/replay.o) \
 		$(B)/libcli.a $(B)/libfuzz.a $(B)/libvmabak.a
 	@$(if $(V),,echo "  LD    $@")
@@ -149,6 +153,8 @@ check-installed:
 unit: $(B)/unit
 	$(B)/unit
 
+SCRIPTED := $(foreach name,connect poll clock_gettime nanosleep meetingplace_make meetingplace_open \
+	meetingplace_remove swallow_listen swallow_users,-Wl,--wrap=$(name))
 QUICK := -Wl,--wrap=calloc,--wrap=free,--wrap=pthread_create,--wrap=pthread_join
 
 # Every bit and every length of small archives, under the sanitizers; STEP=: fewer of them.

@@ -7,7 +7,7 @@
 #define DRIVES_TRIED 64u
 #define BYTES_TRIED  ((uint64_t)1 << 36) /* a larger drive costs only memory for its map */
 
-static bool is_small(const struct archive *archive)
+bool memory_is_small(const struct archive *archive)
 {
 	uint64_t sum = 0;
 	for (uint32_t i = 0; i < archive->n_drives && i < DRIVES_TRIED; i++) {
@@ -56,7 +56,7 @@ int memory_run(enum memory_command command, const uint8_t *bytes, size_t size, b
 	memory_input_use(bytes, size);
 	input_open(&in, "", err);
 	int code = reader_open(&reader, in, err);
-	*tried = code != 0 || is_small(reader_archive(reader));
+	*tried = code != 0 || memory_is_small(reader_archive(reader));
 	if (code == 0 && command == MEMORY_LIST)
 		code = reader_find_tail(reader, in, &totals, err) < 0 ? err->code : 0;
 	else if (code == 0 && *tried)

@@ -2,7 +2,8 @@
 """usage: seeds.py FOLDER
 
 Makes the inputs that the fuzz targets begin with, from the texts in tests/images: FOLDER/restore,
-FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options; and FOLDER/nbd_server. Archives above 64 KiB are left out, and
+FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options; and without texts
+FOLDER/nbd_server, FOLDER/map, FOLDER/qmp. Archives above 64 KiB are left out, and
 so are those whose head alone is larger from head: they make each try slow."""
 import os
 import re
@@ -90,8 +91,76 @@ def nbd_clients(folder):
             put(folder, "nbd_server", f"{name}-{way}", bytes([way]) + data + nbd_request(0, 0, 1))
 
 
+def map_header(sequence=7, version=1, state=1, current=3, kind=1):
+    return (b"\x89VMG\r\n\x1a\n" + struct.pack("<IIQQ16sHHI", version, state, sequence, 0x1234, bytes(16), current, 0, kind)
+            ).ljust(512, b"\0")
+
+
+def maps(folder):
+    """The first two bytes are what fuzz_map.c makes right, and the size of the drive."""
+    marks = struct.pack("<HHH", 3, 2, 0).ljust(4096, b"\0") + struct.pack("<HHHHH", 1, 2, 3, 3, 0) * 800
+    both = map_header(8) + map_header(7, current=2) + bytes(8)
+    for name, how, size, data in [
+            ("clean", 15, 200, both + marks), ("killed", 15, 100, map_header(7, state=2) + bytes(520) + marks),
+            ("second", 31, 64, bytes(512) + map_header(9) + bytes(8) + marks), ("short", 7, 1, both),
+            ("died", 11, 10, map_header(state=2) + bytes(520)), ("device", 13, 10, map_header(kind=2) + bytes(520)),
+            ("last", 15, 63, map_header(current=65535) + bytes(520) + marks), ("empty", 0, 3, b""),
+            ("later", 15, 3, map_header(version=2) + bytes(520)), ("other", 0, 3, b"no map at all"),
+            ("nothing", 15, 0, both), ("damaged", 14, 7, both + marks)]:
+        put(folder, "map", name, bytes([how, size]) + data)
+
+
+HELLO = b'{"QMP": {"version": {"qemu": {"major": 9}}, "capabilities": []}}\r\n{"return": {}, "id": \4}\n'
+NODE = (b'{"node-name": "vmabak-0123abcd-%d", "drv": "nbd", "ro": false, "backing_file_depth": 0, "image": {"virtual-size": 65536, '
+        b'"filename": "nbd+unix:///0?socket=/tmp/vmabak-0123abcd/nbd"}}')
+DISK = (b'{"device": "virtio%d", "qdev": "/machine/peripheral/virtio%d/virtio-backend", "removable": false, "inserted": '
+        b'{"node-name": "#block%d", "drv": "raw", "ro": false, "image": {"virtual-size": 1048576, "filename": "a.raw"}}}')
+JOB = b'{"id": "vmabak-0123abcd-%d", "status": "%s", "type": "backup", "error": "Operation canceled"}'
+
+
+def qmp_answer(value):
+    return b'{"return": ' + value + b', "id": \4}\n'
+
+
+def qmp_peers(folder):
+    """The first byte tells what fuzz_qmp.c asks for, and whether the peer hangs up: 2 * what + up.
+    What the other bytes below 5 mean: script_peer.h."""
+    nodes = qmp_answer(b"[" + NODE % 0 + b"," + NODE % 1 + b"]")
+    disks = qmp_answer(b"[]") + qmp_answer(b"[" + DISK % (0, 0, 0) + b"," + DISK % (1, 1, 1) + b"]")
+    jobs = qmp_answer(b"[" + JOB % (0, b"running") + b"," + JOB % (1, b"concluded") + b"]")
+    empty, none = qmp_answer(b"{}"), qmp_answer(b"[]")
+    event = b'{"event": "JOB_STATUS_CHANGE", "data": {"status": "created", "id": "vmabak-0123abcd-0"}}\n'
+    refusal = b'{"error": {"class": "GenericError", "desc": "No such \\u001b thing"}, "id": \4}\n'
+    exports = (qmp_answer(b'[{"node-name": "a", "image": {"virtual-size": 512}}]') + none
+               + qmp_answer(b'[{"node-name": "a"}, {"node-name": "a"}, {"id": 4}]'))
+    sync = b'\xff{"return": \4}\n'
+    for name, what, words in [
+            ("status", 1, HELLO + event + qmp_answer(b'{"status": "running"}') + refusal + event),
+            ("halves", 0, HELLO[:9] + b"\1" + HELLO[9:] + event[:30] + b"\1" + event[30:] + b"\2" + empty),
+            ("long", 1, HELLO + b'{"a": "' + 17 * b"\3" + b'"}\n'), ("longer", 0, HELLO + b'{"a": "\3"}\n' + empty),
+            ("deep", 1, HELLO + b'{"return": ' + 3000 * b"[" + 3000 * b"]" + b"}\n" + empty),
+            ("silent", 0, b"\2" + HELLO), ("floods", 0, HELLO + b"{}\n" * 40000), ("no-greeting", 1, b"{}\n" + empty),
+            ("no-answer", 0, HELLO + b"\2" + empty), ("no-qmp", 1, b"SSH-2.0\n"), ("refuses", 1, HELLO[:-22] + refusal),
+            ("machine", 2, HELLO + disks + qmp_answer(b'"/objects/io"') + refusal + 10 * empty),
+            ("nameless", 2, HELLO + disks.replace(b"#block0", b"").replace(b"#block1", b"") + 12 * empty),
+            ("daemon", 3, HELLO + exports + 12 * empty), ("no-machine", 3, HELLO + none * 13),
+            ("jobs", 4, HELLO + jobs + jobs + empty + empty + jobs + jobs + empty + none + nodes + empty + refusal),
+            ("jobs-stay", 4, HELLO + jobs * 300), ("no-jobs", 5, HELLO + none + none + none + none),
+            ("left", 6, HELLO + nodes + none + none + none + nodes + empty + empty + none),
+            ("left-stay", 7, HELLO + (nodes + none * 3 + nodes + empty + empty) * 110),
+            ("left-job", 8, HELLO + nodes + jobs * 4 + none * 3 + nodes + empty + empty + none),
+            ("left-many", 8, HELLO + nodes.replace(b"abcd-1", b"abcd-65535") + none * 5),
+            ("left-place", 9, HELLO + nodes.replace(b"/tmp/vmabak-0123abcd", b"/etc") + none * 5),
+            ("agent", 10, sync + b'{"return": 3}\n' + sync + b'{"return": 3}\n'),
+            ("agent-late", 11, b'{"return": 1}\n' + sync + b'{"error": {"desc": "no"}}\n{}\n' + sync + b'{"return": 0}\n'),
+            ("agent-floods", 10, b"{}\n" * 5000), ("agent-silent", 10, sync + b"\2" + sync + b"\2")]:
+        put(folder, "qmp", name, bytes([what]) + words)
+
+
 def main():
     folder = sys.argv[1]
+    qmp_peers(folder)
+    maps(folder)
     nbd_clients(folder)
     for file in sorted(os.listdir(IMAGES)):
         name, ending = os.path.splitext(file)
@@ -105,6 +174,8 @@ def main():
         with open(path, encoding="utf-8") as text:
             wrapped = WRAPPED.search(text.read())
         put(folder, "input" if wrapped else "restore", name, data)
+        if not wrapped:
+            put(folder, "salvage", name, data)
         if not wrapped and len(data) >= 512:
             cut_up(folder, name, data)
     for number, text in enumerate(OPTIONS):
