@@ -14,11 +14,14 @@ static uint64_t number_of(const struct json_t *object, const char *key)
 	return number;
 }
 
+static const char *text_or_mark(const char *text)
+{
+	return text == NULL ? "?" : text;
+}
+
 static const char *text_of(const struct json_t *object, const char *key)
 {
-	const char *text = json_member_text(object, key);
-
-	return text == NULL ? "?" : text;
+	return text_or_mark(json_member_text(object, key));
 }
 
 static void print_drive(const struct json_t *drive)
@@ -62,7 +65,7 @@ static void print_status(const struct json_t *status)
 	       json_member_bool(status, "read_only") ? "read only" : "writable",
 	       (unsigned long long)number_of(status, "n_connections"));
 	for (size_t i = 0; i < json_length(places); i++)
-		printf("nbd: %s\n", json_item_text(places, i));
+		printf("nbd: %s\n", text_or_mark(json_item_text(places, i)));
 	for (size_t i = 0; i < json_length(drives); i++)
 		print_drive(json_item(drives, i));
 	if (json_member(backup, "n_clusters") != NULL)
