@@ -271,9 +271,11 @@ int control_receive(int fd, struct json_t **out, int *passed, struct error *err)
 	size = receive_text(fd, text, (size_t)size, passed);
 	*out = size > 0 ? json_parse(text, (size_t)size) : NULL;
 	free(text);
-	if (*out == NULL)
-		return fail(err, ERR_USAGE, "a message that is no JSON object");
-	return 1;
+	if (*out != NULL)
+		return 1;
+	if (passed != NULL && *passed >= 0)
+		close(*passed);
+	return fail(err, ERR_USAGE, "a message that is no JSON object");
 }
 
 int control_error(const struct json_t *message, struct error *err)
