@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/live.h"
 #include "cli/serve.h"
 
 #include "format/format.h"
@@ -102,7 +103,7 @@ static const struct option_spec live[] = {
 	     "with --qmp: have the guest's file systems stand still for the instant"),
 	CHOICE("sync", sync_mode, "WHAT", "top full",
 	       "with --qmp: have QEMU leave out what a qcow2 never held (top, default), or tell all"),
-	NUMBER("buffer", OPTION_SIZE, buffer, "SIZE", 16u << 20, UINT64_C(1) << 40,
+	NUMBER("buffer", OPTION_SIZE, buffer, "SIZE", 16u << 20, LIVE_BUFFER_MAX,
 	       "with --serve or --qmp: memory for what waits to be written, from 16M (default: 64M)"),
 	NUMBER("spill", OPTION_SIZE, spill, "SIZE", 0, INT64_MAX,
 	       "with --serve or --qmp: disk for what the memory cannot hold (default: 1G)"),

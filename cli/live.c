@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHUNKS_MAX (1u << 20)
+#define CHUNKS_MAX (LIVE_BUFFER_MAX / CHUNK_SIZE)
 #define SIZE_LIMIT (UINT64_C(1) << 62) /* bytes of a drive */
 #define STUCK_S	   3		       /* seconds that a writer gets to notice that all is over */
 

@@ -22,8 +22,9 @@
 #include "cli/options.h"
 #include "writer/writer.h"
 
-#define LIVE_BUFFER (UINT64_C(64) << 20) /* bytes, unless the options say so */
-#define LIVE_SPILL  (UINT64_C(1) << 30)
+#define LIVE_BUFFER	(UINT64_C(64) << 20) /* bytes, unless the options say so */
+#define LIVE_BUFFER_MAX (UINT64_C(1) << 40)
+#define LIVE_SPILL	(UINT64_C(1) << 30)
 
 struct live;
 struct json_t;

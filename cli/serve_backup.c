@@ -13,6 +13,7 @@
 #include "cli/live.h"
 #include "cli/memory.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -239,13 +240,16 @@ static int make_buffer(struct session *session, const struct json_t *request, st
 
 	json_member_number(request, "buffer", &size);
 	json_member_number(request, "spill", &options.spill_bytes);
-	if (size / CHUNK_SIZE < 4 || size / CHUNK_SIZE > UINT32_MAX / 2)
+	if (size / CHUNK_SIZE < 4 || size > LIVE_BUFFER_MAX)
 		return fail(err, ERR_USAGE, "a buffer of %llu bytes: too small, or too large",
 			    (unsigned long long)size);
 	if (options.spill_bytes != 0 && options.spill_dir == NULL)
 		return fail(err, ERR_USAGE, "no folder for the scratch file");
 	options.n_chunks = session->n_chunks = (uint32_t)(size / CHUNK_SIZE);
-	session->lent = memory_new(session->n_chunks, sizeof(*session->lent));
+	/* Without memory the backup fails; the guest's drives are not to go with it. */
+	session->lent = calloc(session->n_chunks, sizeof(*session->lent));
+	if (session->lent == NULL)
+		return fail_system(err, ENOMEM, "a buffer");
 	return buffer_new(&session->buffer, &options, err);
 }
 
