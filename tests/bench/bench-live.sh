@@ -23,10 +23,12 @@ for tool in fio qemu-nbd nbdkit /usr/bin/python3; do
 done
 place=${BENCH_DIR:-${TMPDIR:-/var/tmp}/vmabak-bench-live}
 mkdir -p "$place"
-trap 'rm -rf "$place"' EXIT
+. "$here/memory.sh"
+trap 'let_go_of_memory; rm -rf "$place"' EXIT
 trap 'exit 130' INT TERM HUP
 [ "$(df -k --output=avail "$place" | tail -n 1)" -gt $((6 << 20)) ] ||
 	{ echo "bench-live: $place: less than 6 GiB free" >&2; exit 1; }
 cd "$place"
 export VMABAK
+keep_memory
 /usr/bin/python3 "$here/live.py"

@@ -28,10 +28,12 @@ place=${BENCH_DIR:-${TMPDIR:-/var/tmp}/vmabak-bench}${quick:+-quick}
 mkdir -p "$place"
 cd "$place"
 . "$here/inputs.sh"
+. "$here/memory.sh"
 check_tools
 check_room
-trap clean_up EXIT
+trap 'let_go_of_memory; clean_up' EXIT
 trap 'exit 130' INT TERM HUP
+keep_memory
 make_inputs
 
 export VMABAK ROUNDS="${ROUNDS:-${quick:+1}}" SLOW_ROUNDS="${SLOW_ROUNDS:-${quick:+1}}"
