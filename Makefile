@@ -112,6 +112,8 @@ $(B)/fuzz_restore: LDFLAGS += $(QUICK)
 # The other side is played by the input, and the clock is its own.
 $(B)/fuzz_qmp: $(B)/tests/fuzz/script_peer.o
 $(B)/fuzz_qmp: LDFLAGS += $(SCRIPTED)
+$(B)/fuzz_control: LDFLAGS += -Wl,--wrap=buffer_new
+$(B)/fuzz_live: LDFLAGS += $(foreach name,connect batch_borrow batch_cluster batch_zeros,-Wl,--wrap=$(name))
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(if $(filter-out fuzz,$(VARIANT)),$(B)/tests/fuzz/replay.o) \
 		$(B)/libcli.a $(B)/libfuzz.a $(B)/libvmabak.a
 	@$(if $(V),,echo "  LD    $@")
@@ -157,7 +159,8 @@ SCRIPTED := $(foreach name,connect poll clock_gettime nanosleep meetingplace_mak
 	meetingplace_remove swallow_listen swallow_users,-Wl,--wrap=$(name))
 QUICK := -Wl,--wrap=calloc,--wrap=free,--wrap=pthread_create,--wrap=pthread_join
 
-# Every bit and every length of small archives, under the sanitizers; STEP=: fewer of them.
+# Every bit and every length of small archives, under the sanitizers; STEP=: fewer of them. The short
+# form salvages few of them.
 $(B)/mutate: $(B)/tests/fuzz/mutate.o $(B)/tests/fuzz/quick.o $(B)/libfuzz.a $(B)/libvmabak.a
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) $(QUICK) -o $@ $^ $(LIBS)
@@ -170,8 +173,8 @@ mutation: $(B)/mutate
 	@tests/fuzz/mutation.sh $(B)/mutate $(STEP) $(MUTATED:%=good-%)
 
 mutation-short: $(B)/mutate
-	@tests/fuzz/mutation.sh $(B)/mutate 1 good-vmab-frame-with-checksum good-vma-checksums-one-block
-	@tests/fuzz/mutation.sh $(B)/mutate 7 good-golden-vmab-incremental
+	@tests/fuzz/mutation.sh $(B)/mutate 1/13 good-vmab-frame-with-checksum good-vma-checksums-one-block
+	@tests/fuzz/mutation.sh $(B)/mutate 7/3 good-golden-vmab-incremental
 
 # Each fuzz target for SECONDS; what they find is kept in build/fuzz/found. Needs clang, or AFL++:
 # FUZZ_CC=afl-clang-fast builds the same programs for it.

@@ -1,31 +1,45 @@
 /*
  * Every bit of an archive changed, one at a time, and every length that it can be cut to, through
- * what the commands do: list, verify --quick, restore (which verifies), restore of some drives.
+ * what the commands do: list, verify --quick, restore (which verifies), restore of some drives, and
+ * salvage.
  *
- *	mutate [STEP] ARCHIVE...
+ *	mutate [STEP[/SALVAGE]] ARCHIVE...
  *
  * As it is, each change must be refused at a place, and each cut called incomplete, at the place of
  * the cut. Then each change again with all checksums made right after it: what is behind them must
  * refuse it or make sense of it, and may not crash, nor write past a drive or twice to one place.
- * What stock VMA does not protect may be accepted. With STEP every STEP-th bit and length only.
+ * What stock VMA does not protect may be accepted. Salvage refuses little; but what it says is good
+ * must be what was in the archive before, or, with checksums made right, fit them. With STEP every
+ * STEP-th bit and length only; with SALVAGE every SALVAGE-th of them is salvaged.
  */
 #include "format/layout.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memory_restore.h"
+#include "tests/fuzz/memory_salvage.h"
 #include "tests/unit/repair.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define SIZE_MAX_TRIED 65536
+#define CLUSTERS_MAX   4096u /* of an archive, all drives together */
 
 static struct mutation {
 	const char *name;
 	uint8_t good[SIZE_MAX_TRIED], bytes[SIZE_MAX_TRIED];
 	size_t size, head_size;
 	bool stock; /* VMA without checksums of the data */
-	unsigned long n_tried, n_refused, n_accepted, n_wrong;
+	unsigned long n_tried, n_refused, n_accepted, n_wrong, n_salvaged;
+	/* What a salvage of the good archive gives. */
+	struct truth {
+		uint32_t drive;
+		uint64_t cluster;
+		uint8_t sum[CHECKSUM_SIZE];
+	} truths[CLUSTERS_MAX];
+	size_t n_truths;
 } m;
+
+static size_t salvage_step = 1; /* of what is tried, every such is salvaged */
 
 static void wrong(const char *what, size_t at, const char *text)
 {
@@ -56,6 +70,69 @@ static bool try_command(enum memory_command command, size_t bit, bool must_refus
 	return code == 0 || err.place >= m.head_size;
 }
 
+/* ---- salvage ---- */
+
+static void sum_of(const uint8_t *cluster, uint8_t sum[CHECKSUM_SIZE])
+{
+	static const uint8_t zeros[CLUSTER_SIZE];
+	checksum_cluster(CLUSTER_XXH3_128, cluster != NULL ? cluster : zeros, sum);
+}
+
+static int learn(void *context, const struct slot *slot, enum salvage_state state,
+		 const uint8_t *cluster, struct error *err)
+{
+	(void)context, (void)err;
+	MUST(state == SALVAGE_GOOD || state == SALVAGE_UNVERIFIED || state == SALVAGE_NAMED);
+	for (uint64_t i = 0; i < slot->n_clusters && state != SALVAGE_NAMED; i++) {
+		MUST(m.n_truths < CLUSTERS_MAX);
+		struct truth *truth = &m.truths[m.n_truths++];
+		truth->drive = slot->drive;
+		truth->cluster = slot->cluster + i;
+		sum_of(cluster, truth->sum);
+	}
+	return 0;
+}
+
+static bool is_true(uint32_t drive, uint64_t cluster, const uint8_t sum[CHECKSUM_SIZE])
+{
+	for (size_t i = 0; i < m.n_truths; i++)
+		if (m.truths[i].drive == drive && m.truths[i].cluster == cluster)
+			return memcmp(m.truths[i].sum, sum, CHECKSUM_SIZE) == 0;
+	return false;
+}
+
+static int compare(void *context, const struct slot *slot, enum salvage_state state,
+		   const uint8_t *cluster, struct error *err)
+{
+	const size_t *at = context;
+	uint8_t sum[CHECKSUM_SIZE];
+	(void)err;
+	if (state != SALVAGE_GOOD)
+		return 0;
+	sum_of(cluster, sum);
+	for (uint64_t i = 0; i < slot->n_clusters; i++) {
+		m.n_salvaged++;
+		if (is_true(slot->drive, slot->cluster + i, sum))
+			continue;
+		wrong("salvaged what it was not, at", *at, "");
+		break;
+	}
+	return 0;
+}
+
+/* at: for messages. Of what fits checksums that were made right nobody can tell what it was. */
+static void try_salvage(const uint8_t *bytes, size_t size, size_t at, bool repaired)
+{
+	const struct salvage_sink sink = {&at, compare};
+	struct error err = {0};
+	int code = memory_salvage(bytes, size, repaired ? NULL : &sink, NULL, &err);
+	m.n_tried++;
+	m.n_refused += code != 0;
+	m.n_accepted += code == 0;
+}
+
+/* ---- every change ---- */
+
 static void try_bit(size_t bit, bool repaired)
 {
 	bool must_refuse = !repaired && is_protected(bit / 8);
@@ -76,6 +153,8 @@ static void try_all_bits(size_t step, bool repaired)
 		if (repaired)
 			repair_archive(m.bytes, m.size);
 		try_bit(bit, repaired);
+		if (bit / step % salvage_step == 0)
+			try_salvage(m.bytes, m.size, bit, repaired);
 	}
 }
 
@@ -97,12 +176,15 @@ static void try_all_lengths(size_t step)
 			if (code != ERR_INCOMPLETE || !err.has_place || err.place != size)
 				wrong("cut to", size, code == 0 ? "accepted" : err.text);
 		}
+		if (size / step % salvage_step == 0)
+			try_salvage(cut, size, size, false);
 		free(cut);
 	}
 }
 
 static int load(const char *path)
 {
+	const struct salvage_sink sink = {NULL, learn};
 	FILE *file = fopen(path, "rb");
 	bool tried;
 	struct error err = {0};
@@ -118,7 +200,8 @@ static int load(const char *path)
 						 : (size_t)get_le(m.good + HEAD_SIZE, 4);
 	m.stock = memcmp(m.good, VMA1_MAGIC, 4) == 0 &&
 		  memcmp(m.good + VMA1_MARKER_AT, VMA1_MARKER, VMA1_MARKER_SIZE) != 0;
-	if (memory_run(MEMORY_RESTORE, m.good, m.size, &tried, &err) == 0 && tried)
+	if (memory_run(MEMORY_RESTORE, m.good, m.size, &tried, &err) == 0 && tried &&
+	    memory_salvage(m.good, m.size, &sink, NULL, &err) == 0)
 		return 0;
 	printf("%s: is not good to begin with: %s\n", path, err.text);
 	return 1;
@@ -127,7 +210,11 @@ static int load(const char *path)
 int main(int argc, char **argv)
 {
 	int failed = argc < 2, first = 1;
-	size_t step = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+	char *rest = NULL;
+	size_t step = argc > 1 ? strtoul(argv[1], &rest, 10) : 0;
+	if (step != 0 && *rest == '/')
+		salvage_step = strtoul(rest + 1, NULL, 10);
+	salvage_step += salvage_step == 0;
 	first += step != 0;
 	step += step == 0;
 	for (int i = first; i < argc && !failed; i++) {
@@ -137,9 +224,11 @@ int main(int argc, char **argv)
 		try_all_bits(step, false);
 		try_all_lengths(step);
 		try_all_bits(step, true);
-		printf("%s: %lu tries, %lu refused, %lu accepted, %lu wrong\n", m.name, m.n_tried,
-		       m.n_refused, m.n_accepted, m.n_wrong);
-		failed = m.n_wrong != 0;
+		printf("%s: %lu tries, %lu refused, %lu accepted, %lu clusters salvaged, %lu "
+		       "wrong\n",
+		       m.name, m.n_tried, m.n_refused, m.n_accepted, m.n_salvaged, m.n_wrong);
+		/* A salvage that gives nothing would be right always. */
+		failed = m.n_wrong != 0 || (m.n_salvaged == 0 && m.n_truths > 0 && !m.stock);
 	}
 	return failed;
 }
