@@ -203,5 +203,7 @@ int writer_run(struct writer *writer, const struct feed *feed, unsigned n_thread
 	pthread_mutex_destroy(&pool.feed_lock);
 	if (pool.code != 0)
 		*err = pool.err;
+	else if (feed->ended != NULL)
+		return feed->ended(feed->context, err);
 	return pool.code;
 }
