@@ -9,30 +9,13 @@
 #include "cli/qemujobs.h"
 #include "cli/qmp.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PIPE_FD 3
-#define TRIES	30 /* a second apart: the next run of the same user may be at the monitor */
-
-/* Until the other end is closed. Returns the last word, 0: there was none. */
-static char wait_for_end(void)
-{
-	char word = 0, next;
-
-	for (;;) {
-		ssize_t got = read(PIPE_FD, &next, 1);
-
-		if (got == 1)
-			word = next;
-		else if (got == 0 || errno != EINTR)
-			return word;
-	}
-}
+#define TRIES 30 /* a second apart: the next run of the same user may be at the monitor */
 
 static void thaw(const char *socket)
 {
@@ -70,7 +53,7 @@ int cmd_qemu_guard(const struct options *options, struct report *report)
 		fail(&err, ERR_USAGE, "qemu-guard is started by backup --qmp");
 	if (err.code != 0)
 		return report_error(report, NULL, &err);
-	word = wait_for_end();
+	word = guard_last_word();
 	if (word == 'D')
 		return EXIT_DONE;
 	if (word == 'F' && options->guest_agent != NULL)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PIPE_FD 3
@@ -17,12 +18,12 @@ struct guard {
 	int pipe;
 };
 
-static void tell(const struct guard *guard, char what)
+void guard_tell(struct guard *guard, char word)
 {
 	ssize_t sent;
 
 	do
-		sent = write(guard->pipe, &what, 1);
+		sent = write(guard->pipe, &word, 1);
 	while (sent < 0 && errno == EINTR);
 }
 
@@ -60,6 +61,12 @@ int guard_start(struct guard **out, const struct options *options, const char *i
 		(char *)(uintptr_t)(options->guest_agent == NULL ? NULL : id),
 		NULL,
 	};
+
+	return guard_spawn(out, arguments, err);
+}
+
+int guard_spawn(struct guard **out, char *const arguments[], struct error *err)
+{
 	struct guard *guard = memory_new(1, sizeof(*guard));
 	int fds[2], high, result;
 
@@ -85,7 +92,7 @@ int guard_start(struct guard **out, const struct options *options, const char *i
 
 void guard_frozen(struct guard *guard, bool frozen)
 {
-	tell(guard, frozen ? 'F' : 'T');
+	guard_tell(guard, frozen ? 'F' : 'T');
 }
 
 void guard_end(struct guard *guard, bool done)
@@ -93,9 +100,38 @@ void guard_end(struct guard *guard, bool done)
 	if (guard == NULL)
 		return;
 	if (done)
-		tell(guard, 'D');
+		guard_tell(guard, 'D');
 	close(guard->pipe);
 	while (done && waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	free(guard);
+}
+
+bool guard_clean_up(struct guard *guard, unsigned timeout_s)
+{
+	const struct timespec moment = {.tv_nsec = 5000000};
+	int how = -1;
+
+	close(guard->pipe);
+	for (unsigned n = 0; n < timeout_s * 200; n++) {
+		if (waitpid(guard->pid, &how, WNOHANG) != 0)
+			break;
+		nanosleep(&moment, NULL);
+	}
+	free(guard);
+	return how == 0;
+}
+
+char guard_last_word(void)
+{
+	char word = 0, next;
+
+	for (;;) {
+		ssize_t got = read(PIPE_FD, &next, 1);
+
+		if (got == 1)
+			word = next;
+		else if (got == 0 || errno != EINTR)
+			return word;
+	}
 }

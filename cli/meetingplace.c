@@ -5,8 +5,10 @@
 #include "cli/qmp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,6 +80,31 @@ int meetingplace_open(const char *path, const struct qmp *qmp, struct error *err
 		result = fail_system(err, errno, "%s", path);
 	free(folder);
 	return result;
+}
+
+int meetingplace_admit(const char *path, gid_t group, struct error *err)
+{
+	char *folder = folder_of(path);
+	int result = 0;
+
+	if (chown(folder, (uid_t)-1, group) < 0 || chmod(folder, 0730) < 0)
+		result = fail_system(err, errno, "%s", folder);
+	free(folder);
+	return result;
+}
+
+int meetingplace_lock(const char *path)
+{
+	char *folder = folder_of(path);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	free(folder); /* which leaves errno alone */
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		close(fd);
+		errno = EWOULDBLOCK;
+		fd = -1;
+	}
+	return fd;
 }
 
 void meetingplace_remove(const char *path)

@@ -8,6 +8,8 @@
 
 #include "format/common.h"
 
+#include <sys/types.h>
+
 struct qmp;
 
 /* Owned by the caller. */
@@ -19,6 +21,11 @@ bool meetingplace_fits(const char *path, const char *id);
 int meetingplace_make(const char *path, struct error *err);
 /* The socket is there: lets QEMU in. */
 int meetingplace_open(const char *path, const struct qmp *qmp, struct error *err);
+/* Before the socket is there: lets a group make it. */
+int meetingplace_admit(const char *path, gid_t group, struct error *err);
+/* As long as the descriptor is open, the run is alive. Negative: another one has it (errno is
+ * EWOULDBLOCK), or there is no such folder. */
+int meetingplace_lock(const char *path);
 /* Takes the folder away when it is empty. */
 void meetingplace_remove(const char *path);
 
