@@ -16,7 +16,7 @@ PKG_CONFIG ?= pkg-config
 
 # What must be there, and what is used when it is.
 PACKAGES := libzstd libxxhash libcrypto libarchive zlib jansson
-OPTIONAL := libnbd gnutls
+OPTIONAL := libnbd gnutls libvirt libxml-2.0
 
 ifeq ($(VARIANT),release)
 VARIANT_FLAGS := -O2
@@ -34,13 +34,17 @@ endif
 
 HAVE_LIBNBD := $(shell $(PKG_CONFIG) --exists libnbd 2>/dev/null && echo 1)
 HAVE_GNUTLS := $(shell $(PKG_CONFIG) --exists gnutls 2>/dev/null && echo 1)
-LIBRARIES   := $(PACKAGES) $(if $(HAVE_LIBNBD),libnbd) $(if $(HAVE_GNUTLS),gnutls)
+# libvirt tells everything in XML.
+HAVE_LIBVIRT := $(shell $(PKG_CONFIG) --exists libvirt libxml-2.0 2>/dev/null && echo 1)
+LIBRARIES   := $(PACKAGES) $(if $(HAVE_LIBNBD),libnbd) $(if $(HAVE_GNUTLS),gnutls) \
+	$(if $(HAVE_LIBVIRT),libvirt libxml-2.0)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 STRICT   := -Wconversion
 BASE_CPPFLAGS := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)"' \
 	$(if $(HAVE_LIBNBD),-DHAVE_LIBNBD=1,-DHAVE_LIBNBD=0) \
-	$(if $(HAVE_GNUTLS),-DHAVE_GNUTLS=1,-DHAVE_GNUTLS=0)
+	$(if $(HAVE_GNUTLS),-DHAVE_GNUTLS=1,-DHAVE_GNUTLS=0) \
+	$(if $(HAVE_LIBVIRT),-DHAVE_LIBVIRT=1,-DHAVE_LIBVIRT=0)
 # The plain MD5 function takes no memory: without any a good archive would look damaged.
 BASE_CPPFLAGS += -DOPENSSL_SUPPRESS_DEPRECATED
 BASE_CFLAGS = -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \

@@ -2,6 +2,7 @@
  * Everything that can be refused is refused before the output is created: options, names, configs,
  * drives, the limits of the format. Then the sweep over the drives feeds the writer.
  */
+#include "cli/backup_libvirt.h"
 #include "cli/backup_live.h"
 #include "cli/backup_push.h"
 #include "cli/commands.h"
@@ -165,33 +166,55 @@ static int backup_images(const struct options *options, struct report *report)
 	return code;
 }
 
+/* Those that belong to one way of a live backup. */
+static int check_way(const struct options *options, const char *way, struct error *err)
+{
+	bool buffered = options->serve != NULL || options->qmp != NULL;
+
+	if (options->qmp == NULL && (options->guest_agent != NULL || options->sync_mode != 0))
+		return fail(err, ERR_USAGE, "--guest-agent and --sync are for --qmp SOCKET");
+	if (options->libvirt == NULL &&
+	    (options->connect != NULL || options->scratch != NULL || options->quiesce))
+		return fail(err, ERR_USAGE,
+			    "--connect, --scratch and --quiesce are for --libvirt DOMAIN");
+	if (!buffered && (options->buffer != UINT64_MAX || options->spill != UINT64_MAX ||
+			  options->spill_dir != NULL || options->on_full != 0))
+		return fail(err, ERR_USAGE,
+			    "--buffer, --spill, --spill-dir and --on-full are for --serve SOCKET "
+			    "and --qmp SOCKET");
+	if (way == NULL && (options->drives.n > 0 || options->freeze_command != NULL ||
+			    options->thaw_command != NULL || options->freeze_timeout != 0))
+		return fail(err, ERR_USAGE,
+			    "--drive and those that freeze are for --serve SOCKET, --qmp SOCKET "
+			    "and --libvirt DOMAIN");
+	if (options->scratch != NULL && options->scratch[0] != '/')
+		return fail(err, ERR_USAGE, "--scratch '%.100s': must begin with a /",
+			    options->scratch);
+	if ((options->freeze_command == NULL) != (options->thaw_command == NULL))
+		return fail(err, ERR_USAGE, "--freeze-command and --thaw-command: both are needed");
+	if (options->quiesce && options->freeze_command != NULL)
+		return fail(err, ERR_USAGE, "--quiesce and --freeze-command exclude each other");
+	return 0;
+}
+
 /* Options that mean something in the other kind of backup only. */
 static int check_kind(const struct options *options, struct error *err)
 {
-	const char *way = options->serve != NULL ? "serve" : "qmp";
-	bool live = options->serve != NULL || options->qmp != NULL;
+	const char *way = options->serve != NULL     ? "serve"
+			  : options->qmp != NULL     ? "qmp"
+			  : options->libvirt != NULL ? "libvirt"
+						     : NULL;
 
-	if (options->serve != NULL && options->qmp != NULL)
-		return fail(err, ERR_USAGE, "--serve and --qmp exclude each other");
-	if (live && options->arguments.n > 0)
+	if ((options->serve != NULL) + (options->qmp != NULL) + (options->libvirt != NULL) > 1)
+		return fail(err, ERR_USAGE, "--serve, --qmp and --libvirt exclude each other");
+	if (way != NULL && options->arguments.n > 0)
 		return fail(err, ERR_USAGE,
 			    "drive '%s': with --%s drives are chosen by --drive NAME",
 			    options->arguments.items[0], way);
-	if (live && (options->allow_writers || options->direct))
+	if (way != NULL && (options->allow_writers || options->direct))
 		return fail(err, ERR_USAGE, "--%s: not with --%s, which has the drives open",
 			    options->direct ? "direct" : "allow-writers", way);
-	if (options->qmp == NULL && (options->guest_agent != NULL || options->sync_mode != 0))
-		return fail(err, ERR_USAGE, "--guest-agent and --sync are for --qmp SOCKET");
-	if (!live && (options->drives.n > 0 || options->buffer != UINT64_MAX ||
-		      options->spill != UINT64_MAX || options->spill_dir != NULL ||
-		      options->on_full != 0 || options->freeze_command != NULL ||
-		      options->thaw_command != NULL || options->freeze_timeout != 0))
-		return fail(err, ERR_USAGE,
-			    "--drive, --buffer, --spill, --spill-dir, --on-full and those that "
-			    "freeze are for --serve SOCKET and --qmp SOCKET");
-	if ((options->freeze_command == NULL) != (options->thaw_command == NULL))
-		return fail(err, ERR_USAGE, "--freeze-command and --thaw-command: both are needed");
-	return 0;
+	return check_way(options, way, err);
 }
 
 int cmd_backup(const struct options *options, struct report *report)
@@ -202,6 +225,7 @@ int cmd_backup(const struct options *options, struct report *report)
 		return report_error(report, NULL, &err);
 	if (options->serve != NULL)
 		return backup_live(options, report);
-	return options->qmp != NULL ? backup_push(options, report)
-				    : backup_images(options, report);
+	if (options->libvirt != NULL)
+		return backup_libvirt(options, report);
+	return options->qmp != NULL ? backup_push(options, report) : backup_images(options, report);
 }

@@ -90,15 +90,24 @@ static const struct option_spec backup[] = {
 	NO_MORE,
 };
 
-/* With --serve or --qmp. */
+/* Of machines that run. */
 static const struct option_spec live[] = {
 	TEXT("serve", 0, OPTION_TEXT, serve, "SOCKET",
 	     "back up drives of a running vmabak serve, by its control socket"),
 	TEXT("qmp", 0, OPTION_TEXT, qmp, "SOCKET",
 	     "back up drives of a running QEMU, by the socket of its monitor (QMP)"),
+	TEXT("libvirt", 0, OPTION_TEXT, libvirt, "DOMAIN",
+	     "back up drives of a running domain of libvirt"),
+	TEXT("connect", 0, OPTION_TEXT, connect, "URI",
+	     "with --libvirt: where libvirt is, such as qemu:///session (default: as for virsh)"),
+	TEXT("scratch", 0, OPTION_TEXT, scratch, "DIR",
+	     "with --libvirt: where QEMU saves what the guest overwrites meanwhile (default: beside "
+	     "the drives)"),
+	FLAG("quiesce", 0, quiesce,
+	     "with --libvirt: have the guest's file systems stand still for the instant"),
 	TEXT("drive", 'd', OPTION_LIST, drives, "[NAME=]DRIVE",
-	     "with --serve or --qmp: this drive only; may be repeated (default: all that can be "
-	     "written to)"),
+	     "with --serve, --qmp or --libvirt: this drive only; may be repeated (default: all that "
+	     "can be written to)"),
 	TEXT("guest-agent", 0, OPTION_TEXT, guest_agent, "SOCKET",
 	     "with --qmp: have the guest's file systems stand still for the instant"),
 	CHOICE("sync", sync_mode, "WHAT", "top full",
@@ -113,11 +122,11 @@ static const struct option_spec live[] = {
 	       "with --serve or --qmp: when both are full, abort the backup (default), or have the guest "
 	       "wait"),
 	TEXT("freeze-command", 0, OPTION_TEXT, freeze_command, "COMMAND",
-	     "with --serve or --qmp: run before the instant that is backed up"),
+	     "with --serve, --qmp or --libvirt: run before the instant that is backed up"),
 	TEXT("thaw-command", 0, OPTION_TEXT, thaw_command, "COMMAND",
-	     "with --serve or --qmp: run right after it, whatever happens"),
+	     "with --serve, --qmp or --libvirt: run right after it, whatever happens"),
 	NUMBER("freeze-timeout", OPTION_NUMBER, freeze_timeout, "SECONDS", 1, 3600,
-	       "with --serve or --qmp: how long freezing may take, and last (default: 10)"),
+	       "with --serve, --qmp or --libvirt: how long freezing may take, and last (default: 10)"),
 	NO_MORE,
 };
 
@@ -196,6 +205,12 @@ static const struct option_spec qemu_guard[] = {
 	NO_MORE,
 };
 
+static const struct option_spec libvirt_helper[] = {
+	TEXT("connect", 0, OPTION_TEXT, connect, "URI", "where libvirt is"),
+	FLAG("thaw", 0, thaw, "thaw instead"),
+	NO_MORE,
+};
+
 static const struct option_spec program[] = {
 	FLAG("help", 'h', help, "print this and exit"),
 	FLAG("version", 'V', version, "print the version, features and libraries, and exit"),
@@ -214,7 +229,8 @@ static const char backup_help[] =
 	"The archive appears under its name only when it is complete.\n"
 	"\n"
 	"Example:\n"
-	"  vmabak backup -o web.vmab -c web.conf root=/dev/vg0/web data=web-data.qcow2\n";
+	"  vmabak backup -o web.vmab -c web.conf root=/dev/vg0/web data=web-data.qcow2\n"
+	"  vmabak backup -o web.vmab --libvirt web\n";
 
 static const char restore_help[] =
 	"Restore drives and configs from an archive: each drive to DIR/NAME.raw or to the TARGET\n"
@@ -405,6 +421,24 @@ const struct command commands[] = {
 	 "clean up in QEMU when a backup is killed; started by backup --qmp",
 	 "Wait at descriptor 3 for the end of a backup, and clean up in QEMU if it was killed.\n",
 	 {qemu_guard, common},
+	 1,
+	 1,
+	 true},
+	{"libvirt-guard",
+	 cmd_libvirt_guard,
+	 "[--connect URI] DOMAIN ID",
+	 "end a backup in libvirt; started by backup --libvirt",
+	 "Wait at descriptor 3 for the end of a backup, and end its job in libvirt.\n",
+	 {libvirt_helper, common},
+	 2,
+	 2,
+	 true},
+	{"libvirt-freeze",
+	 cmd_libvirt_freeze,
+	 "[--connect URI] [--thaw] DOMAIN",
+	 "freeze or thaw a guest; started by backup --libvirt",
+	 "Have the file systems of a domain of libvirt stand still, or go on.\n",
+	 {libvirt_helper, common},
 	 1,
 	 1,
 	 true},

@@ -41,6 +41,8 @@ int cmd_salvage(const struct options *options, struct report *report);
 int cmd_convert(const struct options *options, struct report *report);
 int cmd_qemu_drives(const struct options *options, struct report *report);
 int cmd_qemu_guard(const struct options *options, struct report *report);
+int cmd_libvirt_guard(const struct options *options, struct report *report);
+int cmd_libvirt_freeze(const struct options *options, struct report *report);
 int cmd_help(const struct options *options, struct report *report);
 int cmd_completion(const struct options *options, struct report *report);
 int cmd_commands(const struct options *options, struct report *report);

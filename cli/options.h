@@ -59,6 +59,12 @@ struct options {
 	const char *guest_agent;
 	unsigned sync_mode; /* enum sync_choice */
 
+	const char *libvirt; /* backup: the name of a domain */
+	const char *connect; /* a URI of libvirt's */
+	const char *scratch; /* a folder */
+	bool quiesce;
+	bool thaw;
+
 	const char *serve; /* backup: the control socket */
 	uint64_t buffer;   /* bytes, as spill; not given: UINT64_MAX */
 	uint64_t spill;

@@ -18,13 +18,17 @@
 #if HAVE_LIBNBD
 #include <libnbd.h>
 #endif
+#if HAVE_LIBVIRT
+#include <libvirt/libvirt.h>
+#include <libxml/parser.h>
+#endif
 
 struct library {
 	const char *name;
 	char version[64];
 };
 
-#define LIBRARIES_MAX 10
+#define LIBRARIES_MAX 12
 
 static unsigned get_libraries(struct library out[LIBRARIES_MAX])
 {
@@ -57,6 +61,16 @@ static unsigned get_libraries(struct library out[LIBRARIES_MAX])
 	out[n].name = "gnutls";
 	snprintf(out[n++].version, sizeof(out->version), "%s", gnutls_check_version(NULL));
 #endif
+#if HAVE_LIBVIRT
+	unsigned long libvirt = 0;
+
+	virGetVersion(&libvirt, NULL, NULL);
+	out[n].name = "libvirt";
+	snprintf(out[n++].version, sizeof(out->version), "%lu.%lu.%lu", libvirt / 1000000,
+		 libvirt / 1000 % 1000, libvirt % 1000);
+	out[n].name = "libxml2";
+	snprintf(out[n++].version, sizeof(out->version), "%s", LIBXML_DOTTED_VERSION);
+#endif
 	return n;
 }
 
@@ -71,6 +85,8 @@ static void put_json(struct json_t *result, const struct library *libraries, uns
 		json_add_text(list, "libnbd");
 	if (HAVE_GNUTLS)
 		json_add_text(list, "tls");
+	if (HAVE_LIBVIRT)
+		json_add_text(list, "libvirt");
 	versions = json_put_object(result, "libraries");
 	for (unsigned i = 0; i < n; i++)
 		json_put_text(versions, libraries[i].name, libraries[i].version);
@@ -85,8 +101,8 @@ void version_print(struct report *report)
 		put_json(report->result, libraries, n);
 		return;
 	}
-	printf("vmabak %s\nfeatures: vma1 vmab libnbd=%s tls=%s\nlibraries:", VERSION,
-	       HAVE_LIBNBD ? "yes" : "no", HAVE_GNUTLS ? "yes" : "no");
+	printf("vmabak %s\nfeatures: vma1 vmab libnbd=%s tls=%s libvirt=%s\nlibraries:", VERSION,
+	       HAVE_LIBNBD ? "yes" : "no", HAVE_GNUTLS ? "yes" : "no", HAVE_LIBVIRT ? "yes" : "no");
 	for (unsigned i = 0; i < n; i++)
 		printf(" %s %s%s", libraries[i].name, libraries[i].version, i + 1 < n ? "," : "\n");
 }

@@ -38,5 +38,7 @@ behind 'jansson'
 behind 'zlib' 2
 behind 'gnutls'
 behind 'libnbd' 2
+behind 'libvirt'
+behind 'libxml'
 [ $failed = 0 ] && echo "arrows: ok"
 exit $failed

@@ -18,22 +18,25 @@ done
 if command -v apt-get >/dev/null; then
 	system=apt
 	build='gcc make pkg-config libc6-dev libzstd-dev libxxhash-dev libarchive-dev libssl-dev
-		zlib1g-dev libjansson-dev libnbd-dev libgnutls28-dev'
+		zlib1g-dev libjansson-dev libnbd-dev libgnutls28-dev libvirt-dev
+		libxml2-dev'
 	tests='libcunit1-dev gddrescue qemu-utils e2fsprogs zstd gzip lzop xz-utils bzip2 python3
 		python3-zstandard python3-xxhash strace mandoc bash-completion util-linux mbuffer
 		nbdkit qemu-system-common
 		libnbd-bin python3-libnbd fio gnutls-bin
-		qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio'
+		qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
+		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients'
 elif command -v dnf >/dev/null; then
 	system=dnf
 	build='gcc make pkgconf-pkg-config glibc-devel libzstd-devel xxhash-devel libarchive-devel
-		openssl-devel zlib-devel jansson-devel libnbd-devel gnutls-devel'
+		openssl-devel zlib-devel jansson-devel libnbd-devel gnutls-devel
+		libvirt-devel libxml2-devel'
 	tests='CUnit-devel qemu-img e2fsprogs zstd gzip lzop xz bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux libasan libubsan libtsan'
 elif command -v apk >/dev/null; then
 	system=apk
 	build='gcc make pkgconf musl-dev zstd-dev xxhash-dev libarchive-dev openssl-dev zlib-dev
-		jansson-dev libnbd-dev gnutls-dev linux-headers'
+		jansson-dev libnbd-dev gnutls-dev libvirt-dev libxml2-dev linux-headers'
 	tests='cunit-dev qemu-img e2fsprogs zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
 		strace mandoc bash-completion util-linux bash coreutils diffutils'
 else

@@ -284,6 +284,10 @@ check_examples()
 				skip "no ddrescuelog here: an example of $name was not tried"
 				continue
 			fi
+			if grep -q -e --libvirt "$block"; then
+				skip "an example of $name needs a domain of libvirt: tests/cli/*-libvirt*.sh"
+				continue
+			fi
 			# Only what reads archives finds them there already.
 			if grep -qE -e '-o web\.vmab|cat >web\.vmab' "$block"; then rm web.vmab; fi
 			if grep -q '>web.vma.zst' "$block"; then rm web.vma.zst; fi

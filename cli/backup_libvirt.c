@@ -1,0 +1,299 @@
+/*
+ * A backup of a running domain of libvirt: libvirt has QEMU keep the drives as they were at one
+ * instant, and export them over NBD; from there on it is the backup of drives that do not change.
+ *
+ * All that can be refused is refused, and the archive begun, before libvirt is asked to begin.
+ */
+#include "cli/backup_libvirt.h"
+
+#include "cli/configs.h"
+#include "cli/domain.h"
+#include "cli/domainxml.h"
+#include "cli/feeds.h"
+#include "cli/json.h"
+#include "cli/libvirt_job.h"
+#include "cli/libvirt_run.h"
+#include "cli/memory.h"
+#include "cli/new_archive.h"
+#include "cli/report.h"
+
+#include "cow/cow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DESCRIPTION_NAME "libvirt.xml"
+#define NVRAM_NAME	 "nvram"
+
+struct backup {
+	const struct options *options;
+	struct report *report;
+	struct archive *archive;
+	struct sink sink;
+	struct domain *domain;
+	struct domain_disks disks;
+	char *nvram_argument; /* owned: "nvram=FILE"; the archive borrows its name */
+	struct drive **drives;
+	struct sweep *sweep;
+	struct feed feed; /* of the sweep */
+	struct libvirt_run *run;
+	struct libvirt_story story;
+	bool had_leftover;
+};
+
+static bool has_config(const struct archive *archive, const char *name)
+{
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		struct text other = archive->configs[i].name;
+
+		if (other.length == strlen(name) && memcmp(other.bytes, name, other.length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What libvirt would start the next time; a user's config of that name is meant to be another. */
+static int add_description(struct backup *backup, struct error *err)
+{
+	struct archive *archive = backup->archive;
+	struct archive_config *config = &archive->configs[archive->n_configs];
+	char *text;
+
+	if (has_config(archive, DESCRIPTION_NAME) || archive->n_configs == CONFIGS_MAX)
+		return 0;
+	if (domain_description(backup->domain, true, &text, err) < 0)
+		return err->code;
+	config->name = (struct text){(const uint8_t *)DESCRIPTION_NAME, strlen(DESCRIPTION_NAME)};
+	config->data = (struct text){(const uint8_t *)text, (uint32_t)strlen(text)};
+	archive->n_configs++;
+	return 0;
+}
+
+/* Without it the machine boots all the same, mostly: so it is a warning. */
+static void add_nvram(struct backup *backup)
+{
+	struct error err = {0};
+	const char *argument;
+	struct strings one = {.items = &argument, .n = 1};
+	uint32_t n = backup->archive->n_configs;
+
+	if (backup->disks.nvram == NULL || has_config(backup->archive, NVRAM_NAME))
+		return;
+	backup->nvram_argument = memory_text(NVRAM_NAME "=%s", backup->disks.nvram);
+	argument = backup->nvram_argument;
+	if (configs_read(&one, &backup->sink, backup->archive, &err) == 0)
+		return;
+	report_warning(backup->report, "the firmware's variables are not in the archive: %s",
+		       err.text);
+	if (backup->archive->n_configs > n)
+		free((void *)(uintptr_t)backup->archive->configs[n].data.bytes);
+	backup->archive->n_configs = n;
+}
+
+/* A domain that is off has no backups: its drives are files like any others. */
+static int check_runs(struct backup *backup, struct error *err)
+{
+	const char *shown = domain_shown(backup->domain), *source = NULL, *target = NULL;
+	bool runs;
+
+	if (domain_runs(backup->domain, &runs, err) < 0 || runs)
+		return err->code;
+	for (unsigned i = 0; i < backup->disks.n && source == NULL; i++) {
+		source = backup->disks.disks[i].source;
+		target = backup->disks.disks[i].target;
+	}
+	if (source == NULL)
+		return fail(err, ERR_USAGE, "domain '%s': is off: back up the files of its drives",
+			    shown);
+	return fail(err, ERR_USAGE,
+		    "domain '%s': is off: back up the files of its drives, without --libvirt, such "
+		    "as %.40s=%.150s",
+		    shown, target, source);
+}
+
+static int find_disks(struct backup *backup, struct error *err)
+{
+	char *xml;
+	int result;
+
+	if (domain_description(backup->domain, false, &xml, err) < 0)
+		return err->code;
+	result = domain_disks_parse(&backup->disks, xml, err);
+	free(xml);
+	if (result < 0 || check_runs(backup, err) < 0)
+		return err->code;
+	return domain_disks_choose(&backup->disks, &backup->options->drives, err);
+}
+
+static int name_drives(struct backup *backup, struct error *err)
+{
+	struct archive *archive = backup->archive;
+
+	if (backup->disks.n > DRIVES_MAX)
+		return fail(err, ERR_USAGE, "more than %u drives", DRIVES_MAX);
+	archive->n_drives = backup->disks.n;
+	for (uint32_t i = 0; i < backup->disks.n; i++) {
+		const struct domain_disk *disk = &backup->disks.disks[i];
+		uint64_t size_bytes = 0;
+		struct stat found;
+
+		if (backup->options->scratch == NULL && !disk->is_file)
+			return fail(err, ERR_USAGE,
+				    "drive %s: is not a file, so name a folder with --scratch for "
+				    "what the guest overwrites meanwhile",
+				    disk->name);
+		if (disk->source != NULL && stat(disk->source, &found) == 0 &&
+		    sink_is(&backup->sink, &found))
+			return fail(err, ERR_USAGE, "drive %s: %.200s is what is to be written",
+				    disk->name, disk->source);
+		if (domain_disk_size(backup->domain, disk->target, &size_bytes, err) < 0)
+			return err->code;
+		archive->drives[i].name.bytes = (const uint8_t *)disk->name;
+		archive->drives[i].name.length = (uint32_t)strlen(disk->name);
+		archive->drives[i].size_bytes =
+			new_archive_size(&backup->sink, disk->name, size_bytes, backup->report);
+	}
+	return 0;
+}
+
+static int prepare(struct backup *backup, struct error *err)
+{
+	const struct options *options = backup->options;
+
+	if (new_archive_begin(backup->archive, &backup->sink, options, err) < 0 ||
+	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
+	    domain_open(&backup->domain, options->connect, options->libvirt, err) < 0 ||
+	    find_disks(backup, err) < 0 || name_drives(backup, err) < 0 ||
+	    add_description(backup, err) < 0 ||
+	    libvirt_job_clear(backup->domain, &backup->had_leftover, err) < 0)
+		return err->code;
+	add_nvram(backup);
+	return sink_open(&backup->sink, backup->archive, options, err);
+}
+
+static int open_drives(struct backup *backup, struct error *err)
+{
+	backup->drives = memory_new(backup->disks.n, sizeof(*backup->drives));
+	for (unsigned i = 0; i < backup->disks.n; i++) {
+		const struct domain_disk *disk = &backup->disks.disks[i];
+		const struct drive_options how = {0};
+		char *uri = libvirt_run_uri(backup->run, disk->target);
+		int result = drive_open(&backup->drives[i], uri, &how, err);
+
+		free(uri);
+		if (result < 0)
+			return result;
+		if (new_archive_size(&backup->sink, disk->name, drive_size(backup->drives[i]),
+				     backup->report) != backup->archive->drives[i].size_bytes)
+			return fail(err, ERR_SYSTEM,
+				    "drive %s: its size changed while the backup began",
+				    disk->name);
+	}
+	return 0;
+}
+
+/* ---- the sweep, and the question at its end ---- */
+
+static int next_piece(void *context, void *piece, struct error *err)
+{
+	const struct feed *feed = &((struct backup *)context)->feed;
+
+	return feed->next(feed->context, piece, err);
+}
+
+static int fill_batch(void *context, void *piece, struct batch *batch, struct error *err)
+{
+	const struct feed *feed = &((struct backup *)context)->feed;
+
+	return feed->fill(feed->context, piece, batch, err);
+}
+
+static int all_was_read(void *context, struct error *err)
+{
+	return libvirt_run_finish(((struct backup *)context)->run, err);
+}
+
+static int copy(struct backup *backup, struct error *err)
+{
+	struct feed feed = {
+		.context = backup, .next = next_piece, .fill = fill_batch, .ended = all_was_read};
+
+	if (open_drives(backup, err) < 0 ||
+	    sweep_new(&backup->sweep, backup->drives, backup->archive->n_drives,
+		      new_archive_piece(&backup->sink), err) < 0)
+		return libvirt_run_explain(backup->run, err);
+	backup->feed = feed_of_sweep(backup->sweep);
+	feed.piece_size = backup->feed.piece_size;
+	if (new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err) < 0)
+		return libvirt_run_explain(backup->run, err);
+	return 0;
+}
+
+/* ---- what is told ---- */
+
+static void warn(const struct backup *backup)
+{
+	const struct libvirt_story *story = &backup->story;
+
+	if (backup->had_leftover)
+		report_note(backup->report, "ended in libvirt the backup of a run that died");
+	if (story->thaw_failed)
+		report_warning(backup->report, "%s", story->thawing);
+	if (story->remains)
+		report_warning(backup->report,
+			       "the backup may not have ended in libvirt; virsh domjobabort %s "
+			       "ends it",
+			       domain_shown(backup->domain));
+}
+
+static void tell(const struct backup *backup)
+{
+	const struct libvirt_story *story = &backup->story;
+	struct json_t *capture;
+
+	sink_summary(&backup->sink, backup->archive, backup->report);
+	capture = json_put_object(backup->report->result, "capture");
+	json_put_number(capture, "instant_ms", story->instant_ms);
+	json_put_number(capture, "frozen_ms", story->frozen_ms);
+	report_detail(backup->report, "what the guest overwrote meanwhile took %llu bytes",
+		      (unsigned long long)story->scratch_bytes);
+}
+
+static void close_all(struct backup *backup)
+{
+	sink_close(&backup->sink);
+	if (backup->sweep != NULL)
+		sweep_free(backup->sweep);
+	for (unsigned i = 0; backup->drives != NULL && i < backup->disks.n; i++)
+		drive_close(backup->drives[i]);
+	free(backup->drives);
+	domain_close(backup->domain);
+	domain_disks_free(&backup->disks);
+	configs_free(backup->archive);
+	free(backup->nvram_argument);
+	free(backup->archive);
+}
+
+int backup_libvirt(const struct options *options, struct report *report)
+{
+	struct error err = {0};
+	int code = EXIT_DONE;
+	struct backup backup = {
+		.options = options,
+		.report = report,
+		.archive = memory_new(1, sizeof(struct archive)),
+	};
+	bool done = prepare(&backup, &err) == 0 &&
+		    libvirt_run_begin(&backup.run, backup.domain, &backup.disks, options,
+				      &backup.story, &err) == 0 &&
+		    copy(&backup, &err) == 0;
+
+	libvirt_run_free(backup.run);
+	warn(&backup);
+	if (done)
+		tell(&backup);
+	else
+		code = report_error(report, NULL, &err);
+	close_all(&backup);
+	return code;
+}

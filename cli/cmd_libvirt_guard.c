@@ -1,0 +1,101 @@
+/*
+ * vmabak libvirt-guard [--connect URI] DOMAIN ID: what cli/libvirt_run.c starts. It waits at
+ * descriptor 3, and when that ends, for whatever reason, ends the job of run ID.
+ *
+ * vmabak libvirt-freeze [--connect URI] [--thaw] DOMAIN: freezes or thaws, as a process of its own,
+ * which cli/hooks.c ends when it takes too long.
+ */
+#include "cli/commands.h"
+#include "cli/domain.h"
+#include "cli/guard.h"
+#include "cli/libvirt_job.h"
+#include "cli/meetingplace.h"
+#include "cli/qemujobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRIES	15    /* a second apart */
+#define WAIT_MS 40000 /* libvirt waits 30 s for a domain that is busy, and begins after that */
+#define STEP_MS 50
+
+/* A run that died while libvirt was asked to begin: it may begin yet. */
+static int wait_for_job(struct domain *domain, const char *socket, struct error *err)
+{
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	bool runs = false;
+
+	for (int waited = 0; waited < WAIT_MS && !runs; waited += STEP_MS) {
+		if (libvirt_job_runs(domain, socket, &runs, err) < 0)
+			return err->code;
+		if (!runs)
+			nanosleep(&step, NULL);
+	}
+	return 0;
+}
+
+static int clean_up(const struct options *options, const char *socket, char word, struct error *err)
+{
+	struct domain *domain;
+	int result = domain_open(&domain, options->connect, options->arguments.items[0], err);
+
+	/* One that is not there has no jobs. */
+	if (result < 0)
+		return result == ERR_USAGE ? 0 : result;
+	if (word == LIBVIRT_BEGINS)
+		result = wait_for_job(domain, socket, err);
+	if (result == 0)
+		result = libvirt_job_end(domain, socket, err);
+	domain_close(domain);
+	return result;
+}
+
+int cmd_libvirt_guard(const struct options *options, struct report *report)
+{
+	const char *id = options->arguments.items[1];
+	const struct timespec second = {.tv_sec = 1};
+	struct error err = {0};
+	char word, *socket;
+	int result = -1, lock;
+
+	if (strlen(id) != RUN_ID_SIZE - 1) {
+		fail(&err, ERR_USAGE, "libvirt-guard is started by backup --libvirt");
+		return report_error(report, NULL, &err);
+	}
+	socket = meetingplace_path(id);
+	word = guard_last_word();
+	/* As long as this is at work the next run waits. */
+	lock = meetingplace_lock(socket);
+	if (word != LIBVIRT_BEGINS && word != LIBVIRT_BEGAN)
+		result = 0;
+	for (int i = 0; i < TRIES && result < 0; i++) {
+		if (i > 0)
+			nanosleep(&second, NULL);
+		result = clean_up(options, socket, word, &err);
+	}
+	if (result == 0) {
+		unlink(socket);
+		meetingplace_remove(socket);
+	}
+	if (lock >= 0)
+		close(lock);
+	free(socket);
+	return result < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
+}
+
+int cmd_libvirt_freeze(const struct options *options, struct report *report)
+{
+	struct error err = {0};
+	struct domain *domain;
+	unsigned n;
+	int result = domain_open(&domain, options->connect, options->arguments.items[0], &err);
+
+	if (result == 0) {
+		result =
+			options->thaw ? domain_thaw(domain, &err) : domain_freeze(domain, &n, &err);
+		domain_close(domain);
+	}
+	return result < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
+}

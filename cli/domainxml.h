@@ -1,0 +1,44 @@
+/*
+ * What vmabak needs of libvirt's descriptions. All is built on libxml2, which this file's .c alone
+ * knows; without libvirt nobody asks.
+ */
+#ifndef CLI_DOMAINXML_H
+#define CLI_DOMAINXML_H
+
+#include "cli/options.h"
+#include "format/common.h"
+
+/* All texts owned. */
+struct domain_disk {
+	char *name;   /* in the archive: the target, or what the user says */
+	char *target; /* "vda" */
+	char *source; /* file or device; NULL: it is neither, or there is no medium */
+	bool is_file; /* the source is one */
+	bool chosen;
+	bool by_default; /* a disk, not read-only, not shared */
+};
+
+struct domain_disks {
+	struct domain_disk *disks; /* owned */
+	unsigned n;
+	char *nvram; /* owned: the file with the firmware's variables, or NULL */
+};
+
+/* Of the description of a domain. *out can be freed whatever comes. */
+int domain_disks_parse(struct domain_disks *out, const char *xml, struct error *err);
+void domain_disks_free(struct domain_disks *disks);
+/* Leaves those that are named, each as [NAME=]TARGET, in that order; with nothing named those that
+ * are meant by default. None is an error. */
+int domain_disks_choose(struct domain_disks *disks, const struct strings *wanted,
+			struct error *err);
+
+/* The socket of the NBD server of a backup, from the backup's description. Owned; NULL: none. */
+char *backup_socket(const char *xml);
+/* Where the scratch file of a disk goes: scratch, or if that is NULL beside the image. Owned; NULL:
+ * that is not a file. */
+char *scratch_folder(const struct domain_disk *disk, const char *scratch);
+/* The description of a backup of all disks; scratch: as above; id: of the run. Owned. */
+char *backup_description(const struct domain_disks *disks, const char *socket, const char *scratch,
+			 const char *id);
+
+#endif

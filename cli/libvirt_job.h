@@ -1,0 +1,26 @@
+/*
+ * The backup job of a run in libvirt. That it is ours is told by the socket of its NBD server,
+ * which lies in the folder of the run: FOLDER/vmabak-ID/nbd. That the run is alive, by a lock on
+ * that folder.
+ */
+#ifndef CLI_LIBVIRT_JOB_H
+#define CLI_LIBVIRT_JOB_H
+
+#include "format/common.h"
+
+struct domain;
+
+/* What a run tells its guard: a job is about to begin, has begun, has not. */
+#define LIBVIRT_BEGINS 'B'
+#define LIBVIRT_BEGAN  'J'
+#define LIBVIRT_FAILED 'N'
+
+/* Whether the job of the run with this socket is what libvirt has for the domain. */
+int libvirt_job_runs(struct domain *domain, const char *socket, bool *out, struct error *err);
+/* Ends it if it is there, and removes socket and folder. */
+int libvirt_job_end(struct domain *domain, const char *socket, struct error *err);
+/* Before a run: ends the job of one of ours that is dead; *ended: there was one. A job of anybody
+ * else, or of a run that is alive, is ERR_LOCKED. */
+int libvirt_job_clear(struct domain *domain, bool *ended, struct error *err);
+
+#endif

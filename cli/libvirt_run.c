@@ -1,0 +1,410 @@
+#include "cli/libvirt_run.h"
+
+#include "cli/channel.h"
+#include "cli/domain.h"
+#include "cli/guard.h"
+#include "cli/hooks.h"
+#include "cli/libvirt_job.h"
+#include "cli/meetingplace.h"
+#include "cli/memory.h"
+#include "cli/names.h"
+#include "cli/qemujobs.h"
+#include "cli/signals.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GUARD_S	  60 /* for how long ending the job is waited for */
+#define FREEZE_S  30
+#define COMMAND_S 10
+#define WATCH_MS  100
+#define ROOM_MIN  (UINT64_C(256) << 20) /* bytes that scratch files leave free at least */
+#define SETTLE_MS 100
+
+struct libvirt_run {
+	struct domain *domain;
+	const struct domain_disks *disks;
+	const struct options *options;
+	struct libvirt_story *story;
+	char id[RUN_ID_SIZE];
+	char *socket; /* owned */
+	char *folder; /* owned: of the socket */
+	int lock;     /* -1: none */
+	bool watching;
+	pthread_t watcher;
+
+	pthread_cond_t stopped; /* with job.mutex, as the rest */
+	bool stop;		/* for the watcher */
+	bool no_room;
+	char no_room_in[160];
+};
+
+/* The job of the one run of this program. It stays when the run is freed: a signal may come then.
+ * The mutex guards all of it, and is held while the guard ends the job, so that whoever gets it
+ * then finds the job ended. */
+static struct {
+	pthread_mutex_t mutex;
+	struct guard *guard; /* NULL: there is none, or the job has been ended */
+	bool remains;	     /* the guard could not end it */
+} job = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void end_locked(void)
+{
+	if (job.guard != NULL && !guard_clean_up(job.guard, GUARD_S))
+		job.remains = true;
+	job.guard = NULL;
+}
+
+static void end(void)
+{
+	pthread_mutex_lock(&job.mutex);
+	end_locked();
+	pthread_mutex_unlock(&job.mutex);
+}
+
+/* On the thread of signals. What the main thread does meanwhile may take for ever, when the output
+ * takes nothing. */
+static void end_by_signal(void)
+{
+	end();
+	signals_end();
+}
+
+/* ---- room for scratch files ---- */
+
+/* False: not known, or there is enough. */
+static bool lacks_room(const struct libvirt_run *run, uint64_t wanted, char *where, size_t size)
+{
+	bool lacks = false;
+
+	for (unsigned i = 0; i < run->disks->n && !lacks; i++) {
+		char *folder = scratch_folder(&run->disks->disks[i], run->options->scratch);
+		struct statvfs found;
+
+		if (folder != NULL && statvfs(folder, &found) == 0)
+			lacks = (uint64_t)found.f_bavail * found.f_frsize < wanted;
+		if (lacks)
+			escape_text(where, size, (const uint8_t *)folder, strlen(folder));
+		free(folder);
+	}
+	return lacks;
+}
+
+static void *watch(void *context)
+{
+	struct libvirt_run *run = context;
+
+	pthread_mutex_lock(&job.mutex);
+	while (!run->stop) {
+		struct timespec until;
+
+		if (lacks_room(run, ROOM_MIN, run->no_room_in, sizeof(run->no_room_in))) {
+			run->no_room = true;
+			end_locked();
+			break;
+		}
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += WATCH_MS * 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&run->stopped, &job.mutex, &until);
+	}
+	pthread_mutex_unlock(&job.mutex);
+	return NULL;
+}
+
+static int start_watching(struct libvirt_run *run, struct error *err)
+{
+	int result = pthread_create(&run->watcher, NULL, watch, run);
+
+	if (result != 0)
+		return fail_system(err, result, "starting a thread");
+	run->watching = true;
+	return 0;
+}
+
+/* ---- the instant ---- */
+
+/* For sh: in quotes, whatever it holds. */
+static char *quoted(const char *text)
+{
+	char *out = memory_new(strlen(text) + 1, 4), *at = out;
+
+	*at++ = '\'';
+	for (; *text != '\0'; text++) {
+		if (*text == '\'') {
+			memcpy(at, "'\\''", 4);
+			at += 4;
+		} else {
+			*at++ = *text;
+		}
+	}
+	*at++ = '\'';
+	return out;
+}
+
+/* This program again, as a command that can be killed when it takes too long. */
+static char *freezing(const struct options *options, const char *what)
+{
+	char program[4096] = "";
+	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	char *path = quoted(length > 0 ? program : "vmabak"), *domain = quoted(options->libvirt);
+	char *uri = quoted(options->connect == NULL ? "" : options->connect), *command;
+
+	command = memory_text("exec %s libvirt-freeze %s %s %s -- %s", path, what,
+			      options->connect == NULL ? "" : "--connect",
+			      options->connect == NULL ? "" : uri, domain);
+	free(path);
+	free(uri);
+	free(domain);
+	return command;
+}
+
+/* The words of hooks.h, of an option that the user gave. */
+static void rename_option(const struct options *options, struct error *err)
+{
+	struct error told = *err;
+	const char *rest = strchr(told.text, ':');
+
+	if (options->quiesce && rest != NULL && strncmp(told.text, "--", 2) == 0)
+		fail(err, told.code, "--quiesce: %s%s",
+		     strncmp(told.text, "--thaw", 6) == 0 ? "thawing" : "freezing", rest);
+}
+
+static int freeze(const struct options *options, struct hooks **out, struct error *err)
+{
+	uint64_t timeout_s = options->freeze_timeout != 0 ? options->freeze_timeout
+			     : options->quiesce		  ? FREEZE_S
+							  : COMMAND_S;
+	char *own_freeze = NULL, *own_thaw = NULL;
+	int result;
+
+	if (options->quiesce) {
+		own_freeze = freezing(options, "");
+		own_thaw = freezing(options, "--thaw");
+	}
+	result = hooks_freeze(out, options->quiesce ? own_freeze : options->freeze_command,
+			      options->quiesce ? own_thaw : options->thaw_command, timeout_s, err);
+	free(own_freeze);
+	free(own_thaw);
+	if (result < 0)
+		rename_option(options, err);
+	return result;
+}
+
+static int thaw(struct libvirt_run *run, struct hooks *hooks, struct error *err)
+{
+	struct error warning = {0};
+	int result = hooks_thaw(hooks, &run->story->thaw_failed, &warning, err);
+
+	rename_option(run->options, &warning);
+	snprintf(run->story->thawing, sizeof(run->story->thawing), "%.190s", warning.text);
+	return result;
+}
+
+static int begin_job(struct libvirt_run *run, struct error *err)
+{
+	char *xml = backup_description(run->disks, run->socket, run->options->scratch, run->id);
+	int64_t begin = channel_now_ms();
+	int result;
+
+	/* The mutex is held, so that a signal does not end what begins right then. */
+	pthread_mutex_lock(&job.mutex);
+	if (job.guard == NULL) {
+		result = fail(err, ERR_SYSTEM, "ended by a signal");
+	} else {
+		guard_tell(job.guard, LIBVIRT_BEGINS);
+		result = domain_backup_begin(run->domain, xml, err);
+		guard_tell(job.guard, result == 0 ? LIBVIRT_BEGAN : LIBVIRT_FAILED);
+	}
+	pthread_mutex_unlock(&job.mutex);
+	run->story->instant_ms = (uint64_t)(channel_now_ms() - begin);
+	free(xml);
+	return result;
+}
+
+static int instant(struct libvirt_run *run, struct error *err)
+{
+	struct error thawing = {0};
+	struct hooks *hooks;
+	int64_t frozen = channel_now_ms();
+	int result;
+
+	if (freeze(run->options, &hooks, err) < 0)
+		return err->code;
+	result = begin_job(run, err);
+	if (thaw(run, hooks, &thawing) < 0 && result == 0) {
+		*err = thawing;
+		result = err->code;
+	}
+	if (hooks != NULL)
+		run->story->frozen_ms = (uint64_t)(channel_now_ms() - frozen);
+	return result;
+}
+
+static int make_folder(struct libvirt_run *run, struct error *err)
+{
+	gid_t group;
+
+	if (meetingplace_make(run->socket, err) < 0)
+		return err->code;
+	signals_guard_folder(run->folder);
+	run->lock = meetingplace_lock(run->socket);
+	if (run->lock < 0)
+		return fail_system(err, errno, "%s", run->folder);
+	if (geteuid() == 0 && domain_group(run->domain, &group))
+		return meetingplace_admit(run->socket, group, err);
+	return 0;
+}
+
+static int start_guard(struct libvirt_run *run, struct error *err)
+{
+	const struct options *options = run->options;
+	char *arguments[8] = {"vmabak", "libvirt-guard"};
+	unsigned n = 2;
+
+	if (options->connect != NULL) {
+		arguments[n++] = "--connect";
+		arguments[n++] = (char *)(uintptr_t)options->connect;
+	}
+	arguments[n++] = "--";
+	arguments[n++] = (char *)(uintptr_t)options->libvirt;
+	arguments[n++] = run->id;
+	return guard_spawn(&job.guard, arguments, err);
+}
+
+static int begin(struct libvirt_run *run, struct error *err)
+{
+	int result;
+
+	if (lacks_room(run, ROOM_MIN * 2, run->no_room_in, sizeof(run->no_room_in)))
+		return fail(err, ERR_SYSTEM,
+			    "%s: less than 512 MiB are free, and there QEMU would save what the "
+			    "guest overwrites; name another folder with --scratch",
+			    run->no_room_in);
+	if (make_folder(run, err) < 0)
+		return err->code;
+	signals_end_by(end_by_signal);
+	pthread_mutex_lock(&job.mutex);
+	result = start_guard(run, err);
+	pthread_mutex_unlock(&job.mutex);
+	if (result == 0)
+		result = instant(run, err);
+	return result < 0 ? result : start_watching(run, err);
+}
+
+int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
+		      const struct domain_disks *disks, const struct options *options,
+		      struct libvirt_story *story, struct error *err)
+{
+	struct libvirt_run *run = memory_new(1, sizeof(*run));
+	uint32_t number = 0;
+
+	run->domain = domain;
+	run->disks = disks;
+	run->options = options;
+	run->story = story;
+	run->lock = -1;
+	pthread_cond_init(&run->stopped, NULL);
+	if (getrandom(&number, sizeof(number), 0) < 0)
+		number = (uint32_t)channel_now_ms();
+	snprintf(run->id, sizeof(run->id), "%08x", number);
+	run->socket = meetingplace_path(run->id);
+	run->folder =
+		memory_text("%.*s", (int)(base_name(run->socket) - run->socket - 1), run->socket);
+	if (begin(run, err) < 0) {
+		libvirt_run_free(run);
+		return err->code;
+	}
+	*out = run;
+	return 0;
+}
+
+/* ---- reading, and the end ---- */
+
+char *libvirt_run_uri(const struct libvirt_run *run, const char *target)
+{
+	char *escaped = memory_new(strlen(target) + strlen(run->socket) + 1, 3), *at = escaped;
+	char *uri;
+
+	for (const char *from = run->socket; *from != '\0'; from++) {
+		if (isalnum((unsigned char)*from) || strchr("/._-", *from) != NULL)
+			*at++ = *from;
+		else
+			at += sprintf(at, "%%%02X", (unsigned char)*from);
+	}
+	uri = memory_text("nbd+unix:///%s?socket=%s", target, escaped);
+	free(escaped);
+	return uri;
+}
+
+/* A job whose scratch file could not be written has ended, and what was read after that was not of
+ * the instant. libvirt learns of it by an event: the question to QEMU comes after that, and a
+ * moment is for libvirt to act on it. */
+int libvirt_run_finish(struct libvirt_run *run, struct error *err)
+{
+	const struct timespec moment = {.tv_nsec = SETTLE_MS * 1000000};
+	bool runs;
+
+	run->story->scratch_bytes = domain_backup_scratch(run->domain);
+	nanosleep(&moment, NULL);
+	if (libvirt_job_runs(run->domain, run->socket, &runs, err) < 0)
+		return err->code;
+	end();
+	if (!runs)
+		return fail(err, ERR_SYSTEM,
+			    "domain '%s': its backup ended before all was read: the log of libvirt "
+			    "or QEMU may tell why",
+			    domain_shown(run->domain));
+	return 0;
+}
+
+int libvirt_run_explain(struct libvirt_run *run, struct error *err)
+{
+	/* What fails because a signal ended the job need not be told. */
+	while (signals_noted() != 0)
+		pause();
+	pthread_mutex_lock(&job.mutex);
+	if (run->no_room)
+		fail(err, ERR_SYSTEM,
+		     "%s: less than 256 MiB were left there for what the guest overwrites: the "
+		     "backup was given up, so that the guest's writes do not fail; --scratch names "
+		     "another folder",
+		     run->no_room_in);
+	pthread_mutex_unlock(&job.mutex);
+	return err->code;
+}
+
+void libvirt_run_free(struct libvirt_run *run)
+{
+	if (run == NULL)
+		return;
+	while (signals_noted() != 0)
+		pause();
+	end();
+	run->story->remains = job.remains;
+	signals_end_by(NULL);
+	if (run->watching) {
+		pthread_mutex_lock(&job.mutex);
+		run->stop = true;
+		pthread_cond_signal(&run->stopped);
+		pthread_mutex_unlock(&job.mutex);
+		pthread_join(run->watcher, NULL);
+	}
+	if (run->lock >= 0)
+		close(run->lock);
+	meetingplace_remove(run->socket);
+	signals_guard_folder(NULL);
+	pthread_cond_destroy(&run->stopped);
+	free(run->folder);
+	free(run->socket);
+	free(run);
+}

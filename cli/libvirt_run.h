@@ -1,0 +1,41 @@
+/*
+ * The time in which libvirt lets us read a domain's drives as they were at one instant.
+ *
+ * A guard process (cli/guard.h) ends the job in libvirt, whatever ends the run: success, failure, a
+ * signal, a kill. While the job runs QEMU saves what the guest overwrites in scratch files; when
+ * they cannot grow any more the guest's writes would fail, so a thread ends the job before that.
+ */
+#ifndef CLI_LIBVIRT_RUN_H
+#define CLI_LIBVIRT_RUN_H
+
+#include "cli/domainxml.h"
+#include "cli/options.h"
+
+struct domain;
+struct libvirt_run;
+struct report;
+
+struct libvirt_story {
+	uint64_t instant_ms; /* how long it took libvirt to begin */
+	uint64_t frozen_ms;
+	uint64_t scratch_bytes; /* that the scratch files had grown to in the end; 0: not known */
+	bool thaw_failed;
+	char thawing[200];
+	bool remains; /* the job may be left in libvirt */
+};
+
+/* The instant, with the guest frozen around it if the options say so. All is borrowed and outlives
+ * the run. A signal ends the program from here on, after the job. */
+int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
+		      const struct domain_disks *disks, const struct options *options,
+		      struct libvirt_story *story, struct error *err);
+/* What reads a disk: an NBD URI, owned by the caller. */
+char *libvirt_run_uri(const struct libvirt_run *run, const char *target);
+/* All was read: whether it was of that instant, up to the end; then ends the job. */
+int libvirt_run_finish(struct libvirt_run *run, struct error *err);
+/* What went wrong first, if the run knows better. */
+int libvirt_run_explain(struct libvirt_run *run, struct error *err);
+/* Ends the job if need be. NULL-safe. */
+void libvirt_run_free(struct libvirt_run *run);
+
+#endif

@@ -1,0 +1,97 @@
+# Whatever ends a backup by libvirt early, no job is left in libvirt, no file and no archive, the guest is
+# well, and the next backup succeeds. What cannot be backed up is refused, and why is said.
+. "$(dirname "$0")/lib.sh"
+. "$SRC/tests/live/lib.sh"
+. "$SRC/tests/live/guest/guest.sh"
+. "$CLI/libvirt.sh"
+need_live_tools
+need_guest
+need mkfs.ext4 pgrep
+need_libvirt
+
+make_drives 20975104 12586496
+truncate -s 64M fs.raw
+mkfs.ext4 -q -F fs.raw
+start_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(disk raw "$PWD/B.raw" vdc)"
+domain_xml off "$(disk raw "$PWD/fs.raw" vda)" >"$lv/off.xml"
+as_user virsh -q define "$lv/off.xml"
+
+backup="as_user $vmabak backup --libvirt web"
+slow="$backup -q --rate 500K --compress none -o a.vmab"
+
+# no_job_left WHAT: soon there is none; the next backup finds nothing of it.
+no_job_left()
+{
+	wait_until eval '! backup_runs'
+	nothing_in_libvirt
+	[ -z "$(ls -A | grep -F .vma)" ] || fail "left after $1: $(ls -A)"
+	guest_is_well
+	expect_code 0 $backup -o next.vmab
+	expect_no_text "$err" 'that died'
+	rm -f next.vmab
+}
+
+for signal in INT:130 TERM:143 HUP:129; do
+	in_background $slow
+	wait_until backup_runs
+	kill -${signal%:*} $pid
+	ended_with ${signal#*:} $pid
+	! backup_runs || fail "a job is left by SIG${signal%:*}"
+	no_job_left SIG${signal%:*}
+done
+# Before a pipe that takes nothing.
+mkfifo "$TMPDIR/fifo"
+sleep 60 <"$TMPDIR/fifo" &
+reader=$!
+on_exit "kill $reader 2>/dev/null"
+in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" $backup -o - --format vma
+wait_until backup_runs
+kill -TERM $pid
+ended_with 143 $pid
+kill $reader
+no_job_left 'SIGTERM before a pipe that is stuck'
+expect_code 6 sh -c '"$@" >/dev/full' - $backup -o -
+no_job_left 'a full disk'
+
+# Killed: the process that waits for that ends the job.
+in_background $slow
+wait_until backup_runs
+expect_error 7 'by another run of this program' $backup -q -o b.vmab
+kill -9 $pid
+wait_until eval '! backup_runs'
+rm -f .*.part
+no_job_left SIGKILL
+# Without that process the next run does.
+in_background $slow
+wait_until backup_runs
+guard=$(pgrep -P $pid -f libvirt-guard)
+kill -STOP $guard
+kill -9 $pid
+sleep 0.1
+kill -9 $guard
+rm -f .*.part
+backup_runs || fail 'the job went by itself'
+expect_code 0 $backup -o next.vmab
+expect_text "$err" 'ended in libvirt the backup of a run that died'
+rm -f next.vmab
+no_job_left 'two kills'
+
+# Somebody else's job is not touched.
+echo "<domainbackup mode='pull'><server transport='unix' socket='$lv/other.sock'/></domainbackup>" >"$lv/pull.xml"
+as_user virsh -q backup-begin web "$lv/pull.xml" >/dev/null
+expect_error 7 'another program' $backup -o b.vmab
+backup_runs || fail 'a job of another program was ended'
+as_user virsh -q domjobabort web
+wait_until eval '! backup_runs'
+
+expect_error 2 'none of that name' as_user "$vmabak" backup --libvirt nobody -o b.vmab
+expect_error 2 "such as vda=$PWD/fs.raw" as_user "$vmabak" backup --libvirt off -o b.vmab
+expect_error 2 'no such disk, but vda, vdb, vdc' $backup -d vdx -o b.vmab
+expect_error 2 'named twice' $backup -d vda -d x=vda -o b.vmab
+expect_error 2 'is taken already' $backup -d x=vda -d x=vdb -o b.vmab
+expect_error 1 'on another host' $backup --connect qemu+ssh://example.org/system -o b.vmab
+expect_error 1 'libvirt at' $backup --connect nosuch:///system -o b.vmab
+expect_code 1 $backup --quiesce -o b.vmab
+expect_text "$err" 'agent' '--quiesce: freezing'
+expect_error 2 'what is to be written' $backup --force -o A.raw --format vmab
+no_job_left refusals

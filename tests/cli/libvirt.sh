@@ -1,0 +1,108 @@
+# A libvirt of the test's own, in session mode, which root may not have: so root becomes nobody for it.
+# After lib.sh, live/lib.sh and live/guest/guest.sh.
+
+# need_libvirt: $lv is a folder that libvirt and its machines may use, and the working folder; as_user runs a
+# command as the user of that libvirt, $vmabak is the program.
+need_libvirt()
+{
+	"$VMABAK" --version | grep -q libvirt=yes || skip "vmabak was built without libvirt"
+	"$VMABAK" --version | grep -q libnbd=yes || skip "vmabak was built without libnbd"
+	need libvirtd virsh qemu-system-x86_64 qemu-img
+	lv=$(mktemp -d /tmp/libvirt-test.XXXXXX)
+	on_exit "rm -rf '$lv'"
+	mkdir -p "$lv/c/libvirt" "$lv/r" "$lv/k" "$lv/d" "$lv/tmp" "$lv/work"
+	# What a container or a plain user may not have.
+	printf '%s\n' 'stdio_handler = "file"' 'security_driver = "none"' 'cgroup_controllers = []' \
+		'namespaces = []' >"$lv/c/libvirt/qemu.conf"
+	cp "$VMABAK" "$lv/vmabak"
+	vmabak=$lv/vmabak
+	lib_as=
+	if [ "$(id -u)" = 0 ]; then
+		need setpriv
+		chown -R nobody "$lv"
+		chmod 711 "$lv"
+		lib_as='setpriv --reuid nobody --regid nogroup --clear-groups'
+		setpriv --reuid nobody --regid nogroup --clear-groups true 2>/dev/null ||
+			skip "may not become nobody here"
+	fi
+	mkdir "$lv/bin"
+	cat >"$lv/bin/as_user" <<-END
+	#!/bin/sh
+	export HOME=$lv XDG_RUNTIME_DIR=$lv/r XDG_CONFIG_HOME=$lv/c XDG_CACHE_HOME=$lv/k XDG_DATA_HOME=$lv/d
+	export TMPDIR=$lv/tmp LIBVIRT_DEFAULT_URI=qemu:///session
+	exec $lib_as "\$@"
+	END
+	chmod 755 "$lv/bin" "$lv/bin/as_user"
+	PATH=$PATH:$lv/bin
+	as_user libvirtd --timeout 0 >"$lv/libvirtd.log" 2>&1 &
+	libvirtd=$!
+	on_exit "end_libvirt"
+	wait_until test -S "$lv/r/libvirt/libvirt-sock"
+	as_user virsh -q -c qemu:///session list >/dev/null || skip "libvirt does not work here: $(tail -n 3 "$lv/libvirtd.log")"
+	cd "$lv/work"
+}
+
+end_libvirt()
+{
+	for lib_pid in "$lv"/r/libvirt/qemu/run/*.pid; do
+		case $lib_pid in */driver.pid | */\*.pid) continue ;; esac
+		kill -9 "$(cat "$lib_pid")" 2>/dev/null
+	done
+	kill -9 $libvirtd 2>/dev/null
+	wait $libvirtd 2>/dev/null
+}
+
+# domain_xml NAME DISKS: the description of a machine that writes, on standard output. DISKS: XML.
+domain_xml()
+{
+	cat <<-END
+	<domain type='qemu'>
+	<name>$1</name><memory unit='MiB'>192</memory><vcpu>1</vcpu>
+	<os><type arch='x86_64' machine='pc'>hvm</type>
+	<kernel>$lib_kernel</kernel><initrd>$lv/initrd.gz</initrd><cmdline>console=ttyS0 quiet panic=1</cmdline></os>
+	<on_reboot>destroy</on_reboot><on_crash>destroy</on_crash>
+	<devices><emulator>$(command -v qemu-system-x86_64)</emulator>
+	$2
+	<controller type='usb' model='none'/>
+	<serial type='file'><source path='$lv/console'/></serial>
+	<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+	<memballoon model='none'/>
+	</devices></domain>
+	END
+}
+
+# disk FORMAT FILE TARGET [XML]
+disk()
+{
+	echo "<disk type='file' device='disk'><driver name='qemu' type='$1'/><source file='$2'/><target dev='$3' bus='virtio'/>${4:-}</disk>"
+}
+
+# start_domain NAME DISKS: and waits until it writes.
+start_domain()
+{
+	domain=$1
+	[ -f "$lv/initrd.gz" ] || make_initrd "$lv/initrd.gz"
+	domain_xml "$1" "$2" >"$lv/$1.xml"
+	[ "$(id -u)" != 0 ] || chown -R nobody "$lv/work" "$lv/initrd.gz"
+	as_user virsh -q define "$lv/$1.xml" || fail "define $1: $(cat "$lv/libvirtd.log")"
+	rm -f "$lv/console"
+	ln -sf "$lv/console" console
+	as_user virsh -q start "$1" || fail "start $1: $(cat "$lv/libvirtd.log")"
+	guest=$(cat "$lv/r/libvirt/qemu/run/$1.pid")
+	ln -sf "$lv/c/libvirt/qemu/log/$1.log" qemu.out
+	wait_until guest_writes
+}
+
+# Whether libvirt has a backup of the domain.
+backup_runs()
+{
+	as_user virsh -q backup-dumpxml "$domain" >/dev/null 2>&1
+}
+
+# nothing_in_libvirt: no job, no scratch file, no socket.
+nothing_in_libvirt()
+{
+	! backup_runs || fail "a backup is left in libvirt"
+	lib_left=$(ls -A "$lv/tmp"; find "$lv" -name '*vmabak-????????*')
+	[ -z "$lib_left" ] || fail "left: $lib_left"
+}
