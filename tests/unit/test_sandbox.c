@@ -23,23 +23,36 @@ static bool makes(const char *path)
 	return fd >= 0;
 }
 
-/* Number of the first thing that is not as it must be; 0: all is well; 77: no sandbox here. */
+/* A file that may be read, and holds nothing that could run. */
+static bool runs_nothing(void)
+{
+	return execl("allowed/program", "program", (char *)NULL) != 0 && errno == EACCES;
+}
+
+/* Number of the first thing that is not as it must be; 0: all is well; 77: no sandbox here;
+ * 98: there is one, and it was not entered. */
 static int confined_child(void)
 {
 	struct sandbox sandbox;
 	int before = open("/etc/passwd", O_RDONLY);
 	char byte;
 	sandbox_begin(&sandbox);
+	if (sandbox.rules < 0)
+		return 77;
 	sandbox_allow_file(&sandbox, "allowed/x");
 	sandbox_allow_removal(&sandbox, "made");
 	sandbox_allow_file(&sandbox, NULL);
 	if (!sandbox_enter(&sandbox))
-		return 77;
+		return 98;
 	const bool wanted[] = {
 		denied(open("/etc/passwd", O_RDONLY)),
 		denied(open("/etc", O_RDONLY | O_DIRECTORY)),
 		read(before, &byte, 1) == 1,
 		denied(open("other/y", O_RDWR | O_CREAT, 0600)),
+		denied(open("other/there", O_WRONLY)),
+		syscall(CREATE_RULESET, NULL, 0, ASK_VERSION) < 3 ||
+			denied(truncate("other/there", 0)),
+		denied(mknod("other/z", S_IFREG | 0600, 0)),
 		denied(mkdir("other/folder", 0700)),
 		denied(unlink("other/there")),
 		makes("allowed/x"),
@@ -47,7 +60,7 @@ static int confined_child(void)
 		unlink("allowed/z") == 0,
 		rename("allowed/w", "other/w") != 0,
 		rmdir("made") == 0,
-		denied(system("exit 0") == 0 ? 0 : (errno = EACCES, -1)),
+		runs_nothing(),
 	};
 	for (size_t i = 0; i < sizeof wanted; i++)
 		if (!wanted[i])
@@ -65,7 +78,8 @@ static void test_confined(void)
 	if (child == 0) {
 		if (chdir(folder) != 0 || mkdir("allowed", 0700) != 0 ||
 		    mkdir("other", 0700) != 0 || mkdir("made", 0700) != 0 ||
-		    !makes("other/there") || !makes("allowed/w"))
+		    !makes("other/there") || !makes("allowed/w") || !makes("allowed/program") ||
+		    chmod("allowed/program", 0700) != 0)
 			_exit(99);
 		_exit(confined_child());
 	}
