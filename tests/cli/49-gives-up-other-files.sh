@@ -32,7 +32,9 @@ confined config a.vmab
 opened_nothing
 confined verify a.vma.zst
 opened_nothing
+# The first of several gives up to change anything, the last one all.
 confined verify a.vmab a.vma.zst
+[ "$(grep -c 'landlock_restrict_self.* = 0$' "$TMPDIR/trace")" = 2 ] || fail "not confined from the first on"
 confined restore -q a.vmab -C new/
 opened_nothing
 same_file a.raw new/disk0.raw
