@@ -278,6 +278,10 @@ check-qemu:
 bench-qemu: all
 	tests/qemu/bench.py $(B)/vmabak
 
+.PHONY: bench-libvirt
+bench-libvirt: all
+	tests/qemu/bench-libvirt.sh $(B)/vmabak 5
+
 .PHONY: profile
 profile: all
 	tests/bench/profile.sh $(B)/vmabak
@@ -329,6 +333,7 @@ help:
 	@echo "make check-live    live backups at length, also under sanitizers: some minutes"
 	@echo "make check-qemu    backups of a running QEMU at length"
 	@echo "make bench-qemu    what a backup of a running QEMU costs"
+	@echo "make bench-libvirt beside virtnbdbackup, on a domain of libvirt"
 	@echo "make profile       where the time goes"
 	@echo "make unit          the unit tests alone"
 	@echo "make audit-size    lines of code between archive bytes and verified clusters"

@@ -6,7 +6,7 @@
 # program of the build. Variables that begin with lib_ are used here alone.
 set -eu
 
-CLI=$(cd "$(dirname "$0")" && pwd)
+CLI=${CLI_FOLDER:-$(cd "$(dirname "$0")" && pwd)}
 SRC=$(cd "$CLI/../.." && pwd)
 : "${VMABAK:=$SRC/build/release/vmabak}"
 PATH=$PATH:/usr/sbin:/sbin
