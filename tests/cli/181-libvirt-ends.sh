@@ -95,3 +95,29 @@ expect_code 1 $backup --quiesce -o b.vmab
 expect_text "$err" 'agent' '--quiesce: freezing'
 expect_error 2 'what is to be written' $backup --force -o A.raw --format vmab
 no_job_left refusals
+
+# What ends under our hands: the job, also when all has been read already; the machine.
+in_background $slow
+wait_until backup_runs
+sleep 0.5
+as_user virsh -q domjobabort web
+ended_with 1 $pid
+no_job_left 'a job that somebody else ended'
+mkfifo "$lv/pipe"
+exec 8<>"$lv/pipe"
+in_background sh -c 'exec "$@" >"$0"' "$lv/pipe" $backup -d vda --threads 16 -o -
+wait_until backup_runs
+sleep 1
+as_user virsh -q domjobabort web
+wait_until eval '! backup_runs'
+cat <&8 >/dev/null &
+on_exit "kill $! 2>/dev/null"
+ended_with 1 $pid
+no_job_left 'a job that ended when all was read'
+in_background $slow
+wait_until backup_runs
+sleep 0.5
+as_user virsh -q destroy web >/dev/null
+ended_with 1 $pid
+nothing_in_libvirt
+[ ! -e a.vmab ] || fail "an archive of a machine that ended"

@@ -52,7 +52,7 @@ end_libvirt()
 	wait $libvirtd 2>/dev/null
 }
 
-# domain_xml NAME DISKS: the description of a machine that writes, on standard output. DISKS: XML.
+# domain_xml NAME DISKS: the description of a machine that writes, on standard output. DISKS: XML; $channel: another device.
 domain_xml()
 {
 	cat <<-END
@@ -65,7 +65,7 @@ domain_xml()
 	$2
 	<controller type='usb' model='none'/>
 	<serial type='file'><source path='$lv/console'/></serial>
-	<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+	${channel:-}
 	<memballoon model='none'/>
 	</devices></domain>
 	END

@@ -4,11 +4,11 @@
 #   tests/qemu/check.sh [BACKUPS [KILLS [VMABAK]]]    (100, 20, build/release/vmabak)
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-VMABAK_LIVE=${1:-100} VMABAK_KILLS=${2:-20}
+VMABAK_LIVE=${1:-100} VMABAK_KILLS=${2:-20} LIBVIRT_BACKUPS=$(((${1:-100} + 9) / 10))
 VMABAK=$(realpath "${3:-$here/../../build/release/vmabak}") || exit 1
-export VMABAK VMABAK_LIVE VMABAK_KILLS
+export VMABAK VMABAK_LIVE VMABAK_KILLS LIBVIRT_BACKUPS
 failed=0
-for test in "$here"/../cli/*-push*.sh "$here"/../cli/*-qmp-*.sh "$here"/../cli/15[0-9]-*.sh; do
+for test in "$here"/../cli/*-push*.sh "$here"/../cli/*-qmp-*.sh "$here"/../cli/*-libvirt*.sh "$here"/../cli/15[0-9]-*.sh; do
 	name=$(basename "$test" .sh)
 	begin=$(date +%s)
 	code=0
@@ -23,5 +23,5 @@ for test in "$here"/../cli/*-push*.sh "$here"/../cli/*-qmp-*.sh "$here"/../cli/1
 		;;
 	esac
 done
-echo "$failed failed; $VMABAK_LIVE backups of what is written to, $VMABAK_KILLS kills"
+echo "$failed failed; $VMABAK_LIVE backups of what is written to, $VMABAK_KILLS kills, $LIBVIRT_BACKUPS backups of a domain of libvirt"
 [ $failed = 0 ]

@@ -27,9 +27,9 @@ make_initrd()
 	mkdir -p "$lib_root/bin" "$lib_root/dev" "$lib_root/proc" "$lib_root/mnt" "$lib_root/modules"
 	cp "$lib_busybox" "$lib_root/bin/busybox"
 	ln -s busybox "$lib_root/bin/sh"
-	cp "$LIVE_TOOLS/gwriter" "$SRC/tests/live/guest/init" "$lib_root/"
-	chmod 755 "$lib_root/init"
-	for lib_module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do
+	cp "$LIVE_TOOLS/gwriter" "$SRC/tests/live/guest/init" "$SRC/tests/live/guest/agent" "$lib_root/"
+	chmod 755 "$lib_root/init" "$lib_root/agent"
+	for lib_module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_console; do
 		find "/lib/modules/$lib_version" -name "$lib_module.ko" -exec cp {} "$lib_root/modules/" \;
 	done
 	(cd "$lib_root" && find . | cpio -o -H newc --quiet | gzip -1) >"$1"
