@@ -151,10 +151,13 @@ static void get_copy(struct map_header *out, const uint8_t *copy)
 	out->drive.n_writes = get_le(copy + 96, 8);
 }
 
+/* Above it the numbers could come to their end, and an older copy count. */
+#define SEQUENCE_MAX (UINT64_C(1) << 62)
+
 static bool is_sensible(const struct map_header *header, const uint8_t *copy)
 {
 	return (header->state == MAP_STATE_CLEAN || header->state == MAP_STATE_OPEN) &&
-	       header->current != 0 && get_le(copy + 50, 2) == 0 &&
+	       header->sequence <= SEQUENCE_MAX && header->current != 0 && get_le(copy + 50, 2) == 0 &&
 	       all_zero(copy + 104, CHECKED_SIZE - 104);
 }
 

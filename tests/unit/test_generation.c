@@ -252,22 +252,40 @@ static void what_is_refused(void)
 	CU_ASSERT(generation_open(&map, "/dev/null", scratch("drive"), MIB, &err) == ERR_USAGE);
 }
 
-/* A version of tomorrow, its checksum right. */
-static void a_later_version(void)
+/* In both copies of the header, the checksum right. */
+static void patch_byte(unsigned at, uint8_t byte)
 {
 	uint8_t copy[512] = {0};
-	struct generation *map;
-	struct error err;
 
 	make_drive();
 	clean_user();
 	int fd = open(scratch("map"), O_RDWR);
 	CU_ASSERT(pread(fd, copy, 512, 0) == 512);
-	copy[8] = 2;
+	copy[at] = byte;
 	put_le(copy + 504, 8, XXH3_64bits(copy, 504));
 	CU_ASSERT(pwrite(fd, copy, 512, 0) == 512 && pwrite(fd, copy, 512, 512) == 512);
 	close(fd);
+}
+
+static void a_later_version(void)
+{
+	struct generation *map;
+	struct error err;
+
+	patch_byte(8, 2);
 	CU_ASSERT(open_map(&map, &err) == ERR_UNSUPPORTED);
+}
+
+/* From there on an older copy could count before long. */
+static void a_sequence_near_its_end(void)
+{
+	struct generation *map;
+	struct error err;
+
+	patch_byte(16 + 7, 0xff);
+	CU_ASSERT_FATAL(open_map(&map, &err) == 0);
+	CU_ASSERT(generation_trust(map) == MAP_DAMAGED);
+	generation_close(map);
 }
 
 /* The bytes of spec/map.md, section 6: 112 from the front, 8 at the end. */
@@ -432,6 +450,7 @@ void test_generation(void)
 	CU_ADD_TEST(suite, what_is_trusted);
 	CU_ADD_TEST(suite, what_is_refused);
 	CU_ADD_TEST(suite, a_later_version);
+	CU_ADD_TEST(suite, a_sequence_near_its_end);
 	CU_ADD_TEST(suite, the_example_of_the_specification);
 	CU_ADD_TEST(suite, killed_at_any_moment);
 	CU_ADD_TEST(suite, maps_of_devices);
