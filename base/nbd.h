@@ -27,6 +27,13 @@ void nbd_client_free(struct nbd_client *client); /* NULL-safe */
 uint64_t nbd_client_size(const struct nbd_client *client); /* bytes */
 bool nbd_client_is_read_only(const struct nbd_client *client);
 
+/* For a snapshot that QEMU keeps while its drive is written to. It looks for holes first and then
+ * reads or answers, and a write in between can have it take for a hole what was none. So each read
+ * is asked for in one piece, without a look for holes, and what is told to be zeros counts when it
+ * is told twice, one time after the other: what was written in between is data by then. Before
+ * anything is read. ERR_UNSUPPORTED when the server cannot. */
+int nbd_client_read_whole(struct nbd_client *client, struct error *err);
+
 /* n bytes at offset, within the size. Any thread; each call keeps several requests in flight. A
  * server that answers nothing at all for 120 s is given up. ERR_FULL when it has no room left. */
 int nbd_client_read(struct nbd_client *client, uint64_t offset, void *buffer, size_t n,

@@ -224,4 +224,13 @@ bool nbd_client_is_read_only(const struct nbd_client *client)
 	return client->read_only;
 }
 
+int nbd_client_read_whole(struct nbd_client *client, struct error *err)
+{
+	if (nbd_can_df(client->connections[0].handle) <= 0)
+		return fail(err, ERR_UNSUPPORTED, "%.200s: cannot answer reads in one piece",
+			    client->name);
+	client->whole = true;
+	return 0;
+}
+
 #endif

@@ -28,6 +28,7 @@ struct nbd_client {
 	bool can_zero;
 	bool can_flush;
 	bool tells_zeros; /* the server has base:allocation */
+	bool whole;	  /* nbd_client_read_whole was called */
 	unsigned n_connections;
 	struct connection connections[NBD_CONNECTIONS_MAX];
 
@@ -35,6 +36,9 @@ struct nbd_client {
 	uint64_t known_from; /* byte where the first stretch begins */
 	unsigned n_known;
 	struct stretch known[NBD_KNOWN_MAX];
+	/* Two answers that become one, if they are asked for twice. */
+	unsigned n_answer[2];
+	struct stretch answers[2][NBD_KNOWN_MAX];
 
 	/* lock guards which connections are idle; it is not held while one is used. */
 	pthread_mutex_t lock;

@@ -13,6 +13,7 @@ struct drive_options {
 			       the name */
 	bool direct;	    /* raw images and devices: past the page cache of the host */
 	bool allow_writers; /* go on though something else has it open for writing */
+	bool snapshot;	    /* an NBD URI: kept by QEMU while its drive is written to */
 	bool writable;	    /* raw images and devices: for a guest that writes to it through us;
 			       locked against all others until it is closed */
 };

@@ -37,7 +37,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	if (!own_path)
 		return fail_system(err, ENOMEM, "%s", path);
 	if (is_uri)
-		rc = nbd_drive_open(&drive, own_path, err);
+		rc = nbd_drive_open(&drive, own_path, options->snapshot, err);
 	else if (strcmp(format, "raw") == 0)
 		rc = drive_file_open(&drive, own_path, options, err);
 	else

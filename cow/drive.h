@@ -54,6 +54,6 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 int captive_open(struct drive **out, const char *path, const char *format, bool allow_writers,
 		 struct error *err);
 /* An NBD URI. */
-int nbd_drive_open(struct drive **out, const char *uri, struct error *err);
+int nbd_drive_open(struct drive **out, const char *uri, bool snapshot, struct error *err);
 
 #endif

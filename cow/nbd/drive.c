@@ -49,13 +49,18 @@ static const struct drive_ops nbd_ops = {
 	.close = close_nbd,
 };
 
-int nbd_drive_open(struct drive **out, const char *uri, struct error *err)
+int nbd_drive_open(struct drive **out, const char *uri, bool snapshot, struct error *err)
 {
 	struct nbd_drive *nbd = calloc(1, sizeof *nbd);
 
 	if (!nbd)
 		return fail_system(err, ENOMEM, "%s", uri);
 	int rc = nbd_client_connect(&nbd->client, uri, err);
+	if (rc == 0 && snapshot) {
+		rc = nbd_client_read_whole(nbd->client, err);
+		if (rc != 0)
+			nbd_client_free(nbd->client);
+	}
 	if (rc != 0) {
 		free(nbd);
 		return rc;
@@ -68,9 +73,10 @@ int nbd_drive_open(struct drive **out, const char *uri, struct error *err)
 
 #else
 
-int nbd_drive_open(struct drive **out, const char *uri, struct error *err)
+int nbd_drive_open(struct drive **out, const char *uri, bool snapshot, struct error *err)
 {
 	(void)out;
+	(void)snapshot;
 	return fail(err, ERR_USAGE,
 		    "%s: NBD needs libnbd, and this program was built without it: install "
 		    "libnbd-dev and build again",
