@@ -4,6 +4,7 @@
  */
 #include "cli/backup_libvirt.h"
 #include "cli/backup_live.h"
+#include "cli/backup_pull.h"
 #include "cli/backup_push.h"
 #include "cli/commands.h"
 #include "cli/configs.h"
@@ -166,6 +167,24 @@ static int backup_images(const struct options *options, struct report *report)
 	return code;
 }
 
+/* Nothing is pushed, so nothing waits in a buffer. */
+static int check_pull(const struct options *options, struct error *err)
+{
+	if (options->pull && options->qmp == NULL)
+		return fail(err, ERR_USAGE, "--pull is for --qmp SOCKET");
+	if (options->nbd_server != NULL && !options->pull)
+		return fail(err, ERR_USAGE, "--nbd-server is for --pull");
+	if (options->scratch != NULL && options->libvirt == NULL && !options->pull)
+		return fail(err, ERR_USAGE, "--scratch is for --libvirt DOMAIN and --pull");
+	if (options->pull &&
+	    (options->buffer != UINT64_MAX || options->spill != UINT64_MAX ||
+	     options->spill_dir != NULL || options->on_full != 0 || options->sync_mode != 0))
+		return fail(err, ERR_USAGE,
+			    "--sync, --buffer, --spill, --spill-dir and --on-full are not for "
+			    "--pull");
+	return 0;
+}
+
 /* Those that belong to one way of a live backup. */
 static int check_way(const struct options *options, const char *way, struct error *err)
 {
@@ -173,10 +192,10 @@ static int check_way(const struct options *options, const char *way, struct erro
 
 	if (options->qmp == NULL && (options->guest_agent != NULL || options->sync_mode != 0))
 		return fail(err, ERR_USAGE, "--guest-agent and --sync are for --qmp SOCKET");
-	if (options->libvirt == NULL &&
-	    (options->connect != NULL || options->scratch != NULL || options->quiesce))
-		return fail(err, ERR_USAGE,
-			    "--connect, --scratch and --quiesce are for --libvirt DOMAIN");
+	if (options->libvirt == NULL && (options->connect != NULL || options->quiesce))
+		return fail(err, ERR_USAGE, "--connect and --quiesce are for --libvirt DOMAIN");
+	if (check_pull(options, err) < 0)
+		return err->code;
 	if (!buffered && (options->buffer != UINT64_MAX || options->spill != UINT64_MAX ||
 			  options->spill_dir != NULL || options->on_full != 0))
 		return fail(err, ERR_USAGE,
@@ -227,5 +246,7 @@ int cmd_backup(const struct options *options, struct report *report)
 		return backup_live(options, report);
 	if (options->libvirt != NULL)
 		return backup_libvirt(options, report);
+	if (options->pull)
+		return backup_pull(options, report);
 	return options->qmp != NULL ? backup_push(options, report) : backup_images(options, report);
 }

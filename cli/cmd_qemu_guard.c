@@ -4,6 +4,7 @@
  */
 #include "cli/agent.h"
 #include "cli/commands.h"
+#include "cli/fleece.h"
 #include "cli/guard.h"
 #include "cli/meetingplace.h"
 #include "cli/qemujobs.h"
@@ -41,6 +42,20 @@ static int clean_up(const char *socket, const char *id, struct error *err)
 	return result;
 }
 
+/* Where QEMU was not even told of it. */
+static void remove_files(const char *scratch, const char *id)
+{
+	struct error ignored;
+	char *path = NULL;
+
+	if (scratch == NULL)
+		path = meetingplace_path(id);
+	else if (meetingplace_path_in(&path, scratch, id, &ignored) < 0)
+		return;
+	fleece_remove_files(path);
+	free(path);
+}
+
 int cmd_qemu_guard(const struct options *options, struct report *report)
 {
 	const char *id = options->arguments.items[0];
@@ -63,10 +78,6 @@ int cmd_qemu_guard(const struct options *options, struct report *report)
 			nanosleep(&second, NULL);
 		result = clean_up(options->qmp, id, &err);
 	}
-	/* Where QEMU was not even told of it. */
-	char *path = meetingplace_path(id);
-	unlink(path);
-	meetingplace_remove(path);
-	free(path);
+	remove_files(options->scratch, id);
 	return result < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
 }

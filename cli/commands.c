@@ -101,8 +101,8 @@ static const struct option_spec live[] = {
 	TEXT("connect", 0, OPTION_TEXT, connect, "URI",
 	     "with --libvirt: where libvirt is, such as qemu:///session (default: as for virsh)"),
 	TEXT("scratch", 0, OPTION_TEXT, scratch, "DIR",
-	     "with --libvirt: where QEMU saves what the guest overwrites meanwhile (default: beside "
-	     "the drives)"),
+	     "with --libvirt or --pull: where QEMU saves what the guest overwrites meanwhile "
+	     "(default: beside the drives; /var/tmp)"),
 	FLAG("quiesce", 0, quiesce,
 	     "with --libvirt: have the guest's file systems stand still for the instant"),
 	TEXT("drive", 'd', OPTION_LIST, drives, "[NAME=]DRIVE",
@@ -110,6 +110,10 @@ static const struct option_spec live[] = {
 	     "can be written to)"),
 	TEXT("guest-agent", 0, OPTION_TEXT, guest_agent, "SOCKET",
 	     "with --qmp: have the guest's file systems stand still for the instant"),
+	FLAG("pull", 0, pull,
+	     "with --qmp: have QEMU keep a snapshot, and read that, not what its jobs push"),
+	TEXT("nbd-server", 0, OPTION_TEXT, nbd_server, "SOCKET",
+	     "with --pull: the socket of the NBD server that QEMU runs already"),
 	CHOICE("sync", sync_mode, "WHAT", "top full",
 	       "with --qmp: have QEMU leave out what a qcow2 never held (top, default), or tell all"),
 	NUMBER("buffer", OPTION_SIZE, buffer, "SIZE", 16u << 20, LIVE_BUFFER_MAX,
@@ -202,6 +206,7 @@ static const struct option_spec qemu_drives[] = {
 static const struct option_spec qemu_guard[] = {
 	TEXT("qmp", 0, OPTION_TEXT, qmp, "SOCKET", "the socket of QEMU's monitor (QMP)"),
 	TEXT("guest-agent", 0, OPTION_TEXT, guest_agent, "SOCKET", "the guest agent to thaw with"),
+	TEXT("scratch", 0, OPTION_TEXT, scratch, "DIR", "where the scratch images of a pull are"),
 	NO_MORE,
 };
 
@@ -417,7 +422,7 @@ const struct command commands[] = {
 	 false},
 	{"qemu-guard",
 	 cmd_qemu_guard,
-	 "--qmp SOCKET [--guest-agent SOCKET] ID",
+	 "--qmp SOCKET [--guest-agent SOCKET] [--scratch DIR] ID",
 	 "clean up in QEMU when a backup is killed; started by backup --qmp",
 	 "Wait at descriptor 3 for the end of a backup, and clean up in QEMU if it was killed.\n",
 	 {qemu_guard, common},

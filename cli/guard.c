@@ -1,5 +1,7 @@
 #include "cli/guard.h"
 
+#include "cli/fleece.h"
+
 #include "cli/memory.h"
 
 #include <errno.h>
@@ -51,18 +53,19 @@ static int spawn(struct guard *guard, char *const arguments[], int read_end)
 int guard_start(struct guard **out, const struct options *options, const char *id,
 		struct error *err)
 {
-	char *const arguments[] = {
-		"vmabak",
-		"qemu-guard",
-		"--qmp",
-		(char *)(uintptr_t)options->qmp,
-		options->guest_agent == NULL ? "--" : "--guest-agent",
-		(char *)(uintptr_t)(options->guest_agent == NULL ? id : options->guest_agent),
-		(char *)(uintptr_t)(options->guest_agent == NULL ? NULL : id),
-		NULL,
-	};
+	const char *arguments[9] = {"vmabak", "qemu-guard", "--qmp", options->qmp};
+	unsigned n = 4;
 
-	return guard_spawn(out, arguments, err);
+	if (options->guest_agent != NULL) {
+		arguments[n++] = "--guest-agent";
+		arguments[n++] = options->guest_agent;
+	}
+	if (options->pull) {
+		arguments[n++] = "--scratch";
+		arguments[n++] = options->scratch == NULL ? SCRATCH_FOLDER : options->scratch;
+	}
+	arguments[n] = id;
+	return guard_spawn(out, (char *const *)(uintptr_t)arguments, err);
 }
 
 int guard_spawn(struct guard **out, char *const arguments[], struct error *err)

@@ -11,7 +11,6 @@
 #include "cli/qemujobs.h"
 #include "cli/signals.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -332,18 +331,7 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 
 char *libvirt_run_uri(const struct libvirt_run *run, const char *target)
 {
-	char *escaped = memory_new(strlen(target) + strlen(run->socket) + 1, 3), *at = escaped;
-	char *uri;
-
-	for (const char *from = run->socket; *from != '\0'; from++) {
-		if (isalnum((unsigned char)*from) || strchr("/._-", *from) != NULL)
-			*at++ = *from;
-		else
-			at += sprintf(at, "%%%02X", (unsigned char)*from);
-	}
-	uri = memory_text("nbd+unix:///%s?socket=%s", target, escaped);
-	free(escaped);
-	return uri;
+	return meetingplace_uri(run->socket, target);
 }
 
 /* A job whose scratch file could not be written has ended, and what was read after that was not of

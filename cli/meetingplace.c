@@ -4,8 +4,10 @@
 #include "cli/names.h"
 #include "cli/qmp.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -30,6 +32,41 @@ char *meetingplace_path(const char *id)
 	path = memory_text("%s%s", folder, end);
 	free(end);
 	return path;
+}
+
+int meetingplace_path_in(char **out, const char *folder, const char *id, struct error *err)
+{
+	char *end = end_of_path(id);
+	bool fits = *folder == '/' && strlen(folder) + strlen(end) <= SOCKET_PATH_MAX;
+
+	if (fits)
+		*out = memory_text("%s%s", folder, end);
+	free(end);
+	return fits ? 0
+		    : fail(err, ERR_USAGE,
+			   "--scratch '%.120s': must begin with a / and be short enough for a "
+			   "socket in it",
+			   folder);
+}
+
+char *meetingplace_uri(const char *path, const char *export)
+{
+	char *escaped = memory_new(strlen(path) + 1, 3), *at = escaped, *uri;
+
+	for (const char *from = path; *from != '\0'; from++) {
+		if (isalnum((unsigned char)*from) || strchr("/._-", *from) != NULL)
+			*at++ = *from;
+		else
+			at += sprintf(at, "%%%02X", (unsigned char)*from);
+	}
+	uri = memory_text("nbd+unix:///%s?socket=%s", export, escaped);
+	free(escaped);
+	return uri;
+}
+
+char *meetingplace_file(const char *path, unsigned number)
+{
+	return memory_text("%.*s%u", (int)(base_name(path) - path), path, number);
 }
 
 bool meetingplace_fits(const char *path, const char *id)

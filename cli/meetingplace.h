@@ -14,6 +14,12 @@ struct qmp;
 
 /* Owned by the caller. */
 char *meetingplace_path(const char *id);
+/* In that folder, which is absolute. ERR_USAGE when the path would be too long for a socket. */
+int meetingplace_path_in(char **out, const char *folder, const char *id, struct error *err);
+/* The URI of an export at that socket; owned by the caller. */
+char *meetingplace_uri(const char *path, const char *export);
+/* Beside the socket; owned by the caller. */
+char *meetingplace_file(const char *path, unsigned number);
 /* Whether a path that QEMU tells is one of the run's. */
 bool meetingplace_fits(const char *path, const char *id);
 

@@ -17,9 +17,9 @@
  */
 #include "cli/push.h"
 
-#include "cli/agent.h"
 #include "cli/channel.h"
 #include "cli/guard.h"
+#include "cli/instant.h"
 #include "cli/json.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
@@ -32,17 +32,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define STEP_MS 20
 #define LOOK_MS 500 /* when no event says that there is something to see */
-#define RECONNECT_S                                                                   \
-	10 /* how long QEMU waits for us if we are killed: the guard needs one or two \
-	    */
-#define FREEZE_DEFAULT_S 30
-#define FREE_FILL	 250u	/* thousandths of the buffer: below, jobs run as fast as they can */
-#define SLOW_FILL	 750u	/* and above hardly at all */
-#define SLOWEST		 65536u /* bytes a second */
+#define RECONNECT_S                                                                               \
+	10	       /* how long QEMU waits for us if we are killed: the guard needs one or two \
+			*/
+#define FREE_FILL 250u /* thousandths of the buffer: below, jobs run as fast as they can */
+#define SLOW_FILL 750u /* and above hardly at all */
+#define SLOWEST	  65536u /* bytes a second */
 
 struct push {
 	struct qmp *qmp; /* borrowed, or own_qmp */
@@ -68,15 +66,6 @@ struct push {
 };
 
 /* ---- 2 and 3: exports and nodes ---- */
-
-static void make_id(char id[RUN_ID_SIZE])
-{
-	uint32_t number = 0;
-
-	if (getrandom(&number, sizeof(number), 0) < 0)
-		number = (uint32_t)channel_now_ms();
-	snprintf(id, RUN_ID_SIZE, "%08x", number);
-}
 
 /* Whether leaving out what was never written loses nothing: on a qcow2 that stands on no other
  * image such clusters are zeros. Of other formats and of filters it is not known. */
@@ -173,51 +162,17 @@ static void put_job(struct push *push, struct json_t *actions, unsigned drive, b
 		json_put_number(json_put_object(data, "x-perf"), "max-workers", 1);
 }
 
-static int start_jobs(struct push *push, struct error *err)
+static int start_jobs(void *context, struct error *err)
 {
+	struct push *push = context;
 	bool limit = can_limit_workers(push->qmp);
 	struct json_t *arguments = json_new(), *actions;
-	int64_t begun = channel_now_ms();
-	int result;
 
 	json_put_text(json_put_object(arguments, "properties"), "completion-mode", "grouped");
 	actions = json_put_array(arguments, "actions");
 	for (unsigned i = 0; i < push->machine->n_drives; i++)
 		put_job(push, actions, i, limit);
-	result = qmp_execute(push->qmp, "transaction", arguments, NULL, err);
-	push->story->instant_ms = (uint64_t)(channel_now_ms() - begun);
-	return result;
-}
-
-static void thaw(struct push *push, struct agent *agent, int64_t begun)
-{
-	struct error err;
-
-	if (agent_thaw(agent, &err) < 0)
-		snprintf(push->story->thawing, sizeof(push->story->thawing), "%s", err.text);
-	push->story->frozen_ms = (uint64_t)(channel_now_ms() - begun);
-	guard_frozen(push->guard, false);
-}
-
-/* Thaws on every way out; a freeze that failed or took too long may still come about. */
-static int start_frozen(struct push *push, struct error *err)
-{
-	uint64_t freeze_s = push->options->freeze_timeout == 0 ? FREEZE_DEFAULT_S
-							       : push->options->freeze_timeout;
-	struct agent *agent;
-	int64_t begun;
-	int result;
-
-	if (agent_open(&agent, push->options->guest_agent, err) < 0)
-		return err->code;
-	guard_frozen(push->guard, true);
-	begun = channel_now_ms();
-	result = agent_freeze(agent, (int)freeze_s * 1000, &push->story->n_frozen, err);
-	if (result == 0)
-		result = start_jobs(push, err);
-	thaw(push, agent, begun);
-	agent_close(agent);
-	return result;
+	return instant_transaction(push->qmp, arguments, &push->story->instant, err);
 }
 
 /* ---- 5: while the jobs run ---- */
@@ -271,21 +226,13 @@ static void set_speed(struct push *push)
 /* 1: all have ended well, 0: not yet. */
 static int look(struct push *push, struct error *err)
 {
-	unsigned n = push->machine->n_drives;
 	struct jobs_state state;
 
 	if (signals_noted() != 0)
 		return fail(err, ERR_SYSTEM, "interrupted");
-	if (jobs_look(push->qmp, push->id, &state, err) < 0)
+	if (jobs_check(push->qmp, push->id, push->machine, &state, err) < 0)
 		return err->code;
-	if (state.failed)
-		return fail(err, ERR_SYSTEM, "drive %s: QEMU's job failed: %s",
-			    state.failed_drive < n ? push->machine->drives[state.failed_drive].name
-						   : "?",
-			    state.error);
-	if (state.n < n)
-		return fail(err, ERR_SYSTEM, "a job in QEMU has gone: somebody has ended it");
-	return state.n_concluded == n;
+	return state.n_concluded == push->machine->n_drives;
 }
 
 /* QEMU is asked only when it has said that something happened, and now and then: it answers in the
@@ -318,25 +265,13 @@ static void run_jobs(struct push *push)
 
 /* A connection that broke is no reason to leave anything in QEMU; when QEMU itself has ended there
  * is nothing to leave. */
-static int connect_again(struct push *push, bool *gone, struct error *err)
-{
-	*gone = false;
-	if (qmp_works(push->qmp))
-		return 0;
-	if (qmp_open(&push->own_qmp, push->options->qmp, err) < 0) {
-		*gone = err->sys == ECONNREFUSED || err->sys == ENOENT;
-		return err->code;
-	}
-	push->qmp = push->own_qmp;
-	return 0;
-}
-
 static void clean_up(struct push *push)
 {
 	struct error err = {0};
 	bool gone;
 
-	if (connect_again(push, &gone, &err) == 0 && jobs_end(push->qmp, push->id, &err) == 0)
+	if (qmp_again(&push->qmp, &push->own_qmp, push->options->qmp, &gone, &err) == 0 &&
+	    jobs_end(push->qmp, push->id, &err) == 0)
 		nodes_remove(push->qmp, push->id, &err);
 	if (err.code != 0 && !gone)
 		snprintf(push->story->remains, sizeof(push->story->remains), "%s", err.text);
@@ -378,8 +313,8 @@ static int begin(struct push *push, struct error *err)
 	if (serve(push, err) < 0 || guard_start(&push->guard, push->options, push->id, err) < 0 ||
 	    add_nodes(push, err) < 0)
 		return err->code;
-	result = push->options->guest_agent != NULL ? start_frozen(push, err)
-						    : start_jobs(push, err);
+	result = instant_start(start_jobs, push, push->options, push->guard, &push->story->instant,
+			       err);
 	if (result < 0)
 		return result;
 	push->measured_ms = channel_now_ms();
@@ -402,7 +337,7 @@ int push_begin(struct push **out, struct qmp *qmp, const struct machine *machine
 	push->options = options;
 	push->covered_bytes = covered_bytes;
 	push->story = story;
-	make_id(push->id);
+	run_id_make(push->id);
 	push->path = meetingplace_path(push->id);
 	if (begin(push, err) < 0) {
 		/* Jobs may have been started all the same: nothing they send must wait now. */

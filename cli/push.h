@@ -5,6 +5,7 @@
 #ifndef CLI_PUSH_H
 #define CLI_PUSH_H
 
+#include "cli/instant.h"
 #include "cli/machine.h"
 #include "cow/buffer.h"
 #include "cow/qemu/swallow.h"
@@ -15,11 +16,8 @@ struct push;
 
 /* What there is to tell of it. */
 struct push_story {
-	uint64_t instant_ms; /* QEMU took for the transaction */
-	uint64_t n_frozen;   /* file systems of the guest; without the agent 0 */
-	uint64_t frozen_ms;
+	struct instant_story instant;
 	struct swallow_counts counts;
-	char thawing[400]; /* what went wrong with it, or empty */
 	char remains[400]; /* why something is left in QEMU, or empty: nothing is */
 };
 

@@ -1,28 +1,42 @@
 #include "cli/qemujobs.h"
 
 #include "cli/channel.h"
+#include "cli/fleece.h"
 #include "cli/json.h"
 #include "cli/machine.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
+#include "cli/names.h"
 #include "cli/parse.h"
 #include "cli/qmp.h"
 
 #include "cow/qemu/swallow.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PREFIX	     "vmabak-"
+#define FILE_ENDING  "-file"
 #define END_MS	     60000
 #define RECONNECT_MS 20000 /* QEMU tries again after 1, 2, 4, 8 s */
 #define STEP_MS	     50
 #define RUNS_LIMIT   64u /* dead ones in one QEMU; who has more makes them up */
+
+void run_id_make(char id[RUN_ID_SIZE])
+{
+	uint32_t number = 0;
+
+	if (getrandom(&number, sizeof(number), 0) < 0)
+		number = (uint32_t)channel_now_ms();
+	snprintf(id, RUN_ID_SIZE, "%08x", number);
+}
 
 char *node_name(char out[NODE_NAME_SIZE], const char *id, unsigned drive)
 {
@@ -43,6 +57,20 @@ static bool parse_name(const char *name, char id[RUN_ID_SIZE], uint64_t *drive)
 	memcpy(id, name, digits);
 	id[digits] = '\0';
 	return parse_number(name + digits + 1, drive) && *drive < MACHINE_DRIVES_MAX;
+}
+
+/* Of the node of a scratch image's file. */
+static bool parse_file_name(const char *name, char id[RUN_ID_SIZE], uint64_t *drive)
+{
+	char format[NODE_NAME_SIZE];
+	size_t length = name == NULL ? 0 : strlen(name), end = sizeof(FILE_ENDING) - 1;
+
+	if (length <= end || length >= sizeof(format) ||
+	    strcmp(name + length - end, FILE_ENDING) != 0)
+		return false;
+	memcpy(format, name, length - end);
+	format[length - end] = '\0';
+	return parse_name(format, id, drive);
 }
 
 static bool is_of(const char *name, const char *id, uint64_t *drive)
@@ -106,6 +134,22 @@ int jobs_look(struct qmp *qmp, const char *id, struct jobs_state *out, struct er
 			note_failure(out, error, drive);
 	}
 	json_free(jobs);
+	return 0;
+}
+
+int jobs_check(struct qmp *qmp, const char *id, const struct machine *machine,
+	       struct jobs_state *out, struct error *err)
+{
+	unsigned n = machine->n_drives;
+
+	if (jobs_look(qmp, id, out, err) < 0)
+		return err->code;
+	if (out->failed)
+		return fail(err, ERR_SYSTEM, "drive %s: QEMU's job failed: %s",
+			    out->failed_drive < n ? machine->drives[out->failed_drive].name : "?",
+			    out->error);
+	if (out->n < n)
+		return fail(err, ERR_SYSTEM, "a job in QEMU has gone: somebody has ended it");
 	return 0;
 }
 
@@ -188,12 +232,61 @@ int nodes_remove(struct qmp *qmp, const char *id, struct error *err)
 	return result;
 }
 
+/* ---- exports ---- */
+
+/* *n: how many there still are; they are told to end. */
+static int end_exports(struct qmp *qmp, const char *id, bool tell, unsigned *n, struct error *err)
+{
+	struct json_t *exports;
+
+	*n = 0;
+	if (qmp_execute(qmp, "query-block-exports", NULL, &exports, err) < 0)
+		return err->code;
+	for (size_t i = 0; i < json_length(exports) && qmp_works(qmp); i++) {
+		const char *name = json_member_text(json_item(exports, i), "id");
+		struct json_t *arguments;
+		struct error ignored;
+		uint64_t drive;
+
+		if (!is_of(name, id, &drive))
+			continue;
+		++*n;
+		if (!tell)
+			continue;
+		arguments = json_new();
+		json_put_text(arguments, "id", name);
+		json_put_text(arguments, "mode", "hard");
+		qmp_execute(qmp, "block-export-del", arguments, NULL, &ignored);
+	}
+	json_free(exports);
+	return 0;
+}
+
+int exports_remove(struct qmp *qmp, const char *id, struct error *err)
+{
+	int64_t until = channel_now_ms() + END_MS;
+	bool tell = true;
+	unsigned n;
+
+	for (;;) {
+		if (end_exports(qmp, id, tell, &n, err) < 0)
+			return err->code;
+		if (n == 0)
+			return 0;
+		tell = false;
+		if (channel_now_ms() > until)
+			return fail(err, ERR_SYSTEM, "QEMU's exports do not end");
+		pause_ms(STEP_MS / 10);
+	}
+}
+
 /* ---- leftovers ---- */
 
 /* A dead run, as its nodes tell of it. */
 struct leftover {
 	char id[RUN_ID_SIZE];
 	char *socket;		      /* owned; NULL: not known */
+	bool pulled;		      /* the socket is QEMU's */
 	struct swallow_drive *drives; /* owned, by number; of size 0 where there is no node */
 	uint32_t n_drives;
 };
@@ -224,24 +317,42 @@ static void take_node(struct leftover *left, const struct json_t *node, uint64_t
 		left->socket = memory_text("%s", at + sizeof(key) - 1);
 }
 
+/* A scratch image lies where the socket is. */
+static void take_file(struct leftover *left, const struct json_t *node)
+{
+	const char *file = json_member_text(json_member(node, "image"), "filename");
+
+	if (file == NULL || *file != '/' || left->pulled)
+		return;
+	free(left->socket);
+	left->socket = memory_text("%.*snbd", (int)(base_name(file) - file), file);
+	left->pulled = true;
+}
+
 /* The first run that there is something of, and all of it. False: nothing. */
 static bool find_leftover(const struct json_t *nodes, const char *id, struct leftover *out)
 {
 	char found[RUN_ID_SIZE];
+	bool any = false;
 	uint64_t drive;
 
 	*out = (struct leftover){0};
 	for (size_t i = 0; i < json_length(nodes); i++) {
 		const struct json_t *node = json_item(nodes, i);
+		const char *name = json_member_text(node, "node-name");
+		bool is_file = parse_file_name(name, found, &drive);
 
-		if (!parse_name(json_member_text(node, "node-name"), found, &drive) ||
-		    (id != NULL && strcmp(found, id) != 0) ||
-		    (out->n_drives > 0 && strcmp(found, out->id) != 0))
+		if ((!is_file && !parse_name(name, found, &drive)) ||
+		    (id != NULL && strcmp(found, id) != 0) || (any && strcmp(found, out->id) != 0))
 			continue;
 		memcpy(out->id, found, sizeof(found));
-		take_node(out, node, drive);
+		if (is_file)
+			take_file(out, node);
+		else
+			take_node(out, node, drive);
+		any = true;
 	}
-	return out->n_drives > 0;
+	return any;
 }
 
 static bool answers(const char *path)
@@ -257,6 +368,19 @@ static bool answers(const char *path)
 	if (fd >= 0)
 		close(fd);
 	return result;
+}
+
+/* Of a pull the socket is QEMU's, and the folder is locked. */
+static bool is_alive(const struct leftover *left)
+{
+	int lock;
+
+	if (left->socket == NULL || !left->pulled)
+		return left->socket != NULL && answers(left->socket);
+	lock = meetingplace_lock(left->socket);
+	if (lock >= 0)
+		close(lock);
+	return lock < 0 && errno == EWOULDBLOCK;
 }
 
 static bool all_connected(const struct swallow *swallow, const struct leftover *left)
@@ -297,6 +421,8 @@ static int remove_one(struct qmp *qmp, const struct leftover *left, struct error
 	if (left->socket == NULL || !meetingplace_fits(left->socket, left->id))
 		return fail(err, ERR_SYSTEM, "QEMU has nodes called " PREFIX "%s that are not ours",
 			    left->id);
+	if (left->pulled)
+		return fleece_remove(qmp, left->id, left->socket, err);
 	result = swallow_new(&swallow, left->drives, left->n_drives, NULL, err);
 	if (result == 0)
 		result = meetingplace_make(left->socket, err);
@@ -328,7 +454,7 @@ int leftovers_remove(struct qmp *qmp, const char *id, unsigned *n, struct error 
 			return 0;
 		if (*n == RUNS_LIMIT)
 			result = fail(err, ERR_SYSTEM, "QEMU's nodes of dead runs do not end");
-		else if (id == NULL && left.socket != NULL && answers(left.socket))
+		else if (id == NULL && is_alive(&left))
 			result = fail(err, ERR_LOCKED,
 				      "QEMU is being backed up by another run of this program");
 		else

@@ -4,6 +4,7 @@
 #include "cli/json.h"
 #include "cli/memory.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +187,19 @@ int qmp_open(struct qmp **out, const char *path, struct error *err)
 		return result;
 	}
 	*out = qmp;
+	return 0;
+}
+
+int qmp_again(struct qmp **qmp, struct qmp **own, const char *path, bool *gone, struct error *err)
+{
+	*gone = false;
+	if (qmp_works(*qmp))
+		return 0;
+	if (qmp_open(own, path, err) < 0) {
+		*gone = err->sys == ECONNREFUSED || err->sys == ENOENT;
+		return err->code;
+	}
+	*qmp = *own;
 	return 0;
 }
 

@@ -28,6 +28,10 @@ int qmp_execute(struct qmp *qmp, const char *command, struct json_t *arguments, 
  * Returns whether it did. */
 bool qmp_wait(struct qmp *qmp, int timeout_ms);
 
+/* A connection that broke is made anew: *qmp is that then, and *own too, which the caller closes.
+ * *gone: QEMU has ended. */
+int qmp_again(struct qmp **qmp, struct qmp **own, const char *path, bool *gone, struct error *err);
+
 /* Whether QEMU is there and talks sense, as far as is known. */
 bool qmp_works(const struct qmp *qmp);
 /* The owner of QEMU's process. */

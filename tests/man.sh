@@ -185,6 +185,8 @@ example_of()
 		"$vmabak" backup --serve ctl.sock --json -o backup.vmab -c web.conf
 		"$vmabak" stop ctl.sock
 		with_qemu "$vmabak" backup --qmp web.qmp --json -o pushed.vmab 2>/dev/null
+		with_qemu "$vmabak" backup --qmp web.qmp --pull --nbd-server "$PWD/qemu.nbd" \
+			--scratch "$PWD" --json -o pulled.vmab 2>/dev/null
 		;;
 	qemu-drives) with_qemu "$vmabak" qemu-drives --qmp web.qmp --json ;;
 	status)

@@ -1,0 +1,150 @@
+/*
+ * A backup of a running QEMU's drives that QEMU keeps as they were at one instant, and exports:
+ * from there on it is the backup of drives that an NBD server has.
+ */
+#include "cli/backup_pull.h"
+
+#include "cli/feeds.h"
+#include "cli/json.h"
+#include "cli/memory.h"
+#include "cli/new_archive.h"
+#include "cli/pull.h"
+#include "cli/qemu_backup.h"
+#include "cli/report.h"
+#include "cli/signals.h"
+
+#include "cow/cow.h"
+
+#include <stdlib.h>
+
+struct backup {
+	struct qemu_backup qemu;
+	struct pull *pull;
+	struct pull_story story;
+	struct drive **drives; /* owned; NULL where there is none yet */
+	struct sweep *sweep;
+	struct feed feed; /* of the sweep */
+};
+
+static void note(void)
+{
+}
+
+static int begin_pull(void *context, struct error *err)
+{
+	struct backup *backup = context;
+	struct qemu_backup *qemu = &backup->qemu;
+
+	return pull_begin(&backup->pull, qemu->qmp, &qemu->machine, qemu->options, &backup->story,
+			  err);
+}
+
+static int begin(struct backup *backup, struct error *err)
+{
+	if (qemu_backup_prepare(&backup->qemu, err) < 0 || qemu_backup_open(&backup->qemu, err) < 0)
+		return err->code;
+	signals_end_by(note);
+	if (qemu_backup_instant(&backup->qemu, begin_pull, backup, err) == 0)
+		return 0;
+	pull_free(backup->pull);
+	backup->pull = NULL;
+	if (signals_noted() != 0)
+		signals_end();
+	return err->code;
+}
+
+static int open_drives(struct backup *backup, struct error *err)
+{
+	const struct machine *machine = &backup->qemu.machine;
+	const struct drive_options how = {.snapshot = true};
+
+	backup->drives = memory_new(machine->n_drives, sizeof(*backup->drives));
+	for (unsigned i = 0; i < machine->n_drives; i++) {
+		char *uri = pull_uri(backup->pull, i);
+		int result = drive_open(&backup->drives[i], uri, &how, err);
+
+		free(uri);
+		if (result < 0)
+			return result;
+		if (drive_size(backup->drives[i]) != machine->drives[i].size_bytes)
+			return fail(err, ERR_SYSTEM,
+				    "drive %s: its size changed while the backup began",
+				    machine->drives[i].name);
+	}
+	return 0;
+}
+
+/* ---- the sweep, and the question at its end ---- */
+
+static int next_piece(void *context, void *piece, struct error *err)
+{
+	const struct feed *feed = &((struct backup *)context)->feed;
+
+	return feed->next(feed->context, piece, err);
+}
+
+static int fill_batch(void *context, void *piece, struct batch *batch, struct error *err)
+{
+	const struct feed *feed = &((struct backup *)context)->feed;
+
+	return feed->fill(feed->context, piece, batch, err);
+}
+
+static int all_was_read(void *context, struct error *err)
+{
+	return pull_finish(((struct backup *)context)->pull, err);
+}
+
+static int copy(struct backup *backup, struct error *err)
+{
+	struct qemu_backup *qemu = &backup->qemu;
+	struct feed feed = {
+		.context = backup, .next = next_piece, .fill = fill_batch, .ended = all_was_read};
+
+	if (open_drives(backup, err) < 0 ||
+	    sweep_new(&backup->sweep, backup->drives, qemu->archive->n_drives,
+		      new_archive_piece(&qemu->sink), err) < 0)
+		return pull_explain(backup->pull, err);
+	backup->feed = feed_of_sweep(backup->sweep);
+	feed.piece_size = backup->feed.piece_size;
+	if (new_archive_write(&qemu->sink, qemu->archive, &feed, qemu->options, err) < 0)
+		return pull_explain(backup->pull, err);
+	return 0;
+}
+
+static void tell(const struct backup *backup)
+{
+	struct json_t *capture = qemu_backup_tell(&backup->qemu, &backup->story.instant);
+
+	json_put_number(capture, "scratch_bytes", backup->story.scratch_bytes);
+	report_detail(backup->qemu.report, "the scratch images took %llu bytes",
+		      (unsigned long long)backup->story.scratch_bytes);
+}
+
+static void close_drives(struct backup *backup)
+{
+	if (backup->sweep != NULL)
+		sweep_free(backup->sweep);
+	for (unsigned i = 0; backup->drives != NULL && i < backup->qemu.machine.n_drives; i++)
+		drive_close(backup->drives[i]);
+	free(backup->drives);
+}
+
+int backup_pull(const struct options *options, struct report *report)
+{
+	struct error err = {0};
+	int code = EXIT_DONE;
+	struct backup backup = {.qemu = qemu_backup_new(options, report)};
+	bool done = begin(&backup, &err) == 0 && copy(&backup, &err) == 0;
+
+	pull_free(backup.pull);
+	qemu_backup_warn(&backup.qemu, &backup.story.instant, backup.story.remains);
+	if (done)
+		tell(&backup);
+	else
+		code = report_error(report, NULL, &err);
+	sink_close(&backup.qemu.sink);
+	close_drives(&backup);
+	qemu_backup_free(&backup.qemu);
+	return code;
+}

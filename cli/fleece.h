@@ -1,0 +1,30 @@
+/*
+ * What a pull makes in QEMU: for each drive a scratch image that stands on the drive, so that what
+ * is not in it is read from the drive, and an export of it.
+ */
+#ifndef CLI_FLEECE_H
+#define CLI_FLEECE_H
+
+#include "cli/machine.h"
+
+struct json_t;
+
+#define SCRATCH_FOLDER "/var/tmp" /* if nothing is said */
+
+/* The node of drive number i, over an image that lies at path. */
+int fleece_add_node(struct qmp *qmp, const char *id, const struct machine *machine, unsigned i,
+		    const char *path, struct error *err);
+/* For a transaction: jobs that save, for each drive, what is overwritten. Owned. */
+struct json_t *fleece_jobs(const char *id, const struct machine *machine);
+/* A server of QEMU's own at that unix socket. ERR_LOCKED: it has one already. */
+int fleece_start_server(struct qmp *qmp, const char *socket, struct error *err);
+int fleece_add_exports(struct qmp *qmp, const char *id, const struct machine *machine,
+		       struct error *err);
+
+/* Takes all of that out of QEMU again, also of a dead run: exports, jobs, the server if there is
+ * one at socket, nodes; then the files. */
+int fleece_remove(struct qmp *qmp, const char *id, const char *socket, struct error *err);
+/* Scratch images, if they still have names, the socket, and the folder. */
+void fleece_remove_files(const char *socket);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * The instant that a backup of a running QEMU is of: with the guest's file systems frozen by the
+ * agent, if there is one, all jobs begin in one transaction.
+ */
+#ifndef CLI_INSTANT_H
+#define CLI_INSTANT_H
+
+#include "cli/options.h"
+
+struct guard;
+struct json_t;
+struct qmp;
+
+struct instant_story {
+	uint64_t instant_ms; /* QEMU took for the transaction */
+	uint64_t n_frozen;   /* file systems of the guest; without the agent 0 */
+	uint64_t frozen_ms;
+	char thawing[400]; /* what went wrong with it, or empty */
+};
+
+/* Calls start; with options->guest_agent the guest is frozen around it, and thawed on every way
+ * out. */
+int instant_start(int (*start)(void *context, struct error *err), void *context,
+		  const struct options *options, struct guard *guard, struct instant_story *story,
+		  struct error *err);
+
+/* For start: executes it; arguments are taken over. */
+int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_story *story,
+			struct error *err);
+
+#endif

@@ -1,0 +1,163 @@
+#include "cli/qemu_backup.h"
+
+#include "cli/configs.h"
+#include "cli/hooks.h"
+#include "cli/json.h"
+#include "cli/memory.h"
+#include "cli/new_archive.h"
+#include "cli/qemujobs.h"
+#include "cli/qmp.h"
+#include "cli/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FREEZE_DEFAULT	10u /* seconds */
+#define CONFIG_NAME	"qemu.json"
+#define CONFIG_SIZE_MAX (1u << 20)
+
+struct qemu_backup qemu_backup_new(const struct options *options, struct report *report)
+{
+	return (struct qemu_backup){
+		.options = options,
+		.report = report,
+		.archive = memory_new(1, sizeof(struct archive)),
+	};
+}
+
+void qemu_backup_free(struct qemu_backup *backup)
+{
+	machine_free(&backup->machine);
+	qmp_close(backup->qmp);
+	configs_free(backup->archive);
+	free(backup->archive);
+}
+
+/* What QEMU tells of the machine, unless the user has a config of that name. */
+static void add_description(struct qemu_backup *backup)
+{
+	struct archive *archive = backup->archive;
+	struct archive_config *config = &archive->configs[archive->n_configs];
+	struct json_t *all;
+	char *text;
+
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		struct text name = archive->configs[i].name;
+
+		if (name.length == strlen(CONFIG_NAME) &&
+		    memcmp(name.bytes, CONFIG_NAME, name.length) == 0)
+			return;
+	}
+	all = machine_describe(&backup->machine, backup->qmp);
+	text = json_line(all);
+	json_free(all);
+	if (text == NULL || strlen(text) > CONFIG_SIZE_MAX || archive->n_configs == CONFIGS_MAX) {
+		report_warning(backup->report,
+			       "what QEMU tells of the machine is too long, and left out");
+		free(text);
+		return;
+	}
+	config->name = (struct text){(const uint8_t *)CONFIG_NAME, strlen(CONFIG_NAME)};
+	config->data = (struct text){(const uint8_t *)text, (uint32_t)strlen(text)};
+	archive->n_configs++;
+}
+
+static int name_drives(struct qemu_backup *backup, struct error *err)
+{
+	struct archive *archive = backup->archive;
+	const struct machine *machine = &backup->machine;
+
+	if (machine->n_drives > DRIVES_MAX)
+		return fail(err, ERR_USAGE, "more than %u drives", DRIVES_MAX);
+	archive->n_drives = machine->n_drives;
+	for (uint32_t i = 0; i < machine->n_drives; i++) {
+		const struct machine_drive *drive = &machine->drives[i];
+		struct stat found;
+
+		if (drive->file != NULL && stat(drive->file, &found) == 0 &&
+		    sink_is(&backup->sink, &found))
+			return fail(err, ERR_USAGE, "drive %s: %.200s is what is to be written",
+				    drive->name, drive->file);
+		archive->drives[i].name.bytes = (const uint8_t *)drive->name;
+		archive->drives[i].name.length = (uint32_t)strlen(drive->name);
+		archive->drives[i].size_bytes = new_archive_size(&backup->sink, drive->name,
+								 drive->size_bytes, backup->report);
+	}
+	return 0;
+}
+
+int qemu_backup_prepare(struct qemu_backup *backup, struct error *err)
+{
+	const struct options *options = backup->options;
+
+	if (new_archive_begin(backup->archive, &backup->sink, options, err) < 0 ||
+	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
+	    qmp_open(&backup->qmp, options->qmp, err) < 0 ||
+	    leftovers_remove(backup->qmp, NULL, &backup->n_leftovers, err) < 0 ||
+	    machine_read(&backup->machine, backup->qmp, err) < 0 ||
+	    machine_choose(&backup->machine, &options->drives, err) < 0 ||
+	    name_drives(backup, err) < 0)
+		return err->code;
+	add_description(backup);
+	return 0;
+}
+
+int qemu_backup_open(struct qemu_backup *backup, struct error *err)
+{
+	return sink_open(&backup->sink, backup->archive, backup->options, err);
+}
+
+int qemu_backup_instant(struct qemu_backup *backup, int (*begin)(void *context, struct error *err),
+			void *context, struct error *err)
+{
+	const struct options *options = backup->options;
+	uint64_t timeout_s =
+		options->freeze_timeout != 0 ? options->freeze_timeout : FREEZE_DEFAULT;
+	struct error thawing = {0}, warning = {0};
+	struct hooks *hooks;
+	bool failed;
+	int result;
+
+	if (hooks_freeze(&hooks, options->freeze_command, options->thaw_command, timeout_s, err) <
+	    0)
+		return err->code;
+	result = begin(context, err);
+	if (hooks_thaw(hooks, &failed, &warning, &thawing) < 0 && result == 0) {
+		*err = thawing;
+		result = err->code;
+	}
+	if (failed)
+		report_warning(backup->report, "%s", warning.text);
+	return result;
+}
+
+void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_story *instant,
+		      const char *remains)
+{
+	if (backup->n_leftovers > 0)
+		report_note(backup->report, "cleaned up in QEMU after %u run%s that died",
+			    backup->n_leftovers, backup->n_leftovers == 1 ? "" : "s");
+	if (instant->thawing[0] != '\0')
+		report_warning(backup->report, "the guest may still be frozen: %s",
+			       instant->thawing);
+	if (remains[0] != '\0')
+		report_warning(backup->report, "something may be left in QEMU: %s", remains);
+}
+
+struct json_t *qemu_backup_tell(const struct qemu_backup *backup,
+				const struct instant_story *instant)
+{
+	struct json_t *capture;
+
+	sink_summary(&backup->sink, backup->archive, backup->report);
+	if (instant->n_frozen > 0)
+		report_note(
+			backup->report, "%llu file system%s of the guest stood still for %llu ms",
+			(unsigned long long)instant->n_frozen, instant->n_frozen == 1 ? "" : "s",
+			(unsigned long long)instant->frozen_ms);
+	capture = json_put_object(backup->report->result, "capture");
+	json_put_number(capture, "instant_ms", instant->instant_ms);
+	json_put_number(capture, "frozen_filesystems", instant->n_frozen);
+	json_put_number(capture, "frozen_ms", instant->frozen_ms);
+	return capture;
+}

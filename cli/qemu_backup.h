@@ -1,0 +1,41 @@
+/*
+ * What backups of a running QEMU have in common, whether it pushes its drives or they are pulled.
+ */
+#ifndef CLI_QEMU_BACKUP_H
+#define CLI_QEMU_BACKUP_H
+
+#include "cli/instant.h"
+#include "cli/machine.h"
+#include "cli/sink.h"
+
+struct json_t;
+struct qmp;
+struct report;
+
+struct qemu_backup {
+	const struct options *options;
+	struct report *report;
+	struct archive *archive; /* owned */
+	struct sink sink;	 /* whoever opens it closes it, before the free */
+	struct qmp *qmp;	 /* owned */
+	struct machine machine;
+	unsigned n_leftovers; /* dead runs that were cleaned up after */
+};
+
+struct qemu_backup qemu_backup_new(const struct options *options, struct report *report);
+void qemu_backup_free(struct qemu_backup *backup);
+
+/* All that can be refused, and the head of the archive: drives, configs, what QEMU tells. */
+int qemu_backup_prepare(struct qemu_backup *backup, struct error *err);
+/* Creates the output. */
+int qemu_backup_open(struct qemu_backup *backup, struct error *err);
+/* Calls begin, between freeze and thaw when there are commands for that. */
+int qemu_backup_instant(struct qemu_backup *backup, int (*begin)(void *context, struct error *err),
+			void *context, struct error *err);
+void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_story *instant,
+		      const char *remains);
+/* The summary; for JSON, the member that the rest goes into: borrowed, or NULL. */
+struct json_t *qemu_backup_tell(const struct qemu_backup *backup,
+				const struct instant_story *instant);
+
+#endif
