@@ -157,8 +157,8 @@ static void get_copy(struct map_header *out, const uint8_t *copy)
 static bool is_sensible(const struct map_header *header, const uint8_t *copy)
 {
 	return (header->state == MAP_STATE_CLEAN || header->state == MAP_STATE_OPEN) &&
-	       header->sequence <= SEQUENCE_MAX && header->current != 0 && get_le(copy + 50, 2) == 0 &&
-	       all_zero(copy + 104, CHECKED_SIZE - 104);
+	       header->sequence <= SEQUENCE_MAX && header->current != 0 &&
+	       get_le(copy + 50, 2) == 0 && all_zero(copy + 104, CHECKED_SIZE - 104);
 }
 
 int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], const char *path,

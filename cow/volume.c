@@ -156,13 +156,15 @@ bool volume_drain(struct volume *volume, uint64_t deadline_ns)
 {
 	const struct timespec deadline = {(time_t)(deadline_ns / 1000000000u),
 					  (long)(deadline_ns % 1000000000u)};
+	bool drained;
 	int rc = 0;
 
 	pthread_mutex_lock(&volume->lock);
-	while (rc == 0 && atomic_load(&volume->in_flight) != 0)
+	/* To see 0 once is enough: who comes later turns back, but counts for a moment. */
+	while (!(drained = atomic_load(&volume->in_flight) == 0) && rc == 0)
 		rc = pthread_cond_timedwait(&volume->changed, &volume->lock, &deadline);
 	pthread_mutex_unlock(&volume->lock);
-	return atomic_load(&volume->in_flight) == 0;
+	return drained;
 }
 
 void volume_let_go(struct volume *volume)

@@ -117,7 +117,10 @@ void sample_make(struct sample *out, const struct sample_options *options)
 	struct writer_options writing = {.level = options->level, .wrap = options->wrap};
 	struct output_options plain = {.sync = false};
 	struct source source = {.sample = out, .options = options};
-	struct feed feed = {&source, sizeof(struct piece), next_piece, fill_batch};
+	struct feed feed = {.context = &source,
+			    .piece_size = sizeof(struct piece),
+			    .next = next_piece,
+			    .fill = fill_batch};
 	char path[] = "/tmp/vmabak-unit-XXXXXX", archive_path[64];
 	struct output *output = NULL;
 	struct writer *writer = NULL;

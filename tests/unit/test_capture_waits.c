@@ -1,9 +1,11 @@
 /*
  * The capture: who waits for whom, and what is held at the instant.
  */
+#include "cow/volume.h"
 #include "tests/unit/one_capture.h"
 
 #include <semaphore.h>
+#include <stdatomic.h>
 
 static sem_t reached, go_on;
 static uint64_t blocked_cluster;
@@ -190,6 +192,39 @@ static void writes_are_held_at_the_instant(void)
 	free_volume();
 }
 
+static atomic_bool hammering;
+static _Atomic unsigned n_turned_back;
+
+static void *hammer(void *context)
+{
+	while (hammering)
+		n_turned_back += write_cluster(*(uint64_t *)context, VOLUME_NOW) == EAGAIN;
+	return NULL;
+}
+
+/* Requests that find the gate closed count as in flight for a moment, over and over; that must not
+ * be taken for one that does not end. */
+static void those_turned_back_are_not_in_flight(void)
+{
+	uint64_t clusters[] = {0, 1};
+	pthread_t guests[2];
+	bool drained = true;
+
+	make_volume(2);
+	hammering = true;
+	for (int i = 0; i < 2; i++)
+		pthread_create(&guests[i], NULL, hammer, &clusters[i]);
+	volume_hold(volume);
+	for (unsigned n = 0; n < 200000 || n_turned_back < 2000; n++)
+		drained = volume_drain(volume, monotonic_ns() + 60000000000u) && drained;
+	CU_ASSERT(drained);
+	volume_let_go(volume);
+	hammering = false;
+	for (int i = 0; i < 2; i++)
+		pthread_join(guests[i], NULL);
+	free_volume();
+}
+
 static struct volume *both[2];
 
 static void *begin_both(void *context)
@@ -275,6 +310,7 @@ void test_capture_waits(void)
 	CU_ADD_TEST(suite, without_waiting);
 	CU_ADD_TEST(suite, an_instant_that_does_not_come);
 	CU_ADD_TEST(suite, writes_are_held_at_the_instant);
+	CU_ADD_TEST(suite, those_turned_back_are_not_in_flight);
 	CU_ADD_TEST(suite, all_drives_have_one_instant);
 	CU_ADD_TEST(suite, one_capture_at_a_time);
 }
