@@ -11,6 +11,7 @@
 #include "cli/serve.h"
 #include "tests/fuzz/fuzz.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -88,13 +89,25 @@ static void start(void)
 	MUST(serve_control_open(&serve, &err) == 0);
 }
 
+/* The fuzzer's alarm may come at any time. */
+static int wait_for(struct pollfd *fds, unsigned n, int timeout_ms)
+{
+	int ready;
+	do
+		ready = poll(fds, n, timeout_ms);
+	while (ready < 0 && errno == EINTR);
+	return ready;
+}
+
 /* One message, if there is one within the time. False: the server has hung up. */
 static bool hear(int fd, int timeout_ms)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	if (poll(&poll_fd, 1, timeout_ms) == 0)
+	if (wait_for(&poll_fd, 1, timeout_ms) == 0)
 		return true;
-	ssize_t n = recv(fd, answer, sizeof answer, 0);
+	ssize_t n = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
 	if (n <= 0)
 		return false;
 	MUST(n <= (ssize_t)CONTROL_MESSAGE_MAX);
@@ -130,10 +143,12 @@ static void send_message(int fd, const uint8_t *bytes, size_t n, bool pass)
 		memcpy(CMSG_DATA(first), &fd, sizeof fd);
 	}
 	while (sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		struct pollfd poll_fd = {.fd = fd, .events = POLLIN | POLLOUT};
-		poll(&poll_fd, 1, LATE_MS);
-		if ((poll_fd.revents & (POLLHUP | POLLERR)) != 0 || poll_fd.revents == 0 ||
-		    ((poll_fd.revents & POLLIN) != 0 && !hear(fd, 0)))
+		struct pollfd ends[2] = {{.fd = fd, .events = POLLIN | POLLOUT},
+					 {.fd = serve.wake, .events = POLLIN}};
+		/* One that was stopped reads no more. */
+		if (wait_for(ends, 2, LATE_MS) == 0 || ends[1].revents != 0 ||
+		    (ends[0].revents & (POLLHUP | POLLERR)) != 0 ||
+		    ((ends[0].revents & POLLIN) != 0 && !hear(fd, 0)))
 			return;
 	}
 }
@@ -186,7 +201,7 @@ static void converse(int fd, const uint8_t *data, size_t size)
 	}
 	shutdown(fd, SHUT_WR);
 	for (;;) {
-		MUST(poll(ends, 2, LATE_MS) > 0);
+		MUST(wait_for(ends, 2, LATE_MS) > 0);
 		if (ends[1].revents != 0)
 			break;
 		if (ends[0].revents != 0 && !hear(fd, 0))

@@ -12,6 +12,7 @@
 #include "cow/buffer.h"
 #include "tests/fuzz/fuzz.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -57,13 +58,25 @@ static void make_memories(void)
 	}
 }
 
+/* The fuzzer's alarm may come at any time. */
+static int wait_for(struct pollfd *fd, int timeout_ms)
+{
+	int ready;
+	do
+		ready = poll(fd, 1, timeout_ms);
+	while (ready < 0 && errno == EINTR);
+	return ready;
+}
+
 /* Takes in what the client says; false when it has hung up. */
 static bool hear(int timeout_ms)
 {
 	struct pollfd poll_fd = {.fd = server.fd, .events = POLLIN};
-	if (poll(&poll_fd, 1, timeout_ms) == 0)
+	if (wait_for(&poll_fd, timeout_ms) == 0)
 		return true;
-	ssize_t n = recv(server.fd, heard, sizeof heard, 0);
+	ssize_t n = recv(server.fd, heard, sizeof heard, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
 	if (n <= 0)
 		return false;
 	struct json_t *said = json_parse((const char *)heard, (size_t)n);
@@ -91,7 +104,7 @@ static bool say(const uint8_t *bytes, size_t n, int pass)
 	}
 	while (sendmsg(server.fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
 		struct pollfd poll_fd = {.fd = server.fd, .events = POLLIN | POLLOUT};
-		poll(&poll_fd, 1, -1);
+		wait_for(&poll_fd, -1);
 		if ((poll_fd.revents & (POLLHUP | POLLERR)) != 0 ||
 		    ((poll_fd.revents & POLLIN) != 0 && !hear(0)))
 			return false;
