@@ -10,7 +10,7 @@ if [ -z "${IN_MOUNTS:-}" ]; then
 	export IN_MOUNTS CLI_TEST_FOLDER
 	mkdir "$CLI_TEST_FOLDER"
 	code=0
-	in_private_mounts sh "$0" || code=$?
+	in_private_mounts sh "$CLI/${0##*/}" || code=$?
 	rm -rf "$base"
 	exit $code
 fi

@@ -64,6 +64,45 @@ def our_push(vmabak, qmp):
     return time.monotonic() - begin
 
 
+def scratch_export(monitor, here):
+    """What a pull has QEMU do, by hand, for nbdcopy: its export's URI."""
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "scratch", "1G"], check=True)
+    monitor.ask("blockdev-add", driver="qcow2", **{"node-name": "scratch"}, backing="A", file={"driver": "file", "filename": "scratch"})
+    monitor.ask("transaction", actions=[{"type": "blockdev-backup", "data": {
+        "device": "A", "target": "scratch", "sync": "none", "job-id": "job"}}])
+    monitor.ask("block-export-add", type="nbd", id="scratch", **{"node-name": "scratch"}, name="scratch", writable=False)
+    return f"nbd+unix:///scratch?socket={here}/nbd"
+
+
+def remove_scratch(monitor):
+    monitor.ask("block-export-del", id="scratch", mode="hard")
+    monitor.ask("block-job-cancel", device="job", force=True)
+    while monitor.ask("query-jobs") or monitor.ask("query-block-exports")[0]["id"] == "scratch":
+        time.sleep(0.005)
+    monitor.ask("blockdev-del", **{"node-name": "scratch"})
+    os.unlink("scratch")
+
+
+def timed(*command):
+    begin = time.monotonic()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return time.monotonic() - begin
+
+
+def pull_rows(monitor, vmabak, here, rounds):
+    """The export is read by nbdcopy, and by vmabak; then the whole of a pull."""
+    times = []
+    for _ in range(rounds):
+        uri = scratch_export(monitor, here)
+        row = [timed("nbdcopy", uri, "null:"), timed(vmabak, "backup", "-q", "--compress", "none", "-o", "-", f"A={uri}")]
+        remove_scratch(monitor)
+        row.append(timed(*backup(vmabak, f"{here}/qmp", "--pull", "--nbd-server", f"{here}/nbd", "--scratch", here)))
+        times.append(row)
+    copied, read, pulled = medians(times)
+    print(f"pull of 1 GiB: nbdcopy of the export {copied:.2f} s, vmabak of the same {read:.2f} s: {read / copied:.2f}x; "
+          f"backup --pull as a whole {pulled:.2f} s")
+
+
 def guest(uri, rate):
     """Mean, 99th percentile and maximum in ms."""
     out = subprocess.run(["fio", "--name=guest", "--ioengine=nbd", f"--uri={uri}", "--rw=randwrite", "--bs=4k", "--size=1G",
@@ -100,6 +139,8 @@ def main():
             times.append([own_push(monitor, f"{here}/null"), our_push(vmabak, f"{here}/qmp")])
         own, ours = medians(times)
         print(f"push of 1 GiB, fast output: QEMU to nbdkit null {own:.2f} s, vmabak {ours:.2f} s: {ours / own:.2f}x (bar 1.1)")
+
+        pull_rows(monitor, vmabak, here, rounds)
 
         uri = f"nbd+unix:///A?socket={here}/nbd"
         for rate in 100, 400:
