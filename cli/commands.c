@@ -106,8 +106,7 @@ static const struct option_spec live[] = {
 	FLAG("quiesce", 0, quiesce,
 	     "with --libvirt: have the guest's file systems stand still for the instant"),
 	TEXT("drive", 'd', OPTION_LIST, drives, "[NAME=]DRIVE",
-	     "with --serve, --qmp or --libvirt: this drive only; may be repeated (default: all that "
-	     "can be written to)"),
+	     "of a machine that runs: this drive only; may be repeated (default: all that are written)"),
 	TEXT("guest-agent", 0, OPTION_TEXT, guest_agent, "SOCKET",
 	     "with --qmp: have the guest's file systems stand still for the instant"),
 	FLAG("pull", 0, pull,
@@ -122,8 +121,7 @@ static const struct option_spec live[] = {
 	TEXT("spill-dir", 0, OPTION_TEXT, spill_dir, "DIR",
 	     "with --serve or --qmp: where that disk space is taken (default: /var/tmp)"),
 	CHOICE("on-full", on_full, "ACTION", "abort wait",
-	       "with --serve or --qmp: when both are full, abort the backup (default), or have the guest "
-	       "wait"),
+	       "with --serve or --qmp: when both are full, abort (default), or have the guest wait"),
 	TEXT("freeze-command", 0, OPTION_TEXT, freeze_command, "COMMAND",
 	     "with --serve, --qmp or --libvirt: run before the instant that is backed up"),
 	TEXT("thaw-command", 0, OPTION_TEXT, thaw_command, "COMMAND",
