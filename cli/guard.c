@@ -53,7 +53,7 @@ static int spawn(struct guard *guard, char *const arguments[], int read_end)
 int guard_start(struct guard **out, const struct options *options, const char *id,
 		struct error *err)
 {
-	const char *arguments[9] = {"vmabak", "qemu-guard", "--qmp", options->qmp};
+	const char *arguments[10] = {"vmabak", "qemu-guard", "--qmp", options->qmp};
 	unsigned n = 4;
 
 	if (options->guest_agent != NULL) {

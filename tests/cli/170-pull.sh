@@ -51,3 +51,13 @@ expect_error 1 scratch/none "$VMABAK" backup --qmp "$qmp" --pull --scratch "$PWD
 [ ! -e no.vmab ] || fail "an archive was begun"
 [ -z "$(ls -A scratch)" ] || fail "left: $(ls -A scratch)"
 nothing_in_qemu
+
+# The guest's file systems stand still around the instant.
+"$PYTHON" "$CLI/agent.py" "$TMPDIR/agent" "$TMPDIR/log" 2>"$TMPDIR/agent.err" &
+agent=$!
+on_exit "kill $agent 2>/dev/null"
+wait_until test -S "$TMPDIR/agent"
+expect_code 0 pull --guest-agent "$TMPDIR/agent" --json -o agent.vmab
+expect_json "$out" "d['capture']['frozen_filesystems'] == 2"
+[ "$(grep -v sync "$TMPDIR/log" | tr '\n' ' ')" = 'guest-fsfreeze-freeze guest-fsfreeze-thaw ' ] ||
+	fail "the agent was asked otherwise: $(cat "$TMPDIR/log")"
