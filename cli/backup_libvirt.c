@@ -35,7 +35,6 @@ struct backup {
 	char *nvram_argument; /* owned: "nvram=FILE"; the archive borrows its name */
 	struct drive **drives;
 	struct sweep *sweep;
-	struct feed feed; /* of the sweep */
 	struct libvirt_run *run;
 	struct libvirt_story story;
 	bool had_leftover;
@@ -192,38 +191,22 @@ static int open_drives(struct backup *backup, struct error *err)
 	return 0;
 }
 
-/* ---- the sweep, and the question at its end ---- */
-
-static int next_piece(void *context, void *piece, struct error *err)
-{
-	const struct feed *feed = &((struct backup *)context)->feed;
-
-	return feed->next(feed->context, piece, err);
-}
-
-static int fill_batch(void *context, void *piece, struct batch *batch, struct error *err)
-{
-	const struct feed *feed = &((struct backup *)context)->feed;
-
-	return feed->fill(feed->context, piece, batch, err);
-}
-
 static int all_was_read(void *context, struct error *err)
 {
-	return libvirt_run_finish(((struct backup *)context)->run, err);
+	return libvirt_run_finish(context, err);
 }
 
 static int copy(struct backup *backup, struct error *err)
 {
-	struct feed feed = {
-		.context = backup, .next = next_piece, .fill = fill_batch, .ended = all_was_read};
+	struct feed feed;
 
 	if (open_drives(backup, err) < 0 ||
 	    sweep_new(&backup->sweep, backup->drives, backup->archive->n_drives,
 		      new_archive_piece(&backup->sink), err) < 0)
 		return libvirt_run_explain(backup->run, err);
-	backup->feed = feed_of_sweep(backup->sweep);
-	feed.piece_size = backup->feed.piece_size;
+	feed = feed_of_sweep(backup->sweep);
+	feed.ended = all_was_read;
+	feed.ended_context = backup->run;
 	if (new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err) < 0)
 		return libvirt_run_explain(backup->run, err);
 	return 0;

@@ -23,7 +23,6 @@ struct backup {
 	struct pull_story story;
 	struct drive **drives; /* owned; NULL where there is none yet */
 	struct sweep *sweep;
-	struct feed feed; /* of the sweep */
 };
 
 static void note(void)
@@ -74,39 +73,23 @@ static int open_drives(struct backup *backup, struct error *err)
 	return 0;
 }
 
-/* ---- the sweep, and the question at its end ---- */
-
-static int next_piece(void *context, void *piece, struct error *err)
-{
-	const struct feed *feed = &((struct backup *)context)->feed;
-
-	return feed->next(feed->context, piece, err);
-}
-
-static int fill_batch(void *context, void *piece, struct batch *batch, struct error *err)
-{
-	const struct feed *feed = &((struct backup *)context)->feed;
-
-	return feed->fill(feed->context, piece, batch, err);
-}
-
 static int all_was_read(void *context, struct error *err)
 {
-	return pull_finish(((struct backup *)context)->pull, err);
+	return pull_finish(context, err);
 }
 
 static int copy(struct backup *backup, struct error *err)
 {
 	struct qemu_backup *qemu = &backup->qemu;
-	struct feed feed = {
-		.context = backup, .next = next_piece, .fill = fill_batch, .ended = all_was_read};
+	struct feed feed;
 
 	if (open_drives(backup, err) < 0 ||
 	    sweep_new(&backup->sweep, backup->drives, qemu->archive->n_drives,
 		      new_archive_piece(&qemu->sink), err) < 0)
 		return pull_explain(backup->pull, err);
-	backup->feed = feed_of_sweep(backup->sweep);
-	feed.piece_size = backup->feed.piece_size;
+	feed = feed_of_sweep(backup->sweep);
+	feed.ended = all_was_read;
+	feed.ended_context = backup->pull;
 	if (new_archive_write(&qemu->sink, qemu->archive, &feed, qemu->options, err) < 0)
 		return pull_explain(backup->pull, err);
 	return 0;

@@ -204,6 +204,6 @@ int writer_run(struct writer *writer, const struct feed *feed, unsigned n_thread
 	if (pool.code != 0)
 		*err = pool.err;
 	else if (feed->ended != NULL)
-		return feed->ended(feed->context, err);
+		return feed->ended(feed->ended_context, err);
 	return pool.code;
 }

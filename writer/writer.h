@@ -47,7 +47,8 @@ struct feed {
 	/* Brings its clusters into the batch. From any worker, for different pieces at once. */
 	int (*fill)(void *context, void *piece, struct batch *batch, struct error *err);
 	/* All has been filled: whether what was read may count. May be NULL. */
-	int (*ended)(void *context, struct error *err);
+	int (*ended)(void *ended_context, struct error *err);
+	void *ended_context;
 };
 
 /* Works until the feed has no more or something fails. Memory: for each thread a piece, a buffer of
