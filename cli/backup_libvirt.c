@@ -175,7 +175,7 @@ static int open_drives(struct backup *backup, struct error *err)
 	backup->drives = memory_new(backup->disks.n, sizeof(*backup->drives));
 	for (unsigned i = 0; i < backup->disks.n; i++) {
 		const struct domain_disk *disk = &backup->disks.disks[i];
-		const struct drive_options how = {0};
+		const struct drive_options how = {.snapshot = true};
 		char *uri = libvirt_run_uri(backup->run, disk->target);
 		int result = drive_open(&backup->drives[i], uri, &how, err);
 
