@@ -41,14 +41,14 @@ for signal in INT:130 TERM:143 HUP:129; do
 done
 # Before a pipe that takes nothing.
 mkfifo "$TMPDIR/fifo"
-sleep 60 <"$TMPDIR/fifo" &
+sleep 600 <"$TMPDIR/fifo" &
 reader=$!
 on_exit "kill $reader 2>/dev/null"
 in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" $backup -o - --format vma
 wait_until backup_runs
 kill -TERM $pid
 ended_with 143 $pid
-kill $reader
+kill $reader 2>/dev/null
 no_job_left 'SIGTERM before a pipe that is stuck'
 expect_code 6 sh -c '"$@" >/dev/full' - $backup -o -
 no_job_left 'a full disk'
