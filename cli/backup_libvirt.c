@@ -6,6 +6,7 @@
  */
 #include "cli/backup_libvirt.h"
 
+#include "base/background.h"
 #include "cli/configs.h"
 #include "cli/domain.h"
 #include "cli/domainxml.h"
@@ -207,6 +208,7 @@ static int copy(struct backup *backup, struct error *err)
 	feed = feed_of_sweep(backup->sweep);
 	feed.ended = all_was_read;
 	feed.ended_context = backup->run;
+	background_work(BACKGROUND_PACKS);
 	if (new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err) < 0)
 		return libvirt_run_explain(backup->run, err);
 	return 0;

@@ -4,6 +4,7 @@
  */
 #include "cli/backup_live.h"
 
+#include "base/background.h"
 #include "cli/configs.h"
 #include "cli/hooks.h"
 #include "cli/human.h"
@@ -100,6 +101,7 @@ static int copy(struct backup *backup, struct error *err)
 {
 	struct feed feed = live_feed(backup->live, new_archive_piece(&backup->sink));
 
+	background_work(BACKGROUND_PACKS);
 	return new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "cli/backup_pull.h"
 
+#include "base/background.h"
 #include "cli/feeds.h"
 #include "cli/json.h"
 #include "cli/memory.h"
@@ -90,6 +91,7 @@ static int copy(struct backup *backup, struct error *err)
 	feed = feed_of_sweep(backup->sweep);
 	feed.ended = all_was_read;
 	feed.ended_context = backup->pull;
+	background_work(BACKGROUND_PACKS);
 	if (new_archive_write(&qemu->sink, qemu->archive, &feed, qemu->options, err) < 0)
 		return pull_explain(backup->pull, err);
 	return 0;

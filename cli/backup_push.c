@@ -4,6 +4,7 @@
  */
 #include "cli/backup_push.h"
 
+#include "base/background.h"
 #include "cli/feeds.h"
 #include "cli/json.h"
 #include "cli/live.h"
@@ -112,6 +113,7 @@ static int copy(struct backup *backup, struct error *err)
 			signals_end();
 		return result;
 	}
+	background_work(BACKGROUND_PACKS); /* QEMU is answered by other threads */
 	result = new_archive_write(&backup->qemu.sink, backup->qemu.archive, &feed,
 				   backup->qemu.options, err);
 	if (result < 0)

@@ -14,6 +14,8 @@
  */
 #include "cow/nbd/connection.h"
 
+#include "base/background.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -157,6 +159,7 @@ static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
 
+	background_respond();
 	while (take_role(worker)) {
 		transmission(worker);
 		if (worker->reader)

@@ -1,0 +1,35 @@
+# Who packs or saves for a backup stands back from who answers guests, and only while there is a backup.
+. "$(dirname "$0")/lib.sh"
+. "$CLI/serve.sh"
+
+need nbdsh
+# threads PID: nice value and policy (0: ordinary, 3: batch) of each, and how many have them.
+threads()
+{
+	for task in /proc/"$1"/task/*; do
+		sed 's/.*) //' "$task/stat"
+	done | awk '{ print $17, $39 }' | sort | uniq -c | awk '{ print $2 "/" $3 "=" $1 }' | tr '\n' ' '
+}
+
+only_ordinary()
+{
+	threads "$serve" | grep -qxE "$base/0=[0-9]+ " || fail "$1: $(threads "$serve")"
+}
+
+make_random a.raw 40000000 1
+start_serve a=a.raw
+base=$(nice)
+guest a 'h.pwrite(b"a" * 5000, 0)'
+only_ordinary before
+stalled_backup --buffer 24M
+guest a 'h.pwrite(b"a" * 5000, 1000000)'
+# Its session, the giver and two that save; all that pack.
+threads "$serve" | grep -q "^.*$((base + 5))/3=4 " || fail "serve: $(threads "$serve")"
+threads "$serve" | grep -q "$base/0=" || fail "serve, for guests: $(threads "$serve")"
+threads "$backup" | grep -q "$((base + 10))/3=" || fail "backup: $(threads "$backup")"
+cat <&5 >a.vmab
+exec 5<&-
+ended_with 0 $backup
+wait_until no_backup
+only_ordinary after
+stop_serve
