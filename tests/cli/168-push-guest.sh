@@ -35,9 +35,12 @@ boot()
 }
 
 boot fs.raw A.raw B.qcow2 qcow2
+# The first is pushed, the second pulled.
 for n in 1 2; do
 	safe=$(guest_files)
-	expect_code 0 "$VMABAK" backup -q --qmp "$qmp" -o $n.vmab
+	pull=
+	[ $n = 1 ] || pull=--pull
+	expect_code 0 "$VMABAK" backup -q --qmp "$qmp" $pull -o $n.vmab
 	before=$(guest_files)
 	wait_until eval '[ "$(guest_files)" -gt "$before" ]'
 	guest_is_well
