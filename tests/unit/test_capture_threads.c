@@ -25,7 +25,7 @@
 #define SECTOR	     512u
 #define UNIT	     24576u /* bytes that belong to one guest */
 #define UNIT_SECTORS (UNIT / SECTOR)
-#define N_UNITS	     (3u * 100u)
+#define N_UNITS	     (3u * 200u) /* more than the memory of a buffer of 4 chunks */
 #define SIZE	     ((uint64_t)N_UNITS * UNIT - 3 * SECTOR)
 #define N_SECTORS    (SIZE / SECTOR)
 #define N_BACKUPS    20u
@@ -388,7 +388,7 @@ static const struct {
 } ways[] = {
 	{{.n_chunks = 8, .when_full = FULL_FAIL}, 2, 2, 0, 0},
 	{{.n_chunks = 4, .when_full = FULL_WAIT}, 1, 1, 2000, 0},
-	{{.n_chunks = 4, .spill_bytes = 4 << 20, .when_full = FULL_FAIL}, 2, 1, 5000, 0},
+	{{.n_chunks = 4, .spill_bytes = 16 << 20, .when_full = FULL_FAIL}, 2, 1, 5000, 0},
 	{{.n_chunks = 4, .spill_bytes = 1 << 20, .when_full = FULL_WAIT}, 3, 2, 5000, 0},
 	{{.n_chunks = 4, .when_full = FULL_WAIT}, 2, 1, 20000, 20000},
 };
@@ -424,6 +424,16 @@ static void note_counts(const struct capture *capture, const struct buffer *buff
 	n_spilled += buffer_counts(buffer)->spilled_clusters;
 }
 
+/* Where there is a scratch file the writer begins late, so that it is used, however fast anybody
+ * is. */
+static void let_it_spill(const struct buffer *buffer)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+
+	for (int i = 0; i < 300 && buffer_counts(buffer)->spilled_clusters == 0; i++)
+		nanosleep(&moment, NULL);
+}
+
 /* Whether it was complete. */
 static bool take_backup(unsigned way)
 {
@@ -443,6 +453,8 @@ static bool take_backup(unsigned way)
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&writer.buffer, &options, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(capture_begin(&capture, volumes, 2, writer.buffer, &how, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(capture_start(capture, ways[way].n_threads, &err), 0);
+	if (options.spill_bytes > 0)
+		let_it_spill(writer.buffer);
 	for (unsigned i = 0; i < ways[way].n_writers; i++)
 		pthread_create(&threads[i], NULL, run_writer, &writer);
 	if (ways[way].end_after_us > 0)
