@@ -20,8 +20,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FREEZE_DEFAULT 10u /* seconds */
-
 struct backup {
 	const struct options *options;
 	struct report *report;
@@ -73,28 +71,16 @@ static void give_up(void *context, const struct error *why)
 	_exit(report_end(report, code));
 }
 
-/* The instant, between freeze and thaw. */
+static int begin_live(void *context, struct error *err)
+{
+	struct backup *backup = context;
+
+	return live_begin(backup->live, give_up, backup->report, err);
+}
+
 static int begin(struct backup *backup, struct error *err)
 {
-	const struct options *options = backup->options;
-	uint64_t timeout_s =
-		options->freeze_timeout != 0 ? options->freeze_timeout : FREEZE_DEFAULT;
-	struct error thawing = {0}, warning = {0};
-	struct hooks *hooks;
-	bool failed;
-	int code;
-
-	if (hooks_freeze(&hooks, options->freeze_command, options->thaw_command, timeout_s, err) <
-	    0)
-		return err->code;
-	code = live_begin(backup->live, give_up, backup->report, err);
-	if (hooks_thaw(hooks, &failed, &warning, &thawing) < 0 && code == 0) {
-		*err = thawing;
-		code = err->code;
-	}
-	if (failed)
-		report_warning(backup->report, "%s", warning.text);
-	return code;
+	return hooks_around(begin_live, backup, backup->options, backup->report, err);
 }
 
 static int copy(struct backup *backup, struct error *err)

@@ -6,6 +6,7 @@
 
 #include "base/background.h"
 #include "cli/feeds.h"
+#include "cli/hooks.h"
 #include "cli/json.h"
 #include "cli/memory.h"
 #include "cli/new_archive.h"
@@ -44,7 +45,7 @@ static int begin(struct backup *backup, struct error *err)
 	if (qemu_backup_prepare(&backup->qemu, err) < 0 || qemu_backup_open(&backup->qemu, err) < 0)
 		return err->code;
 	signals_end_by(note);
-	if (qemu_backup_instant(&backup->qemu, begin_pull, backup, err) == 0)
+	if (hooks_around(begin_pull, backup, backup->qemu.options, backup->qemu.report, err) == 0)
 		return 0;
 	pull_free(backup->pull);
 	backup->pull = NULL;

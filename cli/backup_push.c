@@ -6,6 +6,7 @@
 
 #include "base/background.h"
 #include "cli/feeds.h"
+#include "cli/hooks.h"
 #include "cli/json.h"
 #include "cli/live.h"
 #include "cli/new_archive.h"
@@ -103,7 +104,7 @@ static int copy(struct backup *backup, struct error *err)
 	int result;
 
 	interrupt_by(backup->buffer);
-	result = qemu_backup_instant(&backup->qemu, begin_push, backup, err);
+	result = hooks_around(begin_push, backup, backup->qemu.options, backup->qemu.report, err);
 
 	if (result < 0) {
 		buffer_fail(backup->buffer, err);

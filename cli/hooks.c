@@ -29,7 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THAW_WAIT_MS 60000
+#define THAW_WAIT_MS	 60000
+#define FREEZE_DEFAULT_S 10u
 
 /* How a command ended. */
 enum ending { ENDED_WELL, ENDED_BADLY, ENDED_LATE, ENDED_PARENT_GONE };
@@ -251,4 +252,27 @@ int hooks_thaw(struct hooks *hooks, bool *failed, struct error *warning, struct 
 			    "the instant did not come within --freeze-timeout: the machine was "
 			    "thawed before");
 	return 0;
+}
+
+int hooks_around(int (*begin)(void *context, struct error *err), void *context,
+		 const struct options *options, struct report *report, struct error *err)
+{
+	uint64_t timeout_s =
+		options->freeze_timeout != 0 ? options->freeze_timeout : FREEZE_DEFAULT_S;
+	struct error thawing = {0}, warning = {0};
+	struct hooks *hooks;
+	bool failed;
+	int result;
+
+	if (hooks_freeze(&hooks, options->freeze_command, options->thaw_command, timeout_s, err) <
+	    0)
+		return err->code;
+	result = begin(context, err);
+	if (hooks_thaw(hooks, &failed, &warning, &thawing) < 0 && result == 0) {
+		*err = thawing;
+		result = err->code;
+	}
+	if (failed)
+		report_warning(report, "%s", warning.text);
+	return result;
 }

@@ -9,6 +9,8 @@
 #ifndef CLI_HOOKS_H
 #define CLI_HOOKS_H
 
+#include "cli/options.h"
+#include "cli/report.h"
 #include "format/common.h"
 
 struct hooks;
@@ -20,5 +22,10 @@ int hooks_freeze(struct hooks **out, const char *freeze, const char *thaw, uint6
  * instant may not have been quiet. Otherwise 0; then *failed tells whether thaw did not succeed,
  * and warning says why. Frees the hooks. NULL-safe. */
 int hooks_thaw(struct hooks *hooks, bool *failed, struct error *warning, struct error *err);
+
+/* begin, between the commands of --freeze-command and --thaw-command if they are given, within
+ * --freeze-timeout. Warns when thaw did not succeed. */
+int hooks_around(int (*begin)(void *context, struct error *err), void *context,
+		 const struct options *options, struct report *report, struct error *err);
 
 #endif

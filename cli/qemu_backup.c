@@ -1,7 +1,6 @@
 #include "cli/qemu_backup.h"
 
 #include "cli/configs.h"
-#include "cli/hooks.h"
 #include "cli/json.h"
 #include "cli/memory.h"
 #include "cli/new_archive.h"
@@ -12,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FREEZE_DEFAULT	10u /* seconds */
 #define CONFIG_NAME	"qemu.json"
 #define CONFIG_SIZE_MAX (1u << 20)
 
@@ -105,30 +103,6 @@ int qemu_backup_prepare(struct qemu_backup *backup, struct error *err)
 int qemu_backup_open(struct qemu_backup *backup, struct error *err)
 {
 	return sink_open(&backup->sink, backup->archive, backup->options, err);
-}
-
-int qemu_backup_instant(struct qemu_backup *backup, int (*begin)(void *context, struct error *err),
-			void *context, struct error *err)
-{
-	const struct options *options = backup->options;
-	uint64_t timeout_s =
-		options->freeze_timeout != 0 ? options->freeze_timeout : FREEZE_DEFAULT;
-	struct error thawing = {0}, warning = {0};
-	struct hooks *hooks;
-	bool failed;
-	int result;
-
-	if (hooks_freeze(&hooks, options->freeze_command, options->thaw_command, timeout_s, err) <
-	    0)
-		return err->code;
-	result = begin(context, err);
-	if (hooks_thaw(hooks, &failed, &warning, &thawing) < 0 && result == 0) {
-		*err = thawing;
-		result = err->code;
-	}
-	if (failed)
-		report_warning(backup->report, "%s", warning.text);
-	return result;
 }
 
 void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_story *instant,

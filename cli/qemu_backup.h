@@ -29,9 +29,6 @@ void qemu_backup_free(struct qemu_backup *backup);
 int qemu_backup_prepare(struct qemu_backup *backup, struct error *err);
 /* Creates the output. */
 int qemu_backup_open(struct qemu_backup *backup, struct error *err);
-/* Calls begin, between freeze and thaw when there are commands for that. */
-int qemu_backup_instant(struct qemu_backup *backup, int (*begin)(void *context, struct error *err),
-			void *context, struct error *err);
 void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_story *instant,
 		      const char *remains);
 /* The summary; for JSON, the member that the rest goes into: borrowed, or NULL. */

@@ -19,7 +19,7 @@ need_libvirt
 
 mkdir room
 mount -t tmpfs -o size=400M tmpfs room || skip "no tmpfs here"
-on_exit "umount '$lv/work/room'"
+on_exit "umount '$PWD/room'"
 make_drives 20975104 12586496
 truncate -s 64M fs.raw
 mkfs.ext4 -q -F fs.raw
