@@ -45,5 +45,5 @@ next_works
 "$VMABAK" backup --serve c.sock -o to/a.vmab --freeze-command 'sleep 100' --thaw-command true &
 kill -9 $!
 next_works
-status 's["n_backups_failed"] >= 5' 's["n_connections"] == 0'
+wait_until status 's["n_backups_failed"] >= 5' 's["n_connections"] == 0' >/dev/null
 stop_serve

@@ -60,4 +60,5 @@ sleep 1
 kill -0 $writer || fail "the guest did not wait"
 kill -9 $backup
 ended_with 0 $writer
+wait_until no_backup
 stop_serve
