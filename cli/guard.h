@@ -11,7 +11,7 @@
 
 struct guard;
 
-/* To be called before anything is done to QEMU. */
+/* To be called before anything is done to QEMU, and before there is a folder. */
 int guard_start(struct guard **out, const struct options *options, const char *id,
 		struct error *err);
 /* The same with arguments of one's own, for a command that reads guard_last_word. */

@@ -289,12 +289,12 @@ static int begin(struct libvirt_run *run, struct error *err)
 			    "%s: less than 512 MiB are free, and there QEMU would save what the "
 			    "guest overwrites; name another folder with --scratch",
 			    run->no_room_in);
-	if (make_folder(run, err) < 0)
-		return err->code;
 	signals_end_by(end_by_signal);
 	pthread_mutex_lock(&job.mutex);
 	result = start_guard(run, err);
 	pthread_mutex_unlock(&job.mutex);
+	if (result == 0)
+		result = make_folder(run, err);
 	if (result == 0)
 		result = instant(run, err);
 	return result < 0 ? result : start_watching(run, err);

@@ -2,7 +2,7 @@
  * The order of things, and what is left by whom if this program is killed in between:
  *
  *   1. before all this: cleaning up after dead runs, as their jobs change the names of nodes
- *   2. the folder, locked as long as we live, and the guard: from here on the guard cleans up
+ *   2. the guard, which from here on cleans up, and the folder, locked as long as we live
  *   3. the scratch images, QEMU's nodes of them; then they lose their names, so that their space is
  *      given back whatever happens; the NBD server
  *   4. freeze (with the agent), transaction: the instant, thaw
@@ -61,13 +61,17 @@ struct pull {
 
 /* ---- 2 and 3 ---- */
 
-static int make_folder(struct pull *pull, struct error *err)
+static int choose_folder(struct pull *pull, struct error *err)
 {
 	const char *folder = pull->options->scratch;
 
-	if (meetingplace_path_in(&pull->path, folder == NULL ? SCRATCH_FOLDER : folder, pull->id,
-				 err) < 0 ||
-	    meetingplace_make(pull->path, err) < 0)
+	return meetingplace_path_in(&pull->path, folder == NULL ? SCRATCH_FOLDER : folder, pull->id,
+				    err);
+}
+
+static int make_folder(struct pull *pull, struct error *err)
+{
+	if (meetingplace_make(pull->path, err) < 0)
 		return err->code;
 	pull->lock = meetingplace_lock(pull->path);
 	if (pull->lock < 0)
@@ -230,10 +234,10 @@ static int begin(struct pull *pull, struct error *err)
 {
 	int result;
 
-	if (make_folder(pull, err) < 0 ||
+	if (choose_folder(pull, err) < 0 ||
 	    guard_start(&pull->guard, pull->options, pull->id, err) < 0 ||
-	    make_scratches(pull, err) < 0 || add_nodes(pull, err) < 0 ||
-	    start_server(pull, err) < 0 ||
+	    make_folder(pull, err) < 0 || make_scratches(pull, err) < 0 ||
+	    add_nodes(pull, err) < 0 || start_server(pull, err) < 0 ||
 	    instant_start(start_jobs, pull, pull->options, pull->guard, &pull->story->instant,
 			  err) < 0 ||
 	    fleece_add_exports(pull->qmp, pull->id, pull->machine, err) < 0)

@@ -2,7 +2,7 @@
  * The order of things, and what is left by whom if this program is killed in between:
  *
  *   1. before all this: cleaning up after dead runs, as their jobs change the names of nodes
- *   2. the socket, and the guard: from here on the guard cleans up
+ *   2. the guard, which from here on cleans up, and the socket
  *   3. a node for each drive: QEMU connects
  *   4. freeze (with the agent), transaction: the instant, thaw
  *   5. the thread below, until all jobs have ended
@@ -310,7 +310,7 @@ static int begin(struct push *push, struct error *err)
 {
 	int result;
 
-	if (serve(push, err) < 0 || guard_start(&push->guard, push->options, push->id, err) < 0 ||
+	if (guard_start(&push->guard, push->options, push->id, err) < 0 || serve(push, err) < 0 ||
 	    add_nodes(push, err) < 0)
 		return err->code;
 	result = instant_start(start_jobs, push, push->options, push->guard, &push->story->instant,

@@ -38,6 +38,9 @@ struct target {
 	/* One writer at a time: a file system lets only one into a file anyway, and those who wait
 	 * in the kernel burn the processor that decodes. */
 	pthread_mutex_t writing;
+	/* What was written and is not on its way to the disk yet; under writing. */
+	uint64_t unsent_begin, unsent_end; /* offsets: all of it lies between */
+	uint64_t unsent_bytes;
 	struct newfile *temp; /* a new file, or NULL */
 	bool replace;	      /* temp may take the place of another */
 	int replaced_fd;      /* that one, locked; -1: none */

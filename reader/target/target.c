@@ -71,6 +71,29 @@ int target_pwrite(struct target *target, uint64_t offset, const void *bytes, siz
 	return 0;
 }
 
+/* On its way to the disk while the rest is decoded, so that the sync at the end is short; what goes
+ * wrong shows there. */
+#define SEND_BYTES (32u << 20)
+
+/* *begin, *n: what is to be sent now; n is 0 when that is nothing. */
+static void note_written(struct target *target, uint64_t offset, size_t n, uint64_t *begin,
+			 uint64_t *send)
+{
+	bool first = target->unsent_bytes == 0;
+
+	*send = 0;
+	if (first || offset < target->unsent_begin)
+		target->unsent_begin = offset;
+	if (first || offset + n > target->unsent_end)
+		target->unsent_end = offset + n;
+	target->unsent_bytes += n;
+	if (!target->sync || target->unsent_bytes < SEND_BYTES)
+		return;
+	*begin = target->unsent_begin;
+	*send = target->unsent_end - target->unsent_begin;
+	target->unsent_bytes = 0;
+}
+
 int target_check_size(const struct target *target, struct error *err)
 {
 	if (target->old_bytes < target->size_bytes)
@@ -165,9 +188,15 @@ int target_write(struct target *target, uint64_t offset, const void *bytes, size
 	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
 	if (target->kind->write)
 		return target->kind->write(target, offset, bytes, n, err);
+	uint64_t begin, send = 0;
+
 	pthread_mutex_lock(&target->writing);
 	int rc = target_pwrite(target, offset, bytes, n, err);
+	if (rc == 0)
+		note_written(target, offset, n, &begin, &send);
 	pthread_mutex_unlock(&target->writing);
+	if (send > 0)
+		sync_file_range(target->fd, (off_t)begin, (off_t)send, SYNC_FILE_RANGE_WRITE);
 	return rc;
 }
 

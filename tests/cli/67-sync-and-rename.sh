@@ -31,3 +31,17 @@ for n in 1 2; do
 	expect_text "$err" 'f.vmab: syncing' 'Input/output error'
 	[ ! -e f.vmab ] || fail "f.vmab was left"
 done
+
+# A drive that is restored is on its way to the disk while the rest of it is still decoded.
+make_random large.raw 100000000 2
+expect_code 0 "$VMABAK" backup -q --no-sync -o large.vmab large.raw
+sent()
+{
+	strace -f -qq -o "$TMPDIR/trace" -e trace=sync_file_range "$VMABAK" restore -q large.vmab "$@" 2>"$err" ||
+		fail "$(cat "$err")"
+	grep -c sync_file_range "$TMPDIR/trace" || true
+}
+n=$(sent -C g)
+[ "$n" -ge 2 ] || fail "sent $n times"
+n=$(sent --no-sync -C h)
+[ "$n" = 0 ] || fail "sent $n times with --no-sync"

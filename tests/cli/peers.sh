@@ -121,15 +121,21 @@ jobs_run()
 	ask_qmp query-jobs | grep -q vmabak-
 }
 
-# Neither job nor node of ours, no process, no socket.
+# Neither job nor node of ours, no process, no socket. The one who was killed may have begun to start
+# the process that cleans up: then this is not to be found by its name yet, and the socket is there.
 nothing_in_qemu()
 {
+	wait_until no_socket
 	wait_until no_guard
 	for lib_command in query-jobs query-named-block-nodes; do
 		ask_qmp $lib_command >"$TMPDIR/answer"
 		! grep -q vmabak- "$TMPDIR/answer" || fail "left in QEMU: $(cat "$TMPDIR/answer")"
 	done
-	[ -z "$(ls -d "$TMPDIR"/vmabak-* 2>/dev/null)" ] || fail "left: $(ls -d "$TMPDIR"/vmabak-*)"
+}
+
+no_socket()
+{
+	[ -z "$(ls -d "$TMPDIR"/vmabak-* 2>/dev/null)" ]
 }
 
 no_guard()
