@@ -1,6 +1,7 @@
 /*
  * What is at the other end of NBD connections: drives that are read, targets that are written. All
- * is built on libnbd, which this file's .c alone knows; without it only nbd_is_uri is there.
+ * is built on libnbd, which this file's .c alone knows; without it only nbd_is_uri is there, and an
+ * nbd_knock that nobody answers.
  */
 #ifndef BASE_NBD_H
 #define BASE_NBD_H
@@ -23,6 +24,9 @@ int nbd_client_new(struct nbd_client **out, const char *name, int *sockets, unsi
  * given up after 30 s. With nbds: TLS or nothing. */
 int nbd_client_connect(struct nbd_client **out, const char *uri, struct error *err);
 void nbd_client_free(struct nbd_client *client); /* NULL-safe */
+/* Shakes hands with a server and leaves, in order, for a server of one thread: after it the server
+ * has seen the end of all connections that had ended before. False: it did not answer in time. */
+bool nbd_knock(const char *uri, int patience_ms);
 
 uint64_t nbd_client_size(const struct nbd_client *client); /* bytes */
 bool nbd_client_is_read_only(const struct nbd_client *client);

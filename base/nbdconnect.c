@@ -214,6 +214,22 @@ void nbd_client_free(struct nbd_client *client)
 	free(client);
 }
 
+bool nbd_knock(const char *uri, int patience_ms)
+{
+	struct nbd_handle *handle = nbd_create();
+	bool good = handle && nbd_set_opt_mode(handle, true) == 0 &&
+		    nbd_aio_connect_uri(handle, uri) == 0;
+
+	while (good && nbd_aio_is_connecting(handle) > 0)
+		good = nbd_poll(handle, patience_ms) > 0;
+	good = good && nbd_aio_is_negotiating(handle) > 0 && nbd_aio_opt_abort(handle) == 0;
+	while (good && nbd_aio_is_closed(handle) == 0 && nbd_aio_is_dead(handle) == 0)
+		good = nbd_poll(handle, patience_ms) > 0;
+	if (handle)
+		nbd_close(handle);
+	return good;
+}
+
 uint64_t nbd_client_size(const struct nbd_client *client)
 {
 	return client->size_bytes;
@@ -231,6 +247,14 @@ int nbd_client_read_whole(struct nbd_client *client, struct error *err)
 			    client->name);
 	client->whole = true;
 	return 0;
+}
+
+#else
+
+bool nbd_knock(const char *uri, int patience_ms)
+{
+	(void)uri, (void)patience_ms;
+	return false;
 }
 
 #endif

@@ -171,23 +171,33 @@ static int prepare(struct backup *backup, struct error *err)
 	return sink_open(&backup->sink, backup->archive, options, err);
 }
 
+static int open_drive(struct backup *backup, unsigned i, struct error *err)
+{
+	const struct domain_disk *disk = &backup->disks.disks[i];
+	const struct drive_options how = {.snapshot = true};
+	char *uri;
+	int result = libvirt_run_connects(backup->run, err);
+
+	if (result < 0)
+		return result;
+	uri = libvirt_run_uri(backup->run, disk->target);
+	result = drive_open(&backup->drives[i], uri, &how, err);
+	libvirt_run_has_connected(backup->run);
+	free(uri);
+	if (result == 0 &&
+	    new_archive_size(&backup->sink, disk->name, drive_size(backup->drives[i]),
+			     backup->report) != backup->archive->drives[i].size_bytes)
+		return fail(err, ERR_SYSTEM, "drive %s: its size changed while the backup began",
+			    disk->name);
+	return result;
+}
+
 static int open_drives(struct backup *backup, struct error *err)
 {
 	backup->drives = memory_new(backup->disks.n, sizeof(*backup->drives));
 	for (unsigned i = 0; i < backup->disks.n; i++) {
-		const struct domain_disk *disk = &backup->disks.disks[i];
-		const struct drive_options how = {.snapshot = true};
-		char *uri = libvirt_run_uri(backup->run, disk->target);
-		int result = drive_open(&backup->drives[i], uri, &how, err);
-
-		free(uri);
-		if (result < 0)
-			return result;
-		if (new_archive_size(&backup->sink, disk->name, drive_size(backup->drives[i]),
-				     backup->report) != backup->archive->drives[i].size_bytes)
-			return fail(err, ERR_SYSTEM,
-				    "drive %s: its size changed while the backup began",
-				    disk->name);
+		if (open_drive(backup, i, err) < 0)
+			return err->code;
 	}
 	return 0;
 }

@@ -31,6 +31,10 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 		      struct libvirt_story *story, struct error *err);
 /* What reads a disk: an NBD URI, owned by the caller. */
 char *libvirt_run_uri(const struct libvirt_run *run, const char *target);
+/* Around connecting to that: the job is not ended in between. Negative: it has been ended, or is
+ * about to be. */
+int libvirt_run_connects(struct libvirt_run *run, struct error *err);
+void libvirt_run_has_connected(struct libvirt_run *run);
 /* All was read: whether it was of that instant, up to the end; then ends the job. */
 int libvirt_run_finish(struct libvirt_run *run, struct error *err);
 /* What went wrong first, if the run knows better. */

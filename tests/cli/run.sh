@@ -4,7 +4,7 @@
 #   tests/cli/run.sh [VMABAK [NAME]...]    NAME: of a test, or how it begins, such as 4 or 41-holes
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-timeout_s=120
+timeout_s=300
 
 # A test in a process of its own: lib.sh finds its folder in the environment.
 if [ "${1:-}" = --one ]; then

@@ -1,0 +1,31 @@
+# A backup that is ended while it connects to QEMU does not end QEMU's server in the midst of a
+# handshake: QEMU would wait for that for ever, and the guest with it.
+. "$(dirname "$0")/lib.sh"
+. "$SRC/tests/live/lib.sh"
+. "$SRC/tests/live/guest/guest.sh"
+. "$CLI/libvirt.sh"
+need_live_tools
+need_guest
+need mkfs.ext4 pgrep
+need_strace
+need_libvirt
+
+make_drives 4194304 4194304
+truncate -s 64M fs.raw
+mkfs.ext4 -q -F fs.raw
+start_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(disk raw "$PWD/B.raw" vdc)"
+
+for signal in INT KILL; do
+	in_background strace -f -qq -o /dev/null -e trace=connect -e inject=connect:delay_exit=400000 \
+		as_user $vmabak backup --libvirt web -q -o a.vmab
+	wait_until backup_runs
+	sleep 0.3
+	kill -$signal "$(pgrep -f "^$vmabak backup --libvirt web")"
+	wait $pid && fail "SIG$signal: it ended well"
+	wait_until eval '! backup_runs'
+	nothing_in_libvirt
+	guest_is_well
+	rm -f .*.part
+	[ -z "$(ls -A | grep -F .vma)" ] || fail "left after SIG$signal: $(ls -A)"
+done
+expect_code 0 as_user $vmabak backup --libvirt web -q -o a.vmab
