@@ -174,16 +174,8 @@ static int prepare(struct backup *backup, struct error *err)
 static int open_drive(struct backup *backup, unsigned i, struct error *err)
 {
 	const struct domain_disk *disk = &backup->disks.disks[i];
-	const struct drive_options how = {.snapshot = true};
-	char *uri;
-	int result = libvirt_run_connects(backup->run, err);
+	int result = libvirt_run_open(backup->run, disk->target, &backup->drives[i], err);
 
-	if (result < 0)
-		return result;
-	uri = libvirt_run_uri(backup->run, disk->target);
-	result = drive_open(&backup->drives[i], uri, &how, err);
-	libvirt_run_has_connected(backup->run);
-	free(uri);
 	if (result == 0 &&
 	    new_archive_size(&backup->sink, disk->name, drive_size(backup->drives[i]),
 			     backup->report) != backup->archive->drives[i].size_bytes)

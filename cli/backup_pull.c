@@ -57,16 +57,11 @@ static int begin(struct backup *backup, struct error *err)
 static int open_drives(struct backup *backup, struct error *err)
 {
 	const struct machine *machine = &backup->qemu.machine;
-	const struct drive_options how = {.snapshot = true};
 
 	backup->drives = memory_new(machine->n_drives, sizeof(*backup->drives));
 	for (unsigned i = 0; i < machine->n_drives; i++) {
-		char *uri = pull_uri(backup->pull, i);
-		int result = drive_open(&backup->drives[i], uri, &how, err);
-
-		free(uri);
-		if (result < 0)
-			return result;
+		if (pull_open(backup->pull, i, &backup->drives[i], err) < 0)
+			return err->code;
 		if (drive_size(backup->drives[i]) != machine->drives[i].size_bytes)
 			return fail(err, ERR_SYSTEM,
 				    "drive %s: its size changed while the backup began",

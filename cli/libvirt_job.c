@@ -1,8 +1,8 @@
 #include "cli/libvirt_job.h"
 
-#include "base/nbd.h"
 #include "cli/domain.h"
 #include "cli/domainxml.h"
+#include "cli/handshake.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
 #include "cli/names.h"
@@ -14,7 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KNOCK_MS   5000
 #define LOCK_TRIES 30 /* a tenth of a second apart: a dead run is being cleaned up after */
 
 /* The socket of the backup that runs: owned, NULL if there is none. *runs: there is a backup. */
@@ -43,18 +42,6 @@ int libvirt_job_runs(struct domain *domain, const char *socket, bool *out, struc
 	return 0;
 }
 
-/* QEMU ends its NBD server by waiting, with all of the machine, for the end of its connections, and
- * meanwhile serves those alone that are past their handshake (seen with 7.2): the guest would stand
- * still for ever because of a client that was killed in its handshake. So QEMU must have noticed
- * that it is gone. */
-static void let_qemu_notice(const char *socket)
-{
-	char *uri = meetingplace_uri(socket, "");
-
-	nbd_knock(uri, KNOCK_MS);
-	free(uri);
-}
-
 int libvirt_job_end(struct domain *domain, const char *socket, struct error *err)
 {
 	bool runs;
@@ -62,7 +49,7 @@ int libvirt_job_end(struct domain *domain, const char *socket, struct error *err
 	if (libvirt_job_runs(domain, socket, &runs, err) < 0)
 		return err->code;
 	if (runs) {
-		let_qemu_notice(socket);
+		handshake_settle(socket);
 		if (domain_backup_end(domain, err) < 0)
 			return err->code;
 	}

@@ -3,6 +3,7 @@
 #include "cli/channel.h"
 #include "cli/domain.h"
 #include "cli/guard.h"
+#include "cli/handshake.h"
 #include "cli/hooks.h"
 #include "cli/libvirt_job.h"
 #include "cli/meetingplace.h"
@@ -22,7 +23,6 @@
 #include <unistd.h>
 
 #define GUARD_S	  60 /* for how long ending the job is waited for */
-#define CONNECT_S 20 /* for how long QEMU's handshakes are */
 #define FREEZE_S  30
 #define COMMAND_S 10
 #define WATCH_MS  100
@@ -52,23 +52,15 @@ struct libvirt_run {
  * then finds the job ended. */
 static struct {
 	pthread_mutex_t mutex;
-	struct guard *guard;	  /* NULL: there is none, or the job has been ended */
-	bool remains;		  /* the guard could not end it */
-	bool connecting, ending;  /* the main thread to QEMU; anybody the job */
-	pthread_cond_t connected; /* connecting is over */
-} job = {.mutex = PTHREAD_MUTEX_INITIALIZER, .connected = PTHREAD_COND_INITIALIZER};
+	struct guard *guard; /* NULL: there is none, or the job has been ended */
+	bool remains;	     /* the guard could not end it */
+} job = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* Not in the midst of a handshake of ours: the machine would stand still (libvirt_job.c). */
+static struct handshake handshake = HANDSHAKE_INIT; /* as the job: of the one run */
+
 static void end_locked(void)
 {
-	struct timespec until;
-	int sys = 0;
-
-	job.ending = true;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += CONNECT_S;
-	while (job.connecting && sys == 0)
-		sys = pthread_cond_timedwait(&job.connected, &job.mutex, &until);
+	handshake_end(&handshake);
 	if (job.guard != NULL && !guard_clean_up(job.guard, GUARD_S))
 		job.remains = true;
 	job.guard = NULL;
@@ -341,30 +333,14 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 
 /* ---- reading, and the end ---- */
 
-char *libvirt_run_uri(const struct libvirt_run *run, const char *target)
+int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive **out,
+		     struct error *err)
 {
-	return meetingplace_uri(run->socket, target);
-}
+	char *uri = meetingplace_uri(run->socket, target);
+	int result = handshake_open(&handshake, out, uri, err);
 
-int libvirt_run_connects(struct libvirt_run *run, struct error *err)
-{
-	pthread_mutex_lock(&job.mutex);
-	if (job.ending)
-		fail(err, ERR_SYSTEM, "domain '%s': its backup has been ended",
-		     domain_shown(run->domain));
-	else
-		job.connecting = true;
-	pthread_mutex_unlock(&job.mutex);
-	return err->code;
-}
-
-void libvirt_run_has_connected(struct libvirt_run *run)
-{
-	(void)run;
-	pthread_mutex_lock(&job.mutex);
-	job.connecting = false;
-	pthread_cond_broadcast(&job.connected);
-	pthread_mutex_unlock(&job.mutex);
+	free(uri);
+	return result;
 }
 
 /* A job whose scratch file could not be written has ended, and what was read after that was not of

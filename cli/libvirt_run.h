@@ -12,6 +12,7 @@
 #include "cli/options.h"
 
 struct domain;
+struct drive;
 struct libvirt_run;
 struct report;
 
@@ -29,12 +30,9 @@ struct libvirt_story {
 int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 		      const struct domain_disks *disks, const struct options *options,
 		      struct libvirt_story *story, struct error *err);
-/* What reads a disk: an NBD URI, owned by the caller. */
-char *libvirt_run_uri(const struct libvirt_run *run, const char *target);
-/* Around connecting to that: the job is not ended in between. Negative: it has been ended, or is
- * about to be. */
-int libvirt_run_connects(struct libvirt_run *run, struct error *err);
-void libvirt_run_has_connected(struct libvirt_run *run);
+/* A disk as it was at the instant. */
+int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive **out,
+		     struct error *err);
 /* All was read: whether it was of that instant, up to the end; then ends the job. */
 int libvirt_run_finish(struct libvirt_run *run, struct error *err);
 /* What went wrong first, if the run knows better. */

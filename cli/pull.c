@@ -22,6 +22,7 @@
 #include "cli/channel.h"
 #include "cli/fleece.h"
 #include "cli/guard.h"
+#include "cli/handshake.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
 #include "cli/qemujobs.h"
@@ -56,7 +57,8 @@ struct pull {
 	bool running;		   /* the thread is */
 	pthread_t thread;
 	atomic_bool asked; /* to end */
-	struct error err;  /* why it ended early, once the thread has ended */
+	struct handshake handshake;
+	struct error err; /* why it ended early, once the thread has ended */
 };
 
 /* ---- 2 and 3 ---- */
@@ -199,6 +201,7 @@ static void undo(struct pull *pull)
 	bool gone = false;
 
 	tell_sizes(pull);
+	handshake_end(&pull->handshake);
 	if (pull->guard != NULL &&
 	    (qmp_again(&pull->qmp, &pull->own_qmp, pull->options->qmp, &gone, &err) < 0 ||
 	     fleece_remove(pull->qmp, pull->id, pull->path, &err) < 0) &&
@@ -259,6 +262,7 @@ int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine
 	pull->options = options;
 	pull->story = story;
 	pull->lock = -1;
+	pull->handshake = (struct handshake)HANDSHAKE_INIT;
 	run_id_make(pull->id);
 	if (begin(pull, err) < 0) {
 		undo(pull);
@@ -269,13 +273,16 @@ int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine
 	return 0;
 }
 
-char *pull_uri(const struct pull *pull, unsigned drive)
+int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct error *err)
 {
 	const char *server = pull->options->nbd_server;
 	char name[NODE_NAME_SIZE];
+	char *uri = meetingplace_uri(server == NULL ? pull->path : server,
+				     node_name(name, pull->id, drive));
+	int result = handshake_open(&pull->handshake, out, uri, err);
 
-	return meetingplace_uri(server == NULL ? pull->path : server,
-				node_name(name, pull->id, drive));
+	free(uri);
+	return result;
 }
 
 static void end(struct pull *pull)

@@ -9,6 +9,7 @@
 #include "cli/instant.h"
 #include "cli/machine.h"
 
+struct drive;
 struct pull;
 
 struct pull_story {
@@ -22,8 +23,8 @@ struct pull_story {
  * cases. */
 int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine,
 	       const struct options *options, struct pull_story *story, struct error *err);
-/* What reads a drive: an NBD URI, owned by the caller. */
-char *pull_uri(const struct pull *pull, unsigned drive);
+/* A drive as it was at the instant. */
+int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct error *err);
 /* All was read: whether it was of that instant, up to the end. Ends it: nothing is left in QEMU
  * then. A signal that signals_noted tells of has it end the program. */
 int pull_finish(struct pull *pull, struct error *err);
