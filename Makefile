@@ -49,7 +49,8 @@ BASE_CPPFLAGS := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)
 BASE_CPPFLAGS += -DOPENSSL_SUPPRESS_DEPRECATED
 BASE_CFLAGS = -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBRARIES) 2>/dev/null)
-LIBS = $(shell $(PKG_CONFIG) --libs $(LIBRARIES)) -pthread
+# libvirt is loaded when it is needed (cli/domain.c).
+LIBS = $(shell $(PKG_CONFIG) --libs $(filter-out libvirt,$(LIBRARIES))) -ldl -pthread
 
 LIB_SOURCES := $(sort $(wildcard base/*.c format/*.c reader/*.c reader/*/*.c writer/*.c writer/*/*.c cow/*.c cow/*/*.c))
 CLI_SOURCES := $(sort $(wildcard cli/*.c))

@@ -4,6 +4,7 @@
 
 #include "cli/memory.h"
 
+#include <dlfcn.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <stdio.h>
@@ -16,6 +17,55 @@
 #define END_MS	   15000
 #define STEP_MS	   20
 
+/* libvirt comes with some thirty libraries more, which would be loaded, and take more than half of
+ * the time that this program needs to start, at every start. So it is loaded when there is a
+ * domain. */
+#define FUNCTIONS(X)                     \
+	X(virConnectClose)               \
+	X(virConnectGetURI)              \
+	X(virConnectOpen)                \
+	X(virDomainAbortJob)             \
+	X(virDomainBackupBegin)          \
+	X(virDomainBackupGetXMLDesc)     \
+	X(virDomainFSFreeze)             \
+	X(virDomainFSThaw)               \
+	X(virDomainFree)                 \
+	X(virDomainGetBlockInfo)         \
+	X(virDomainGetJobStats)          \
+	X(virDomainGetSecurityLabelList) \
+	X(virDomainGetXMLDesc)           \
+	X(virDomainIsActive)             \
+	X(virDomainLookupByName)         \
+	X(virGetLastError)               \
+	X(virGetLastErrorCode)           \
+	X(virInitialize)                 \
+	X(virSetErrorFunc)               \
+	X(virTypedParamsFree)            \
+	X(virTypedParamsGetULLong)
+
+#define MEMBER(name) __typeof__(name) *name;
+#define FIND(name)   *(void **)&lib.name = dlsym(library, #name), all = all && lib.name != NULL;
+
+static struct {
+	FUNCTIONS(MEMBER)
+} lib;
+
+static int load_library(struct error *err)
+{
+	void *library = dlopen("libvirt.so.0", RTLD_NOW | RTLD_LOCAL);
+	bool all = library != NULL;
+	const char *words;
+
+	if (all) {
+		FUNCTIONS(FIND)
+	}
+	if (all)
+		return 0;
+	words = dlerror();
+	return fail(err, ERR_UNSUPPORTED, "libvirt cannot be loaded: %.300s",
+		    words == NULL ? "it lacks functions" : words);
+}
+
 struct domain {
 	virConnectPtr connection;
 	virDomainPtr domain;
@@ -25,7 +75,7 @@ struct domain {
 /* The reason is what libvirt says; it may quote anything. */
 static int fail_libvirt(struct error *err, int code, const char *what)
 {
-	const virError *last = virGetLastError();
+	const virError *last = lib.virGetLastError();
 	const char *words = last == NULL || last->message == NULL ? "no reason" : last->message;
 	char shown[260];
 
@@ -65,7 +115,7 @@ static int check_local(const char *uri, struct error *err)
 /* Where libvirt's default leads. */
 static int check_connection(const struct domain *domain, struct error *err)
 {
-	char *uri = virConnectGetURI(domain->connection);
+	char *uri = lib.virConnectGetURI(domain->connection);
 	int result = check_local(uri, err);
 
 	free(uri);
@@ -76,12 +126,12 @@ static int open_parts(struct domain *domain, const char *uri, const char *name, 
 {
 	char *what;
 
-	if (check_local(uri, err) < 0)
+	if (check_local(uri, err) < 0 || load_library(err) < 0)
 		return err->code;
-	if (virInitialize() < 0)
+	if (lib.virInitialize() < 0)
 		return fail_libvirt(err, ERR_SYSTEM, "libvirt");
-	virSetErrorFunc(NULL, be_silent);
-	domain->connection = virConnectOpen(uri);
+	lib.virSetErrorFunc(NULL, be_silent);
+	domain->connection = lib.virConnectOpen(uri);
 	if (domain->connection == NULL) {
 		what = memory_text("libvirt at %s", uri == NULL ? "its default place" : uri);
 		fail_libvirt(err, ERR_SYSTEM, what);
@@ -90,8 +140,8 @@ static int open_parts(struct domain *domain, const char *uri, const char *name, 
 	}
 	if (check_connection(domain, err) < 0)
 		return err->code;
-	domain->domain = virDomainLookupByName(domain->connection, name);
-	if (domain->domain == NULL && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
+	domain->domain = lib.virDomainLookupByName(domain->connection, name);
+	if (domain->domain == NULL && lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
 		return fail(err, ERR_USAGE,
 			    "domain '%s': there is none of that name; virsh list --all tells which "
 			    "there are, and --connect where to look",
@@ -117,9 +167,9 @@ void domain_close(struct domain *domain)
 	if (domain == NULL)
 		return;
 	if (domain->domain != NULL)
-		virDomainFree(domain->domain);
+		lib.virDomainFree(domain->domain);
 	if (domain->connection != NULL)
-		virConnectClose(domain->connection);
+		lib.virConnectClose(domain->connection);
 	free(domain);
 }
 
@@ -130,7 +180,7 @@ const char *domain_shown(const struct domain *domain)
 
 int domain_runs(struct domain *domain, bool *out, struct error *err)
 {
-	int active = virDomainIsActive(domain->domain);
+	int active = lib.virDomainIsActive(domain->domain);
 
 	if (active < 0)
 		return fail_domain(domain, ERR_SYSTEM, "whether it runs", err);
@@ -140,7 +190,8 @@ int domain_runs(struct domain *domain, bool *out, struct error *err)
 
 int domain_description(struct domain *domain, bool next_time, char **out, struct error *err)
 {
-	char *text = virDomainGetXMLDesc(domain->domain, next_time ? VIR_DOMAIN_XML_INACTIVE : 0);
+	char *text =
+		lib.virDomainGetXMLDesc(domain->domain, next_time ? VIR_DOMAIN_XML_INACTIVE : 0);
 
 	if (text == NULL)
 		return fail_domain(domain, ERR_SYSTEM, "its description", err);
@@ -153,7 +204,7 @@ int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, s
 	virDomainBlockInfo info;
 	char *what;
 
-	if (virDomainGetBlockInfo(domain->domain, target, &info, 0) < 0) {
+	if (lib.virDomainGetBlockInfo(domain->domain, target, &info, 0) < 0) {
 		what = memory_text("the size of disk '%.32s'", target);
 		fail_domain(domain, ERR_SYSTEM, what, err);
 		free(what);
@@ -167,7 +218,7 @@ int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, s
 bool domain_group(struct domain *domain, gid_t *out)
 {
 	virSecurityLabelPtr labels = NULL;
-	int n = virDomainGetSecurityLabelList(domain->domain, &labels);
+	int n = lib.virDomainGetSecurityLabelList(domain->domain, &labels);
 	bool found = false;
 
 	for (int i = 0; i < n && !found; i++) {
@@ -184,11 +235,11 @@ bool domain_group(struct domain *domain, gid_t *out)
 
 int domain_backup(struct domain *domain, char **out, struct error *err)
 {
-	*out = virDomainBackupGetXMLDesc(domain->domain, 0);
-	if (*out != NULL || virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
+	*out = lib.virDomainBackupGetXMLDesc(domain->domain, 0);
+	if (*out != NULL || lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
 		return 0;
 	/* One that is off has none. */
-	if (virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)
+	if (lib.virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)
 		return 0;
 	return fail_domain(domain, ERR_SYSTEM, "whether a backup of it runs", err);
 }
@@ -198,9 +249,9 @@ static bool has_other_job(struct domain *domain)
 	virTypedParameterPtr list = NULL;
 	int n = 0, type = VIR_DOMAIN_JOB_NONE;
 
-	if (virDomainGetJobStats(domain->domain, &type, &list, &n, 0) < 0)
+	if (lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0) < 0)
 		return false;
-	virTypedParamsFree(list, n);
+	lib.virTypedParamsFree(list, n);
 	return type != VIR_DOMAIN_JOB_NONE;
 }
 
@@ -213,10 +264,10 @@ int domain_backup_begin(struct domain *domain, const char *xml, struct error *er
 			    "domain '%s': another job of libvirt works on it: virsh domjobinfo "
 			    "tells which",
 			    domain->shown);
-	if (virDomainBackupBegin(domain->domain, xml, NULL, 0) == 0)
+	if (lib.virDomainBackupBegin(domain->domain, xml, NULL, 0) == 0)
 		return 0;
 	/* Asking forgets what was said before. */
-	busy = virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT;
+	busy = lib.virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT;
 	fail_domain(domain, ERR_SYSTEM, "beginning a backup", err);
 	if (busy || has_other_job(domain))
 		err->code = ERR_LOCKED;
@@ -227,7 +278,7 @@ int domain_backup_begin(struct domain *domain, const char *xml, struct error *er
 int domain_backup_end(struct domain *domain, struct error *err)
 {
 	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
-	int result = virDomainAbortJob(domain->domain);
+	int result = lib.virDomainAbortJob(domain->domain);
 	char *left = NULL;
 
 	for (int waited = 0; waited < END_MS; waited += STEP_MS) {
@@ -238,7 +289,7 @@ int domain_backup_end(struct domain *domain, struct error *err)
 		free(left);
 		nanosleep(&step, NULL);
 		if (result < 0)
-			result = virDomainAbortJob(domain->domain);
+			result = lib.virDomainAbortJob(domain->domain);
 	}
 	if (result < 0)
 		return fail_domain(domain, ERR_SYSTEM, "ending its backup", err);
@@ -252,16 +303,16 @@ uint64_t domain_backup_scratch(struct domain *domain)
 	unsigned long long used = 0;
 	int n = 0, type;
 
-	if (virDomainGetJobStats(domain->domain, &type, &list, &n, 0) < 0)
+	if (lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0) < 0)
 		return 0;
-	virTypedParamsGetULLong(list, n, VIR_DOMAIN_JOB_DISK_TEMP_USED, &used);
-	virTypedParamsFree(list, n);
+	lib.virTypedParamsGetULLong(list, n, VIR_DOMAIN_JOB_DISK_TEMP_USED, &used);
+	lib.virTypedParamsFree(list, n);
 	return used;
 }
 
 int domain_freeze(struct domain *domain, unsigned *n, struct error *err)
 {
-	int found = virDomainFSFreeze(domain->domain, NULL, 0, 0);
+	int found = lib.virDomainFSFreeze(domain->domain, NULL, 0, 0);
 
 	if (found < 0)
 		return fail_domain(domain, ERR_SYSTEM, "freezing its file systems", err);
@@ -271,7 +322,7 @@ int domain_freeze(struct domain *domain, unsigned *n, struct error *err)
 
 int domain_thaw(struct domain *domain, struct error *err)
 {
-	if (virDomainFSThaw(domain->domain, NULL, 0, 0) < 0)
+	if (lib.virDomainFSThaw(domain->domain, NULL, 0, 0) < 0)
 		return fail_domain(domain, ERR_SYSTEM, "thawing its file systems", err);
 	return 0;
 }

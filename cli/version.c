@@ -62,12 +62,10 @@ static unsigned get_libraries(struct library out[LIBRARIES_MAX])
 	snprintf(out[n++].version, sizeof(out->version), "%s", gnutls_check_version(NULL));
 #endif
 #if HAVE_LIBVIRT
-	unsigned long libvirt = 0;
-
-	virGetVersion(&libvirt, NULL, NULL);
-	out[n].name = "libvirt";
-	snprintf(out[n++].version, sizeof(out->version), "%lu.%lu.%lu", libvirt / 1000000,
-		 libvirt / 1000 % 1000, libvirt % 1000);
+	out[n].name = "libvirt"; /* that it was built with: it is loaded when needed */
+	snprintf(out[n++].version, sizeof(out->version), "%d.%d.%d",
+		 LIBVIR_VERSION_NUMBER / 1000000, LIBVIR_VERSION_NUMBER / 1000 % 1000,
+		 LIBVIR_VERSION_NUMBER % 1000);
 	out[n].name = "libxml2";
 	snprintf(out[n++].version, sizeof(out->version), "%s", LIBXML_DOTTED_VERSION);
 #endif
