@@ -13,12 +13,16 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define DIRECT_ALIGNMENT 4096u /* of memory, offset and length: as the strictest disks want it */
 #define EXPECT_MAX	 (4u << 20) /* the longest range that is looked at: a piece */
 #define EXPECT_STEP	 (512u << 10)
 #define PAGE_SIZE_MIN	 4096u
+/* Bytes that are copied from the page cache at once: on many kernels nobody else gets the processor
+ * meanwhile, and a guest may want it. */
+#define READ_MAX (128u << 10)
 
 static int fail_shrunk(const struct file_drive *file, uint64_t offset, struct error *err)
 {
@@ -45,8 +49,9 @@ static int file_read(struct drive *drive, uint64_t offset, void *buffer, size_t 
 
 	while (n > 0) {
 		size_t direct = direct_part(file, offset, to, n);
+		size_t part = n < READ_MAX ? n : READ_MAX;
 		ssize_t got = pread(direct != 0 ? file->direct_fd : file->image.fd, to,
-				    direct != 0 ? direct : n, (off_t)offset);
+				    direct != 0 ? direct : part, (off_t)offset);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -142,8 +147,13 @@ static void file_close(struct drive *drive)
  * caller neither owns nor may write, and then nothing is given back. */
 static bool is_cold(int fd, uint64_t offset, uint64_t n)
 {
-	unsigned char pages[EXPECT_MAX / PAGE_SIZE_MIN];
+	unsigned char pages[EXPECT_MAX / PAGE_SIZE_MIN], first;
+	struct iovec part = {&first, 1};
 	bool cold = false;
+
+	/* The look at all of them takes a millisecond, and that at the first is mostly enough. */
+	if (preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT) > 0)
+		return false;
 	void *map = mmap(NULL, n, PROT_NONE, MAP_SHARED, fd, (off_t)offset);
 
 	if (map == MAP_FAILED)
