@@ -8,6 +8,7 @@
 
 #define NICE_MAX       19
 #define SHORT_SLICE_NS 100000u /* the shortest there is; ordinary ones are of some milliseconds */
+#define LONG_SLICE_NS  100000000u /* the longest: those with a shorter one go first */
 
 /* The first version of what the kernel takes; only late C libraries declare it. */
 struct attributes {
@@ -32,7 +33,7 @@ static void set(int policy, int nice, uint64_t slice_ns)
 /* getpriority: of the thread, on Linux. */
 void background_work(int steps)
 {
-	set(SCHED_BATCH, getpriority(PRIO_PROCESS, 0) + steps, 0);
+	set(SCHED_BATCH, getpriority(PRIO_PROCESS, 0) + steps, LONG_SLICE_NS);
 }
 
 void background_respond(void)

@@ -13,8 +13,9 @@
 
 /*
  * The calling thread, and all that it starts from then on, work in the background: they do not take
- * the processor from others by waking up, and their share of it is lower by so many steps. Does
- * nothing to a thread that was given another policy than the ordinary one.
+ * the processor from others by waking up, give it up to others that wake up (from Linux 6.12 on),
+ * and their share of it is lower by so many steps. Does nothing to a thread that was given another
+ * policy than the ordinary one.
  */
 void background_work(int steps);
 
