@@ -19,9 +19,4 @@
  */
 void background_work(int steps);
 
-/* The calling thread does little at a time, and others wait for it: when it wakes up it is let run
- * before those that have worked for long. Does nothing where the kernel does not have that (before
- * Linux 6.12), nor with another policy than the ordinary one. */
-void background_respond(void);
-
 #endif

@@ -14,7 +14,6 @@
  */
 #include "cow/nbd/connection.h"
 
-#include "base/background.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -159,7 +158,6 @@ static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
 
-	background_respond();
 	while (take_role(worker)) {
 		transmission(worker);
 		if (worker->reader)
