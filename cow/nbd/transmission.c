@@ -11,7 +11,9 @@
 
 #include <errno.h>
 
-#define CONSUME_BYTES 67108864u /* of a refused write; more ends the connection */
+/* As PARALLEL_BYTES, for writes, of which a file takes one at a time. */
+#define PARALLEL_WRITE_BYTES 131072u
+#define CONSUME_BYTES	     67108864u /* of a refused write; more ends the connection */
 
 /* ---- what the export does ---- */
 
@@ -168,7 +170,8 @@ static bool write_large(struct worker *worker, const struct request *request)
 	op.n = left;
 	op.data = worker->buffer;
 	op.flags = request->flags & FLAG_FUA && !by_pieces ? NBD_FUA : 0;
-	/* Not handed on by its size: two writers of one file hold each other up more than they gain. */
+	if (left >= PARALLEL_WRITE_BYTES)
+		read_on_elsewhere(worker);
 	if (error == 0)
 		error = perform(worker, &op);
 	if (error == 0 && by_pieces && request->flags & FLAG_FUA) {

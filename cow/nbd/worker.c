@@ -14,7 +14,6 @@
  */
 #include "cow/nbd/connection.h"
 
-
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
