@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define DIRECT_ALIGNMENT 4096u /* of memory, offset and length: as the strictest disks want it */
@@ -147,19 +146,16 @@ static void file_close(struct drive *drive)
  * caller neither owns nor may write, and then nothing is given back. */
 static bool is_cold(int fd, uint64_t offset, uint64_t n)
 {
-	unsigned char pages[EXPECT_MAX / PAGE_SIZE_MIN], first;
-	struct iovec part = {&first, 1};
+	unsigned char pages[EXPECT_MAX / PAGE_SIZE_MIN];
+	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
 	bool cold = false;
-
-	/* The look at all of them takes a millisecond, and that at the first is mostly enough. */
-	if (preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT) > 0)
-		return false;
 	void *map = mmap(NULL, n, PROT_NONE, MAP_SHARED, fd, (off_t)offset);
 
 	if (map == MAP_FAILED)
 		return false;
-	if (mincore(map, n, pages) == 0) {
-		size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+	/* To look at all of them takes a millisecond, and that at the first is mostly enough. */
+	if (mincore(map, n < page_size ? n : page_size, pages) == 0 && (pages[0] & 1) == 0 &&
+	    mincore(map, n, pages) == 0) {
 		cold = true;
 		for (size_t i = 0; i * page_size < n; i++)
 			cold = cold && (pages[i] & 1) == 0;
