@@ -1,13 +1,9 @@
 # A machine of libvirt writes to a file system and two drives, raw and qcow2; $LIBVIRT_BACKUPS (1) backups of it
 # while it does. What is restored is the machine as if its plug had been pulled.
 . "$(dirname "$0")/lib.sh"
-. "$SRC/tests/live/lib.sh"
-. "$SRC/tests/live/guest/guest.sh"
 . "$CLI/libvirt.sh"
-need_live_tools
-need_guest
-need mkfs.ext4 e2fsck debugfs
-need_libvirt
+need e2fsck debugfs
+need_guest_in_libvirt
 
 make_drives 20975104 12586496
 qemu-img convert -f raw -O qcow2 B.raw B.qcow2

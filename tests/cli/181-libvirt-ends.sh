@@ -1,13 +1,8 @@
 # Whatever ends a backup by libvirt early, no job is left in libvirt, no file and no archive, the guest is
 # well, and the next backup succeeds. What cannot be backed up is refused, and why is said.
 . "$(dirname "$0")/lib.sh"
-. "$SRC/tests/live/lib.sh"
-. "$SRC/tests/live/guest/guest.sh"
 . "$CLI/libvirt.sh"
-need_live_tools
-need_guest
-need mkfs.ext4 pgrep
-need_libvirt
+need_guest_in_libvirt
 
 make_drives 20975104 12586496
 truncate -s 64M fs.raw

@@ -8,14 +8,9 @@ if [ "${1:-}" != inside ]; then
 	in_private_mounts sh "$0" inside
 	exit
 fi
-. "$SRC/tests/live/lib.sh"
-. "$SRC/tests/live/guest/guest.sh"
 . "$CLI/libvirt.sh"
-need_live_tools
-need_guest
-need mkfs.ext4
 need_root
-need_libvirt
+need_guest_in_libvirt
 
 mkdir room
 mount -t tmpfs -o size=400M tmpfs room || skip "no tmpfs here"

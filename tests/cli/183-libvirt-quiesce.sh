@@ -1,13 +1,9 @@
 # By the guest's agent a backup by libvirt has the file system stand still for the instant: it needs no
 # journal then. It goes on whatever happens, also when the backup is killed in between.
 . "$(dirname "$0")/lib.sh"
-. "$SRC/tests/live/lib.sh"
-. "$SRC/tests/live/guest/guest.sh"
 . "$CLI/libvirt.sh"
-need_live_tools
-need_guest
-need mkfs.ext4 e2fsck
-need_libvirt
+need e2fsck
+need_guest_in_libvirt
 
 make_drives 20975104 12586496
 truncate -s 64M fs.raw

@@ -1,14 +1,9 @@
 # A backup that is ended while it connects to QEMU does not end QEMU's server in the midst of a
 # handshake: QEMU would wait for that for ever, and the guest with it.
 . "$(dirname "$0")/lib.sh"
-. "$SRC/tests/live/lib.sh"
-. "$SRC/tests/live/guest/guest.sh"
 . "$CLI/libvirt.sh"
-need_live_tools
-need_guest
-need mkfs.ext4 pgrep
 need_strace
-need_libvirt
+need_guest_in_libvirt
 
 make_drives 4194304 4194304
 truncate -s 64M fs.raw

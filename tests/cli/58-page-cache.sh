@@ -25,7 +25,7 @@ make_cold()
 sync a.raw
 make_cold || skip "files here stay in memory"
 for compress in none zstd:1; do
-	make_cold
+	make_cold || fail "it does not get cold"
 	expect_code 0 "$VMABAK" backup -q --no-sync --force --compress $compress -o a.vmab a.raw
 	[ "$(cached a.raw)" -lt 20000000 ] || fail "$compress: $(cached a.raw) bytes are left in memory"
 done

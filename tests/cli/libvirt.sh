@@ -1,5 +1,16 @@
 # A libvirt of the test's own, in session mode, which root may not have: so root becomes nobody for it.
-# After lib.sh, live/lib.sh and live/guest/guest.sh.
+# After lib.sh.
+. "$SRC/tests/live/lib.sh"
+. "$SRC/tests/live/guest/guest.sh"
+
+# need_guest_in_libvirt: as need_libvirt, and what start_domain's guest takes.
+need_guest_in_libvirt()
+{
+	need_live_tools
+	need_guest
+	need mkfs.ext4 pgrep
+	need_libvirt
+}
 
 # need_libvirt: $lv is a folder that libvirt and its machines may use, and the working folder; as_user runs a
 # command as the user of that libvirt, $vmabak is the program.

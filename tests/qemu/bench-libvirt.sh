@@ -12,7 +12,6 @@ rounds=${2:-3}
 export VMABAK
 CLI_FOLDER=$(cd "$(dirname "$0")/../cli" && pwd)
 . "$CLI_FOLDER/lib.sh"
-. "$SRC/tests/live/guest/guest.sh"
 . "$CLI/libvirt.sh"
 need virtnbdbackup mkfs.ext4 virsh
 guest_kernel
