@@ -40,6 +40,7 @@ int main(int argc, char **argv)
 	test_salvage();
 	test_drive();
 	test_buffer();
+	test_buffer_spill();
 	test_capture();
 	test_generation();
 	test_generation_marks();

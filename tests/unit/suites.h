@@ -10,6 +10,7 @@ void test_random(void);
 void test_salvage(void);
 void test_drive(void);
 void test_buffer(void);
+void test_buffer_spill(void);
 void test_capture(void);
 void test_generation(void);
 void test_generation_marks(void);

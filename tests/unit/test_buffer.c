@@ -1,73 +1,14 @@
 /*
- * The buffer: what goes out first, what is kept for whom, the scratch file, being full, failing.
+ * The buffer: what goes out first, what is kept for whom, being full, failing.
  */
-#include "cow/buffer.h"
-#include "tests/unit/scratch.h"
+#include "tests/unit/one_buffer.h"
 #include "tests/unit/suites.h"
 
-#include <CUnit/CUnit.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
-
-static struct buffer *buffer;
-static struct error err;
-
-static void make(uint32_t n_chunks, uint64_t spill_clusters, enum when_full when_full)
-{
-	const struct buffer_options options = {
-		.n_chunks = n_chunks,
-		.spill_bytes = spill_clusters * CLUSTER_SIZE,
-		.spill_dir = scratch("."),
-		.when_full = when_full,
-	};
-
-	buffer = NULL;
-	memset(&err, 0, sizeof err);
-	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
-}
-
-/* A cluster that is all of the number's lowest byte. */
-static int put(uint64_t cluster)
-{
-	struct buffer_room room;
-	struct error mine;
-	int rc = buffer_put(buffer, &room, true, &mine);
-
-	if (rc == 0) {
-		memset(room.bytes, (int)(cluster & 0xff), CLUSTER_SIZE);
-		buffer_commit(buffer, &room, 1, cluster);
-	}
-	return rc;
-}
-
-static bool is_cluster(const struct chunk *chunk, uint32_t i, uint64_t cluster)
-{
-	const uint8_t *bytes = chunk->bytes + (size_t)i * CLUSTER_SIZE;
-
-	return chunk->clusters[i].drive == 1 && chunk->clusters[i].cluster == cluster &&
-	       bytes[0] == (cluster & 0xff) && memcmp(bytes, bytes + 1, CLUSTER_SIZE - 1) == 0;
-}
-
-static struct chunk *next(void)
-{
-	struct chunk *chunk = NULL;
-
-	return buffer_next(buffer, &chunk, false, &err) == 1 ? chunk : NULL;
-}
-
-static void put_some(uint64_t first, uint64_t n)
-{
-	for (uint64_t i = 0; i < n; i++)
-		CU_ASSERT_EQUAL(put(first + i), 0);
-}
 
 /* One that came from the pass, with a cluster or a run of zeros in it. */
 static void pass(uint64_t cluster)
@@ -249,167 +190,6 @@ static void runs_of_zeros(void)
 	buffer_free(buffer);
 }
 
-/* ---- the scratch file ---- */
-
-/* 256 clusters fit the memory, the others spill, round and round. All come out, once. */
-static void what_spills_comes_back(void)
-{
-	const uint64_t n = 3000;
-	uint8_t *came = calloc(n, 1);
-	uint64_t in = 0, out = 0;
-	struct chunk *chunk;
-
-	make(4, 100, FULL_FAIL);
-	while (out < n) {
-		while (in < n && in - out < 256 + 64)
-			CU_ASSERT_EQUAL_FATAL(put(in++), 0);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(chunk = next());
-		for (uint32_t i = 0; i < chunk->n_clusters; i++) {
-			CU_ASSERT(is_cluster(chunk, i, chunk->clusters[i].cluster));
-			came[chunk->clusters[i].cluster]++;
-		}
-		out += chunk->n_clusters;
-		buffer_release(buffer, chunk);
-	}
-	for (uint64_t i = 0; i < n; i++)
-		CU_ASSERT_EQUAL(came[i], 1);
-	CU_ASSERT(buffer_counts(buffer)->spilled_clusters >= 64);
-	buffer_end(buffer);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 0);
-	buffer_free(buffer);
-	free(came);
-}
-
-static void expect_chunk(uint64_t first, uint32_t n)
-{
-	struct chunk *chunk = next();
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(chunk);
-	CU_ASSERT_EQUAL(chunk->n_clusters, n);
-	for (uint32_t i = 0; i < chunk->n_clusters; i++)
-		CU_ASSERT(is_cluster(chunk, i, first + i));
-	buffer_release(buffer, chunk);
-}
-
-/* A room that is filled late holds up what lies behind it in the file, and nothing else; one that
- * is given up leaves a gap. The file's places are used again. */
-static void rooms_in_the_scratch_file(void)
-{
-	struct buffer_room late, void_one;
-	struct chunk *held[4];
-
-	make(4, 20, FULL_FAIL);
-	put_some(1000, 256);
-	for (int i = 0; i < 4; i++)
-		held[i] = next();
-	put_some(0, 10);
-	CU_ASSERT_EQUAL(buffer_put(buffer, &late, true, &err), 0);
-	put_some(11, 9);
-	buffer_release(buffer, held[0]);
-	struct chunk *chunk = next();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(chunk);
-	CU_ASSERT_EQUAL(chunk->n_clusters, 10);
-	put_some(20, 4);
-	CU_ASSERT_EQUAL(buffer_put(buffer, &void_one, true, &err), 0);
-	put_some(25, 5);
-	CU_ASSERT(late.keep && void_one.keep);
-	memset(late.bytes, 10, CLUSTER_SIZE);
-	buffer_commit(buffer, &late, 1, 10);
-	buffer_give_up(buffer, &void_one);
-	CU_ASSERT_EQUAL(buffer_counts(buffer)->spilled_clusters, 29);
-	buffer_release(buffer, chunk);
-	expect_chunk(10, 10);
-	expect_chunk(20, 4);
-	expect_chunk(25, 5);
-	for (int i = 1; i < 4; i++)
-		buffer_release(buffer, held[i]);
-	buffer_end(buffer);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 0);
-	buffer_free(buffer);
-}
-
-/* The pass waits while there is something in the scratch file. */
-static void the_pass_waits_for_the_scratch_file(void)
-{
-	struct chunk *chunk;
-
-	make(4, 10, FULL_FAIL);
-	put_some(0, 4 * 64 + 5);
-	CU_ASSERT_EQUAL(buffer_fill(buffer), 1500);
-	for (int i = 0; i < 4; i++)
-		buffer_release(buffer, next());
-	CU_ASSERT_EQUAL(buffer_fill(buffer), 500);
-	CU_ASSERT_PTR_NULL(buffer_take_empty(buffer, false));
-	CU_ASSERT_PTR_NOT_NULL_FATAL(chunk = next());
-	CU_ASSERT(chunk->urgent && chunk->n_clusters == 5 && is_cluster(chunk, 4, 260));
-	CU_ASSERT_PTR_NOT_NULL(buffer_take_empty(buffer, false));
-	buffer_free(buffer);
-}
-
-static bool fails_when_it_cannot_spill(void)
-{
-	struct chunk *chunk;
-
-	for (uint64_t i = 0; i < 4 * 64; i++) {
-		if (put(i) != 0)
-			return false;
-	}
-	return put(300) == 0 && buffer_has_failed(buffer) &&
-	       buffer_next(buffer, &chunk, true, &err) < 0 &&
-	       strstr(err.text, "scratch file of the backup cannot be written") && put(301) != 0;
-}
-
-static void *put_one_more(void *context)
-{
-	(void)context;
-	return (void *)(intptr_t)put(300);
-}
-
-/* With FULL_WAIT the cluster that could not be written is not lost. */
-static bool waits_when_it_cannot_spill(void)
-{
-	const struct timespec moment = {.tv_nsec = 50000000};
-	struct chunk *chunk = NULL;
-	uint64_t n = 0;
-	pthread_t thread;
-
-	for (uint64_t i = 0; i < 4 * 64; i++) {
-		if (put(i) != 0)
-			return false;
-	}
-	pthread_create(&thread, NULL, put_one_more, NULL);
-	nanosleep(&moment, NULL);
-	for (int i = 0; i < 4; i++) {
-		chunk = next();
-		n += chunk->n_clusters;
-		buffer_release(buffer, chunk);
-	}
-	pthread_join(thread, NULL);
-	chunk = next();
-	return n == 256 && chunk && chunk->n_clusters == 1 && is_cluster(chunk, 0, 300);
-}
-
-static void a_disk_that_fails_under_the_scratch_file(void)
-{
-	static const int calls[] = {SYS_pwrite64};
-
-	make(4, 10, FULL_FAIL);
-	CU_ASSERT(scratch_denied(calls, 1, ENOSPC, fails_when_it_cannot_spill));
-	buffer_free(buffer);
-	make(4, 10, FULL_WAIT);
-	CU_ASSERT(scratch_denied(calls, 1, ENOSPC, waits_when_it_cannot_spill));
-	buffer_free(buffer);
-}
-
-static void no_place_for_a_scratch_file(void)
-{
-	const struct buffer_options options = {
-		.n_chunks = 4, .spill_bytes = CLUSTER_SIZE, .spill_dir = scratch("none")};
-
-	CU_ASSERT_EQUAL(buffer_new(&buffer, &options, &err), ERR_SYSTEM);
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "none: a scratch file: No such file"));
-}
-
 /* ---- being full, failing ---- */
 
 static void full(void)
@@ -499,11 +279,6 @@ void test_buffer(void)
 	CU_ADD_TEST(suite, rooms_given_up);
 	CU_ADD_TEST(suite, room_at_once);
 	CU_ADD_TEST(suite, runs_of_zeros);
-	CU_ADD_TEST(suite, what_spills_comes_back);
-	CU_ADD_TEST(suite, rooms_in_the_scratch_file);
-	CU_ADD_TEST(suite, the_pass_waits_for_the_scratch_file);
-	CU_ADD_TEST(suite, a_disk_that_fails_under_the_scratch_file);
-	CU_ADD_TEST(suite, no_place_for_a_scratch_file);
 	CU_ADD_TEST(suite, full);
 	CU_ADD_TEST(suite, failing_wakes_all);
 	CU_ADD_TEST(suite, the_memory_is_sealed);
