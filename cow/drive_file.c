@@ -153,7 +153,7 @@ static bool is_cold(int fd, uint64_t offset, uint64_t n)
 
 	if (map == MAP_FAILED)
 		return false;
-	/* To look at all of them takes a millisecond, and that at the first is mostly enough. */
+	/* To look at all of them takes ten times as long, and that at the first is mostly enough. */
 	if (mincore(map, n < page_size ? n : page_size, pages) == 0 && (pages[0] & 1) == 0 &&
 	    mincore(map, n, pages) == 0) {
 		cold = true;
