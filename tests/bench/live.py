@@ -1,5 +1,6 @@
 """What `vmabak serve` costs, in rounds: within a round ours and the peers run one after the other, in
-another order each time, and ratios are medians of the ratios of the rounds. Called by
+another order each time, and ratios are those of the medians for the speed of servers, and otherwise medians of the
+ratios of the rounds. Called by
 bench-live.sh in an empty folder. The load comes from fio's nbd engine: one connection, one thread."""
 import atexit
 import json
