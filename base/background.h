@@ -1,7 +1,7 @@
 /*
  * Threads of a backup beside those of a guest, on processors that both use.
  *
- * Source: sched(7), sched_setattr(2).
+ * Source: sched(7), sched_yield(2).
  */
 #ifndef BASE_BACKGROUND_H
 #define BASE_BACKGROUND_H
@@ -11,12 +11,25 @@
 #define BACKGROUND_PACKS 10 /* who reads, compresses and writes the archive */
 #define BACKGROUND_SAVES 5  /* who reads for the buffer: guests may wait for it now and then */
 
+/* Clusters that are looked at between two pauses. */
+#define BACKGROUND_STRETCH 8u
+
 /*
  * The calling thread, and all that it starts from then on, work in the background: they do not take
- * the processor from others by waking up, give it up to others that wake up (from Linux 6.12 on),
- * and their share of it is lower by so many steps. Does nothing to a thread that was given another
- * policy than the ordinary one.
+ * the processor from others by waking up, and their share of it is lower by so many steps. Does
+ * nothing to a thread that was given another policy than the ordinary one.
+ *
+ * For threads that work long at a time. One that only hands on, and so waits for the processor more
+ * than it uses it, is owed so much in the background that others have to wait for it (Linux 6.6
+ * on).
  */
 void background_work(int steps);
+
+/*
+ * To be called every 100 us or so of such work: a kernel that let someone who woke up wait, because
+ * he had just used up his share, does not look at it again before its next tick, milliseconds
+ * later. Costs next to nothing when nobody waits.
+ */
+void background_pause(void);
 
 #endif

@@ -1,5 +1,6 @@
 #include "cli/feeds.h"
 
+#include "base/background.h"
 #include "cow/buffer.h"
 
 static int next_piece(void *context, void *piece, struct error *err)
@@ -18,9 +19,12 @@ static int fill_batch(void *context, void *piece, struct batch *batch, struct er
 
 	(void)err;
 	batch_borrow(batch, chunk->bytes, give_back, context, chunk);
-	for (uint32_t i = 0; i < chunk->n_clusters; i++)
+	for (uint32_t i = 0; i < chunk->n_clusters; i++) {
 		batch_cluster(batch, chunk->clusters[i].drive, chunk->clusters[i].cluster,
 			      chunk->bytes + (size_t)i * CLUSTER_SIZE);
+		if ((i + 1) % BACKGROUND_STRETCH == 0)
+			background_pause();
+	}
 	for (uint32_t i = 0; i < chunk->n_zeros; i++)
 		batch_zeros(batch, chunk->zeros[i].drive, chunk->zeros[i].cluster,
 			    chunk->zeros[i].n_clusters);

@@ -1,5 +1,6 @@
 #include "cli/live_state.h"
 
+#include "base/background.h"
 #include "cli/control.h"
 #include "cow/buffer.h"
 
@@ -157,13 +158,17 @@ static int fill_batch(void *context, void *opaque, struct batch *batch, struct e
 	const struct piece *piece = opaque;
 	uint8_t *bytes = live->memory + (size_t)piece->chunk * CHUNK_SIZE +
 			 (size_t)piece->first * CLUSTER_SIZE;
+	uint32_t n_packed = 0;
 
 	(void)err;
 	batch_borrow(batch, bytes, give_back, live, (void *)(uintptr_t)piece->chunk);
 	for (uint32_t i = 0; i < piece->n_data; i++) {
 		const struct run *run = &piece->data[i];
-		for (uint64_t n = 0; n < run->n_clusters; n++, bytes += CLUSTER_SIZE)
+		for (uint64_t n = 0; n < run->n_clusters; n++, bytes += CLUSTER_SIZE) {
 			batch_cluster(batch, run->drive, run->cluster + n, bytes);
+			if (++n_packed % BACKGROUND_STRETCH == 0)
+				background_pause();
+		}
 	}
 	for (uint32_t i = 0; i < piece->zeros.n; i++)
 		batch_zeros(batch, piece->zeros.items[i].drive, piece->zeros.items[i].cluster,

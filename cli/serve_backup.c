@@ -9,7 +9,6 @@
  */
 #include "cli/serve.h"
 
-#include "base/background.h"
 #include "cli/control.h"
 #include "cli/live.h"
 #include "cli/memory.h"
@@ -295,8 +294,6 @@ static int begin(struct session *session, struct error *err)
 	clock_gettime(CLOCK_MONOTONIC, &session->began);
 	session->capture = capture;
 	pthread_mutex_unlock(&serve->lock);
-	/* And all that this thread starts. Only now: guests waited for the instant. */
-	background_work(BACKGROUND_SAVES);
 	reply = json_new();
 	capture_status(capture, &status);
 	json_put_number(json_put_object(reply, "return"), "quiesce_ns", status.quiesce_ns);

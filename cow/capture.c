@@ -45,6 +45,7 @@
  * buffer and of volumes are taken with none of these held, and nothing is taken under them. While
  * drives are read or written no lock is held.
  */
+#include "base/background.h"
 #include "cow/capture_state.h"
 #include "cow/volume.h"
 
@@ -205,6 +206,7 @@ static void *run_pass(void *context)
 	struct error err;
 	int rc;
 
+	background_work(BACKGROUND_SAVES);
 	do
 		rc = capture_step(capture, true, &err);
 	while (rc > 0);

@@ -87,8 +87,8 @@ int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t 
  * writes, negative: failed. From one thread or several; with wait false it comes back with 2 when
  * the buffer has no room. */
 int capture_step(struct capture *capture, bool wait, struct error *err);
-/* Runs the pass on threads of its own until it has ended or failed; then buffer_end or
- * buffer_fail. */
+/* Runs the pass on threads of its own, in the background (base/background.h), until it has ended
+ * or failed; then buffer_end or buffer_fail. */
 int capture_start(struct capture *capture, unsigned n_threads, struct error *err);
 void capture_status(const struct capture *capture, struct capture_status *out);
 /* Disarms: guest writes go straight through from now on, whatever was not saved is not. Waits for

@@ -2,13 +2,15 @@
  * The pass over all clusters: the drives' windows, one after the other, less what guests have
  * saved.
  */
+#include "base/background.h"
 #include "cow/capture_state.h"
 #include "cow/drive.h"
 
 #include <assert.h>
 
-/* A guest that comes upon clusters the pass is reading waits for no more than this many. */
-#define CLAIM_MAX 8u
+/* A guest that comes upon clusters the pass is reading, or needs its processor, waits for no more
+ * than this many. */
+#define CLAIM_MAX 2u
 
 /* Reads a claim into the chunk. */
 static int read_claim(struct claim *claim, struct chunk *chunk, struct error *err)
@@ -44,6 +46,7 @@ static int take_run(struct captured *captured, const struct sweep_run *run, stru
 	while (rc == 0 && claim_some(&claim, captured, range, CLAIM_MAX, false)) {
 		range[0] = claim.end;
 		rc = read_claim(&claim, chunk, err);
+		background_pause();
 	}
 	if (run->cold)
 		drive_forget(captured->drive, run->cluster * CLUSTER_SIZE,

@@ -13,20 +13,20 @@ threads()
 
 only_ordinary()
 {
-	threads "$serve" | grep -qxE "$base/0=[0-9]+ " || fail "$1: $(threads "$serve")"
+	threads "$serve" | grep -qxE "$ordinary/0=[0-9]+ " || fail "$1: $(threads "$serve")"
 }
 
 make_random a.raw 40000000 1
 start_serve a=a.raw
-base=$(nice)
+ordinary=$(nice)
 guest a 'h.pwrite(b"a" * 5000, 0)'
 only_ordinary before
 stalled_backup --buffer 24M
 guest a 'h.pwrite(b"a" * 5000, 1000000)'
-# Its session, the giver and the one that sweeps; all that pack.
-threads "$serve" | grep -q "^.*$((base + 5))/3=3 " || fail "serve: $(threads "$serve")"
-threads "$serve" | grep -q "$base/0=" || fail "serve, for guests: $(threads "$serve")"
-threads "$backup" | grep -q "$((base + 10))/3=" || fail "backup: $(threads "$backup")"
+# The one that sweeps, not those that hand on what it has read; all that pack.
+threads "$serve" | grep -q "^.*$((ordinary + 5))/3=1 " || fail "serve: $(threads "$serve")"
+threads "$serve" | grep -q "$ordinary/0=" || fail "serve, for guests: $(threads "$serve")"
+threads "$backup" | grep -q "$((ordinary + 10))/3=" || fail "backup: $(threads "$backup")"
 cat <&5 >a.vmab
 exec 5<&-
 ended_with 0 $backup
