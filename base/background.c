@@ -1,9 +1,20 @@
 #include "base/background.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #define NICE_MAX 19
+#define SESSION	 "/proc/self/autogroup"
+#define TRIES	 10
 
 /* All three: of the thread, on Linux. */
 void background_work(int steps)
@@ -20,4 +31,114 @@ void background_work(int steps)
 void background_pause(void)
 {
 	sched_yield();
+}
+
+/* ---- the session ---- */
+
+/* Between fork and _exit, too, where only what a signal handler may call is allowed. */
+static bool read_session(int *nice)
+{
+	static const char before[] = " nice ";
+	char text[64];
+	int fd = open(SESSION, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	const char *found = strstr(text, before);
+	if (found != NULL)
+		*nice = atoi(found + strlen(before));
+	return found != NULL;
+}
+
+/* The same holds here. One who is not root may be told to come again: the kernel takes one such
+ * change in 100 ms, from all together. */
+static bool write_session(int nice)
+{
+	const struct timespec moment = {.tv_nsec = 30000000};
+	const char text[] = {'-', (char)('0' + abs(nice) / 10), (char)('0' + abs(nice) % 10)};
+	const char *from = nice < 0 ? text : text + 1;
+	size_t n = (size_t)(text + sizeof text - from);
+	int fd = open(SESSION, O_WRONLY | O_CLOEXEC);
+	bool done = false;
+
+	for (int i = 0; fd >= 0 && !done && i < TRIES; i++) {
+		done = write(fd, from, n) == (ssize_t)n;
+		if (!done && errno != EAGAIN)
+			break;
+		if (!done)
+			nanosleep(&moment, NULL);
+	}
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* A process of its own, in our session but not in our group, so that what is sent to that does not
+ * reach it: it gives back what the session had when this program has ended, however it did. What
+ * somebody else has set meanwhile is his. It keeps nothing open but the reading end of the pipe,
+ * for others may wait for the ends of ours. */
+static _Noreturn void watch(const int pipe[2], int before)
+{
+	char none;
+	int now;
+
+	setpgid(0, 0);
+	dup2(pipe[0], 0);
+	close(pipe[1]);
+	syscall(SYS_close_range, 1u, ~0u, 0u);
+	while (read(0, &none, 1) < 0 && errno == EINTR)
+		;
+	if (read_session(&now) && now == BACKGROUND_PACKS)
+		write_session(before);
+	_exit(0);
+}
+
+static struct {
+	pid_t pid;
+	int pipe;
+} watcher;
+
+static void end_watcher(void)
+{
+	close(watcher.pipe);
+	while (waitpid(watcher.pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+static bool start_watcher(int before)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return false;
+	watcher.pid = fork();
+	if (watcher.pid == 0)
+		watch(fds, before);
+	close(fds[0]);
+	watcher.pipe = fds[1];
+	if (watcher.pid < 0)
+		close(watcher.pipe);
+	else
+		atexit(end_watcher);
+	return watcher.pid > 0;
+}
+
+void background_session(pid_t guest)
+{
+	int before;
+
+	if (!has_terminal() && (guest <= 0 || getsid(guest) != getsid(0)) &&
+	    read_session(&before) && before < BACKGROUND_PACKS && start_watcher(before))
+		write_session(BACKGROUND_PACKS);
 }

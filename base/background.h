@@ -6,6 +6,8 @@
 #ifndef BASE_BACKGROUND_H
 #define BASE_BACKGROUND_H
 
+#include <sys/types.h>
+
 /* Steps of nice(2). Of two threads that both take all they get, one ten steps below the other has a
  * tenth: a machine whose guests take all processors still gets its backup. */
 #define BACKGROUND_PACKS 10 /* who reads, compresses and writes the archive */
@@ -31,5 +33,17 @@ void background_work(int steps);
  * later. Costs next to nothing when nobody waits.
  */
 void background_pause(void);
+
+/*
+ * Nice values count among the processes of a session; between sessions (setsid(2)) the processors
+ * may first be shared evenly ("autogroup" in sched(7)), and then threads of a backup that stand
+ * back in their own session do not stand back from a guest in another. This has the session of this
+ * process as a whole stand back, with the nice value BACKGROUND_PACKS, until the process ends,
+ * however it does: a process of its own sees to that.
+ *
+ * It does nothing where there are no such groups, and to sessions that others work in: one with a
+ * terminal, and the one of guest, a process, or 0: not known. One thread, once.
+ */
+void background_session(pid_t guest);
 
 #endif

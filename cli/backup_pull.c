@@ -4,7 +4,6 @@
  */
 #include "cli/backup_pull.h"
 
-#include "base/background.h"
 #include "cli/feeds.h"
 #include "cli/hooks.h"
 #include "cli/json.h"
@@ -87,7 +86,7 @@ static int copy(struct backup *backup, struct error *err)
 	feed = feed_of_sweep(backup->sweep);
 	feed.ended = all_was_read;
 	feed.ended_context = backup->pull;
-	background_work(BACKGROUND_PACKS);
+	qemu_backup_stand_back(qemu);
 	if (new_archive_write(&qemu->sink, qemu->archive, &feed, qemu->options, err) < 0)
 		return pull_explain(backup->pull, err);
 	return 0;

@@ -4,7 +4,6 @@
  */
 #include "cli/backup_push.h"
 
-#include "base/background.h"
 #include "cli/feeds.h"
 #include "cli/hooks.h"
 #include "cli/json.h"
@@ -114,7 +113,7 @@ static int copy(struct backup *backup, struct error *err)
 			signals_end();
 		return result;
 	}
-	background_work(BACKGROUND_PACKS); /* QEMU is answered by other threads */
+	qemu_backup_stand_back(&backup->qemu); /* QEMU is answered by other threads */
 	result = new_archive_write(&backup->qemu.sink, backup->qemu.archive, &feed,
 				   backup->qemu.options, err);
 	if (result < 0)

@@ -67,16 +67,11 @@ void channel_close(struct channel *channel)
 	free(channel);
 }
 
-bool channel_peer(const struct channel *channel, uid_t *uid, gid_t *gid)
+bool channel_peer(const struct channel *channel, struct ucred *peer)
 {
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
+	socklen_t size = sizeof(*peer);
 
-	if (getsockopt(channel->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return false;
-	*uid = peer.uid;
-	*gid = peer.gid;
-	return true;
+	return getsockopt(channel->fd, SOL_SOCKET, SO_PEERCRED, peer, &size) == 0;
 }
 
 /* 1: ready, 0: the time is over. */

@@ -8,7 +8,7 @@
 
 #include "format/common.h"
 
-#include <sys/types.h>
+#include <sys/socket.h>
 
 #define CHANNEL_LINE_MAX (16u << 20) /* bytes; the longest known, QEMU's schema, has 300 KiB */
 
@@ -28,7 +28,7 @@ int channel_line(struct channel *channel, int timeout_ms, char **line, size_t *n
 /* "WHAT PATH" */
 const char *channel_name(const struct channel *channel);
 /* Who the other side is: who owns the process that listens. False: not known. */
-bool channel_peer(const struct channel *channel, uid_t *uid, gid_t *gid);
+bool channel_peer(const struct channel *channel, struct ucred *peer);
 
 /* Milliseconds of a clock that only goes on. */
 int64_t channel_now_ms(void);

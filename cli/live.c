@@ -19,6 +19,14 @@
 #define SIZE_LIMIT (UINT64_C(1) << 62) /* bytes of a drive */
 #define STUCK_S	   3		       /* seconds that a writer gets to notice that all is over */
 
+pid_t live_server(const struct live *live)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(live->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
 /* ---- the plan ---- */
 
 uint32_t live_n_drives(const struct live *live)

@@ -22,6 +22,8 @@
 #include "cli/options.h"
 #include "writer/writer.h"
 
+#include <sys/types.h>
+
 #define LIVE_BUFFER	(UINT64_C(64) << 20) /* bytes, unless the options say so */
 #define LIVE_BUFFER_MAX (UINT64_C(1) << 40)
 #define LIVE_SPILL	(UINT64_C(1) << 30)
@@ -31,6 +33,7 @@ struct json_t;
 
 /* Connects; from here on there is no other backup. */
 int live_open(struct live **out, const struct options *options, struct error *err);
+pid_t live_server(const struct live *live); /* its process; 0: not known */
 uint32_t live_n_drives(const struct live *live);
 const char *live_drive_name(const struct live *live, uint32_t i);
 const char *live_drive_path(const struct live *live, uint32_t i); /* or NULL */

@@ -104,16 +104,15 @@ int meetingplace_make(const char *path, struct error *err)
 int meetingplace_open(const char *path, const struct qmp *qmp, struct error *err)
 {
 	char *folder;
-	uid_t uid;
-	gid_t gid;
+	struct ucred peer;
 	int result = 0;
 
-	if (geteuid() != 0 || !qmp_peer(qmp, &uid, &gid) || uid == 0)
+	if (geteuid() != 0 || !qmp_peer(qmp, &peer) || peer.uid == 0)
 		return 0;
 	/* Nobody else can put anything into the folder, so these are what they were made as. */
 	folder = folder_of(path);
-	if (chown(folder, (uid_t)-1, gid) < 0 || chmod(folder, 0710) < 0 ||
-	    chown(path, (uid_t)-1, gid) < 0 || chmod(path, 0660) < 0)
+	if (chown(folder, (uid_t)-1, peer.gid) < 0 || chmod(folder, 0710) < 0 ||
+	    chown(path, (uid_t)-1, peer.gid) < 0 || chmod(path, 0660) < 0)
 		result = fail_system(err, errno, "%s", path);
 	free(folder);
 	return result;

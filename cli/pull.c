@@ -84,12 +84,11 @@ static int make_folder(struct pull *pull, struct error *err)
 /* A QEMU of another user makes its socket itself. */
 static int admit(struct pull *pull, struct error *err)
 {
-	uid_t uid;
-	gid_t gid;
+	struct ucred peer;
 
-	if (geteuid() != 0 || !qmp_peer(pull->qmp, &uid, &gid) || uid == 0)
+	if (geteuid() != 0 || !qmp_peer(pull->qmp, &peer) || peer.uid == 0)
 		return 0;
-	return meetingplace_admit(pull->path, gid, err);
+	return meetingplace_admit(pull->path, peer.gid, err);
 }
 
 static int make_scratches(struct pull *pull, struct error *err)

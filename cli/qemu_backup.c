@@ -1,5 +1,6 @@
 #include "cli/qemu_backup.h"
 
+#include "base/background.h"
 #include "cli/configs.h"
 #include "cli/json.h"
 #include "cli/memory.h"
@@ -103,6 +104,14 @@ int qemu_backup_prepare(struct qemu_backup *backup, struct error *err)
 int qemu_backup_open(struct qemu_backup *backup, struct error *err)
 {
 	return sink_open(&backup->sink, backup->archive, backup->options, err);
+}
+
+void qemu_backup_stand_back(const struct qemu_backup *backup)
+{
+	struct ucred peer;
+
+	background_work(BACKGROUND_PACKS);
+	background_session(qmp_peer(backup->qmp, &peer) ? peer.pid : 0);
 }
 
 void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_story *instant,

@@ -24,9 +24,9 @@ bool qmp_works(const struct qmp *qmp)
 	return !qmp->broken;
 }
 
-bool qmp_peer(const struct qmp *qmp, uid_t *uid, gid_t *gid)
+bool qmp_peer(const struct qmp *qmp, struct ucred *peer)
 {
-	return channel_peer(qmp->channel, uid, gid);
+	return channel_peer(qmp->channel, peer);
 }
 
 const struct json_t *qmp_greeting(const struct qmp *qmp)

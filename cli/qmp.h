@@ -7,7 +7,7 @@
 
 #include "format/common.h"
 
-#include <sys/types.h>
+#include <sys/socket.h>
 
 struct json_t;
 struct qmp;
@@ -34,8 +34,8 @@ int qmp_again(struct qmp **qmp, struct qmp **own, const char *path, bool *gone, 
 
 /* Whether QEMU is there and talks sense, as far as is known. */
 bool qmp_works(const struct qmp *qmp);
-/* The owner of QEMU's process. */
-bool qmp_peer(const struct qmp *qmp, uid_t *uid, gid_t *gid);
+/* QEMU's process and its owner. */
+bool qmp_peer(const struct qmp *qmp, struct ucred *peer);
 /* What QEMU said of itself when it greeted: its version. Borrowed. */
 const struct json_t *qmp_greeting(const struct qmp *qmp);
 
