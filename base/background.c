@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -54,25 +55,18 @@ static bool read_session(int *nice)
 
 /* The same holds here. One who is not root may be told to come again: the kernel takes one such
  * change in 100 ms, from all together. */
-static bool write_session(int nice)
+static void write_session(const char *nice)
 {
 	const struct timespec moment = {.tv_nsec = 30000000};
-	const char text[] = {'-', (char)('0' + abs(nice) / 10), (char)('0' + abs(nice) % 10)};
-	const char *from = nice < 0 ? text : text + 1;
-	size_t n = (size_t)(text + sizeof text - from);
 	int fd = open(SESSION, O_WRONLY | O_CLOEXEC);
-	bool done = false;
 
-	for (int i = 0; fd >= 0 && !done && i < TRIES; i++) {
-		done = write(fd, from, n) == (ssize_t)n;
-		if (!done && errno != EAGAIN)
+	for (int i = 0; fd >= 0 && i < TRIES; i++) {
+		if (write(fd, nice, strlen(nice)) >= 0 || errno != EAGAIN)
 			break;
-		if (!done)
-			nanosleep(&moment, NULL);
+		nanosleep(&moment, NULL);
 	}
 	if (fd >= 0)
 		close(fd);
-	return done;
 }
 
 static bool has_terminal(void)
@@ -88,7 +82,7 @@ static bool has_terminal(void)
  * reach it: it gives back what the session had when this program has ended, however it did. What
  * somebody else has set meanwhile is his. It keeps nothing open but the reading end of the pipe,
  * for others may wait for the ends of ours. */
-static _Noreturn void watch(const int pipe[2], int before)
+static _Noreturn void watch(const int pipe[2], const char *before)
 {
 	char none;
 	int now;
@@ -118,13 +112,15 @@ static void end_watcher(void)
 
 static bool start_watcher(int before)
 {
+	char text[16];
 	int fds[2];
 
+	snprintf(text, sizeof text, "%d", before);
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return false;
 	watcher.pid = fork();
 	if (watcher.pid == 0)
-		watch(fds, before);
+		watch(fds, text);
 	close(fds[0]);
 	watcher.pipe = fds[1];
 	if (watcher.pid < 0)
@@ -134,11 +130,19 @@ static bool start_watcher(int before)
 	return watcher.pid > 0;
 }
 
-void background_session(pid_t guest)
+static void lower_session(pid_t guest)
 {
+	char text[16];
 	int before;
 
+	snprintf(text, sizeof text, "%d", BACKGROUND_PACKS);
 	if (!has_terminal() && (guest <= 0 || getsid(guest) != getsid(0)) &&
 	    read_session(&before) && before < BACKGROUND_PACKS && start_watcher(before))
-		write_session(BACKGROUND_PACKS);
+		write_session(text);
+}
+
+void background_backup(pid_t guest)
+{
+	background_work(BACKGROUND_PACKS);
+	lower_session(guest);
 }

@@ -35,15 +35,16 @@ void background_work(int steps);
 void background_pause(void);
 
 /*
- * Nice values count among the processes of a session; between sessions (setsid(2)) the processors
- * may first be shared evenly ("autogroup" in sched(7)), and then threads of a backup that stand
- * back in their own session do not stand back from a guest in another. This has the session of this
- * process as a whole stand back, with the nice value BACKGROUND_PACKS, until the process ends,
- * however it does: a process of its own sees to that.
+ * For the program of a backup, once, from the thread that will start those that pack: works in the
+ * background by BACKGROUND_PACKS, and so does its session.
  *
- * It does nothing where there are no such groups, and to sessions that others work in: one with a
- * terminal, and the one of guest, a process, or 0: not known. One thread, once.
+ * Nice values count among the processes of a session; between sessions (setsid(2)) the processors
+ * may first be shared evenly ("autogroup" in sched(7)), and then threads that stand back in their
+ * own session do not stand back from a guest in another. So the session as a whole gets that nice
+ * value until the program ends, however it does: a process of its own sees to that. Nothing is done
+ * to it where there are no such groups, nor if others work in it: it has a terminal, or guest, a
+ * process, or 0: not known, belongs to it.
  */
-void background_session(pid_t guest);
+void background_backup(pid_t guest);
 
 #endif

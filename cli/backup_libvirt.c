@@ -210,8 +210,7 @@ static int copy(struct backup *backup, struct error *err)
 	feed = feed_of_sweep(backup->sweep);
 	feed.ended = all_was_read;
 	feed.ended_context = backup->run;
-	background_work(BACKGROUND_PACKS);
-	background_session(0); /* no guest of libvirt is in ours */
+	background_backup(0); /* no guest of libvirt is in our session */
 	if (new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err) < 0)
 		return libvirt_run_explain(backup->run, err);
 	return 0;

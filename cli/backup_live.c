@@ -87,8 +87,7 @@ static int copy(struct backup *backup, struct error *err)
 {
 	struct feed feed = live_feed(backup->live, new_archive_piece(&backup->sink));
 
-	background_work(BACKGROUND_PACKS);
-	background_session(live_server(backup->live));
+	background_backup(live_server(backup->live));
 	return new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err);
 }
 

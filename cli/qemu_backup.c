@@ -110,8 +110,7 @@ void qemu_backup_stand_back(const struct qemu_backup *backup)
 {
 	struct ucred peer;
 
-	background_work(BACKGROUND_PACKS);
-	background_session(qmp_peer(backup->qmp, &peer) ? peer.pid : 0);
+	background_backup(qmp_peer(backup->qmp, &peer) ? peer.pid : 0);
 }
 
 void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_story *instant,
