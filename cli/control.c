@@ -217,6 +217,8 @@ static void take_descriptors(struct msghdr *message, int *passed)
 	}
 }
 
+/* Takes all of the next message, so that several threads may wait for theirs at one socket. Returns
+ * its size, which may be more than there is room for; 0: the other side has gone. */
 static ssize_t receive_text(int fd, char *to, size_t size, int *passed)
 {
 	struct iovec part = {to, size};
@@ -230,52 +232,37 @@ static ssize_t receive_text(int fd, char *to, size_t size, int *passed)
 	ssize_t n;
 
 	do {
-		n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+		n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_TRUNC);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		take_descriptors(&message, passed);
-	return n;
+	return n < 0 && errno == ECONNRESET ? 0 : n;
 }
 
-/* The size of the next message; 0: the other side has gone. */
-static ssize_t next_size(int fd, struct error *err)
+static int parse_text(const char *text, ssize_t size, struct json_t **out, struct error *err)
 {
-	ssize_t n;
-	char byte;
-
-	do {
-		n = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == ECONNRESET)
-		return 0;
-	if (n < 0)
+	if (size < 0)
 		return fail_system(err, errno, "the control socket");
-	if (n > (ssize_t)CONTROL_MESSAGE_MAX) {
-		/* The rest of a message that is not wanted goes with its first byte. */
-		recv(fd, &byte, 1, 0);
-		return fail(err, ERR_USAGE, "a message of %zd bytes is too long", n);
-	}
-	return n;
+	if (size > (ssize_t)CONTROL_MESSAGE_MAX)
+		return fail(err, ERR_USAGE, "a message of %zd bytes is too long", size);
+	*out = json_parse(text, (size_t)size);
+	return *out != NULL ? 1 : fail(err, ERR_USAGE, "a message that is no JSON object");
 }
 
 int control_receive(int fd, struct json_t **out, int *passed, struct error *err)
 {
-	ssize_t size = next_size(fd, err);
-	char *text;
+	/* On the stack: to get and give back so much from the heap costs more than the message. */
+	char text[CONTROL_MESSAGE_MAX];
+	ssize_t size;
+	int got;
 
 	if (passed != NULL)
 		*passed = -1;
-	if (size <= 0)
-		return (int)size;
-	text = memory_new((size_t)size, 1);
-	size = receive_text(fd, text, (size_t)size, passed);
-	*out = size > 0 ? json_parse(text, (size_t)size) : NULL;
-	free(text);
-	if (*out != NULL)
-		return 1;
-	if (passed != NULL && *passed >= 0)
+	size = receive_text(fd, text, sizeof(text), passed);
+	got = size == 0 ? 0 : parse_text(text, size, out, err);
+	if (got <= 0 && passed != NULL && *passed >= 0)
 		close(*passed);
-	return fail(err, ERR_USAGE, "a message that is no JSON object");
+	return got;
 }
 
 int control_error(const struct json_t *message, struct error *err)

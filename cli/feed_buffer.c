@@ -5,7 +5,7 @@
 
 static int next_piece(void *context, void *piece, struct error *err)
 {
-	return buffer_next(context, piece, true, err);
+	return buffer_next(context, piece, BUFFER_FOR_WORK, err);
 }
 
 static void give_back(void *buffer, void *chunk)

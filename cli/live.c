@@ -3,10 +3,12 @@
 #include "cli/control.h"
 #include "cli/memory.h"
 #include "cli/names.h"
+#include "cli/source.h"
 #include "cow/buffer.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -115,6 +117,7 @@ static struct json_t *make_request(const struct options *options, const char *sp
 			options->spill == UINT64_MAX ? LIVE_SPILL : options->spill);
 	json_put_text(request, "spill_dir", spill_dir);
 	json_put_bool(request, "wait", options->on_full == FULL_CHOICE_WAIT);
+	json_put_number(request, "askers", threads_wanted(options));
 	return request;
 }
 
@@ -157,80 +160,119 @@ int live_open(struct live **out, const struct options *options, struct error *er
 	return 0;
 }
 
-static int fail_gone(struct error *err)
+/* ---- what comes ---- */
+
+static void fail_gone(struct error *err)
 {
-	return fail(err, ERR_SYSTEM, "the server has gone before all was saved");
+	fail(err, ERR_SYSTEM, "the server has gone before all was saved");
 }
 
-int live_ask_next(struct live *live, struct error *err)
+/* Several threads wait for messages, and only one of them gets the error. So one who finds that no
+ * more will come waits for all others to say what they found. */
+static int find_out_why_locked(struct live *live, struct error *err)
 {
-	return control_send(live->fd, control_request("next"), -1, err) < 0 ? fail_gone(err) : 0;
+	while (!live->failed && live->n_receiving > 0)
+		pthread_cond_wait(&live->changed, &live->lock);
+	if (!live->failed)
+		fail_gone(&live->err);
+	live->failed = true;
+	*err = live->err;
+	return err->code;
 }
 
-/* ---- the receiver ---- */
-
-/* The next message: what it means. */
-static enum state receive(struct live *live, struct json_t **message, struct error *err)
+/* As live_ask; got: as control_receive. */
+static int take_in_locked(struct live *live, int got, struct json_t **message, struct error *err)
 {
-	int got = control_receive(live->fd, message, NULL, err);
+	const struct json_t *done;
 
-	if (got <= 0) {
-		*message = NULL;
-		if (got == 0)
-			fail_gone(err);
-		return FAILED;
+	live->n_receiving--;
+	pthread_cond_broadcast(&live->changed);
+	if (got == 0)
+		return find_out_why_locked(live, err);
+	if (got > 0 && json_member(*message, "error") == NULL) {
+		done = json_member(*message, "done");
+		if (done == NULL)
+			return 1;
+		if (live->counts == NULL)
+			live->counts = json_share(json_member(*message, "done"));
+		json_free(*message);
+		return 0;
 	}
-	if (json_member(*message, "done") != NULL)
-		return DONE;
-	if (json_member(*message, "error") == NULL)
-		return CHUNK;
-	control_error(*message, err);
-	return FAILED;
+	if (got > 0) {
+		control_error(*message, err);
+		json_free(*message);
+	}
+	if (!live->failed)
+		live->err = *err;
+	live->failed = true;
+	return err->code;
 }
 
-/* When the backup has failed here or there, the writer learns of it when it asks for more. One that
- * is stuck, in an output that takes nothing, will never ask. */
-static void await_end_locked(struct live *live)
+static int receive(struct live *live, bool ask, struct json_t **message, struct error *err)
 {
-	struct timespec until;
-	int sys = 0;
+	int got = 1, code = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STUCK_S;
-	while (!live->closing && sys == 0)
-		sys = pthread_cond_timedwait(&live->changed, &live->lock, &until);
-	if (!live->closing)
-		live->give_up(live->give_up_context, &live->err);
+	pthread_mutex_lock(&live->lock);
+	if (live->failed) {
+		*err = live->err;
+		code = err->code;
+	} else {
+		live->n_receiving++;
+	}
+	pthread_mutex_unlock(&live->lock);
+	if (code < 0)
+		return code;
+	if (ask && control_send(live->fd, control_request("next"), -1, err) < 0)
+		got = 0;
+	if (got > 0)
+		got = control_receive(live->fd, message, NULL, err);
+	pthread_mutex_lock(&live->lock);
+	code = take_in_locked(live, got, message, err);
+	pthread_mutex_unlock(&live->lock);
+	return code;
 }
 
-static void *receive_all(void *context)
+int live_ask(struct live *live, struct json_t **chunk, struct error *err)
+{
+	return receive(live, true, chunk, err);
+}
+
+/* ---- the watcher ---- */
+
+/* Until the server sends no more, or the socket was shut down. Messages do not wake it. */
+static void await_hangup(const struct live *live)
+{
+	struct pollfd poll_fd = {.fd = live->fd, .events = POLLRDHUP};
+
+	while (poll(&poll_fd, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
+/* When the backup has failed, the writer learns of it when it asks for more. One that is stuck, in
+ * an output that takes nothing, will never ask. */
+static void *watch(void *context)
 {
 	struct live *live = context;
 	struct json_t *message;
-	struct error err = {0};
-	enum state state = CHUNK;
+	struct timespec until;
+	struct error err;
+	bool stuck;
+	int sys = 0;
 
-	while (state == CHUNK) {
-		state = receive(live, &message, &err);
-		pthread_mutex_lock(&live->lock);
-		/* A failure goes before what was not taken yet. */
-		while (state != FAILED && live->state == CHUNK && !live->closing)
-			pthread_cond_wait(&live->changed, &live->lock);
-		json_free(live->message);
-		live->message = NULL;
-		live->state = state;
-		live->err = err;
-		if (state == DONE)
-			live->counts = json_share(json_member(message, "done"));
-		if (state == CHUNK)
-			live->message = message;
-		else
-			json_free(message);
-		pthread_cond_broadcast(&live->changed);
-		if (state == FAILED)
-			await_end_locked(live);
-		pthread_mutex_unlock(&live->lock);
-	}
+	await_hangup(live);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STUCK_S;
+	pthread_mutex_lock(&live->lock);
+	while (!live->closing && sys == 0)
+		sys = pthread_cond_timedwait(&live->changed, &live->lock, &until);
+	stuck = !live->closing;
+	pthread_mutex_unlock(&live->lock);
+	if (!stuck)
+		return NULL;
+	while ((sys = receive(live, false, &message, &err)) > 0)
+		json_free(message);
+	if (sys < 0)
+		live->give_up(live->give_up_context, &err);
 	return NULL;
 }
 
@@ -245,9 +287,9 @@ int live_begin(struct live *live, void (*give_up)(void *context, const struct er
 	json_free(reply);
 	live->give_up = give_up;
 	live->give_up_context = context;
-	sys = pthread_create(&live->receiver, NULL, receive_all, live);
-	live->receiving = sys == 0;
-	return sys == 0 ? live_ask_next(live, err) : fail_system(err, sys, "cannot start a thread");
+	sys = pthread_create(&live->watcher, NULL, watch, live);
+	live->watching = sys == 0;
+	return sys == 0 ? 0 : fail_system(err, sys, "cannot start a thread");
 }
 
 struct json_t *live_counts(const struct live *live)
@@ -255,23 +297,22 @@ struct json_t *live_counts(const struct live *live)
 	return live->counts;
 }
 
-static void end_receiver(struct live *live)
+static void end_watcher(struct live *live)
 {
 	pthread_mutex_lock(&live->lock);
 	live->closing = true;
 	pthread_cond_broadcast(&live->changed);
 	pthread_mutex_unlock(&live->lock);
 	shutdown(live->fd, SHUT_RDWR);
-	pthread_join(live->receiver, NULL);
-	json_free(live->message);
+	pthread_join(live->watcher, NULL);
 }
 
 void live_close(struct live *live)
 {
 	if (live == NULL)
 		return;
-	if (live->receiving)
-		end_receiver(live);
+	if (live->watching)
+		end_watcher(live);
 	pthread_mutex_destroy(&live->lock);
 	pthread_cond_destroy(&live->changed);
 	if (live->memory != NULL)

@@ -4,17 +4,22 @@
  *   client                                        server
  *   {"execute": "backup", "drives": [NAME...],    {"return": {"drives": [{"name", "path",
  * "size_bytes"}], "buffer": BYTES, "spill": BYTES,               "n_chunks": N}}, and with it a
- * descriptor: the "spill_dir": DIR, "wait": BOOL}                memory, sealed, of N chunks
+ * descriptor: the "spill_dir": DIR, "wait": BOOL,               memory, sealed, of N chunks
+ *    "askers": N}
  *   {"execute": "begin"}                          {"return": {"quiesce_ns"}}: the instant has been
- *   {"execute": "next"}                           {"chunk": I, "data": [[DRIVE, CLUSTER, N]...],
+ *   {"execute": "next"}                           {"chunk": I, "guests": BOOL,
+ *                                                   "data": [[DRIVE, CLUSTER, N]...],
  *                                                   "zeros": [[DRIVE, CLUSTER, N]...]}
+ *                                                   or, all has come, {"done": {...}}
  *   {"execute": "release", "chunk": I}            no answer
- *   {"execute": "next"}                           {"done": {...}}: all has come
  *
- * or, at any time, {"error": ...}. Chunk I lies I * 4 MiB into the memory and is the client's until
- * it releases it; its clusters follow each other as the runs in "data" name them. Drives are
- * numbered from 0 as in the first answer. When either side closes the socket, the backup is over:
- * the server forgets it, the client fails unless it is done.
+ * Chunk I lies I * 4 MiB into the memory and is the client's until it releases it; its clusters
+ * follow each other as the runs in "data" name them. Drives are numbered from 0 as in the first
+ * answer. "guests": whether guests are at work. Each "next" has one answer; up to N of them may be
+ * on their way, and which answer belongs to which does not matter. When the backup fails, one
+ * {"error": ...} comes, asked for or not, and then the server shuts down its way to the client. When
+ * either side closes the socket, the backup is over: the server forgets it, the client fails unless
+ * it is done.
  */
 #ifndef CLI_LIVE_H
 #define CLI_LIVE_H
@@ -27,6 +32,7 @@
 #define LIVE_BUFFER	(UINT64_C(64) << 20) /* bytes, unless the options say so */
 #define LIVE_BUFFER_MAX (UINT64_C(1) << 40)
 #define LIVE_SPILL	(UINT64_C(1) << 30)
+#define LIVE_ASKERS_MAX 256u /* threads */
 
 struct live;
 struct json_t;

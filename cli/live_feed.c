@@ -4,14 +4,25 @@
 #include "cli/control.h"
 #include "cow/buffer.h"
 
-#include <string.h>
+#define RUNS_MAX 64u /* of data or of zeros, in a chunk */
 
+/* As a message has them, checked. */
+struct run {
+	uint32_t drive;
+	uint64_t cluster, n_clusters;
+};
+
+struct runs {
+	uint32_t n;
+	struct run items[RUNS_MAX];
+};
+
+/* A worker's chunk: one piece of work, or several of piece_clusters each, one after the other. */
 struct piece {
 	uint32_t chunk;
-	uint32_t first, n_clusters; /* of the chunk */
-	struct runs zeros;
-	struct run data[RUNS_MAX]; /* n_data of them */
-	uint32_t n_data;
+	bool beside_guests;
+	uint32_t n_clusters, n_given;
+	struct runs data, zeros; /* what is left of them */
 };
 
 static int parse_run(const struct live *live, const struct json_t *item, struct run *out)
@@ -43,101 +54,49 @@ static int parse_runs(const struct live *live, const struct json_t *items, struc
 	return 0;
 }
 
-static int parse_chunk(struct live *live, const struct json_t *message, struct error *err)
+static int parse_chunk(struct live *live, const struct json_t *message, struct piece *piece,
+		       struct error *err)
 {
-	struct current *current = &live->current;
-	uint64_t index, n_clusters = 0;
-	uint32_t n_pieces;
+	uint64_t index, n_clusters = 0, n_pieces;
 
 	if (!json_member_number(message, "chunk", &index) || index >= live->n_chunks ||
-	    parse_runs(live, json_member(message, "data"), &current->data) < 0 ||
-	    parse_runs(live, json_member(message, "zeros"), &current->zeros) < 0 ||
-	    atomic_load(&live->in_use[index]) != 0)
+	    parse_runs(live, json_member(message, "data"), &piece->data) < 0 ||
+	    parse_runs(live, json_member(message, "zeros"), &piece->zeros) < 0)
 		return live_fail_nonsense(err);
-	for (uint32_t i = 0; i < current->data.n; i++) {
-		if (current->data.items[i].n_clusters > CHUNK_CLUSTERS - n_clusters)
+	for (uint32_t i = 0; i < piece->data.n; i++) {
+		if (piece->data.items[i].n_clusters > CHUNK_CLUSTERS - n_clusters)
 			return live_fail_nonsense(err);
-		n_clusters += current->data.items[i].n_clusters;
+		n_clusters += piece->data.items[i].n_clusters;
 	}
-	current->index = (uint32_t)index;
-	current->n_clusters = (uint32_t)n_clusters;
-	current->n_given = 0;
-	n_pieces = (current->n_clusters + live->piece_clusters - 1) / live->piece_clusters;
-	atomic_store(&live->in_use[index], n_pieces > 0 ? n_pieces : 1);
+	n_pieces = (n_clusters + live->piece_clusters - 1) / live->piece_clusters;
+	if (atomic_exchange(&live->in_use[index], n_pieces > 0 ? (unsigned)n_pieces : 1) != 0)
+		return live_fail_nonsense(err);
+	piece->n_clusters = (uint32_t)n_clusters;
+	piece->n_given = 0;
+	piece->chunk = (uint32_t)index;
+	piece->beside_guests = json_member_bool(message, "guests");
 	return 0;
-}
-
-/* 1: a chunk, 0: there is no more, negative. While it is worked on the next one is on its way. */
-static int receive_chunk(struct live *live, struct error *err)
-{
-	struct json_t *message;
-	enum state state;
-	int code;
-
-	pthread_mutex_lock(&live->lock);
-	while (live->state == WAITING)
-		pthread_cond_wait(&live->changed, &live->lock);
-	state = live->state;
-	message = live->message;
-	live->message = NULL;
-	if (state == CHUNK)
-		live->state = WAITING;
-	if (state == FAILED)
-		*err = live->err;
-	pthread_cond_broadcast(&live->changed);
-	pthread_mutex_unlock(&live->lock);
-	if (state != CHUNK)
-		return state == DONE ? 0 : err->code;
-	code = parse_chunk(live, message, err);
-	json_free(message);
-	if (code == 0)
-		code = live_ask_next(live, err);
-	return code == 0 ? 1 : code;
-}
-
-/* The runs of the next n clusters, taken off the front. */
-static void take_runs(struct runs *from, uint32_t n, struct piece *to)
-{
-	uint32_t used = 0;
-
-	for (to->n_data = 0; n > 0; to->n_data++) {
-		struct run *run = &from->items[used], *part = &to->data[to->n_data];
-		*part = *run;
-		if (part->n_clusters > n)
-			part->n_clusters = n;
-		n -= (uint32_t)part->n_clusters;
-		run->cluster += part->n_clusters;
-		run->n_clusters -= part->n_clusters;
-		used += run->n_clusters == 0;
-	}
-	from->n -= used;
-	memmove(from->items, from->items + used, from->n * sizeof(from->items[0]));
 }
 
 static int next_piece(void *context, void *opaque, struct error *err)
 {
 	struct live *live = context;
-	struct current *current = &live->current;
 	struct piece *piece = opaque;
-	uint32_t left = current->n_clusters - current->n_given;
+	struct json_t *message;
+	int got;
 
-	if (left == 0) {
-		int got = receive_chunk(live, err);
-		if (got <= 0)
-			return got;
-		left = current->n_clusters;
-	}
-	piece->chunk = current->index;
-	piece->first = current->n_given;
-	piece->n_clusters = left < live->piece_clusters ? left : live->piece_clusters;
-	take_runs(&current->data, piece->n_clusters, piece);
-	current->n_given += piece->n_clusters;
-	piece->zeros = current->zeros;
-	current->zeros.n = 0;
-	return 1;
+	if (piece->n_given < piece->n_clusters)
+		return 1;
+	got = live_ask(live, &message, err);
+	if (got <= 0)
+		return got;
+	if (parse_chunk(live, message, piece, err) < 0)
+		got = err->code;
+	json_free(message);
+	return got;
 }
 
-/* A server that has gone is found out by the feed's next. */
+/* A server that has gone is found out by who asks for more. */
 static void give_back(void *context, void *loan)
 {
 	struct live *live = context;
@@ -152,27 +111,42 @@ static void give_back(void *context, void *loan)
 	control_send(live->fd, message, -1, &ignored);
 }
 
+static void give_run(struct batch *batch, struct piece *piece, struct run *run, uint32_t n,
+		     const uint8_t *bytes)
+{
+	for (uint32_t i = 0; i < n; i++, bytes += CLUSTER_SIZE) {
+		batch_cluster(batch, run->drive, run->cluster++, bytes);
+		if (++piece->n_given % BACKGROUND_STRETCH == 0 && piece->beside_guests)
+			background_pause();
+	}
+	run->n_clusters -= n;
+}
+
+/* Runs that were used up stay, with no clusters. */
 static int fill_batch(void *context, void *opaque, struct batch *batch, struct error *err)
 {
 	struct live *live = context;
-	const struct piece *piece = opaque;
-	uint8_t *bytes = live->memory + (size_t)piece->chunk * CHUNK_SIZE +
-			 (size_t)piece->first * CLUSTER_SIZE;
-	uint32_t n_packed = 0;
+	struct piece *piece = opaque;
+	struct runs *zeros = &piece->zeros;
+	uint8_t *bytes = live->memory + (size_t)piece->chunk * CHUNK_SIZE;
+	uint32_t end = piece->n_given + live->piece_clusters;
 
 	(void)err;
-	batch_borrow(batch, bytes, give_back, live, (void *)(uintptr_t)piece->chunk);
-	for (uint32_t i = 0; i < piece->n_data; i++) {
-		const struct run *run = &piece->data[i];
-		for (uint64_t n = 0; n < run->n_clusters; n++, bytes += CLUSTER_SIZE) {
-			batch_cluster(batch, run->drive, run->cluster + n, bytes);
-			if (++n_packed % BACKGROUND_STRETCH == 0)
-				background_pause();
-		}
+	if (end > piece->n_clusters)
+		end = piece->n_clusters;
+	batch_borrow(batch, bytes + (size_t)piece->n_given * CLUSTER_SIZE, give_back, live,
+		     (void *)(uintptr_t)piece->chunk);
+	for (uint32_t i = 0; piece->n_given < end; i++) {
+		struct run *run = &piece->data.items[i];
+		uint32_t n = end - piece->n_given;
+		if (n > run->n_clusters)
+			n = (uint32_t)run->n_clusters;
+		give_run(batch, piece, run, n, bytes + (size_t)piece->n_given * CLUSTER_SIZE);
 	}
-	for (uint32_t i = 0; i < piece->zeros.n; i++)
-		batch_zeros(batch, piece->zeros.items[i].drive, piece->zeros.items[i].cluster,
-			    piece->zeros.items[i].n_clusters);
+	for (uint32_t i = 0; i < zeros->n; i++)
+		batch_zeros(batch, zeros->items[i].drive, zeros->items[i].cluster,
+			    zeros->items[i].n_clusters);
+	zeros->n = 0;
 	return 0;
 }
 
@@ -183,6 +157,7 @@ struct feed live_feed(struct live *live, uint32_t piece_clusters)
 		.context = live,
 		.piece_size = sizeof(struct piece),
 		.next = next_piece,
+		.in_any_order = true,
 		.fill = fill_batch,
 	};
 }

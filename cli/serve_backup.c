@@ -2,20 +2,27 @@
  * One backup of the drives served here. The capture and its buffer are in this process; who asked
  * for the backup maps the buffer's memory, and writes the archive from it (cli/live.h).
  *
- * Two threads: the client's own takes what the client sends, and a giver waits for the next chunk
- * and sends it. When the client has gone, or sends what makes no sense, the first one has the
- * buffer fail, which ends all waiting, the giver's and that of guest writes, and then the capture
- * is taken away. What the guest does never depends on the client.
+ * Threads. Each of the client's that wants a chunk sends a message and waits for one. Here as many
+ * threads, and one more, wait at the same socket: whoever gets the message does what it asks for,
+ * which includes the next step of the pass, and answers. So of each such pair one works at a time,
+ * on what the other has just left in the caches of their processor, and the work of both is shared
+ * out among processors as that of one would be. The one more is there for what comes while all
+ * others wait for work: chunks given back, the end. The thread of the control socket's client only
+ * waits for a failure meanwhile, which must be told to a client that asks for nothing.
+ *
+ * When the client has gone, or sends what makes no sense, whoever notices has the buffer fail, which
+ * ends all waiting, that of the others and that of guest writes, and then the capture is taken away.
+ * What the guest does never depends on the client.
  */
 #include "cli/serve.h"
 
+#include "base/background.h"
 #include "cli/control.h"
 #include "cli/live.h"
 #include "cli/memory.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +30,7 @@
 #include <time.h>
 
 #define BUFFER_DEFAULT (UINT64_C(64) << 20)
-/* Threads. One reads as much as all that compress can take; a second one was a burden on the
- * processors that guests' requests are done on, and read nothing faster, cold drives included. */
-#define N_SWEEPERS 1u
-#define SEND_S	   10
-#define LOOK_NS	   200000000 /* between two looks whether the buffer has failed */
+#define SEND_S	       10
 
 struct session {
 	struct serve *serve;
@@ -39,15 +42,20 @@ struct session {
 	struct capture *capture; /* owned; NULL before the instant */
 	uint32_t n_chunks;
 	_Atomic(struct chunk *) *lent; /* by index: the client has it. Owned array */
-	sem_t wanted;		       /* chunks asked for and not given yet */
-	pthread_t giver;
-	bool giving;	     /* the giver has been started */
-	atomic_bool closing; /* it is to end */
-	atomic_bool done;    /* all was given */
 	struct timespec began;
+
+	uint32_t n_askers; /* chunks that the client may ask for at once */
+	atomic_uint n_asking;
+	pthread_t *attendants; /* owned: n_attendants of them */
+	uint32_t n_attendants;
+	atomic_bool done; /* all was given */
+
+	pthread_mutex_t lock; /* guards the rest */
+	bool over;	      /* the client has gone, or is to be left */
+	struct error nonsense; /* why it is left, if it is told */
 };
 
-/* ---- what is told ---- */
+/* ---- counts ---- */
 
 void serve_backup_counts(struct json_t *out, const struct capture *capture,
 			 const struct buffer *buffer)
@@ -95,7 +103,7 @@ void serve_backup_status(struct serve *serve, struct json_t *out)
 	pthread_mutex_unlock(&serve->lock);
 }
 
-/* ---- the giver ---- */
+/* ---- what the client is told ---- */
 
 static void add_run(struct json_t *runs, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
 {
@@ -106,7 +114,7 @@ static void add_run(struct json_t *runs, uint32_t drive, uint64_t cluster, uint6
 	json_add_number(run, n_clusters);
 }
 
-static struct json_t *describe_chunk(const struct chunk *chunk)
+static struct json_t *describe_chunk(const struct session *session, const struct chunk *chunk)
 {
 	struct json_t *message = json_new();
 	struct json_t *data = json_put_array(message, "data");
@@ -114,6 +122,7 @@ static struct json_t *describe_chunk(const struct chunk *chunk)
 	uint32_t n;
 
 	json_put_number(message, "chunk", chunk->index);
+	json_put_bool(message, "guests", capture_guests_at_work(session->capture));
 	for (uint32_t i = 0; i < chunk->n_clusters; i += n) {
 		const struct chunk_cluster *first = &chunk->clusters[i];
 		for (n = 1; i + n < chunk->n_clusters && first[n].drive == first->drive &&
@@ -136,7 +145,9 @@ static int send_done(struct session *session, struct error *err)
 	return control_send(session->fd, message, -1, err);
 }
 
-/* A buffer that is full is no disk that is full: the archive's has its own way to be told. */
+/* To all of the client's threads that wait, and to whoever of it looks: one gets the message, the
+ * others find that no more will come. A buffer that is full is no disk that is full: the archive's
+ * has its own way to be told. */
 static void send_failure(struct session *session, const struct error *why)
 {
 	struct error told = *why, ignored;
@@ -145,46 +156,34 @@ static void send_failure(struct session *session, const struct error *why)
 		fail(&told, ERR_SYSTEM,
 		     "%.250s; a larger --buffer or --spill helps, or --on-full wait", why->text);
 	control_send_error(session->fd, &told, &ignored);
+	shutdown(session->fd, SHUT_WR);
 }
 
-/* Until the client wants a chunk, or there is something that it must know without asking: a writer
- * that is stuck in its output asks for nothing. */
-static void await_wish(struct session *session)
-{
-	struct timespec until;
+/* ---- the end ---- */
 
-	do {
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += LOOK_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-	} while (sem_timedwait(&session->wanted, &until) != 0 &&
-		 !buffer_has_failed(session->buffer));
+/* nonsense: what the client did wrong; NULL: it has gone. Has all come back that wait for it. */
+static void leave(struct session *session, const struct error *nonsense)
+{
+	struct error gone;
+
+	pthread_mutex_lock(&session->lock);
+	if (!session->over && nonsense != NULL)
+		session->nonsense = *nonsense;
+	session->over = true;
+	pthread_mutex_unlock(&session->lock);
+	fail(&gone, ERR_SYSTEM, "the client of the backup has gone");
+	buffer_fail(session->buffer, &gone);
+	shutdown(session->fd, SHUT_RD);
 }
 
-static void *give_chunks(void *context)
+static bool is_over(struct session *session)
 {
-	struct session *session = context;
-	struct error err = {0};
-	struct chunk *chunk;
-	int got = 1;
+	bool over;
 
-	while (got > 0) {
-		await_wish(session);
-		if (atomic_load(&session->closing))
-			break;
-		got = buffer_next(session->buffer, &chunk, true, &err);
-		if (got > 0) {
-			atomic_store(&session->lent[chunk->index], chunk);
-			if (control_send(session->fd, describe_chunk(chunk), -1, &err) < 0)
-				break;
-		} else if (got == 0) {
-			send_done(session, &err);
-		} else if (!atomic_load(&session->closing)) {
-			send_failure(session, &err);
-		}
-	}
-	return NULL;
+	pthread_mutex_lock(&session->lock);
+	over = session->over;
+	pthread_mutex_unlock(&session->lock);
+	return over;
 }
 
 /* ---- what the client sends ---- */
@@ -232,6 +231,18 @@ static int choose_volumes(struct session *session, const struct json_t *request,
 	return n > session->n_volumes ? fail(err, ERR_USAGE, "more drives than are served") : 0;
 }
 
+static int learn_askers(struct session *session, const struct json_t *request, struct error *err)
+{
+	uint64_t n = 1;
+
+	json_member_number(request, "askers", &n);
+	if (n == 0 || n > LIVE_ASKERS_MAX)
+		return fail(err, ERR_USAGE, "asks for %llu chunks at once",
+			    (unsigned long long)n);
+	session->n_askers = (uint32_t)n;
+	return 0;
+}
+
 static int make_buffer(struct session *session, const struct json_t *request, struct error *err)
 {
 	struct buffer_options options = {
@@ -275,18 +286,14 @@ static int send_plan(struct session *session, struct error *err)
 	return control_send(session->fd, message, buffer_fd(session->buffer), err);
 }
 
-static int begin(struct session *session, struct error *err)
+static int take_the_instant(struct session *session, struct error *err)
 {
 	struct serve *serve = session->serve;
-	struct capture_options options = {0};
+	const struct capture_options options = {0};
 	struct capture_status status;
 	struct capture *capture;
-	const struct timeval patience = {.tv_sec = SEND_S};
 	struct json_t *reply;
-	int sys;
 
-	if (session->capture != NULL)
-		return fail(err, ERR_USAGE, "the backup has begun already");
 	if (capture_begin(&capture, session->volumes, session->n_volumes, session->buffer, &options,
 			  err) < 0)
 		return err->code;
@@ -297,15 +304,7 @@ static int begin(struct session *session, struct error *err)
 	reply = json_new();
 	capture_status(capture, &status);
 	json_put_number(json_put_object(reply, "return"), "quiesce_ns", status.quiesce_ns);
-	if (control_send(session->fd, reply, -1, err) < 0 ||
-	    capture_start(capture, N_SWEEPERS, err) < 0)
-		return err->code;
-	/* A client that lives and does not read would keep the giver, and so the session. What is
-	 * sent is small and was asked for. */
-	setsockopt(session->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	sys = pthread_create(&session->giver, NULL, give_chunks, session);
-	session->giving = sys == 0;
-	return sys == 0 ? 0 : fail_system(err, sys, "cannot start a thread");
+	return control_send(session->fd, reply, -1, err);
 }
 
 static int take_back(struct session *session, const struct json_t *request, struct error *err)
@@ -321,37 +320,109 @@ static int take_back(struct session *session, const struct json_t *request, stru
 	return 0;
 }
 
+/* A failure is told by the one who waits for it. */
+static int give_next(struct session *session, struct error *err)
+{
+	struct error failure;
+	struct chunk *chunk;
+	int got;
+
+	if (atomic_fetch_add(&session->n_asking, 1) >= session->n_askers)
+		return fail(err, ERR_USAGE, "asks for more at once than it said");
+	got = capture_next(session->capture, &chunk, &failure);
+	atomic_fetch_sub(&session->n_asking, 1);
+	if (got < 0)
+		return 0;
+	if (got == 0)
+		return send_done(session, err);
+	atomic_store(&session->lent[chunk->index], chunk);
+	return control_send(session->fd, describe_chunk(session, chunk), -1, err);
+}
+
 static int answer(struct session *session, const struct json_t *request, struct error *err)
 {
 	const char *what = json_member_text(request, "execute");
 
-	if (what != NULL && strcmp(what, "begin") == 0)
-		return begin(session, err);
-	if (what != NULL && strcmp(what, "next") == 0 && session->giving) {
-		sem_post(&session->wanted);
-		return 0;
-	}
+	if (what != NULL && strcmp(what, "next") == 0)
+		return give_next(session, err);
 	if (what != NULL && strcmp(what, "release") == 0)
 		return take_back(session, request, err);
 	return fail(err, ERR_USAGE, "a message that has no place in a backup");
 }
 
-/* ---- the whole ---- */
-
-/* 0: the client has gone. */
-static int converse(struct session *session, const struct json_t *request, struct error *err)
+static void *attend(void *context)
 {
+	struct session *session = context;
 	struct json_t *message;
+	struct error err;
 	int got, code = 0;
 
-	if (choose_volumes(session, request, err) < 0 || make_buffer(session, request, err) < 0 ||
-	    send_plan(session, err) < 0)
+	background_work(BACKGROUND_SAVES);
+	while (code == 0 && (got = control_receive(session->fd, &message, NULL, &err)) != 0) {
+		code = got < 0 ? got : answer(session, message, &err);
+		if (got > 0)
+			json_free(message);
+	}
+	leave(session, code == 0 ? NULL : &err);
+	return NULL;
+}
+
+static int start_attendants(struct session *session, struct error *err)
+{
+	/* A client that lives and does not read would keep a thread, and so the session. What is
+	 * sent is small and was asked for. */
+	const struct timeval patience = {.tv_sec = SEND_S};
+	int sys = 0;
+
+	setsockopt(session->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	session->attendants = memory_new(session->n_askers + 1, sizeof(pthread_t));
+	while (sys == 0 && session->n_attendants <= session->n_askers) {
+		sys = pthread_create(&session->attendants[session->n_attendants], NULL, attend,
+				     session);
+		session->n_attendants += sys == 0 ? 1 : 0;
+	}
+	return sys == 0 ? 0 : fail_system(err, sys, "cannot start a thread");
+}
+
+/* ---- the whole ---- */
+
+/* 0: begun, or the client has gone. */
+static int prepare(struct session *session, const struct json_t *request, struct error *err)
+{
+	struct json_t *message;
+	const char *what;
+	bool begins;
+	int got;
+
+	if (choose_volumes(session, request, err) < 0 || learn_askers(session, request, err) < 0 ||
+	    make_buffer(session, request, err) < 0 || send_plan(session, err) < 0)
 		return err->code;
-	while (code == 0 && (got = control_receive(session->fd, &message, NULL, err)) != 0) {
-		if (got < 0)
-			return got;
-		code = answer(session, message, err);
-		json_free(message);
+	got = control_receive(session->fd, &message, NULL, err);
+	if (got <= 0)
+		return got;
+	what = json_member_text(message, "execute");
+	begins = what != NULL && strcmp(what, "begin") == 0;
+	json_free(message);
+	return begins ? take_the_instant(session, err)
+		      : fail(err, ERR_USAGE, "a message that has no place before a backup");
+}
+
+/* Until the client has gone. */
+static int converse(struct session *session, struct error *err)
+{
+	struct error why;
+	int code = start_attendants(session, err);
+
+	if (code < 0)
+		leave(session, NULL);
+	buffer_await_failure(session->buffer, &why);
+	if (!is_over(session))
+		send_failure(session, &why);
+	for (uint32_t i = 0; i < session->n_attendants; i++)
+		pthread_join(session->attendants[i], NULL);
+	if (code == 0 && session->nonsense.code < 0) {
+		*err = session->nonsense;
+		code = err->code;
 	}
 	return code;
 }
@@ -360,16 +431,7 @@ static void end_session(struct session *session)
 {
 	struct serve *serve = session->serve;
 	struct capture *capture = session->capture;
-	struct error gone;
 
-	fail(&gone, ERR_SYSTEM, "the client of the backup has gone");
-	atomic_store(&session->closing, true);
-	if (session->buffer != NULL && !atomic_load(&session->done))
-		buffer_fail(session->buffer, &gone);
-	if (session->giving) {
-		sem_post(&session->wanted);
-		pthread_join(session->giver, NULL);
-	}
 	pthread_mutex_lock(&serve->lock);
 	session->capture = NULL;
 	pthread_mutex_unlock(&serve->lock);
@@ -381,10 +443,11 @@ static void end_session(struct session *session)
 		*(atomic_load(&session->done) ? &serve->n_backups_done
 					      : &serve->n_backups_failed) += 1;
 	pthread_mutex_unlock(&serve->lock);
+	pthread_mutex_destroy(&session->lock);
+	free(session->attendants);
 	free(session->lent);
 	free(session->volumes);
 	free(session->drives);
-	sem_destroy(&session->wanted);
 }
 
 static bool client_has_gone(int fd)
@@ -420,8 +483,10 @@ int serve_backup(struct serve *serve, int fd, const struct json_t *request, stru
 
 	if (!take_turn(serve, &session))
 		return fail(err, ERR_LOCKED, "another backup of these drives is running");
-	sem_init(&session.wanted, 0, 0);
-	code = converse(&session, request, err);
+	pthread_mutex_init(&session.lock, NULL);
+	code = prepare(&session, request, err);
+	if (code == 0 && session.capture != NULL)
+		code = converse(&session, err);
 	end_session(&session);
 	return code;
 }

@@ -98,6 +98,7 @@ int buffer_new(struct buffer **out, const struct buffer_options *options, struct
 	pthread_mutex_init(&buffer->lock, NULL);
 	pthread_cond_init(&buffer->room, NULL);
 	pthread_cond_init(&buffer->work, NULL);
+	pthread_cond_init(&buffer->failure, NULL);
 	buffer->slots = calloc(buffer->n_chunks, sizeof *buffer->slots);
 	buffer->runs = calloc(RUNS_MAX, sizeof *buffer->runs);
 	int rc = buffer->slots && buffer->runs ? make_memory(buffer, err)
@@ -126,6 +127,7 @@ void buffer_free(struct buffer *buffer)
 	if (buffer->fd >= 0)
 		close(buffer->fd);
 	spill_free(buffer->spill);
+	pthread_cond_destroy(&buffer->failure);
 	pthread_cond_destroy(&buffer->work);
 	pthread_cond_destroy(&buffer->room);
 	pthread_mutex_destroy(&buffer->lock);
@@ -235,6 +237,7 @@ void buffer_fail_locked(struct buffer *buffer, const struct error *why)
 	if (buffer->why.code == 0)
 		buffer->why.code = ERR_SYSTEM;
 	buffer->failed = true;
+	pthread_cond_broadcast(&buffer->failure);
 	pthread_cond_broadcast(&buffer->room);
 	pthread_cond_broadcast(&buffer->work);
 }
@@ -262,6 +265,16 @@ int buffer_result_locked(const struct buffer *buffer, struct error *err)
 int buffer_error(struct buffer *buffer, struct error *err)
 {
 	pthread_mutex_lock(&buffer->lock);
+	int rc = buffer_result_locked(buffer, err);
+	pthread_mutex_unlock(&buffer->lock);
+	return rc;
+}
+
+int buffer_await_failure(struct buffer *buffer, struct error *err)
+{
+	pthread_mutex_lock(&buffer->lock);
+	while (!buffer->failed)
+		pthread_cond_wait(&buffer->failure, &buffer->lock);
 	int rc = buffer_result_locked(buffer, err);
 	pthread_mutex_unlock(&buffer->lock);
 	return rc;
@@ -350,7 +363,7 @@ static struct slot *read_back_locked(struct buffer *buffer)
 	return slot;
 }
 
-static struct slot *pick_locked(struct buffer *buffer)
+static struct slot *pick_locked(struct buffer *buffer, bool whole)
 {
 	struct slot *slot = pop(&buffer->urgent);
 
@@ -358,7 +371,9 @@ static struct slot *pick_locked(struct buffer *buffer)
 		slot = read_back_locked(buffer);
 	if (!slot)
 		slot = pop(&buffer->passed);
-	if (!slot && buffer->filling && buffer->filling->filled != 0) {
+	if (slot || whole)
+		return slot;
+	if (buffer->filling && buffer->filling->filled != 0) {
 		buffer_close_locked(buffer);
 		slot = pop(&buffer->urgent);
 	}
@@ -385,10 +400,10 @@ static bool is_empty(const struct buffer *buffer)
 }
 
 /* As buffer_next. */
-static int next_locked(struct buffer *buffer, struct chunk **out, bool wait)
+static int next_locked(struct buffer *buffer, struct chunk **out, enum buffer_wait wait)
 {
 	while (!buffer->failed) {
-		struct slot *slot = pick_locked(buffer);
+		struct slot *slot = pick_locked(buffer, wait == BUFFER_WHOLE);
 		if (slot) {
 			add_runs_locked(buffer, &slot->chunk);
 			*out = &slot->chunk;
@@ -396,14 +411,16 @@ static int next_locked(struct buffer *buffer, struct chunk **out, bool wait)
 		}
 		if (buffer->ended && is_empty(buffer))
 			return 0;
-		if (!wait)
+		if (wait <= BUFFER_NOW ||
+		    (wait == BUFFER_FOR_CHANCES && has_room_for_the_pass(buffer)))
 			return 2;
 		pthread_cond_wait(&buffer->work, &buffer->lock);
 	}
 	return ERR_SYSTEM;
 }
 
-int buffer_next(struct buffer *buffer, struct chunk **out, bool wait, struct error *err)
+int buffer_next(struct buffer *buffer, struct chunk **out, enum buffer_wait wait,
+		struct error *err)
 {
 	pthread_mutex_lock(&buffer->lock);
 	int rc = next_locked(buffer, out, wait);

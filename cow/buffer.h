@@ -99,11 +99,20 @@ void buffer_fail(struct buffer *buffer, const struct error *why);
 bool buffer_has_failed(const struct buffer *buffer);
 /* 0, or what it failed with. */
 int buffer_error(struct buffer *buffer, struct error *err);
+/* Waits until it has failed; as buffer_error. */
+int buffer_await_failure(struct buffer *buffer, struct error *err);
 
-/* Who holds chunks and waits for more may wait for what he holds himself: when memory is short.
- * For the writer: the next chunk, urgent ones first, one that is not full yet if there is nothing
- * else. 1: taken, 0: no more, negative: failed; with wait false also 2: nothing now. */
-int buffer_next(struct buffer *buffer, struct chunk **out, bool wait, struct error *err);
+/* For the writer: the next chunk, urgent ones first, one that is not full yet if there is nothing
+ * else. 1: taken, 0: no more, negative: failed, 2: nothing now (see buffer_wait). Who holds chunks
+ * and waits for more may wait for what he holds himself: when memory is short. */
+enum buffer_wait {
+	BUFFER_WHOLE,	    /* does not wait, and leaves alone what may yet become more */
+	BUFFER_NOW,	    /* does not wait */
+	BUFFER_FOR_CHANCES, /* 2: buffer_take_empty may give a chunk */
+	BUFFER_FOR_WORK,    /* never 2 */
+};
+int buffer_next(struct buffer *buffer, struct chunk **out, enum buffer_wait wait,
+		struct error *err);
 void buffer_release(struct buffer *buffer, struct chunk *chunk);
 
 /* How much of the memory is in use, in thousandths, the scratch file counted as beyond it: up to

@@ -45,6 +45,7 @@ struct buffer {
 	pthread_mutex_t lock;
 	pthread_cond_t room; /* something was freed, or it failed */
 	pthread_cond_t work; /* something came, or was freed, or it ended or failed */
+	pthread_cond_t failure;
 	struct slot *free;
 	uint32_t n_free;
 	struct slot *filling;

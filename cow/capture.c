@@ -37,15 +37,17 @@
  * all who wait are woken, and from then on everything counts as saved. The guest does not notice.
  *
  * Who waits for whom. A guest waits for a claim of the pass or of another guest, for one cluster's
- * read, and in the buffer according to buffer.c. The pass waits in the buffer, before it claims
- * anything: never with a claim. So whoever holds a claim waits for a drive, or (FULL_WAIT) for the
- * writer; the writer waits for nobody here.
+ * read, and in the buffer according to buffer.c. The pass waits for nobody: it goes around what
+ * others have claimed, and does not begin a step without room for it. It has no threads of its own:
+ * the writer's take a step of it each time they want a chunk and no guest has left one. When there
+ * is no more to pass, or no room, they wait for what is being saved and for what is given back,
+ * with no claim. So whoever holds a claim waits for a drive, or (FULL_WAIT) for the writer to take
+ * what fills the memory; the writer waits only when nothing is there to be taken.
  *
  * Lock order: pass_lock, then lock, or a drive's own while it is asked for zeros. The locks of the
  * buffer and of volumes are taken with none of these held, and nothing is taken under them. While
  * drives are read or written no lock is held.
  */
-#include "base/background.h"
 #include "cow/capture_state.h"
 #include "cow/volume.h"
 
@@ -65,7 +67,6 @@ static void free_capture(struct capture *capture)
 	pthread_cond_destroy(&capture->settled);
 	free(capture->captured);
 	free(capture->drives);
-	free(capture->threads);
 	free(capture);
 }
 
@@ -195,42 +196,33 @@ int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t 
 		unclaim_all(volumes, n_volumes);
 		return rc;
 	}
+	end_if_all_saved(capture); /* of drives without bytes */
 	*out = capture;
 	return 0;
 }
 
-/* Whoever is through waits for those that still save something, and ends the buffer. */
-static void *run_pass(void *context)
+int capture_next(struct capture *capture, struct chunk **out, struct error *err)
 {
-	struct capture *capture = context;
-	struct error err;
+	enum buffer_wait wait = BUFFER_WHOLE;
 	int rc;
 
-	background_work(BACKGROUND_SAVES);
-	do
-		rc = capture_step(capture, true, &err);
-	while (rc > 0);
-	wait_for_all(capture);
-	if (!capture->failed)
-		buffer_end(capture->buffer);
-	return NULL;
+	while ((rc = buffer_next(capture->buffer, out, wait, err)) == 2) {
+		int stepped = capture_step(capture, err);
+		if (stepped == 0)
+			wait = BUFFER_FOR_WORK;
+		else
+			wait = stepped == 2 ? BUFFER_FOR_CHANCES : BUFFER_WHOLE;
+	}
+	return rc;
 }
 
-int capture_start(struct capture *capture, unsigned n_threads, struct error *err)
+bool capture_guests_at_work(const struct capture *capture)
 {
-	int sys = 0;
+	bool at_work = false;
 
-	capture->threads = calloc(n_threads, sizeof *capture->threads);
-	if (!capture->threads)
-		return fail_system(err, ENOMEM, "a capture");
-	while (sys == 0 && capture->n_threads < n_threads) {
-		sys = pthread_create(&capture->threads[capture->n_threads], NULL, run_pass,
-				     capture);
-		if (sys == 0)
-			capture->n_threads++;
-	}
-	/* With fewer threads than wanted it goes on. */
-	return capture->n_threads > 0 ? 0 : fail_system(err, sys, "a capture");
+	for (uint32_t i = 0; i < capture->n_captured && !at_work; i++)
+		at_work = volume_is_at_work(capture->captured[i].volume);
+	return at_work;
 }
 
 void capture_status(const struct capture *capture, struct capture_status *out)
@@ -257,8 +249,6 @@ void capture_end(struct capture *capture)
 		fail(&err, ERR_SYSTEM, "the backup was ended before it was complete");
 		capture_fail(capture, &err);
 	}
-	for (unsigned i = 0; i < capture->n_threads; i++)
-		pthread_join(capture->threads[i], NULL);
 	for (uint32_t i = 0; i < capture->n_captured; i++)
 		volume_disarm(capture->captured[i].volume);
 	for (uint32_t i = 0; i < capture->n_captured; i++)

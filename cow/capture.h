@@ -77,22 +77,27 @@ struct capture_status {
 	struct delays delays;
 };
 
-/* The instant: holds new writes on all volumes, waits for those in flight, arms all, lets go.
+/* The instant: holds new writes on all volumes, waits for those in flight, arms all, lets go. When
+ * all clusters are saved the buffer is ended.
  * Drive numbers in the buffer are positions in volumes[]. A volume can be in one capture at a time:
  * ERR_LOCKED. Each map's generation is advanced. Volumes and buffer are borrowed. */
 int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t n_volumes,
 		  struct buffer *buffer, const struct capture_options *options, struct error *err);
-/* The pass: takes the next window of clusters that are still to be saved, reads them into a chunk,
- * hands it in. 1: done something, 0: all clusters of all drives are saved or being saved by guest
- * writes, negative: failed. From one thread or several; with wait false it comes back with 2 when
- * the buffer has no room. */
-int capture_step(struct capture *capture, bool wait, struct error *err);
-/* Runs the pass on threads of its own, in the background (base/background.h), until it has ended
- * or failed; then buffer_end or buffer_fail. */
-int capture_start(struct capture *capture, unsigned n_threads, struct error *err);
+/* For the writer, from as many threads as it has: the next chunk to be written. What guests have
+ * saved goes first; if there is none, the calling thread takes a step of the pass. So the pass goes
+ * as fast as its chunks are wanted, and what it read is still in the caches of a processor when it
+ * is used. 1: taken, to be given back with buffer_release; 0: all was given; negative: failed. */
+int capture_next(struct capture *capture, struct chunk **out, struct error *err);
+/* A step of the pass: takes the next window of clusters that are still to be saved, reads them into
+ * a chunk, hands it in. 1: done something, 0: all clusters of all drives are saved or being saved by
+ * guest writes, 2: the buffer has no room, negative: failed. From one thread or several. */
+int capture_step(struct capture *capture, struct error *err);
+/* Whether guests have asked anything of the drives within the last second: if not, there is nobody
+ * to make way for. */
+bool capture_guests_at_work(const struct capture *capture);
 void capture_status(const struct capture *capture, struct capture_status *out);
-/* Disarms: guest writes go straight through from now on, whatever was not saved is not. Waits for
- * its threads; buffer_fail wakes them first unless the capture was complete. NULL-safe. */
+/* Disarms: guest writes go straight through from now on, whatever was not saved is not. No other
+ * thread may be in capture_next; buffer_fail has them come back. NULL-safe. */
 void capture_end(struct capture *capture);
 
 #endif

@@ -201,12 +201,10 @@ void take_zeros(struct captured *captured, uint64_t *at, uint64_t end, struct ch
 	}
 }
 
-void wait_for_all(struct capture *capture)
+void end_if_all_saved(struct capture *capture)
 {
-	pthread_mutex_lock(&capture->lock);
-	while (capture->todo_clusters > 0 && !capture->failed)
-		wait_locked(capture);
-	pthread_mutex_unlock(&capture->lock);
+	if (capture->todo_clusters == 0)
+		buffer_end(capture->buffer);
 }
 
 void capture_fail(struct capture *capture, const struct error *why)

@@ -46,7 +46,8 @@ static int take_run(struct captured *captured, const struct sweep_run *run, stru
 	while (rc == 0 && claim_some(&claim, captured, range, CLAIM_MAX, false)) {
 		range[0] = claim.end;
 		rc = read_claim(&claim, chunk, err);
-		background_pause();
+		if (capture_guests_at_work(captured->capture))
+			background_pause();
 	}
 	if (run->cold)
 		drive_forget(captured->drive, run->cluster * CLUSTER_SIZE,
@@ -118,11 +119,11 @@ static int fill_chunk(struct capture *capture, struct chunk *chunk, struct error
 	return rc;
 }
 
-int capture_step(struct capture *capture, bool wait, struct error *err)
+int capture_step(struct capture *capture, struct error *err)
 {
 	if (capture->pass_over)
 		return 0;
-	struct chunk *chunk = buffer_take_empty(capture->buffer, wait);
+	struct chunk *chunk = buffer_take_empty(capture->buffer, false);
 	if (!chunk) {
 		int rc = buffer_error(capture->buffer, err);
 		if (rc != 0)
@@ -133,5 +134,6 @@ int capture_step(struct capture *capture, bool wait, struct error *err)
 	if (rc < 0)
 		capture_fail(capture, err);
 	buffer_hand_in(capture->buffer, chunk);
+	end_if_all_saved(capture);
 	return capture->failed ? buffer_error(capture->buffer, err) : rc;
 }

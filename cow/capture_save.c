@@ -87,6 +87,7 @@ static bool save_claim(struct claim *claim, bool wait)
 		}
 		claim_settle(claim, n);
 	}
+	end_if_all_saved(captured->capture);
 	return true;
 }
 

@@ -65,9 +65,6 @@ struct capture {
 	struct sweep_piece zeros; /* a run that is not all used up, if it has clusters */
 	atomic_bool pass_over;
 
-	pthread_t *threads; /* of capture_start */
-	unsigned n_threads;
-
 	atomic_bool failed;		/* nothing is saved any more; why is with the buffer */
 	_Atomic uint64_t todo_clusters; /* goes down under lock */
 	_Atomic uint64_t swept_clusters, saved_clusters, zero_clusters, read_clusters;
@@ -94,8 +91,8 @@ void claim_drop(struct claim *claim);
  * chunk's runs of zeros, as far as they fit. *at: up to where it came. */
 void take_zeros(struct captured *captured, uint64_t *at, uint64_t end, struct chunk *chunk);
 
-/* Waits until all clusters are saved, or it failed. */
-void wait_for_all(struct capture *capture);
+/* To be called after clusters were saved, with no lock held: the last one is the end of the buffer. */
+void end_if_all_saved(struct capture *capture);
 
 /* ---- for volumes (capture_save.c) ---- */
 

@@ -30,6 +30,7 @@
 
 #define GATE_MAX (256u << 20) /* bytes */
 #define STRETCH	 64u	      /* clusters that are saved before they are changed in one go */
+#define AT_WORK_NS 1000000000u
 
 static_assert((int)VOLUME_FUA == DRIVE_FUA && (int)VOLUME_MAY_TRIM == DRIVE_MAY_TRIM &&
 		      (int)VOLUME_FAST == DRIVE_FAST && (int)VOLUME_NOW == DRIVE_NOW,
@@ -44,6 +45,7 @@ struct volume {
 	_Atomic(struct captured *) armed;
 	_Atomic uint64_t users; /* of *armed */
 	atomic_bool claimed;	/* by a capture */
+	_Atomic uint64_t asked_ns; /* when the last request came: of the coarse clock */
 	pthread_mutex_t lock;	/* for sleeping on: changed tells that one of the above did */
 	pthread_cond_t changed;
 };
@@ -54,6 +56,31 @@ uint64_t monotonic_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Good for a few milliseconds, and for next to nothing. */
+static uint64_t coarse_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void note_request(struct volume *volume)
+{
+	uint64_t now = coarse_ns();
+
+	/* Requests of many threads do not take it from each other's caches for the same value. */
+	if (atomic_load_explicit(&volume->asked_ns, memory_order_relaxed) != now)
+		atomic_store_explicit(&volume->asked_ns, now, memory_order_relaxed);
+}
+
+bool volume_is_at_work(const struct volume *volume)
+{
+	uint64_t asked = atomic_load_explicit(&volume->asked_ns, memory_order_relaxed);
+
+	return asked != 0 && coarse_ns() < asked + AT_WORK_NS;
 }
 
 int volume_new(struct volume **out, const char *name, struct drive *drive, struct generation *map,
@@ -332,6 +359,7 @@ static int change_now(struct volume *volume, const struct change *change)
 
 static int change_volume(struct volume *volume, const struct change *change)
 {
+	note_request(volume);
 	if (!drive_is_writable(volume->drive))
 		return EPERM;
 	if (change->n == 0)
@@ -383,17 +411,21 @@ int volume_trim(struct volume *volume, uint64_t offset, uint64_t n, unsigned fla
 
 int volume_read(struct volume *volume, uint64_t offset, void *to, uint32_t n, unsigned flags)
 {
+	note_request(volume);
 	return drive_fetch(volume->drive, offset, to, n, flags);
 }
 
 int volume_flush(struct volume *volume)
 {
+	note_request(volume);
 	return drive_flush(volume->drive);
 }
 
 int volume_status(struct volume *volume, uint64_t offset, uint64_t *n, bool *zero)
 {
 	struct error err;
+
+	note_request(volume);
 	int rc = drive_status(volume->drive, offset, n, zero, &err);
 
 	return rc == 0 ? 0 : err.sys != 0 ? err.sys : EIO;

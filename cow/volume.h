@@ -23,6 +23,9 @@ void volume_arm(struct volume *volume, struct captured *captured);
 /* Any time. When it returns no request looks at *captured any more. */
 void volume_disarm(struct volume *volume);
 
+/* Whether a request came within the last second. */
+bool volume_is_at_work(const struct volume *volume);
+
 uint64_t monotonic_ns(void);
 
 #endif

@@ -92,9 +92,13 @@ static void append_ready_locked(struct pool *pool)
 /* 1: a piece and its ticket, 0: no more. */
 static int take_piece(struct pool *pool, void *piece, uint64_t *ticket, struct error *err)
 {
+	const struct feed *feed = pool->feed;
+	int got = feed->in_any_order ? feed->next(feed->context, piece, err) : 0;
 	pthread_mutex_lock(&pool->feed_lock);
-	int got = pool->ended ? 0 : pool->feed->next(pool->feed->context, piece, err);
-	pool->ended = got <= 0;
+	if (!feed->in_any_order && !pool->ended) {
+		got = feed->next(feed->context, piece, err);
+		pool->ended = got <= 0;
+	}
 	if (got > 0)
 		*ticket = pool->next_ticket++;
 	pthread_mutex_unlock(&pool->feed_lock);

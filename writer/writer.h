@@ -40,10 +40,13 @@ int writer_open(struct writer **out, const struct archive *archive, struct outpu
 /* Where the clusters come from. */
 struct feed {
 	void *context;
-	size_t piece_size; /* bytes of the caller's struct for a piece of work */
-	/* Takes the next piece. One call at a time, in order. 1: taken, 0: no more, negative:
-	 * error. */
+	size_t piece_size; /* bytes of the caller's struct for a piece of work. Each worker has one,
+			      zeros at first; what was left in it is there when it is called again */
+	/* Takes the next piece. 1: taken, 0: no more, negative: error. One call at a time, and the
+	 * pieces are written in the order of the calls; or, with in_any_order, from any worker, and
+	 * in about the order in which calls come back. */
 	int (*next)(void *context, void *piece, struct error *err);
+	bool in_any_order;
 	/* Brings its clusters into the batch. From any worker, for different pieces at once. */
 	int (*fill)(void *context, void *piece, struct batch *batch, struct error *err);
 	/* All has been filled: whether what was read may count. May be NULL. */

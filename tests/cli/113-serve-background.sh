@@ -21,10 +21,10 @@ start_serve a=a.raw
 ordinary=$(nice)
 guest a 'h.pwrite(b"a" * 5000, 0)'
 only_ordinary before
-stalled_backup --buffer 24M
+stalled_backup --buffer 24M --threads 2
 guest a 'h.pwrite(b"a" * 5000, 1000000)'
-# The one that sweeps, not those that hand on what it has read; all that pack.
-threads "$serve" | grep -q "^.*$((ordinary + 5))/3=1 " || fail "serve: $(threads "$serve")"
+# Those that read for each of the two that pack, and one more; all that pack.
+threads "$serve" | grep -q "^.*$((ordinary + 5))/3=3 " || fail "serve: $(threads "$serve")"
 threads "$serve" | grep -q "$ordinary/0=" || fail "serve, for guests: $(threads "$serve")"
 threads "$backup" | grep -q "$((ordinary + 10))/3=" || fail "backup: $(threads "$backup")"
 cat <&5 >a.vmab

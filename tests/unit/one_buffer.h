@@ -53,7 +53,7 @@ static inline struct chunk *next(void)
 {
 	struct chunk *chunk = NULL;
 
-	return buffer_next(buffer, &chunk, false, &err) == 1 ? chunk : NULL;
+	return buffer_next(buffer, &chunk, BUFFER_NOW, &err) == 1 ? chunk : NULL;
 }
 
 static inline void put_some(uint64_t first, uint64_t n)

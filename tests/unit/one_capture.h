@@ -67,7 +67,7 @@ static inline int empty_buffer(uint64_t *n_clusters)
 	struct chunk *chunk;
 	int rc;
 
-	while ((rc = buffer_next(buffer, &chunk, false, &err)) == 1) {
+	while ((rc = buffer_next(buffer, &chunk, BUFFER_NOW, &err)) == 1) {
 		*n_clusters += chunk->n_clusters;
 		for (uint32_t i = 0; i < chunk->n_zeros; i++)
 			*n_clusters += chunk->zeros[i].n_clusters;
@@ -82,9 +82,8 @@ static inline bool complete(void)
 	uint64_t n = 0;
 	int rc;
 
-	while ((rc = capture_step(capture, false, &err)) > 0)
+	while ((rc = capture_step(capture, &err)) > 0)
 		empty_buffer(&n);
-	buffer_end(buffer);
 	return rc == 0 && empty_buffer(&n) == 0 && n == clusters_of(fake.drive.size_bytes);
 }
 

@@ -43,9 +43,9 @@ static void urgent_ones_go_first(void)
 	CU_ASSERT_EQUAL(chunk->n_clusters, 6);
 	CU_ASSERT(is_cluster(chunk, 5, 69));
 	buffer_release(buffer, chunk);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 2);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_NOW, &err), 2);
 	buffer_end(buffer);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, true, &err), 0);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_FOR_WORK, &err), 0);
 	CU_ASSERT_EQUAL(buffer_counts(buffer)->urgent_clusters, 70);
 	CU_ASSERT_EQUAL(buffer_counts(buffer)->passed_clusters, 1);
 	CU_ASSERT_EQUAL(buffer_counts(buffer)->peak_bytes, 3 * CHUNK_SIZE);
@@ -76,6 +76,26 @@ static void half_is_kept_for_the_urgent(void)
 	buffer_free(buffer);
 }
 
+/* Who can read for himself does not take what may yet become more, and comes back when he may read. */
+static void one_who_can_do_more_than_write(void)
+{
+	struct chunk *chunk;
+
+	make(4, 0, FULL_FAIL);
+	put_some(0, 1);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_WHOLE, &err), 2);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_FOR_CHANCES, &err), 1);
+	CU_ASSERT(is_cluster(chunk, 0, 0));
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_FOR_CHANCES, &err), 2);
+	put_some(0, 64);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_WHOLE, &err), 1);
+	CU_ASSERT_EQUAL(chunk->n_clusters, 64);
+	pass(7);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_WHOLE, &err), 1);
+	CU_ASSERT_FALSE(chunk->urgent);
+	buffer_free(buffer);
+}
+
 /* The end is not there while a room or a chunk is still with somebody. */
 static void the_end_waits_for_all(void)
 {
@@ -86,16 +106,16 @@ static void the_end_waits_for_all(void)
 	empty = buffer_take_empty(buffer, true);
 	CU_ASSERT_EQUAL(buffer_put(buffer, &room, true, &err), 0);
 	buffer_end(buffer);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 2);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_NOW, &err), 2);
 	buffer_commit(buffer, &room, 1, 7);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(chunk = next());
 	buffer_release(buffer, chunk);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 2);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_NOW, &err), 2);
 	empty->zeros[empty->n_zeros++] = (struct chunk_zeros){0, 5, 5};
 	buffer_hand_in(buffer, empty);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(chunk = next());
 	CU_ASSERT_EQUAL(chunk->zeros[0].n_clusters, 5);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &empty, false, &err), 0);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &empty, BUFFER_NOW, &err), 0);
 	buffer_free(buffer);
 }
 
@@ -132,7 +152,7 @@ static void rooms_given_up(void)
 		buffer_give_up(buffer, &rooms[i]);
 	CU_ASSERT_EQUAL(buffer_fill(buffer), 0);
 	buffer_end(buffer);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 0);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_NOW, &err), 0);
 	buffer_free(buffer);
 }
 
@@ -210,7 +230,7 @@ static void full(void)
 	CU_ASSERT_EQUAL(buffer_put(buffer, &room, true, &err), 0);
 	buffer_fail(buffer, &why);
 	buffer_fail(buffer, &late);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, true, &err), ERR_DAMAGED);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_FOR_WORK, &err), ERR_DAMAGED);
 	CU_ASSERT_STRING_EQUAL(err.text, "first");
 	CU_ASSERT_PTR_NULL(buffer_take_empty(buffer, true));
 	CU_ASSERT(put(1) != 0);
@@ -224,7 +244,7 @@ static void *take_and_wait(void *context)
 	struct error mine;
 
 	(void)context;
-	return (void *)(intptr_t)(buffer_next(buffer, &chunk, true, &mine) < 0);
+	return (void *)(intptr_t)(buffer_next(buffer, &chunk, BUFFER_FOR_WORK, &mine) < 0);
 }
 
 static void *take_empty_and_wait(void *context)
@@ -275,6 +295,7 @@ void test_buffer(void)
 
 	CU_ADD_TEST(suite, urgent_ones_go_first);
 	CU_ADD_TEST(suite, half_is_kept_for_the_urgent);
+	CU_ADD_TEST(suite, one_who_can_do_more_than_write);
 	CU_ADD_TEST(suite, the_end_waits_for_all);
 	CU_ADD_TEST(suite, rooms_given_up);
 	CU_ADD_TEST(suite, room_at_once);

@@ -34,7 +34,7 @@ static void what_spills_comes_back(void)
 		CU_ASSERT_EQUAL(came[i], 1);
 	CU_ASSERT(buffer_counts(buffer)->spilled_clusters >= 64);
 	buffer_end(buffer);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 0);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_NOW, &err), 0);
 	buffer_free(buffer);
 	free(came);
 }
@@ -83,7 +83,7 @@ static void rooms_in_the_scratch_file(void)
 	for (int i = 1; i < 4; i++)
 		buffer_release(buffer, held[i]);
 	buffer_end(buffer);
-	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, false, &err), 0);
+	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_NOW, &err), 0);
 	buffer_free(buffer);
 }
 
@@ -114,7 +114,7 @@ static bool fails_when_it_cannot_spill(void)
 			return false;
 	}
 	return put(300) == 0 && buffer_has_failed(buffer) &&
-	       buffer_next(buffer, &chunk, true, &err) < 0 &&
+	       buffer_next(buffer, &chunk, BUFFER_FOR_WORK, &err) < 0 &&
 	       strstr(err.text, "scratch file of the backup cannot be written") && put(301) != 0;
 }
 

@@ -105,7 +105,7 @@ static void a_bad_cluster_harms_the_backup_only(void)
 		fake.fail_cluster = 70;
 		begin(0, FULL_FAIL);
 		if (by_pass) {
-			while (capture_step(capture, false, &err) > 0)
+			while (capture_step(capture, &err) > 0)
 				;
 		} else {
 			CU_ASSERT_EQUAL(volume_write(volume, 68 * CLUSTER_SIZE, fake.bytes,
@@ -116,9 +116,9 @@ static void a_bad_cluster_harms_the_backup_only(void)
 					0);
 		}
 		CU_ASSERT(buffer_has_failed(buffer));
-		CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, true, &err), ERR_SYSTEM);
+		CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_FOR_WORK, &err), ERR_SYSTEM);
 		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "a bad cluster"));
-		CU_ASSERT(capture_step(capture, true, &err) < 0);
+		CU_ASSERT(capture_step(capture, &err) < 0);
 		memset(fake.n_reads, 0, 100 * sizeof *fake.n_reads);
 		CU_ASSERT_EQUAL(write_cluster(70, 0), 0);
 		CU_ASSERT_EQUAL(fake.n_reads[70], 0);
@@ -250,6 +250,47 @@ static void delays_are_counted(void)
 	free(counts);
 }
 
+/* Chunks come as they are wanted; guests' first, and one that is not full last of all. */
+static void the_pass_goes_as_it_is_wanted(void)
+{
+	static const uint64_t swept[] = {0, 63, 127, 191};
+	struct chunk *chunk;
+
+	make_volume(200);
+	begin(0, FULL_FAIL);
+	CU_ASSERT_EQUAL(write_cluster(10, 0), 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL(status_now().swept_clusters, swept[i]);
+		CU_ASSERT_EQUAL_FATAL(capture_next(capture, &chunk, &err), 1);
+		CU_ASSERT_FALSE(chunk->urgent);
+		buffer_release(buffer, chunk);
+	}
+	CU_ASSERT_EQUAL_FATAL(capture_next(capture, &chunk, &err), 1);
+	CU_ASSERT(chunk->urgent);
+	CU_ASSERT_EQUAL(chunk->n_clusters, 1);
+	buffer_release(buffer, chunk);
+	CU_ASSERT_EQUAL(capture_next(capture, &chunk, &err), 0);
+	end();
+	free_volume();
+}
+
+static void guests_at_work(void)
+{
+	const struct timespec moment = {.tv_sec = 1, .tv_nsec = 50000000};
+
+	make_volume(10);
+	begin(0, FULL_FAIL);
+	CU_ASSERT_FALSE(capture_guests_at_work(capture));
+	CU_ASSERT_EQUAL(volume_read(volume, 0, bytes, 512, 0), 0);
+	CU_ASSERT(capture_guests_at_work(capture));
+	nanosleep(&moment, NULL);
+	CU_ASSERT_FALSE(capture_guests_at_work(capture));
+	CU_ASSERT_EQUAL(write_cluster(1, 0), 0);
+	CU_ASSERT(capture_guests_at_work(capture));
+	end();
+	free_volume();
+}
+
 void test_capture(void)
 {
 	CU_pSuite suite = CU_add_suite("capture", NULL, NULL);
@@ -262,6 +303,8 @@ void test_capture(void)
 	CU_ADD_TEST(suite, a_guest_that_waits_for_room);
 	CU_ADD_TEST(suite, trimming_yields);
 	CU_ADD_TEST(suite, what_is_not_writable);
+	CU_ADD_TEST(suite, the_pass_goes_as_it_is_wanted);
+	CU_ADD_TEST(suite, guests_at_work);
 	CU_ADD_TEST(suite, delays_are_counted);
 	test_capture_waits();
 	test_capture_model();

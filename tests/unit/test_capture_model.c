@@ -50,7 +50,6 @@ struct model {
 	struct capture *capture;
 	struct chunk *held[HELD_MAX];
 	uint32_t n_held;
-	bool ended;
 	const char *wrong; /* the first thing that was */
 	uint64_t counts[N_COUNTS];
 };
@@ -293,7 +292,7 @@ static void release_one(struct model *model)
 	model->held[i] = model->held[--model->n_held];
 }
 
-/* As buffer_next. */
+/* As buffer_next. Who holds nothing may ask in the way that waits, and need not wait. */
 static int writer_acts(struct model *model)
 {
 	struct chunk *chunk;
@@ -303,7 +302,9 @@ static int writer_acts(struct model *model)
 		release_one(model);
 		return 1;
 	}
-	int rc = buffer_next(model->buffer, &chunk, false, &err);
+	int rc = model->n_held == 0 && below(model, 2)
+			 ? capture_next(model->capture, &chunk, &err)
+			 : buffer_next(model->buffer, &chunk, BUFFER_NOW, &err);
 	if (rc == 1) {
 		model->held[model->n_held++] = chunk;
 		unpack(model, chunk);
@@ -335,7 +336,6 @@ static void begin(struct model *model)
 		memset(side->fake.n_reads, 0, clusters_of(size) * sizeof(uint32_t));
 		side->fake.counting = true;
 	}
-	model->ended = false;
 	demand(model, buffer_new(&model->buffer, &options, &err) == 0, "no buffer");
 	demand(model,
 	       capture_begin(&model->capture, volumes, model->n, model->buffer, &how, &err) == 0,
@@ -397,13 +397,10 @@ static void backup_acts(struct model *model)
 	int rc;
 
 	if (below(model, 2)) {
-		rc = capture_step(model->capture, false, &err);
+		rc = capture_step(model->capture, &err);
 		capture_status(model->capture, &status);
-		if (rc == 0 && !model->ended) {
-			demand(model, status.todo_clusters == 0, "through, and clusters are left");
-			buffer_end(model->buffer);
-			model->ended = true;
-		}
+		demand(model, rc != 0 || status.todo_clusters == 0,
+		       "through, and clusters are left");
 	} else {
 		rc = writer_acts(model);
 		if (rc == 0)

@@ -260,6 +260,7 @@ static void judge(uint8_t *const images[2])
 
 struct writer {
 	struct buffer *buffer;
+	struct capture *capture;
 	uint8_t *images[2];
 	uint8_t *n_came[2]; /* of each cluster */
 	long pause_us;
@@ -289,7 +290,7 @@ static void *run_writer(void *context)
 	struct error err;
 	int rc;
 
-	while ((rc = buffer_next(writer->buffer, &chunk, true, &err)) == 1) {
+	while ((rc = capture_next(writer->capture, &chunk, &err)) == 1) {
 		for (uint32_t i = 0; i < chunk->n_clusters; i++)
 			put(writer, chunk->clusters[i].drive, chunk->clusters[i].cluster,
 			    chunk->bytes + (size_t)i * CLUSTER_SIZE);
@@ -311,15 +312,15 @@ static void *run_writer(void *context)
 
 static const struct {
 	struct buffer_options buffer;
-	unsigned n_threads, n_writers;
+	unsigned n_writers;
 	long pause_us;
 	long end_after_us; /* 0: it is let come to its end */
 } ways[] = {
-	{{.n_chunks = 8, .when_full = FULL_FAIL}, 2, 2, 0, 0},
-	{{.n_chunks = 4, .when_full = FULL_WAIT}, 1, 1, 2000, 0},
-	{{.n_chunks = 4, .spill_bytes = 16 << 20, .when_full = FULL_FAIL}, 2, 1, 5000, 0},
-	{{.n_chunks = 4, .spill_bytes = 1 << 20, .when_full = FULL_WAIT}, 3, 2, 5000, 0},
-	{{.n_chunks = 4, .when_full = FULL_WAIT}, 2, 1, 20000, 20000},
+	{{.n_chunks = 8, .when_full = FULL_FAIL}, 3, 0, 0},
+	{{.n_chunks = 4, .when_full = FULL_WAIT}, 1, 2000, 0},
+	{{.n_chunks = 4, .spill_bytes = 16 << 20, .when_full = FULL_FAIL}, 1, 5000, 0},
+	{{.n_chunks = 4, .spill_bytes = 1 << 20, .when_full = FULL_WAIT}, 3, 5000, 0},
+	{{.n_chunks = 4, .when_full = FULL_WAIT}, 2, 20000, 20000},
 };
 
 static void check_all_came(const struct writer *writer)
@@ -330,13 +331,14 @@ static void check_all_came(const struct writer *writer)
 	}
 }
 
-static void end_early(struct capture **capture, long after_us)
+static void end_early(struct buffer *buffer, long after_us)
 {
 	const struct timespec moment = {.tv_nsec = after_us * 1000};
+	struct error err;
 
 	nanosleep(&moment, NULL);
-	capture_end(*capture);
-	*capture = NULL;
+	fail(&err, ERR_SYSTEM, "enough");
+	buffer_fail(buffer, &err);
 }
 
 /* To see that guests did save something, and that some of it spilled. */
@@ -346,8 +348,6 @@ static void note_counts(const struct capture *capture, const struct buffer *buff
 {
 	struct capture_status status;
 
-	if (!capture)
-		return;
 	capture_status(capture, &status);
 	n_saved += status.saved_clusters;
 	n_spilled += buffer_counts(buffer)->spilled_clusters;
@@ -369,8 +369,7 @@ static bool take_backup(unsigned way)
 	struct buffer_options options = ways[way].buffer;
 	const struct capture_options how = {0};
 	struct writer writer = {.pause_us = ways[way].pause_us};
-	struct capture *capture = NULL;
-	pthread_t threads[2];
+	pthread_t threads[3];
 	struct error err;
 
 	options.spill_dir = scratch(".");
@@ -380,22 +379,21 @@ static bool take_backup(unsigned way)
 		writer.n_came[i] = calloc(clusters_of(SIZE), 1);
 	}
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&writer.buffer, &options, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(capture_begin(&capture, volumes, 2, writer.buffer, &how, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(capture_start(capture, ways[way].n_threads, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(capture_begin(&writer.capture, volumes, 2, writer.buffer, &how, &err), 0);
 	if (options.spill_bytes > 0)
 		let_it_spill(writer.buffer);
 	for (unsigned i = 0; i < ways[way].n_writers; i++)
 		pthread_create(&threads[i], NULL, run_writer, &writer);
 	if (ways[way].end_after_us > 0)
-		end_early(&capture, ways[way].end_after_us);
+		end_early(writer.buffer, ways[way].end_after_us);
 	for (unsigned i = 0; i < ways[way].n_writers; i++)
 		pthread_join(threads[i], NULL);
-	note_counts(capture, writer.buffer);
+	note_counts(writer.capture, writer.buffer);
 	if (writer.rc == 0) {
 		check_all_came(&writer);
 		judge(writer.images);
 	}
-	capture_end(capture);
+	capture_end(writer.capture);
 	buffer_free(writer.buffer);
 	for (unsigned i = 0; i < 2; i++) {
 		free(writer.images[i]);

@@ -26,7 +26,7 @@ static void *step_once(void *context)
 	struct error mine;
 
 	(void)context;
-	return (void *)(intptr_t)capture_step(capture, true, &mine);
+	return (void *)(intptr_t)capture_step(capture, &mine);
 }
 
 /* While the pass reads some clusters a write to one of them waits, a write to any other does not.
@@ -76,7 +76,7 @@ static void the_pass_goes_round_a_guest(void)
 	begin(0, FULL_FAIL);
 	pthread_create(&guest, NULL, write_it, &same);
 	sem_wait(&reached);
-	while (capture_step(capture, false, &err) > 0)
+	while (capture_step(capture, &err) > 0)
 		empty_buffer(&n);
 	CU_ASSERT_EQUAL(n, 99);
 	CU_ASSERT_EQUAL(status_now().todo_clusters, 1);

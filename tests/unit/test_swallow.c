@@ -81,7 +81,7 @@ static int drain(char found[N_CLUSTERS + 1], struct error *err)
 
 	memset(found, '-', N_CLUSTERS);
 	found[N_CLUSTERS] = '\0';
-	while ((rc = buffer_next(buffer, &chunk, true, err)) == 1) {
+	while ((rc = buffer_next(buffer, &chunk, BUFFER_FOR_WORK, err)) == 1) {
 		for (uint32_t i = 0; i < chunk->n_clusters; i++) {
 			char *at = &found[chunk->clusters[i].cluster];
 			*at = *at == '-' ? 'd' : '!';
@@ -124,7 +124,7 @@ static void the_bytes_are_those_that_came(void)
 
 	begin(true, 4);
 	CU_ASSERT_EQUAL(write_at(10 * CLUSTER_SIZE, 1536), 0);
-	CU_ASSERT_EQUAL_FATAL(buffer_next(buffer, &chunk, true, &err), 1);
+	CU_ASSERT_EQUAL_FATAL(buffer_next(buffer, &chunk, BUFFER_FOR_WORK, &err), 1);
 	CU_ASSERT_EQUAL(memcmp(chunk->bytes, bytes, 1536), 0);
 	for (size_t i = 1536; i < CLUSTER_SIZE; i++)
 		if (chunk->bytes[i] != 0) {
