@@ -17,9 +17,9 @@
  * follow each other as the runs in "data" name them. Drives are numbered from 0 as in the first
  * answer. "guests": whether guests are at work. Each "next" has one answer; up to N of them may be
  * on their way, and which answer belongs to which does not matter. When the backup fails, one
- * {"error": ...} comes, asked for or not, and then the server shuts down its way to the client. When
- * either side closes the socket, the backup is over: the server forgets it, the client fails unless
- * it is done.
+ * {"error": ...} comes, asked for or not, and then the server shuts down its way to the client.
+ * When either side closes the socket, the backup is over: the server forgets it, the client fails
+ * unless it is done.
  */
 #ifndef CLI_LIVE_H
 #define CLI_LIVE_H

@@ -10,9 +10,9 @@
  * others wait for work: chunks given back, the end. The thread of the control socket's client only
  * waits for a failure meanwhile, which must be told to a client that asks for nothing.
  *
- * When the client has gone, or sends what makes no sense, whoever notices has the buffer fail, which
- * ends all waiting, that of the others and that of guest writes, and then the capture is taken away.
- * What the guest does never depends on the client.
+ * When the client has gone, or sends what makes no sense, whoever notices has the buffer fail,
+ * which ends all waiting, that of the others and that of guest writes, and then the capture is
+ * taken away. What the guest does never depends on the client.
  */
 #include "cli/serve.h"
 
@@ -50,8 +50,8 @@ struct session {
 	uint32_t n_attendants;
 	atomic_bool done; /* all was given */
 
-	pthread_mutex_t lock; /* guards the rest */
-	bool over;	      /* the client has gone, or is to be left */
+	pthread_mutex_t lock;  /* guards the rest */
+	bool over;	       /* the client has gone, or is to be left */
 	struct error nonsense; /* why it is left, if it is told */
 };
 
@@ -237,8 +237,7 @@ static int learn_askers(struct session *session, const struct json_t *request, s
 
 	json_member_number(request, "askers", &n);
 	if (n == 0 || n > LIVE_ASKERS_MAX)
-		return fail(err, ERR_USAGE, "asks for %llu chunks at once",
-			    (unsigned long long)n);
+		return fail(err, ERR_USAGE, "asks for %llu chunks at once", (unsigned long long)n);
 	session->n_askers = (uint32_t)n;
 	return 0;
 }

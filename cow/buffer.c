@@ -419,8 +419,7 @@ static int next_locked(struct buffer *buffer, struct chunk **out, enum buffer_wa
 	return ERR_SYSTEM;
 }
 
-int buffer_next(struct buffer *buffer, struct chunk **out, enum buffer_wait wait,
-		struct error *err)
+int buffer_next(struct buffer *buffer, struct chunk **out, enum buffer_wait wait, struct error *err)
 {
 	pthread_mutex_lock(&buffer->lock);
 	int rc = next_locked(buffer, out, wait);

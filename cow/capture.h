@@ -89,8 +89,8 @@ int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t 
  * is used. 1: taken, to be given back with buffer_release; 0: all was given; negative: failed. */
 int capture_next(struct capture *capture, struct chunk **out, struct error *err);
 /* A step of the pass: takes the next window of clusters that are still to be saved, reads them into
- * a chunk, hands it in. 1: done something, 0: all clusters of all drives are saved or being saved by
- * guest writes, 2: the buffer has no room, negative: failed. From one thread or several. */
+ * a chunk, hands it in. 1: done something, 0: all clusters of all drives are saved or being saved
+ * by guest writes, 2: the buffer has no room, negative: failed. From one thread or several. */
 int capture_step(struct capture *capture, struct error *err);
 /* Whether guests have asked anything of the drives within the last second: if not, there is nobody
  * to make way for. */

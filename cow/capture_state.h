@@ -91,14 +91,16 @@ void claim_drop(struct claim *claim);
  * chunk's runs of zeros, as far as they fit. *at: up to where it came. */
 void take_zeros(struct captured *captured, uint64_t *at, uint64_t end, struct chunk *chunk);
 
-/* To be called after clusters were saved, with no lock held: the last one is the end of the buffer. */
+/* To be called after clusters were saved, with no lock held: the last one is the end of the buffer.
+ */
 void end_if_all_saved(struct capture *capture);
 
 /* ---- for volumes (capture_save.c) ---- */
 
 /* Saves what is not saved among these clusters. Returns how long that held up the guest, in ns. */
 uint64_t captured_save(struct captured *captured, uint64_t first, uint64_t end);
-/* The same without waiting for anything, and adds nothing to the delays. False: not all are saved. */
+/* The same without waiting for anything, and adds nothing to the delays. False: not all are saved.
+ */
 bool captured_save_now(struct captured *captured, uint64_t first, uint64_t end, uint64_t *delay_ns);
 void captured_add_delay(struct captured *captured, uint64_t ns);
 /* Whether saving more than what must be is unwise now. */

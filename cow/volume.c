@@ -28,8 +28,8 @@
 #include <string.h>
 #include <time.h>
 
-#define GATE_MAX (256u << 20) /* bytes */
-#define STRETCH	 64u	      /* clusters that are saved before they are changed in one go */
+#define GATE_MAX   (256u << 20) /* bytes */
+#define STRETCH	   64u		/* clusters that are saved before they are changed in one go */
 #define AT_WORK_NS 1000000000u
 
 static_assert((int)VOLUME_FUA == DRIVE_FUA && (int)VOLUME_MAY_TRIM == DRIVE_MAY_TRIM &&
@@ -43,10 +43,10 @@ struct volume {
 	_Atomic uint64_t in_flight;
 	atomic_bool closed;
 	_Atomic(struct captured *) armed;
-	_Atomic uint64_t users; /* of *armed */
-	atomic_bool claimed;	/* by a capture */
+	_Atomic uint64_t users;	   /* of *armed */
+	atomic_bool claimed;	   /* by a capture */
 	_Atomic uint64_t asked_ns; /* when the last request came: of the coarse clock */
-	pthread_mutex_t lock;	/* for sleeping on: changed tells that one of the above did */
+	pthread_mutex_t lock;	   /* for sleeping on: changed tells that one of the above did */
 	pthread_cond_t changed;
 };
 

@@ -41,7 +41,8 @@ int writer_open(struct writer **out, const struct archive *archive, struct outpu
 struct feed {
 	void *context;
 	size_t piece_size; /* bytes of the caller's struct for a piece of work. Each worker has one,
-			      zeros at first; what was left in it is there when it is called again */
+			      zeros at first; what was left in it is there when it is called again
+			    */
 	/* Takes the next piece. 1: taken, 0: no more, negative: error. One call at a time, and the
 	 * pieces are written in the order of the calls; or, with in_any_order, from any worker, and
 	 * in about the order in which calls come back. */

@@ -76,12 +76,13 @@ static void half_is_kept_for_the_urgent(void)
 	buffer_free(buffer);
 }
 
-/* Who can read for himself does not take what may yet become more, and comes back when he may read. */
+/* Who can read for himself does not take what may yet become more, and comes back when he may read.
+ */
 static void one_who_can_do_more_than_write(void)
 {
 	struct chunk *chunk;
 
-	make(4, 0, FULL_FAIL);
+	make(8, 0, FULL_FAIL);
 	put_some(0, 1);
 	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_WHOLE, &err), 2);
 	CU_ASSERT_EQUAL(buffer_next(buffer, &chunk, BUFFER_FOR_CHANCES, &err), 1);

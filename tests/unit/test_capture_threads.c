@@ -379,7 +379,8 @@ static bool take_backup(unsigned way)
 		writer.n_came[i] = calloc(clusters_of(SIZE), 1);
 	}
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&writer.buffer, &options, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(capture_begin(&writer.capture, volumes, 2, writer.buffer, &how, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(capture_begin(&writer.capture, volumes, 2, writer.buffer, &how, &err),
+			      0);
 	if (options.spill_bytes > 0)
 		let_it_spill(writer.buffer);
 	for (unsigned i = 0; i < ways[way].n_writers; i++)
