@@ -183,7 +183,7 @@ static int find_out_why_locked(struct live *live, struct error *err)
 /* As live_ask; got: as control_receive. */
 static int take_in_locked(struct live *live, int got, struct json_t **message, struct error *err)
 {
-	const struct json_t *done;
+	struct json_t *done;
 
 	live->n_receiving--;
 	pthread_cond_broadcast(&live->changed);
@@ -194,7 +194,7 @@ static int take_in_locked(struct live *live, int got, struct json_t **message, s
 		if (done == NULL)
 			return 1;
 		if (live->counts == NULL)
-			live->counts = json_share(json_member(*message, "done"));
+			live->counts = json_share(done);
 		json_free(*message);
 		return 0;
 	}

@@ -4,10 +4,10 @@
  *
  * Threads. Each of the client's that wants a chunk sends a message and waits for one. Here as many
  * threads, and one more, wait at the same socket: whoever gets the message does what it asks for,
- * which includes the next step of the pass, and answers. So of each such pair one works at a time,
- * on what the other has just left in the caches of their processor, and the work of both is shared
- * out among processors as that of one would be. The one more is there for what comes while all
- * others wait for work: chunks given back, the end. The thread of the control socket's client only
+ * which includes the next step of the pass, and answers. So of each such pair one works at a time:
+ * no more threads want a processor than the client was told to use, and what is on its way between
+ * them is a chunk each. The one more is there for what comes while all others wait for work: chunks
+ * given back, the end. The thread of the control socket's client only
  * waits for a failure meanwhile, which must be told to a client that asks for nothing.
  *
  * When the client has gone, or sends what makes no sense, whoever notices has the buffer fail,

@@ -55,6 +55,7 @@ serve_ours()
 	[ -x "$lib_serve" ] || skip "no nbd-serve beside vmabak: make $(dirname "$VMABAK")/nbd-serve"
 	lib_socket=$TMPDIR/$1
 	shift
+	rm -f "$lib_socket.ready" # of one before, until the new one has got as far as to empty it
 	"$lib_serve" -a "unix:$lib_socket" "$@" >"$lib_socket.ready" 2>"$lib_socket.log" &
 	server=$!
 	on_exit "kill -9 $server 2>/dev/null"
