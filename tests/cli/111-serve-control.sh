@@ -3,7 +3,8 @@
 . "$CLI/serve.sh"
 
 make_random a.raw 1000000 1
-start_serve a=a.raw
+make_random big.raw 20000000 2
+start_serve a=a.raw big=big.raw
 cat >talk.py <<'END'
 import array, json, os, socket, sys, time
 
@@ -28,6 +29,7 @@ refused(b" " * 163841, "usage")
 refused({"execute": "other"}, "unsupported")
 refused({"execute": "\u202e\x1b" * 1000}, "unsupported")
 for wrong in ({"drives": ["b"]}, {"drives": [1]}, {"drives": ["a", "a"]}, {"drives": ["a", "b", "c"]}, {"buffer": 1}, {"buffer": 2 ** 62},
+              {"askers": 0}, {"askers": 257},
               {"spill": 5}, {"spill": 2 ** 40, "spill_dir": 7}):
     refused({"execute": "backup", **wrong}, "usage")
 assert "error" in ask(connect(), {"execute": "backup", "buffer": 2 ** 24, "spill": 1 << 20, "spill_dir": "/nowhere"})
@@ -49,7 +51,7 @@ for second in ({"execute": "next"}, {"execute": "release", "chunk": 0}, {"execut
         # It goes once the server has seen that.
         while "backup" in ask(connect(), {"execute": "status"})["return"]["drives"]: time.sleep(0.01)
 
-# What is given back twice, or never, and asked for as often as one likes.
+# What is given back twice, or never, and asked for after the end.
 def free():
     while True:
         answer = ask(connect(), {"execute": "backup", "buffer": 2 ** 24})
@@ -58,19 +60,44 @@ def free():
 free()
 s = connect()
 for _ in range(200):
-    answer = ask(s, {"execute": "backup", "buffer": 2 ** 24})
+    answer = ask(s, {"execute": "backup", "drives": ["a"], "buffer": 2 ** 24})
     if "return" in answer: break
     time.sleep(0.05)
 ask(s, {"execute": "begin"})
-for _ in range(50): s.send(b'{"execute": "next"}')
-chunk = json.loads(s.recv(1 << 20))
-while "chunk" not in chunk: chunk = json.loads(s.recv(1 << 20))
+chunk = ask(s, {"execute": "next"})
+for _ in range(50): assert "done" in ask(s, {"execute": "next"})
 s.send(b'{"execute": "release", "chunk": %d}' % chunk["chunk"])
 s.send(b'{"execute": "release", "chunk": %d}' % chunk["chunk"])
 while True:
     answer = json.loads(s.recv(1 << 20))
     if "error" in answer: break
 assert answer["error"]["code"] == "usage", answer
+
+# More questions at once than were announced: the first waits, as half of the memory is lent out.
+s.close()
+for n_asked in (1, 2):
+    free()
+    for _ in range(200):
+        s = connect()
+        answer = ask(s, {"execute": "backup", "drives": ["big"], "buffer": 2 ** 24, "askers": 2})
+        if "return" in answer: break
+        time.sleep(0.05)
+    ask(s, {"execute": "begin"})
+    chunks = [ask(s, {"execute": "next"})["chunk"] for _ in range(2)]
+    for _ in range(n_asked + 1): s.send(b'{"execute": "next"}')
+    if n_asked == 2:
+        assert json.loads(s.recv(1 << 20))["error"]["code"] == "usage"
+    else:
+        s.settimeout(0.5)
+        try:
+            assert False, s.recv(1 << 20)
+        except TimeoutError:
+            pass
+        s.settimeout(20)
+        for chunk in chunks:
+            answer = ask(s, {"execute": "release", "chunk": chunk})
+            assert "data" in answer, answer
+    s.close()
 
 # Descriptors that come with a message are closed.
 before = len(os.listdir("/proc/%s/fd" % sys.argv[1]))
