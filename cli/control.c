@@ -251,15 +251,16 @@ static int parse_text(const char *text, ssize_t size, struct json_t **out, struc
 
 int control_receive(int fd, struct json_t **out, int *passed, struct error *err)
 {
-	/* On the stack: to get and give back so much from the heap costs more than the message. */
-	char text[CONTROL_MESSAGE_MAX];
+	/* Not on the stack, which a thread may have little of. */
+	char *text = memory_grow(NULL, CONTROL_MESSAGE_MAX, 1);
 	ssize_t size;
 	int got;
 
 	if (passed != NULL)
 		*passed = -1;
-	size = receive_text(fd, text, sizeof(text), passed);
+	size = receive_text(fd, text, CONTROL_MESSAGE_MAX, passed);
 	got = size == 0 ? 0 : parse_text(text, size, out, err);
+	free(text);
 	if (got <= 0 && passed != NULL && *passed >= 0)
 		close(*passed);
 	return got;
