@@ -217,8 +217,6 @@ static void take_descriptors(struct msghdr *message, int *passed)
 	}
 }
 
-/* Takes all of the next message, so that several threads may wait for theirs at one socket. Returns
- * its size, which may be more than there is room for; 0: the other side has gone. */
 static ssize_t receive_text(int fd, char *to, size_t size, int *passed)
 {
 	struct iovec part = {to, size};
@@ -232,38 +230,52 @@ static ssize_t receive_text(int fd, char *to, size_t size, int *passed)
 	ssize_t n;
 
 	do {
-		n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_TRUNC);
+		n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		take_descriptors(&message, passed);
-	return n < 0 && errno == ECONNRESET ? 0 : n;
+	return n;
 }
 
-static int parse_text(const char *text, ssize_t size, struct json_t **out, struct error *err)
+/* The size of the next message; 0: the other side has gone. */
+static ssize_t next_size(int fd, struct error *err)
 {
-	if (size < 0)
+	ssize_t n;
+	char byte;
+
+	do {
+		n = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == ECONNRESET)
+		return 0;
+	if (n < 0)
 		return fail_system(err, errno, "the control socket");
-	if (size > (ssize_t)CONTROL_MESSAGE_MAX)
-		return fail(err, ERR_USAGE, "a message of %zd bytes is too long", size);
-	*out = json_parse(text, (size_t)size);
-	return *out != NULL ? 1 : fail(err, ERR_USAGE, "a message that is no JSON object");
+	if (n > (ssize_t)CONTROL_MESSAGE_MAX) {
+		/* The rest of a message that is not wanted goes with its first byte. */
+		recv(fd, &byte, 1, 0);
+		return fail(err, ERR_USAGE, "a message of %zd bytes is too long", n);
+	}
+	return n;
 }
 
 int control_receive(int fd, struct json_t **out, int *passed, struct error *err)
 {
-	/* Not on the stack, which a thread may have little of. */
-	char *text = memory_grow(NULL, CONTROL_MESSAGE_MAX, 1);
-	ssize_t size;
-	int got;
+	ssize_t size = next_size(fd, err);
+	char *text;
 
 	if (passed != NULL)
 		*passed = -1;
-	size = receive_text(fd, text, CONTROL_MESSAGE_MAX, passed);
-	got = size == 0 ? 0 : parse_text(text, size, out, err);
+	if (size <= 0)
+		return (int)size;
+	text = memory_new((size_t)size, 1);
+	size = receive_text(fd, text, (size_t)size, passed);
+	*out = size > 0 ? json_parse(text, (size_t)size) : NULL;
 	free(text);
-	if (got <= 0 && passed != NULL && *passed >= 0)
+	if (*out != NULL)
+		return 1;
+	if (passed != NULL && *passed >= 0)
 		close(*passed);
-	return got;
+	return fail(err, ERR_USAGE, "a message that is no JSON object");
 }
 
 int control_error(const struct json_t *message, struct error *err)

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,7 +18,7 @@
 
 #define CHUNKS_MAX (LIVE_BUFFER_MAX / CHUNK_SIZE)
 #define SIZE_LIMIT (UINT64_C(1) << 62) /* bytes of a drive */
-#define STUCK_S	   3		       /* seconds that a writer gets to notice that all is over */
+#define STUCK_S	   3		       /* seconds that one gets to notice that all is over */
 
 pid_t live_server(const struct live *live)
 {
@@ -99,6 +98,7 @@ static int map_memory(struct live *live, int fd, struct error *err)
 		return fail_system(err, errno, "the memory of the server");
 	live->memory = memory;
 	live->in_use = memory_new(live->n_chunks, sizeof(*live->in_use));
+	live->given_back = memory_new(live->n_chunks, sizeof(*live->given_back));
 	return 0;
 }
 
@@ -117,7 +117,6 @@ static struct json_t *make_request(const struct options *options, const char *sp
 			options->spill == UINT64_MAX ? LIVE_SPILL : options->spill);
 	json_put_text(request, "spill_dir", spill_dir);
 	json_put_bool(request, "wait", options->on_full == FULL_CHOICE_WAIT);
-	json_put_number(request, "askers", threads_wanted(options));
 	return request;
 }
 
@@ -141,6 +140,23 @@ static int agree(struct live *live, const struct options *options, struct error 
 	return code;
 }
 
+static int open_channels(struct live *live, unsigned n, struct error *err)
+{
+	struct json_t *reply;
+
+	live->channels = memory_new(n, sizeof(*live->channels));
+	while (live->n_channels < n) {
+		int *channel = &live->channels[live->n_channels];
+		if (control_call(live->fd, control_request("channel"), &reply, channel, err) < 0)
+			return err->code;
+		json_free(reply);
+		if (*channel < 0)
+			return live_fail_nonsense(err);
+		live->n_channels++;
+	}
+	return 0;
+}
+
 int live_open(struct live **out, const struct options *options, struct error *err)
 {
 	struct live *live = memory_new(1, sizeof(*live));
@@ -152,6 +168,8 @@ int live_open(struct live **out, const struct options *options, struct error *er
 	code = control_connect(&live->fd, options->serve, err);
 	if (code == 0)
 		code = agree(live, options, err);
+	if (code == 0)
+		code = open_channels(live, threads_wanted(options), err);
 	if (code < 0) {
 		live_close(live);
 		return code;
@@ -160,118 +178,139 @@ int live_open(struct live **out, const struct options *options, struct error *er
 	return 0;
 }
 
-/* ---- what comes ---- */
+/* ---- chunks ---- */
 
 static void fail_gone(struct error *err)
 {
 	fail(err, ERR_SYSTEM, "the server has gone before all was saved");
 }
 
-/* Several threads wait for messages, and only one of them gets the error. So one who finds that no
- * more will come waits for all others to say what they found. */
-static int find_out_why_locked(struct live *live, struct error *err)
+/* Until *what, or for STUCK_S. */
+static void wait_locked(struct live *live, const bool *what)
 {
-	while (!live->failed && live->n_receiving > 0)
-		pthread_cond_wait(&live->changed, &live->lock);
-	if (!live->failed)
-		fail_gone(&live->err);
-	live->failed = true;
-	*err = live->err;
-	return err->code;
+	struct timespec until;
+	int sys = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STUCK_S;
+	while (!*what && sys == 0)
+		sys = pthread_cond_timedwait(&live->changed, &live->lock, &until);
 }
 
-/* As live_ask; got: as control_receive. */
-static int take_in_locked(struct live *live, int got, struct json_t **message, struct error *err)
+/* A channel has ended. The reason comes over the control socket, to the watcher. */
+static int find_out_why(struct live *live, struct error *err)
 {
-	struct json_t *done;
-
-	live->n_receiving--;
-	pthread_cond_broadcast(&live->changed);
-	if (got == 0)
-		return find_out_why_locked(live, err);
-	if (got > 0 && json_member(*message, "error") == NULL) {
-		done = json_member(*message, "done");
-		if (done == NULL)
-			return 1;
-		if (live->counts == NULL)
-			live->counts = json_share(done);
-		json_free(*message);
-		return 0;
-	}
-	if (got > 0) {
-		control_error(*message, err);
-		json_free(*message);
-	}
-	if (!live->failed)
-		live->err = *err;
-	live->failed = true;
-	return err->code;
-}
-
-static int receive(struct live *live, bool ask, struct json_t **message, struct error *err)
-{
-	int got = 1, code = 0;
-
 	pthread_mutex_lock(&live->lock);
-	if (live->failed) {
+	wait_locked(live, &live->failed);
+	if (live->failed)
 		*err = live->err;
-		code = err->code;
-	} else {
-		live->n_receiving++;
-	}
+	else
+		fail_gone(err);
 	pthread_mutex_unlock(&live->lock);
-	if (code < 0)
-		return code;
-	if (ask && control_send(live->fd, control_request("next"), -1, err) < 0)
-		got = 0;
-	if (got > 0)
-		got = control_receive(live->fd, message, NULL, err);
-	pthread_mutex_lock(&live->lock);
-	code = take_in_locked(live, got, message, err);
-	pthread_mutex_unlock(&live->lock);
-	return code;
+	return err->code;
 }
 
-int live_ask(struct live *live, struct json_t **chunk, struct error *err)
+int live_take_channel(struct live *live)
 {
-	return receive(live, true, chunk, err);
+	uint32_t i = atomic_fetch_add(&live->n_taken, 1);
+
+	return i < live->n_channels ? live->channels[i] : -1;
+}
+
+/* {"execute": what, "chunks": those given back} */
+static struct json_t *make_return_locked(struct live *live, const char *what)
+{
+	struct json_t *request = control_request(what);
+	struct json_t *chunks = json_put_array(request, "chunks");
+
+	while (live->n_given_back > 0)
+		json_add_number(chunks, live->given_back[--live->n_given_back]);
+	return request;
+}
+
+/* A message of its own has one more thread woken up, so it waits for the next question; but not
+ * while guests are at work, who may need the memory before this thread has written what it has. A
+ * server that has gone is found out by who asks for more. */
+void live_give_back(struct live *live, uint32_t chunk)
+{
+	struct json_t *request = NULL;
+	struct error ignored;
+
+	pthread_mutex_lock(&live->lock);
+	live->given_back[live->n_given_back++] = chunk;
+	if (live->guests_at_work)
+		request = make_return_locked(live, "release");
+	pthread_mutex_unlock(&live->lock);
+	if (request != NULL)
+		control_send(live->fd, request, -1, &ignored);
+}
+
+/* 1: a chunk, 0: that was all. */
+static int look_at(struct live *live, const struct json_t *message)
+{
+	struct json_t *done = json_member(message, "done");
+
+	pthread_mutex_lock(&live->lock);
+	if (done != NULL && live->counts == NULL)
+		live->counts = json_share(done);
+	live->guests_at_work = json_member_bool(message, "guests");
+	pthread_mutex_unlock(&live->lock);
+	return done == NULL ? 1 : 0;
+}
+
+int live_ask(struct live *live, int channel, struct json_t **chunk, struct error *err)
+{
+	struct json_t *request;
+	int got;
+
+	pthread_mutex_lock(&live->lock);
+	request = make_return_locked(live, "next");
+	pthread_mutex_unlock(&live->lock);
+	if (control_send(channel, request, -1, err) < 0)
+		return find_out_why(live, err);
+	got = control_receive(channel, chunk, NULL, err);
+	if (got == 0)
+		return find_out_why(live, err);
+	if (got > 0)
+		got = look_at(live, *chunk);
+	if (got == 0)
+		json_free(*chunk);
+	return got;
 }
 
 /* ---- the watcher ---- */
 
-/* Until the server sends no more, or the socket was shut down. Messages do not wake it. */
-static void await_hangup(const struct live *live)
+/* Until the server has gone, or says why it will go: it says nothing else unasked. */
+static void hear(const struct live *live, struct error *err)
 {
-	struct pollfd poll_fd = {.fd = live->fd, .events = POLLRDHUP};
+	struct json_t *message;
+	int got = control_receive(live->fd, &message, NULL, err);
 
-	while (poll(&poll_fd, 1, -1) < 0 && errno == EINTR)
-		;
+	if (got == 0)
+		fail_gone(err);
+	if (got > 0) {
+		control_error(message, err);
+		json_free(message);
+	}
 }
 
 /* When the backup has failed, the writer learns of it when it asks for more. One that is stuck, in
- * an output that takes nothing, will never ask. */
+ * an output that takes nothing, will never ask; but if all has come it needs to ask no more. */
 static void *watch(void *context)
 {
 	struct live *live = context;
-	struct json_t *message;
-	struct timespec until;
 	struct error err;
 	bool stuck;
-	int sys = 0;
 
-	await_hangup(live);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STUCK_S;
+	hear(live, &err);
 	pthread_mutex_lock(&live->lock);
-	while (!live->closing && sys == 0)
-		sys = pthread_cond_timedwait(&live->changed, &live->lock, &until);
-	stuck = !live->closing;
+	live->failed = true;
+	live->err = err;
+	pthread_cond_broadcast(&live->changed);
+	wait_locked(live, &live->closing);
+	stuck = !live->closing && live->counts == NULL;
 	pthread_mutex_unlock(&live->lock);
-	if (!stuck)
-		return NULL;
-	while ((sys = receive(live, false, &message, &err)) > 0)
-		json_free(message);
-	if (sys < 0)
+	if (stuck)
 		live->give_up(live->give_up_context, &err);
 	return NULL;
 }
@@ -317,10 +356,14 @@ void live_close(struct live *live)
 	pthread_cond_destroy(&live->changed);
 	if (live->memory != NULL)
 		munmap(live->memory, (size_t)live->n_chunks * CHUNK_SIZE);
+	for (uint32_t i = 0; i < live->n_channels; i++)
+		close(live->channels[i]);
 	if (live->fd >= 0)
 		close(live->fd);
 	json_free(live->plan);
 	json_free(live->counts);
+	free(live->channels);
+	free(live->given_back);
 	free(live->in_use);
 	free(live);
 }

@@ -3,23 +3,26 @@
  *
  *   client                                        server
  *   {"execute": "backup", "drives": [NAME...],    {"return": {"drives": [{"name", "path",
- * "size_bytes"}], "buffer": BYTES, "spill": BYTES,               "n_chunks": N}}, and with it a
- * descriptor: the "spill_dir": DIR, "wait": BOOL,               memory, sealed, of N chunks
- *    "askers": N}
+ *    "buffer": BYTES, "spill": BYTES,               "size_bytes"}], "n_chunks": N}}, and with it a
+ *    "spill_dir": DIR, "wait": BOOL}               descriptor: the memory, sealed, of N chunks
+ *   {"execute": "channel"}                        {"return": {}}, and with it a descriptor: a
+ *                                                 channel, a socket like this one
  *   {"execute": "begin"}                          {"return": {"quiesce_ns"}}: the instant has been
- *   {"execute": "next"}                           {"chunk": I, "guests": BOOL,
+ *   {"execute": "release", "chunks": [I...]}      no answer
+ *
+ * and over each channel, which is for one thread of the client
+ *
+ *   {"execute": "next", "chunks": [I...]}         {"chunk": I, "guests": BOOL,
  *                                                   "data": [[DRIVE, CLUSTER, N]...],
  *                                                   "zeros": [[DRIVE, CLUSTER, N]...]}
  *                                                   or, all has come, {"done": {...}}
- *   {"execute": "release", "chunk": I}            no answer
  *
- * Chunk I lies I * 4 MiB into the memory and is the client's until it releases it; its clusters
- * follow each other as the runs in "data" name them. Drives are numbered from 0 as in the first
- * answer. "guests": whether guests are at work. Each "next" has one answer; up to N of them may be
- * on their way, and which answer belongs to which does not matter. When the backup fails, one
- * {"error": ...} comes, asked for or not, and then the server shuts down its way to the client.
- * When either side closes the socket, the backup is over: the server forgets it, the client fails
- * unless it is done.
+ * Chunk I lies I * 4 MiB into the memory and is the client's until it gives it back, which it may
+ * do along with a question for the next one; its clusters follow each other as the runs in "data"
+ * name them. Drives are numbered from 0 as in the first answer. "guests": whether guests are at
+ * work. When the backup fails, {"error": ...} comes over the control socket, and the channels end.
+ * When either side closes the control socket, the backup is over: the server forgets it, the client
+ * fails unless it is done.
  */
 #ifndef CLI_LIVE_H
 #define CLI_LIVE_H
@@ -29,10 +32,10 @@
 
 #include <sys/types.h>
 
-#define LIVE_BUFFER	(UINT64_C(64) << 20) /* bytes, unless the options say so */
-#define LIVE_BUFFER_MAX (UINT64_C(1) << 40)
-#define LIVE_SPILL	(UINT64_C(1) << 30)
-#define LIVE_ASKERS_MAX 256u /* threads */
+#define LIVE_BUFFER	  (UINT64_C(64) << 20) /* bytes, unless the options say so */
+#define LIVE_BUFFER_MAX	  (UINT64_C(1) << 40)
+#define LIVE_SPILL	  (UINT64_C(1) << 30)
+#define LIVE_CHANNELS_MAX 256u
 
 struct live;
 struct json_t;
@@ -48,7 +51,8 @@ uint64_t live_drive_size(const struct live *live, uint32_t i);	  /* bytes */
  * closed it within some seconds, because the output takes nothing; from a thread of its own. */
 int live_begin(struct live *live, void (*give_up)(void *context, const struct error *why),
 	       void *context, struct error *err);
-/* piece_clusters: the most that a piece of work has. */
+/* piece_clusters: the most that a piece of work has. For as many workers as the options have
+ * threads. */
 struct feed live_feed(struct live *live, uint32_t piece_clusters);
 /* Of the capture, once the feed has ended; borrowed. */
 struct json_t *live_counts(const struct live *live);

@@ -1,7 +1,7 @@
 #include "cli/live_state.h"
 
 #include "base/background.h"
-#include "cli/control.h"
+#include "cli/json.h"
 #include "cow/buffer.h"
 
 #define RUNS_MAX 64u /* of data or of zeros, in a chunk */
@@ -19,6 +19,8 @@ struct runs {
 
 /* A worker's chunk: one piece of work, or several of piece_clusters each, one after the other. */
 struct piece {
+	bool has_channel;
+	int channel;
 	uint32_t chunk;
 	bool beside_guests;
 	uint32_t n_clusters, n_given;
@@ -87,7 +89,10 @@ static int next_piece(void *context, void *opaque, struct error *err)
 
 	if (piece->n_given < piece->n_clusters)
 		return 1;
-	got = live_ask(live, &message, err);
+	if (!piece->has_channel)
+		piece->channel = live_take_channel(live);
+	piece->has_channel = true;
+	got = live_ask(live, piece->channel, &message, err);
 	if (got <= 0)
 		return got;
 	if (parse_chunk(live, message, piece, err) < 0)
@@ -96,19 +101,13 @@ static int next_piece(void *context, void *opaque, struct error *err)
 	return got;
 }
 
-/* A server that has gone is found out by who asks for more. */
 static void give_back(void *context, void *loan)
 {
 	struct live *live = context;
 	uintptr_t index = (uintptr_t)loan;
-	struct json_t *message;
-	struct error ignored;
 
-	if (atomic_fetch_sub(&live->in_use[index], 1) != 1)
-		return;
-	message = control_request("release");
-	json_put_number(message, "chunk", index);
-	control_send(live->fd, message, -1, &ignored);
+	if (atomic_fetch_sub(&live->in_use[index], 1) == 1)
+		live_give_back(live, (uint32_t)index);
 }
 
 static void give_run(struct batch *batch, struct piece *piece, struct run *run, uint32_t n,

@@ -17,12 +17,17 @@ struct live {
 	uint32_t n_chunks;
 	atomic_uint *in_use; /* by chunk: pieces of it that are not given back. Owned */
 	uint32_t piece_clusters;
+	int *channels; /* owned: n_channels of them */
+	uint32_t n_channels;
+	atomic_uint n_taken; /* of the channels, by workers */
 
 	pthread_t watcher;
 	bool watching;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t changed;
-	unsigned n_receiving;  /* threads that wait for a message, or look at one */
+	uint32_t *given_back; /* owned: n_given_back chunks that the server is still to be told of */
+	uint32_t n_given_back;
+	bool guests_at_work;   /* as the last answer had it */
 	struct json_t *counts; /* owned: from "done" */
 	bool failed;
 	struct error err; /* failed: why */
@@ -32,8 +37,11 @@ struct live {
 };
 
 int live_fail_nonsense(struct error *err);
-/* Asks for the next chunk. 1: what came, owned by the caller; 0: there is no more; negative. Any
- * thread. */
-int live_ask(struct live *live, struct json_t **chunk, struct error *err);
+/* A channel for one worker, or -1: there are no more. */
+int live_take_channel(struct live *live);
+/* Asks for the next chunk. 1: what came, owned by the caller; 0: there is no more; negative. */
+int live_ask(struct live *live, int channel, struct json_t **chunk, struct error *err);
+/* Any thread. */
+void live_give_back(struct live *live, uint32_t chunk);
 
 #endif

@@ -5,6 +5,7 @@
  *   serve_export.c    what the NBD server asks of a drive
  *   serve_control.c   the control socket: a thread for it and one for each client
  *   serve_backup.c    one backup: the capture here, the archive in the client
+ *   serve_attend.c    what that client is given meanwhile
  *   serve_status.c    what status tells
  */
 #ifndef CLI_SERVE_H

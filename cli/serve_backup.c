@@ -1,22 +1,12 @@
 /*
  * One backup of the drives served here. The capture and its buffer are in this process; who asked
- * for the backup maps the buffer's memory, and writes the archive from it (cli/live.h).
- *
- * Threads. Each of the client's that wants a chunk sends a message and waits for one. Here as many
- * threads, and one more, wait at the same socket: whoever gets the message does what it asks for,
- * which includes the next step of the pass, and answers. So of each such pair one works at a time:
- * no more threads want a processor than the client was told to use, and what is on its way between
- * them is a chunk each. The one more is there for what comes while all others wait for work: chunks
- * given back, the end. The thread of the control socket's client only
- * waits for a failure meanwhile, which must be told to a client that asks for nothing.
- *
- * When the client has gone, or sends what makes no sense, whoever notices has the buffer fail,
- * which ends all waiting, that of the others and that of guest writes, and then the capture is
- * taken away. What the guest does never depends on the client.
+ * for the backup maps the buffer's memory, and writes the archive from it (cli/live.h). This
+ * thread, which is that of the control socket's client, prepares all, and then waits for a failure,
+ * which must be told to a client that asks for nothing; the client's going is one, too. What is
+ * asked for meanwhile others give (serve_attend.c).
  */
-#include "cli/serve.h"
+#include "cli/serve_session.h"
 
-#include "base/background.h"
 #include "cli/control.h"
 #include "cli/live.h"
 #include "cli/memory.h"
@@ -30,30 +20,6 @@
 #include <time.h>
 
 #define BUFFER_DEFAULT (UINT64_C(64) << 20)
-#define SEND_S	       10
-
-struct session {
-	struct serve *serve;
-	int fd;			      /* borrowed: the client */
-	const struct served **drives; /* owned array, as volumes */
-	struct volume **volumes;
-	uint32_t n_volumes;	 /* and drives */
-	struct buffer *buffer;	 /* owned */
-	struct capture *capture; /* owned; NULL before the instant */
-	uint32_t n_chunks;
-	_Atomic(struct chunk *) *lent; /* by index: the client has it. Owned array */
-	struct timespec began;
-
-	uint32_t n_askers; /* chunks that the client may ask for at once */
-	atomic_uint n_asking;
-	pthread_t *attendants; /* owned: n_attendants of them */
-	uint32_t n_attendants;
-	atomic_bool done; /* all was given */
-
-	pthread_mutex_t lock;  /* guards the rest */
-	bool over;	       /* the client has gone, or is to be left */
-	struct error nonsense; /* why it is left, if it is told */
-};
 
 /* ---- counts ---- */
 
@@ -105,49 +71,7 @@ void serve_backup_status(struct serve *serve, struct json_t *out)
 
 /* ---- what the client is told ---- */
 
-static void add_run(struct json_t *runs, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
-{
-	struct json_t *run = json_add_array(runs);
-
-	json_add_number(run, drive);
-	json_add_number(run, cluster);
-	json_add_number(run, n_clusters);
-}
-
-static struct json_t *describe_chunk(const struct session *session, const struct chunk *chunk)
-{
-	struct json_t *message = json_new();
-	struct json_t *data = json_put_array(message, "data");
-	struct json_t *zeros = json_put_array(message, "zeros");
-	uint32_t n;
-
-	json_put_number(message, "chunk", chunk->index);
-	json_put_bool(message, "guests", capture_guests_at_work(session->capture));
-	for (uint32_t i = 0; i < chunk->n_clusters; i += n) {
-		const struct chunk_cluster *first = &chunk->clusters[i];
-		for (n = 1; i + n < chunk->n_clusters && first[n].drive == first->drive &&
-			    first[n].cluster == first->cluster + n;)
-			n++;
-		add_run(data, first->drive, first->cluster, n);
-	}
-	for (uint32_t i = 0; i < chunk->n_zeros; i++)
-		add_run(zeros, chunk->zeros[i].drive, chunk->zeros[i].cluster,
-			chunk->zeros[i].n_clusters);
-	return message;
-}
-
-static int send_done(struct session *session, struct error *err)
-{
-	struct json_t *message = json_new();
-
-	serve_backup_counts(json_put_object(message, "done"), session->capture, session->buffer);
-	atomic_store(&session->done, true);
-	return control_send(session->fd, message, -1, err);
-}
-
-/* To all of the client's threads that wait, and to whoever of it looks: one gets the message, the
- * others find that no more will come. A buffer that is full is no disk that is full: the archive's
- * has its own way to be told. */
+/* A buffer that is full is no disk that is full: the archive's has its own way to be told. */
 static void send_failure(struct session *session, const struct error *why)
 {
 	struct error told = *why, ignored;
@@ -156,34 +80,6 @@ static void send_failure(struct session *session, const struct error *why)
 		fail(&told, ERR_SYSTEM,
 		     "%.250s; a larger --buffer or --spill helps, or --on-full wait", why->text);
 	control_send_error(session->fd, &told, &ignored);
-	shutdown(session->fd, SHUT_WR);
-}
-
-/* ---- the end ---- */
-
-/* nonsense: what the client did wrong; NULL: it has gone. Has all come back that wait for it. */
-static void leave(struct session *session, const struct error *nonsense)
-{
-	struct error gone;
-
-	pthread_mutex_lock(&session->lock);
-	if (!session->over && nonsense != NULL)
-		session->nonsense = *nonsense;
-	session->over = true;
-	pthread_mutex_unlock(&session->lock);
-	fail(&gone, ERR_SYSTEM, "the client of the backup has gone");
-	buffer_fail(session->buffer, &gone);
-	shutdown(session->fd, SHUT_RD);
-}
-
-static bool is_over(struct session *session)
-{
-	bool over;
-
-	pthread_mutex_lock(&session->lock);
-	over = session->over;
-	pthread_mutex_unlock(&session->lock);
-	return over;
 }
 
 /* ---- what the client sends ---- */
@@ -229,17 +125,6 @@ static int choose_volumes(struct session *session, const struct json_t *request,
 			return err->code;
 	}
 	return n > session->n_volumes ? fail(err, ERR_USAGE, "more drives than are served") : 0;
-}
-
-static int learn_askers(struct session *session, const struct json_t *request, struct error *err)
-{
-	uint64_t n = 1;
-
-	json_member_number(request, "askers", &n);
-	if (n == 0 || n > LIVE_ASKERS_MAX)
-		return fail(err, ERR_USAGE, "asks for %llu chunks at once", (unsigned long long)n);
-	session->n_askers = (uint32_t)n;
-	return 0;
 }
 
 static int make_buffer(struct session *session, const struct json_t *request, struct error *err)
@@ -306,119 +191,46 @@ static int take_the_instant(struct session *session, struct error *err)
 	return control_send(session->fd, reply, -1, err);
 }
 
-static int take_back(struct session *session, const struct json_t *request, struct error *err)
-{
-	struct chunk *chunk = NULL;
-	uint64_t index;
+/* ---- the whole ---- */
 
-	if (json_member_number(request, "chunk", &index) && index < session->n_chunks)
-		chunk = atomic_exchange(&session->lent[index], NULL);
-	if (chunk == NULL)
-		return fail(err, ERR_USAGE, "gives back a chunk that it has not got");
-	buffer_release(session->buffer, chunk);
-	return 0;
-}
-
-/* A failure is told by the one who waits for it. */
-static int give_next(struct session *session, struct error *err)
-{
-	struct error failure;
-	struct chunk *chunk;
-	int got;
-
-	if (atomic_fetch_add(&session->n_asking, 1) >= session->n_askers)
-		return fail(err, ERR_USAGE, "asks for more at once than it said");
-	got = capture_next(session->capture, &chunk, &failure);
-	atomic_fetch_sub(&session->n_asking, 1);
-	if (got < 0)
-		return 0;
-	if (got == 0)
-		return send_done(session, err);
-	atomic_store(&session->lent[chunk->index], chunk);
-	return control_send(session->fd, describe_chunk(session, chunk), -1, err);
-}
-
-static int answer(struct session *session, const struct json_t *request, struct error *err)
+/* What the client sends before the instant. 1: it wants more, 0: the instant was taken. */
+static int prepare_more(struct session *session, const struct json_t *request, struct error *err)
 {
 	const char *what = json_member_text(request, "execute");
 
-	if (what != NULL && strcmp(what, "next") == 0)
-		return give_next(session, err);
-	if (what != NULL && strcmp(what, "release") == 0)
-		return take_back(session, request, err);
-	return fail(err, ERR_USAGE, "a message that has no place in a backup");
+	if (what != NULL && strcmp(what, "channel") == 0)
+		return attendants_add(session, err) < 0 ? err->code : 1;
+	if (what != NULL && strcmp(what, "begin") == 0)
+		return take_the_instant(session, err);
+	return fail(err, ERR_USAGE, "a message that has no place before a backup");
 }
-
-static void *attend(void *context)
-{
-	struct session *session = context;
-	struct json_t *message;
-	struct error err;
-	int got, code = 0;
-
-	background_work(BACKGROUND_SAVES);
-	while (code == 0 && (got = control_receive(session->fd, &message, NULL, &err)) != 0) {
-		code = got < 0 ? got : answer(session, message, &err);
-		if (got > 0)
-			json_free(message);
-	}
-	leave(session, code == 0 ? NULL : &err);
-	return NULL;
-}
-
-static int start_attendants(struct session *session, struct error *err)
-{
-	/* A client that lives and does not read would keep a thread, and so the session. What is
-	 * sent is small and was asked for. */
-	const struct timeval patience = {.tv_sec = SEND_S};
-	int sys = 0;
-
-	setsockopt(session->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	session->attendants = memory_new(session->n_askers + 1, sizeof(pthread_t));
-	while (sys == 0 && session->n_attendants <= session->n_askers) {
-		sys = pthread_create(&session->attendants[session->n_attendants], NULL, attend,
-				     session);
-		session->n_attendants += sys == 0 ? 1 : 0;
-	}
-	return sys == 0 ? 0 : fail_system(err, sys, "cannot start a thread");
-}
-
-/* ---- the whole ---- */
 
 /* 0: begun, or the client has gone. */
 static int prepare(struct session *session, const struct json_t *request, struct error *err)
 {
 	struct json_t *message;
-	const char *what;
-	bool begins;
-	int got;
+	int more = 1;
 
-	if (choose_volumes(session, request, err) < 0 || learn_askers(session, request, err) < 0 ||
-	    make_buffer(session, request, err) < 0 || send_plan(session, err) < 0)
+	if (choose_volumes(session, request, err) < 0 || make_buffer(session, request, err) < 0 ||
+	    send_plan(session, err) < 0)
 		return err->code;
-	got = control_receive(session->fd, &message, NULL, err);
-	if (got <= 0)
-		return got;
-	what = json_member_text(message, "execute");
-	begins = what != NULL && strcmp(what, "begin") == 0;
-	json_free(message);
-	return begins ? take_the_instant(session, err)
-		      : fail(err, ERR_USAGE, "a message that has no place before a backup");
+	while (more > 0 && (more = control_receive(session->fd, &message, NULL, err)) > 0) {
+		more = prepare_more(session, message, err);
+		json_free(message);
+	}
+	return more;
 }
 
 /* Until the client has gone. */
 static int converse(struct session *session, struct error *err)
 {
 	struct error why;
-	int code = start_attendants(session, err);
+	int code = attendants_start(session, err);
 
-	if (code < 0)
-		leave(session, NULL);
 	buffer_await_failure(session->buffer, &why);
-	if (!is_over(session))
+	if (!session_is_over(session))
 		send_failure(session, &why);
-	for (uint32_t i = 0; i < session->n_attendants; i++)
-		pthread_join(session->attendants[i], NULL);
+	attendants_join(session);
 	if (code == 0 && session->nonsense.code < 0) {
 		*err = session->nonsense;
 		code = err->code;
@@ -443,7 +255,7 @@ static void end_session(struct session *session)
 					      : &serve->n_backups_failed) += 1;
 	pthread_mutex_unlock(&serve->lock);
 	pthread_mutex_destroy(&session->lock);
-	free(session->attendants);
+	attendants_free(session);
 	free(session->lent);
 	free(session->volumes);
 	free(session->drives);

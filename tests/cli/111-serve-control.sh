@@ -18,6 +18,14 @@ def ask(s, message):
     s.send(message if isinstance(message, bytes) else json.dumps(message).encode())
     return json.loads(s.recv(1 << 20) or b"null")
 
+def channel(s):
+    s.send(b'{"execute": "channel"}')
+    said, fds, _, _ = socket.recv_fds(s, 1 << 20, 1)
+    assert json.loads(said) == {"return": {}} and len(fds) == 1, (said, fds)
+    c = socket.socket(fileno=fds[0])
+    c.settimeout(20)
+    return c
+
 def refused(message, code):
     answer = ask(connect(), message)
     assert answer["error"]["code"] == code, (message, answer)
@@ -29,75 +37,83 @@ refused(b" " * 163841, "usage")
 refused({"execute": "other"}, "unsupported")
 refused({"execute": "\u202e\x1b" * 1000}, "unsupported")
 for wrong in ({"drives": ["b"]}, {"drives": [1]}, {"drives": ["a", "a"]}, {"drives": ["a", "b", "c"]}, {"buffer": 1}, {"buffer": 2 ** 62},
-              {"askers": 0}, {"askers": 257},
               {"spill": 5}, {"spill": 2 ** 40, "spill_dir": 7}):
     refused({"execute": "backup", **wrong}, "usage")
 assert "error" in ask(connect(), {"execute": "backup", "buffer": 2 ** 24, "spill": 1 << 20, "spill_dir": "/nowhere"})
 
 # In the middle of a backup.
-for second in ({"execute": "next"}, {"execute": "release", "chunk": 0}, {"execute": "release", "chunk": 2 ** 62},
-               {"execute": "release"}, {"execute": "stop"}, {}, b"x"):
+for second in ({"execute": "next"}, {"execute": "release", "chunks": [0]}, {"execute": "release", "chunks": [2 ** 62]},
+               {"execute": "release", "chunks": ["0"]}, {"execute": "stop"}, {}, b"x"):
     for begin in (False, True):
         s = connect()
         plan = ask(s, {"execute": "backup", "buffer": 2 ** 24})
         assert plan["return"]["drives"][0]["size_bytes"] == 1000000 and plan["return"]["n_chunks"] == 4, plan
         if begin:
             assert ask(s, {"execute": "begin"})["return"]["quiesce_ns"] >= 0
-        if begin and second == {"execute": "next"}:
-            assert ask(s, {"execute": "begin"})["error"]["code"] == "usage"
-        else:
-            assert ask(s, second)["error"]["code"] == "usage", second
+        assert ask(s, second)["error"]["code"] == "usage", second
         s.close()
         # It goes once the server has seen that.
         while "backup" in ask(connect(), {"execute": "status"})["return"]["drives"]: time.sleep(0.01)
 
-# What is given back twice, or never, and asked for after the end.
-def free():
-    while True:
-        answer = ask(connect(), {"execute": "backup", "buffer": 2 ** 24})
-        if "return" in answer: return
-        time.sleep(0.01)
-free()
-s = connect()
-for _ in range(200):
-    answer = ask(s, {"execute": "backup", "drives": ["a"], "buffer": 2 ** 24})
-    if "return" in answer: break
-    time.sleep(0.05)
-ask(s, {"execute": "begin"})
-chunk = ask(s, {"execute": "next"})
-for _ in range(50): assert "done" in ask(s, {"execute": "next"})
-s.send(b'{"execute": "release", "chunk": %d}' % chunk["chunk"])
-s.send(b'{"execute": "release", "chunk": %d}' % chunk["chunk"])
-while True:
-    answer = json.loads(s.recv(1 << 20))
-    if "error" in answer: break
-assert answer["error"]["code"] == "usage", answer
-
-# More questions at once than were announced: the first waits, as half of the memory is lent out.
-s.close()
-for n_asked in (1, 2):
-    free()
-    for _ in range(200):
+# Over a channel: what is no question for the next, or gives back what it has not got. It is told at the control socket.
+def begin(drive, n_channels, size=2 ** 24):
+    for _ in range(1000):
         s = connect()
-        answer = ask(s, {"execute": "backup", "drives": ["big"], "buffer": 2 ** 24, "askers": 2})
-        if "return" in answer: break
-        time.sleep(0.05)
-    ask(s, {"execute": "begin"})
-    chunks = [ask(s, {"execute": "next"})["chunk"] for _ in range(2)]
-    for _ in range(n_asked + 1): s.send(b'{"execute": "next"}')
-    if n_asked == 2:
-        assert json.loads(s.recv(1 << 20))["error"]["code"] == "usage"
-    else:
-        s.settimeout(0.5)
-        try:
-            assert False, s.recv(1 << 20)
-        except TimeoutError:
-            pass
-        s.settimeout(20)
-        for chunk in chunks:
-            answer = ask(s, {"execute": "release", "chunk": chunk})
-            assert "data" in answer, answer
+        if "return" in ask(s, {"execute": "backup", "drives": [drive], "buffer": size}): break
+        time.sleep(0.01)
+    channels = [channel(s) for _ in range(n_channels)]
+    assert ask(s, {"execute": "begin"})["return"]["quiesce_ns"] >= 0
+    return [s] + channels
+
+def told_usage(s, *channels):
+    assert json.loads(s.recv(1 << 20))["error"]["code"] == "usage"
+    for c in channels:
+        assert c.recv(1 << 20) == b""
     s.close()
+
+for message in ({"execute": "release", "chunks": []}, {"execute": "begin"}, {"execute": "channel"}, {}, b"x", b" " * 163841,
+                {"execute": "next", "chunks": [0]}, {"execute": "next", "chunks": [2 ** 62]}, {"execute": "next", "chunks": ["0"]}):
+    s, c, d = begin("a", 2)
+    c.send(message if isinstance(message, bytes) else json.dumps(message).encode())
+    told_usage(s, c, d)
+
+# What is given back twice, or never, and asked for after the end.
+for last in "next", "release":
+    s, c = begin("a", 1)
+    chunk = ask(c, {"execute": "next"})["chunk"]
+    for _ in range(50): assert "done" in ask(c, {"execute": "next"})
+    assert "done" in ask(c, {"execute": "next", "chunks": [chunk]})
+    (c if last == "next" else s).send(b'{"execute": "%s", "chunks": [%d]}' % (last.encode(), chunk))
+    told_usage(s, c)
+
+# As many channels as there may be, and one too many.
+s = connect()
+assert "return" in ask(s, {"execute": "backup", "drives": ["a"], "buffer": 2 ** 24})
+channels = [channel(s) for _ in range(256)]
+assert ask(s, {"execute": "channel"})["error"]["code"] == "usage"
+s.close()
+for c in channels: c.close()
+
+# When half of the memory is lent out a question waits, until a chunk comes back in either way; the other channels
+# do not wait with it, nor does it matter that one of them is closed.
+for way in "next", "release":
+    s, c, d, e = begin("big", 3)
+    e.close()
+    chunks = [ask(c, {"execute": "next"})["chunk"] for _ in range(2)]
+    c.send(b'{"execute": "next"}')
+    c.settimeout(0.5)
+    try:
+        assert False, c.recv(1 << 20)
+    except TimeoutError:
+        pass
+    c.settimeout(20)
+    if way == "release":
+        s.send(json.dumps({"execute": "release", "chunks": chunks}).encode())
+    else:
+        assert "data" in ask(d, {"execute": "next", "chunks": chunks})
+    assert "data" in json.loads(c.recv(1 << 20))
+    s.close()
+    assert c.recv(1 << 20) == b""
 
 # Descriptors that come with a message are closed.
 before = len(os.listdir("/proc/%s/fd" % sys.argv[1]))

@@ -2,6 +2,7 @@
  * What a client says to the control socket of a serve of two drives: messages, one to a line. In a
  * line
  *   0x02 first   before it, an answer is waited for, a moment
+ *   0x04 first   it, and what is waited for from there on, goes over the last channel
  *   0x05 first   a descriptor goes with it
  *   0x03         is more than a message may have
  * Every message of the server's must be one that a client can read; it must end the connection when
@@ -36,6 +37,7 @@ static struct served drives[N_DRIVES];
 static struct serve serve = {
 	.options = &options, .drives = drives, .lock = PTHREAD_MUTEX_INITIALIZER};
 static char folder[] = "/tmp/vmabak-fuzz-XXXXXX", place[64], paths[N_DRIVES][32];
+static int channel = -1; /* owned: an end of it */
 static uint8_t message[TOO_LONG], answer[CONTROL_MESSAGE_MAX + 1];
 
 int __wrap_buffer_new(struct buffer **out, const struct buffer_options *how, struct error *err)
@@ -99,13 +101,35 @@ static int wait_for(struct pollfd *fds, unsigned n, int timeout_ms)
 	return ready;
 }
 
+static ssize_t receive(int fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} passing;
+	struct iovec part = {answer, sizeof answer};
+	struct msghdr header = {.msg_iov = &part,
+				.msg_iovlen = 1,
+				.msg_control = passing.bytes,
+				.msg_controllen = sizeof passing.bytes};
+	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *first = n > 0 ? CMSG_FIRSTHDR(&header) : NULL;
+	if (first == NULL)
+		return n;
+	MUST((header.msg_flags & MSG_CTRUNC) == 0);
+	if (channel >= 0)
+		close(channel);
+	memcpy(&channel, CMSG_DATA(first), sizeof channel);
+	return n;
+}
+
 /* One message, if there is one within the time. False: the server has hung up. */
 static bool hear(int fd, int timeout_ms)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 	if (wait_for(&poll_fd, 1, timeout_ms) == 0)
 		return true;
-	ssize_t n = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+	ssize_t n = receive(fd);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	if (n <= 0)
@@ -155,9 +179,12 @@ static void send_message(int fd, const uint8_t *bytes, size_t n, bool pass)
 
 static void say_line(int fd, const uint8_t *line, size_t n)
 {
-	bool pass = false, wait = false;
-	for (; n > 0 && (*line == 2 || *line == 5); line++, n--) {
-		wait |= *line == 2;
+	bool pass = false;
+	for (; n > 0 && (*line == 2 || *line == 4 || *line == 5); line++, n--) {
+		if (*line == 2 && !hear(fd, MOMENT_MS))
+			return;
+		if (*line == 4 && channel >= 0)
+			fd = channel;
 		pass |= *line == 5;
 	}
 	size_t size = n < sizeof message ? n : sizeof message;
@@ -166,8 +193,6 @@ static void say_line(int fd, const uint8_t *line, size_t n)
 		memset(message + size, 'a', sizeof message - size);
 		size = sizeof message;
 	}
-	if (wait && !hear(fd, MOMENT_MS))
-		return;
 	send_message(fd, message, size, pass);
 }
 
@@ -220,6 +245,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(control_connect(&fd, place, &err) == 0);
 	converse(fd, data, size);
 	close(fd);
+	if (channel >= 0)
+		close(channel);
+	channel = -1;
 	while (!over) {
 		sched_yield();
 		pthread_mutex_lock(&serve.lock);

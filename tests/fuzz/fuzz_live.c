@@ -1,8 +1,10 @@
 /*
  * What a server says to the client of a live backup: messages, one to a line. In a line
  *   0x02 first   it waits until the client has said something, or a moment
+ *   0x04 first   a channel goes with it
  *   0x05 first   memory for 4 chunks goes with it, as the client wants it
  *   0x06 first   so it does, but it could shrink; 0x07: but it is too small
+ *   0x08 first   it goes over the channel
  *   0x03         is more than a message may have
  * Byte 0: how large the client's pieces are. In place of a writer all that it would be given is
  * held against the drives that there are, and read. The server hangs up in the end.
@@ -40,7 +42,8 @@ void __wrap_batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, u
 static struct server {
 	const uint8_t *lines;
 	size_t size;
-	int fd; /* owned by its thread */
+	int fd, channel;   /* owned by its thread; -1: not yet */
+	bool channel_over; /* the client has hung up there */
 	pthread_t thread;
 	bool started;
 } server;
@@ -59,22 +62,19 @@ static void make_memories(void)
 }
 
 /* The fuzzer's alarm may come at any time. */
-static int wait_for(struct pollfd *fd, int timeout_ms)
+static int wait_for(struct pollfd *fds, unsigned n, int timeout_ms)
 {
 	int ready;
 	do
-		ready = poll(fd, 1, timeout_ms);
+		ready = poll(fds, n, timeout_ms);
 	while (ready < 0 && errno == EINTR);
 	return ready;
 }
 
-/* Takes in what the client says; false when it has hung up. */
-static bool hear(int timeout_ms)
+/* False: it has hung up. */
+static bool take_in(int fd)
 {
-	struct pollfd poll_fd = {.fd = server.fd, .events = POLLIN};
-	if (wait_for(&poll_fd, timeout_ms) == 0)
-		return true;
-	ssize_t n = recv(server.fd, heard, sizeof heard, MSG_DONTWAIT);
+	ssize_t n = recv(fd, heard, sizeof heard, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	if (n <= 0)
@@ -85,7 +85,32 @@ static bool hear(int timeout_ms)
 	return true;
 }
 
-static bool say(const uint8_t *bytes, size_t n, int pass)
+/* Takes in what the client says; false when it has hung up. */
+static bool hear(int timeout_ms)
+{
+	struct pollfd ends[2] = {
+		{.fd = server.fd, .events = POLLIN},
+		{.fd = server.channel_over ? -1 : server.channel, .events = POLLIN}};
+	if (wait_for(ends, 2, timeout_ms) == 0)
+		return true;
+	if (ends[1].revents != 0)
+		server.channel_over = !take_in(server.channel);
+	return ends[0].revents == 0 || take_in(server.fd);
+}
+
+/* Another one takes its place. */
+static int open_channel(void)
+{
+	int ends[2];
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+	if (server.channel >= 0)
+		close(server.channel);
+	server.channel = ends[0];
+	server.channel_over = false;
+	return ends[1];
+}
+
+static bool say(int fd, const uint8_t *bytes, size_t n, int pass)
 {
 	union {
 		struct cmsghdr align;
@@ -102,9 +127,9 @@ static bool say(const uint8_t *bytes, size_t n, int pass)
 		first->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(first), &pass, sizeof pass);
 	}
-	while (sendmsg(server.fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		struct pollfd poll_fd = {.fd = server.fd, .events = POLLIN | POLLOUT};
-		wait_for(&poll_fd, -1);
+	while (sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		struct pollfd poll_fd = {.fd = fd, .events = POLLIN | POLLOUT};
+		wait_for(&poll_fd, 1, -1);
 		if ((poll_fd.revents & (POLLHUP | POLLERR)) != 0 ||
 		    ((poll_fd.revents & POLLIN) != 0 && !hear(0)))
 			return false;
@@ -114,12 +139,16 @@ static bool say(const uint8_t *bytes, size_t n, int pass)
 
 static bool say_line(const uint8_t *line, size_t n)
 {
-	int pass = -1;
-	for (; n > 0 && (*line == 2 || (*line >= 5 && *line <= 7)); line++, n--) {
-		if (*line != 2)
-			pass = memories[*line - 5];
-		else if (!hear(MOMENT_MS))
+	bool over_channel = false;
+	int pass = -1, end = -1;
+	for (; n > 0 && (*line == 2 || (*line >= 4 && *line <= 8)); line++, n--) {
+		if (*line == 2 && !hear(MOMENT_MS))
 			return false;
+		if (*line == 4 && end < 0)
+			pass = end = open_channel();
+		if (*line >= 5 && *line <= 7)
+			pass = memories[*line - 5];
+		over_channel |= *line == 8;
 	}
 	size_t size = n < sizeof message ? n : sizeof message;
 	memcpy(message, line, size);
@@ -127,7 +156,12 @@ static bool say_line(const uint8_t *line, size_t n)
 		memset(message + size, 'a', sizeof message - size);
 		size = sizeof message;
 	}
-	return say(message, size, pass);
+	over_channel &= server.channel >= 0;
+	bool said = say(over_channel ? server.channel : server.fd, message, size, pass);
+	if (end >= 0)
+		close(end);
+	/* A channel that has ended says nothing about the client. */
+	return said || over_channel;
 }
 
 static void *serve(void *context)
@@ -144,9 +178,13 @@ static void *serve(void *context)
 		at += n;
 	}
 	shutdown(server.fd, SHUT_WR);
+	if (server.channel >= 0)
+		shutdown(server.channel, SHUT_WR);
 	while (hear(-1))
 		;
 	close(server.fd);
+	if (server.channel >= 0)
+		close(server.channel);
 	return NULL;
 }
 
@@ -222,7 +260,7 @@ static int take_all(struct live *live, uint32_t piece_clusters, struct error *er
 {
 	struct feed feed = live_feed(live, piece_clusters);
 	struct batch loans[LOANS_MAX] = {0};
-	void *piece = malloc(feed.piece_size);
+	void *piece = calloc(1, feed.piece_size);
 	unsigned at = 0;
 	int got;
 	MUST(piece != NULL);
@@ -241,15 +279,18 @@ static int take_all(struct live *live, uint32_t piece_clusters, struct error *er
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct options options = {
-		.serve = "server", .buffer = UINT64_MAX, .spill = UINT64_MAX, .spill_dir = "/"};
+	const struct options options = {.serve = "server",
+					.buffer = UINT64_MAX,
+					.spill = UINT64_MAX,
+					.spill_dir = "/",
+					.threads = 1};
 	struct error err = {0};
 	struct live *live = NULL;
 	if (size == 0)
 		return 0;
 	if (memories[0] == 0)
 		make_memories();
-	server = (struct server){.lines = data + 1, .size = size - 1};
+	server = (struct server){.lines = data + 1, .size = size - 1, .fd = -1, .channel = -1};
 	int code = live_open(&live, &options, &err);
 	if (code == 0) {
 		for (uint32_t i = 0; i < live_n_drives(live); i++)

@@ -159,33 +159,40 @@ def qmp_peers(folder):
 
 
 def control_clients(folder):
-    """Lines; what the bytes 2, 3 and 5 in them mean: fuzz_control.c."""
+    """Lines; what the bytes 2, 3, 4 and 5 in them mean: fuzz_control.c."""
     backup = b'{"execute": "backup", "drives": %s, "buffer": %d, "spill": %d, "spill_dir": "%s", "wait": %s}\n'
-    plain, begin, give = backup % (b"[]", 1 << 24, 0, b"", b"false"), b'{"execute": "begin"}\n', b'{"execute": "next"}\n'
-    back = b'\2{"execute": "release", "chunk": %d}\n'
+    channel, begin = b'{"execute": "channel"}\n', b'{"execute": "begin"}\n'
+    plain, ready = backup % (b"[]", 1 << 24, 0, b"", b"false"), channel + begin + b"\2\2\2"
+    give, more = b'\4{"execute": "next"}\n', b'\4\2{"execute": "next", "chunks": [%d]}\n'
+    back = b'{"execute": "release", "chunks": [%d]}\n'
     for name, words in [
             ("status", b'{"execute": "status"}\n' * 3), ("stop", b'{"execute": "stop", "force": false}\n'),
             ("stop-at-once", plain + b'\2{"execute": "stop", "force": true}\n'),
-            ("backup", plain + begin + b"\2" + give + b"\2" + give + back % 0 + back % 1 + b"\2" + give + b"\2" + give + back % 2),
-            ("some", backup % (b'["two"]', 1 << 24, 1 << 20, b"/var/tmp", b"true") + begin + 5 * (b"\2" + give)),
+            ("backup", plain + ready + give + 4 * (b"\4\2" + give[1:]) + back % 0 + back % 1),
+            ("returns", plain + ready + give + more % 0 + more % 1 + more % 0 + more % 1),
+            ("two-channels", plain + channel + ready + b"\2" + give * 2 + more % 0 + back % 1),
+            ("some", backup % (b'["two"]', 1 << 24, 1 << 20, b"/var/tmp", b"true") + ready + give + 4 * (b"\4\2" + give[1:])),
             ("no-drive", backup % (b'["two", "three"]', 1 << 24, 0, b"", b"true")),
             ("twice", backup % (b'["two", "two"]', 1 << 24, 0, b"", b"true")),
             ("huge", backup % (b"[]", 1 << 52, 0, b"", b"true") + begin), ("small", backup % (b"[]", 1, 0, b"", b"true")),
             ("large", backup % (b"[]", 1 << 40, 0, b"", b"true") + begin), ("spill", backup % (b"[]", 1 << 24, 1 << 62, b"/", b"true")),
             ("no-turn", begin + give), ("begin-twice", plain + begin + begin), ("not-lent", plain + begin + back % 99),
-            ("next-first", plain + give), ("again", plain + b'\2{"execute": "status"}\n'), ("gone", plain + begin + give * 20),
+            ("next-first", plain + channel + b"\2\2" + give), ("again", plain + b'\2{"execute": "status"}\n'),
+            ("gone", plain + ready + give * 20), ("channels", plain + channel * 60), ("no-channel", plain + begin + b"\2\2" + give),
+            ("wrong-place", plain + ready + b"\4" + begin), ("not-lent-next", plain + ready + b"\4" + more[2:] % 99),
             ("passes", b'\5{"execute": "status"}\n' * 3), ("long", b'{"execute": "\3"}\n'), ("empty", b"\n"),
             ("unknown", b'{"execute": "\xc3\xa4\\u0007"}\n{"execute": 5}\n[]\n'), ("deep", 9000 * b'{"a":' + b"\n")]:
         put(folder, "control", name, words)
 
 
 def live_servers(folder):
-    """The first byte is the size of pieces; what the bytes 2, 3, 5, 6, 7 in a line mean: fuzz_live.c."""
+    """The first byte is the size of pieces; what the bytes 2 to 8 in a line mean: fuzz_live.c."""
     drives = b'[{"name": "one", "path": "/a", "size_bytes": 262144}, {"name": "two", "size_bytes": 40000000}]'
     plan = b'{"return": {"drives": %s, "n_chunks": %d}}\n'
-    good = b"\5" + plan % (drives, 4) + b'{"return": {"quiesce_ns": 5}}\n'
-    chunk = b'\2{"chunk": %d, "data": %s, "zeros": %s}\n'
-    done = b'\2{"done": {"n_clusters": 5}}\n'
+    begun = b'{"return": {"quiesce_ns": 5}}\n'
+    good = b"\5" + plan % (drives, 4) + b'\4{"return": {}}\n' + begun
+    chunk = b'\2\10{"chunk": %d, "data": %s, "zeros": %s}\n'
+    done = b'\2\10{"done": {"n_clusters": 5}}\n'
     error = b'{"error": {"code": "full", "message": "no room \\u001b"}}\n'
     for name, size, words in [
             ("good", 6, good + chunk % (0, b"[[0,0,4],[1,7,1]]", b"[[1,0,7],[1,8,500]]") + chunk % (1, b"[[1,600,5]]", b"[]") + done),
@@ -198,6 +205,8 @@ def live_servers(folder):
             ("shrinks", 6, b"\6" + plan % (drives, 4)), ("small", 6, b"\7" + plan % (drives, 4)), ("none", 6, plan % (drives, 4)),
             ("more-chunks", 6, b"\5" + plan % (drives, 5)), ("huge", 6, b"\5" + plan % (drives, 1 << 62)), ("no-json", 6, b"\5x\n"),
             ("large", 6, good.replace(b"262144", b"4611686018427387904") + chunk % (0, b"[]", b"[[0,5,70368744177659]]") + done),
+            ("bare", 6, good.replace(b"\4", b"")), ("no-socket", 6, good.replace(b"\4", b"\5") + chunk % (0, b"[]", b"[]")),
+            ("wrong-way", 6, good + (chunk % (0, b"[]", b"[]")).replace(b"\10", b"") + done), ("unasked", 6, good + error + done),
             ("done-first", 6, b"\5" + plan % (drives, 4) + done), ("no-drives", 6, b"\5" + plan % (b"[]", 4)), ("gone", 6, b"")]:
         put(folder, "live", name, bytes([size]) + words)
 
