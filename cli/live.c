@@ -223,8 +223,11 @@ static struct json_t *make_return_locked(struct live *live, const char *what)
 	struct json_t *request = control_request(what);
 	struct json_t *chunks = json_put_array(request, "chunks");
 
-	while (live->n_given_back > 0)
-		json_add_number(chunks, live->given_back[--live->n_given_back]);
+	while (live->n_given_back > 0) {
+		uint32_t chunk = live->given_back[--live->n_given_back];
+		atomic_store(&live->in_use[chunk], 0);
+		json_add_number(chunks, chunk);
+	}
 	return request;
 }
 
@@ -236,6 +239,8 @@ void live_give_back(struct live *live, uint32_t chunk)
 	struct json_t *request = NULL;
 	struct error ignored;
 
+	if (atomic_fetch_sub(&live->in_use[chunk], 1) > 2)
+		return;
 	pthread_mutex_lock(&live->lock);
 	live->given_back[live->n_given_back++] = chunk;
 	if (live->guests_at_work)

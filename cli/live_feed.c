@@ -60,6 +60,7 @@ static int parse_chunk(struct live *live, const struct json_t *message, struct p
 		       struct error *err)
 {
 	uint64_t index, n_clusters = 0, n_pieces;
+	unsigned unused = 0;
 
 	if (!json_member_number(message, "chunk", &index) || index >= live->n_chunks ||
 	    parse_runs(live, json_member(message, "data"), &piece->data) < 0 ||
@@ -71,7 +72,8 @@ static int parse_chunk(struct live *live, const struct json_t *message, struct p
 		n_clusters += piece->data.items[i].n_clusters;
 	}
 	n_pieces = (n_clusters + live->piece_clusters - 1) / live->piece_clusters;
-	if (atomic_exchange(&live->in_use[index], n_pieces > 0 ? (unsigned)n_pieces : 1) != 0)
+	n_pieces = n_pieces > 0 ? n_pieces : 1; /* zeros */
+	if (!atomic_compare_exchange_strong(&live->in_use[index], &unused, (unsigned)n_pieces + 1))
 		return live_fail_nonsense(err);
 	piece->n_clusters = (uint32_t)n_clusters;
 	piece->n_given = 0;
@@ -103,11 +105,7 @@ static int next_piece(void *context, void *opaque, struct error *err)
 
 static void give_back(void *context, void *loan)
 {
-	struct live *live = context;
-	uintptr_t index = (uintptr_t)loan;
-
-	if (atomic_fetch_sub(&live->in_use[index], 1) == 1)
-		live_give_back(live, (uint32_t)index);
+	live_give_back(context, (uint32_t)(uintptr_t)loan);
 }
 
 static void give_run(struct batch *batch, struct piece *piece, struct run *run, uint32_t n,

@@ -15,7 +15,9 @@ struct live {
 	uint32_t n_drives;
 	uint8_t *memory; /* n_chunks of CHUNK_SIZE, mapped */
 	uint32_t n_chunks;
-	atomic_uint *in_use; /* by chunk: pieces of it that are not given back. Owned */
+	/* By chunk that was lent: pieces of it that are not given back, and one until the server is
+	 * told that all are. Owned. */
+	atomic_uint *in_use;
 	uint32_t piece_clusters;
 	int *channels; /* owned: n_channels of them */
 	uint32_t n_channels;
@@ -25,7 +27,7 @@ struct live {
 	bool watching;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t changed;
-	uint32_t *given_back; /* owned: n_given_back chunks that the server is still to be told of */
+	uint32_t *given_back; /* owned: chunks that the server is still to be told of */
 	uint32_t n_given_back;
 	bool guests_at_work;   /* as the last answer had it */
 	struct json_t *counts; /* owned: from "done" */
@@ -41,7 +43,7 @@ int live_fail_nonsense(struct error *err);
 int live_take_channel(struct live *live);
 /* Asks for the next chunk. 1: what came, owned by the caller; 0: there is no more; negative. */
 int live_ask(struct live *live, int channel, struct json_t **chunk, struct error *err);
-/* Any thread. */
+/* Once for each piece. Any thread. */
 void live_give_back(struct live *live, uint32_t chunk);
 
 #endif
