@@ -265,12 +265,16 @@ static int look_at(struct live *live, const struct json_t *message)
 
 int live_ask(struct live *live, int channel, struct json_t **chunk, struct error *err)
 {
-	struct json_t *request;
+	struct json_t *request = NULL;
 	int got;
 
+	/* Once somebody was told that this is all, who asks now gets nothing. */
 	pthread_mutex_lock(&live->lock);
-	request = make_return_locked(live, "next");
+	if (live->counts == NULL)
+		request = make_return_locked(live, "next");
 	pthread_mutex_unlock(&live->lock);
+	if (request == NULL)
+		return 0;
 	if (control_send(channel, request, -1, err) < 0)
 		return find_out_why(live, err);
 	got = control_receive(channel, chunk, NULL, err);

@@ -1,4 +1,5 @@
-# A backup that is killed, or whose output fails, leaves the server, the guest and the folder as they were.
+# A backup that is killed, or whose output fails, leaves the server, the guest and the folder as they were; and one
+# whose server is killed ends soon, unless it has all.
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
 
@@ -47,3 +48,24 @@ kill -9 $!
 next_works
 wait_until status 's["n_backups_failed"] >= 5' 's["n_connections"] == 0' >/dev/null
 stop_serve
+
+# The server is killed while nobody reads what is written. A drive of one chunk: while one thread writes it, the
+# other one hears that there is no more. One of several: some are still to come.
+for n in 2000000 30000000; do
+	make_random b.raw $n 3
+	start_serve b=b.raw
+	stalled_backup --threads 2
+	wait_until status "s['backup']['todo_clusters'] == 0 or $n > 2000000" >/dev/null
+	sleep 0.5
+	kill_serve
+	sleep 4
+	if [ $n = 2000000 ]; then
+		cat <&5 >b.vmab
+		wait $backup || fail "it had all: code $?, $(cat said)"
+		restored_is b.vmab b b.raw
+	else
+		wait $backup && fail "it ended well without all"
+		expect_text said 'the server has gone before all was saved'
+	fi
+	exec 5<&-
+done
