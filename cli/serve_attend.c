@@ -129,8 +129,9 @@ static void give_next(const struct attendant *attendant)
 	int got = capture_next(session->capture, &chunk, &err);
 
 	if (got > 0) {
-		atomic_store(&session->lent[chunk->index], chunk);
 		message = describe_chunk(session, chunk);
+		/* From here on another thread may be given it back. */
+		atomic_store(&session->lent[chunk->index], chunk);
 	} else if (got == 0) {
 		message = describe_end(session);
 	}
