@@ -28,7 +28,7 @@ int control_connect(int *out, const char *path, struct error *err);
 int control_send(int fd, struct json_t *message, int pass, struct error *err);
 int control_send_error(int fd, const struct error *what, struct error *err);
 /* 1: a message, owned by the caller; 0: the other side has gone; negative. *passed, if not NULL: a
- * descriptor that came with it, owned, or -1. Any thread, several at once: each gets one. */
+ * descriptor that came with it, owned, or -1. Any thread, but one at a time for each socket. */
 int control_receive(int fd, struct json_t **out, int *passed, struct error *err);
 /* For a client: sends the request, frees it, and waits for what it returns, owned by the caller. An
  * error that is returned becomes *err. */

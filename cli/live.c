@@ -232,8 +232,9 @@ static struct json_t *make_return_locked(struct live *live, const char *what)
 }
 
 /* A message of its own has one more thread woken up, so it waits for the next question; but not
- * while guests are at work, who may need the memory before this thread has written what it has. A
- * server that has gone is found out by who asks for more. */
+ * while guests are at work, who may need the memory before this thread has written what it has. If
+ * they begin meanwhile they have the half of it that the pass never uses. A server that has gone is
+ * found out by who asks for more. */
 void live_give_back(struct live *live, uint32_t chunk)
 {
 	struct json_t *request = NULL;

@@ -85,7 +85,8 @@ int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t 
 		  struct buffer *buffer, const struct capture_options *options, struct error *err);
 /* For the writer, from as many threads as it has: the next chunk to be written. What guests have
  * saved goes first; if there is none, the calling thread takes a step of the pass. So the pass goes
- * as fast as its chunks are wanted. 1: taken, to be given back with buffer_release; 0: all was given; negative: failed. */
+ * as fast as its chunks are wanted. 1: taken, to be given back with buffer_release; 0: all was
+ * given; negative: failed. */
 int capture_next(struct capture *capture, struct chunk **out, struct error *err);
 /* A step of the pass: takes the next window of clusters that are still to be saved, reads them into
  * a chunk, hands it in. 1: done something, 0: all clusters of all drives are saved or being saved

@@ -56,7 +56,7 @@ for n in 2000000 30000000; do
 	start_serve b=b.raw
 	stalled_backup --threads 2
 	wait_until status "s['backup']['todo_clusters'] == 0 or $n > 2000000" >/dev/null
-	sleep 0.5
+	sleep 2
 	kill_serve
 	sleep 4
 	if [ $n = 2000000 ]; then
