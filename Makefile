@@ -38,6 +38,9 @@ HAVE_GNUTLS := $(shell $(PKG_CONFIG) --exists gnutls 2>/dev/null && echo 1)
 HAVE_LIBVIRT := $(shell $(PKG_CONFIG) --exists libvirt libxml-2.0 2>/dev/null && echo 1)
 LIBRARIES   := $(PACKAGES) $(if $(HAVE_LIBNBD),libnbd) $(if $(HAVE_GNUTLS),gnutls) \
 	$(if $(HAVE_LIBVIRT),libvirt libxml-2.0)
+MISSING     := $(shell for p in $(PACKAGES); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done)
+# Every object depends on this: it changes when a library comes, goes or is another version.
+VERSIONS    := $(shell for p in $(LIBRARIES); do echo $$p $$($(PKG_CONFIG) --modversion $$p 2>/dev/null); done)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 STRICT   := -Wconversion
@@ -80,7 +83,15 @@ $(B)/libvmabak.a: $(LIB_OBJECTS)
 
 $(B)/format/%.o $(B)/reader/%.o: BASE_CFLAGS += $(STRICT)
 
-$(B)/%.o: %.c Makefile
+.PHONY: FORCE
+FORCE:
+
+$(B)/libraries: FORCE
+	@$(if $(MISSING),tests/missing.sh $(MISSING))
+	@mkdir -p $(@D)
+	@echo '$(VERSIONS)' | cmp -s - $@ || echo '$(VERSIONS)' >$@
+
+$(B)/%.o: %.c Makefile $(B)/libraries
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  CC    $<")
 	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) -MMD -MP $(CFLAGS) -c -o $@ $<
