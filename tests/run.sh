@@ -64,6 +64,7 @@ run_counted()
 }
 
 run "build" $MAKE all live-tools build/release/nbd-serve
+run "nothing in the root that does not belong there" tests/root.sh
 run "arrows" $MAKE --no-print-directory arrows
 run "audit-size" $MAKE --no-print-directory audit-size
 run "unit tests" $MAKE --no-print-directory unit
