@@ -161,7 +161,8 @@ $(B)/gwriter: $(B)/tests/live/gwriter.o $(LIVE_OBJECTS)
 .PHONY: check
 check:
 	tests/install-dependencies.sh
-	$(MAKE) check-installed
+	tests/live/guest/kernel.sh --fetch $(if $(shell command -v apt-get),,|| true)
+	VMABAK_INSTALLED=$(shell command -v apt-get) $(MAKE) check-installed
 
 .PHONY: check-installed
 check-installed:
@@ -258,7 +259,7 @@ audit-size: $(B)/libvmabak.a
 
 .PHONY: demo
 demo:
-	tests/install-dependencies.sh
+	tests/install-dependencies.sh --demo
 	$(MAKE) all
 	tests/demo.sh $(B)/vmabak
 

@@ -45,6 +45,17 @@ skip()
 	echo "skipped: $1"
 }
 
+# For want of a program that tests/install-dependencies.sh installs; where that was run it is a failure.
+lacks()
+{
+	if [ -n "${VMABAK_INSTALLED:-}" ]; then
+		failed=$((failed + 1))
+		echo "FAILED: tests/install-dependencies.sh should have installed what is missing: $1"
+	else
+		skip "$1"
+	fi
+}
+
 have()
 {
 	command -v "$1" >/dev/null
@@ -158,7 +169,7 @@ try_systemd()
 	check "systemd: the archive holds the drive" holds_drive "$archives"
 	rm -f "$archives"/* "$root/var/lib/libvirt/images/missing"
 	if ! have systemd-analyze; then
-		skip "no systemd-analyze here: the units were not checked by it"
+		lacks "no systemd-analyze here: the units were not checked by it"
 		return
 	fi
 	mkdir "$work/units"
@@ -320,7 +331,7 @@ try_snapshot()
 
 if have qemu-img; then
 	make_host
-	if have ionice; then try_cron; else skip "no ionice here: cron was not tried"; fi
+	if have ionice; then try_cron; else lacks "no ionice here: cron was not tried"; fi
 	try_systemd
 	mkdir "$work/frozen"
 	try_serve
@@ -328,11 +339,11 @@ if have qemu-img; then
 	try_snapshot raw
 else
 	make_drive "$work/web.raw"
-	skip "no qemu-img here: cron, systemd and snapshot were not tried"
+	lacks "no qemu-img here: cron, systemd and snapshot were not tried"
 fi
 try_tape_alone
-if have mbuffer; then try_tape "with mbuffer"; else skip "no mbuffer here: tape.sh was tried without it"; fi
-if have rclone; then try_object_store; else skip "no rclone here: object-store.sh was not tried"; fi
+if have mbuffer; then try_tape "with mbuffer"; else lacks "no mbuffer here: tape.sh was tried without it"; fi
+if have rclone; then try_object_store; else lacks "no rclone here: object-store.sh was not tried"; fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

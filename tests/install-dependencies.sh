@@ -1,15 +1,18 @@
 #!/bin/sh
 # Installs what is missing, by the names of this system's packages. The only place that knows them.
 #
-#   tests/install-dependencies.sh [--build-only] [--print]
+#   tests/install-dependencies.sh [--build | --demo] [--print]
 #
-# Without --build-only also what the tests and the demo use. As root, or with sudo.
+# What a build takes, with --demo also what the demo shows, otherwise also what the tests use. No kernel: that of the
+# tests' guests is taken out of its package by tests/live/guest/kernel.sh. --print only prints what is missing. As root,
+# or with sudo.
 set -eu
 
-build_only=false print=false
+purpose=tests print=false
 for option; do
 	case $option in
-	--build-only) build_only=true ;;
+	--build) purpose=build ;;
+	--demo) purpose=demo ;;
 	--print) print=true ;;
 	*) echo "install-dependencies: no option $option" >&2; exit 2 ;;
 	esac
@@ -20,24 +23,26 @@ if command -v apt-get >/dev/null; then
 	build='gcc make pkg-config libc6-dev libzstd-dev libxxhash-dev libarchive-dev libssl-dev
 		zlib1g-dev libjansson-dev libnbd-dev libgnutls28-dev libvirt-dev
 		libxml2-dev'
-	tests='libcunit1-dev gddrescue qemu-utils e2fsprogs zstd gzip lzop xz-utils bzip2 python3
-		python3-zstandard python3-xxhash strace mandoc bash-completion util-linux mbuffer
-		nbdkit qemu-system-common
-		libnbd-bin python3-libnbd fio gnutls-bin
-		qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
-		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients'
+	demo='qemu-utils e2fsprogs'
+	tests='libcunit1-dev gddrescue zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
+		python3-xxhash strace mandoc bash-completion util-linux mbuffer procps file systemd
+		rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
+		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod
+		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils'
 elif command -v dnf >/dev/null; then
 	system=dnf
 	build='gcc make pkgconf-pkg-config glibc-devel libzstd-devel xxhash-devel libarchive-devel
 		openssl-devel zlib-devel jansson-devel libnbd-devel gnutls-devel
 		libvirt-devel libxml2-devel'
-	tests='CUnit-devel qemu-img e2fsprogs zstd gzip lzop xz bzip2 python3 python3-zstandard
+	demo='qemu-img e2fsprogs'
+	tests='CUnit-devel zstd gzip lzop xz bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux libasan libubsan libtsan'
 elif command -v apk >/dev/null; then
 	system=apk
 	build='gcc make pkgconf musl-dev zstd-dev xxhash-dev libarchive-dev openssl-dev zlib-dev
 		jansson-dev libnbd-dev gnutls-dev libvirt-dev libxml2-dev linux-headers'
-	tests='cunit-dev qemu-img e2fsprogs zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
+	demo='qemu-img e2fsprogs'
+	tests='cunit-dev zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
 		strace mandoc bash-completion util-linux bash coreutils diffutils'
 else
 	echo "install-dependencies: no apt-get, dnf or apk here; install by hand what README.md lists" >&2
@@ -53,8 +58,11 @@ installed()
 	esac
 }
 
-wanted=$build
-$build_only || wanted="$build $tests"
+case $purpose in
+build) wanted=$build ;;
+demo) wanted="$build $demo" ;;
+tests) wanted="$build $demo $tests" ;;
+esac
 missing=
 for package in $wanted; do
 	installed "$package" || missing="$missing $package"

@@ -3,7 +3,7 @@
 #
 #   tests/missing.sh LIBRARY...
 cd "$(dirname "$0")/.." || exit 1
-packages=$(tests/install-dependencies.sh --build-only --print 2>/dev/null | xargs)
+packages=$(tests/install-dependencies.sh --build --print 2>/dev/null | xargs)
 cat >&2 <<END
 vmabak needs $*: pkg-config does not find it.
 ${packages:+Missing packages: $packages

@@ -1,7 +1,7 @@
 # libvirt's library is not needed until there is a domain, and is missed by name then.
 . "$(dirname "$0")/lib.sh"
 
-"$VMABAK" --version | grep -q libvirt=yes || skip "vmabak was built without libvirt"
+need_feature libvirt
 mkdir "$TMPDIR/libraries"
 echo 'not a library' >"$TMPDIR/libraries/libvirt.so.0"
 expect_code 0 env LD_LIBRARY_PATH="$TMPDIR/libraries" "$VMABAK" --version

@@ -2,59 +2,49 @@
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/live/lib.sh"
 need_live_tools
+need nbdinfo nbdcopy qemu-img qemu-io fio
+need_python nbd
+fio --enghelp | grep -qw nbd || lacks "a fio with nbd"
 
 make_drives 20975104
 cp A.raw want.raw
 start_serve A=A.raw
 uri=$uri_A
 
-if command -v nbdinfo >/dev/null; then
-	nbdinfo --json "$uri" >info
-	expect_json info 'd["protocol"] == "newstyle-fixed"' \
-		'[e["export-size"] for e in d["exports"]] == [20975104]' \
-		'all(d["exports"][0][k] for k in ("can_multi_conn", "can_flush", "can_fua", "can_trim", "can_zero"))' \
-		'"base:allocation" in d["exports"][0]["contexts"]' 'not d["exports"][0]["is_read_only"]'
-	[ "$(nbdinfo --list --json 'nbd+unix:///?socket=nbd.sock' | grep -c '"export-name"')" = 1 ] || fail "nbdinfo --list"
-	# Half of the drive is a hole.
-	nbdinfo --map --totals "$uri" >map
-	expect_text map '50.0%   3 hole,zero'
-	nbdcopy "$uri" copy.raw
-	same_file want.raw copy.raw
-	make_random new.raw 20975104 7
-	nbdcopy new.raw "$uri"
-	nbdcopy --requests=64 --connections=4 "$uri" copy.raw
-	same_file new.raw copy.raw
-else
-	echo "skipped: no nbdinfo and nbdcopy here"
-fi
-if command -v qemu-img >/dev/null; then
-	qemu-img convert -n -f raw -O raw want.raw "$uri" || fail "qemu-img convert"
-	qemu-img compare -f raw -F raw want.raw "$uri" >/dev/null || fail "qemu-img compare"
-	qemu-img convert -f raw -O qcow2 "$uri" copy.qcow2
-	qemu-img compare -f raw -F qcow2 "$uri" copy.qcow2 >/dev/null || fail "qemu-img convert to qcow2"
-	qemu-io -f raw -c 'write -P 0x61 1000 70000' -c 'write -z 200000 100001' -c 'discard 390000 80000' -c 'write -P 0x64 390000 80000' \
-		-c 'write -f -P 0x62 20975000 104' -c 'aio_write -P 0x63 500000 300000' -c 'aio_flush' -c 'flush' \
-		-c 'read -P 0x61 1000 70000' -c 'read -P 0 200000 100001' -c 'read -P 0x62 20975000 104' \
-		-c 'read -P 0x63 500000 300000' "$uri" >qemu-io.out
-	! grep -qi 'fail\|error' qemu-io.out || fail "qemu-io: $(cat qemu-io.out)"
-	"$PYTHON" - <<-END
-		with open("want.raw", "r+b") as file:
-		    for at, byte, n in (1000, 0x61, 70000), (200000, 0, 100001), (390000, 0x64, 80000), (20975000, 0x62, 104), (500000, 0x63, 300000):
-		        file.seek(at)
-		        file.write(bytes([byte]) * n)
-	END
-	qemu-img compare -f raw -F raw want.raw "$uri" >/dev/null || fail "qemu-io wrote something else"
-else
-	echo "skipped: no qemu-img and qemu-io here"
-fi
-if command -v fio >/dev/null && fio --enghelp 2>/dev/null | grep -qw nbd; then
-	fio --name=verify --ioengine=nbd --uri="$uri" --rw=randwrite --bsrange=512-200k --bs_unaligned --size=16M \
-		--iodepth=16 --verify=crc32c --do_verify=1 >fio.out 2>&1 || fail "fio: $(cat fio.out)"
-else
-	echo "skipped: no fio with nbd here"
-fi
-if "$PYTHON" -c 'import nbd' 2>/dev/null; then
-	"$PYTHON" -c 'import nbd, sys
+nbdinfo --json "$uri" >info
+expect_json info 'd["protocol"] == "newstyle-fixed"' \
+	'[e["export-size"] for e in d["exports"]] == [20975104]' \
+	'all(d["exports"][0][k] for k in ("can_multi_conn", "can_flush", "can_fua", "can_trim", "can_zero"))' \
+	'"base:allocation" in d["exports"][0]["contexts"]' 'not d["exports"][0]["is_read_only"]'
+[ "$(nbdinfo --list --json 'nbd+unix:///?socket=nbd.sock' | grep -c '"export-name"')" = 1 ] || fail "nbdinfo --list"
+# Half of the drive is a hole.
+nbdinfo --map --totals "$uri" >map
+expect_text map '50.0%   3 hole,zero'
+nbdcopy "$uri" copy.raw
+same_file want.raw copy.raw
+make_random new.raw 20975104 7
+nbdcopy new.raw "$uri"
+nbdcopy --requests=64 --connections=4 "$uri" copy.raw
+same_file new.raw copy.raw
+qemu-img convert -n -f raw -O raw want.raw "$uri" || fail "qemu-img convert"
+qemu-img compare -f raw -F raw want.raw "$uri" >/dev/null || fail "qemu-img compare"
+qemu-img convert -f raw -O qcow2 "$uri" copy.qcow2
+qemu-img compare -f raw -F qcow2 "$uri" copy.qcow2 >/dev/null || fail "qemu-img convert to qcow2"
+qemu-io -f raw -c 'write -P 0x61 1000 70000' -c 'write -z 200000 100001' -c 'discard 390000 80000' -c 'write -P 0x64 390000 80000' \
+	-c 'write -f -P 0x62 20975000 104' -c 'aio_write -P 0x63 500000 300000' -c 'aio_flush' -c 'flush' \
+	-c 'read -P 0x61 1000 70000' -c 'read -P 0 200000 100001' -c 'read -P 0x62 20975000 104' \
+	-c 'read -P 0x63 500000 300000' "$uri" >qemu-io.out
+! grep -qi 'fail\|error' qemu-io.out || fail "qemu-io: $(cat qemu-io.out)"
+"$PYTHON" - <<-END
+	with open("want.raw", "r+b") as file:
+	    for at, byte, n in (1000, 0x61, 70000), (200000, 0, 100001), (390000, 0x64, 80000), (20975000, 0x62, 104), (500000, 0x63, 300000):
+	        file.seek(at)
+	        file.write(bytes([byte]) * n)
+END
+qemu-img compare -f raw -F raw want.raw "$uri" >/dev/null || fail "qemu-io wrote something else"
+fio --name=verify --ioengine=nbd --uri="$uri" --rw=randwrite --bsrange=512-200k --bs_unaligned --size=16M \
+	--iodepth=16 --verify=crc32c --do_verify=1 >fio.out 2>&1 || fail "fio: $(cat fio.out)"
+"$PYTHON" -c 'import nbd, sys
 h = nbd.NBD()
 h.connect_uri(sys.argv[1])
 size = h.get_size()
@@ -72,21 +62,4 @@ for bad in (lambda: h.pread(4, size - 3), lambda: h.pwrite(b"x", size)):
         pass
 assert h.pread(3, size - 3) == b"abc"	# the connection lives
 h.shutdown()' "$uri" || fail "libnbd in Python"
-else
-	echo "skipped: no Python bindings of libnbd"
-fi
-if [ -w /dev/fuse ] && command -v nbdfuse >/dev/null; then
-	: >fuse.raw
-	nbdfuse fuse.raw "$uri" >fuse.out 2>&1 &
-	fuse=$!
-	on_exit "fusermount3 -u '$PWD/fuse.raw' 2>/dev/null || umount '$PWD/fuse.raw' 2>/dev/null; kill $fuse 2>/dev/null"
-	wait_until test -s fuse.raw
-	printf hello | dd of=fuse.raw bs=1 seek=123456 conv=notrunc,fsync status=none
-	[ "$(dd if=fuse.raw bs=1 skip=123456 count=5 status=none)" = hello ] || fail "nbdfuse"
-	fusermount3 -u "$PWD/fuse.raw" 2>/dev/null || umount "$PWD/fuse.raw"
-	wait $fuse || fail "nbdfuse: $(cat fuse.out)"
-	[ "$(dd if=A.raw bs=1 skip=123456 count=5 status=none)" = hello ] || fail "what nbdfuse wrote is not in the drive"
-else
-	echo "skipped: no nbdfuse, or no /dev/fuse"
-fi
 stop_serve

@@ -1,7 +1,7 @@
 # What is made to cost time or memory costs little: time grows with the size of the archive only.
 . "$(dirname "$0")/lib.sh"
 
-"$PYTHON" -c 'import xxhash, zstandard' 2>/dev/null || skip "python has no xxhash and zstandard"
+need_python xxhash zstandard
 ulimit -c 0
 for kind in $("$PYTHON" "$CLI/hostile.py"); do
 	"$PYTHON" "$CLI/hostile.py" "$kind" 8 hostile

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 need nbdkit
-"$PYTHON" -c 'import nbd' 2>/dev/null || skip "python has no nbd"
+need_python nbd
 
 # At once, and as if the disk made every request wait.
 for delay in 0 300; do

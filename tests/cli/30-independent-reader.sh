@@ -1,7 +1,7 @@
 # The reader of the spec, in another language, restores all that we write to the same bytes.
 . "$(dirname "$0")/lib.sh"
 
-"$PYTHON" -c 'import xxhash, zstandard' 2>/dev/null || skip "python has no xxhash and zstandard"
+need_python xxhash zstandard
 make_image drive.raw 32
 make_random odd.raw 65537 2
 truncate -s 5000000 holes.raw

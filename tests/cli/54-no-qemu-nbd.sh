@@ -1,7 +1,7 @@
 # Without qemu-nbd images are refused, with a word on what to install; raw drives need none.
 . "$(dirname "$0")/lib.sh"
 
-"$VMABAK" --version | grep -q libnbd=yes || skip "vmabak was built without libnbd"
+need_feature libnbd
 make_random drive.raw 100000 1
 make_random disk.qcow2 100000 2
 mkdir "$TMPDIR/bin"

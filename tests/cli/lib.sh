@@ -67,11 +67,33 @@ skip()
 
 # ---- what a test needs ----
 
+# lacks THING: skips for want of something that tests/install-dependencies.sh installs. Where it was run that is a
+# failure: a package is missing from its list.
+lacks()
+{
+	[ -z "${VMABAK_INSTALLED:-}" ] || fail "tests/install-dependencies.sh should have installed what is missing: $*"
+	skip "$* is missing"
+}
+
 need()
 {
 	for lib_program; do
-		command -v "$lib_program" >/dev/null || skip "no $lib_program here"
+		command -v "$lib_program" >/dev/null || lacks "$lib_program"
 	done
+}
+
+# need_python MODULE...
+need_python()
+{
+	for lib_program; do
+		"$PYTHON" -c "import $lib_program" 2>/dev/null || lacks "Python's module $lib_program"
+	done
+}
+
+# need_feature NAME: a library that vmabak was built with.
+need_feature()
+{
+	"$VMABAK" --version | grep -q "$1=yes" || lacks "$1 in this build of vmabak"
 }
 
 need_root()
@@ -88,7 +110,7 @@ need_strace()
 need_images()
 {
 	need qemu-img qemu-nbd
-	"$VMABAK" --version | grep -q libnbd=yes || skip "vmabak was built without libnbd"
+	need_feature libnbd
 }
 
 # loop_device FILE [OPTION]...: $loop is a device over it until the test ends.
@@ -293,7 +315,7 @@ compile()
 	else
 		set -- "$SRC/tests/images/$1.txt" "$2"
 	fi
-	"$PYTHON" -c 'import xxhash, zstandard' 2>/dev/null || skip "python has no xxhash and zstandard"
+	need_python xxhash zstandard
 	"$PYTHON" "$SRC/tests/images/compile.py" "$1" "$2"
 }
 

@@ -16,8 +16,8 @@ need_guest_in_libvirt()
 # command as the user of that libvirt, $vmabak is the program.
 need_libvirt()
 {
-	"$VMABAK" --version | grep -q libvirt=yes || skip "vmabak was built without libvirt"
-	"$VMABAK" --version | grep -q libnbd=yes || skip "vmabak was built without libnbd"
+	need_feature libvirt
+	need_feature libnbd
 	need libvirtd virsh qemu-system-x86_64 qemu-img
 	lv=$(mktemp -d /tmp/libvirt-test.XXXXXX)
 	on_exit "rm -rf '$lv'"

@@ -2,7 +2,7 @@
 
 need_libnbd()
 {
-	"$VMABAK" --version | grep -q libnbd=yes || skip "vmabak was built without libnbd"
+	need_feature libnbd
 }
 
 # nbd_uri SOCKET [EXPORT]

@@ -5,7 +5,7 @@ export LIVE_TOOLS
 
 need_live_tools()
 {
-	"$VMABAK" --version | grep -q libnbd=yes || skip "vmabak was built without libnbd"
+	need_feature libnbd
 	for lib_program in writers replay-check; do
 		[ -x "$LIVE_TOOLS/$lib_program" ] || fail "no $LIVE_TOOLS/$lib_program: run make live-tools"
 	done

@@ -46,6 +46,7 @@ static void what_is_refused(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int sock = socket(AF_UNIX, SOCK_STREAM, 0), terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	bool has_terminal = terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0;
 	struct output *output = NULL;
 	struct error err;
 
@@ -53,7 +54,8 @@ static void what_is_refused(void)
 	CU_ASSERT_EQUAL(symlink("nothing", scratch("dangling")), 0);
 	snprintf(address.sun_path, sizeof address.sun_path, "%s", scratch("sock"));
 	CU_ASSERT_EQUAL(bind(sock, (struct sockaddr *)&address, sizeof address), 0);
-	CU_ASSERT(grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+	if (!has_terminal)
+		printf("\nskipped: no terminals here (/dev/pts)\n");
 	const struct {
 		const char *path;
 		bool force;
@@ -67,10 +69,12 @@ static void what_is_refused(void)
 		{scratch("none/a.vmab"), true, ERR_SYSTEM, "No such file"},
 		{scratch("file/a.vmab"), true, ERR_SYSTEM, "Not a directory"},
 		{scratch("none/"), true, ERR_USAGE, "not the name of a file"},
-		{ptsname(terminal), true, ERR_USAGE, "is a terminal"},
+		{has_terminal ? ptsname(terminal) : NULL, true, ERR_USAGE, "is a terminal"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct output_options options = {.force = cases[i].force};
+		if (cases[i].path == NULL)
+			continue;
 		CU_ASSERT_EQUAL(output_open(&output, cases[i].path, &options, &err), cases[i].code);
 		CU_ASSERT_PTR_NULL(output);
 		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, cases[i].path));

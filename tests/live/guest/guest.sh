@@ -2,11 +2,8 @@
 
 guest_kernel()
 {
-	for lib_kernel in /boot/vmlinuz-*-cloud-amd64 /boot/vmlinuz-*-amd64; do
-		lib_version=${lib_kernel#/boot/vmlinuz-}
-		[ -r "$lib_kernel" ] && [ -d "/lib/modules/$lib_version" ] && return
-	done
-	skip "no kernel for a guest here: linux-image-cloud-amd64"
+	lib_folder=$("$SRC/tests/live/guest/kernel.sh" 2>"$TMPDIR/kernel.err") || lacks "$(cat "$TMPDIR/kernel.err")"
+	lib_kernel=$lib_folder/vmlinuz lib_modules=$lib_folder/modules
 }
 
 # need_guest: says why there can be none.
@@ -15,8 +12,9 @@ need_guest()
 	need qemu-system-x86_64 cpio gzip
 	[ "$(uname -m)" = x86_64 ] || skip "the guest is an x86-64"
 	guest_kernel
-	lib_busybox=$(command -v busybox) || skip "no busybox here"
-	! ldd "$lib_busybox" >/dev/null 2>&1 || skip "busybox is not linked statically"
+	need busybox
+	lib_busybox=$(command -v busybox)
+	! ldd "$lib_busybox" >/dev/null 2>&1 || lacks "a busybox that is linked statically"
 	[ -x "$LIVE_TOOLS/gwriter" ] || fail "no $LIVE_TOOLS/gwriter: run make live-tools"
 }
 
@@ -30,7 +28,7 @@ make_initrd()
 	cp "$LIVE_TOOLS/gwriter" "$SRC/tests/live/guest/init" "$SRC/tests/live/guest/agent" "$lib_root/"
 	chmod 755 "$lib_root/init" "$lib_root/agent"
 	for lib_module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_console; do
-		find "/lib/modules/$lib_version" -name "$lib_module.ko" -exec cp {} "$lib_root/modules/" \;
+		find "$lib_modules/" -name "$lib_module.ko" -exec cp {} "$lib_root/modules/" \;
 	done
 	(cd "$lib_root" && find . | cpio -o -H newc --quiet | gzip -1) >"$1"
 	rm -r "$lib_root"
