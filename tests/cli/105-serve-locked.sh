@@ -1,6 +1,7 @@
 # What a serve has, nobody else gets: drive, map, sockets, backup. Exit code 7.
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
+need qemu-io
 
 make_random a.raw 20000000 1
 make_random b.raw 1000000 2
@@ -14,10 +15,8 @@ expect_text "$err" 'a.map'
 expect_error 7 'a.raw' "$VMABAK" backup -o x.vmab a.raw
 expect_code 0 "$VMABAK" backup -q -o b.vmab b.raw
 expect_error 7 'a.raw' "$VMABAK" restore b.vmab --force -d disk0=a.raw
-if command -v qemu-io >/dev/null; then
-	qemu-io -f raw -c 'write 0 512' a.raw >said 2>&1 && fail "a QEMU could write to it"
-	rm said
-fi
+qemu-io -f raw -c 'write 0 512' a.raw >said 2>&1 && fail "a QEMU could write to it"
+rm said
 
 stalled_backup -q --buffer 16M
 expect_error 7 'another backup' live c.vmab

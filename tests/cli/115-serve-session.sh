@@ -70,16 +70,6 @@ sleep 0.5
 session_is 3 || fail "what somebody else had set is gone: $(session)"
 leave
 
-# One with a terminal.
-if command -v script >/dev/null; then
-	elsewhere script -qefc "echo \$\$ >leader; $live >pipe; true" /dev/null
-	wait_until backup_runs
-	guest a 'h.pwrite(b"a" * 5000, 2000000)'
-	sed -n 's/.* nice //p' "/proc/$(cat leader)/autogroup" | grep -qx 0 || fail "one with a terminal: $(cat "/proc/$(cat leader)/autogroup")"
-	cat <&5 >a.vmab
-	leave
-	wait_until no_backup
-fi
 stop_serve
 
 # The server's own.
@@ -97,3 +87,15 @@ sleep 0.5
 session_is 0 || fail "the server's session: $(session)"
 cat <&5 >a.vmab
 leave
+
+# One with a terminal.
+need_terminal
+start_serve a=a.raw
+elsewhere script -qefc "echo \$\$ >leader; $live >pipe; true" /dev/null
+wait_until backup_runs
+guest a 'h.pwrite(b"a" * 5000, 2000000)'
+sed -n 's/.* nice //p' "/proc/$(cat leader)/autogroup" | grep -qx 0 || fail "one with a terminal: $(cat "/proc/$(cat leader)/autogroup")"
+cat <&5 >a.vmab
+leave
+wait_until no_backup
+stop_serve

@@ -1,15 +1,11 @@
 # ^C, TERM and HUP end a backup at once; no file is left, no helper runs on, and the code tells.
 . "$(dirname "$0")/lib.sh"
+need_images
 
 make_random drive.raw 25000000 1
-drives=drive.raw
-if command -v qemu-img >/dev/null && command -v qemu-nbd >/dev/null &&
-	"$VMABAK" --version | grep -q libnbd=yes; then
-	qemu-img convert -f raw -O qcow2 drive.raw disk.qcow2
-	drives="$drives disk.qcow2"
-fi
+qemu-img convert -f raw -O qcow2 drive.raw disk.qcow2
 all=$(ls -A)
-for drive in $drives; do
+for drive in drive.raw disk.qcow2; do
 	for signal in INT:130 TERM:143 HUP:129; do
 		for archive in a.vmab a.vma.gz; do
 			in_background "$VMABAK" backup --rate 5M -o $archive $drive

@@ -22,7 +22,7 @@ if [ "$(id -u)" != 0 ]; then
 	chmod 755 folder.vmab
 fi
 
-need script
+need_terminal
 for arguments in 'backup -o - drive.raw' 'backup -o /dev/stdout drive.raw' \
 	'backup -o /dev/tty --format vmab drive.raw' 'list -' 'verify -' 'restore - -C back'; do
 	expect_code 2 script -qec "\"\$VMABAK\" $arguments" /dev/null

@@ -15,7 +15,7 @@ expect_code 0 "$VMABAK" verify --rate 10M a.vmab
 expect_code 0 "$VMABAK" verify --progress always --rate 900K a.vmab
 grep -qE '^vmabak: a.vmab: +[0-9]+%  [0-9.]+ MiB of 5.7 MiB' "$err" || fail "no line: $(cat "$err")"
 
-need script
+need_terminal
 bar()
 {
 	expect_code 0 env "$1" script -qec "\"\$VMABAK\" verify --rate 5M a.vmab $2" /dev/null

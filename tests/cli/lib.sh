@@ -107,6 +107,13 @@ need_strace()
 	strace -f -o /dev/null true 2>/dev/null || skip "strace may not trace here"
 }
 
+# script(1) runs a command at a terminal.
+need_terminal()
+{
+	need script
+	script -qec true /dev/null >/dev/null 2>&1 || skip "no terminals here (/dev/pts)"
+}
+
 need_images()
 {
 	need qemu-img qemu-nbd
