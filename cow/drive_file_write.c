@@ -85,6 +85,27 @@ static int write_all(int fd, uint64_t offset, const void *from, uint32_t n, int 
 	return 0;
 }
 
+/* Once data may be lost no later flush can promise that it is there: the kernel tells of a failure
+ * once, to whatever syncs next, and then takes the pages for clean. */
+static int note_sync(struct file_drive *file, int failed)
+{
+	if (failed != 0)
+		atomic_store(&file->flush_failed, failed);
+	return failed;
+}
+
+/* What was written just now, once more: so only these pages are synced, where fdatasync would make
+ * the guest wait for all. A write that found no room has failed before this, and has lost nothing;
+ * what fails here may be older data. */
+static int write_through(struct file_drive *file, uint64_t offset, const void *from, uint32_t n)
+{
+	int failed = atomic_load(&file->flush_failed);
+
+	if (failed != 0)
+		return failed;
+	return note_sync(file, write_all(file->image.fd, offset, from, n, RWF_DSYNC));
+}
+
 int file_write(struct drive *drive, uint64_t offset, const void *from, uint32_t n, unsigned flags)
 {
 	struct file_drive *file = file_of(drive);
@@ -101,7 +122,8 @@ int file_write(struct drive *drive, uint64_t offset, const void *from, uint32_t 
 		return write_all(fd, offset + (uint64_t)done, (const uint8_t *)from + done,
 				 n - (uint32_t)done, 0);
 	}
-	return write_all(fd, offset, from, n, flags & DRIVE_FUA ? RWF_DSYNC : 0);
+	int rc = write_all(fd, offset, from, n, 0);
+	return rc == 0 && (flags & DRIVE_FUA) ? write_through(file, offset, from, n) : rc;
 }
 
 static int write_zeros(struct file_drive *file, uint64_t offset, uint64_t n)
@@ -196,8 +218,6 @@ int file_trim(struct drive *drive, uint64_t offset, uint64_t n)
 	return rc == EOPNOTSUPP ? 0 : rc;
 }
 
-/* Once data may be lost no later flush can promise that it is there: the kernel tells of a failure
- * once, and then takes the pages for clean. */
 int file_flush(struct drive *drive)
 {
 	struct file_drive *file = file_of(drive);
@@ -205,9 +225,5 @@ int file_flush(struct drive *drive)
 
 	if (failed != 0)
 		return failed;
-	if (fdatasync(file->image.fd) == 0)
-		return 0;
-	failed = errno;
-	atomic_store(&file->flush_failed, failed);
-	return failed;
+	return note_sync(file, fdatasync(file->image.fd) == 0 ? 0 : errno);
 }
