@@ -71,8 +71,8 @@ static int run(char *const arguments[], char *words, size_t room)
 	close(pipe_fds[1]);
 	if (sys == 0) {
 		read_words(pipe_fds[0], words, room);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
+		while (waitpid(pid, &status, 0) < 0 && sys == 0)
+			sys = errno == EINTR ? 0 : errno;
 	}
 	close(pipe_fds[0]);
 	return sys != 0 ? -sys : status;
@@ -100,8 +100,9 @@ int qemu_img_create(const char *name, const char *path, const char *format, uint
 	if (status < 0)
 		return fail_system(err, -status, "%s: starting qemu-img", name);
 	if (status != 0)
-		return fail(
-			err, ERR_SYSTEM, "%s: %s", name,
-			escape_text(shown, sizeof shown, (const uint8_t *)words, strlen(words)));
+		return fail(err, ERR_SYSTEM, "%s: %s", name,
+			    words[0] == '\0' ? "qemu-img failed"
+					     : escape_text(shown, sizeof shown,
+							   (const uint8_t *)words, strlen(words)));
 	return 0;
 }

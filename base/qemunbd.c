@@ -430,7 +430,7 @@ int qemu_nbd_finish(struct qemu_nbd *server, struct error *err)
 	nbd_client_free(server->client);
 	server->client = NULL;
 	pid_t pid = delist(server);
-	if (pid > 0 && wait_for(pid, &status) == pid && status != 0) {
+	if (pid > 0 && (wait_for(pid, &status) != pid || status != 0)) {
 		rc = fail(err, ERR_SYSTEM, "%s: qemu-nbd failed at its end", server->name);
 		rc = explain(server, LAST_WORDS_MS, false, err);
 	}

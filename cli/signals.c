@@ -111,6 +111,8 @@ void signals_start(void)
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	pthread_t thread;
 
+	/* Ignored from birth, the kernel would throw away how children ended. */
+	signal(SIGCHLD, SIG_DFL);
 	/* A reader that has gone, a limit on the size of files: the call fails, and that is told.
 	 */
 	sigaction(SIGPIPE, &ignore, NULL);
