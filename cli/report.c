@@ -5,9 +5,11 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LINE_SIZE 8192u /* bytes; longer lines are cut */
 
@@ -168,12 +170,23 @@ void report_flush(struct report *report)
 		report->output_errno = EIO;
 }
 
+/* Network file systems tell of a full disk or a quota when a descriptor is closed; any will do, so
+ * that standard output itself stays open for what runs to the end of the process. */
+static void close_a_copy(struct report *report)
+{
+	int copy = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	if (copy >= 0 && close(copy) != 0 && report->output_errno == 0)
+		report->output_errno = errno;
+}
+
 /* What stdio could not write is known only now: a full disk, a reader that has gone. */
 static int check_output(struct report *report)
 {
 	struct error err = {0};
 
 	report_flush(report);
+	close_a_copy(report);
 	if (report->output_errno == 0)
 		return EXIT_DONE;
 	fail_system(&err, report->output_errno, "standard output");
