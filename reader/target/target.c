@@ -1,6 +1,7 @@
 #include "reader/target/kind.h"
 #include "base/nbd.h"
 #include "base/qemunbd.h"
+#include "base/writeback.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -71,8 +72,7 @@ int target_pwrite(struct target *target, uint64_t offset, const void *bytes, siz
 	return 0;
 }
 
-/* On its way to the disk while the rest is decoded, so that the sync at the end is short; what goes
- * wrong shows there. */
+/* On its way to the disk while the rest is decoded, so that the sync at the end is short. */
 #define SEND_BYTES (32u << 20)
 
 /* *begin, *n: what is to be sent now; n is 0 when that is nothing. */
@@ -195,9 +195,12 @@ int target_write(struct target *target, uint64_t offset, const void *bytes, size
 	if (rc == 0)
 		note_written(target, offset, n, &begin, &send);
 	pthread_mutex_unlock(&target->writing);
-	if (send > 0)
-		sync_file_range(target->fd, (off_t)begin, (off_t)send, SYNC_FILE_RANGE_WRITE);
-	return rc;
+	if (rc != 0 || send == 0)
+		return rc;
+	int sys = writeback_range(target->fd, begin, send, SYNC_FILE_RANGE_WRITE);
+	return sys == 0 ? 0
+			: fail_system(err, sys, "%s: writing back from byte %" PRIu64, target->path,
+				      begin);
 }
 
 int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)

@@ -1,23 +1,27 @@
 #include "writer/output/behind.h"
+#include "base/writeback.h"
 
 #include <fcntl.h>
 
 #define STEP (8u << 20)	 /* bytes that are started at once */
 #define FAR  (4u * STEP) /* bytes that may be on their way */
 
-void behind_follow(struct behind *behind, int fd, uint64_t position)
+int behind_follow(struct behind *behind, int fd, uint64_t position)
 {
-	while (position - behind->started_at >= STEP) {
-		sync_file_range(fd, (off_t)behind->started_at, STEP, SYNC_FILE_RANGE_WRITE);
+	int sys = 0;
+
+	while (sys == 0 && position - behind->started_at >= STEP) {
+		sys = writeback_range(fd, behind->started_at, STEP, SYNC_FILE_RANGE_WRITE);
 		behind->started_at += STEP;
 	}
-	while (behind->started_at - behind->dropped_at > FAR) {
-		sync_file_range(fd, (off_t)behind->dropped_at, STEP,
-				SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-					SYNC_FILE_RANGE_WAIT_AFTER);
+	while (sys == 0 && behind->started_at - behind->dropped_at > FAR) {
+		sys = writeback_range(fd, behind->dropped_at, STEP,
+				      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+					      SYNC_FILE_RANGE_WAIT_AFTER);
 		posix_fadvise(fd, (off_t)behind->dropped_at, STEP, POSIX_FADV_DONTNEED);
 		behind->dropped_at += STEP;
 	}
+	return sys;
 }
 
 void behind_end(const struct behind *behind, int fd)

@@ -12,9 +12,9 @@ struct behind {
 	uint64_t dropped_at; /* position: written and out of memory up to here */
 };
 
-/* The file has been written up to this position. Waits for the disk when it is far behind. What
- * goes wrong shows in fsync. */
-void behind_follow(struct behind *behind, int fd, uint64_t position);
+/* The file has been written up to this position. Waits for the disk when it is far behind. Returns
+ * 0, or the errno of a write-back error: no later fsync tells it again. */
+int behind_follow(struct behind *behind, int fd, uint64_t position);
 /* All of it is on the disk: what is left in memory is given back. */
 void behind_end(const struct behind *behind, int fd);
 

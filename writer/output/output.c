@@ -183,8 +183,12 @@ static int write_some(struct output *output, const struct iovec *vector, int n, 
 				   output->name, output->written_at);
 	output->written_at += (uint64_t)written;
 	*done = (size_t)written;
-	if (output->sync && S_ISREG(output->mode))
-		behind_follow(&output->behind, output->fd, output->written_at);
+	int sys = output->sync && S_ISREG(output->mode)
+			  ? behind_follow(&output->behind, output->fd, output->written_at)
+			  : 0;
+	if (sys != 0)
+		return fail_system(err, sys, "%s: writing back before byte %" PRIu64, output->name,
+				   output->written_at);
 	pace_wait(&output->pace, *done);
 	return 0;
 }
