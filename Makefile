@@ -137,7 +137,7 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(if $(filter-out fuzz,$(VARIANT)),$(B)/te
 		$(filter %.o,$^) $(B)/libcli.a $(B)/libfuzz.a $(B)/libvmabak.a $(LIBS)
 
 # Programs that write to drives while they are backed up, and judge what was restored.
-LIVE_TOOLS   := $(B)/replay-check $(B)/gwriter $(if $(HAVE_LIBNBD),$(B)/writers)
+LIVE_TOOLS   := $(B)/replay-check $(B)/gwriter $(if $(HAVE_LIBNBD),$(B)/writers) $(B)/tape.so
 
 .PHONY: live-tools
 live-tools: $(LIVE_TOOLS)
@@ -209,8 +209,10 @@ fuzz-programs: $(FUZZ_NAMES:%=$(B)/fuzz_%)
 fuzz-replay: fuzz-programs
 	@tests/fuzz/replay.sh $(B)
 
-# What makes calls of the program fail, by being preloaded.
+# What makes calls of the program fail, and what makes a file a tape, by being preloaded.
 $(B)/fault.so: tests/fault/interpose.c Makefile
+$(B)/tape.so: tests/fault/tape.c Makefile
+$(B)/%.so:
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) -std=c11 -g -O1 $(WARNINGS) -D_FILE_OFFSET_BITS=64 -fPIC -shared -o $@ $<

@@ -1,9 +1,7 @@
 #include "reader/input/filter.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct filter {
 	const char *name;
@@ -42,16 +40,11 @@ bool filter_wanted(const uint8_t *bytes, size_t n)
 
 int compressed_read(struct compressed *in, size_t *got, struct error *err)
 {
-	ssize_t n = (ssize_t)in->n_buffered;
+	*got = in->n_buffered;
 	in->n_buffered = 0;
-	while (n == 0 && !in->ended) {
-		n = read(in->fd, in->buffer, FILTER_BUFFER_SIZE);
-		if (n < 0 && errno != EINTR)
-			return fail_system(err, errno, "%s: cannot be read", in->name);
-		in->ended = n == 0;
-		n = n < 0 ? 0 : n;
-	}
-	*got = (size_t)n;
+	if (*got == 0)
+		TRY(descriptor_read(in->from, in->buffer, in->buffer_size, got, err));
+	in->ended = in->from->ended;
 	return 0;
 }
 

@@ -8,21 +8,22 @@
 #define READER_INPUT_FILTER_H
 
 #include "format/common.h"
+#include "reader/input/descriptor.h"
 
 #define FILTER_MAGIC_MAX   9u	      /* bytes to look at */
-#define FILTER_BUFFER_SIZE (1u << 20) /* bytes of the compressed stream that are read at once */
+#define FILTER_BUFFER_SIZE (1u << 20) /* bytes of the compressed stream that are read at least */
 
-/* The compressed stream: what was read of it to recognise it, then what fd gives. */
+/* The compressed stream: what was read of it to recognise it, then what the file gives. */
 struct compressed {
-	int fd;
-	const char *name;  /* for messages */
-	uint8_t *buffer;   /* FILTER_BUFFER_SIZE */
-	size_t n_buffered; /* bytes in it that were read before */
-	bool ended;	   /* more was asked for than there is */
+	struct descriptor *from; /* borrowed */
+	uint8_t *buffer;	 /* borrowed */
+	size_t buffer_size;	 /* FILTER_BUFFER_SIZE or more */
+	size_t n_buffered;	 /* bytes in it that were read before */
+	bool ended;		 /* more was asked for than there is */
 	bool tolerant; /* zstd: go on with the next frame after damage; it need not be recognised */
 };
 
-/* Up to FILTER_BUFFER_SIZE bytes into the buffer, *got 0 at the end. */
+/* What one read gives, into the buffer; *got 0 at the end. */
 int compressed_read(struct compressed *in, size_t *got, struct error *err);
 
 struct filter;

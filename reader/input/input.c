@@ -3,10 +3,11 @@
  * compressor.
  *
  * One buffer serves both: bytes that were looked at to recognise the content are read again from
- * there, so that a pipe needs no seek. Large reads go past it. A tape hands out whole records only,
- * so its reads are at least of the largest one.
+ * there, so that a pipe needs no seek. Large reads go past it, but not those of a tape, which are
+ * always of the whole buffer: see descriptor.h.
  */
 #include "reader/input/input.h"
+#include "reader/input/descriptor.h"
 #include "reader/input/filter.h"
 
 #include <errno.h>
@@ -18,10 +19,9 @@
 #include <unistd.h>
 
 #define BUFFER_SIZE (1u << 20)
-#define TAPE_BUFFER (16u << 20) /* the largest record */
 
 struct input {
-	int fd;
+	struct descriptor from;
 	bool owns_fd;
 	bool damaged;	   /* the content is expected to be */
 	bool direct_reads; /* large reads may go past the buffer */
@@ -36,18 +36,6 @@ struct input {
 	uint8_t *compressed; /* owned: the filter's, with at least 1 MiB */
 	size_t buffer_size, buffered, used;
 };
-
-static int read_file(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
-{
-	ssize_t result;
-	do
-		result = read(in->fd, buffer, n);
-	while (result < 0 && errno == EINTR);
-	if (result < 0)
-		return fail_system(err, errno, "%s: cannot be read", in->name);
-	*got = (size_t)result;
-	return 0;
-}
 
 /* Sleeps so that all that was read since the limit was set does not exceed it. */
 static void hold_to_limit(struct input *in, size_t n)
@@ -69,10 +57,10 @@ static void hold_to_limit(struct input *in, size_t n)
 /* One read of the source below: the file, or what the filter makes of it. */
 static int read_below(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
 {
-	if (in->limit != 0 && n > in->limit / 10 + 1)
+	if (in->limit != 0 && in->direct_reads && n > in->limit / 10 + 1)
 		n = (size_t)(in->limit / 10 + 1);
 	int code = in->filter != NULL ? filter_read(in->filter, buffer, n, got, err)
-				      : read_file(in, buffer, n, got, err);
+				      : descriptor_read(&in->from, buffer, n, got, err);
 	if (code == 0 && in->limit != 0)
 		hold_to_limit(in, *got);
 	return code;
@@ -126,10 +114,11 @@ uint64_t input_size(const struct input *in)
 
 int input_seek(struct input *in, uint64_t position, struct error *err)
 {
-	if (in->size == 0 || lseek(in->fd, (off_t)position, SEEK_SET) < 0)
+	if (in->size == 0 || lseek(in->from.fd, (off_t)position, SEEK_SET) < 0)
 		return fail_system(err, in->size == 0 ? ESPIPE : errno, "%s: cannot seek",
 				   in->name);
 	in->used = in->buffered = 0;
+	in->from.ended = false;
 	in->position = position;
 	return 0;
 }
@@ -151,8 +140,8 @@ void input_close(struct input *in)
 	if (in == NULL)
 		return;
 	filter_close(in->filter);
-	if (in->owns_fd && in->fd >= 0)
-		close(in->fd);
+	if (in->owns_fd && in->from.fd >= 0)
+		close(in->from.fd);
 	free(in->buffer);
 	free(in->compressed);
 	free(in);
@@ -162,21 +151,21 @@ static int open_file(struct input *in, const char *path, struct error *err)
 {
 	struct stat st;
 	in->owns_fd = strcmp(path, "-") != 0;
-	in->fd = in->owns_fd ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-	if (in->fd < 0)
-		return fail_system(err, errno, "%s", path);
-	if (fstat(in->fd, &st) < 0)
+	int fd = in->owns_fd ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	in->from.fd = fd;
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail_system(err, errno, "%s", path);
 	if (S_ISDIR(st.st_mode))
 		return fail_system(err, EISDIR, "%s", path);
-	if (isatty(in->fd))
+	if (isatty(fd))
 		return fail(err, ERR_USAGE, "%s is a terminal, not an archive", in->name);
 	bool tape = S_ISCHR(st.st_mode);
-	in->buffer_size = tape ? TAPE_BUFFER : BUFFER_SIZE;
+	in->from = descriptor_of(fd, in->name);
+	in->buffer_size = tape ? TAPE_READ : BUFFER_SIZE;
 	in->direct_reads = !tape;
-	if (S_ISREG(st.st_mode) && lseek(in->fd, 0, SEEK_CUR) == 0)
+	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0)
 		in->size = (uint64_t)st.st_size;
-	posix_fadvise(in->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	in->buffer = malloc(in->buffer_size);
 	return in->buffer != NULL ? 0 : fail(err, ERR_SYSTEM, "no memory");
 }
@@ -188,9 +177,9 @@ static int put_filter(struct input *in, struct error *err)
 	in->buffer = malloc(in->buffer_size);
 	if (in->buffer == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
-	struct compressed from = {.fd = in->fd,
-				  .name = in->name,
+	struct compressed from = {.from = &in->from,
 				  .buffer = in->compressed,
+				  .buffer_size = in->buffer_size,
 				  .n_buffered = in->buffered,
 				  .tolerant = in->damaged};
 	TRY(filter_open(&in->filter, &from, err));
@@ -210,15 +199,15 @@ static int open_input(struct input **out, const char *path, bool damaged, struct
 	struct input *in = calloc(1, sizeof *in);
 	if (in == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
-	in->fd = -1;
+	in->from.fd = -1;
 	in->damaged = damaged;
 	in->name = strcmp(path, "-") == 0 ? "standard input" : path;
 	int code = open_file(in, path, err);
 	/* The first bytes decide; a pipe may hand them out one by one. */
 	while (code == 0 && in->buffered < FILTER_MAGIC_MAX) {
 		size_t got = 0;
-		code = read_file(in, in->buffer + in->buffered, in->buffer_size - in->buffered,
-				 &got, err);
+		code = descriptor_read(&in->from, in->buffer + in->buffered,
+				       in->buffer_size - in->buffered, &got, err);
 		if (code != 0 || got == 0)
 			break;
 		in->buffered += got;

@@ -20,8 +20,12 @@ static void try_filter(const uint8_t *data, size_t size, bool tolerant)
 	MUST(fd >= 0 && write(fd, data + first, size - first) == (ssize_t)(size - first));
 	MUST(lseek(fd, 0, SEEK_SET) == 0);
 	memcpy(begin, data, first);
-	struct compressed in = {
-		.fd = fd, .name = "", .buffer = begin, .n_buffered = first, .tolerant = tolerant};
+	struct descriptor from = descriptor_of(fd, "");
+	struct compressed in = {.from = &from,
+				.buffer = begin,
+				.buffer_size = sizeof begin,
+				.n_buffered = first,
+				.tolerant = tolerant};
 	code = filter_open(&filter, &in, &err);
 	while (code == 0 && got > 0 && total < BYTES_TRIED) {
 		code = filter_read(filter, out, sizeof out, &got, &err);

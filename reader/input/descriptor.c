@@ -1,0 +1,77 @@
+#include "reader/input/descriptor.h"
+#include "base/tape.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define UNIT (64u << 10)
+
+struct descriptor descriptor_of(int fd, const char *name)
+{
+	struct descriptor from = {.fd = fd, .name = name, .unit = UNIT, .largest = SIZE_MAX};
+	struct tape tape = tape_of(fd);
+
+	from.is_tape = tape.is_tape;
+	from.block_size = tape.block_size;
+	if (tape.block_size != 0)
+		from.unit = (UNIT + tape.block_size - 1) / tape.block_size * tape.block_size;
+	if (tape.is_tape)
+		from.largest = TAPE_READ - TAPE_READ % from.unit;
+	return from;
+}
+
+/* After a read of n bytes failed. EINVAL costs nothing, and the drive's limit may be any number;
+ * for the others st has tried to get memory, or says so in the kernel's log. */
+static bool try_smaller(struct descriptor *from, size_t n)
+{
+	if ((errno != EINVAL && errno != EOVERFLOW && errno != EBUSY) || n <= from->unit)
+		return false;
+	size_t next = errno == EINVAL ? n - 1 : n / 2;
+	from->largest = next - next % from->unit;
+	if (from->largest == 0)
+		from->largest = from->unit;
+	return true;
+}
+
+static int fail_tape(const struct descriptor *from, int sys, size_t n, struct error *err)
+{
+	if (sys == ENOMEM)
+		return fail_system(
+			err, sys,
+			"%s: a block of the tape is larger than %zu bytes, the most that "
+			"is read at once: rewind it, then dd if=TAPE ibs=SIZE | vmabak "
+			"restore - with the size of its blocks",
+			from->name, n);
+	if (sys == EIO && from->block_size != 0)
+		return fail_system(err, sys,
+				   "%s: cannot be read; the drive is set to blocks of %u bytes: if "
+				   "those of the tape are others, mt -f TAPE setblk 0",
+				   from->name, from->block_size);
+	if (sys == EINVAL)
+		return fail_system(
+			err, sys,
+			"%s: the tape drive refuses to read, even %zu bytes at once: try "
+			"dd if=TAPE ibs=SIZE | vmabak restore - with the size of its blocks",
+			from->name, n);
+	return fail_system(err, sys, "%s: cannot be read", from->name);
+}
+
+int descriptor_read(struct descriptor *from, void *buffer, size_t n, size_t *got, struct error *err)
+{
+	ssize_t result = 0;
+
+	*got = 0;
+	if (from->ended)
+		return 0;
+	do {
+		n = n < from->largest ? n : from->largest;
+		result = read(from->fd, buffer, n);
+	} while (result < 0 && (errno == EINTR || try_smaller(from, n)));
+	if (result < 0 && from->is_tape)
+		return fail_tape(from, errno, n, err);
+	if (result < 0)
+		return fail_system(err, errno, "%s: cannot be read", from->name);
+	from->ended = result == 0 && n > 0;
+	*got = (size_t)result;
+	return 0;
+}

@@ -1,0 +1,236 @@
+/*
+ * Makes a file behave like a tape in a drive that does not rewind, as st(4) does. Preloaded; in the
+ * environment:
+ *
+ *   TAPE            the file: for each block its length, 4 bytes, and its bytes; a length of 0 is
+ *                   a filemark. It ends where the tape was written last. TAPE.at: where the tape is
+ *   TAPE_LARGEST    bytes of the largest read or write that the drive takes (1048576)
+ *   TAPE_BLOCK      bytes of each block that the drive is set to (0: any)
+ *   TAPE_ROOM       bytes of the file after which it is full (none)
+ *   TAPE_LATE       set: the drive loses what it buffers, and says so at the filemark
+ *   TAPE_PROTECTED  set: it is not to be written
+ *
+ * One thread at a time has to do with the tape.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mtio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static bool wrote;	  /* since the last filemark */
+static int position = -1; /* TAPE.at, open from the beginning: the program may be confined later */
+
+static long setting(const char *name, long otherwise)
+{
+	const char *text = getenv(name);
+	return text != NULL ? atol(text) : otherwise;
+}
+
+static int failed(int number)
+{
+	errno = number;
+	return -1;
+}
+
+static void make_tape(struct stat *st)
+{
+	st->st_mode = (st->st_mode & 07777) | S_IFCHR;
+	st->st_rdev = makedev(9, 128);
+	st->st_size = 0;
+}
+
+static bool same(const struct stat *st)
+{
+	struct stat tape;
+	const char *path = getenv("TAPE");
+	return path != NULL && REAL(stat)(path, &tape) == 0 && tape.st_ino == st->st_ino &&
+	       tape.st_dev == st->st_dev;
+}
+
+static bool is_tape(int fd)
+{
+	struct stat st;
+	return REAL(fstat)(fd, &st) == 0 && same(&st);
+}
+
+/* ---- what the program calls ---- */
+
+int stat(const char *restrict path, struct stat *restrict st)
+{
+	int result = REAL(stat)(path, st);
+	if (result == 0 && same(st))
+		make_tape(st);
+	return result;
+}
+
+int fstat(int fd, struct stat *st)
+{
+	int result = REAL(fstat)(fd, st);
+	if (result == 0 && same(st))
+		make_tape(st);
+	return result;
+}
+
+__attribute__((constructor)) static void open_position(void)
+{
+	char path[4096];
+	if (getenv("TAPE") == NULL)
+		return;
+	snprintf(path, sizeof path, "%s.at", getenv("TAPE"));
+	position = REAL(open)(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (position < 0)
+		abort();
+}
+
+static void remember(off_t at)
+{
+	if (pwrite(position, &at, sizeof at, 0) != sizeof at)
+		abort();
+}
+
+int open(const char *path, int flags, ...)
+{
+	va_list args;
+	va_start(args, flags);
+	mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;
+	va_end(args);
+	int fd = REAL(open)(path, flags, mode);
+	if (fd < 0 || !is_tape(fd))
+		return fd;
+	if ((flags & O_ACCMODE) != O_RDONLY && getenv("TAPE_PROTECTED") != NULL) {
+		REAL(close)(fd);
+		return failed(EROFS);
+	}
+	off_t at = 0;
+	if (pread(position, &at, sizeof at, 0) < 0)
+		abort();
+	lseek(fd, at, SEEK_SET);
+	return fd;
+}
+
+static ssize_t read_block(int fd, void *buffer, uint32_t room)
+{
+	uint32_t length = 0;
+	ssize_t (*read_file)(int, void *, size_t) = REAL(read);
+	if (read_file(fd, &length, sizeof length) != sizeof length)
+		return failed(EIO);
+	if (length <= room)
+		return read_file(fd, buffer, length);
+	lseek(fd, length, SEEK_CUR);
+	return failed(ENOMEM);
+}
+
+/* With blocks of one size a read gives as many as fit, up to a filemark. */
+static ssize_t read_blocks(int fd, uint8_t *buffer, size_t n, size_t block)
+{
+	size_t got = 0;
+	while (got + block <= n) {
+		ssize_t result = read_block(fd, buffer + got, (uint32_t)block);
+		if (result < 0 || (result > 0 && (size_t)result != block))
+			return got > 0 ? (ssize_t)got : failed(EIO);
+		if (result == 0 && got > 0)
+			lseek(fd, -(off_t)sizeof(uint32_t), SEEK_CUR);
+		if (result == 0)
+			break;
+		got += (size_t)result;
+	}
+	return (ssize_t)got;
+}
+
+ssize_t read(int fd, void *buffer, size_t n)
+{
+	size_t block = (size_t)setting("TAPE_BLOCK", 0);
+	if (!is_tape(fd))
+		return REAL(read)(fd, buffer, n);
+	if (block == 0 && n > (size_t)setting("TAPE_LARGEST", 1 << 20))
+		return failed(EINVAL);
+	ssize_t result = block != 0 ? read_blocks(fd, buffer, n, block)
+				    : read_block(fd, buffer, (uint32_t)n);
+	remember(lseek(fd, 0, SEEK_CUR));
+	return result;
+}
+
+/* n = 0: a filemark. */
+static void write_block(int fd, const void *buffer, uint32_t n)
+{
+	const struct iovec parts[] = {{&n, sizeof n}, {(void *)buffer, n}};
+	off_t at = lseek(fd, 0, SEEK_CUR);
+	if (REAL(writev)(fd, parts, n > 0 ? 2 : 1) < 0 || ftruncate(fd, at + 4 + (off_t)n) != 0)
+		abort();
+	remember(at + 4 + (off_t)n);
+}
+
+ssize_t write(int fd, const void *buffer, size_t n)
+{
+	size_t block = (size_t)setting("TAPE_BLOCK", 0);
+	size_t step = block != 0 ? block : n;
+	if (!is_tape(fd))
+		return REAL(write)(fd, buffer, n);
+	if (block != 0 ? n % block != 0 : n > (size_t)setting("TAPE_LARGEST", 1 << 20))
+		return failed(EINVAL);
+	if (lseek(fd, 0, SEEK_CUR) + (off_t)n > setting("TAPE_ROOM", 1L << 40))
+		return failed(ENOSPC);
+	for (size_t at = 0; at < n && getenv("TAPE_LATE") == NULL; at += step)
+		write_block(fd, (const uint8_t *)buffer + at, (uint32_t)step);
+	wrote = wrote || n > 0;
+	return (ssize_t)n;
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int n)
+{
+	if (!is_tape(fd))
+		return REAL(writev)(fd, parts, n);
+	ssize_t done = 0;
+	for (int i = 0; i < n; i++) {
+		ssize_t result = write(fd, parts[i].iov_base, parts[i].iov_len);
+		if (result < 0)
+			return done > 0 ? done : result;
+		done += result;
+	}
+	return done;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	va_start(args, request);
+	void *what = va_arg(args, void *);
+	va_end(args);
+	if (!is_tape(fd))
+		return REAL(ioctl)(fd, request, what);
+	if (request == MTIOCGET) {
+		*(struct mtget *)what = (struct mtget){.mt_dsreg = setting("TAPE_BLOCK", 0)};
+		return 0;
+	}
+	const struct mtop *operation = what;
+	if (request != MTIOCTOP || operation->mt_op != MTWEOF)
+		return failed(ENOTTY);
+	if (wrote && getenv("TAPE_LATE") != NULL)
+		return failed(EIO);
+	write_block(fd, NULL, 0);
+	wrote = false;
+	return 0;
+}
+
+int close(int fd)
+{
+	if (wrote && is_tape(fd)) {
+		write_block(fd, NULL, 0);
+		wrote = false;
+	}
+	return REAL(close)(fd);
+}
