@@ -74,6 +74,7 @@ int sink_open(struct sink *sink, const struct archive *archive, const struct opt
 		.force = options->force,
 		.sync = !options->no_sync,
 		.record_size = (uint32_t)options->record_size,
+		.no_padding = sink->plan.wrap != WRAP_NONE,
 		.bytes_per_s = options->rate,
 	};
 	struct writer_options how = {

@@ -1,11 +1,13 @@
 /*
  * Two ways to write: freely, as the caller's vectors come, without a copy; or in records, collected
- * in a buffer of one record, for tapes, where every write() makes a block on the medium.
+ * in a buffer of one record, for tapes, where every write() makes a block on the medium, and where
+ * the data is safe when a filemark was written after it.
  */
 #include "writer/output/output.h"
 #include "writer/output/behind.h"
 #include "writer/output/pace.h"
 #include "base/newfile.h"
+#include "base/tape.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,9 +33,11 @@ struct output {
 	struct pace pace;
 	struct behind behind;
 	struct newfile *temp; /* a regular file, or NULL */
-	uint8_t *record;      /* owned; NULL: free */
+	struct tape tape;
+	uint8_t *record; /* owned; NULL: free */
 	size_t record_size;
 	size_t n_record; /* bytes in it */
+	bool no_padding; /* the last record is as long as it is */
 };
 
 /* ---- opening ---- */
@@ -59,6 +63,8 @@ static int open_as_it_is(struct output *output, const char *path, struct error *
 			    "%s: is a block device: an archive goes to a file, a pipe or a tape",
 			    path);
 	output->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (output->fd < 0 && S_ISCHR(output->mode))
+		return tape_fail_open(path, errno, err);
 	if (output->fd < 0)
 		return fail_system(err, errno, "%s", path);
 	return 0;
@@ -123,11 +129,33 @@ static int set_up(struct output *output, const char *path, const struct output_o
 	output->force = options->force;
 	output->sync = options->sync;
 	output->record_size = options->record_size;
+	output->no_padding = options->no_padding;
 	output->name = strdup(strcmp(path, "-") == 0 ? "standard output" : path);
-	if (options->record_size != 0)
-		output->record = malloc(options->record_size);
-	if (!output->name || (options->record_size != 0 && !output->record))
-		return fail_system(err, ENOMEM, "%s", path);
+	return output->name ? 0 : fail_system(err, ENOMEM, "%s", path);
+}
+
+/* A tape has records in any case; a drive that is set to blocks of one size takes nothing else. */
+static int plan_records(struct output *output, struct error *err)
+{
+	output->tape = tape_of(output->fd);
+	size_t block = output->tape.block_size;
+
+	if (block != 0 && output->no_padding)
+		return fail(err, ERR_USAGE,
+			    "%s: the drive is set to blocks of %zu bytes, to which a compressed "
+			    "stream cannot be padded: use VMAB, or mt -f TAPE setblk 0",
+			    output->name, block);
+	if (output->tape.is_tape && output->record_size == 0)
+		output->record_size = block > OUTPUT_TAPE_RECORD ? block
+				      : block != 0 ? OUTPUT_TAPE_RECORD / block * block
+						   : OUTPUT_TAPE_RECORD;
+	if (block != 0 && output->record_size % block != 0)
+		return fail(err, ERR_USAGE,
+			    "%s: the drive is set to blocks of %zu bytes, of which a record of %zu "
+			    "is no multiple: use another --record-size, or mt -f TAPE setblk 0",
+			    output->name, block, output->record_size);
+	if (output->record_size != 0 && !(output->record = malloc(output->record_size)))
+		return fail_system(err, ENOMEM, "%s", output->name);
 	return 0;
 }
 
@@ -148,6 +176,8 @@ int output_open(struct output **out, const char *path, const struct output_optio
 	if (rc == 0 && isatty(output->fd))
 		rc = fail(err, ERR_USAGE, "%s: is a terminal, where an archive is of no use",
 			  output->name);
+	if (rc == 0)
+		rc = plan_records(output, err);
 	if (rc != 0) {
 		output_close(output);
 		return rc;
@@ -224,24 +254,39 @@ static int write_freely(struct output *output, struct iovec *vector, int n, stru
 	return 0;
 }
 
+/* What a full tape or the drive's limits mean for the one who has to do something about them. */
+static int fail_record(const struct output *output, struct error *err)
+{
+	if (err->sys == ENOSPC)
+		return fail(err, ERR_FULL, "%s: the tape is full at byte %" PRIu64, output->name,
+			    output->written_at);
+	if (output->written_at == 0 &&
+	    (err->sys == EINVAL || err->sys == EBUSY || err->sys == EOVERFLOW))
+		return fail_system(err, err->sys,
+				   "%s: the tape drive takes no record of %zu bytes: use a smaller "
+				   "--record-size",
+				   output->name, output->n_record);
+	return err->code;
+}
+
 /* A pipe may take less at a time; the rest follows. A device has then made a block of another size.
  */
 static int write_record(struct output *output, struct error *err)
 {
 	size_t at = 0;
 
-	while (at < output->record_size) {
-		struct iovec rest = {output->record + at, output->record_size - at};
+	while (at < output->n_record) {
+		struct iovec rest = {output->record + at, output->n_record - at};
 		size_t done;
 		int rc = write_some(output, &rest, 1, &done, err);
 		if (rc != 0)
-			return rc;
+			return output->tape.is_tape ? fail_record(output, err) : rc;
 		at += done;
-		if (at < output->record_size && S_ISCHR(output->mode))
+		if (at < output->n_record && S_ISCHR(output->mode))
 			return fail(err, ERR_SYSTEM,
 				    "%s: took %zu of the %zu bytes of the record before byte "
 				    "%" PRIu64,
-				    output->name, at, output->record_size, output->written_at);
+				    output->name, at, output->n_record, output->written_at);
 	}
 	output->n_record = 0;
 	return 0;
@@ -286,13 +331,19 @@ static int pad_record(struct output *output, struct error *err)
 {
 	if (output->n_record == 0)
 		return 0;
-	memset(output->record + output->n_record, 0, output->record_size - output->n_record);
+	if (!output->no_padding) {
+		memset(output->record + output->n_record, 0,
+		       output->record_size - output->n_record);
+		output->n_record = output->record_size;
+	}
 	return write_record(output, err);
 }
 
 /* Pipes and some devices have nothing to sync, and say so. */
 static int sync_output(const struct output *output, struct error *err)
 {
+	if (output->tape.is_tape)
+		return tape_write_filemark(output->fd, output->name, err);
 	if (!output->sync || S_ISFIFO(output->mode) || S_ISSOCK(output->mode) ||
 	    fsync(output->fd) == 0) {
 		if (output->sync && S_ISREG(output->mode))
@@ -304,7 +355,7 @@ static int sync_output(const struct output *output, struct error *err)
 	return fail_system(err, errno, "%s: syncing", output->name);
 }
 
-/* Some file systems, and tapes, tell of failed writes only here. */
+/* Some file systems tell of failed writes only here. */
 static int close_file(struct output *output, struct error *err)
 {
 	int rc = output->is_stdout ? 0 : close(output->fd);
