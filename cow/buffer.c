@@ -340,13 +340,11 @@ static struct slot *read_back_locked(struct buffer *buffer)
 	struct slot *slot = buffer_take_free_locked(buffer);
 	buffer->reading_back = true;
 	pthread_mutex_unlock(&buffer->lock);
-	int sys = spill_read(buffer->spill, n, slot->chunk.bytes);
+	struct error err;
+	int rc = spill_read(buffer->spill, n, slot->chunk.bytes, &err);
 	pthread_mutex_lock(&buffer->lock);
 	buffer->reading_back = false;
-	if (sys != 0) {
-		struct error err;
-		fail(&err, ERR_SYSTEM, "the scratch file of the backup cannot be read: %s",
-		     strerror(sys));
+	if (rc != 0) {
 		buffer_fail_locked(buffer, &err);
 		put_free_locked(buffer, slot);
 		return NULL;

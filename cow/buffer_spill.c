@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum state {
 	RESERVED,
@@ -16,10 +18,12 @@ struct record {
 	uint32_t drive;
 	uint32_t state;
 	uint64_t cluster;
+	uint64_t checksum; /* set by the owner of the place, without the lock */
 };
 
 struct spill {
 	int fd;
+	char *folder; /* owned */
 	uint64_t n_places;
 	/* A ring: the record of place p, and its cluster in the file, are at p % n_places. The
 	 * memory of records is touched only as far as the ring has come. */
@@ -54,10 +58,12 @@ int spill_new(struct spill **out, const char *folder, uint64_t size_bytes, struc
 		return fail_system(err, ENOMEM, "%s: a scratch file", folder);
 	spill->n_places = size_bytes / CLUSTER_SIZE;
 	spill->records = calloc(spill->n_places, sizeof *spill->records);
-	spill->fd = spill->records ? open_unnamed(folder) : -1;
+	spill->folder = strdup(folder);
+	bool has_memory = spill->records && spill->folder;
+	spill->fd = has_memory ? open_unnamed(folder) : -1;
 	if (spill->fd < 0) {
-		int rc = fail_system(err, spill->records ? errno : ENOMEM, "%s: a scratch file",
-				     folder);
+		int rc =
+			fail_system(err, has_memory ? errno : ENOMEM, "%s: a scratch file", folder);
 		spill_free(spill);
 		return rc;
 	}
@@ -71,6 +77,7 @@ void spill_free(struct spill *spill)
 		return;
 	if (spill->fd >= 0)
 		close(spill->fd);
+	free(spill->folder);
 	free(spill->records);
 	free(spill);
 }
@@ -89,11 +96,17 @@ bool spill_reserve(struct spill *spill, uint64_t *place)
 	return true;
 }
 
+const char *spill_folder(const struct spill *spill)
+{
+	return spill->folder;
+}
+
 int spill_write(struct spill *spill, uint64_t place, const uint8_t *bytes)
 {
 	uint64_t offset = place % spill->n_places * CLUSTER_SIZE;
 	size_t at = 0;
 
+	record_at(spill, place)->checksum = XXH3_64bits(bytes, CLUSTER_SIZE);
 	while (at < CLUSTER_SIZE) {
 		ssize_t done =
 			pwrite(spill->fd, bytes + at, CLUSTER_SIZE - at, (off_t)(offset + at));
@@ -108,7 +121,11 @@ int spill_write(struct spill *spill, uint64_t place, const uint8_t *bytes)
 
 void spill_settle(struct spill *spill, uint64_t place, uint32_t drive, uint64_t cluster, bool good)
 {
-	*record_at(spill, place) = (struct record){drive, good ? GOOD : VOID, cluster};
+	struct record *record = record_at(spill, place);
+
+	record->drive = drive;
+	record->cluster = cluster;
+	record->state = good ? GOOD : VOID;
 }
 
 uint32_t spill_ready(struct spill *spill, uint32_t max)
@@ -126,7 +143,19 @@ uint32_t spill_ready(struct spill *spill, uint32_t max)
 	return n;
 }
 
-int spill_read(struct spill *spill, uint32_t n, uint8_t *bytes)
+/* A file system that could not write pages back gives zeros or older bytes in their place, and no
+ * error. */
+static bool is_what_was_written(const struct spill *spill, uint32_t n, const uint8_t *bytes)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (XXH3_64bits(bytes + (size_t)i * CLUSTER_SIZE, CLUSTER_SIZE) !=
+		    record_at(spill, spill->first + i)->checksum)
+			return false;
+	}
+	return true;
+}
+
+int spill_read(struct spill *spill, uint32_t n, uint8_t *bytes, struct error *err)
 {
 	uint64_t offset = spill->first % spill->n_places * CLUSTER_SIZE;
 	size_t wanted = (size_t)n * CLUSTER_SIZE, at = 0;
@@ -136,9 +165,15 @@ int spill_read(struct spill *spill, uint32_t n, uint8_t *bytes)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return got < 0 ? errno : EIO;
+			return fail_system(err, got < 0 ? errno : EIO,
+					   "the spill file in %s cannot be read", spill->folder);
 		at += (size_t)got;
 	}
+	if (!is_what_was_written(spill, n, bytes))
+		return fail(err, ERR_SYSTEM,
+			    "the spill file in %s does not give back what was written to it: its "
+			    "disk loses data, or is full; --spill-dir names another folder",
+			    spill->folder);
 	/* Where that cannot be done the file stays as long as it is. */
 	(void)!fallocate(spill->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
 			 (off_t)wanted);

@@ -21,11 +21,13 @@ void spill_settle(struct spill *spill, uint64_t place, uint32_t drive, uint64_t 
 
 /* How many settled clusters lie one after the other at the end that comes out, at most max. */
 uint32_t spill_ready(struct spill *spill, uint32_t max);
-/* Reads the first n of them, and gives their room on the disk back. 0 or errno. */
-int spill_read(struct spill *spill, uint32_t n, uint8_t *bytes);
+/* Reads the first n of them, and gives their room on the disk back. Fails unless they are, byte for
+ * byte, what was written. */
+int spill_read(struct spill *spill, uint32_t n, uint8_t *bytes, struct error *err);
 void spill_look(const struct spill *spill, uint32_t i, uint32_t *drive, uint64_t *cluster);
 void spill_forget(struct spill *spill, uint32_t n);
 
+const char *spill_folder(const struct spill *spill); /* for messages; borrowed */
 /* Reserved and not forgotten, and how many there can be. */
 uint64_t spill_used(const struct spill *spill);
 uint64_t spill_places(const struct spill *spill);

@@ -121,8 +121,8 @@ static void rescue_locked(struct buffer *buffer, const struct bounce *bounce, ui
 
 	buffer->spill_broken = true;
 	if (buffer->when_full == FULL_FAIL) {
-		fail(&err, ERR_SYSTEM, "the scratch file of the backup cannot be written: %s",
-		     strerror(sys));
+		fail(&err, ERR_SYSTEM, "the spill file in %s cannot be written: %s",
+		     spill_folder(buffer->spill), strerror(sys));
 		buffer_fail_locked(buffer, &err);
 		return;
 	}

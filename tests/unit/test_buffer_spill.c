@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* 256 clusters fit the memory, the others spill, round and round. All come out, once. */
 static void what_spills_comes_back(void)
@@ -115,7 +117,7 @@ static bool fails_when_it_cannot_spill(void)
 	}
 	return put(300) == 0 && buffer_has_failed(buffer) &&
 	       buffer_next(buffer, &chunk, BUFFER_FOR_WORK, &err) < 0 &&
-	       strstr(err.text, "scratch file of the backup cannot be written") && put(301) != 0;
+	       strstr(err.text, "the spill file in ") && put(301) != 0;
 }
 
 static void *put_one_more(void *context)
@@ -160,6 +162,44 @@ static void a_disk_that_fails_under_the_scratch_file(void)
 	buffer_free(buffer);
 }
 
+/* The spill file's descriptor: it has no name any more, and the size that is expected. */
+static int find_spill_file(off_t size)
+{
+	struct stat found;
+
+	for (int fd = 3; fd < 200; fd++) {
+		if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 0 &&
+		    found.st_size == size)
+			return fd;
+	}
+	return -1;
+}
+
+/* Pages that write-back lost come back as zeros, one byte of a bad disk is another one: the backup
+ * fails, and says which file it was. */
+static void a_spill_file_that_loses_data(void)
+{
+	static const uint8_t zeros[4096];
+
+	for (unsigned what = 0; what < 3; what++) {
+		make(4, 10, FULL_FAIL);
+		put_some(1, 4 * 64 + 3);
+		int fd = find_spill_file(3 * CLUSTER_SIZE);
+		CU_ASSERT_FATAL(fd >= 0);
+		if (what > 0)
+			CU_ASSERT(pwrite(fd, zeros, what == 1 ? sizeof zeros : 1,
+					 3 * CLUSTER_SIZE - 4096) > 0);
+		for (int i = 0; i < 4; i++)
+			buffer_release(buffer, next());
+		struct chunk *chunk = next();
+		CU_ASSERT_EQUAL(chunk != NULL, what == 0);
+		CU_ASSERT_EQUAL(buffer_error(buffer, &err), what == 0 ? 0 : ERR_SYSTEM);
+		if (what > 0)
+			CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "does not give back"));
+		buffer_free(buffer);
+	}
+}
+
 static void no_place_for_a_scratch_file(void)
 {
 	const struct buffer_options options = {
@@ -177,5 +217,6 @@ void test_buffer_spill(void)
 	CU_ADD_TEST(suite, rooms_in_the_scratch_file);
 	CU_ADD_TEST(suite, the_pass_waits_for_the_scratch_file);
 	CU_ADD_TEST(suite, a_disk_that_fails_under_the_scratch_file);
+	CU_ADD_TEST(suite, a_spill_file_that_loses_data);
 	CU_ADD_TEST(suite, no_place_for_a_scratch_file);
 }
