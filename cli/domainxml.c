@@ -119,6 +119,15 @@ char *scratch_folder(const struct domain_disk *disk, const char *scratch)
 	return memory_text("%.*s", (int)(base_name(disk->source) - disk->source - 1), disk->source);
 }
 
+char *scratch_file(const struct domain_disk *disk, const char *scratch, const char *id)
+{
+	char *folder = scratch_folder(disk, scratch), *file;
+
+	file = memory_text("%s/vmabak-%s-%s", folder == NULL ? "" : folder, id, disk->target);
+	free(folder);
+	return file;
+}
+
 #if HAVE_LIBVIRT
 
 #include <libxml/parser.h>
@@ -234,7 +243,7 @@ char *backup_description(const struct domain_disks *disks, const char *socket, c
 	xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
 	xmlNode *root = xmlNewNode(NULL, (const xmlChar *)"domainbackup"), *server, *list;
 	xmlChar *text = NULL;
-	char *own, *folder;
+	char *own;
 	int length;
 
 	xmlDocSetRootElement(document, root);
@@ -251,12 +260,10 @@ char *backup_description(const struct domain_disks *disks, const char *socket, c
 		xmlNewProp(disk, (const xmlChar *)"exportname", (const xmlChar *)target);
 		xmlNewProp(disk, (const xmlChar *)"backup", (const xmlChar *)"yes");
 		xmlNewProp(disk, (const xmlChar *)"type", (const xmlChar *)"file");
-		folder = scratch_folder(&disks->disks[i], scratch);
-		own = memory_text("%s/vmabak-%s-%s", folder == NULL ? "" : folder, id, target);
+		own = scratch_file(&disks->disks[i], scratch, id);
 		xmlNewProp(xmlNewChild(disk, NULL, (const xmlChar *)"scratch", NULL),
 			   (const xmlChar *)"file", (const xmlChar *)own);
 		free(own);
-		free(folder);
 	}
 	xmlDocDumpMemory(document, &text, &length);
 	own = memory_text("%s", text == NULL ? "" : (const char *)text);

@@ -37,6 +37,8 @@ char *backup_socket(const char *xml);
 /* Where the scratch file of a disk goes: scratch, or if that is NULL beside the image. Owned; NULL:
  * that is not a file. */
 char *scratch_folder(const struct domain_disk *disk, const char *scratch);
+/* That file, in a run of that id. Owned. */
+char *scratch_file(const struct domain_disk *disk, const char *scratch, const char *id);
 /* The description of a backup of all disks; scratch: as above; id: of the run. Owned. */
 char *backup_description(const struct domain_disks *disks, const char *socket, const char *scratch,
 			 const char *id);

@@ -10,9 +10,11 @@
 #include "cli/memory.h"
 #include "cli/names.h"
 #include "cli/qemujobs.h"
+#include "cli/scratch.h"
 #include "cli/signals.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +37,11 @@ struct libvirt_run {
 	const struct options *options;
 	struct libvirt_story *story;
 	char id[RUN_ID_SIZE];
-	char *socket; /* owned */
-	char *folder; /* owned: of the socket */
-	int lock;     /* -1: none */
+	char *socket;	/* owned */
+	char *folder;	/* owned: of the socket */
+	int lock;	/* -1: none */
+	int *scratches; /* owned: of the scratch files, to be told what the disk loses of them */
+	unsigned n_scratches;
 	bool watching;
 	pthread_t watcher;
 
@@ -132,6 +136,50 @@ static int start_watching(struct libvirt_run *run, struct error *err)
 		return fail_system(err, result, "starting a thread");
 	run->watching = true;
 	return 0;
+}
+
+/* ---- what scratch files lose ---- */
+
+/* Only a descriptor from before is told of it for certain. */
+static int open_scratches(struct libvirt_run *run, struct error *err)
+{
+	run->scratches = memory_new(run->disks->n, sizeof(*run->scratches));
+	for (unsigned i = 0; i < run->disks->n; i++) {
+		char *path = scratch_file(&run->disks->disks[i], run->options->scratch, run->id);
+		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+		if (fd < 0)
+			fail(err, ERR_SYSTEM,
+			     "scratch file %.200s: %s; what a disk loses of it would go unseen; "
+			     "--scratch names another folder",
+			     path, strerror(errno));
+		else
+			run->scratches[run->n_scratches++] = fd;
+		free(path);
+		if (fd < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+static int check_scratches(const struct libvirt_run *run, struct error *err)
+{
+	int result = 0;
+
+	for (unsigned i = 0; i < run->n_scratches && result == 0; i++) {
+		char *path = scratch_file(&run->disks->disks[i], run->options->scratch, run->id);
+
+		result = scratch_check_kept(run->scratches[i], path, err);
+		free(path);
+	}
+	return result;
+}
+
+static void close_scratches(struct libvirt_run *run)
+{
+	while (run->n_scratches > 0)
+		close(run->scratches[--run->n_scratches]);
+	free(run->scratches);
 }
 
 /* ---- the instant ---- */
@@ -301,6 +349,8 @@ static int begin(struct libvirt_run *run, struct error *err)
 		result = make_folder(run, err);
 	if (result == 0)
 		result = instant(run, err);
+	if (result == 0)
+		result = open_scratches(run, err);
 	return result < 0 ? result : start_watching(run, err);
 }
 
@@ -361,7 +411,7 @@ int libvirt_run_finish(struct libvirt_run *run, struct error *err)
 			    "domain '%s': its backup ended before all was read: the log of libvirt "
 			    "or QEMU may tell why",
 			    domain_shown(run->domain));
-	return 0;
+	return check_scratches(run, err);
 }
 
 int libvirt_run_explain(struct libvirt_run *run, struct error *err)
@@ -396,6 +446,7 @@ void libvirt_run_free(struct libvirt_run *run)
 		pthread_mutex_unlock(&job.mutex);
 		pthread_join(run->watcher, NULL);
 	}
+	close_scratches(run);
 	if (run->lock >= 0)
 		close(run->lock);
 	meetingplace_remove(run->socket);

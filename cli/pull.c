@@ -7,8 +7,9 @@
  *      given back whatever happens; the NBD server
  *   4. freeze (with the agent), transaction: the instant, thaw
  *   5. the exports, and the thread below, until all was read
- *   6. whether all jobs still run: if not, what was read may be of later. Then exports, jobs,
- * server and nodes are removed, the folder and the guard
+ *   6. whether all jobs still run: if not, what was read may be of later; whether the disk has kept
+ *      what QEMU saved in the scratch images. Then exports, jobs, server and nodes are removed, the
+ *      folder and the guard
  *
  * The archive is finished after 6, without QEMU.
  *
@@ -152,6 +153,18 @@ static int look(struct pull *pull, struct error *err)
 	return 0;
 }
 
+/* All was read: whether it was what QEMU had saved. */
+static int check_scratches(struct pull *pull, struct error *err)
+{
+	for (unsigned i = 0; i < pull->n_scratches; i++) {
+		const struct scratch *scratch = &pull->scratches[i];
+
+		if (scratch_check_kept(scratch->fd, scratch->path, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
 /* Up to the end, or until something has gone wrong. What is asked for at the end is looked at once
  * more after that. QEMU is asked only when it has said that something happened, and now and then.
  */
@@ -172,8 +185,12 @@ static void watch(struct pull *pull)
 				return;
 		}
 		if (last || channel_now_ms() >= next_look) {
-			if (look(pull, err) < 0 || last)
+			if (look(pull, err) < 0)
 				return;
+			if (last) {
+				check_scratches(pull, err);
+				return;
+			}
 			next_look = channel_now_ms() + LOOK_MS;
 		}
 		if (qmp_wait(pull->qmp, STEP_MS))

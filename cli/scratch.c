@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #define QCOW2_L1_MAX	   (UINT64_C(32) << 20)		    /* bytes; QEMU takes no more */
 #define QCOW2_HEADER_BYTES 104u
 #define FIXED_CLUSTERS	   3u
+#define PAST_ALL	   (INT64_C(1) << 62)  /* an offset at which no file has data */
 #define STEP_BYTES	   (SCRATCH_AHEAD / 8) /* less is not worth a call */
 
 static void put_be(uint8_t *to, uint64_t value, unsigned n_bytes)
@@ -136,6 +139,23 @@ int scratch_take_room(struct scratch *scratch, struct error *err)
 	}
 	scratch->taken_bytes = wanted;
 	return 0;
+}
+
+/* overlayfs answers for pages of its own, of which there are none: there only writing all that is
+ * left to write tells. */
+int scratch_check_kept(int fd, const char *path, struct error *err)
+{
+	struct statfs found;
+	int result = sync_file_range(fd, PAST_ALL, 1, SYNC_FILE_RANGE_WAIT_BEFORE);
+
+	if (result == 0 && fstatfs(fd, &found) == 0 && found.f_type == OVERLAYFS_SUPER_MAGIC)
+		result = fdatasync(fd);
+	if (result == 0)
+		return 0;
+	return fail(err, ERR_SYSTEM,
+		    "scratch image %.200s: its file system lost data of it: %s; --scratch names "
+		    "another place",
+		    path, strerror(errno));
 }
 
 void scratch_unlink(struct scratch *scratch)

@@ -25,6 +25,10 @@ struct scratch {
 int scratch_make(struct scratch *out, char *path, uint64_t size_bytes, struct error *err);
 /* Takes more as the file has grown. ERR_SYSTEM: there is none. */
 int scratch_take_room(struct scratch *scratch, struct error *err);
+/* Whether write-back to the disk has lost anything of a scratch image since fd was opened, or
+ * before unseen: what was read of it up to now may then be wrong. Neither writes nor waits, so that
+ * the guest is not held up, but on overlayfs. */
+int scratch_check_kept(int fd, const char *path, struct error *err);
 /* Removes its name; QEMU and we have it open. */
 void scratch_unlink(struct scratch *scratch);
 void scratch_close(struct scratch *scratch); /* unlinks */
