@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define RANDOM_LENGTH 6
@@ -63,6 +64,46 @@ static int make_name(struct newfile *file)
 	return 0;
 }
 
+/* ---- who may read it ---- */
+
+#define ACL	 "system.posix_acl_access"
+#define ACL_SIZE 4096 /* bytes; more does not fit into an inode of most file systems */
+
+/* Gives fd the ACL of the old file, or none if that has none. An ACL that the folder handed down
+ * must go: the mode's group bits would give it its force. */
+static bool copy_acl(const struct newfile *file, int fd)
+{
+	char path[64 + NAME_MAX + 1], acl[ACL_SIZE];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", file->folder, file->name);
+	ssize_t n = lgetxattr(path, ACL, acl, sizeof acl);
+	if (n >= 0)
+		return fsetxattr(fd, ACL, acl, (size_t)n, 0) == 0;
+	if (errno != ENODATA && errno != EOPNOTSUPP)
+		return false;
+	return fremovexattr(fd, ACL) == 0 || errno == ENODATA || errno == EOPNOTSUPP;
+}
+
+/* A file that takes the place of another may be read by the same people. Where the owner or the
+ * group cannot be kept, by fewer: never by more. Mode last, so that at no time others may. */
+static void adopt_rights(const struct newfile *file, int fd)
+{
+	struct stat old, now;
+
+	if (fstatat(file->folder, file->name, &old, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISREG(old.st_mode))
+		return;
+	mode_t mode = old.st_mode & 0777;
+	bool same_group = fchown(fd, old.st_uid, old.st_gid) == 0 ||
+			  fchown(fd, (uid_t)-1, old.st_gid) == 0 ||
+			  (fstat(fd, &now) == 0 && now.st_gid == old.st_gid);
+	if (!same_group || !copy_acl(file, fd))
+		mode &= (mode << 3 & 0070) | 0707;
+	fchmod(fd, mode); /* on failure it stays as private as it was made */
+}
+
+/* ---- creating ---- */
+
 static int create_locked(struct newfile *file, struct error *err)
 {
 	if (abandoned)
@@ -71,8 +112,9 @@ static int create_locked(struct newfile *file, struct error *err)
 		int fd = -1;
 		if (make_name(file) == 0)
 			fd = openat(file->folder, file->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-				    0666);
+				    0600);
 		if (fd >= 0) {
+			adopt_rights(file, fd);
 			file->next = list;
 			list = file;
 			return fd;

@@ -9,8 +9,9 @@
 
 struct newfile;
 
-/* Creates .NAME.XXXXXX.part beside path, with the permissions that the umask leaves; *fd is the
- * caller's. */
+/* Creates .NAME.XXXXXX.part beside path; *fd is the caller's. Only its owner may read and write it,
+ * unless there is a file at path: then it has that one's owner, group, mode and ACL, or is more
+ * private where these cannot be set. */
 int newfile_create(struct newfile **out, int *fd, const char *path, struct error *err);
 
 /* Gives it its name, and with sync makes that durable; if that fails a name that is new is taken

@@ -42,7 +42,7 @@ static int make_directory(struct restore *restore, struct error *err)
 
 	if (!restore->plan.in_directory)
 		return 0;
-	if (mkdir(path, 0777) == 0) {
+	if (mkdir(path, 0700) == 0) {
 		restore->made_directory = true;
 		signals_guard_folder(path);
 		return 0;

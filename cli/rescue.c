@@ -29,7 +29,7 @@ static int make_folder(const char *path, bool *made, struct error *err)
 {
 	struct stat found;
 
-	*made = mkdir(path, 0777) == 0;
+	*made = mkdir(path, 0700) == 0;
 	if (*made)
 		return 0;
 	if (errno == EEXIST && stat(path, &found) == 0 && !S_ISDIR(found.st_mode))

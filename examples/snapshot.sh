@@ -19,7 +19,10 @@ esac
 case $action in
 begin)
 	[ ! -e "$overlay" ] || { echo "snapshot.sh: $overlay exists already" >&2; exit 1; }
-	qemu-img create -q -f qcow2 -b "$(realpath "$image")" -F $format "$overlay"
+	# The overlay is as secret as the image, and for the same user.
+	(umask 077 && qemu-img create -q -f qcow2 -b "$(realpath "$image")" -F $format "$overlay")
+	[ "$(id -u)" != 0 ] || chown --reference="$image" "$overlay"
+	chmod --reference="$image" "$overlay"
 	echo "$overlay"
 	;;
 backup)

@@ -61,6 +61,12 @@ have()
 	command -v "$1" >/dev/null
 }
 
+# is_private FILE...: for the owner alone.
+is_private()
+{
+	[ -z "$(find "$@" -type f ! -perm 600)" ]
+}
+
 no_file()
 {
 	[ ! -e "$1" ]
@@ -129,6 +135,7 @@ try_cron()
 	check "cron: every % is escaped" no_bare_percent
 	check "cron: the backup succeeds, silently" silent sh -ec "$(cron_command 1)"
 	check "cron: the archive holds the drive" holds_drive "$archives"
+	check "cron: the archive is private" is_private "$archives"
 	touch -d '20 days ago' "$archives/web-2001-01-01.vmab"
 	check_not "cron: an archive of this day is not replaced" sh -c "$(cron_command 1)"
 	check "cron: then nothing is deleted" test -e "$archives/web-2001-01-01.vmab"
@@ -167,6 +174,8 @@ try_systemd()
 {
 	check "systemd: the command of the service" run_service
 	check "systemd: the archive holds the drive" holds_drive "$archives"
+	check "systemd: the archive is private" is_private "$archives"
+	check "systemd: so is what the units make" [ "$(grep -c '^UMask=0077$' "$examples"/*.service | grep -c ':1$')" = 2 ]
 	rm -f "$archives"/* "$root/var/lib/libvirt/images/missing"
 	if ! have systemd-analyze; then
 		lacks "no systemd-analyze here: the units were not checked by it"
@@ -310,7 +319,9 @@ try_snapshot()
 {
 	image=$work/machine.$1 overlay=$work/machine.$1.overlay.qcow2
 	qemu-img convert -O "$1" "$work/web.raw" "$image"
+	chmod 600 "$image"
 	check "snapshot of $1: begin" "$examples/snapshot.sh" begin "$image"
+	check "snapshot of $1: the overlay is as private as the image" is_private "$overlay"
 	check_not "snapshot of $1: not twice" "$examples/snapshot.sh" begin "$image"
 	check "snapshot of $1: the machine writes" qemu-io -f qcow2 -c 'write -P 7 0 1M' "$overlay"
 	# The machine has it open while the backup runs.

@@ -25,6 +25,3 @@ echo other >b.vmab
 ended_with 2 $pid
 [ "$(cat b.vmab)" = other ] || fail "was replaced"
 nothing_but a.vmab b.vmab drive.raw link.vmab
-# The rights of a new archive are those that the umask leaves.
-(umask 077 && "$VMABAK" backup -q -o c.vmab drive.raw)
-[ "$(stat -c %a c.vmab)" = 600 ] || fail "rights $(stat -c %a c.vmab)"

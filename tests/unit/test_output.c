@@ -133,7 +133,7 @@ static void a_file_comes_whole(void)
 	output_close(output);
 	CU_ASSERT(file_is(path, "abcdef", 6));
 	CU_ASSERT_EQUAL(scratch_count(), before + 1);
-	CU_ASSERT(stat(path, &st) == 0 && (st.st_mode & 07777) == 0640);
+	CU_ASSERT(stat(path, &st) == 0 && (st.st_mode & 07777) == 0600);
 }
 
 /* More parts than one call takes, empty ones among them. */
