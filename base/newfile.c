@@ -3,6 +3,7 @@
  * can lead to the wrong file being removed.
  */
 #include "base/newfile.h"
+#include "base/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -159,6 +160,8 @@ int newfile_create(struct newfile **out, int *fd, const char *path, struct error
 	if (!file || !file->path)
 		rc = fail_system(err, ENOMEM, "%s", path);
 	else
+		rc = place_check(path, err);
+	if (rc == 0)
 		rc = open_folder(file, err);
 	if (rc == 0) {
 		pthread_mutex_lock(&lock);

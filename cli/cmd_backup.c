@@ -13,6 +13,7 @@
 #include "cli/names.h"
 #include "cli/new_archive.h"
 
+#include "base/place.h"
 #include "cow/cow.h"
 
 #include <stdio.h>
@@ -216,6 +217,13 @@ static int check_way(const struct options *options, const char *way, struct erro
 	return 0;
 }
 
+static int check_folder(const char *option, const char *path, struct error *err)
+{
+	return path != NULL && place_has_devices(path)
+		       ? fail(err, ERR_USAGE, "%s '%.100s': /dev takes no files", option, path)
+		       : 0;
+}
+
 /* Options that mean something in the other kind of backup only. */
 static int check_kind(const struct options *options, struct error *err)
 {
@@ -233,6 +241,9 @@ static int check_kind(const struct options *options, struct error *err)
 	if (way != NULL && (options->allow_writers || options->direct))
 		return fail(err, ERR_USAGE, "--%s: not with --%s, which has the drives open",
 			    options->direct ? "direct" : "allow-writers", way);
+	if (check_folder("--spill-dir", options->spill_dir, err) < 0 ||
+	    check_folder("--scratch", options->scratch, err) < 0)
+		return err->code;
 	return check_way(options, way, err);
 }
 

@@ -12,6 +12,8 @@
 #include "cli/signals.h"
 #include "cli/source.h"
 
+#include "base/place.h"
+
 #include "reader/input/input.h"
 #include "reader/reader.h"
 #include "reader/target/target.h"
@@ -42,6 +44,8 @@ static int make_directory(struct restore *restore, struct error *err)
 
 	if (!restore->plan.in_directory)
 		return 0;
+	if (lstat(path, &found) < 0 && place_check(path, err) < 0)
+		return err->code;
 	if (mkdir(path, 0700) == 0) {
 		restore->made_directory = true;
 		signals_guard_folder(path);

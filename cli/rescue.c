@@ -5,6 +5,8 @@
 #include "cli/report.h"
 #include "cli/signals.h"
 
+#include "base/place.h"
+
 #include "reader/target/target.h"
 
 #include <errno.h>
@@ -21,7 +23,7 @@ static int check_new(const char *path, struct error *err)
 
 	if (path != NULL && lstat(path, &found) == 0)
 		return fail(err, ERR_USAGE, "%s: exists already; salvage overwrites nothing", path);
-	return 0;
+	return path != NULL ? place_check(path, err) : 0;
 }
 
 /* *made: it was not there. */
@@ -29,6 +31,8 @@ static int make_folder(const char *path, bool *made, struct error *err)
 {
 	struct stat found;
 
+	if (lstat(path, &found) < 0 && place_check(path, err) < 0)
+		return err->code;
 	*made = mkdir(path, 0700) == 0;
 	if (*made)
 		return 0;

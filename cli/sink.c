@@ -6,6 +6,8 @@
 #include "cli/report.h"
 #include "cli/source.h"
 
+#include "base/place.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +28,7 @@ static int check_name(const char *name, bool force, bool *by_name, struct error 
 		return 0;
 	}
 	if (stat(name, &found) < 0)
-		return 0;
+		return place_check(name, err);
 	*by_name = S_ISREG(found.st_mode);
 	if (S_ISDIR(found.st_mode))
 		return fail(err, ERR_USAGE, "%s: is a folder, not an archive", name);

@@ -22,6 +22,7 @@
  * no write is in flight. A reader may see a mark late, never half.
  */
 #include "cow/generation.h"
+#include "base/place.h"
 
 #include "cow/map_file.h"
 #include "format/bytes.h"
@@ -154,6 +155,10 @@ int generation_new(struct generation **out, uint64_t size_bytes, struct error *e
 static int open_file(struct generation *map, const char *path, struct stat *found,
 		     struct error *err)
 {
+	int code = access(path, F_OK) != 0 ? place_check(path, err) : 0;
+
+	if (code != 0)
+		return code;
 	map->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
 	if (map->fd < 0 || fstat(map->fd, found) != 0)
 		return fail_system(err, errno, "map %s", path);

@@ -1,0 +1,77 @@
+#include "base/place.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* The kernel's own file system of device nodes, wherever it is mounted. statfs cannot tell it from
+ * any other tmpfs. */
+static bool is_devtmpfs(dev_t device)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	unsigned long major_number, minor_number;
+	char line[4096];
+	bool found = false;
+
+	while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
+		found = sscanf(line, "%*u %*u %lu:%lu", &major_number, &minor_number) == 2 &&
+			makedev(major_number, minor_number) == device &&
+			strstr(line, " - devtmpfs ") != NULL;
+	if (file != NULL)
+		fclose(file);
+	return found;
+}
+
+static bool begins(const char *path, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	return strncmp(path, folder, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+/* A container's /dev is a tmpfs with some nodes in it, that of a chroot a plain folder. */
+static bool is_below_dev(int folder, dev_t device)
+{
+	char link[64], path[PATH_MAX];
+	struct stat dev;
+
+	if (stat("/dev", &dev) != 0 || dev.st_dev != device)
+		return false;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+	ssize_t n = readlink(link, path, sizeof path - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	return begins(path, "/dev") && !begins(path, "/dev/shm");
+}
+
+bool place_has_devices(const char *folder)
+{
+	int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return false;
+	bool result = fstat(fd, &st) == 0 &&
+		      (is_devtmpfs(st.st_dev) || is_below_dev(fd, st.st_dev));
+	close(fd);
+	return result;
+}
+
+int place_check(const char *path, struct error *err)
+{
+	char folder[PATH_MAX] = ".";
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	while (n > 0 && path[n - 1] != '/')
+		n--;
+	if (n > 0 && n < sizeof folder)
+		snprintf(folder, sizeof folder, "%.*s", (int)n, path);
+	if (!place_has_devices(folder))
+		return 0;
+	return fail(err, ERR_USAGE, "%s: there is no such device, and /dev takes no files", path);
+}
