@@ -15,8 +15,8 @@ struct newfile;
 int newfile_create(struct newfile **out, int *fd, const char *path, struct error *err);
 
 /* Gives it its name, and with sync makes that durable; if that fails a name that is new is taken
- * back. Without replace a file that has come to be at path meanwhile is left alone: ERR_USAGE. Never
- * after newfile_abandon_all. */
+ * back. Without replace a file that has come to be at path meanwhile is left alone: ERR_USAGE.
+ * Never after newfile_abandon_all. */
 int newfile_publish(struct newfile *temp, bool replace, bool sync, struct error *err);
 
 /* Removes the file if it was not published. NULL-safe. */

@@ -54,8 +54,8 @@ bool place_has_devices(const char *folder)
 
 	if (fd < 0)
 		return false;
-	bool result = fstat(fd, &st) == 0 &&
-		      (is_devtmpfs(st.st_dev) || is_below_dev(fd, st.st_dev));
+	bool result =
+		fstat(fd, &st) == 0 && (is_devtmpfs(st.st_dev) || is_below_dev(fd, st.st_dev));
 	close(fd);
 	return result;
 }

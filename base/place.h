@@ -1,6 +1,6 @@
 /*
- * Where files may be made: not among the device nodes. Whoever names /dev/sdz means a device; a file
- * made there would be in memory, gone at the next boot, and reported as a success.
+ * Where files may be made: not among the device nodes. Whoever names /dev/sdz means a device; a
+ * file made there would be in memory, gone at the next boot, and reported as a success.
  */
 #ifndef BASE_PLACE_H
 #define BASE_PLACE_H
@@ -11,8 +11,8 @@
  * /dev/shm say, take files like any other. False when it cannot be opened. */
 bool place_has_devices(const char *folder);
 
-/* Whether a file or folder may be made at path: ERR_USAGE when its folder is for devices. What else is
- * wrong with it is left to whoever makes it. */
+/* Whether a file or folder may be made at path: ERR_USAGE when its folder is for devices. What else
+ * is wrong with it is left to whoever makes it. */
 int place_check(const char *path, struct error *err);
 
 #endif
