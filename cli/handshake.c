@@ -13,7 +13,7 @@
 int handshake_open(struct handshake *handshake, struct drive **out, const char *uri,
 		   struct error *err)
 {
-	const struct drive_options how = {.snapshot = true};
+	const struct drive_options how = {.format = "raw", .snapshot = true};
 	bool may;
 	int result;
 

@@ -107,6 +107,7 @@ static int open_drives(struct rescue *rescue, const struct options *options, str
 		uint64_t size_bytes = rescue->archive->drives[i].size_bytes;
 		const char *path = rescue->plan.drive_paths[i];
 
+		how.format = rescue->plan.drive_formats[i];
 		if (path != NULL &&
 		    (cluster_map_open(&rescue->drives[i].map, clusters_of(size_bytes),
 				      rescue->archive, err) < 0 ||

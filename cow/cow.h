@@ -20,9 +20,10 @@ struct drive_options {
 
 /* Opens a raw image or block device, another image through a captive read-only qemu-nbd, or what an
  * NBD URI names (raw). The format comes from the options or the name, never from the content, which
- * a guest controls. An image may name others (a backing chain): they are read too. ERR_LOCKED when
- * something else writes to it and allow_writers is not set. The thread that opens a drive must
- * outlive it. */
+ * a guest controls; content that looks like another format than the name says is ERR_USAGE, for an
+ * NBD URI only when it is read. An image may name others (a backing chain): they are read too.
+ * ERR_LOCKED when something else writes to it and allow_writers is not set. The thread that opens a
+ * drive must outlive it. */
 int drive_open(struct drive **out, const char *path, const struct drive_options *options,
 	       struct error *err);
 void drive_close(struct drive *drive);

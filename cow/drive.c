@@ -37,11 +37,11 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	if (!own_path)
 		return fail_system(err, ENOMEM, "%s", path);
 	if (is_uri)
-		rc = nbd_drive_open(&drive, own_path, options->snapshot, err);
+		rc = nbd_drive_open(&drive, own_path, options, err);
 	else if (strcmp(format, "raw") == 0)
 		rc = drive_file_open(&drive, own_path, options, err);
 	else
-		rc = captive_open(&drive, own_path, format, options->allow_writers, err);
+		rc = captive_open(&drive, own_path, options, err);
 	if (rc != 0) {
 		free(own_path);
 		return rc;

@@ -50,10 +50,10 @@ uint64_t drive_zeros(struct drive *drive, uint64_t offset); /* as ops->zeros, wi
 /* Each opens path, which is borrowed and outlives the drive, and sets all but drive->path. */
 int drive_file_open(struct drive **out, const char *path, const struct drive_options *options,
 		    struct error *err);
-/* format is a name for qemu: lower-case letters and digits. */
-int captive_open(struct drive **out, const char *path, const char *format, bool allow_writers,
+int captive_open(struct drive **out, const char *path, const struct drive_options *options,
 		 struct error *err);
 /* An NBD URI. */
-int nbd_drive_open(struct drive **out, const char *uri, bool snapshot, struct error *err);
+int nbd_drive_open(struct drive **out, const char *uri, const struct drive_options *options,
+		   struct error *err);
 
 #endif

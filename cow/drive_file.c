@@ -212,6 +212,8 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 	rc = image_open(&file->image, path, &mode, err);
 	if (rc == 0)
 		rc = image_size(&file->image, path, &file->drive.size_bytes, err);
+	if (rc == 0 && !options->format)
+		rc = image_check_content(&file->image, path, "raw", err);
 	if (rc == 0 && options->writable)
 		rc = file_prepare_writing(file, err);
 	if (rc == 0 && options->direct) {

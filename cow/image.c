@@ -1,5 +1,7 @@
 #include "cow/image.h"
 
+#include "base/content.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -164,6 +166,20 @@ int image_size(const struct image *image, const char *path, uint64_t *size_bytes
 	if (ioctl(image->fd, BLKGETSIZE64, size_bytes) != 0)
 		return fail_system(err, errno, "%s: asking for its size", path);
 	return 0;
+}
+
+int image_check_content(const struct image *image, const char *path, const char *format,
+			struct error *err)
+{
+	struct content content;
+	uint64_t size_bytes;
+	int rc = image_size(image, path, &size_bytes, err);
+
+	if (rc != 0)
+		return rc;
+	content_read(&content, image->fd, size_bytes);
+	return content_check(&content, path, format,
+			     image->writable ? CONTENT_SERVED : CONTENT_SOURCE, err);
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)

@@ -29,6 +29,9 @@ void image_close(struct image *image);
 
 int image_size(const struct image *image, const char *path, uint64_t *size_bytes,
 	       struct error *err);
+/* ERR_USAGE when it looks like another format than this one, that only its name has told. */
+int image_check_content(const struct image *image, const char *path, const char *format,
+			struct error *err);
 
 /* False for one that is open for writing: it was us. A file whose size or times are no longer what
  * they were, or that a QEMU has begun to write to. A write to a block device by anything else

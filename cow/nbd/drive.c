@@ -1,18 +1,40 @@
 /*
  * Drives that an NBD server has: named by a URI.
  */
+#include "base/content.h"
 #include "base/nbd.h"
 #include "cow/drive.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if HAVE_LIBNBD
 
 struct nbd_drive {
 	struct drive drive;
 	struct nbd_client *client;
+	bool told; /* that it is raw */
 };
+
+/* Looked at when they are read anyway: a server may be far away. */
+static int check_ends(const struct drive *drive, uint64_t offset, const uint8_t *bytes, size_t n,
+		      struct error *err)
+{
+	struct content content = {.n_head = 0};
+
+	if (n < CONTENT_END_SIZE)
+		return 0;
+	if (offset == 0) {
+		content.n_head = CONTENT_END_SIZE;
+		memcpy(content.head, bytes, CONTENT_END_SIZE);
+	}
+	if (offset + n == drive->size_bytes) {
+		content.n_tail = CONTENT_END_SIZE;
+		memcpy(content.tail, bytes + n - CONTENT_END_SIZE, CONTENT_END_SIZE);
+	}
+	return content_check(&content, drive->path, "raw", CONTENT_NBD_SOURCE, err);
+}
 
 static struct nbd_client *client_of(struct drive *drive)
 {
@@ -21,7 +43,8 @@ static struct nbd_client *client_of(struct drive *drive)
 
 static int read_nbd(struct drive *drive, uint64_t offset, void *buffer, size_t n, struct error *err)
 {
-	return nbd_client_read(client_of(drive), offset, buffer, n, err);
+	TRY(nbd_client_read(client_of(drive), offset, buffer, n, err));
+	return ((struct nbd_drive *)drive)->told ? 0 : check_ends(drive, offset, buffer, n, err);
 }
 
 static int ask_nbd(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, struct error *err)
@@ -49,14 +72,15 @@ static const struct drive_ops nbd_ops = {
 	.close = close_nbd,
 };
 
-int nbd_drive_open(struct drive **out, const char *uri, bool snapshot, struct error *err)
+int nbd_drive_open(struct drive **out, const char *uri, const struct drive_options *options,
+		   struct error *err)
 {
 	struct nbd_drive *nbd = calloc(1, sizeof *nbd);
 
 	if (!nbd)
 		return fail_system(err, ENOMEM, "%s", uri);
 	int rc = nbd_client_connect(&nbd->client, uri, err);
-	if (rc == 0 && snapshot) {
+	if (rc == 0 && options->snapshot) {
 		rc = nbd_client_read_whole(nbd->client, err);
 		if (rc != 0)
 			nbd_client_free(nbd->client);
@@ -65,6 +89,7 @@ int nbd_drive_open(struct drive **out, const char *uri, bool snapshot, struct er
 		free(nbd);
 		return rc;
 	}
+	nbd->told = options->format != NULL;
 	nbd->drive.ops = &nbd_ops;
 	nbd->drive.size_bytes = nbd_client_size(nbd->client);
 	*out = &nbd->drive;
@@ -73,10 +98,11 @@ int nbd_drive_open(struct drive **out, const char *uri, bool snapshot, struct er
 
 #else
 
-int nbd_drive_open(struct drive **out, const char *uri, bool snapshot, struct error *err)
+int nbd_drive_open(struct drive **out, const char *uri, const struct drive_options *options,
+		   struct error *err)
 {
 	(void)out;
-	(void)snapshot;
+	(void)options;
 	return fail(err, ERR_USAGE,
 		    "%s: NBD needs libnbd, and this program was built without it: install "
 		    "libnbd-dev and build again",

@@ -61,12 +61,16 @@ static const struct drive_ops captive_ops = {
 	.close = captive_close,
 };
 
-int captive_open(struct drive **out, const char *path, const char *format, bool allow_writers,
+int captive_open(struct drive **out, const char *path, const struct drive_options *options,
 		 struct error *err)
 {
 	struct qemu_nbd_options how = {
-		.name = path, .path = path, .format = format, .force_share = allow_writers};
-	struct image_mode mode = {.allow_writers = allow_writers};
+		.name = path,
+		.path = path,
+		.format = options->format ? options->format : image_format_of(path),
+		.force_share = options->allow_writers,
+	};
+	struct image_mode mode = {.allow_writers = options->allow_writers};
 	struct captive *captive = calloc(1, sizeof *captive);
 	int rc;
 
@@ -75,6 +79,8 @@ int captive_open(struct drive **out, const char *path, const char *format, bool 
 	captive->drive.ops = &captive_ops;
 	captive->image.fd = -1;
 	rc = image_open(&captive->image, path, &mode, err);
+	if (rc == 0 && !options->format)
+		rc = image_check_content(&captive->image, path, how.format, err);
 	if (rc == 0) {
 		how.block_device = S_ISBLK(captive->image.opened.st_mode);
 		rc = qemu_nbd_open(&captive->server, &how, err);
@@ -90,14 +96,16 @@ int captive_open(struct drive **out, const char *path, const char *format, bool 
 
 #else
 
-int captive_open(struct drive **out, const char *path, const char *format, bool allow_writers,
+int captive_open(struct drive **out, const char *path, const struct drive_options *options,
 		 struct error *err)
 {
-	struct qemu_nbd_options how = {.name = path, .format = format};
+	struct qemu_nbd_options how = {
+		.name = path,
+		.format = options->format ? options->format : image_format_of(path),
+	};
 	struct qemu_nbd *server;
 
 	(void)out;
-	(void)allow_writers;
 	return qemu_nbd_open(&server, &how, err);
 }
 

@@ -100,6 +100,7 @@ int target_device_open(struct target *target, struct error *err)
 	    ioctl(target->fd, BLKSSZGET, &sector) != 0)
 		return fail_system(err, errno, "%s: asking for its size", target->path);
 	target->grain = (uint32_t)sector > PAGE ? (uint32_t)sector : PAGE;
-	int rc = target_check_size(target, err);
-	return rc == 0 ? target_lock(target, target->fd, err) : rc;
+	TRY(target_check_size(target, err));
+	TRY(target_lock(target, target->fd, err));
+	return target_check_content(target, target->old_bytes, err);
 }

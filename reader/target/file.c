@@ -56,11 +56,12 @@ int target_file_open(struct target *target, struct error *err)
 	struct stat st;
 
 	target->kind = &file_kind;
-	target->fd = open(target->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	target->fd = open(target->path, O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (target->fd < 0 || fstat(target->fd, &st) != 0)
 		return fail_system(err, errno, "%s", target->path);
 	if (!S_ISREG(st.st_mode))
 		return fail(err, ERR_USAGE, "%s: was replaced while it was opened", target->path);
 	target->old_bytes = (uint64_t)st.st_size;
-	return target_lock(target, target->fd, err);
+	TRY(target_lock(target, target->fd, err));
+	return target_check_content(target, target->old_bytes, err);
 }

@@ -29,6 +29,7 @@ struct target {
 	const struct target_kind *kind;
 	char *path;	    /* owned */
 	const char *format; /* borrowed until it is open */
+	bool told;	    /* the format: by the user, not by the name */
 	int fd;		    /* -1: none */
 	bool sync;
 	uint64_t size_bytes;	  /* of the drive */
@@ -55,6 +56,9 @@ int target_device_open(struct target *target, struct error *err);
 int target_nbd_open(struct target *target, const struct target_options *options, struct error *err);
 int target_image_open(struct target *target, bool exists, struct error *err);
 
+/* What exists and nobody said a format for must not look like an image of another one: what reads
+ * it would be at a loss afterwards. target->fd can be read, or client is one, or replaced_fd. */
+int target_check_content(const struct target *target, uint64_t old_bytes, struct error *err);
 /* Whether what has old_bytes has room for the drive. */
 int target_check_size(const struct target *target, struct error *err);
 

@@ -72,6 +72,7 @@ int target_nbd_open(struct target *target, const struct target_options *options,
 	target->old_bytes = nbd_client_size(target->client);
 	if (nbd_client_is_read_only(target->client))
 		return fail(err, ERR_USAGE, "%s: is read-only", target->path);
+	TRY(target_check_content(target, target->old_bytes, err));
 	return target_check_size(target, err);
 }
 
@@ -112,7 +113,8 @@ static int claim_old(struct target *target, struct error *err)
 	if (!S_ISREG(st.st_mode))
 		return fail(err, ERR_USAGE, "%s: a %s image goes to a file only", target->path,
 			    target->format);
-	return target_lock(target, target->replaced_fd, err);
+	TRY(target_lock(target, target->replaced_fd, err));
+	return target_check_content(target, (uint64_t)st.st_size, err);
 }
 
 static int make_image(struct target *target, struct error *err)

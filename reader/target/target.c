@@ -1,4 +1,5 @@
 #include "reader/target/kind.h"
+#include "base/content.h"
 #include "base/nbd.h"
 #include "base/qemunbd.h"
 #include "base/writeback.h"
@@ -102,6 +103,25 @@ int target_check_size(const struct target *target, struct error *err)
 	return 0;
 }
 
+int target_check_content(const struct target *target, uint64_t old_bytes, struct error *err)
+{
+	int fd = target->replaced_fd >= 0 ? target->replaced_fd : target->fd;
+	enum content_use use = CONTENT_FILE_TARGET;
+	struct content content;
+
+	if (target->told)
+		return 0;
+#if HAVE_LIBNBD
+	if (target->client)
+		content_ask(&content, target->client);
+	else
+#endif
+		content_read(&content, fd, old_bytes);
+	if (target->kind->keeps_rest)
+		use = CONTENT_RAW_TARGET;
+	return content_check(&content, target->path, target->format, use, err);
+}
+
 uint64_t target_excess(const struct target *target)
 {
 	uint64_t rest = target->old_bytes - target->size_bytes;
@@ -164,6 +184,7 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		target->fd = target->replaced_fd = -1;
 		target->sync = options->sync;
 		target->format = options->format ? options->format : image_format_of(path);
+		target->told = options->format != NULL;
 		pthread_mutex_init(&target->writing, NULL);
 		target->size_bytes = size_bytes;
 		target->path = strdup(path);

@@ -29,6 +29,8 @@ struct target_options {
  *   volumes), and left alone otherwise.
  * - Of another format than raw: a new image, made by qemu-img and written through qemu-nbd; with
  *   force it takes the place of a file that exists.
+ * What exists and looks like an image of another format than the name says is ERR_USAGE unless the
+ * format is given.
  * - An NBD URI: only with force; as a block device. Nobody else is kept from it.
  *
  * What exists must not be open in a QEMU, nor be the target of another drive: ERR_LOCKED; until

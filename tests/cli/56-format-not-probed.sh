@@ -7,7 +7,8 @@ echo secret >secret
 qemu-img create -q -f qcow2 -b "$PWD/secret" -F raw disk.img 1M
 cp disk.img drive.raw
 for drive in disk.img drive.raw; do
-	expect_code 0 "$VMABAK" backup -o a.vmab --force $drive
+	expect_error 2 ',format=raw' "$VMABAK" backup --force -o a.vmab $drive
+	expect_code 0 "$VMABAK" backup -o a.vmab --force $drive,format=raw
 	expect_code 0 "$VMABAK" restore a.vmab -C back
 	same_file $drive back/disk0.raw
 	rm -r back
