@@ -129,7 +129,7 @@ static uint64_t file_zeros(struct drive *drive, uint64_t offset)
 
 static bool file_changed(struct drive *drive)
 {
-	return image_was_changed(&file_of(drive)->image);
+	return image_was_changed(&file_of(drive)->image, drive->path);
 }
 
 static void file_close(struct drive *drive)

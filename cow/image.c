@@ -187,7 +187,19 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-bool image_was_changed(const struct image *image)
+/* Whether something else than a write has set the ctime. One that sets the mtime back leaves
+ * nothing but the ctime, so what is not explained counts as a write. */
+static bool ctime_is_explained(const struct stat *then, const struct stat *now, const char *path)
+{
+	struct stat named;
+
+	return now->st_nlink != then->st_nlink || now->st_mode != then->st_mode ||
+	       now->st_uid != then->st_uid || now->st_gid != then->st_gid ||
+	       stat(path, &named) != 0 || named.st_dev != now->st_dev ||
+	       named.st_ino != now->st_ino;
+}
+
+bool image_was_changed(const struct image *image, const char *path)
 {
 	const struct stat *then = &image->opened;
 	struct stat now;
@@ -198,6 +210,8 @@ bool image_was_changed(const struct image *image)
 		return true;
 	if (S_ISBLK(then->st_mode))
 		return false;
-	return fstat(image->fd, &now) != 0 || now.st_size != then->st_size ||
-	       !same_time(&now.st_mtim, &then->st_mtim) || !same_time(&now.st_ctim, &then->st_ctim);
+	if (fstat(image->fd, &now) != 0 || now.st_size != then->st_size ||
+	    !same_time(&now.st_mtim, &then->st_mtim))
+		return true;
+	return !same_time(&now.st_ctim, &then->st_ctim) && !ctime_is_explained(then, &now, path);
 }

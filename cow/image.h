@@ -34,8 +34,9 @@ int image_check_content(const struct image *image, const char *path, const char 
 			struct error *err);
 
 /* False for one that is open for writing: it was us. A file whose size or times are no longer what
- * they were, or that a QEMU has begun to write to. A write to a block device by anything else
- * leaves no trace that could be looked for. */
-bool image_was_changed(const struct image *image);
+ * they were, or that a QEMU has begun to write to. A ctime that a rename, a removal, a link or
+ * another mode or owner explains does not count. A write to a block device by anything else leaves
+ * no trace that could be looked for. */
+bool image_was_changed(const struct image *image, const char *path);
 
 #endif

@@ -41,7 +41,7 @@ static int captive_status(struct drive *drive, uint64_t offset, uint64_t *n, boo
 
 static bool captive_changed(struct drive *drive)
 {
-	return image_was_changed(&captive_of(drive)->image);
+	return image_was_changed(&captive_of(drive)->image, drive->path);
 }
 
 /* It only reads, so there is nothing that it would have to bring to an end. */
