@@ -48,6 +48,31 @@ static bool is_folder(const char *path)
 	return stat(path, &found) == 0 && S_ISDIR(found.st_mode);
 }
 
+static int compare_names(const void *left, const void *right)
+{
+	return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+/* Sorted: there may be very many. */
+static int check_map_names(const struct rescue *rescue, struct error *err)
+{
+	const char **names = memory_new(rescue->archive->n_drives, sizeof(*names));
+	uint32_t n = 0;
+	int result = 0;
+
+	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {
+		if (rescue->drives[i].map_path != NULL)
+			names[n++] = rescue->drives[i].map_path;
+	}
+	qsort(names, n, sizeof(*names), compare_names);
+	for (uint32_t i = 1; i < n && result == 0; i++) {
+		if (strcmp(names[i - 1], names[i]) == 0)
+			result = fail(err, ERR_USAGE, "%s: two maps of that name", names[i]);
+	}
+	free(names);
+	return result;
+}
+
 /* With one drive a file, unless it is a folder; with several a folder, made if missing. */
 static int plan_maps(struct rescue *rescue, const char *path, struct error *err)
 {
@@ -66,13 +91,8 @@ static int plan_maps(struct rescue *rescue, const char *path, struct error *err)
 			       : memory_text("%s", path);
 		if (check_new(rescue->drives[i].map_path, err) < 0)
 			return err->code;
-		for (uint32_t j = 0; j < i; j++) {
-			const char *other = rescue->drives[j].map_path;
-			if (other != NULL && strcmp(other, rescue->drives[i].map_path) == 0)
-				return fail(err, ERR_USAGE, "%s: two maps of that name", other);
-		}
 	}
-	return 0;
+	return check_map_names(rescue, err);
 }
 
 static int check_paths(struct rescue *rescue, const struct options *options, struct error *err)
@@ -107,11 +127,11 @@ static int open_drives(struct rescue *rescue, const struct options *options, str
 		uint64_t size_bytes = rescue->archive->drives[i].size_bytes;
 		const char *path = rescue->plan.drive_paths[i];
 
+		if (path == NULL)
+			continue;
 		how.format = rescue->plan.drive_formats[i];
-		if (path != NULL &&
-		    (cluster_map_open(&rescue->drives[i].map, clusters_of(size_bytes),
-				      rescue->archive, err) < 0 ||
-		     target_open(&rescue->drives[i].target, path, size_bytes, &how, err) < 0))
+		cluster_map_open(&rescue->drives[i].map, clusters_of(size_bytes), rescue->archive);
+		if (target_open(&rescue->drives[i].target, path, size_bytes, &how, err) < 0)
 			return err->code;
 	}
 	return 0;
@@ -226,9 +246,7 @@ static int put(void *context, const struct slot *slot, enum salvage_state state,
 		return err->code;
 	if (new &&state != SALVAGE_NAMED)
 		count(rescue, slot);
-	if (new || cluster == NULL)
-		cluster_map_put(&drive->map, slot, state);
-	return 0;
+	return new || cluster == NULL ? cluster_map_put(&drive->map, slot, state, err) : 0;
 }
 
 struct salvage_sink rescue_sink(struct rescue *rescue)
@@ -287,9 +305,8 @@ int rescue_give(struct rescue *rescue, const struct wanted *wanted, const uint8_
 		return 0;
 	if (write_blocks(rescue, &slot, cluster, err) < 0)
 		return err->code;
-	cluster_map_put(&drive->map, &slot, SALVAGE_GOOD);
 	drive->donated_bytes += left < CLUSTER_SIZE ? left : CLUSTER_SIZE;
-	return 0;
+	return cluster_map_put(&drive->map, &slot, SALVAGE_GOOD, err);
 }
 
 /* ---- the end ---- */

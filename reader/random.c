@@ -5,6 +5,7 @@
  * Taken from the end towards the beginning, one index section at a time, so that no more than that
  * has to be in memory, however large the archive is.
  */
+#include "base/clusterset.h"
 #include "format/bytes.h"
 #include "reader/input/input.h"
 #include "reader/random.h"
@@ -17,12 +18,12 @@ struct random {
 	const struct archive *archive; /* borrowed */
 	struct input *in;	       /* borrowed */
 	const bool *wanted;	       /* borrowed: for each drive */
-	uint64_t **maps;	       /* owned: as in reader.c, for the drives that are wanted */
-	uint64_t *n_seen;	       /* owned */
+	struct cluster_set *seen;      /* owned: for each drive, used for those wanted */
 	uint64_t *positions; /* owned: of extents, from the index section that is loaded */
 	uint32_t n_positions;
 	uint64_t previous_index; /* position of the next index section to load, 0: none */
-	uint64_t tail_at;	 /* position */
+	uint64_t index_at, begin_at, end_at; /* positions: see check_place */
+	uint64_t tail_at;		     /* position */
 	uint8_t header[SECTION_HEADER_MAX];
 };
 
@@ -94,30 +95,19 @@ void random_close(struct random *random)
 {
 	if (random == NULL)
 		return;
-	for (uint32_t i = 0; random->maps != NULL && i < random->archive->n_drives; i++)
-		free(random->maps[i]);
-	free(random->maps);
-	free(random->n_seen);
+	for (uint32_t i = 0; random->seen != NULL && i < random->archive->n_drives; i++)
+		cluster_set_free(&random->seen[i]);
+	free(random->seen);
 	free(random->positions);
 	free(random);
 }
 
 static int prepare(struct random *random, struct error *err)
 {
-	uint32_t n_drives = random->archive->n_drives;
-	random->maps = calloc(n_drives + 1u, sizeof *random->maps);
-	random->n_seen = calloc(n_drives + 1u, sizeof *random->n_seen);
+	random->seen = calloc(random->archive->n_drives + 1u, sizeof *random->seen);
 	random->positions = calloc(INDEX_ENTRIES_MAX, sizeof *random->positions);
-	if (random->maps == NULL || random->n_seen == NULL || random->positions == NULL)
+	if (random->seen == NULL || random->positions == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
-	for (uint32_t i = 0; i < n_drives; i++) {
-		uint64_t n_words = clusters_of(random->archive->drives[i].size_bytes) / 64 + 1;
-		if (!random->wanted[i])
-			continue;
-		random->maps[i] = calloc(n_words, sizeof **random->maps);
-		if (random->maps[i] == NULL)
-			return fail(err, ERR_SYSTEM, "no memory for the map of drive @%u", i + 1);
-	}
 	return 0;
 }
 
@@ -134,7 +124,7 @@ int random_open(struct random **out, struct reader *reader, struct input *in, co
 		random->in = in;
 		random->wanted = wanted;
 		random->previous_index = tail->previous_index;
-		random->tail_at = tail->position;
+		random->tail_at = random->end_at = tail->position;
 		if (tail->previous_index >= tail->position)
 			code = fail_at(err, ERR_DAMAGED, tail->position, "the index is no chain");
 		else if (prepare(random, err) != 0)
@@ -159,6 +149,17 @@ static int read_section_at(struct random *random, uint64_t position, enum sectio
 	return input_read(random->in, stored, out->padded_size, err);
 }
 
+/* Whatever an index says, no byte is read twice: an index section lies before all extents read so
+ * far, and these follow each other between the section before and their own. */
+static int check_place(const struct section *section, uint64_t begin, uint64_t end,
+		       struct error *err)
+{
+	uint64_t at = section->position, size = section->header_size + section->padded_size;
+	DEMAND(at >= begin && at < end && size <= end - at, at,
+	       "the index leads to a section that others reach into");
+	return 0;
+}
+
 /* Which extents of this part of the index are wanted; the last of them first, as in a stack. */
 static int load_index(struct random *random, struct section *index, uint8_t *stored,
 		      struct error *err)
@@ -167,16 +168,22 @@ static int load_index(struct random *random, struct section *index, uint8_t *sto
 	TRY(read_section_at(random, position, SECTION_INDEX, index, stored, err));
 	TRY(extent_scrub(random->archive, index, stored, err));
 	DEMAND(index->previous_index < position, position, "the index is no chain");
-	random->previous_index = index->previous_index;
+	TRY(check_place(index, 0, random->end_at, err));
+	random->index_at = random->end_at = position;
+	random->begin_at = random->previous_index = index->previous_index;
+	uint64_t last = position;
 	for (uint32_t at = index->raw_size; at > 0; at -= INDEX_ENTRY_SIZE) {
 		const uint8_t *entry = stored + at - INDEX_ENTRY_SIZE;
 		uint64_t extent_at = get_le(entry + 0x10, 8), drive = get_le(entry + 0x18, 4);
 		uint32_t n = random->n_positions;
-		DEMAND(extent_at < position && drive < random->archive->n_drives, position,
-		       "an entry of the index leads nowhere");
+		DEMAND(extent_at < position && extent_at > index->previous_index &&
+			       drive < random->archive->n_drives,
+		       position, "an entry of the index leads nowhere");
+		DEMAND(extent_at <= last, position, "the positions of an index do not ascend");
+		last = extent_at;
 		bool known = n > 0 && random->positions[n - 1] == extent_at;
 		if (random->wanted[drive] && !known)
-			random->positions[random->n_positions++] = extent_at;
+			random->positions[random->n_positions++] = random->end_at = extent_at;
 	}
 	return 0;
 }
@@ -184,11 +191,11 @@ static int load_index(struct random *random, struct section *index, uint8_t *sto
 static int check_complete(const struct random *random, struct error *err)
 {
 	for (uint32_t i = 0; i < random->archive->n_drives; i++)
-		if (random->wanted[i] &&
-		    random->n_seen[i] != clusters_of(random->archive->drives[i].size_bytes))
+		if (random->wanted[i] && random->seen[i].n_clusters !=
+						 clusters_of(random->archive->drives[i].size_bytes))
 			return fail_at(err, ERR_INCOMPLETE, random->tail_at,
 				       "incomplete: the index has %llu clusters of drive @%u",
-				       (unsigned long long)random->n_seen[i], i + 1);
+				       (unsigned long long)random->seen[i].n_clusters, i + 1);
 	return 0;
 }
 
@@ -198,10 +205,11 @@ static int note_extent(struct random *random, const struct section *extent, stru
 		const struct slot *slot = &extent->slots[i];
 		if (!random->wanted[slot->drive])
 			continue;
-		bool first =
-			reader_mark(random->maps[slot->drive], slot->cluster, slot->n_clusters);
-		DEMAND(first, extent->position, "clusters of drive @%u twice", slot->drive + 1);
-		random->n_seen[slot->drive] += slot->n_clusters;
+		int new = cluster_set_add(&random->seen[slot->drive], slot->cluster,
+					  slot->n_clusters, err);
+		if (new < 0)
+			return new;
+		DEMAND(new != 0, extent->position, "clusters of drive @%u twice", slot->drive + 1);
 	}
 	return 1;
 }
@@ -214,5 +222,7 @@ int random_next(struct random *random, struct section *extent, uint8_t *stored, 
 		return check_complete(random, err);
 	uint64_t position = random->positions[--random->n_positions];
 	TRY(read_section_at(random, position, SECTION_EXTENT, extent, stored, err));
+	TRY(check_place(extent, random->begin_at, random->index_at, err));
+	random->begin_at = position + extent->header_size + extent->padded_size;
 	return note_extent(random, extent, err);
 }

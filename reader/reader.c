@@ -5,6 +5,7 @@
  * What one section cannot show by itself is kept here: how many came before, which clusters were
  * seen, what the index must say, how much of the head copy went by.
  */
+#include "base/clusterset.h"
 #include "format/bytes.h"
 #include "reader/input/input.h"
 #include "reader/reader.h"
@@ -17,13 +18,10 @@ struct reader {
 	uint64_t previous_index; /* position, 0: none */
 	uint32_t n_entries;	 /* of the index, since the last index section */
 	uint32_t head_copied;	 /* bytes of the head copy that went by */
-	uint32_t n_maps;	 /* that have bits */
 	struct totals totals;	 /* so far */
 	struct archive archive;	 /* borrows from head */
-	/* The clusters of each drive that were seen: the only memory that grows with what an
-	 * archive claims. */
-	uint64_t *maps[DRIVES_MAX]; /* owned; 64 clusters in each number */
-	uint64_t n_seen[DRIVES_MAX];
+	/* The clusters of each drive that were seen: the only memory that grows with what comes. */
+	struct cluster_set seen[DRIVES_MAX]; /* owned */
 	uint8_t header[SECTION_HEADER_MAX];
 	uint8_t entries[INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE];
 	uint8_t head[HEAD_SIZE_MAX];
@@ -41,8 +39,8 @@ const struct totals *reader_totals(const struct reader *reader)
 
 void reader_free(struct reader *reader)
 {
-	for (uint32_t i = 0; reader != NULL && i < reader->n_maps; i++)
-		free(reader->maps[i]);
+	for (uint32_t i = 0; reader != NULL && i < reader->archive.n_drives; i++)
+		cluster_set_free(&reader->seen[i]);
 	free(reader);
 }
 
@@ -60,42 +58,19 @@ int reader_open(struct reader **out, struct input *in, struct error *err)
 	return head_parse(reader->head, size, &reader->archive, err);
 }
 
-static int make_maps(struct reader *reader, struct error *err)
-{
-	for (uint32_t i = 0; i < reader->archive.n_drives; i++, reader->n_maps++) {
-		uint64_t n_words = clusters_of(reader->archive.drives[i].size_bytes) / 64 + 1;
-		reader->maps[i] = calloc(n_words, sizeof *reader->maps[i]);
-		if (reader->maps[i] == NULL)
-			return fail(err, ERR_SYSTEM, "no memory for the map of drive @%u", i + 1);
-	}
-	return 0;
-}
-
-/* Marks a run of clusters as seen; false when one of them was seen before. */
-bool reader_mark(uint64_t *map, uint64_t cluster, uint64_t n_clusters)
-{
-	for (uint64_t n; n_clusters > 0; cluster += n, n_clusters -= n) {
-		uint64_t bit = cluster % 64, *word = &map[cluster / 64];
-		n = n_clusters < 64 - bit ? n_clusters : 64 - bit;
-		uint64_t bits = UINT64_MAX >> (64 - n) << bit;
-		if ((*word & bits) != 0)
-			return false;
-		*word |= bits;
-	}
-	return true;
-}
-
 static int note_extent(struct reader *reader, const struct section *extent, struct error *err)
 {
 	bool vmab = reader->archive.format == FORMAT_VMAB;
 	uint64_t place = extent->position;
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
 		const struct slot *slot = &extent->slots[i];
-		bool new = reader_mark(reader->maps[slot->drive], slot->cluster, slot->n_clusters);
-		DEMAND(new, place, "clusters of drive @%u twice, at or after %llu", slot->drive + 1,
+		int new = cluster_set_add(&reader->seen[slot->drive], slot->cluster,
+					  slot->n_clusters, err);
+		if (new < 0)
+			return new;
+		DEMAND(new != 0, place, "clusters of drive @%u twice, at or after %llu", slot->drive + 1,
 		       (unsigned long long)slot->cluster);
 		*(slot->mask ? &reader->totals.n_data : &reader->totals.n_zero) += slot->n_clusters;
-		reader->n_seen[slot->drive] += slot->n_clusters;
 	}
 	for (uint32_t i = 0; vmab && i < extent->n_slots; reader->n_entries++) {
 		DEMAND(reader->n_entries < INDEX_ENTRIES_MAX, place, "no index for too long");
@@ -136,14 +111,14 @@ static int check_complete(struct reader *reader, uint64_t place, struct error *e
 {
 	bool full = all_zero(reader->archive.parent, UUID_SIZE);
 	for (uint32_t i = 0; full && i < reader->archive.n_drives; i++) {
-		uint64_t cluster = 0;
-		if (reader->n_seen[i] == clusters_of(reader->archive.drives[i].size_bytes))
+		uint64_t n_clusters = clusters_of(reader->archive.drives[i].size_bytes), n;
+		bool in;
+		if (reader->seen[i].n_clusters == n_clusters)
 			continue;
-		while ((reader->maps[i][cluster / 64] >> cluster % 64 & 1) != 0)
-			cluster++;
+		n = cluster_set_run(&reader->seen[i], 0, n_clusters, &in);
 		return fail_at(err, ERR_INCOMPLETE, place,
 			       "incomplete: cluster %llu of drive @%u is missing",
-			       (unsigned long long)cluster, i + 1);
+			       (unsigned long long)(in ? n : 0), i + 1);
 	}
 	return 0;
 }
@@ -200,8 +175,6 @@ static int read_section(struct reader *reader, struct section *out, uint8_t *sto
 
 int reader_next(struct reader *reader, struct section *extent, uint8_t *stored, struct error *err)
 {
-	if (reader->n_maps == 0)
-		TRY(make_maps(reader, err));
 	for (;;) {
 		int got = read_section(reader, extent, stored, err);
 		if (got < 0)

@@ -29,9 +29,6 @@ const struct archive *reader_archive(const struct reader *reader);
  * error. One caller at a time. */
 int reader_next(struct reader *reader, struct section *extent, uint8_t *stored, struct error *err);
 
-/* For reader/ alone. Marks a run in a map of a bit a cluster; false when one was marked before. */
-bool reader_mark(uint64_t *map, uint64_t cluster, uint64_t n_clusters);
-
 /* What was read so far; complete after reader_next returned 0. */
 const struct totals *reader_totals(const struct reader *reader);
 

@@ -6,6 +6,7 @@
 #ifndef READER_SALVAGE_H
 #define READER_SALVAGE_H
 
+#include "base/clusterset.h"
 #include "format/format.h"
 
 #include <stdatomic.h>
@@ -80,22 +81,20 @@ enum cluster_state {
 	CLUSTER_ABSENT, /* an incremental archive that may not have held it */
 };
 
-/* Bits for the clusters of a drive. */
+/* The clusters of a drive. */
 struct cluster_map {
 	uint64_t n_clusters;
 	bool incremental;
-	uint64_t *had;	    /* owned */
-	uint64_t *unproved; /* owned; of those that were had */
-	uint64_t *named;    /* owned; incremental: the archive held them */
-	uint64_t n_work;    /* spent on long runs: hostile archives name them again and again */
+	struct cluster_set had;	     /* owned */
+	struct cluster_set unproved; /* owned; of those that were had */
+	struct cluster_set named;    /* owned; incremental: the archive held them */
 };
 
-/* *out can be closed whatever comes. */
-int cluster_map_open(struct cluster_map *out, uint64_t n_clusters, const struct archive *archive,
-		     struct error *err);
+void cluster_map_open(struct cluster_map *out, uint64_t n_clusters, const struct archive *archive);
 void cluster_map_close(struct cluster_map *map);
 bool cluster_map_has(const struct cluster_map *map, uint64_t cluster);
-void cluster_map_put(struct cluster_map *map, const struct slot *slot, enum salvage_state state);
+int cluster_map_put(struct cluster_map *map, const struct slot *slot, enum salvage_state state,
+		    struct error *err);
 /* The run of clusters of one state that begins at cluster; its length, 0 at the end. */
 uint64_t cluster_map_run(const struct cluster_map *map, uint64_t cluster,
 			 enum cluster_state *state);

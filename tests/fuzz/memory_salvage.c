@@ -57,7 +57,7 @@ static int put(void *context, const struct slot *slot, enum salvage_state state,
 		MUST(cluster == NULL);
 	}
 	if (slot->drive < watch->n_maps)
-		cluster_map_put(&watch->maps[slot->drive], slot, state);
+		TRY(cluster_map_put(&watch->maps[slot->drive], slot, state, err));
 	return watch->also == NULL
 		       ? 0
 		       : watch->also->put(watch->also->context, slot, state, cluster, err);
@@ -65,13 +65,12 @@ static int put(void *context, const struct slot *slot, enum salvage_state state,
 
 static void open_maps(struct watch *watch)
 {
-	struct error err;
 	if (!memory_is_small(watch->archive))
 		return;
 	for (uint32_t i = 0; i < watch->archive->n_drives; i++, watch->n_maps++)
-		MUST(cluster_map_open(&watch->maps[i],
-				      clusters_of(watch->archive->drives[i].size_bytes),
-				      watch->archive, &err) == 0);
+		cluster_map_open(&watch->maps[i],
+				 clusters_of(watch->archive->drives[i].size_bytes),
+				 watch->archive);
 }
 
 /* The runs of a map are all of it. */
