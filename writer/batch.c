@@ -69,6 +69,7 @@ void batch_reset(struct batch *batch)
 	batch->section.n_slots = 0;
 	batch->section.raw_size = 0;
 	batch->section.codec = CODEC_NONE;
+	batch->stray.n_clusters = 0;
 	batch->n_zero_slots = 0;
 	batch->packed.size = 0;
 	batch->headers.size = 0;
@@ -127,6 +128,35 @@ static struct slot *add_slot(struct batch *batch, uint32_t drive, uint64_t clust
 	return slot;
 }
 
+/* Sources are other programs too. What is no part of a drive is not added, and remembered. */
+static bool is_within(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
+{
+	uint64_t n_all = drive < batch->archive->n_drives
+				 ? clusters_of(batch->archive->drives[drive].size_bytes)
+				 : 0;
+	if (cluster < n_all && n_clusters <= n_all - cluster)
+		return true;
+	batch->stray = (struct slot){.drive = drive, .cluster = cluster, .n_clusters = n_clusters};
+	return false;
+}
+
+int batch_check(const struct batch *batch, struct error *err)
+{
+	const struct slot *stray = &batch->stray;
+	const struct archive_drive *drives = batch->archive->drives;
+	const struct text *drive;
+	char name[64];
+	if (stray->n_clusters == 0)
+		return 0;
+	if (stray->drive >= batch->archive->n_drives)
+		return fail(err, ERR_SYSTEM, "a cluster of drive @%llu came, of %u",
+			    stray->drive + 1ull, batch->archive->n_drives);
+	drive = &drives[stray->drive].name;
+	return fail(err, ERR_SYSTEM, "drive %s: %llu clusters from %llu came, past its end",
+		    escape_text(name, sizeof name, drive->bytes, drive->length),
+		    (unsigned long long)stray->n_clusters, (unsigned long long)stray->cluster);
+}
+
 static void count(struct batch *batch, const struct slot *slot)
 {
 	uint64_t left =
@@ -144,6 +174,8 @@ void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t
 	struct slot *last = batch->section.n_slots != 0
 				    ? &batch->section.slots[batch->section.n_slots - 1]
 				    : NULL;
+	if (n_clusters == 0 || !is_within(batch, drive, cluster, n_clusters))
+		return;
 	count(batch, &run);
 	if (last != NULL && last->mask == 0 && last->drive == drive &&
 	    last->cluster + last->n_clusters == cluster)
@@ -171,6 +203,8 @@ static void pack_blocks(struct batch *batch, uint16_t mask, const uint8_t *clust
 void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const uint8_t *bytes)
 {
 	uint16_t mask = find_data(bytes);
+	if (!is_within(batch, drive, cluster, 1))
+		return;
 	if (mask == 0) {
 		batch_zeros(batch, drive, cluster, 1);
 		return;

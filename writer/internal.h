@@ -27,6 +27,7 @@ struct batch {
 	struct writer_counts *counts; /* or NULL */
 	uint8_t *blocks; /* the worker's, lent: PAYLOAD_SIZE_MAX; or the feed's, see borrowed */
 	struct section section;	      /* slots, raw_size; when sealed codec, sizes and checksum */
+	struct slot stray;	      /* n_clusters != 0: one that its drive does not have */
 	struct {
 		void (*give_back)(void *context, void *loan); /* NULL: blocks are the worker's */
 		void *context, *loan;
@@ -45,6 +46,8 @@ int batch_new(struct batch **out, const struct archive *archive, struct writer_c
 	      struct error *err);
 void batch_free(struct batch *batch);
 void batch_reset(struct batch *batch);
+/* Whether all that was added are clusters of the drives. */
+int batch_check(const struct batch *batch, struct error *err);
 /* A buffer for blocks; NULL: no memory. For free. */
 uint8_t *blocks_new(void);
 /* A sealed batch is done with the worker's buffer, or takes it and leaves its own instead. So

@@ -243,6 +243,7 @@ int seal_wrap(struct seal *seal, const struct iovec *parts, uint32_t n_parts, st
 int seal_batch(struct seal *seal, struct batch *batch, struct error *err)
 {
 	struct section *section = &batch->section;
+	TRY(batch_check(batch, err));
 	if (seal->archive->format == FORMAT_VMAB) {
 		if (section->raw_size != 0) {
 			seal_payload(seal, batch);

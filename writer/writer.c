@@ -5,6 +5,7 @@
  * Zero runs that do not travel with data are gathered over many pieces, so that an empty drive does
  * not become an extent for each piece of it.
  */
+#include "base/clusterset.h"
 #include "writer/internal.h"
 #include "writer/output/output.h"
 
@@ -19,6 +20,7 @@ struct writer {
 	struct output *output;	       /* borrowed */
 	struct writer_options options;
 	struct totals totals; /* so far */
+	struct cluster_set *seen; /* owned: for each drive, the clusters that came */
 	uint64_t previous_index;
 	uint32_t n_entries;   /* in index */
 	struct section zeros; /* runs not yet written */
@@ -48,6 +50,9 @@ void writer_free(struct writer *writer)
 {
 	if (writer == NULL)
 		return;
+	for (uint32_t i = 0; writer->seen != NULL && i < writer->archive->n_drives; i++)
+		cluster_set_free(&writer->seen[i]);
+	free(writer->seen);
 	batch_free(writer->wrapped);
 	seal_free(writer->seal);
 	free(writer);
@@ -100,7 +105,9 @@ int writer_open(struct writer **out, const struct archive *archive, struct outpu
 	writer->archive = archive;
 	writer->output = output;
 	writer->options = *options;
-	int code = batch_new(&writer->wrapped, archive, NULL, err);
+	writer->seen = calloc(archive->n_drives + 1u, sizeof *writer->seen);
+	int code = writer->seen == NULL ? fail(err, ERR_SYSTEM, "no memory")
+					: batch_new(&writer->wrapped, archive, NULL, err);
 	if (code == 0)
 		code = seal_new(&writer->seal, archive, options, err);
 	if (code == 0)
@@ -227,12 +234,30 @@ static int keep_zeros(struct writer *writer, const struct slot *run, struct erro
 	return 0;
 }
 
+/* Sources are other programs too, and no reader takes an archive that has a cluster twice. */
+static int note_slot(struct writer *writer, const struct slot *slot, struct error *err)
+{
+	char name[64];
+	const struct text *drive = &writer->archive->drives[slot->drive].name;
+	struct cluster_set *seen = &writer->seen[slot->drive];
+	bool twice;
+	uint64_t n = cluster_set_run(seen, slot->cluster, slot->n_clusters, &twice);
+	if (twice || n < slot->n_clusters)
+		return fail(err, ERR_SYSTEM,
+			    "drive %s: cluster %llu came twice, and no archive may hold that",
+			    escape_text(name, sizeof name, drive->bytes, drive->length),
+			    (unsigned long long)(slot->cluster + (twice ? 0 : n)));
+	if (cluster_set_add(seen, slot->cluster, slot->n_clusters, err) < 0)
+		return err->code;
+	*(slot->mask != 0 ? &writer->totals.n_data : &writer->totals.n_zero) += slot->n_clusters;
+	return 0;
+}
+
 int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 {
 	struct section *section = &batch->section;
 	for (uint32_t i = 0; i < section->n_slots + batch->n_zero_slots; i++)
-		*(section->slots[i].mask != 0 ? &writer->totals.n_data : &writer->totals.n_zero) +=
-			section->slots[i].n_clusters;
+		TRY(note_slot(writer, &section->slots[i], err));
 	writer->totals.raw_size += section->raw_size;
 	if (writer->archive->format == FORMAT_VMAB && section->n_slots != 0) {
 		bool borrowed = batch->blocks != NULL;
@@ -253,13 +278,21 @@ int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 static int check_complete(const struct writer *writer, struct error *err)
 {
 	static const uint8_t none[UUID_SIZE];
-	uint64_t n_wanted = 0, n_got = writer->totals.n_data + writer->totals.n_zero;
-	for (uint32_t i = 0; i < writer->archive->n_drives; i++)
-		n_wanted += clusters_of(writer->archive->drives[i].size_bytes);
-	if (n_got != n_wanted && memcmp(writer->archive->parent, none, UUID_SIZE) == 0)
+	bool full = memcmp(writer->archive->parent, none, UUID_SIZE) == 0, in;
+	char name[64];
+	for (uint32_t i = 0; full && i < writer->archive->n_drives; i++) {
+		const struct archive_drive *drive = &writer->archive->drives[i];
+		uint64_t n_clusters = clusters_of(drive->size_bytes), n;
+		if (writer->seen[i].n_clusters == n_clusters)
+			continue;
+		n = cluster_set_run(&writer->seen[i], 0, n_clusters, &in);
 		return fail(err, ERR_SYSTEM,
-			    "%llu of %llu clusters came: the archive would not be whole",
-			    (unsigned long long)n_got, (unsigned long long)n_wanted);
+			    "drive %s: %llu of %llu clusters came, not cluster %llu: the archive "
+			    "would not be whole",
+			    escape_text(name, sizeof name, drive->name.bytes, drive->name.length),
+			    (unsigned long long)writer->seen[i].n_clusters,
+			    (unsigned long long)n_clusters, (unsigned long long)(in ? n : 0));
+	}
 	return 0;
 }
 

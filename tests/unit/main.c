@@ -38,6 +38,7 @@ int main(int argc, char **argv)
 	test_input();
 	test_random();
 	test_clusterset();
+	test_feed();
 	test_salvage();
 	test_drive();
 	test_buffer();

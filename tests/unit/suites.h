@@ -8,6 +8,7 @@ void test_mutation(void);
 void test_input(void);
 void test_random(void);
 void test_clusterset(void);
+void test_feed(void);
 void test_salvage(void);
 void test_drive(void);
 void test_buffer(void);

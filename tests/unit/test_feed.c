@@ -1,0 +1,142 @@
+/* What a source that is wrong hands to the writer: no archive comes of it, whatever the format. */
+#include "format/format.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/suites.h"
+#include "writer/output/output.h"
+#include "writer/writer.h"
+
+#include <CUnit/Basic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One run after another, each a piece of its own. data: clusters of it, else a run of zeros. */
+struct run {
+	uint32_t drive;
+	uint64_t cluster, n;
+	bool data;
+};
+
+struct source {
+	const struct run *runs;
+	unsigned n_runs, next;
+};
+
+static int next_piece(void *context, void *piece, struct error *err)
+{
+	struct source *source = context;
+	(void)err;
+	if (source->next == source->n_runs)
+		return 0;
+	memcpy(piece, &source->runs[source->next++], sizeof(struct run));
+	return 1;
+}
+
+static int fill_batch(void *context, void *piece, struct batch *batch, struct error *err)
+{
+	static uint8_t cluster[CLUSTER_SIZE];
+	const struct run *run = piece;
+	(void)context;
+	(void)err;
+	memset(cluster, 7, sizeof cluster);
+	for (uint64_t i = 0; run->data && i < run->n; i++)
+		batch_cluster(batch, run->drive, run->cluster + i, cluster);
+	if (!run->data)
+		batch_zeros(batch, run->drive, run->cluster, run->n);
+	return 0;
+}
+
+static int write_runs(const struct archive *archive, enum wrap wrap, const struct run *runs,
+		      unsigned n_runs, struct error *err)
+{
+	struct writer_options writing = {.level = 1, .wrap = wrap};
+	struct output_options plain = {.sync = false};
+	struct source source = {.runs = runs, .n_runs = n_runs};
+	struct feed feed = {.context = &source,
+			    .piece_size = sizeof(struct run),
+			    .next = next_piece,
+			    .fill = fill_batch};
+	struct output *output = NULL;
+	struct writer *writer = NULL;
+	int code = output_open(&output, scratch("archive"), &plain, err);
+	CU_ASSERT_EQUAL_FATAL(code, 0);
+	CU_ASSERT_EQUAL_FATAL(writer_open(&writer, archive, output, &writing, err), 0);
+	code = writer_run(writer, &feed, 2, err);
+	if (code == 0)
+		code = writer_finish(writer, err);
+	writer_free(writer);
+	output_close(output);
+	return code;
+}
+
+#define HUGE_RUN (UINT64_C(1) << 60)
+
+/* Drive 0, root, has 16 clusters, drive 1, vmstate, too: in a VMA its zeros are no runs. */
+static const struct {
+	struct run runs[4];
+	const char *text; /* NULL: all is well */
+} cases[] = {
+	{{{0, 0, 16, true}, {1, 0, 16, false}}, NULL},
+	{{{0, 0, 16, true}, {1, 0, 16, false}, {0, 5, 1, true}},
+	 "drive root: cluster 5 came twice"},
+	{{{0, 0, 16, true}, {1, 0, 16, false}, {0, 5, 1, false}},
+	 "drive root: cluster 5 came twice"},
+	{{{0, 0, 8, true}, {0, 6, 8, false}, {1, 0, 16, false}},
+	 "drive root: cluster 6 came twice"},
+	{{{0, 3, 1, true}, {0, 0, 16, false}, {1, 0, 16, false}},
+	 "drive root: cluster 3 came twice"},
+	/* As many as there must be. */
+	{{{0, 0, 15, true}, {0, 14, 1, true}, {1, 0, 16, false}},
+	 "drive root: cluster 14 came twice"},
+	{{{0, 0, 16, true}, {1, 1, 15, false}},
+	 "drive vmstate: 15 of 16 clusters came, not cluster 0"},
+	{{{0, 0, 16, true}, {1, 0, 15, true}},
+	 "drive vmstate: 15 of 16 clusters came, not cluster 15"},
+	{{{0, 16, 1, true}}, "drive root: 1 clusters from 16 came, past its end"},
+	{{{0, UINT64_MAX, 1, true}}, "drive root: 1 clusters from 18446744073709551615 came"},
+	{{{0, 15, 2, false}}, "drive root: 2 clusters from 15 came, past its end"},
+	{{{0, 1, UINT64_MAX, false}}, "drive root: 18446744073709551615 clusters from 1 came"},
+	{{{1, 0, HUGE_RUN, false}}, "drive vmstate: 1152921504606846976 clusters from 0 came"},
+	{{{2, 0, 1, true}}, "a cluster of drive @3 came, of 2"},
+	{{{UINT32_MAX, 0, 1, false}}, "a cluster of drive @4294967296 came, of 2"},
+};
+
+static void test_wrong_sources(void)
+{
+	static const struct {
+		enum archive_format format;
+		enum cluster_checksum sum;
+		enum wrap wrap;
+	} formats[] = {{FORMAT_VMAB, CLUSTER_XXH3_128, WRAP_NONE},
+		       {FORMAT_VMA1, CLUSTER_XXH3_64, WRAP_NONE},
+		       {FORMAT_VMA1, CLUSTER_UNPROTECTED, WRAP_ZSTD}};
+	struct archive *archive = calloc(1, sizeof *archive);
+	memset(archive->uuid, 1, UUID_SIZE);
+	archive->n_drives = 2;
+	archive->drives[0] = (struct archive_drive){{(const uint8_t *)"root", 4}, 1 << 20};
+	archive->drives[1] = (struct archive_drive){{(const uint8_t *)"vmstate", 7}, 1 << 20};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		for (size_t j = 0; j < sizeof formats / sizeof *formats; j++) {
+			struct error err = {0};
+			unsigned n_runs = 0;
+			archive->format = formats[j].format;
+			archive->cluster_checksum = formats[j].sum;
+			while (n_runs < 4 && cases[i].runs[n_runs].n != 0)
+				n_runs++;
+			int code =
+				write_runs(archive, formats[j].wrap, cases[i].runs, n_runs, &err);
+			CU_ASSERT_EQUAL(code, cases[i].text == NULL ? 0 : ERR_SYSTEM);
+			bool said =
+				cases[i].text == NULL || strstr(err.text, cases[i].text) != NULL;
+			CU_ASSERT(said);
+			if (!said)
+				printf("case %zu.%zu: %s\n", i, j, err.text);
+		}
+	free(archive);
+}
+
+void test_feed(void)
+{
+	CU_pSuite suite = CU_add_suite("feed", scratch_make, scratch_remove);
+	CU_ADD_TEST(suite, test_wrong_sources);
+}
