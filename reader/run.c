@@ -68,20 +68,28 @@ static int add_range(struct worker *worker, const struct range *more, struct err
 	return 0;
 }
 
+/* Whole clusters, data or zeros; what the cluster lies in is used again for the next one. */
+static int put_clusters(struct worker *worker, const struct slot *slot, struct range *range,
+			const uint8_t *cluster, struct error *err)
+{
+	uint64_t size_bytes = worker->run->archive->drives[slot->drive].size_bytes;
+	range->n = slot->n_clusters * CLUSTER_SIZE;
+	if (range->n > size_bytes - range->offset)
+		range->n = size_bytes - range->offset;
+	range->bytes = slot->mask != 0 ? cluster : NULL;
+	TRY(add_range(worker, range, err));
+	return range->bytes == worker->scratch ? flush_range(worker, err) : 0;
+}
+
 /* Only what the drive has is handed to the target, cut at its end. */
-static int put_blocks(struct worker *worker, const struct slot *slot, const uint8_t *blocks,
-		      struct error *err)
+static int put_slot(struct worker *worker, const struct slot *slot, const uint8_t *blocks,
+		    const uint8_t *cluster, struct error *err)
 {
 	uint64_t size_bytes = worker->run->archive->drives[slot->drive].size_bytes;
 	struct range range = {.target = worker->run->job->targets[slot->drive],
 			      .offset = slot->cluster * CLUSTER_SIZE};
-	if (slot->mask == 0 || slot->mask == 0xffff) {
-		range.n = slot->n_clusters * CLUSTER_SIZE;
-		if (range.n > size_bytes - range.offset)
-			range.n = size_bytes - range.offset;
-		range.bytes = slot->mask != 0 ? blocks : NULL;
-		return add_range(worker, &range, err);
-	}
+	if (slot->mask == 0 || slot->mask == 0xffff || target_takes_clusters(range.target))
+		return put_clusters(worker, slot, &range, cluster, err);
 	for (uint32_t j = 0; j < CLUSTER_BLOCKS && range.offset < size_bytes; j++) {
 		bool stored = (slot->mask >> j & 1) != 0;
 		uint64_t left = size_bytes - range.offset;
@@ -111,7 +119,7 @@ static int handle_extent(struct worker *worker, struct error *err)
 {
 	const struct run *run = worker->run;
 	const struct section *extent = &worker->extent;
-	const uint8_t *blocks, *cluster;
+	const uint8_t *blocks, *cluster = NULL;
 	bool scrub = run->job->scrub && run->archive->format == FORMAT_VMAB;
 	if (scrub)
 		TRY(extent_scrub(run->archive, extent, worker->stored, err));
@@ -123,7 +131,7 @@ static int handle_extent(struct worker *worker, struct error *err)
 			TRY(extent_cluster(run->archive, extent, i, blocks, worker->scratch,
 					   &cluster, err));
 		if (run->job->targets != NULL && run->job->targets[slot->drive] != NULL)
-			TRY(put_blocks(worker, slot, blocks, err));
+			TRY(put_slot(worker, slot, blocks, cluster, err));
 		if (!scrub)
 			blocks += (uint32_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
 		count(run, slot);

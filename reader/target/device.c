@@ -1,90 +1,169 @@
 /*
  * Block devices.
  *
+ * All data is written first, in whole clusters, and synced; then everything else is made zero. That
+ * order is for thin volumes of a pool that does not zero what it hands out. Such a volume reads as
+ * zeros where nothing was written; the first write into a chunk of it, which may have up to 1 GiB,
+ * gives the rest of the chunk what the pool held there before. So to look for zeros is of no use
+ * while anything is yet to be written.
+ *
  * To punch a hole into a device is to have the kernel zero it by whatever the device offers: unmap,
  * discard that is known to zero, WRITE ZEROES. Where there is no such thing zeros are written, but
- * only where there are none yet: that is less work for the device, and keeps a thin volume, which
- * reads as zeros where nothing was written, thin.
+ * only where there are none yet: that is less work for the device, and keeps a thin volume thin.
+ *
+ * These zeros may themselves be the first write into a chunk: when the volume is partitioned
+ * so that a page lies in two chunks. So after a pass that wrote anything all is looked at again,
+ * past the page cache, which keeps what a chunk read as before. A pass that found nothing to write
+ * changed nothing: all that it saw is so. The last pass that may be needed does not look and
+ * writes: it leaves no cluster that was not written.
  */
 #include "reader/target/kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define PAGE	  4096u /* so that the kernel need not split a page between cache and device */
-#define PUNCH_MAX 1073741824u /* bytes in one call, for signals and errors to come through */
+#define PAGE	      4096u  /* so that the kernel need not split a page between cache and device */
+#define PUNCH_MAX     16384u /* clusters in one call, for signals and errors to come through */
+#define LOOK_CLUSTERS 64u    /* read at once */
+#define LOOKS_MAX     4u     /* passes that look before they write */
 
 static const uint8_t zeros[CLUSTER_SIZE];
 
-/* A part of at most CLUSTER_SIZE. */
-static int blank_part(struct target *target, uint64_t offset, size_t n, struct error *err)
+/* ---- zeros ---- */
+
+/* All or nothing. */
+static bool punch_rest(struct target *target)
 {
-	uint8_t there[CLUSTER_SIZE];
+	uint64_t cluster = 0, n;
+
+	for (; rest_next(target->rest, &cluster, &n, PUNCH_MAX); cluster += n)
+		if (!target_punch(target, cluster * CLUSTER_SIZE, n * CLUSTER_SIZE))
+			return false;
+	return true;
+}
+
+/* Writes zeros to a cluster that reads as these bytes; NULL: it is not known what it reads as. */
+static int blank(struct target *target, uint64_t cluster, const uint8_t *bytes, struct error *err)
+{
+	uint32_t grain = target->grain, from = 0, to = CLUSTER_SIZE;
+
+	while (bytes != NULL && from < to && memcmp(bytes + from, zeros, grain) == 0)
+		from += grain;
+	while (bytes != NULL && from < to && memcmp(bytes + to - grain, zeros, grain) == 0)
+		to -= grain;
+	if (from == to)
+		return 0;
+	target->n_blanked++;
+	if (to - from == CLUSTER_SIZE)
+		rest_mark(target->rest, cluster, 1);
+	return target_pwrite(target, cluster * CLUSTER_SIZE + from, zeros, to - from, err);
+}
+
+/* What cannot be read is to be written. */
+static bool look(const struct target *target, uint64_t cluster, uint64_t n, uint8_t *buffer)
+{
 	ssize_t got;
 
 	do
-		got = pread(target->fd, there, n, (off_t)offset);
+		got = pread(target->look_fd, buffer, n * CLUSTER_SIZE,
+			    (off_t)(cluster * CLUSTER_SIZE));
 	while (got < 0 && errno == EINTR);
-	if (got == (ssize_t)n && memcmp(there, zeros, n) == 0)
-		return 0;
-	return target_pwrite(target, offset, zeros, n, err);
+	return got == (ssize_t)(n * CLUSTER_SIZE);
 }
 
-static int blank(struct target *target, uint64_t offset, uint64_t n, struct error *err)
+static int blank_once(struct target *target, uint8_t *buffer, bool may_look, struct error *err)
 {
-	while (n > 0) {
-		size_t part = n < CLUSTER_SIZE ? (size_t)n : CLUSTER_SIZE;
-		int rc = blank_part(target, offset, part, err);
-		if (rc != 0)
-			return rc;
-		offset += part;
-		n -= part;
+	uint64_t cluster = 0, n;
+
+	for (; rest_next(target->rest, &cluster, &n, LOOK_CLUSTERS); cluster += n) {
+		bool known = may_look && look(target, cluster, n, buffer);
+		for (uint64_t i = 0; i < n; i++) {
+			int rc = blank(target, cluster + i,
+				       known ? buffer + i * CLUSTER_SIZE : NULL, err);
+			if (rc != 0)
+				return rc;
+		}
 	}
 	return 0;
 }
 
-/* Both ends are multiples of the grain. */
-static int punch_or_blank(struct target *target, uint64_t offset, uint64_t n, struct error *err)
+static int sync_device(const struct target *target, struct error *err)
 {
-	while (n > 0) {
-		uint64_t part = n < PUNCH_MAX ? n : PUNCH_MAX;
-		if (!target_punch(target, offset, part))
-			return blank(target, offset, n, err);
-		offset += part;
-		n -= part;
-	}
-	return 0;
+	return fsync(target->fd) != 0 ? fail_system(err, errno, "%s: syncing", target->path) : 0;
 }
 
-static int device_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)
+static int blank_rest(struct target *target, struct error *err)
 {
-	uint64_t end = offset + n;
-	uint64_t from = (offset + target->grain - 1) / target->grain * target->grain;
-	uint64_t to = end / target->grain * target->grain;
+	uint8_t *buffer = aligned_alloc(CLUSTER_SIZE, LOOK_CLUSTERS * CLUSTER_SIZE);
+	uint64_t before;
+	int rc = 0;
 
-	if (from >= to)
-		return blank(target, offset, n, err);
-	int rc = blank(target, offset, from - offset, err);
-	if (rc == 0)
-		rc = punch_or_blank(target, from, to - from, err);
-	if (rc == 0)
-		rc = blank(target, to, end - to, err);
+	if (buffer == NULL)
+		return fail_system(err, ENOMEM, "%s", target->path);
+	for (unsigned pass = 1; rc == 0; pass++) {
+		before = target->n_blanked;
+		rc = blank_once(target, buffer, target->look_fd >= 0 && pass <= LOOKS_MAX, err);
+		if (rc != 0 || target->n_blanked == before)
+			break;
+		rc = sync_device(target, err);
+	}
+	free(buffer);
 	return rc;
+}
+
+/* ---- the end ---- */
+
+/* Makes the cluster that ends or begins at this byte, within it, a written one: what remains is
+ * whole clusters then. */
+static int complete_cluster(struct target *target, uint64_t at, struct error *err)
+{
+	uint64_t cluster = at / CLUSTER_SIZE, begin = cluster * CLUSTER_SIZE, end;
+
+	if (at == begin)
+		return 0;
+	end = target->end_bytes - begin < CLUSTER_SIZE ? target->end_bytes : begin + CLUSTER_SIZE;
+	if (!rest_has(target->rest, cluster))
+		begin = at;
+	rest_mark(target->rest, cluster, 1);
+	return target_pwrite(target, begin, zeros, end - begin, err);
 }
 
 static int device_finish(struct target *target, struct error *err)
 {
-	if (target_excess(target) > 0)
-		return 0;
-	return device_zero(target, target->size_bytes, target->old_bytes - target->size_bytes, err);
+	int rc = complete_cluster(target, target->size_bytes, err);
+
+	if (rc == 0)
+		rc = complete_cluster(target, target->end_bytes, err);
+	if (rc == 0)
+		rc = sync_device(target, err);
+	return rc == 0 && !punch_rest(target) ? blank_rest(target, err) : rc;
+}
+
+static void device_close(struct target *target)
+{
+	if (target->look_fd >= 0)
+		close(target->look_fd);
 }
 
 static const struct target_kind device_kind = {
-	.zero = device_zero, .finish = device_finish, .keeps_rest = true};
+	.finish = device_finish, .close = device_close, .keeps_rest = true, .zeros_last = true};
+
+/* ---- opening ---- */
+
+/* Of the same device, whatever its name leads to by now. Without it all zeros are written. */
+static int open_past_the_cache(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+}
 
 int target_device_open(struct target *target, struct error *err)
 {
@@ -100,7 +179,8 @@ int target_device_open(struct target *target, struct error *err)
 	    ioctl(target->fd, BLKSSZGET, &sector) != 0)
 		return fail_system(err, errno, "%s: asking for its size", target->path);
 	target->grain = (uint32_t)sector > PAGE ? (uint32_t)sector : PAGE;
-	TRY(target_check_size(target, err));
+	target->look_fd = open_past_the_cache(target->fd);
+	TRY(target_fit(target, err));
 	TRY(target_lock(target, target->fd, err));
 	return target_check_content(target, target->old_bytes, err);
 }

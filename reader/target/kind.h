@@ -5,6 +5,7 @@
 #define READER_TARGET_KIND_H
 
 #include "reader/target/target.h"
+#include "reader/target/rest.h"
 #include "base/newfile.h"
 
 #include <pthread.h>
@@ -19,10 +20,12 @@ struct target_kind {
 	int (*write)(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		     struct error *err);
 	int (*zero)(struct target *target, uint64_t offset, uint64_t n, struct error *err);
-	/* The size, and what lies past the drive; sync and the rest are target.c's. */
+	/* The size, zeros that come last, and what lies past the drive; sync and the rest are
+	 * target.c's. */
 	int (*finish)(struct target *target, struct error *err);
 	void (*close)(struct target *target); /* of what is its own; or NULL */
 	bool keeps_rest; /* what lies far past the drive: its size is not ours to change */
+	bool zeros_last; /* whole clusters are written, and finish zeroes all others: no zero */
 };
 
 struct target {
@@ -34,7 +37,11 @@ struct target {
 	bool sync;
 	uint64_t size_bytes;	  /* of the drive */
 	uint64_t old_bytes;	  /* up to here the target holds what was there before */
-	uint32_t grain;		  /* bytes: what punching in a device must be aligned to */
+	uint64_t end_bytes; /* up to here it becomes ours: the drive, and what little lies past */
+	struct rest *rest;  /* with zeros_last: up to end_bytes */
+	uint32_t grain;	    /* bytes: what is looked at and zeroed in a device */
+	int look_fd;	    /* of a device, past the page cache; -1: none */
+	uint64_t n_blanked; /* times that zeros were written to a device */
 	atomic_bool cannot_punch; /* it failed once */
 	/* One writer at a time: a file system lets only one into a file anyway, and those who wait
 	 * in the kernel burn the processor that decodes. */
@@ -59,8 +66,8 @@ int target_image_open(struct target *target, bool exists, struct error *err);
 /* What exists and nobody said a format for must not look like an image of another one: what reads
  * it would be at a loss afterwards. target->fd can be read, or client is one, or replaced_fd. */
 int target_check_content(const struct target *target, uint64_t old_bytes, struct error *err);
-/* Whether what has old_bytes has room for the drive. */
-int target_check_size(const struct target *target, struct error *err);
+/* Whether what has old_bytes has room for the drive; sets end_bytes and rest. */
+int target_fit(struct target *target, struct error *err);
 
 /* Punches a hole if that works here. False: the caller must write zeros. */
 bool target_punch(struct target *target, uint64_t offset, uint64_t n);

@@ -37,13 +37,27 @@ static int zero_nbd(struct target *target, uint64_t offset, uint64_t n, struct e
 	return nbd_client_zero(target->client, offset, n, err);
 }
 
-static int finish_nbd(struct target *target, struct error *err)
+/* It may have a thin volume: see device.c. */
+static int zero_rest(struct target *target, struct error *err)
 {
+	uint64_t cluster = 0, n, size = target->size_bytes;
 	int rc = 0;
 
-	if (target_excess(target) == 0 && target->old_bytes > target->size_bytes)
-		rc = nbd_client_zero(target->client, target->size_bytes,
-				     target->old_bytes - target->size_bytes, err);
+	for (; rc == 0 && rest_next(target->rest, &cluster, &n, UINT64_MAX); cluster += n) {
+		uint64_t offset = cluster * CLUSTER_SIZE, end = offset + n * CLUSTER_SIZE;
+		if (offset < size)
+			rc = nbd_client_zero(target->client, offset,
+					     (end < size ? end : size) - offset, err);
+	}
+	return rc == 0 && target->end_bytes > size
+		       ? nbd_client_zero(target->client, size, target->end_bytes - size, err)
+		       : rc;
+}
+
+static int finish_nbd(struct target *target, struct error *err)
+{
+	int rc = zero_rest(target, err);
+
 	return rc == 0 && target->sync ? nbd_client_flush(target->client, err) : rc;
 }
 
@@ -54,10 +68,10 @@ static void close_nbd(struct target *target)
 
 static const struct target_kind nbd_kind = {
 	.write = write_nbd,
-	.zero = zero_nbd,
 	.finish = finish_nbd,
 	.close = close_nbd,
 	.keeps_rest = true,
+	.zeros_last = true,
 };
 
 int target_nbd_open(struct target *target, const struct target_options *options, struct error *err)
@@ -73,7 +87,7 @@ int target_nbd_open(struct target *target, const struct target_options *options,
 	if (nbd_client_is_read_only(target->client))
 		return fail(err, ERR_USAGE, "%s: is read-only", target->path);
 	TRY(target_check_content(target, target->old_bytes, err));
-	return target_check_size(target, err);
+	return target_fit(target, err);
 }
 
 /* ---- images ---- */

@@ -95,12 +95,13 @@ static void note_written(struct target *target, uint64_t offset, size_t n, uint6
 	target->unsent_bytes = 0;
 }
 
-int target_check_size(const struct target *target, struct error *err)
+int target_fit(struct target *target, struct error *err)
 {
 	if (target->old_bytes < target->size_bytes)
 		return fail(err, ERR_USAGE, "%s: has %" PRIu64 " bytes, and the drive %" PRIu64,
 			    target->path, target->old_bytes, target->size_bytes);
-	return 0;
+	target->end_bytes = target_excess(target) > 0 ? target->size_bytes : target->old_bytes;
+	return target->kind->zeros_last ? rest_new(&target->rest, target->end_bytes, err) : 0;
 }
 
 int target_check_content(const struct target *target, uint64_t old_bytes, struct error *err)
@@ -181,7 +182,7 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 	int rc;
 
 	if (target) {
-		target->fd = target->replaced_fd = -1;
+		target->fd = target->replaced_fd = target->look_fd = -1;
 		target->sync = options->sync;
 		target->format = options->format ? options->format : image_format_of(path);
 		target->told = options->format != NULL;
@@ -203,10 +204,26 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 	return 0;
 }
 
+bool target_takes_clusters(const struct target *target)
+{
+	return target->kind->zeros_last;
+}
+
+/* Before it is written: who fails never finishes. */
+static void mark_written(struct target *target, uint64_t offset, size_t n)
+{
+	uint64_t end = offset + n;
+
+	assert(offset % CLUSTER_SIZE == 0 && (n % CLUSTER_SIZE == 0 || end == target->size_bytes));
+	rest_mark(target->rest, offset / CLUSTER_SIZE, n / CLUSTER_SIZE + (n % CLUSTER_SIZE != 0));
+}
+
 int target_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		 struct error *err)
 {
 	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
+	if (target->rest != NULL)
+		mark_written(target, offset, n);
 	if (target->kind->write)
 		return target->kind->write(target, offset, bytes, n, err);
 	uint64_t begin, send = 0;
@@ -227,7 +244,7 @@ int target_write(struct target *target, uint64_t offset, const void *bytes, size
 int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)
 {
 	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
-	return target->kind->zero(target, offset, n, err);
+	return target->kind->zeros_last ? 0 : target->kind->zero(target, offset, n, err);
 }
 
 /* Syncs if asked to, and closes; some file systems tell of failed writes only then. */
@@ -260,6 +277,7 @@ void target_close(struct target *target)
 	if (target->fd >= 0)
 		close(target->fd);
 	newfile_free(target->temp);
+	rest_free(target->rest);
 	pthread_mutex_destroy(&target->writing);
 	free(target->path);
 	free(target);

@@ -38,8 +38,13 @@ struct target_options {
 int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		const struct target_options *options, struct error *err);
 
-/* n bytes at offset. Any thread, for parts that do not overlap. Both stay within size_bytes:
- * asserted. */
+/* Whether it takes data in whole clusters only, with the zeros in them: a device or what a server
+ * has may be a thin volume, which must not be written piece by piece. Its zeros come with
+ * target_finish, after all data. */
+bool target_takes_clusters(const struct target *target);
+
+/* n bytes at offset. Any thread, for parts that do not overlap. Both stay within size_bytes, and
+ * begin and end at clusters or with the drive where only clusters are taken: asserted. */
 int target_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		 struct error *err);
 int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err);

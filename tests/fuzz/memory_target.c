@@ -41,6 +41,11 @@ static int take(struct target *target, uint64_t offset, uint64_t n)
 	return 0;
 }
 
+bool target_takes_clusters(const struct target *target)
+{
+	return target->size_bytes % 2 != 0; /* both ways */
+}
+
 int target_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		 struct error *err)
 {

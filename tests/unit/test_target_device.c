@@ -14,11 +14,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MIB 1048576u
+#define MIB   1048576u
+#define KIB64 CLUSTER_SIZE
 
 static const struct target_options careful = {.sync = true}, forced = {.force = true};
 
-/* Parts of a drive; what is not written is zeroed, in one go. Odd ends, to be done by hand. */
+/* Parts of a drive; of whole clusters; what is not written is zeroed, in one go. Odd ends. */
 struct part {
 	uint64_t offset, n;
 };
@@ -31,15 +32,19 @@ static const struct device_case {
 	struct part written[3]; /* ascending, ended by n 0 */
 } device_cases[] = {
 	{512, 8 * MIB, 8 * MIB, 0, {{0, 0}}},
-	{512, 8 * MIB, 8 * MIB, 0, {{MIB, 65536}, {3 * MIB + 512, 1024}}},
+	{512, 8 * MIB, 8 * MIB, 0, {{MIB, KIB64}, {3 * MIB, KIB64}}},
 	{512, 8 * MIB, 5 * MIB + 512, 0, {{5 * MIB, 512}}},
-	{512, 8 * MIB, 4 * MIB - 512, 4 * MIB + 512, {{0, 512}}},
-	{512, 8 * MIB, 4 * MIB, 0, {{0, 512}}},
+	{512, 8 * MIB, 4 * MIB - 512, 4 * MIB + 512, {{0, KIB64}}},
+	{512, 8 * MIB, 4 * MIB - 512, 4 * MIB + 512, {{4 * MIB - KIB64, KIB64 - 512}}},
+	{512, 8 * MIB, 4 * MIB, 0, {{0, KIB64}}},
 	{512, 8 * MIB, 1, 8 * MIB - 1, {{0, 1}}},
-	{4096, 8 * MIB, 8 * MIB, 0, {{512, 512}, {9000, 100}}},
-	{4096, 8 * MIB, 8 * MIB - 512, 0, {{8 * MIB - 1024, 512}}},
-	{4096, 8 * MIB, 7 * MIB + 1, 0, {{0, 1}, {7 * MIB, 1}}},
-	{4096, 8 * MIB, 8 * MIB - 4097, 0, {{4097, 4095}}},
+	{512, 8 * MIB, 1, 8 * MIB - 1, {{0, 0}}},
+	{512, 8 * MIB - 512, 8 * MIB - 512, 0, {{0, KIB64}}},
+	{512, 8 * MIB - 512, 8 * MIB - KIB64, 0, {{0, KIB64}}},
+	{4096, 8 * MIB, 8 * MIB, 0, {{KIB64, 2 * KIB64}}},
+	{4096, 8 * MIB, 8 * MIB - 512, 0, {{8 * MIB - KIB64, KIB64 - 512}}},
+	{4096, 8 * MIB, 7 * MIB + 1, 0, {{0, KIB64}, {7 * MIB, 1}}},
+	{4096, 8 * MIB, 8 * MIB - 4097, 0, {{KIB64, KIB64}}},
 };
 
 static const struct device_case *current;
@@ -101,6 +106,7 @@ static bool device_works(void)
  * some. */
 static bool a_thin_device_stays_thin(void)
 {
+	static const uint8_t cluster[CLUSTER_SIZE] = {1};
 	const char *path = scratch("thin");
 	struct target *target = NULL;
 	struct error err;
@@ -110,7 +116,7 @@ static bool a_thin_device_stays_thin(void)
 	if (scratch_run("truncate -s 64M '%s'", path) != 0 || !scratch_loop(path, 512, device))
 		return false;
 	good = target_open(&target, device, 64 * MIB, &forced, &err) == 0 &&
-	       target_write(target, MIB, "x", 1, &err) == 0 &&
+	       target_write(target, MIB, cluster, sizeof cluster, &err) == 0 &&
 	       target_zero(target, 0, 64 * MIB, &err) == 0 && target_finish(target, &err) == 0;
 	target_close(target);
 	scratch_unloop(device);
