@@ -40,6 +40,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -266,7 +267,7 @@ static int make_sockets(int sockets[N_SOCKETS])
 	size_t folder_length = strlen(address.sun_path);
 	strcpy(address.sun_path + folder_length, SOCKET_NAME);
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (listener < 0 ||
+	if (listener < 0 || fchmod(listener, 0600) != 0 ||
 	    bind(listener, (const struct sockaddr *)&address, sizeof address) != 0 ||
 	    listen(listener, N_SOCKETS) != 0 || !connect_to(&address, sockets))
 		sys = errno;

@@ -94,10 +94,11 @@ static int listen_there(int fd, const char *temporary, const char *path, struct 
 	if (make_address(&address, temporary, err) < 0)
 		return err->code;
 	unlink(temporary);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	/* bind gives the name the mode of the socket: a mode set by name afterwards could be set on
+	 * what somebody else has put there. */
+	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return fail_system(err, errno, "%s", path);
-	/* Nobody can connect before listen. */
-	if (chmod(temporary, 0600) < 0 || listen(fd, 64) < 0 || rename(temporary, path) < 0) {
+	if (listen(fd, 64) < 0 || rename(temporary, path) < 0) {
 		fail_system(err, errno, "%s", path);
 		unlink(temporary);
 		return err->code;

@@ -90,6 +90,25 @@ static bool is_ours(const char *folder)
 	return lstat(folder, &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == geteuid();
 }
 
+/* The folder of the path. Whoever may write where the folder lies may put another in its place, or
+ * a link, so what is changed of it is changed by this descriptor. */
+static int open_folder(const char *path, struct error *err)
+{
+	char *folder = folder_of(path);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat found;
+
+	if (fd < 0) {
+		fail_system(err, errno, "%s", folder);
+	} else if (fstat(fd, &found) < 0 || found.st_uid != geteuid()) {
+		fail(err, ERR_SYSTEM, "%s: belongs to another user", folder);
+		close(fd);
+		fd = -1;
+	}
+	free(folder);
+	return fd;
+}
+
 int meetingplace_make(const char *path, struct error *err)
 {
 	char *folder = folder_of(path);
@@ -103,29 +122,33 @@ int meetingplace_make(const char *path, struct error *err)
 
 int meetingplace_open(const char *path, const struct qmp *qmp, struct error *err)
 {
-	char *folder;
+	const char *name = base_name(path);
 	struct ucred peer;
-	int result = 0;
+	int folder, result = 0;
 
 	if (geteuid() != 0 || !qmp_peer(qmp, &peer) || peer.uid == 0)
 		return 0;
-	/* Nobody else can put anything into the folder, so these are what they were made as. */
-	folder = folder_of(path);
-	if (chown(folder, (uid_t)-1, peer.gid) < 0 || chmod(folder, 0710) < 0 ||
-	    chown(path, (uid_t)-1, peer.gid) < 0 || chmod(path, 0660) < 0)
+	folder = open_folder(path, err);
+	if (folder < 0)
+		return err->code;
+	/* Nobody else can put anything into the folder, so what is in it is what was made. */
+	if (fchown(folder, (uid_t)-1, peer.gid) < 0 || fchmod(folder, 0710) < 0 ||
+	    fchownat(folder, name, (uid_t)-1, peer.gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(folder, name, 0660, 0) < 0)
 		result = fail_system(err, errno, "%s", path);
-	free(folder);
+	close(folder);
 	return result;
 }
 
 int meetingplace_admit(const char *path, gid_t group, struct error *err)
 {
-	char *folder = folder_of(path);
-	int result = 0;
+	int folder = open_folder(path, err), result = 0;
 
-	if (chown(folder, (uid_t)-1, group) < 0 || chmod(folder, 0730) < 0)
-		result = fail_system(err, errno, "%s", folder);
-	free(folder);
+	if (folder < 0)
+		return err->code;
+	if (fchown(folder, (uid_t)-1, group) < 0 || fchmod(folder, 0730) < 0)
+		result = fail_system(err, errno, "%.*s", (int)(base_name(path) - path - 1), path);
+	close(folder);
 	return result;
 }
 

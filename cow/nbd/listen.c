@@ -128,8 +128,7 @@ static int bind_unix(struct listener *listener, int fd, struct error *err)
 	unlink(name); /* of a process of the same number that died here */
 	if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&temporary, sizeof temporary) != 0)
 		return fail_system(err, errno, "%s: bind", path);
-	if (chmod(name, 0600) != 0 || lstat(name, &st) != 0 || listen(fd, BACKLOG) != 0 ||
-	    rename(name, path) != 0) {
+	if (lstat(name, &st) != 0 || listen(fd, BACKLOG) != 0 || rename(name, path) != 0) {
 		int failed = errno;
 		unlink(name);
 		return fail_system(err, failed, "%s", path);
@@ -141,6 +140,8 @@ static int bind_unix(struct listener *listener, int fd, struct error *err)
 
 static int open_unix(struct listener *listener, const char *path, struct error *err)
 {
+	/* bind gives the name the mode of the socket: a mode set by name afterwards could be set on
+	 * what somebody else has put there. */
 	listener->is_unix = true;
 	if (*path == '\0' || !unix_address(&listener->address, path))
 		return fail(err, ERR_USAGE, "unix:%s: no path, or too long for a socket", path);
