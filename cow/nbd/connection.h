@@ -39,7 +39,7 @@ struct listener;
 struct nbd_server {
 	struct nbd_export *exports; /* owned copy */
 	unsigned n_exports;
-	unsigned n_connections_max;
+	unsigned n_clients_max, n_handshakes_max;
 	uint64_t handshake_ms;
 	void (*log)(void *context, const char *text);
 	void *log_context;
@@ -52,6 +52,8 @@ struct nbd_server {
 	pthread_mutex_t lock;
 	pthread_cond_t gone; /* a connection has ended */
 	unsigned n_connections, n_seen;
+	unsigned n_clients; /* of them, past the handshake */
+	unsigned n_cut;	    /* in the handshake, and told to end */
 	struct connection *connections;
 	unsigned *users; /* connections of each export */
 
@@ -70,8 +72,10 @@ struct connection {
 	struct nbd_server *server;
 	struct connection *next, **link; /* guarded by server->lock */
 	unsigned number;		 /* for the log */
+	bool is_client, cut;		 /* guarded by server->lock, as counted there */
 	int fd;
-	uint64_t deadline_ms; /* of the handshake, by the monotonic clock; 0: it is over */
+	uint64_t began_ms;    /* by the monotonic clock */
+	uint64_t deadline_ms; /* of the handshake; 0: it is over */
 	struct tls_session *tls;
 
 	/* What the handshake found; constant after it. */
@@ -97,10 +101,12 @@ struct connection {
 
 /* ---- server.c ---- */
 
-/* Takes over a connected socket; starts its first thread. Closes it if there is no room. */
+/* Takes over a connected socket; starts its first thread. Waits for a place if need be. */
 int server_adopt(struct nbd_server *server, int fd, struct error *err);
-/* The connection has an export from now on. */
-void server_use(struct connection *connection, const struct nbd_export *export);
+/* Has the oldest connection that is still in its handshake end, but not a young one. */
+void server_cut_oldest(struct nbd_server *server);
+/* The connection has an export from now on, and counts as a client. False: there is no room. */
+bool server_use(struct connection *connection, const struct nbd_export *export);
 /* The last thing that is done with a connection. */
 void server_forget(struct connection *connection);
 void server_log(const struct nbd_server *server, const char *format, ...)

@@ -69,11 +69,12 @@ static enum progress export_name(struct connection *connection,
 		connection_log(connection, "asked for an export that is not there");
 		return LOST;
 	}
+	if (!server_use(connection, export))
+		return LOST;
 	put64(answer, export->size_bytes);
 	put16(answer + 8, transmission_flags(connection, export));
 	if (!send_all(connection, answer, connection->no_zeroes ? 10 : sizeof answer))
 		return LOST;
-	server_use(connection, export);
 	return READY;
 }
 
@@ -156,12 +157,11 @@ static enum progress info_or_go(struct connection *connection, const struct opti
 	/* A client that does not ask believes that any byte can be had. */
 	if (export->block_min > 1 && !wants(requests, n, INFO_BLOCK_SIZE))
 		return reply(connection, option, REP_ERR_BLOCK_SIZE_REQD);
+	if (option == OPT_GO && !server_use(connection, export))
+		return reply(connection, option, REP_ERR_POLICY);
 	if (reply(connection, option, REP_ACK) == LOST)
 		return LOST;
-	if (option == OPT_INFO)
-		return CONTINUE;
-	server_use(connection, export);
-	return READY;
+	return option == OPT_GO ? READY : CONTINUE;
 }
 
 /* ---- the others ---- */

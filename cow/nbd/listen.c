@@ -15,7 +15,14 @@
 #include <unistd.h>
 
 #define ADDRESSES_MAX 4u
-#define BACKLOG	      64
+#define BACKLOG	      1024 /* a client that does not wait for a place in it gets an error */
+
+/* Seconds. A guest's disk may have nothing to say for weeks, so a client may be silent as long as
+ * its TCP answers. One that has gone without a word is noticed after KEEP_IDLE + KEEP_TRIES *
+ * KEEP_STEP, also when replies to it wait. */
+#define KEEP_IDLE  60
+#define KEEP_STEP  20
+#define KEEP_TRIES 6
 #define SOCKET_BUFFER \
 	524288 /* bytes, of unix sockets: a chunk of a read fits, and caches hold it */
 
@@ -35,7 +42,8 @@ struct listener {
 
 static void prepare(const struct listener *listener, int fd)
 {
-	int one = 1, size = SOCKET_BUFFER;
+	int one = 1, idle = KEEP_IDLE, step = KEEP_STEP, tries = KEEP_TRIES, size = SOCKET_BUFFER;
+	unsigned unanswered_ms = 1000 * (KEEP_IDLE + KEEP_TRIES * KEEP_STEP);
 
 	if (listener->is_unix) {
 		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
@@ -44,6 +52,10 @@ static void prepare(const struct listener *listener, int fd)
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step, sizeof step);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof unanswered_ms);
 }
 
 static void accept_one(struct listener *listener, int listening)
@@ -54,13 +66,16 @@ static void accept_one(struct listener *listener, int listening)
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			server_log(listener->server, "nbd server: accept: %s", strerror(errno));
-			usleep(100000); /* it would fail again at once */
+			server_cut_oldest(listener->server);
+			usleep(10000); /* it would fail again at once */
 		}
 		return;
 	}
 	prepare(listener, fd);
-	if (server_adopt(listener->server, fd, &err) != 0)
+	if (server_adopt(listener->server, fd, &err) != 0) {
 		server_log(listener->server, "%s", err.text);
+		server_cut_oldest(listener->server);
+	}
 }
 
 static void *listener_main(void *argument)
@@ -126,6 +141,8 @@ static int bind_unix(struct listener *listener, int fd, struct error *err)
 	if (!unix_address(&temporary, name))
 		return fail(err, ERR_USAGE, "%s: too long for a socket", path);
 	unlink(name); /* of a process of the same number that died here */
+	/* bind gives the name the mode of the socket: a mode set by name afterwards could be set on
+	 * what somebody else has put there. */
 	if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&temporary, sizeof temporary) != 0)
 		return fail_system(err, errno, "%s: bind", path);
 	if (lstat(name, &st) != 0 || listen(fd, BACKLOG) != 0 || rename(name, path) != 0) {
@@ -140,8 +157,6 @@ static int bind_unix(struct listener *listener, int fd, struct error *err)
 
 static int open_unix(struct listener *listener, const char *path, struct error *err)
 {
-	/* bind gives the name the mode of the socket: a mode set by name afterwards could be set on
-	 * what somebody else has put there. */
 	listener->is_unix = true;
 	if (*path == '\0' || !unix_address(&listener->address, path))
 		return fail(err, ERR_USAGE, "unix:%s: no path, or too long for a socket", path);

@@ -38,6 +38,7 @@ enum option {
 #define REP_META_CONTEXT	4u
 #define REP_ERR(n)		(0x80000000u + (n))
 #define REP_ERR_UNSUP		REP_ERR(1u)
+#define REP_ERR_POLICY		REP_ERR(2u)
 #define REP_ERR_INVALID		REP_ERR(3u)
 #define REP_ERR_TLS_REQD	REP_ERR(5u)
 #define REP_ERR_UNKNOWN		REP_ERR(6u)

@@ -7,12 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CONNECTIONS_DEFAULT 64u
-#define HANDSHAKE_S	    30u
+#define CLIENTS_DEFAULT 64u
+#define HANDSHAKE_S	10u
+#define HANDSHAKES_MAX	256u
+#define HANDSHAKES_MIN	8u
+#define YOUNG_MS	500u /* a connection is not cut before */
+#define STEP_MS		100u /* of waiting for a place: the server may stop */
 
 void server_log(const struct nbd_server *server, const char *format, ...)
 {
@@ -85,6 +90,17 @@ const struct nbd_export *server_find(const struct nbd_server *server, const uint
 
 /* ---- the server ---- */
 
+/* A quarter of the descriptors that this process may have: strangers do not take the rest. */
+static unsigned choose_handshakes_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 >= HANDSHAKES_MAX)
+		return HANDSHAKES_MAX;
+	return limit.rlim_cur / 4 > HANDSHAKES_MIN ? (unsigned)(limit.rlim_cur / 4)
+						   : HANDSHAKES_MIN;
+}
+
 static int server_fill(struct nbd_server *server, const struct nbd_export *exports,
 		       const struct nbd_server_options *options, struct error *err)
 {
@@ -95,8 +111,8 @@ static int server_fill(struct nbd_server *server, const struct nbd_export *expor
 	memcpy(server->exports, exports, server->n_exports * sizeof *exports);
 	for (unsigned i = 0; i < server->n_exports; i++)
 		TRY(check_export(server, i, err));
-	server->n_connections_max =
-		options->n_connections ? options->n_connections : CONNECTIONS_DEFAULT;
+	server->n_clients_max = options->n_connections ? options->n_connections : CLIENTS_DEFAULT;
+	server->n_handshakes_max = choose_handshakes_max();
 	server->handshake_ms =
 		1000ull * (options->handshake_s ? options->handshake_s : HANDSHAKE_S);
 	server->log = options->log;
@@ -182,7 +198,8 @@ static struct connection *connection_new(struct nbd_server *server, int fd)
 		free(connection);
 		return NULL;
 	}
-	connection->deadline_ms = clock_ms() + server->handshake_ms;
+	connection->began_ms = clock_ms();
+	connection->deadline_ms = connection->began_ms + server->handshake_ms;
 	pthread_mutex_init(&connection->lock, NULL);
 	pthread_mutex_init(&connection->send_lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -192,10 +209,67 @@ static struct connection *connection_new(struct nbd_server *server, int fd)
 	return connection;
 }
 
+/* Those that have not finished their handshake may be of strangers, and may be any number. They
+ * wait in line: each gets a place, and YOUNG_MS to finish, before it must give way to a later one.
+ * So whoever finishes in that time gets in, whatever strangers do. */
+static struct connection *find_oldest_locked(struct nbd_server *server)
+{
+	struct connection *oldest = NULL;
+
+	for (struct connection *c = server->connections; c; c = c->next)
+		if (!c->is_client && !c->cut)
+			oldest = c; /* the last that came is the first in the list */
+	return oldest && clock_ms() - oldest->began_ms >= YOUNG_MS ? oldest : NULL;
+}
+
+static void cut_oldest_locked(struct nbd_server *server)
+{
+	struct connection *oldest = find_oldest_locked(server);
+
+	if (!oldest)
+		return;
+	oldest->cut = true;
+	server->n_cut++;
+	shutdown(oldest->fd, SHUT_RDWR);
+}
+
+void server_cut_oldest(struct nbd_server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	cut_oldest_locked(server);
+	pthread_mutex_unlock(&server->lock);
+}
+
+static struct timespec after_ms(unsigned ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	return until;
+}
+
+static void wait_for_place_locked(struct nbd_server *server)
+{
+	while (server->n_connections - server->n_clients >= server->n_handshakes_max &&
+	       !server->stopping) {
+		struct timespec until = after_ms(STEP_MS);
+		if (server->n_cut == 0)
+			cut_oldest_locked(server);
+		pthread_cond_timedwait(&server->gone, &server->lock, &until);
+	}
+}
+
 static bool server_add(struct nbd_server *server, struct connection *connection)
 {
 	pthread_mutex_lock(&server->lock);
-	bool room = server->n_connections < server->n_connections_max && !server->stopping;
+	wait_for_place_locked(server);
+	bool room = !server->stopping;
 	if (room) {
 		server->n_connections++;
 		connection->number = ++server->n_seen;
@@ -238,24 +312,38 @@ static void connection_free(struct connection *connection)
 void server_forget(struct connection *connection)
 {
 	struct nbd_server *server = connection->server;
+	bool was_client = connection->is_client;
 
 	connection_log(connection, "gone");
 	server_remove(connection);
+	bool was_cut = connection->cut; /* nobody finds it any more */
 	connection_free(connection);
 	pthread_mutex_lock(&server->lock);
 	server->n_connections--;
+	server->n_clients -= was_client;
+	server->n_cut -= was_cut;
 	pthread_cond_broadcast(&server->gone);
 	pthread_mutex_unlock(&server->lock);
 }
 
-void server_use(struct connection *connection, const struct nbd_export *export)
+bool server_use(struct connection *connection, const struct nbd_export *export)
 {
 	struct nbd_server *server = connection->server;
 
 	pthread_mutex_lock(&server->lock);
-	connection->export = export;
-	server->users[export - server->exports]++;
+	bool room = !connection->cut && server->n_clients < server->n_clients_max;
+	if (room) {
+		connection->is_client = true;
+		connection->export = export;
+		server->n_clients++;
+		server->users[export - server->exports]++;
+		pthread_cond_broadcast(&server->gone); /* a place for a handshake */
+	}
 	pthread_mutex_unlock(&server->lock);
+	if (!room)
+		connection_log(connection, "one more than the %u clients that may be there",
+			       server->n_clients_max);
+	return room;
 }
 
 int server_adopt(struct nbd_server *server, int fd, struct error *err)
@@ -268,8 +356,7 @@ int server_adopt(struct nbd_server *server, int fd, struct error *err)
 	}
 	if (!server_add(server, connection)) {
 		connection_free(connection);
-		return fail(err, ERR_USAGE, "nbd: a client more than the %u that may be there",
-			    server->n_connections_max);
+		return fail(err, ERR_USAGE, "nbd client: the server is stopping");
 	}
 	connection_log(connection, "here");
 	int code = connection_start(connection, err);
@@ -293,7 +380,6 @@ static void shut_all(struct nbd_server *server, int how)
 
 void nbd_server_stop(struct nbd_server *server, unsigned grace_ms)
 {
-	struct timespec until;
 	uint64_t one = 1;
 	int waited = 0;
 
@@ -302,13 +388,7 @@ void nbd_server_stop(struct nbd_server *server, unsigned grace_ms)
 		server_log(server, "nbd server: eventfd: %s", strerror(errno));
 	while (server->n_listeners > 0)
 		listener_close(server->listeners[--server->n_listeners]);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += grace_ms / 1000;
-	until.tv_nsec += grace_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
+	struct timespec until = after_ms(grace_ms);
 	pthread_mutex_lock(&server->lock);
 	shut_all(server, SHUT_RD);
 	while (server->n_connections > 0 && waited == 0)

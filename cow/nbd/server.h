@@ -9,6 +9,10 @@
  * Memory: at most 256 MiB for long requests in the whole server, and for each connection 128 KiB and
  * as much again for each of its threads, at most 16. Writes of up to 1 MiB reach the export in one
  * call unless that memory is spent; longer ones in several.
+ *
+ * Connections that have not finished their handshake have places of their own: 256, or fewer if the
+ * process may not open many files. When all are taken the oldest gives way, but none within its
+ * first half second.
  */
 #ifndef COW_NBD_SERVER_H
 #define COW_NBD_SERVER_H
@@ -64,9 +68,9 @@ struct nbd_tls {
 };
 
 struct nbd_server_options {
-	unsigned n_connections; /* at most; 0: 64. More are closed at once */
+	unsigned n_connections; /* past their handshake, at most; 0: 64. More are refused */
 	const struct nbd_tls *tls; /* NULL: plain. With it every client must use TLS */
-	unsigned handshake_s;	   /* seconds a client may take to reach transmission; 0: 30 */
+	unsigned handshake_s;	   /* seconds a client may take to reach transmission; 0: 10 */
 	/* For the log of the program: a connection came, went, or did something wrong. May be
 	 * NULL. */
 	void (*log)(void *context, const char *text);
@@ -86,6 +90,7 @@ int nbd_server_listen(struct nbd_server *server, const char *place, bool plain_l
 /* Serves one socket that is connected already; takes it over. For tests and inherited sockets. */
 int nbd_server_adopt(struct nbd_server *server, int fd, struct error *err);
 
+/* All, also those in their handshake. */
 unsigned nbd_server_n_connections(const struct nbd_server *server);
 /* Connections that use this export now. */
 unsigned nbd_server_export_users(const struct nbd_server *server, unsigned export_index);
