@@ -8,7 +8,13 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <time.h>
 #include <unistd.h>
+
+/* A second signal within this time is taken for the first: timeout(1) sends its signal to the
+ * program and then to its group, and init systems and terminals do the like. */
+#define ONE_SIGNAL_MS 2000
 
 static _Atomic(const char *) guarded_folder;
 static void (*_Atomic end_by)(void); /* NULL: none, or it was called */
@@ -80,8 +86,24 @@ static sigset_t choose_signals(void)
 	return set;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static atomic_bool outliving;
+
+void signals_outlive(void)
+{
+	atomic_store(&outliving, true);
+}
+
 static void *take_signals(void *unused)
 {
+	int64_t first_ms = 0;
 	void (*end)(void);
 	int number;
 
@@ -93,8 +115,12 @@ static void *take_signals(void *unused)
 			progress_ask();
 			continue;
 		}
+		if (atomic_load(&outliving) ||
+		    (first_ms != 0 && now_ms() - first_ms < ONE_SIGNAL_MS))
+			continue;
 		end = atomic_exchange(&end_by, NULL);
 		if (end != NULL) {
+			first_ms = now_ms();
 			atomic_store(&noted, number);
 			end();
 			continue;

@@ -9,9 +9,12 @@
  * line of progress. */
 void signals_start(void);
 
-/* Has the first signal that would end the program call this instead, on that thread; the next one
- * ends it. */
+/* Has the first signal that would end the program call this instead, on that thread. Those of the
+ * next two seconds are taken for the same; one that comes later ends it. */
 void signals_end_by(void (*end)(void));
+
+/* No signal but SIGKILL ends the program any more: for what has to outlive others. */
+void signals_outlive(void);
 
 /* Which signal that was; 0: none yet. */
 int signals_noted(void);
