@@ -20,6 +20,7 @@
 #include <time.h>
 
 #define BUFFER_DEFAULT (UINT64_C(64) << 20)
+#define LEAVE_MS       10000 /* for a client to leave once it was told of a failure */
 
 /* ---- counts ---- */
 
@@ -221,6 +222,16 @@ static int prepare(struct session *session, const struct json_t *request, struct
 	return more;
 }
 
+/* A client that stands still is not waited for: the next backup can begin. What it was told stays
+ * for it to read. */
+static void await_leave(const struct session *session)
+{
+	struct pollfd poll_fd = {.fd = session->fd, .events = POLLRDHUP};
+
+	if (poll(&poll_fd, 1, LEAVE_MS) == 0)
+		shutdown(session->fd, SHUT_RDWR);
+}
+
 /* Until the client has gone. */
 static int converse(struct session *session, struct error *err)
 {
@@ -228,8 +239,10 @@ static int converse(struct session *session, struct error *err)
 	int code = attendants_start(session, err);
 
 	buffer_await_failure(session->buffer, &why);
-	if (!session_is_over(session))
+	if (!session_is_over(session)) {
 		send_failure(session, &why);
+		await_leave(session);
+	}
 	attendants_join(session);
 	if (code == 0 && session->nonsense.code < 0) {
 		*err = session->nonsense;

@@ -1,10 +1,12 @@
 /*
  * One thread takes clients in, each client has a thread. A client that sends nothing costs one of
- * CLIENTS_MAX places and nothing else; requests are few and short, but for a backup, which stays in
- * its client's thread until it is over.
+ * CLIENTS_MAX places, and when all are taken the oldest gives way, unless it has just come;
+ * requests are few and short, but for a backup, which stays in its client's thread until it is
+ * over.
  */
 #include "cli/serve.h"
 
+#include "cli/channel.h"
 #include "cli/control.h"
 #include "cli/memory.h"
 #include "cli/report.h"
@@ -16,12 +18,16 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 16u
+#define YOUNG_MS    500 /* after it has come, or was answered, a client does not give way */
+#define STEP_MS	    10
 
 struct client {
 	struct serve *serve;
 	int fd; /* -1: none, or handed over to stop_fd */
 	bool started;
-	bool done; /* the thread does nothing more */
+	bool done;	  /* the thread does nothing more */
+	bool backs_up;	  /* it may be silent */
+	int64_t heard_ms; /* when it came or was answered last */
 	pthread_t thread;
 };
 
@@ -103,6 +109,17 @@ static bool answer(struct client *client, const struct json_t *request)
 	return client->fd >= 0;
 }
 
+static void note_backup(struct client *client, const struct json_t *request)
+{
+	struct serve_control *control = client->serve->control;
+	const char *what = json_member_text(request, "execute");
+
+	pthread_mutex_lock(&control->lock);
+	client->backs_up = what != NULL && strcmp(what, "backup") == 0;
+	client->heard_ms = channel_now_ms();
+	pthread_mutex_unlock(&control->lock);
+}
+
 static void *serve_client(void *context)
 {
 	struct client *client = context;
@@ -117,8 +134,10 @@ static void *serve_client(void *context)
 			control_send_error(client->fd, &err, &ignored);
 		if (got <= 0)
 			break;
+		note_backup(client, request);
 		more = answer(client, request);
 		json_free(request);
+		note_backup(client, NULL);
 	}
 	pthread_mutex_lock(&control->lock);
 	if (client->fd >= 0)
@@ -145,6 +164,38 @@ static struct client *free_place_locked(struct serve_control *control)
 	return NULL;
 }
 
+/* NULL: all are at a backup, or leaving. */
+static struct client *oldest_locked(struct serve_control *control)
+{
+	struct client *oldest = NULL;
+
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		struct client *client = &control->clients[i];
+		if (client->fd >= 0 && !client->backs_up &&
+		    (oldest == NULL || client->heard_ms < oldest->heard_ms))
+			oldest = client;
+	}
+	return oldest;
+}
+
+/* Waits for one if need be. NULL: the server is stopping. */
+static struct client *find_place_locked(struct serve_control *control)
+{
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	struct client *client = free_place_locked(control);
+
+	while (client == NULL && !control->stopping) {
+		struct client *oldest = oldest_locked(control);
+		if (oldest != NULL && channel_now_ms() - oldest->heard_ms >= YOUNG_MS)
+			shutdown(oldest->fd, SHUT_RDWR);
+		pthread_mutex_unlock(&control->lock);
+		nanosleep(&step, NULL);
+		pthread_mutex_lock(&control->lock);
+		client = free_place_locked(control);
+	}
+	return client;
+}
+
 static void take_client(struct serve *serve, int fd)
 {
 	struct serve_control *control = serve->control;
@@ -152,10 +203,12 @@ static void take_client(struct serve *serve, int fd)
 	struct client *client;
 
 	pthread_mutex_lock(&control->lock);
-	client = free_place_locked(control);
+	client = find_place_locked(control);
 	if (client != NULL) {
 		client->serve = serve;
 		client->fd = fd;
+		client->backs_up = false;
+		client->heard_ms = channel_now_ms();
 		client->started = pthread_create(&client->thread, NULL, serve_client, client) == 0;
 		if (!client->started) {
 			client->fd = -1;
@@ -165,7 +218,7 @@ static void take_client(struct serve *serve, int fd)
 	pthread_mutex_unlock(&control->lock);
 	if (client != NULL)
 		return;
-	fail(&err, ERR_LOCKED, "the server has too many clients at its control socket");
+	fail(&err, ERR_LOCKED, "the server is stopping, or has no room for another client");
 	control_send_error(fd, &err, &ignored);
 	close(fd);
 }

@@ -123,21 +123,14 @@ for _ in range(20):
     assert "return" in json.loads(s.recv(1 << 20))
 assert len(os.listdir("/proc/%s/fd" % sys.argv[1])) <= before + 2
 
-# As many as there may be, and one too many; places come back, if not at once.
-def answered(s):
-    try:
-        return "return" in (ask(s, {"execute": "status"}) or {})
-    except OSError:
-        return False
+# More than there are places for: the oldest give way, and no more threads than places are made.
 s.close()
-for _ in range(600):
-    many = [connect() for _ in range(40)]
-    n = sum(answered(s) for s in many)
-    for s in many: s.close()
-    assert n <= 16, n
-    if n == 16: break
-    time.sleep(0.05)
-assert n == 16, n
+many = [connect() for _ in range(40)]
+for s in many[-16:]:
+    assert "return" in ask(s, {"execute": "status"})
+n = len(os.listdir("/proc/%s/task" % sys.argv[1]))
+assert n <= 16 + 10, n
+for s in many: s.close()
 END
 "$PYTHON" talk.py $serve || fail "see above"
 kill -0 $serve || fail "the server died: $(cat serve.err)"
