@@ -21,9 +21,6 @@
 #define ZERO_MAX    268435456u /* bytes in a request for zeros, which a server may have to write */
 #define IN_FLIGHT   8u
 
-#define PATIENCE_MS 120000
-#define FLUSH_MS    1800000 /* all that is in the caches of the other side may have to be written */
-
 #define STATUS_MAX 4294901760u /* bytes: the most whole clusters that 32 bits can ask about */
 
 static struct connection *take_connection(struct nbd_client *client)
@@ -81,22 +78,32 @@ struct request {
 	int64_t cookie;
 };
 
-/* Waits for the answer. When none can come any more the connection has no handle after it. */
+/* Waits for the answer, as long as requests on this connection are answered. When none can come any
+ * more the connection has no handle after it. */
 static int land(struct nbd_client *client, struct connection *connection,
 		const struct request *request, struct error *err)
 {
-	int patience_ms = request->verb == FLUSH ? FLUSH_MS : PATIENCE_MS;
-	int rc;
+	struct nbd_handle *handle = connection->handle;
+	bool is_long = request->verb == FLUSH || request->verb == ZERO;
+	int patience_ms = is_long ? LONG_MS : PATIENCE_MS;
+	int64_t until = clock_now_ms() + patience_ms;
+	int n_waiting = nbd_aio_in_flight(handle), rc;
 
 	for (;;) {
-		int done = nbd_aio_command_completed(connection->handle, (uint64_t)request->cookie);
+		int done = nbd_aio_command_completed(handle, (uint64_t)request->cookie);
 		if (done > 0)
 			return 0;
 		if (done < 0)
 			return fail_nbd(client, request->verb, request->offset, err);
-		int polled = nbd_poll(connection->handle, patience_ms);
-		if (polled > 0)
+		int64_t left = until - clock_now_ms();
+		int polled = left > 0 ? nbd_poll(handle, (int)left) : 0;
+		if (polled > 0) {
+			int n = nbd_aio_in_flight(handle);
+			if (n != n_waiting)
+				until = clock_now_ms() + patience_ms;
+			n_waiting = n;
 			continue;
+		}
 		if (polled < 0)
 			rc = fail_nbd(client, request->verb, request->offset, err);
 		else

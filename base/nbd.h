@@ -21,7 +21,7 @@ bool nbd_is_uri(const char *text);
 int nbd_client_new(struct nbd_client **out, const char *name, int *sockets, unsigned n_sockets,
 		   struct error *err);
 /* Connects as a URI says, which is borrowed and also the name. A server that does not answer is
- * given up after 30 s. With nbds: TLS or nothing. */
+ * given up after 15 s. With nbds: TLS or nothing. */
 int nbd_client_connect(struct nbd_client **out, const char *uri, struct error *err);
 void nbd_client_free(struct nbd_client *client); /* NULL-safe */
 /* Shakes hands with a server and leaves, in order, for a server of one thread: after it the server
@@ -39,7 +39,8 @@ bool nbd_client_is_read_only(const struct nbd_client *client);
 int nbd_client_read_whole(struct nbd_client *client, struct error *err);
 
 /* n bytes at offset, within the size. Any thread; each call keeps several requests in flight. A
- * server that answers nothing at all for 120 s is given up. ERR_FULL when it has no room left. */
+ * server that answers none of them for 120 s is given up, when it has to zero or flush for 1800 s.
+ * ERR_FULL when it has no room left. */
 int nbd_client_read(struct nbd_client *client, uint64_t offset, void *buffer, size_t n,
 		    struct error *err);
 int nbd_client_write(struct nbd_client *client, uint64_t offset, const void *buffer, size_t n,

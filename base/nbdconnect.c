@@ -21,10 +21,24 @@ bool nbd_is_uri(const char *text)
 #include <errno.h>
 #include <libnbd.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
-#define CONNECT_MS 30000
-#define MORE_MS	   1000 /* for connections that are a matter of speed */
+int64_t clock_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* As nbd_poll, but a server that says a byte now and then gets no more time for that. */
+static int poll_until(struct nbd_handle *handle, int64_t until_ms)
+{
+	int64_t left = until_ms - clock_now_ms();
+
+	return left > 0 ? nbd_poll(handle, (int)left) : 0;
+}
 
 /* The name of libnbd's own function says nothing to the user. */
 const char *nbd_client_words(const char *instead)
@@ -93,6 +107,23 @@ static struct nbd_client *new_client(const char *name, struct error *err)
 	return client;
 }
 
+/* rc: of the call that began it. */
+static int finish_connecting(struct nbd_handle *handle, int rc, const char *name, int patience_ms,
+			     struct error *err)
+{
+	int64_t until = clock_now_ms() + patience_ms;
+
+	while (rc >= 0 && nbd_aio_is_connecting(handle) > 0) {
+		rc = poll_until(handle, until);
+		if (rc == 0)
+			return fail(err, ERR_SYSTEM, "%.200s: no answer within %d s", name,
+				    patience_ms / 1000);
+	}
+	if (rc >= 0 && nbd_aio_is_ready(handle) > 0)
+		return 0;
+	return fail(err, ERR_SYSTEM, "%.200s: %s", name, nbd_client_words("cannot connect"));
+}
+
 static int adopt_socket(struct nbd_client *client, int socket, struct error *err)
 {
 	struct nbd_handle *handle = new_handle(client->name, err);
@@ -101,9 +132,8 @@ static int adopt_socket(struct nbd_client *client, int socket, struct error *err
 		close(socket);
 		return err->code;
 	}
-	if (nbd_connect_socket(handle, socket) != 0) {
-		fail(err, ERR_SYSTEM, "%.200s: %s", client->name,
-		     nbd_client_words("no connection"));
+	int rc = nbd_aio_connect_socket(handle, socket);
+	if (finish_connecting(handle, rc, client->name, CAPTIVE_MS, err) != 0) {
 		nbd_close(handle);
 		return err->code;
 	}
@@ -148,16 +178,7 @@ static int connect_uri(struct nbd_handle *handle, const char *uri, int patience_
 {
 	/* The URI is the user's, and so are the files that it names for TLS. */
 	nbd_set_uri_allow_local_file(handle, true);
-	int rc = nbd_aio_connect_uri(handle, uri);
-	while (rc >= 0 && nbd_aio_is_connecting(handle) > 0) {
-		rc = nbd_poll(handle, patience_ms);
-		if (rc == 0)
-			return fail(err, ERR_SYSTEM, "%.200s: no answer within %d s", uri,
-				    patience_ms / 1000);
-	}
-	if (rc >= 0 && nbd_aio_is_ready(handle) > 0)
-		return 0;
-	return fail(err, ERR_SYSTEM, "%.200s: %s", uri, nbd_client_words("cannot connect"));
+	return finish_connecting(handle, nbd_aio_connect_uri(handle, uri), uri, patience_ms, err);
 }
 
 static int add_uri(struct nbd_client *client, int patience_ms, struct error *err)
@@ -217,14 +238,15 @@ void nbd_client_free(struct nbd_client *client)
 bool nbd_knock(const char *uri, int patience_ms)
 {
 	struct nbd_handle *handle = nbd_create();
+	int64_t until = clock_now_ms() + patience_ms;
 	bool good = handle && nbd_set_opt_mode(handle, true) == 0 &&
 		    nbd_aio_connect_uri(handle, uri) == 0;
 
 	while (good && nbd_aio_is_connecting(handle) > 0)
-		good = nbd_poll(handle, patience_ms) > 0;
+		good = poll_until(handle, until) > 0;
 	good = good && nbd_aio_is_negotiating(handle) > 0 && nbd_aio_opt_abort(handle) == 0;
 	while (good && nbd_aio_is_closed(handle) == 0 && nbd_aio_is_dead(handle) == 0)
-		good = nbd_poll(handle, patience_ms) > 0;
+		good = poll_until(handle, until) > 0;
 	if (handle)
 		nbd_close(handle);
 	return good;

@@ -47,6 +47,16 @@ struct nbd_client {
 	struct connection *idle[NBD_CONNECTIONS_MAX];
 };
 
+/* For how long a server is waited for. The manual pages state it. */
+#define CONNECT_MS  15000   /* connecting, the handshake included */
+#define MORE_MS	    1000    /* the same, of connections that are a matter of speed */
+#define CAPTIVE_MS  60000   /* the same, of a qemu-nbd of ours, which opens the image meanwhile */
+#define PATIENCE_MS 120000  /* any answer, when there are questions */
+#define LONG_MS	    1800000 /* to flush or to zero, which may write all there is */
+
+/* Milliseconds of a clock that only goes on. */
+int64_t clock_now_ms(void);
+
 /* What libnbd says of the failure in this thread, or instead. */
 const char *nbd_client_words(const char *instead);
 

@@ -43,12 +43,16 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STRINGIFY(n)	#n
 #define TO_TEXT(n)	STRINGIFY(n)
 #define N_SOCKETS	4    /* NBD_CONNECTIONS_MAX, but printable */
 #define LAST_WORDS_MS	3000 /* for a qemu-nbd that gave up to end */
+#define END_S		1800 /* for one that wrote: as for a flush */
+#define KILLED_S	10   /* one that a hung disk holds is left to the system */
+#define STEP_MS		2
 #define SOCKET_NAME	"/nbd"
 #define FIRST_LISTEN_FD 3 /* fixed by the protocol */
 
@@ -410,14 +414,26 @@ struct nbd_client *qemu_nbd_client(const struct qemu_nbd *server)
 	return server->client;
 }
 
-static pid_t wait_for(pid_t pid, int *status)
+/* 0: it has not ended in time. */
+static pid_t wait_for(pid_t pid, int *status, unsigned limit_s)
 {
-	pid_t got;
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	pid_t got = 0;
 
-	do
-		got = waitpid(pid, status, 0);
-	while (got < 0 && errno == EINTR);
+	for (unsigned waited = 0; got == 0 && waited < limit_s * 1000; waited += STEP_MS) {
+		do
+			got = waitpid(pid, status, WNOHANG);
+		while (got < 0 && errno == EINTR);
+		if (got == 0)
+			nanosleep(&step, NULL);
+	}
 	return got;
+}
+
+static void end_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	wait_for(pid, NULL, KILLED_S);
 }
 
 /* It leaves the list before it is waited for: from then on only its own end is its end. */
@@ -431,7 +447,13 @@ int qemu_nbd_finish(struct qemu_nbd *server, struct error *err)
 	nbd_client_free(server->client);
 	server->client = NULL;
 	pid_t pid = delist(server);
-	if (pid > 0 && (wait_for(pid, &status) != pid || status != 0)) {
+	pid_t ended = pid > 0 ? wait_for(pid, &status, END_S) : pid;
+	if (pid > 0 && ended == 0) {
+		end_child(pid);
+		return fail(err, ERR_SYSTEM, "%s: qemu-nbd does not end within %d s", server->name,
+			    END_S);
+	}
+	if (pid > 0 && (ended < 0 || status != 0)) {
 		rc = fail(err, ERR_SYSTEM, "%s: qemu-nbd failed at its end", server->name);
 		rc = explain(server, LAST_WORDS_MS, false, err);
 	}
@@ -444,10 +466,8 @@ void qemu_nbd_close(struct qemu_nbd *server)
 		return;
 	pid_t pid = delist(server);
 	nbd_client_free(server->client);
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		wait_for(pid, NULL);
-	}
+	if (pid > 0)
+		end_child(pid);
 	if (server->complaints >= 0)
 		close(server->complaints);
 	free(server->name);

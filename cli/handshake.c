@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define END_S	  40 /* longer than connecting takes before it is given up (base/nbd.h) */
+#define END_S	  25 /* longer than connecting takes before it is given up (base/nbd.h) */
 #define SETTLE_MS 5000
 
 int handshake_open(struct handshake *handshake, struct drive **out, const char *uri,

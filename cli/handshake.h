@@ -29,7 +29,7 @@ struct handshake {
 /* As drive_open, of a snapshot. One thread at a time. Fails when handshake_end was called. */
 int handshake_open(struct handshake *handshake, struct drive **out, const char *uri,
 		   struct error *err);
-/* From another thread, before the server is ended: waits for one that goes on, 40 s at most. */
+/* From another thread, before the server is ended: waits for one that goes on, 25 s at most. */
 void handshake_end(struct handshake *handshake);
 /* Before the server at a socket is ended: until QEMU has noticed which of its clients are gone, or
  * 5 s. */
