@@ -79,13 +79,14 @@ static void print_status(const struct json_t *status)
 int cmd_status(const struct options *options, struct report *report)
 {
 	struct error err = {0};
+	struct control_server server = {.path = options->arguments.items[0]};
 	struct json_t *status;
-	int fd, code;
+	int code;
 
-	if (control_connect(&fd, options->arguments.items[0], &err) < 0)
+	if (control_connect(&server.fd, server.path, &err) < 0)
 		return report_error(report, NULL, &err);
-	code = control_call(fd, control_request("status"), &status, NULL, &err);
-	close(fd);
+	code = control_call(&server, control_request("status"), &status, NULL, &err);
+	close(server.fd);
 	if (code < 0)
 		return report_error(report, NULL, &err);
 	if (report->result == NULL)

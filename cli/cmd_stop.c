@@ -6,17 +6,18 @@
 /* The server answers when all is flushed and closed. */
 static int stop(const struct options *options, struct error *err)
 {
+	struct control_server server = {.path = options->arguments.items[0]};
 	struct json_t *request, *reply;
-	int fd, code;
+	int code;
 
-	if (control_connect(&fd, options->arguments.items[0], err) < 0)
+	if (control_connect(&server.fd, server.path, err) < 0)
 		return err->code;
 	request = control_request("stop");
 	json_put_bool(request, "force", options->force);
-	code = control_call(fd, request, &reply, NULL, err);
+	code = control_call(&server, request, &reply, NULL, err);
 	if (code == 0)
 		json_free(reply);
-	close(fd);
+	close(server.fd);
 	return code;
 }
 

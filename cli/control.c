@@ -1,6 +1,7 @@
 #include "cli/control.h"
 
 #include "cli/memory.h"
+#include "cli/patience.h"
 #include "cli/report.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ static int new_socket(int *out, struct error *err)
 	return 0;
 }
 
+/* In time even when the other side stands still and its queue is full. */
 static int try_connect(int *out, const char *path, int *sys, struct error *err)
 {
 	struct sockaddr_un address;
@@ -43,6 +45,7 @@ static int try_connect(int *out, const char *path, int *sys, struct error *err)
 	*sys = 0;
 	if (make_address(&address, path, err) < 0 || new_socket(&fd, err) < 0)
 		return err->code;
+	patience_for_sending(fd, PATIENCE_CONNECT_S);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		*sys = errno;
 		close(fd);
@@ -61,7 +64,7 @@ int control_connect(int *out, const char *path, struct error *err)
 	if (sys == ECONNREFUSED || sys == ENOENT)
 		return fail(err, ERR_SYSTEM, "%s: no vmabak serve listens there: %s", path,
 			    strerror(sys));
-	return err->code;
+	return sys == EAGAIN ? control_fail_silent(path, err) : err->code;
 }
 
 /* Whatever is there under the name must be a socket that nobody listens at. */
@@ -81,6 +84,9 @@ static int check_place(const char *path, struct error *err)
 	}
 	if (sys == ECONNREFUSED)
 		return 0;
+	if (sys == EAGAIN)
+		return fail(err, ERR_LOCKED, "%s: in use by another server, which stands still",
+			    path);
 	if (sys == EPROTOTYPE)
 		return fail(err, ERR_USAGE, "%s: a socket of something else", path);
 	*err = refused;
@@ -288,30 +294,6 @@ int control_error(const struct json_t *message, struct error *err)
 	if (code == NULL || text == NULL)
 		return fail(err, ERR_SYSTEM, "the server answers what nobody can read");
 	return fail(err, report_code_of(code), "%s", text);
-}
-
-int control_call(int fd, struct json_t *request, struct json_t **out, int *passed,
-		 struct error *err)
-{
-	struct json_t *reply, *result;
-	int got;
-
-	if (control_send(fd, request, -1, err) < 0)
-		return err->code;
-	got = control_receive(fd, &reply, passed, err);
-	if (got < 0)
-		return got;
-	if (got == 0)
-		return fail(err, ERR_SYSTEM, "the server has gone");
-	result = json_member(reply, "return");
-	if (result != NULL)
-		*out = json_share(result);
-	else
-		control_error(reply, err);
-	json_free(reply);
-	if (result == NULL && passed != NULL && *passed >= 0)
-		close(*passed);
-	return result != NULL ? 0 : err->code;
 }
 
 struct json_t *control_request(const char *what)

@@ -30,10 +30,22 @@ int control_send_error(int fd, const struct error *what, struct error *err);
 /* 1: a message, owned by the caller; 0: the other side has gone; negative. *passed, if not NULL: a
  * descriptor that came with it, owned, or -1. Any thread, but one at a time for each socket. */
 int control_receive(int fd, struct json_t **out, int *passed, struct error *err);
-/* For a client: sends the request, frees it, and waits for what it returns, owned by the caller. An
- * error that is returned becomes *err. */
-int control_call(int fd, struct json_t *request, struct json_t **out, int *passed,
-		 struct error *err);
+
+/* For a client: the server that fd is connected to, at path. */
+struct control_server {
+	int fd;
+	const char *path; /* borrowed */
+};
+
+/* Sends the request, frees it, and waits for what it returns, owned by the caller. An error that is
+ * returned becomes *err. It may take its time as long as the server gives signs of life, but not
+ * for ever. */
+int control_call(const struct control_server *server, struct json_t *request, struct json_t **out,
+		 int *passed, struct error *err);
+/* Whether the server answers a question, within seconds. One that has gone is not silent. */
+bool control_is_silent(const char *path);
+/* err->sys is EAGAIN then. */
+int control_fail_silent(const char *path, struct error *err);
 /* Fills *err from the "error" of a message. */
 int control_error(const struct json_t *message, struct error *err);
 

@@ -1,13 +1,15 @@
 #include "cli/live_state.h"
 
-#include "cli/control.h"
+#include "cli/channel.h"
 #include "cli/memory.h"
 #include "cli/names.h"
+#include "cli/patience.h"
 #include "cli/source.h"
 #include "cow/buffer.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,7 +27,8 @@ pid_t live_server(const struct live *live)
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
-	return getsockopt(live->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+	return getsockopt(live->server.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid
+										       : 0;
 }
 
 /* ---- the plan ---- */
@@ -128,7 +131,8 @@ static int agree(struct live *live, const struct options *options, struct error 
 
 	if (full == NULL)
 		return fail_system(err, errno, "--spill-dir %s", folder);
-	code = control_call(live->fd, make_request(options, full), &live->plan, &memory_fd, err);
+	code = control_call(&live->server, make_request(options, full), &live->plan, &memory_fd,
+			    err);
 	free(full);
 	if (code < 0)
 		return code;
@@ -147,7 +151,8 @@ static int open_channels(struct live *live, unsigned n, struct error *err)
 	live->channels = memory_new(n, sizeof(*live->channels));
 	while (live->n_channels < n) {
 		int *channel = &live->channels[live->n_channels];
-		if (control_call(live->fd, control_request("channel"), &reply, channel, err) < 0)
+		if (control_call(&live->server, control_request("channel"), &reply, channel, err) <
+		    0)
 			return err->code;
 		json_free(reply);
 		if (*channel < 0)
@@ -162,10 +167,10 @@ int live_open(struct live **out, const struct options *options, struct error *er
 	struct live *live = memory_new(1, sizeof(*live));
 	int code;
 
-	live->fd = -1;
+	live->server = (struct control_server){-1, options->serve};
 	pthread_mutex_init(&live->lock, NULL);
 	pthread_cond_init(&live->changed, NULL);
-	code = control_connect(&live->fd, options->serve, err);
+	code = control_connect(&live->server.fd, options->serve, err);
 	if (code == 0)
 		code = agree(live, options, err);
 	if (code == 0)
@@ -248,7 +253,7 @@ void live_give_back(struct live *live, uint32_t chunk)
 		request = make_return_locked(live, "release");
 	pthread_mutex_unlock(&live->lock);
 	if (request != NULL)
-		control_send(live->fd, request, -1, &ignored);
+		control_send(live->server.fd, request, -1, &ignored);
 }
 
 /* 1: a chunk, 0: that was all. */
@@ -276,9 +281,13 @@ int live_ask(struct live *live, int channel, struct json_t **chunk, struct error
 	pthread_mutex_unlock(&live->lock);
 	if (request == NULL)
 		return 0;
+	if (atomic_fetch_add(&live->n_asking, 1) == 0)
+		atomic_store(&live->heard_ms, channel_now_ms());
 	if (control_send(channel, request, -1, err) < 0)
 		return find_out_why(live, err);
 	got = control_receive(channel, chunk, NULL, err);
+	atomic_store(&live->heard_ms, channel_now_ms());
+	atomic_fetch_sub(&live->n_asking, 1);
 	if (got == 0)
 		return find_out_why(live, err);
 	if (got > 0)
@@ -290,12 +299,35 @@ int live_ask(struct live *live, int channel, struct json_t **chunk, struct error
 
 /* ---- the watcher ---- */
 
+/* Whether the server is to be given up: it gives no sign of life, or no data for very long. */
+static bool is_silent(const struct live *live)
+{
+	int64_t quiet_ms = channel_now_ms() - atomic_load(&live->heard_ms);
+
+	if (quiet_ms < PATIENCE_QUIET_MS)
+		return false;
+	return (atomic_load(&live->n_asking) > 0 && quiet_ms / 1000 > PATIENCE_SERVE_S) ||
+	       control_is_silent(live->server.path);
+}
+
 /* Until the server has gone, or says why it will go: it says nothing else unasked. */
 static void hear(const struct live *live, struct error *err)
 {
+	struct pollfd poll_fd = {.fd = live->server.fd, .events = POLLIN};
 	struct json_t *message;
-	int got = control_receive(live->fd, &message, NULL, err);
+	int got;
 
+	while (poll(&poll_fd, 1, PATIENCE_QUIET_MS) == 0) {
+		if (!is_silent(live))
+			continue;
+		control_fail_silent(live->server.path, err);
+		/* Who waits for a chunk, or cannot send, comes back. */
+		shutdown(live->server.fd, SHUT_RDWR);
+		for (uint32_t i = 0; i < live->n_channels; i++)
+			shutdown(live->channels[i], SHUT_RDWR);
+		return;
+	}
+	got = control_receive(live->server.fd, &message, NULL, err);
 	if (got == 0)
 		fail_gone(err);
 	if (got > 0) {
@@ -331,9 +363,10 @@ int live_begin(struct live *live, void (*give_up)(void *context, const struct er
 	struct json_t *reply;
 	int sys;
 
-	if (control_call(live->fd, control_request("begin"), &reply, NULL, err) < 0)
+	if (control_call(&live->server, control_request("begin"), &reply, NULL, err) < 0)
 		return err->code;
 	json_free(reply);
+	patience_for_sending(live->server.fd, 0); /* the watcher ends it */
 	live->give_up = give_up;
 	live->give_up_context = context;
 	sys = pthread_create(&live->watcher, NULL, watch, live);
@@ -352,7 +385,7 @@ static void end_watcher(struct live *live)
 	live->closing = true;
 	pthread_cond_broadcast(&live->changed);
 	pthread_mutex_unlock(&live->lock);
-	shutdown(live->fd, SHUT_RDWR);
+	shutdown(live->server.fd, SHUT_RDWR);
 	pthread_join(live->watcher, NULL);
 }
 
@@ -368,8 +401,8 @@ void live_close(struct live *live)
 		munmap(live->memory, (size_t)live->n_chunks * CHUNK_SIZE);
 	for (uint32_t i = 0; i < live->n_channels; i++)
 		close(live->channels[i]);
-	if (live->fd >= 0)
-		close(live->fd);
+	if (live->server.fd >= 0)
+		close(live->server.fd);
 	json_free(live->plan);
 	json_free(live->counts);
 	free(live->channels);

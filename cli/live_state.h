@@ -4,13 +4,14 @@
 #ifndef CLI_LIVE_STATE_H
 #define CLI_LIVE_STATE_H
 
+#include "cli/control.h"
 #include "cli/live.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct live {
-	int fd;
+	struct control_server server;
 	struct json_t *plan; /* owned: what the server returned */
 	uint32_t n_drives;
 	uint8_t *memory; /* n_chunks of CHUNK_SIZE, mapped */
@@ -21,7 +22,9 @@ struct live {
 	uint32_t piece_clusters;
 	int *channels; /* owned: n_channels of them */
 	uint32_t n_channels;
-	atomic_uint n_taken; /* of the channels, by workers */
+	atomic_uint n_taken;	  /* of the channels, by workers */
+	atomic_uint n_asking;	  /* threads that wait for an answer */
+	_Atomic int64_t heard_ms; /* when the last answer came, or the only question went */
 
 	pthread_t watcher;
 	bool watching;

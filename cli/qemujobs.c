@@ -6,6 +6,7 @@
 #include "cli/machine.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
+#include "cli/patience.h"
 #include "cli/names.h"
 #include "cli/parse.h"
 #include "cli/qmp.h"
@@ -363,7 +364,9 @@ static bool answers(const char *path)
 
 	if (fd >= 0 && strlen(path) < sizeof(address.sun_path)) {
 		strcpy(address.sun_path, path);
-		result = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+		patience_for_sending(fd, PATIENCE_CONNECT_S);
+		result = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+			 errno == EAGAIN;
 	}
 	if (fd >= 0)
 		close(fd);

@@ -3,13 +3,14 @@
 #include "cli/channel.h"
 #include "cli/json.h"
 #include "cli/memory.h"
+#include "cli/patience.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define GREETING_MS 10000
-#define ANSWER_MS   60000 /* a drain waits for what the machine has in flight */
+#define GREETING_MS (PATIENCE_GREETING_S * 1000)
+#define ANSWER_MS   (PATIENCE_QMP_S * 1000)
 #define SHOWN_SIZE  240u
 
 struct qmp {

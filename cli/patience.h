@@ -1,0 +1,24 @@
+/*
+ * For how long other programs are waited for before they are given up, with exit code 1. Here are
+ * all limits of cli/; those for NBD servers are in base/nbdprivate.h, of clients of a serve in
+ * cow/nbd/. The manual pages state them.
+ */
+#ifndef CLI_PATIENCE_H
+#define CLI_PATIENCE_H
+
+#define PATIENCE_CONNECT_S    5	   /* for a place in the queue of a socket */
+#define PATIENCE_QUIET_MS     1500 /* a serve: then it is asked whether it lives */
+#define PATIENCE_CONTROL_S    5	   /* and must answer that */
+#define PATIENCE_SERVE_S      1800 /* one that lives: all that is in caches may have to be written */
+#define PATIENCE_GREETING_S   10   /* QEMU's monitor */
+#define PATIENCE_QMP_S	      60   /* a drain waits for what the machine has in flight */
+#define PATIENCE_AGENT_S      5	   /* the guest agent, when nothing is to be done */
+#define PATIENCE_AGENT_THAW_S 30
+#define PATIENCE_THAW_S	      65 /* a thaw, by command, agent or libvirt; it goes on then */
+#define PATIENCE_GUARD_S      15 /* more than freezing may take */
+#define PATIENCE_LIBVIRT_S  90 /* libvirt itself waits 30 s for a domain that is busy */
+
+/* Of sendmsg, and of connect on a unix socket: EAGAIN after that. */
+int patience_for_sending(int fd, int seconds);
+
+#endif
