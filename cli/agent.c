@@ -9,14 +9,15 @@
 #include "cli/channel.h"
 #include "cli/json.h"
 #include "cli/memory.h"
+#include "cli/patience.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#define SYNC_MS	   5000
-#define THAW_MS	   30000
+#define SYNC_MS	   (PATIENCE_AGENT_S * 1000)
+#define THAW_MS	   (PATIENCE_AGENT_THAW_S * 1000)
 #define MARK	   '\xff'
 #define SHOWN_SIZE 200u
 
@@ -125,6 +126,19 @@ int agent_open(struct agent **out, const char *path, struct error *err)
 	return 0;
 }
 
+int agent_fd(const struct agent *agent)
+{
+	return channel_fd(agent->channel);
+}
+
+struct agent *agent_adopt(const char *path, int fd)
+{
+	struct agent *agent = memory_new(1, sizeof(*agent));
+
+	agent->channel = channel_adopt("guest agent", path, fd);
+	return agent;
+}
+
 void agent_close(struct agent *agent)
 {
 	if (agent == NULL)
@@ -135,7 +149,13 @@ void agent_close(struct agent *agent)
 
 int agent_freeze(struct agent *agent, int timeout_ms, uint64_t *n, struct error *err)
 {
-	return execute(agent, "guest-fsfreeze-freeze", timeout_ms, n, err);
+	int64_t until = channel_now_ms() + timeout_ms;
+	int result = execute(agent, "guest-fsfreeze-freeze", timeout_ms, n, err);
+
+	/* This process may have been stopped meanwhile. */
+	if (result == 0 && channel_now_ms() > until)
+		return fail_silent(agent, timeout_ms, err);
+	return result;
 }
 
 /* An agent that is still freezing answers the first synchronising only when that is done. */

@@ -12,6 +12,10 @@ struct agent;
 /* Connects, and finds out within 5 s whether an agent listens. path is borrowed. */
 int agent_open(struct agent **out, const char *path, struct error *err);
 void agent_close(struct agent *agent); /* NULL-safe */
+/* Its connection, borrowed, for another process. */
+int agent_fd(const struct agent *agent);
+/* In that process: takes over a connection that was synchronised. */
+struct agent *agent_adopt(const char *path, int fd);
 
 /* Freezes all file systems that can be; *n: how many. When it fails, also because the time is over,
  * they may be frozen or about to be: thaw. */

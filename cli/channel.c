@@ -1,6 +1,7 @@
 #include "cli/channel.h"
 
 #include "cli/memory.h"
+#include "cli/patience.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -34,6 +35,15 @@ const char *channel_name(const struct channel *channel)
 	return channel->name;
 }
 
+struct channel *channel_adopt(const char *what, const char *path, int fd)
+{
+	struct channel *channel = memory_new(1, sizeof(*channel));
+
+	channel->name = memory_text("%s %s", what, path);
+	channel->fd = fd;
+	return channel;
+}
+
 int channel_open(struct channel **out, const char *what, const char *path, struct error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -43,17 +53,25 @@ int channel_open(struct channel **out, const char *what, const char *path, struc
 		return fail(err, ERR_USAGE, "%s %.200s: too long for the path of a socket", what,
 			    path);
 	strcpy(address.sun_path, path);
-	channel = memory_new(1, sizeof(*channel));
-	channel->name = memory_text("%s %s", what, path);
-	channel->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (channel->fd < 0 ||
+	channel = channel_adopt(what, path, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	/* With a queue that is full at the other side it would wait for ever. */
+	if (channel->fd < 0 || patience_for_sending(channel->fd, PATIENCE_CONNECT_S) < 0 ||
 	    connect(channel->fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		fail_system(err, errno, "%s", channel->name);
+		if (errno == EAGAIN)
+			fail(err, ERR_SYSTEM, "%s: takes no connection within %d s", channel->name,
+			     PATIENCE_CONNECT_S);
+		else
+			fail_system(err, errno, "%s", channel->name);
 		channel_close(channel);
 		return err->code;
 	}
 	*out = channel;
 	return 0;
+}
+
+int channel_fd(const struct channel *channel)
+{
+	return channel->fd;
 }
 
 void channel_close(struct channel *channel)

@@ -16,7 +16,10 @@ struct channel;
 
 /* what: for messages, before the path. Both borrowed. */
 int channel_open(struct channel **out, const char *what, const char *path, struct error *err);
-void channel_close(struct channel *channel); /* NULL-safe */
+/* Takes over a connected socket. */
+struct channel *channel_adopt(const char *what, const char *path, int fd);
+void channel_close(struct channel *channel);   /* NULL-safe */
+int channel_fd(const struct channel *channel); /* borrowed */
 
 int channel_send(struct channel *channel, const char *bytes, size_t n, int timeout_ms,
 		 struct error *err);

@@ -11,6 +11,7 @@
 #include "cli/libvirt_job.h"
 #include "cli/meetingplace.h"
 #include "cli/qemujobs.h"
+#include "cli/signals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,8 @@ int cmd_libvirt_guard(const struct options *options, struct report *report)
 		return report_error(report, NULL, &err);
 	}
 	socket = meetingplace_path(id);
-	word = guard_last_word();
+	signals_outlive();
+	word = guard_last_word(NULL);
 	/* As long as this is at work the next run waits. */
 	lock = meetingplace_lock(socket);
 	if (word != LIBVIRT_BEGINS && word != LIBVIRT_BEGAN)

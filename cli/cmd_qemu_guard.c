@@ -1,14 +1,17 @@
 /*
  * vmabak qemu-guard --qmp SOCKET [--guest-agent SOCKET] ID: what cli/guard.c starts. It waits at
- * descriptor 3, and when that ends without a word, cleans up after run ID.
+ * descriptor 3, freezes and thaws when it is told to, and when that ends without a word, cleans up
+ * after run ID.
  */
 #include "cli/agent.h"
 #include "cli/commands.h"
 #include "cli/fleece.h"
 #include "cli/guard.h"
+#include "cli/instant.h"
 #include "cli/meetingplace.h"
 #include "cli/qemujobs.h"
 #include "cli/qmp.h"
+#include "cli/signals.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -18,14 +21,24 @@
 
 #define TRIES 30 /* a second apart: the next run of the same user may be at the monitor */
 
-static void thaw(const char *socket)
-{
-	struct agent *agent;
-	struct error ignored;
+static const struct options *options_of_guard;
 
-	if (agent_open(&agent, socket, &ignored) < 0)
-		return;
-	agent_thaw(agent, &ignored);
+/* The guest is thawed whatever the backup does meanwhile, and also when freezing failed or took too
+ * long: it may still come about. */
+static void freeze(int fd)
+{
+	const struct options *options = options_of_guard;
+	uint64_t timeout_s = instant_freeze_timeout(options), n = 0;
+	struct agent *agent = agent_adopt(options->guest_agent, fd);
+	struct error err = {0};
+	int result = agent_freeze(agent, (int)timeout_s * 1000, &n, &err);
+
+	guard_say_frozen(n, &err);
+	if (result == 0)
+		guard_await_instant(timeout_s);
+	err = (struct error){0};
+	agent_thaw(agent, &err);
+	guard_say_thawed(&err);
 	agent_close(agent);
 }
 
@@ -61,18 +74,16 @@ int cmd_qemu_guard(const struct options *options, struct report *report)
 	const char *id = options->arguments.items[0];
 	const struct timespec second = {.tv_sec = 1};
 	struct error err = {0};
-	char word;
 	int result = -1;
 
 	if (options->qmp == NULL || strlen(id) != RUN_ID_SIZE - 1)
 		fail(&err, ERR_USAGE, "qemu-guard is started by backup --qmp");
 	if (err.code != 0)
 		return report_error(report, NULL, &err);
-	word = guard_last_word();
-	if (word == 'D')
+	signals_outlive();
+	options_of_guard = options;
+	if (guard_last_word(freeze) == 'D')
 		return EXIT_DONE;
-	if (word == 'F' && options->guest_agent != NULL)
-		thaw(options->guest_agent);
 	for (int i = 0; i < TRIES && result < 0; i++) {
 		if (i > 0)
 			nanosleep(&second, NULL);

@@ -202,7 +202,9 @@ static const struct option_spec qemu_drives[] = {
 
 static const struct option_spec qemu_guard[] = {
 	TEXT("qmp", 0, OPTION_TEXT, qmp, "SOCKET", "the socket of QEMU's monitor (QMP)"),
-	TEXT("guest-agent", 0, OPTION_TEXT, guest_agent, "SOCKET", "the guest agent to thaw with"),
+	TEXT("guest-agent", 0, OPTION_TEXT, guest_agent, "SOCKET", "the guest agent, for messages"),
+	NUMBER("freeze-timeout", OPTION_NUMBER, freeze_timeout, "SECONDS", 1, 3600,
+	       "to freeze, and then until the guest is thawed in any case"),
 	TEXT("scratch", 0, OPTION_TEXT, scratch, "DIR", "where the scratch images of a pull are"),
 	NO_MORE,
 };
@@ -419,9 +421,10 @@ const struct command commands[] = {
 	 false},
 	{"qemu-guard",
 	 cmd_qemu_guard,
-	 "--qmp SOCKET [--guest-agent SOCKET] [--scratch DIR] ID",
+	 "--qmp SOCKET [--guest-agent SOCKET] [--freeze-timeout SECONDS] [--scratch DIR] ID",
 	 "clean up in QEMU when a backup is killed; started by backup --qmp",
-	 "Wait at descriptor 3 for the end of a backup, and clean up in QEMU if it was killed.\n",
+	 "Freeze and thaw the guest for a backup that is at descriptor 3, and clean up in QEMU if it\n"
+	 "is killed.\n",
 	 {qemu_guard, common},
 	 1,
 	 1,

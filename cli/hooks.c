@@ -16,6 +16,7 @@
 #include "cli/hooks.h"
 
 #include "cli/memory.h"
+#include "cli/patience.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THAW_WAIT_MS	 60000
+#define THAW_WAIT_MS	 (PATIENCE_THAW_S * 1000)
 #define FREEZE_DEFAULT_S 10u
 
 /* How a command ended. */
@@ -57,6 +58,18 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* What ends the backup does not end the guard, which has to thaw: systemd sends SIGTERM to every
+ * process of a service. The commands get these signals as they were. */
+static const int ending_signals[] = {SIGHUP, SIGINT, SIGTERM};
+#define N_ENDING (sizeof(ending_signals) / sizeof(ending_signals[0]))
+static void (*found_handlers[N_ENDING])(int);
+
+static void outlive_signals(void)
+{
+	for (unsigned i = 0; i < N_ENDING; i++)
+		found_handlers[i] = signal(ending_signals[i], SIG_IGN);
+}
+
 /* In a group of its own, so that all of it can be ended. What it prints goes to standard error. */
 static pid_t start_command(const char *command)
 {
@@ -65,6 +78,8 @@ static pid_t start_command(const char *command)
 	if (child != 0)
 		return child;
 	setpgid(0, 0);
+	for (unsigned i = 0; i < N_ENDING; i++)
+		signal(ending_signals[i], found_handlers[i]);
 	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 	_exit(127);
 }
@@ -104,7 +119,9 @@ static enum ending run_command(const char *command, int watch, int64_t until_ms,
 		nanosleep(&moment, NULL);
 	}
 	*status = (unsigned char)(WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how));
-	return *status == 0 ? ENDED_WELL : ENDED_BADLY;
+	if (*status != 0)
+		return ENDED_BADLY;
+	return now_ms() <= until_ms ? ENDED_WELL : ENDED_LATE; /* it may have been stopped */
 }
 
 /* Nothing of the parent's is kept open: neither the socket of a server nor a pipe that the archive
@@ -123,6 +140,7 @@ static void leave_parent(int *fd)
 	syscall(SYS_close_range, 4u, ~0u, 0u);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
+	outlive_signals();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -135,13 +153,17 @@ static void tell(int fd, const struct told *told)
 static _Noreturn void guard(int fd, const char *freeze, const char *thaw, int64_t timeout_ms)
 {
 	struct told told = {.what = 'f'};
+	int64_t until;
 	char byte;
 
 	leave_parent(&fd);
 	told.ending = (unsigned char)run_command(freeze, fd, now_ms() + timeout_ms, &told.status);
 	tell(fd, &told);
-	if (told.ending == ENDED_WELL && comes(fd, now_ms() + timeout_ms))
-		told.in_time = recv(fd, &byte, 1, 0) == 1;
+	/* The time also counts when the word has come: both may have been frozen, with their
+	 * control group. */
+	until = now_ms() + timeout_ms;
+	if (told.ending == ENDED_WELL && comes(fd, until))
+		told.in_time = recv(fd, &byte, 1, 0) == 1 && now_ms() <= until;
 	told.what = 't';
 	/* Thaw is never cut short: half a thaw is worse than a late one. */
 	told.ending = (unsigned char)run_command(thaw, -1, INT64_MAX, &told.status);

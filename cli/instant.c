@@ -10,15 +10,19 @@
 
 #define FREEZE_DEFAULT_S 30
 
-static void thaw(struct agent *agent, struct guard *guard, int64_t begun,
-		 struct instant_story *story)
+uint64_t instant_freeze_timeout(const struct options *options)
 {
-	struct error err;
+	return options->freeze_timeout == 0 ? FREEZE_DEFAULT_S : options->freeze_timeout;
+}
 
-	if (agent_thaw(agent, &err) < 0)
-		snprintf(story->thawing, sizeof(story->thawing), "%s", err.text);
-	story->frozen_ms = (uint64_t)(channel_now_ms() - begun);
-	guard_frozen(guard, false);
+static int thaw(struct agent *agent, struct guard *guard, struct instant_story *story,
+		struct error *err)
+{
+	struct error warning = {0};
+	int result = guard_thaw(guard, agent, &warning, err);
+
+	snprintf(story->thawing, sizeof(story->thawing), "%s", warning.text);
+	return result;
 }
 
 /* A freeze that failed or took too long may still come about, so it is thawed in any case. */
@@ -26,8 +30,7 @@ int instant_start(int (*start)(void *context, struct error *err), void *context,
 		  const struct options *options, struct guard *guard, struct instant_story *story,
 		  struct error *err)
 {
-	uint64_t freeze_s =
-		options->freeze_timeout == 0 ? FREEZE_DEFAULT_S : options->freeze_timeout;
+	struct error thawing = {0};
 	struct agent *agent;
 	int64_t begun;
 	int result;
@@ -36,12 +39,15 @@ int instant_start(int (*start)(void *context, struct error *err), void *context,
 		return start(context, err);
 	if (agent_open(&agent, options->guest_agent, err) < 0)
 		return err->code;
-	guard_frozen(guard, true);
 	begun = channel_now_ms();
-	result = agent_freeze(agent, (int)freeze_s * 1000, &story->n_frozen, err);
+	result = guard_freeze(guard, agent, instant_freeze_timeout(options), &story->n_frozen, err);
 	if (result == 0)
 		result = start(context, err);
-	thaw(agent, guard, begun, story);
+	if (thaw(agent, guard, story, &thawing) < 0 && result == 0) {
+		*err = thawing;
+		result = err->code;
+	}
+	story->frozen_ms = (uint64_t)(channel_now_ms() - begun);
 	agent_close(agent);
 	return result;
 }

@@ -18,8 +18,10 @@ struct instant_story {
 	char thawing[400]; /* what went wrong with it, or empty */
 };
 
+/* Seconds: for freezing, and then for the instant. */
+uint64_t instant_freeze_timeout(const struct options *options);
 /* Calls start; with options->guest_agent the guest is frozen around it, and thawed on every way
- * out. */
+ * out, by the guard even when this process is stopped. An instant that came after that fails. */
 int instant_start(int (*start)(void *context, struct error *err), void *context,
 		  const struct options *options, struct guard *guard, struct instant_story *story,
 		  struct error *err);

@@ -1,10 +1,14 @@
 # A guest agent for tests: answers on a unix socket as the real one does, and writes down what it
 # was asked, a line each.
 #
-#   agent.py SOCKET LOG [garbage] [freeze-fails] [freeze-hangs] [silent]
+#   agent.py SOCKET LOG [garbage] [freeze-fails] [freeze-hangs] [silent] [stops-peer]
+#       [stops-both]
 import json
 import os
+import signal
 import socket
+import struct
+import subprocess
 import sys
 import time
 
@@ -22,6 +26,11 @@ def answer(peer, request):
         return b"\xff" + json.dumps({"return": request["arguments"]["id"]}).encode()
     if name == "guest-fsfreeze-freeze" and "freeze-hangs" in ways:
         time.sleep(4)
+    if name == "guest-fsfreeze-freeze" and ("stops-peer" in ways or "stops-both" in ways):
+        pid = struct.unpack("iii", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        os.kill(pid, signal.SIGSTOP)
+        if "stops-both" in ways:
+            subprocess.run(["pkill", "-STOP", "-P", str(pid)], check=True)
     if name == "guest-fsfreeze-freeze" and "freeze-fails" in ways:
         return json.dumps({"error": {"class": "GenericError", "desc": "no \x1b[31mfreeze"}}).encode()
     return json.dumps({"return": 2}).encode()
