@@ -8,6 +8,7 @@
 
 #include "base/background.h"
 #include "cli/configs.h"
+#include "cli/deadline.h"
 #include "cli/domain.h"
 #include "cli/domainxml.h"
 #include "cli/feeds.h"
@@ -162,6 +163,7 @@ static int prepare(struct backup *backup, struct error *err)
 
 	if (new_archive_begin(backup->archive, &backup->sink, options, err) < 0 ||
 	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
+	    deadlines_start(backup->report, err) < 0 ||
 	    domain_open(&backup->domain, options->connect, options->libvirt, err) < 0 ||
 	    find_disks(backup, err) < 0 || name_drives(backup, err) < 0 ||
 	    add_description(backup, err) < 0 ||

@@ -6,19 +6,17 @@
 
 #include "base/background.h"
 #include "cli/configs.h"
+#include "cli/deadline.h"
 #include "cli/hooks.h"
 #include "cli/human.h"
 #include "cli/json.h"
 #include "cli/live.h"
 #include "cli/memory.h"
 #include "cli/new_archive.h"
-#include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/signals.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct backup {
 	const struct options *options;
@@ -61,21 +59,16 @@ static int prepare(struct backup *backup, struct error *err)
 }
 
 /* The writer is stuck in its output, so the program ends as it does by a signal. */
-static void give_up(void *context, const struct error *why)
+static void end_stuck(void *context, const struct error *why)
 {
-	struct report *report = context;
-	int code = report_error(report, NULL, why);
-
-	signals_abandon();
-	progress_abandon();
-	_exit(report_end(report, code));
+	give_up(context, why);
 }
 
 static int begin_live(void *context, struct error *err)
 {
 	struct backup *backup = context;
 
-	return live_begin(backup->live, give_up, backup->report, err);
+	return live_begin(backup->live, end_stuck, backup->report, err);
 }
 
 static int begin(struct backup *backup, struct error *err)

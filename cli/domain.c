@@ -2,7 +2,9 @@
 
 #if HAVE_LIBVIRT
 
+#include "cli/deadline.h"
 #include "cli/memory.h"
+#include "cli/patience.h"
 
 #include <dlfcn.h>
 #include <libvirt/libvirt.h>
@@ -42,6 +44,14 @@
 	X(virSetErrorFunc)               \
 	X(virTypedParamsFree)            \
 	X(virTypedParamsGetULLong)
+
+/* A call that waits for libvirt, which may wait for QEMU, and has no limit of its own. */
+#define ASK(result, call)                                      \
+	do {                                                   \
+		deadline_begin("libvirt", PATIENCE_LIBVIRT_S); \
+		result = (call);                               \
+		deadline_end();                                \
+	} while (0)
 
 #define MEMBER(name) __typeof__(name) *name;
 #define FIND(name)   *(void **)&lib.name = dlsym(library, #name), all = all && lib.name != NULL;
@@ -131,7 +141,7 @@ static int open_parts(struct domain *domain, const char *uri, const char *name, 
 	if (lib.virInitialize() < 0)
 		return fail_libvirt(err, ERR_SYSTEM, "libvirt");
 	lib.virSetErrorFunc(NULL, be_silent);
-	domain->connection = lib.virConnectOpen(uri);
+	ASK(domain->connection, lib.virConnectOpen(uri));
 	if (domain->connection == NULL) {
 		what = memory_text("libvirt at %s", uri == NULL ? "its default place" : uri);
 		fail_libvirt(err, ERR_SYSTEM, what);
@@ -140,7 +150,7 @@ static int open_parts(struct domain *domain, const char *uri, const char *name, 
 	}
 	if (check_connection(domain, err) < 0)
 		return err->code;
-	domain->domain = lib.virDomainLookupByName(domain->connection, name);
+	ASK(domain->domain, lib.virDomainLookupByName(domain->connection, name));
 	if (domain->domain == NULL && lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
 		return fail(err, ERR_USAGE,
 			    "domain '%s': there is none of that name; virsh list --all tells which "
@@ -164,12 +174,15 @@ int domain_open(struct domain **out, const char *uri, const char *name, struct e
 
 void domain_close(struct domain *domain)
 {
+	int left = 0;
+
 	if (domain == NULL)
 		return;
 	if (domain->domain != NULL)
 		lib.virDomainFree(domain->domain);
 	if (domain->connection != NULL)
-		lib.virConnectClose(domain->connection);
+		ASK(left, lib.virConnectClose(domain->connection));
+	(void)left; /* it does not matter */
 	free(domain);
 }
 
@@ -180,8 +193,9 @@ const char *domain_shown(const struct domain *domain)
 
 int domain_runs(struct domain *domain, bool *out, struct error *err)
 {
-	int active = lib.virDomainIsActive(domain->domain);
+	int active;
 
+	ASK(active, lib.virDomainIsActive(domain->domain));
 	if (active < 0)
 		return fail_domain(domain, ERR_SYSTEM, "whether it runs", err);
 	*out = active > 0;
@@ -190,9 +204,10 @@ int domain_runs(struct domain *domain, bool *out, struct error *err)
 
 int domain_description(struct domain *domain, bool next_time, char **out, struct error *err)
 {
-	char *text =
-		lib.virDomainGetXMLDesc(domain->domain, next_time ? VIR_DOMAIN_XML_INACTIVE : 0);
+	unsigned flags = next_time ? VIR_DOMAIN_XML_INACTIVE : 0;
+	char *text;
 
+	ASK(text, lib.virDomainGetXMLDesc(domain->domain, flags));
 	if (text == NULL)
 		return fail_domain(domain, ERR_SYSTEM, "its description", err);
 	*out = text;
@@ -203,8 +218,10 @@ int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, s
 {
 	virDomainBlockInfo info;
 	char *what;
+	int result;
 
-	if (lib.virDomainGetBlockInfo(domain->domain, target, &info, 0) < 0) {
+	ASK(result, lib.virDomainGetBlockInfo(domain->domain, target, &info, 0));
+	if (result < 0) {
 		what = memory_text("the size of disk '%.32s'", target);
 		fail_domain(domain, ERR_SYSTEM, what, err);
 		free(what);
@@ -218,9 +235,10 @@ int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, s
 bool domain_group(struct domain *domain, gid_t *out)
 {
 	virSecurityLabelPtr labels = NULL;
-	int n = lib.virDomainGetSecurityLabelList(domain->domain, &labels);
 	bool found = false;
+	int n;
 
+	ASK(n, lib.virDomainGetSecurityLabelList(domain->domain, &labels));
 	for (int i = 0; i < n && !found; i++) {
 		unsigned user, group;
 
@@ -235,7 +253,7 @@ bool domain_group(struct domain *domain, gid_t *out)
 
 int domain_backup(struct domain *domain, char **out, struct error *err)
 {
-	*out = lib.virDomainBackupGetXMLDesc(domain->domain, 0);
+	ASK(*out, lib.virDomainBackupGetXMLDesc(domain->domain, 0));
 	if (*out != NULL || lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
 		return 0;
 	/* One that is off has none. */
@@ -247,9 +265,10 @@ int domain_backup(struct domain *domain, char **out, struct error *err)
 static bool has_other_job(struct domain *domain)
 {
 	virTypedParameterPtr list = NULL;
-	int n = 0, type = VIR_DOMAIN_JOB_NONE;
+	int n = 0, type = VIR_DOMAIN_JOB_NONE, result;
 
-	if (lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0) < 0)
+	ASK(result, lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0));
+	if (result < 0)
 		return false;
 	lib.virTypedParamsFree(list, n);
 	return type != VIR_DOMAIN_JOB_NONE;
@@ -258,13 +277,15 @@ static bool has_other_job(struct domain *domain)
 int domain_backup_begin(struct domain *domain, const char *xml, struct error *err)
 {
 	bool busy;
+	int result;
 
 	if (has_other_job(domain))
 		return fail(err, ERR_LOCKED,
 			    "domain '%s': another job of libvirt works on it: virsh domjobinfo "
 			    "tells which",
 			    domain->shown);
-	if (lib.virDomainBackupBegin(domain->domain, xml, NULL, 0) == 0)
+	ASK(result, lib.virDomainBackupBegin(domain->domain, xml, NULL, 0));
+	if (result == 0)
 		return 0;
 	/* Asking forgets what was said before. */
 	busy = lib.virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT;
@@ -278,9 +299,10 @@ int domain_backup_begin(struct domain *domain, const char *xml, struct error *er
 int domain_backup_end(struct domain *domain, struct error *err)
 {
 	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
-	int result = lib.virDomainAbortJob(domain->domain);
 	char *left = NULL;
+	int result;
 
+	ASK(result, lib.virDomainAbortJob(domain->domain));
 	for (int waited = 0; waited < END_MS; waited += STEP_MS) {
 		if (domain_backup(domain, &left, err) < 0)
 			return err->code;
@@ -289,7 +311,7 @@ int domain_backup_end(struct domain *domain, struct error *err)
 		free(left);
 		nanosleep(&step, NULL);
 		if (result < 0)
-			result = lib.virDomainAbortJob(domain->domain);
+			ASK(result, lib.virDomainAbortJob(domain->domain));
 	}
 	if (result < 0)
 		return fail_domain(domain, ERR_SYSTEM, "ending its backup", err);
@@ -301,9 +323,10 @@ uint64_t domain_backup_scratch(struct domain *domain)
 {
 	virTypedParameterPtr list = NULL;
 	unsigned long long used = 0;
-	int n = 0, type;
+	int n = 0, type, result;
 
-	if (lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0) < 0)
+	ASK(result, lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0));
+	if (result < 0)
 		return 0;
 	lib.virTypedParamsGetULLong(list, n, VIR_DOMAIN_JOB_DISK_TEMP_USED, &used);
 	lib.virTypedParamsFree(list, n);

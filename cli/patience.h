@@ -16,7 +16,7 @@
 #define PATIENCE_AGENT_THAW_S 30
 #define PATIENCE_THAW_S	      65 /* a thaw, by command, agent or libvirt; it goes on then */
 #define PATIENCE_GUARD_S      15 /* more than freezing may take */
-#define PATIENCE_LIBVIRT_S  90 /* libvirt itself waits 30 s for a domain that is busy */
+#define PATIENCE_LIBVIRT_S    90 /* libvirt itself waits 30 s for a domain that is busy */
 
 /* Of sendmsg, and of connect on a unix socket: EAGAIN after that. */
 int patience_for_sending(int fd, int seconds);
