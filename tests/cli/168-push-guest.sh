@@ -22,7 +22,7 @@ boot()
 	rm -f console
 	qemu-system-x86_64 -accel tcg -m 192 -nodefaults -no-user-config -display none -serial file:console \
 		-kernel "$lib_kernel" -initrd "$TMPDIR/initrd.gz" \
-		-append "console=ttyS0 quiet panic=1" -no-reboot \
+		-append "$lib_cmdline" -no-reboot \
 		-qmp "unix:$qmp,server=on,wait=off" -qmp "unix:$asking,server=on,wait=off" \
 		-object iothread,id=io0 \
 		-drive if=none,id=fs,format=raw,discard=unmap,file="$1" -device virtio-blk-pci,drive=fs \
@@ -31,7 +31,7 @@ boot()
 		-drive if=none,id=B,format="$4",discard=unmap,file="$3" -device virtio-blk-pci,drive=B >qemu.out 2>&1 &
 	guest=$!
 	on_exit "kill -9 $guest 2>/dev/null"
-	wait_until guest_writes
+	guest_boots
 }
 
 boot fs.raw A.raw B.qcow2 qcow2

@@ -70,7 +70,7 @@ domain_xml()
 	<domain type='qemu'>
 	<name>$1</name><memory unit='MiB'>192</memory><vcpu>1</vcpu>
 	<os><type arch='x86_64' machine='pc'>hvm</type>
-	<kernel>$lib_kernel</kernel><initrd>$lv/initrd.gz</initrd><cmdline>console=ttyS0 quiet panic=1</cmdline></os>
+	<kernel>$lib_kernel</kernel><initrd>$lv/initrd.gz</initrd><cmdline>$lib_cmdline</cmdline></os>
 	<on_reboot>destroy</on_reboot><on_crash>destroy</on_crash>
 	<devices><emulator>$(command -v qemu-system-x86_64)</emulator>
 	$2
@@ -101,7 +101,7 @@ start_domain()
 	as_user virsh -q start "$1" || fail "start $1: $(cat "$lv/libvirtd.log")"
 	guest=$(cat "$lv/r/libvirt/qemu/run/$1.pid")
 	ln -sf "$lv/c/libvirt/qemu/log/$1.log" qemu.out
-	wait_until guest_writes
+	guest_boots
 }
 
 # Whether libvirt has a backup of the domain.
