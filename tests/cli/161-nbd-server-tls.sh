@@ -18,7 +18,7 @@ make_random new.raw 3000001 2
 nbdcopy new.raw "nbds+unix://alice@/?$socket&tls-psk-file=$folder/keys.psk"
 cmp a.raw new.raw
 expect_code 1 nbdinfo --size "nbds+unix://alice@/?$socket&tls-psk-file=$folder/wrong.psk"
-expect_code 1 nbdinfo --size "nbd+unix:///?$socket"
+expect_code 1 nbdcopy "nbd+unix:///?$socket" plain.raw
 expect_text "$err" "requires TLS"
 # Nor by the way that cannot be told of an error.
 expect_code 1 "$PYTHON" -c 'import nbd, sys

@@ -31,7 +31,7 @@ backup 0 -q --freeze-command : --thaw-command : -o a.vmab
 expect_code 0 "$VMABAK" restore -q a.vmab -C a
 same_file root.raw a/vda.raw
 same_file vars.fd a/nvram
-grep -q '<nvram>' a/libvirt.xml || fail "$(cat a/libvirt.xml)"
+grep -q '<nvram[ >]' a/libvirt.xml || fail "$(cat a/libvirt.xml)"
 expect_no_text a/libvirt.xml hidden
 as_user virsh -q define "$PWD/a/libvirt.xml" || fail "it is no description of a domain"
 
