@@ -28,13 +28,10 @@ struct tape tape_of(int fd)
 
 int tape_fail_open(const char *name, int sys, struct error *err)
 {
-	int code = fail_system(err, sys, "%s%s", name,
-			       sys == EROFS	  ? ": the tape is write-protected"
-			       : sys == ENOMEDIUM ? ": there is no tape in the drive"
-						  : "");
+	fail_system(err, sys, "%s%s", name, sys == EROFS ? ": the tape is write-protected" : "");
 	if (sys == EBUSY)
-		code = err->code = ERR_LOCKED;
-	return code;
+		err->code = ERR_LOCKED;
+	return err->code;
 }
 
 /* MTWEOF, unlike the filemark that closing writes, waits for the drive whatever st was told about

@@ -15,7 +15,8 @@ struct tape {
 /* What an open file is. Never an error: what does not answer like a tape is none. */
 struct tape tape_of(int fd);
 
-/* For a character device that could not be opened, with sys: what that means of a tape drive. */
+/* For what may be a tape and could not be opened: it may be protected, or in use by another program,
+ * which is ERR_LOCKED. */
 int tape_fail_open(const char *name, int sys, struct error *err);
 
 /* Writes a filemark. What the drive had buffered is on the tape when this returns 0. */

@@ -70,7 +70,7 @@ static const struct option_spec writing[] = {
 	     "write plain VMA, without checksums of the data"),
 	NUMBER("record-size", OPTION_SIZE, record_size, "SIZE", SECTOR_SIZE, PADDING_SIZE_MAX,
 	       "for tapes: write records of exactly this size, up to 16M, the last padded with "
-	       "zeros"),
+	       "zeros (default: 256K on a tape)"),
 	NUMBER("rate", OPTION_RATE, rate, "RATE", 0, INT64_MAX,
 	       "write at most this much a second, such as 10M (default: 0, no limit)"),
 	THREADS,

@@ -21,12 +21,16 @@ struct descriptor descriptor_of(int fd, const char *name)
 }
 
 /* After a read of n bytes failed. EINVAL costs nothing, and the drive's limit may be any number;
- * for the others st has tried to get memory, or says so in the kernel's log. */
+ * for the others st has tried to get memory, or says so in the kernel's log: there the next power
+ * of two is tried, which most blocks are. */
 static bool try_smaller(struct descriptor *from, size_t n)
 {
 	if ((errno != EINVAL && errno != EOVERFLOW && errno != EBUSY) || n <= from->unit)
 		return false;
-	size_t next = errno == EINVAL ? n - 1 : n / 2;
+	size_t next = n - 1;
+	if (errno != EINVAL)
+		for (next = 1; next < (n + 1) / 2;)
+			next *= 2;
 	from->largest = next - next % from->unit;
 	if (from->largest == 0)
 		from->largest = from->unit;

@@ -7,6 +7,7 @@
  * always of the whole buffer: see descriptor.h.
  */
 #include "reader/input/input.h"
+#include "base/tape.h"
 #include "reader/input/descriptor.h"
 #include "reader/input/filter.h"
 
@@ -154,7 +155,7 @@ static int open_file(struct input *in, const char *path, struct error *err)
 	int fd = in->owns_fd ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
 	in->from.fd = fd;
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail_system(err, errno, "%s", path);
+		return tape_fail_open(path, errno, err);
 	if (S_ISDIR(st.st_mode))
 		return fail_system(err, EISDIR, "%s", path);
 	if (isatty(fd))

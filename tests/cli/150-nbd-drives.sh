@@ -30,7 +30,7 @@ backed_up qemu-nbd "$(nbd_uri qemu some%20export)"
 
 # With a server that tells of holes they are not asked for.
 serve_nbdkit huge --filter=delay memory 16T rdelay=1
-expect_code 0 timeout 200 "$VMABAK" backup -o huge.vmab --json "$(nbd_uri huge)"
+expect_code 0 timeout 120 "$VMABAK" backup -o huge.vmab --json "$(nbd_uri huge)"
 expect_json "$out" "d['zero_clusters'] == 16 << 24" "d['data_bytes'] == 0"
 
 # Refused before the archive is begun.

@@ -36,15 +36,15 @@ expect_error 1 "$(nbd_uri flush): flushing: " \
 	"$VMABAK" restore --force good.vmab -d "d=$(nbd_uri flush)"
 
 # Killed with requests in flight.
-serve_nbdkit dies --filter=delay file drive.raw rdelay=1
+serve_nbdkit dies --filter=log --filter=delay file drive.raw rdelay=1 logfile="$TMPDIR/requests"
 in_background "$VMABAK" backup -o a.vmab "$(nbd_uri dies)"
-sleep 0.5
+wait_until grep -q ' Read ' "$TMPDIR/requests"
 kill -9 "$server"
 ended_with 1 $pid
 expect_text "$err" "$(nbd_uri dies): reading at byte "
-serve_nbdkit gone --filter=delay memory 32M wdelay=1
+serve_nbdkit gone --filter=log --filter=delay memory 32M wdelay=1 logfile="$TMPDIR/writes"
 in_background "$VMABAK" restore --force good.vmab -d "d=$(nbd_uri gone)"
-sleep 0.5
+wait_until grep -q ' Write ' "$TMPDIR/writes"
 kill -9 "$server"
 ended_with 1 $pid
 expect_text "$err" "$(nbd_uri gone): writing at byte "

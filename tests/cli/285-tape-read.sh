@@ -41,6 +41,13 @@ for largest in 1000448 1050000 8388608 16777215; do
 	expect_restored restore --no-sync tape -C back
 done
 
+TAPE_ADAPTER=3145728
+export TAPE_ADAPTER
+new_tape
+expect_code 0 on_tape backup -o tape --record-size 2M drive.raw
+expect_restored restore --no-sync tape -C back
+unset TAPE_ADAPTER
+
 # Compressed streams come in blocks too.
 export TAPE_LARGEST=4194304
 for method in zstd gzip; do

@@ -5,6 +5,7 @@
  *   TAPE            the file: for each block its length, 4 bytes, and its bytes; a length of 0 is
  *                   a filemark. It ends where the tape was written last. TAPE.at: where the tape is
  *   TAPE_LARGEST    bytes of the largest read or write that the drive takes (1048576)
+ *   TAPE_ADAPTER    bytes of the largest read that its adapter can do (any)
  *   TAPE_BLOCK      bytes of each block that the drive is set to (0: any)
  *   TAPE_ROOM       bytes of the file after which it is full (none)
  *   TAPE_LATE       set: the drive loses what it buffers, and says so at the filemark
@@ -158,6 +159,8 @@ ssize_t read(int fd, void *buffer, size_t n)
 		return REAL(read)(fd, buffer, n);
 	if (block == 0 && n > (size_t)setting("TAPE_LARGEST", 1 << 20))
 		return failed(EINVAL);
+	if (n > (size_t)setting("TAPE_ADAPTER", 1 << 30))
+		return failed(EBUSY);
 	ssize_t result = block != 0 ? read_blocks(fd, buffer, n, block)
 				    : read_block(fd, buffer, (uint32_t)n);
 	remember(lseek(fd, 0, SEEK_CUR));
