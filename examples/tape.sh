@@ -3,12 +3,12 @@
 #
 #   tape.sh write DRIVE...        all arguments go to "vmabak backup"
 #   tape.sh verify
-#   tape.sh restore ARGUMENT...   all arguments go to "vmabak restore -"
+#   tape.sh restore ARGUMENT...   all arguments go to "vmabak restore"
 #
 # TAPE names the drive, one that does not rewind by itself. A plain file will do for a trial.
 #
 # Every record on the tape has the same size, and the last one is padded with zeros; vmabak knows that
-# padding when it reads. The size must be the same in writing and reading.
+# padding when it reads, and reads records of any size.
 set -eu
 tape=${TAPE:-/dev/nst0}
 record=256k # for vmabak and for mbuffer
@@ -32,11 +32,6 @@ write_tape()
 	fi
 }
 
-read_tape()
-{
-	dd if="$tape" bs=$record 2>/dev/null
-}
-
 action=${1:?"usage: tape.sh write DRIVE... | verify | restore ARGUMENT..."}
 shift
 case $action in
@@ -44,15 +39,15 @@ write)
 	rewind
 	write_tape "$@"
 	rewind
-	read_tape | vmabak verify -
+	vmabak verify "$tape"
 	;;
 verify)
 	rewind
-	read_tape | vmabak verify -
+	vmabak verify "$tape"
 	;;
 restore)
 	rewind
-	read_tape | vmabak restore - "$@"
+	vmabak restore "$tape" "$@"
 	;;
 *)
 	echo "tape.sh: no action $action" >&2
