@@ -259,6 +259,12 @@ arrows:
 audit-size: $(B)/libvmabak.a
 	@tests/audit-size.sh $(B) $(AUDIT_SOURCES)
 
+# The demo and all tests on a fresh Debian 13, in a folder. Needs root and debootstrap; SUITE=sid or
+# trixie-backports: on a newer QEMU and libvirt.
+.PHONY: check-debian13
+check-debian13:
+	tests/debian13.sh
+
 .PHONY: demo
 demo:
 	tests/install-dependencies.sh --demo
@@ -345,6 +351,7 @@ help:
 	@echo "make demo          install what is missing, build, back up and restore real drives"
 	@echo "make bench         compare the speed with other tools that are installed"
 	@echo "make bench-live    what serve costs a guest and a backup, beside other NBD servers"
+	@echo "make check-debian13   the demo and every test on a fresh Debian 13, in a folder"
 	@echo "make check-live    live backups at length, also under sanitizers: some minutes"
 	@echo "make check-qemu    backups of a running QEMU at length"
 	@echo "make bench-qemu    what a backup of a running QEMU costs"

@@ -67,8 +67,13 @@ while [ "$(left)" -gt 0 ]; do
 		step faults $quiet faults FAULTS="--jobs=1"
 	fi
 done
-end=$(($(date +%s) + 600))
+end=$(($(date +%s) + 36000)) # these are done in any case
 step coverage $quiet coverage
+if [ "$(id -u)" = 0 ] && command -v debootstrap >/dev/null; then
+	step debian13 $quiet check-debian13
+else
+	echo "skipped debian13: needs root and debootstrap"
+fi
 
 echo
 echo "mutations tried  $(sum 'tries')"
