@@ -12,8 +12,9 @@ served_with()
 {
 	cat >traced <<END
 #!/bin/sh
+# -D: the process of this number is the serve.
 [ "\$1" = serve ] || exec "$real" "\$@"
-exec strace -f -qq -o trace -e trace=${1%%:*} -e inject=$1 "$real" "\$@"
+exec strace -D -f -qq -o trace -e trace=${1%%:*} -e inject=$1 "$real" "\$@"
 END
 	chmod +x traced
 	VMABAK=$PWD/traced
