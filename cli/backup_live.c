@@ -41,6 +41,11 @@ static int name_drives(struct backup *backup, struct error *err)
 				    path);
 		archive->drives[i].name.bytes = (const uint8_t *)name;
 		archive->drives[i].name.length = (uint32_t)strlen(name);
+		if (live_drive_map_failure(backup->live, i) != NULL)
+			report_warning(backup->report,
+				       "drive %s: %s; what changes is known only until the server "
+				       "ends",
+				       name, live_drive_map_failure(backup->live, i));
 		archive->drives[i].size_bytes = new_archive_size(
 			&backup->sink, name, live_drive_size(backup->live, i), backup->report);
 	}

@@ -159,13 +159,25 @@ static int flush_drives(struct serve *serve, struct error *err)
 	return code;
 }
 
+/* The drives are complete without it, but the next serve does not know what changed. */
+static void close_map(struct serve *serve, const struct served *served)
+{
+	struct error err = {0};
+
+	if (generation_close(served->map, &err) == 0)
+		return;
+	report_warning(serve->report, "drive %s: %s; it begins anew", served->argument.name,
+		       err.text);
+	serve->map_error = err;
+}
+
 static void close_drives(struct serve *serve)
 {
 	for (uint32_t i = 0; i < serve->n_drives; i++) {
 		struct served *served = &serve->drives[i];
 		if (served->volume != NULL)
 			volume_free(served->volume);
-		generation_close(served->map);
+		close_map(serve, served);
 		if (served->drive != NULL)
 			drive_close(served->drive);
 		drive_argument_free(&served->argument);

@@ -53,6 +53,11 @@ const char *live_drive_path(const struct live *live, uint32_t i)
 	return json_member_text(drive_of(live, i), "path");
 }
 
+const char *live_drive_map_failure(const struct live *live, uint32_t i)
+{
+	return json_member_text(drive_of(live, i), "map_failure");
+}
+
 uint64_t live_drive_size(const struct live *live, uint32_t i)
 {
 	uint64_t size = 0;

@@ -3,8 +3,9 @@
  *
  *   client                                        server
  *   {"execute": "backup", "drives": [NAME...],    {"return": {"drives": [{"name", "path",
- *    "buffer": BYTES, "spill": BYTES,               "size_bytes"}], "n_chunks": N}}, and with it a
- *    "spill_dir": DIR, "wait": BOOL}               descriptor: the memory, sealed, of N chunks
+ *    "buffer": BYTES, "spill": BYTES,               "size_bytes", "map_failure"}],
+ *    "spill_dir": DIR, "wait": BOOL}               "n_chunks": N}}, and with it a descriptor: the
+ *                                                 memory, sealed, of N chunks
  *   {"execute": "channel"}                        {"return": {}}, and with it a descriptor: a
  *                                                 channel, a socket like this one
  *   {"execute": "begin"}                          {"return": {"quiesce_ns"}}: the instant has been
@@ -47,6 +48,8 @@ uint32_t live_n_drives(const struct live *live);
 const char *live_drive_name(const struct live *live, uint32_t i);
 const char *live_drive_path(const struct live *live, uint32_t i); /* or NULL */
 uint64_t live_drive_size(const struct live *live, uint32_t i);	  /* bytes */
+/* Why the file of its map does not count any more; NULL: it does, or there is none. */
+const char *live_drive_map_failure(const struct live *live, uint32_t i);
 /* The instant. give_up: called when the backup has failed on the server's side and nobody has
  * closed it within some seconds, because the output takes nothing; from a thread of its own. */
 int live_begin(struct live *live, void (*give_up)(void *context, const struct error *why),

@@ -42,7 +42,8 @@ struct serve {
 	uint32_t n_drives;
 	struct nbd_server *nbd;
 	struct serve_control *control;
-	int wake; /* an eventfd: readable when it is to end */
+	int wake;		/* an eventfd: readable when it is to end */
+	struct error map_error; /* a map that could not be closed */
 	struct timespec began;
 
 	pthread_mutex_t lock; /* guards session and what it points to, and the counters */

@@ -151,6 +151,18 @@ static int make_buffer(struct session *session, const struct json_t *request, st
 	return buffer_new(&session->buffer, &options, err);
 }
 
+/* Asked now: later the machine may be frozen, and wait for it. */
+static void put_map_failure(struct json_t *drive, struct generation *map)
+{
+	struct error err;
+
+	if (map == NULL)
+		return;
+	generation_sync(map);
+	if (generation_failure(map, &err) != 0)
+		json_put_text(drive, "map_failure", err.text);
+}
+
 /* The answer to "backup": which drives, and the memory. */
 static int send_plan(struct session *session, struct error *err)
 {
@@ -165,6 +177,7 @@ static int send_plan(struct session *session, struct error *err)
 		if (path != NULL)
 			json_put_text(drive, "path", path);
 		json_put_number(drive, "size_bytes", drive_size(session->drives[i]->drive));
+		put_map_failure(drive, session->drives[i]->map);
 		free(path);
 	}
 	json_put_number(plan, "n_chunks", session->n_chunks);

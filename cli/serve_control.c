@@ -301,7 +301,9 @@ void serve_control_close(struct serve *serve, const struct error *how)
 		control_send_error(control->stop_fd, how, &ignored);
 	if (control->stop_fd >= 0 && how->code == 0) {
 		reply = json_new();
-		json_put_object(reply, "return");
+		struct json_t *told = json_put_object(reply, "return");
+		if (serve->map_error.code != 0)
+			json_put_text(told, "warning", serve->map_error.text);
 		control_send(control->stop_fd, reply, -1, &ignored);
 	}
 	if (control->stop_fd >= 0)

@@ -3,10 +3,11 @@
  * written. "Changed since checkpoint G" is "generation > G", for any number of checkpoints at once;
  * to forget a checkpoint moves nothing.
  *
- * A map lives in memory, or in a file beside the drive, mapped into memory: what is marked there
+ * A map lives in memory, and a file beside the drive may have a copy of it: what is marked there
  * survives the end of the process by any signal. What it does not survive is the end of the
  * machine, and it says so when it is opened next: a map is then not trusted and begins anew.
- * Source: spec/map.md.
+ * Whatever happens to the file, the map in memory is right as long as the process lives, and no
+ * write of a guest fails for it. Source: spec/map.md.
  */
 #ifndef COW_GENERATION_H
 #define COW_GENERATION_H
@@ -21,12 +22,13 @@ struct generation;
 enum map_trust {
 	MAP_NEW,	   /* it was made just now: before that nothing is known */
 	MAP_CLEAN,	   /* closed in order, and the drive was not touched since */
-	MAP_KILLED,	   /* the process died; complete all the same, for a mapping outlives it */
+	MAP_KILLED,	   /* the process died; complete all the same, for the file has all */
 	MAP_MACHINE_DIED,  /* the machine went down with it open: begun anew */
 	MAP_DRIVE_CHANGED, /* somebody wrote to the drive in between: begun anew */
 	MAP_OTHER_DRIVE,   /* it belongs to another drive, or to one of another size: begun anew */
-	MAP_DAMAGED,	   /* its header is damaged, or it was cut: begun anew */
-	MAP_UNSURE, /* of a device, and nothing tells who wrote to it in between: begun anew */
+	MAP_DAMAGED,	   /* it is damaged, was cut, or has lost marks: begun anew */
+	MAP_UNSURE,	   /* nothing tells whether the drive was written to: begun anew */
+	MAP_FILE_FAILED,   /* its file has failed since it was opened: only the memory counts */
 };
 
 /* In memory. */
@@ -36,8 +38,17 @@ int generation_new(struct generation **out, uint64_t size_bytes, struct error *e
  * never overwritten: an error. */
 int generation_open(struct generation **out, const char *path, const char *drive_path,
 		    uint64_t size_bytes, struct error *err);
-/* Closes in order: the drive has been flushed by now. NULL-safe. */
-void generation_close(struct generation *map);
+/* Closes in order: the drive has been flushed by now. An error: the file could not be written, and
+ * does not count. NULL-safe. */
+int generation_close(struct generation *map, struct error *err);
+
+/* Finds out whether the file still takes what is written to it. Waits for the disk; any thread. */
+void generation_sync(struct generation *map);
+/* The drive failed to flush: older data may be back in clusters that were written before the last
+ * backup, so the file must not outlive this process. Any thread. */
+void generation_drop(struct generation *map);
+/* 0, or why the file does not count any more. Any thread. */
+int generation_failure(const struct generation *map, struct error *err);
 
 enum map_trust generation_trust(const struct generation *map);
 const char *map_trust_text(enum map_trust trust);
@@ -53,7 +64,8 @@ uint16_t generation_current(const struct generation *map);
  * run out the map begins anew: 0 is returned, the id is another one. */
 uint16_t generation_advance(struct generation *map);
 
-/* Before the write can reach the drive. Any thread; a store a cluster, without a lock. */
+/* Before the write can reach the drive. Any thread. In memory a store a cluster, without a lock;
+ * with a file a write of three or four pages for marks that are new. */
 void generation_mark(struct generation *map, uint64_t cluster, uint64_t n_clusters);
 
 /* From cluster on: whether it was written after generation g ended, and for how many clusters that

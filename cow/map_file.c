@@ -53,6 +53,50 @@ static bool read_sys(dev_t device, const char *name, unsigned field, uint64_t *o
 	return false;
 }
 
+/* The kernel's number of the folder in /sys/fs of a file system on this device: each mount makes
+ * the folder anew, under another number. Others, as network file systems, have none: 0. */
+static uint64_t mount_number(dev_t device)
+{
+	static const char *const kinds[] = {"ext4", "xfs", "f2fs"};
+	char path[128], link[256];
+	struct stat found;
+
+	snprintf(path, sizeof path, "/sys/dev/block/%u:%u", major(device), minor(device));
+	ssize_t n = readlink(path, link, sizeof link - 1);
+	if (n < 0)
+		return 0;
+	link[n] = '\0';
+	const char *slash = strrchr(link, '/');
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		snprintf(path, sizeof path, "/sys/fs/%s/%.64s", kinds[i], slash ? slash + 1 : link);
+		if (stat(path, &found) == 0)
+			return found.st_ino;
+	}
+	return 0;
+}
+
+/* What somebody wrote through the page cache is counted when it reaches the device. Discarded
+ * sectors are counted on their own. */
+static bool count_writes(uint64_t *out, dev_t device, const char *path)
+{
+	uint64_t written, discarded;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool synced = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (!synced || !read_sys(device, "stat", 6, &written) ||
+	    !read_sys(device, "stat", 13, &discarded))
+		return false;
+	*out = written + discarded;
+	return true;
+}
+
+uint64_t stat_mtime_ns(const struct stat *found)
+{
+	return (uint64_t)found->st_mtim.tv_sec * 1000000000u + (uint64_t)found->st_mtim.tv_nsec;
+}
+
 int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, struct error *err)
 {
 	struct stat found;
@@ -63,15 +107,14 @@ int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, st
 	if (!S_ISBLK(found.st_mode)) {
 		out->device = found.st_dev;
 		out->inode = found.st_ino;
-		out->mtime_ns = (uint64_t)found.st_mtim.tv_sec * 1000000000u +
-				(uint64_t)found.st_mtim.tv_nsec;
+		out->mtime_ns = stat_mtime_ns(&found);
+		out->disk = mount_number(found.st_dev);
 		return 0;
 	}
 	out->kind = MAP_DRIVE_DEVICE;
 	out->device = found.st_rdev;
-	/* The seventh number of stat is of sectors written. */
 	if (!read_sys(found.st_rdev, "diskseq", 0, &out->disk) ||
-	    !read_sys(found.st_rdev, "stat", 6, &out->n_writes))
+	    !count_writes(&out->n_writes, found.st_rdev, path))
 		out->disk = 0;
 	return 0;
 }
@@ -81,7 +124,8 @@ bool drive_is_same(const struct drive_look *one, const struct drive_look *other,
 {
 	return one->kind == other->kind && one->size_bytes == other->size_bytes &&
 	       one->inode == other->inode &&
-	       (!same_boot || (one->device == other->device && one->disk == other->disk));
+	       (!same_boot || (one->device == other->device &&
+			       (one->kind == MAP_DRIVE_FILE || one->disk == other->disk)));
 }
 
 void read_boot_id(uint8_t out[MAP_ID_SIZE])
@@ -194,32 +238,44 @@ int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], 
 /* ---- trust ---- */
 
 /* The drive is the same one: was it written to? */
-static enum map_trust judge_clean(const struct map_header *header, const struct drive_look *now,
-				  bool same_boot)
+static enum map_trust judge_clean(const struct map_header *header, const struct drive_look *now)
 {
 	if (header->drive.kind == MAP_DRIVE_FILE)
 		return header->drive.mtime_ns == now->mtime_ns ? MAP_CLEAN : MAP_DRIVE_CHANGED;
-	if (!same_boot || now->disk == 0)
+	if (now->disk == 0)
 		return MAP_UNSURE;
 	return header->drive.n_writes == now->n_writes ? MAP_CLEAN : MAP_DRIVE_CHANGED;
 }
 
+/* What serve had not written when it was killed was lost by the kernel if the file was changed
+ * after the time that is in it, or the drive was. */
+static enum map_trust judge_killed(const struct drive_look *now, const struct map_times *times)
+{
+	/* What is left of the guest's writes in the page cache is written when it pleases. */
+	if (now->kind == MAP_DRIVE_DEVICE)
+		return MAP_UNSURE;
+	if (times->last_ns == 0)
+		return MAP_NEW; /* the process was killed while it made the map */
+	if (now->mtime_ns > times->last_ns + SLACK_NS)
+		return MAP_DRIVE_CHANGED;
+	return times->map_ns > times->last_ns + SLACK_NS ? MAP_DAMAGED : MAP_KILLED;
+}
+
 enum map_trust map_judge(const struct map_header *header, const struct drive_look *now,
-			 const uint8_t boot_id[MAP_ID_SIZE], uint64_t last_ns)
+			 const uint8_t boot_id[MAP_ID_SIZE], const struct map_times *times)
 {
 	bool same_boot = !all_zero(boot_id, MAP_ID_SIZE) &&
 			 memcmp(boot_id, header->boot_id, MAP_ID_SIZE) == 0;
 
 	if (!drive_is_same(&header->drive, now, same_boot))
 		return MAP_OTHER_DRIVE;
-	if (header->state == MAP_STATE_CLEAN)
-		return judge_clean(header, now, same_boot);
-	if (!same_boot)
+	if (!same_boot && header->state == MAP_STATE_OPEN)
 		return MAP_MACHINE_DIED;
-	/* What is left of the guest's writes in the page cache is written when it pleases. */
-	if (now->kind == MAP_DRIVE_DEVICE)
+	/* A time of change reaches the disk long after the data, and a power cut takes it back:
+	 * how the other boot ended, nobody knows. The same when the file system went in this one.
+	 */
+	if (!same_boot || header->drive.disk != now->disk)
 		return MAP_UNSURE;
-	if (last_ns == 0)
-		return MAP_NEW; /* the process was killed while it made the map */
-	return now->mtime_ns > last_ns + SLACK_NS ? MAP_DRIVE_CHANGED : MAP_KILLED;
+	return header->state == MAP_STATE_CLEAN ? judge_clean(header, now)
+						: judge_killed(now, times);
 }

@@ -7,8 +7,11 @@
 
 #include "cow/generation.h"
 
+#include <sys/stat.h>
+
 #define MAP_HEADER_SIZE 4096u /* before the marks */
 #define MAP_LAST_AT	1024u /* of the time of the last mark: 8 bytes, covered by no checksum */
+#define MAP_SUM_AT	1032u /* of the sum of all marks before the last change, and after: 16 */
 #define MAP_ID_SIZE	16u
 
 enum map_state { MAP_STATE_CLEAN = 1, MAP_STATE_OPEN = 2 };
@@ -19,10 +22,13 @@ struct drive_look {
 	uint32_t kind;	 /* enum map_drive */
 	uint64_t device; /* of a file: the file system's; of a device: its own number */
 	uint64_t inode;	 /* of a file */
-	uint64_t disk;	 /* of a device: a number no other disk of this boot has; 0: unknown */
+	/* A number that nothing else of this boot has, 0: unknown. Of a device: the disk. Of a
+	 * file: its file system as long as that is mounted, for a time of change in memory is lost
+	 * when it goes without being unmounted. */
+	uint64_t disk;
 	uint64_t size_bytes;
 	uint64_t mtime_ns; /* of a file */
-	uint64_t n_writes; /* of a device: sectors written since it came */
+	uint64_t n_writes; /* of a device: sectors written or discarded since it came */
 };
 
 struct map_header {
@@ -34,6 +40,7 @@ struct map_header {
 	struct drive_look drive; /* as it was when the map was opened or, CLEAN, closed */
 };
 
+uint64_t stat_mtime_ns(const struct stat *found);
 int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, struct error *err);
 bool drive_is_same(const struct drive_look *one, const struct drive_look *other, bool same_boot);
 /* Zeros, which no boot has, if it cannot be known. */
@@ -46,8 +53,13 @@ void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *head
 int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], const char *path,
 		   struct error *err);
 
-/* last_ns: of the last mark. */
+struct map_times {
+	uint64_t last_ns; /* of the last mark, as the map says */
+	uint64_t map_ns;  /* when the map's file was changed last */
+};
+
+/* The drive as it is now. */
 enum map_trust map_judge(const struct map_header *header, const struct drive_look *now,
-			 const uint8_t boot_id[MAP_ID_SIZE], uint64_t last_ns);
+			 const uint8_t boot_id[MAP_ID_SIZE], const struct map_times *times);
 
 #endif

@@ -418,7 +418,10 @@ int volume_read(struct volume *volume, uint64_t offset, void *to, uint32_t n, un
 int volume_flush(struct volume *volume)
 {
 	note_request(volume);
-	return drive_flush(volume->drive);
+	int rc = drive_flush(volume->drive);
+	if (rc != 0 && volume->map)
+		generation_drop(volume->map);
+	return rc;
 }
 
 int volume_status(struct volume *volume, uint64_t offset, uint64_t *n, bool *zero)

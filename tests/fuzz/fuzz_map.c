@@ -1,9 +1,9 @@
 /*
  * The file of a generation map: any bytes, opened, asked, marked, closed, and opened again.
  *
- * Byte 0 tells what is made right first: checksums of the header, the drive, the boot and the time
- * of the last mark, the size of the file. Byte 1 is the size of the drive. Then come the used part
- * of the header, and what lies behind the header's page.
+ * Byte 0 tells what is made right first: checksums of the header and of the marks, the drive, the
+ * boot and the time of the last mark, the size of the file. Byte 1 is the size of the drive. Then
+ * come the used part of the header, and what lies behind the header's page.
  */
 #include "cow/generation.h"
 #include "cow/map_file.h"
@@ -55,6 +55,21 @@ static size_t right_size(uint64_t size_bytes)
 	return 4096 * (1 + (2 * n_groups + 4095) / 4096 + n_groups);
 }
 
+/* Groups as high as their clusters, and the sum. */
+static void put_marks(size_t map_size)
+{
+	size_t n_marks = map_size > 8192 ? (map_size - 8192) / 2 : 0;
+	uint64_t sum = 0;
+	for (size_t i = 0; i < n_marks; i++) {
+		uint8_t *group = bytes + 4096 + i / 2048 * 2;
+		uint64_t mark = get_le(bytes + 8192 + 2 * i, 2);
+		sum += mark;
+		if (mark > get_le(group, 2))
+			put_le(group, 2, mark);
+	}
+	put_le(bytes + MAP_SUM_AT + 8, 8, sum);
+}
+
 /* The file as it is opened first; returns its size. */
 static size_t make_file(const uint8_t *data, size_t size, unsigned how, uint64_t size_bytes)
 {
@@ -73,6 +88,8 @@ static size_t make_file(const uint8_t *data, size_t size, unsigned how, uint64_t
 		if (how & RIGHT_SUMS)
 			put_le(copy + 504, 8, XXH3_64bits(copy, 504));
 	}
+	if (how & RIGHT_SUMS)
+		put_marks(right_size(size_bytes));
 	if (how & RIGHT_BOOT)
 		put_le(bytes + MAP_LAST_AT, 8, (uint64_t)time(NULL) * 1000000000u);
 	if (how & RIGHT_SIZE)
@@ -116,11 +133,11 @@ static void close_and_open_again(struct generation *map, uint64_t size_bytes)
 	uint64_t id = generation_id(map), n = count(map, 0);
 	uint16_t current = generation_current(map);
 	struct error err;
-	generation_close(map);
+	MUST(generation_close(map, &err) == 0);
 	MUST(generation_open(&map, map_path, drive_path, size_bytes, &err) == 0);
 	MUST(generation_trust(map) == MAP_CLEAN && generation_id(map) == id);
 	MUST(generation_current(map) == current && count(map, 0) == n);
-	generation_close(map);
+	MUST(generation_close(map, &err) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -121,8 +121,10 @@ static void make_side(struct model *model, struct side *side)
 
 static void free_side(struct side *side)
 {
+	struct error err;
+
 	volume_free(side->volume);
-	generation_close(side->map);
+	generation_close(side->map, &err);
 	fake_free(&side->fake);
 	free(side->live);
 	free(side->then);

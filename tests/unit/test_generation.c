@@ -9,9 +9,11 @@
 
 #include <CUnit/CUnit.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -87,7 +89,7 @@ static void clean_user(void)
 	}
 	generation_mark(map, 9, 2);
 	write_drive(9 * 65536);
-	generation_close(map);
+	CU_ASSERT(generation_close(map, &err) == 0);
 }
 
 /* Changes the header that counts. */
@@ -118,6 +120,64 @@ static void after_nothing(void)
 static void after_reboot(void)
 {
 	patch_header(other_boot);
+}
+
+/* Within one boot, as after a device that was pulled. */
+static void other_mount(struct map_header *header)
+{
+	header->drive.disk ^= 4096;
+}
+
+static void after_mount(void)
+{
+	patch_header(other_mount);
+}
+
+/* As if pages of the file had been lost at write-back: what is read is what was there before. */
+static void forget(unsigned page)
+{
+	static const uint8_t zeros[4096];
+	int fd = open(scratch("map"), O_WRONLY);
+
+	if (pwrite(fd, zeros, sizeof zeros, 4096 * page) != 4096)
+		CU_FAIL("writing");
+	close(fd);
+}
+
+static void after_groups_lost(void)
+{
+	forget(1);
+}
+
+static void after_clusters_lost(void)
+{
+	forget(2);
+}
+
+/* The header's page, too, is that of some time ago. */
+static void after_all_lost(void)
+{
+	size_t n;
+	uint8_t *file = (uint8_t *)scratch_read(scratch("map"), &n);
+
+	memset(file + MAP_SUM_AT, 0, 16);
+	put_le(file + MAP_LAST_AT, 8, get_le(file + MAP_LAST_AT, 8) - 700000000u);
+	scratch_write(scratch("map"), file, n);
+	free(file);
+	forget(1);
+	forget(2);
+}
+
+/* The header was there when the process was killed, the cluster was not yet. */
+static void after_half_a_mark(void)
+{
+	size_t n;
+	uint8_t *file = (uint8_t *)scratch_read(scratch("map"), &n);
+
+	put_le(file + MAP_SUM_AT, 8, get_le(file + MAP_SUM_AT + 8, 8));
+	put_le(file + MAP_SUM_AT + 8, 8, get_le(file + MAP_SUM_AT, 8) + 2);
+	scratch_write(scratch("map"), file, n);
+	free(file);
 }
 
 static void after_write(void)
@@ -180,7 +240,10 @@ static const struct {
 	enum map_trust trust;
 } cases[] = {
 	{"clean", clean_user, after_nothing, MAP_CLEAN},
-	{"clean, reboot", clean_user, after_reboot, MAP_CLEAN},
+	{"clean, reboot", clean_user, after_reboot, MAP_UNSURE},
+	{"clean, mounted anew", clean_user, after_mount, MAP_UNSURE},
+	{"clean, groups lost", clean_user, after_groups_lost, MAP_DAMAGED},
+	{"clean, clusters lost", clean_user, after_clusters_lost, MAP_DAMAGED},
 	{"clean, a header half written", clean_user, after_old_copy_damaged, MAP_CLEAN},
 	{"clean, written at once", clean_user, after_write_at_once, MAP_DRIVE_CHANGED},
 	{"clean, grown", clean_user, after_growth, MAP_OTHER_DRIVE},
@@ -192,6 +255,11 @@ static const struct {
 	{"killed, written later", killed_user, after_write, MAP_DRIVE_CHANGED},
 	{"killed, replaced", killed_user, after_replacement, MAP_OTHER_DRIVE},
 	{"killed, reboot", killed_user, after_reboot, MAP_MACHINE_DIED},
+	{"killed, mounted anew", killed_user, after_mount, MAP_UNSURE},
+	{"killed, groups lost", killed_user, after_groups_lost, MAP_DAMAGED},
+	{"killed, clusters lost", killed_user, after_clusters_lost, MAP_DAMAGED},
+	{"killed, all lost", killed_user, after_all_lost, MAP_DRIVE_CHANGED},
+	{"killed in a mark", killed_user, after_half_a_mark, MAP_KILLED},
 	{"killed, damaged", killed_user, after_damage, MAP_DAMAGED},
 	{"killed, cut", killed_user, after_cut, MAP_DAMAGED},
 };
@@ -208,7 +276,7 @@ static void what_is_trusted(void)
 		CU_ASSERT(generation_trust(map) == MAP_NEW);
 		CU_ASSERT(generation_advance(map) == 1);
 		id = generation_id(map);
-		generation_close(map);
+		CU_ASSERT(generation_close(map, &err) == 0);
 		cases[i].user();
 		cases[i].then();
 		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
@@ -221,11 +289,11 @@ static void what_is_trusted(void)
 		CU_ASSERT(generation_count(map, 0) == (kept ? 2 : 0));
 		CU_ASSERT(generation_count(map, 1) == (kept ? 2 : 0));
 		CU_ASSERT(generation_changed(map, 1, 9, &n) == kept);
-		generation_close(map);
+		CU_ASSERT(generation_close(map, &err) == 0);
 		/* And it is clean now, whatever it was. */
 		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
 		CU_ASSERT(generation_trust(map) == MAP_CLEAN);
-		generation_close(map);
+		CU_ASSERT(generation_close(map, &err) == 0);
 	}
 }
 
@@ -246,7 +314,7 @@ static void what_is_refused(void)
 	unlink(scratch("map"));
 	CU_ASSERT_FATAL(open_map(&map, &err) == 0);
 	CU_ASSERT(open_map(&second, &err) == ERR_LOCKED);
-	generation_close(map);
+	CU_ASSERT(generation_close(map, &err) == 0);
 
 	CU_ASSERT(generation_open(&map, scratch("."), scratch("drive"), MIB, &err) == ERR_SYSTEM);
 	CU_ASSERT(generation_open(&map, "/dev/null", scratch("drive"), MIB, &err) == ERR_USAGE);
@@ -285,7 +353,7 @@ static void a_sequence_near_its_end(void)
 	patch_byte(16 + 7, 0xff);
 	CU_ASSERT_FATAL(open_map(&map, &err) == 0);
 	CU_ASSERT(generation_trust(map) == MAP_DAMAGED);
-	generation_close(map);
+	CU_ASSERT(generation_close(map, &err) == 0);
 }
 
 /* The bytes of spec/map.md, section 6: 112 from the front, 8 at the end. */
@@ -395,7 +463,7 @@ static void killed_at_any_moment(void)
 		CU_ASSERT(generation_trust(map) == MAP_KILLED || generation_trust(map) == MAP_NEW);
 		unsigned n = check_killed(map);
 		n_partly += n > 0 && n < KILLED_CLUSTERS;
-		generation_close(map);
+		CU_ASSERT(generation_close(map, &err) == 0);
 	}
 	CU_ASSERT(n_partly >= 3);
 	munmap(n_done, sizeof *n_done);
@@ -418,7 +486,7 @@ static enum map_trust device_trust(const char *device, bool kill_it)
 	if (kill_it)
 		raise(SIGKILL);
 	trust = generation_trust(map);
-	generation_close(map);
+	CU_ASSERT(generation_close(map, &err) == 0);
 	return trust;
 }
 
@@ -435,6 +503,16 @@ static void maps_of_devices(void)
 	CU_ASSERT(pwrite(fd, "written", 7, 0) == 7 && fsync(fd) == 0);
 	close(fd);
 	CU_ASSERT(device_trust(device, false) == MAP_DRIVE_CHANGED);
+	CU_ASSERT(device_trust(device, false) == MAP_CLEAN);
+	/* Counted only when it reaches the device: not yet, here. */
+	fd = open(device, O_WRONLY);
+	CU_ASSERT(pwrite(fd, "again", 5, 0) == 5);
+	CU_ASSERT(device_trust(device, false) == MAP_DRIVE_CHANGED);
+	CU_ASSERT(device_trust(device, false) == MAP_CLEAN);
+	/* Sectors that are discarded are not written. */
+	if (ioctl(fd, BLKDISCARD, (uint64_t[]){0, MIB}) == 0)
+		CU_ASSERT(device_trust(device, false) == MAP_DRIVE_CHANGED);
+	close(fd);
 	CU_ASSERT(device_trust(device, false) == MAP_CLEAN);
 	device_trust(device, true);
 	CU_ASSERT(device_trust(device, false) == MAP_UNSURE);

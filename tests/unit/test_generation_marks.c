@@ -59,7 +59,7 @@ static void marks_against_a_model(void)
 	}
 	generation_mark(map, 0, MODEL_CLUSTERS);
 	CU_ASSERT(generation_count(map, 12) == MODEL_CLUSTERS);
-	generation_close(map);
+	CU_ASSERT(generation_close(map, &err) == 0);
 }
 
 static void the_numbers_run_out(void)
@@ -82,7 +82,7 @@ static void the_numbers_run_out(void)
 	CU_ASSERT(generation_count(map, 0) == 0);
 	generation_mark(map, 40, 1);
 	CU_ASSERT(generation_count(map, 0) == 1);
-	generation_close(map);
+	CU_ASSERT(generation_close(map, &err) == 0);
 }
 
 /* Little of it written: looked through in no time. */
@@ -102,7 +102,7 @@ static void a_large_drive(void)
 	CU_ASSERT(at == 1ull << 28);
 	CU_ASSERT(set == 2);
 	CU_ASSERT(scratch_seconds() - began < 1);
-	generation_close(map);
+	CU_ASSERT(generation_close(map, &err) == 0);
 }
 
 void test_generation_marks(void)

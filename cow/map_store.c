@@ -1,0 +1,470 @@
+/*
+ * The map is in this process's own memory, and the file is a copy of it: nothing that happens to
+ * the file (a disk that is full or broken, somebody who cuts it) can reach a guest. Such a file
+ * does not count from then on, and that is told; the map in memory does.
+ *
+ * Why no write is forgotten when the process is killed. A mark is written to the file before the
+ * write that it stands for is begun, and what write() took is in the kernel's hands.
+ *
+ * Why that is not enough. The kernel may lose pages: their write-back fails, they are dropped from
+ * memory, and what is read later is older. It tells the process that is there, at its next sync,
+ * but not the next one after a kill. So the header's page has the sum of all marks, and when it was
+ * written: marks only rise, so with any page that is older than the header's the sum is too small,
+ * and when the header's own page is older, the drive was written later than it says.
+ *
+ * Only whole pages are written, in the order header, group, clusters, header. A kill in between
+ * leaves a file with the sum from before or from after: until the second one the header has both.
+ */
+#include "cow/map_store.h"
+
+#include "base/place.h"
+#include "format/bytes.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S	1000000000u
+#define TOUCH_NS	50000000u /* the time of the last mark is written that often */
+#define FAILED_BY_CUT	(-1)
+#define FAILED_BY_DRIVE (-2)
+
+struct map_store {
+	struct map_memory memory;
+	struct map_header header; /* as it was put last */
+	enum map_trust trust;	  /* when it was opened */
+	int fd;
+	bool has_name;		 /* and must not lose it */
+	char *path, *drive_path; /* owned */
+	atomic_int failed;	 /* errno or FAILED_BY_: the file does not count any more */
+	pthread_mutex_t lock;	 /* guards what follows, the file, and stores to the memory */
+	uint64_t sum;		 /* of all marks */
+	uint64_t touched_ns;	 /* the time of the last mark, as it was written last */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* ---- writing ---- */
+
+/* Cut, the file is known for what it is. If even that fails, the sums tell. */
+static void fail_store(struct map_store *store, int failed)
+{
+	atomic_store(&store->failed, failed);
+	if (failed != FAILED_BY_CUT && ftruncate(store->fd, 0) != 0)
+		return;
+}
+
+static int write_page(const struct map_store *store, uint64_t offset)
+{
+	ssize_t n;
+
+	do
+		n = pwrite(store->fd, store->memory.bytes + offset, MAP_PAGE, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	return n == MAP_PAGE ? 0 : n < 0 ? errno : ENOSPC;
+}
+
+void map_store_page_locked(struct map_store *store, uint64_t offset)
+{
+	int sys = atomic_load(&store->failed) != 0 ? 0 : write_page(store, offset);
+
+	if (sys != 0)
+		fail_store(store, sys);
+}
+
+static bool is_whole(const struct map_store *store)
+{
+	struct stat found;
+
+	return fstat(store->fd, &found) == 0 && (found.st_nlink > 0 || !store->has_name) &&
+	       (uint64_t)found.st_size == store->memory.size_bytes;
+}
+
+static void put_sums(struct map_store *store, uint64_t rise)
+{
+	uint8_t *page = store->memory.bytes;
+
+	store->touched_ns = now_ns();
+	put_le(page + MAP_LAST_AT, 8, store->touched_ns);
+	put_le(page + MAP_SUM_AT, 8, store->sum);
+	store->sum += rise;
+	put_le(page + MAP_SUM_AT + 8, 8, store->sum);
+}
+
+void map_store_promise_locked(struct map_store *store, uint64_t rise)
+{
+	put_sums(store, rise);
+	if (atomic_load(&store->failed) == 0 && !is_whole(store))
+		fail_store(store, FAILED_BY_CUT);
+	map_store_page_locked(store, 0);
+}
+
+void map_store_touch_locked(struct map_store *store)
+{
+	uint64_t now = now_ns();
+
+	/* Or the clock was set back. */
+	if (now - store->touched_ns >= TOUCH_NS)
+		map_store_promise_locked(store, 0);
+}
+
+static void put_header(struct map_store *store, uint32_t state)
+{
+	store->header.state = state;
+	store->header.sequence++;
+	map_header_put(store->memory.bytes, &store->header);
+}
+
+void map_store_advance_locked(struct map_store *store, uint16_t current)
+{
+	store->header.current = current;
+	put_header(store, MAP_STATE_OPEN);
+	map_store_promise_locked(store, 0);
+}
+
+/* Until the last page of groups is written the sums do not fit. Clusters that are left in the file
+ * from before belong to no group that has any. */
+void map_store_restart_locked(struct map_store *store, uint64_t id)
+{
+	store->sum = 0;
+	store->header.id = id;
+	map_store_advance_locked(store, 1);
+	for (uint64_t i = 0; i < store->memory.n_group_pages; i++)
+		map_store_page_locked(store, (1 + i) * MAP_PAGE);
+}
+
+/* ---- opening ---- */
+
+static int open_file(struct map_store *store, struct stat *found, struct error *err)
+{
+	const char *path = store->path;
+
+	if (access(path, F_OK) != 0)
+		TRY(place_check(path, err));
+	store->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+	if (store->fd < 0 || fstat(store->fd, found) != 0)
+		return fail_system(err, errno, "map %s", path);
+	if (!S_ISREG(found->st_mode))
+		return fail(err, ERR_USAGE, "map %s: is no file", path);
+	store->has_name = found->st_nlink > 0;
+	if (flock(store->fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK
+			       ? fail(err, ERR_LOCKED, "map %s: is in use by another serve", path)
+			       : fail_system(err, errno, "map %s: locking", path);
+	return 0;
+}
+
+static bool read_pages(const struct map_store *store, uint64_t offset, uint64_t n)
+{
+	while (n > 0) {
+		ssize_t got = pread(store->fd, store->memory.bytes + offset, n, (off_t)offset);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		offset += (uint64_t)got;
+		n -= (uint64_t)got;
+	}
+	return true;
+}
+
+static uint64_t mark_at(const struct map_store *store, uint64_t offset)
+{
+	return get_le(store->memory.bytes + offset, 2);
+}
+
+/* A group's clusters, none of which may be above it. */
+static bool read_group(struct map_store *store, uint64_t group, uint64_t group_mark)
+{
+	uint64_t at = (1 + store->memory.n_group_pages + group) * MAP_PAGE;
+	bool right = read_pages(store, at, MAP_PAGE);
+
+	for (unsigned i = 0; right && i < MAP_GROUP_CLUSTERS; i++) {
+		store->sum += mark_at(store, at + 2 * i);
+		right = mark_at(store, at + 2 * i) <= group_mark;
+	}
+	return right;
+}
+
+static bool read_marks(struct map_store *store)
+{
+	const struct map_memory *memory = &store->memory;
+	bool right = read_pages(store, 0, (1 + memory->n_group_pages) * MAP_PAGE);
+
+	for (uint64_t group = 0; right && group < memory->n_groups; group++) {
+		uint64_t mark = mark_at(store, MAP_PAGE + 2 * group);
+		right = mark <= store->header.current &&
+			(mark == 0 || read_group(store, group, mark));
+	}
+	return right && (store->sum == get_le(memory->bytes + MAP_SUM_AT, 8) ||
+			 store->sum == get_le(memory->bytes + MAP_SUM_AT + 8, 8));
+}
+
+static bool is_trusted(enum map_trust trust)
+{
+	return trust == MAP_CLEAN || trust == MAP_KILLED;
+}
+
+/* What is in the file: header, trust, and marks if they count. */
+static int read_file(struct map_store *store, const struct stat *found, struct error *err)
+{
+	uint8_t page[MAP_HEADER_SIZE] = {0};
+	struct map_times times = {.map_ns = stat_mtime_ns(found)};
+	struct map_header header;
+
+	if (found->st_size == 0)
+		return 0;
+	if (pread(store->fd, page, sizeof page, 0) < 0)
+		return fail_system(err, errno, "map %s", store->path);
+	int code = map_header_get(&header, page, store->path, err);
+	if (code != 0 && code != ERR_DAMAGED)
+		return code;
+	times.last_ns = get_le(page + MAP_LAST_AT, 8);
+	store->trust =
+		code != 0 ? MAP_DAMAGED
+			  : map_judge(&header, &store->header.drive, store->header.boot_id, &times);
+	if (!is_trusted(store->trust))
+		return 0;
+	store->header.id = header.id;
+	store->header.sequence = header.sequence;
+	store->header.current = header.current;
+	if ((uint64_t)found->st_size != store->memory.size_bytes || !read_marks(store))
+		store->trust = MAP_DAMAGED;
+	return 0;
+}
+
+/* Space is taken now, where that is possible: later it might be gone. The header comes first, so
+ * that a file that was not finished is known for what it is. */
+static int begin_anew(struct map_store *store, struct error *err)
+{
+	const char *path = store->path;
+	uint64_t size = store->memory.size_bytes;
+
+	/* What does not count was read perhaps. */
+	if (madvise(store->memory.bytes, size, MADV_DONTNEED) != 0)
+		return fail_system(err, errno, "map %s: memory", path);
+	store->sum = 0;
+	store->header.current = 1;
+	if (getrandom(&store->header.id, sizeof store->header.id, 0) != sizeof store->header.id)
+		return fail_system(err, errno, "random numbers");
+	put_header(store, MAP_STATE_OPEN);
+	if (ftruncate(store->fd, 0) != 0)
+		return fail_system(err, errno, "map %s", path);
+	int sys = write_page(store, 0);
+	if (sys != 0)
+		return fail_system(err, sys, "map %s", path);
+	if (ftruncate(store->fd, (off_t)size) != 0)
+		return fail_system(err, errno, "map %s", path);
+	if (fallocate(store->fd, 0, 0, (off_t)size) != 0 && errno != EOPNOTSUPP)
+		return fail_system(err, errno, "map %s: %llu bytes", path,
+				   (unsigned long long)size);
+	return 0;
+}
+
+static void free_store(struct map_store *store)
+{
+	if (store->fd >= 0)
+		close(store->fd);
+	pthread_mutex_destroy(&store->lock);
+	free(store->path);
+	free(store->drive_path);
+	free(store);
+}
+
+/* The drive is in use by now: nobody else changes it between the look and the mark of time. */
+static int open_store(struct map_store *store, uint64_t drive_bytes, struct error *err)
+{
+	struct stat found;
+
+	TRY(open_file(store, &found, err));
+	TRY(drive_look(&store->header.drive, store->drive_path, drive_bytes, err));
+	read_boot_id(store->header.boot_id);
+	TRY(read_file(store, &found, err));
+	if (!is_trusted(store->trust))
+		TRY(begin_anew(store, err));
+	put_header(store, MAP_STATE_OPEN);
+	put_sums(store, 0);
+	int sys = write_page(store, 0);
+	if (sys == 0 && fsync(store->fd) != 0)
+		sys = errno;
+	return sys == 0 ? 0 : fail_system(err, sys, "map %s: writing", store->path);
+}
+
+int map_store_open(struct map_store **out, const char *path, const char *drive_path,
+		   uint64_t drive_bytes, const struct map_memory *memory, struct error *err)
+{
+	struct map_store *store = calloc(1, sizeof *store);
+
+	if (store == NULL)
+		return fail_system(err, ENOMEM, "map %s", path);
+	store->fd = -1;
+	store->memory = *memory;
+	store->trust = MAP_NEW;
+	pthread_mutex_init(&store->lock, NULL);
+	store->path = strdup(path);
+	store->drive_path = strdup(drive_path);
+	int code = store->path == NULL || store->drive_path == NULL
+			   ? fail_system(err, ENOMEM, "map %s", path)
+			   : open_store(store, drive_bytes, err);
+	if (code != 0) {
+		free_store(store);
+		return code;
+	}
+	*out = store;
+	return 0;
+}
+
+/* ---- closing ---- */
+
+/* Times of files go in steps: what somebody writes later must get a later one. */
+static void let_time_pass(const struct drive_look *look)
+{
+	const struct timespec step = {.tv_nsec = 1000000};
+
+	for (unsigned i = 0; i < 50 && now_ns() <= look->mtime_ns; i++)
+		nanosleep(&step, NULL);
+}
+
+/* All that was ever written to the file, once more: the memory has it, whatever became of that. */
+static int rewrite(struct map_store *store)
+{
+	const struct map_memory *memory = &store->memory;
+	int sys = ftruncate(store->fd, (off_t)memory->size_bytes) == 0 ? 0 : errno;
+
+	put_sums(store, 0);
+	for (uint64_t i = 0; sys == 0 && i <= memory->n_group_pages; i++)
+		sys = write_page(store, i * MAP_PAGE);
+	for (uint64_t group = 0; sys == 0 && group < memory->n_groups; group++)
+		if (mark_at(store, MAP_PAGE + 2 * group) != 0)
+			sys = write_page(store, (1 + memory->n_group_pages + group) * MAP_PAGE);
+	if (sys == 0 && fsync(store->fd) != 0)
+		sys = errno;
+	return sys;
+}
+
+/* Cut, it can be made whole again; what somebody put in its place stays. */
+static bool is_ours(const struct map_store *store)
+{
+	uint8_t page[MAP_HEADER_SIZE] = {0};
+	struct map_header header;
+	struct error ignored;
+	struct stat found;
+
+	return fstat(store->fd, &found) == 0 && (found.st_nlink > 0 || !store->has_name) &&
+	       pread(store->fd, page, sizeof page, 0) >= 0 &&
+	       (found.st_size == 0 || map_header_get(&header, page, store->path, &ignored) == 0);
+}
+
+static int save(struct map_store *store, struct error *err)
+{
+	struct drive_look look;
+	int sys = 0;
+
+	if (atomic_load(&store->failed) == 0 && !is_whole(store))
+		atomic_store(&store->failed, FAILED_BY_CUT);
+	int failed = atomic_load(&store->failed);
+	if (failed == FAILED_BY_DRIVE || (failed == FAILED_BY_CUT && !is_ours(store)))
+		return map_store_failure(store, err);
+	TRY(drive_look(&look, store->drive_path, store->header.drive.size_bytes, err));
+	if (!drive_is_same(&look, &store->header.drive, true))
+		return fail(err, ERR_SYSTEM, "map %s: its drive was replaced", store->path);
+	let_time_pass(&look);
+	store->header.drive = look;
+	/* The first sync that fails lost pages; there may be room for them by now. */
+	if (atomic_load(&store->failed) != 0 || fsync(store->fd) != 0)
+		sys = rewrite(store);
+	if (sys != 0)
+		return fail_system(err, sys, "map %s: writing", store->path);
+	put_header(store, MAP_STATE_CLEAN);
+	put_sums(store, 0);
+	sys = write_page(store, 0);
+	if (sys == 0 && fsync(store->fd) != 0)
+		sys = errno;
+	return sys == 0 ? 0 : fail_system(err, sys, "map %s: writing", store->path);
+}
+
+int map_store_close(struct map_store *store, struct error *err)
+{
+	int code = save(store, err);
+
+	if (code != 0) {
+		/* As far as that goes: the error was told. */
+		bool forgotten =
+			is_ours(store) && ftruncate(store->fd, 0) == 0 && fsync(store->fd) == 0;
+		(void)forgotten;
+	}
+	free_store(store);
+	return code;
+}
+
+/* ---- what is known ---- */
+
+enum map_trust map_store_trust(const struct map_store *store)
+{
+	return atomic_load(&store->failed) != 0 ? MAP_FILE_FAILED : store->trust;
+}
+
+const struct map_header *map_store_header(const struct map_store *store)
+{
+	return &store->header;
+}
+
+void map_store_lock(struct map_store *store)
+{
+	pthread_mutex_lock(&store->lock);
+}
+
+void map_store_unlock(struct map_store *store)
+{
+	pthread_mutex_unlock(&store->lock);
+}
+
+void map_store_sync(struct map_store *store)
+{
+	int sys = fdatasync(store->fd) == 0 ? 0 : errno;
+
+	pthread_mutex_lock(&store->lock);
+	if (atomic_load(&store->failed) == 0 && !is_whole(store))
+		fail_store(store, FAILED_BY_CUT);
+	else if (atomic_load(&store->failed) == 0 && sys != 0)
+		fail_store(store, sys);
+	pthread_mutex_unlock(&store->lock);
+}
+
+void map_store_drop(struct map_store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	if (atomic_load(&store->failed) != FAILED_BY_DRIVE)
+		fail_store(store, FAILED_BY_DRIVE);
+	pthread_mutex_unlock(&store->lock);
+}
+
+int map_store_failure(const struct map_store *store, struct error *err)
+{
+	int failed = atomic_load(&store->failed);
+
+	if (failed == FAILED_BY_CUT)
+		return fail(err, ERR_SYSTEM, "map %s: somebody cut, replaced or deleted it",
+			    store->path);
+	if (failed == FAILED_BY_DRIVE)
+		return fail(err, ERR_SYSTEM,
+			    "map %s: its drive could not be flushed, and may have lost what was "
+			    "unchanged",
+			    store->path);
+	return failed == 0 ? 0 : fail_system(err, failed, "map %s: writing", store->path);
+}
