@@ -296,6 +296,8 @@ static int open_all(struct serve *serve, struct error *err)
 	if (check_options(serve->options, err) < 0 || name_drives(serve, err) < 0 ||
 	    assign_maps(serve, err) < 0)
 		return err->code;
+	if (!signals_taken())
+		return fail_system(err, EAGAIN, "cannot start a thread");
 	serve->wake = eventfd(0, EFD_CLOEXEC);
 	if (serve->wake < 0)
 		return fail_system(err, errno, "eventfd");

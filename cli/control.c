@@ -1,6 +1,5 @@
 #include "cli/control.h"
 
-#include "cli/memory.h"
 #include "cli/patience.h"
 #include "cli/report.h"
 
@@ -115,15 +114,14 @@ static int listen_there(int fd, const char *temporary, const char *path, struct 
 int control_listen(int *out, const char *path, struct error *err)
 {
 	struct sockaddr_un address;
-	char *temporary;
+	char temporary[sizeof(address.sun_path) + 16];
 	int fd, code;
 
 	if (make_address(&address, path, err) < 0 || check_place(path, err) < 0 ||
 	    new_socket(&fd, err) < 0)
 		return err->code;
-	temporary = memory_text("%s.%x", path, (unsigned)getpid());
+	snprintf(temporary, sizeof(temporary), "%s.%x", path, (unsigned)getpid());
 	code = listen_there(fd, temporary, path, err);
-	free(temporary);
 	if (code < 0) {
 		close(fd);
 		return code;
@@ -189,19 +187,24 @@ int control_send(int fd, struct json_t *message, int pass, struct error *err)
 
 	json_free(message);
 	if (text == NULL)
-		return fail(err, ERR_SYSTEM, "no memory for a message");
+		return fail_system(err, ENOMEM, "a message");
 	code = send_text(fd, text, pass, err);
 	free(text);
 	return code;
 }
 
+/* That there is no memory must be told without any. */
 int control_send_error(int fd, const struct error *what, struct error *err)
 {
+	static const char no_memory[] =
+		"{\"error\":{\"code\":\"system\",\"message\":\"the server has no memory\"}}";
 	struct json_t *message = json_new(), *error = json_put_object(message, "error");
+	int code;
 
 	json_put_text(error, "code", report_code_name(what->code));
 	json_put_text(error, "message", what->text);
-	return control_send(fd, message, -1, err);
+	code = control_send(fd, message, -1, err);
+	return code < 0 && err->sys == ENOMEM ? send_text(fd, no_memory, -1, err) : code;
 }
 
 /* Descriptors beyond the first, or not asked for, are closed. */
@@ -268,20 +271,26 @@ static ssize_t next_size(int fd, struct error *err)
 int control_receive(int fd, struct json_t **out, int *passed, struct error *err)
 {
 	ssize_t size = next_size(fd, err);
+	bool no_memory;
 	char *text;
 
 	if (passed != NULL)
 		*passed = -1;
 	if (size <= 0)
 		return (int)size;
-	text = memory_new((size_t)size, 1);
+	text = malloc((size_t)size);
+	if (text == NULL)
+		return fail_system(err, ENOMEM, "a message");
 	size = receive_text(fd, text, (size_t)size, passed);
 	*out = size > 0 ? json_parse(text, (size_t)size) : NULL;
+	no_memory = size > 0 && *out == NULL && errno == ENOMEM;
 	free(text);
 	if (*out != NULL)
 		return 1;
 	if (passed != NULL && *passed >= 0)
 		close(*passed);
+	if (no_memory)
+		return fail_system(err, ENOMEM, "a message");
 	return fail(err, ERR_USAGE, "a message that is no JSON object");
 }
 

@@ -4,32 +4,68 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* jansson gives NULL, and takes it as a value that cannot be put, when there is no memory: a
- * document that lacks something must not pass for one that is whole. */
+/* Without memory jansson gives NULL, takes it as a value that cannot be put, or leaves out a part
+ * of a text: a document that lacks something must not pass for one that is whole. Which one it is
+ * needs no memory to remember: a thread makes and sends one after the other, but for the one that
+ * is printed in the end, which then counts as spoilt too. */
+static _Thread_local struct {
+	bool next; /* what this thread makes now lacks something */
+	bool any;  /* something that it has made did */
+} lacking;
+
+static void lack(void)
+{
+	lacking.next = lacking.any = true;
+}
+
+static void *allocate(size_t size)
+{
+	void *new = malloc(size);
+
+	if (new == NULL)
+		lack();
+	return new;
+}
+
+static void set_allocator(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
+
+/* Before the first document is made or read. */
+static void start(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, set_allocator);
+}
+
 static json_t *made(json_t *value)
 {
 	if (value == NULL)
-		memory_give_up();
+		lack();
 	return value;
 }
 
 static void put(json_t *object, const char *key, json_t *value)
 {
 	if (json_object_set_new(object, key, value) != 0)
-		memory_give_up();
+		lack();
 }
 
 static void append(json_t *array, json_t *value)
 {
 	if (json_array_append_new(array, value) != 0)
-		memory_give_up();
+		lack();
 }
 
 struct json_t *json_new(void)
 {
+	start();
 	return made(json_object());
 }
 
@@ -73,19 +109,18 @@ struct json_t *json_get_array(struct json_t *object, const char *key)
 	return array != NULL ? array : json_put_array(object, key);
 }
 
-/* A string of these bytes; escaped when they are not UTF-8. *plain tells which. */
+/* A string of these bytes; escaped when they are not UTF-8. *plain tells which. NULL: no memory. */
 static json_t *make_text(const char *bytes, size_t length, bool *plain)
 {
 	char *escaped;
-	errno = 0;
 	json_t *text = json_stringn(bytes, length);
 
-	*plain = text != NULL;
-	if (text != NULL)
+	*plain = text != NULL || lacking.next;
+	if (*plain)
 		return text;
-	if (errno == ENOMEM)
-		memory_give_up();
-	escaped = memory_new(length + 1, 4);
+	escaped = calloc(length + 1, 4);
+	if (escaped == NULL)
+		return NULL;
 	escape_text(escaped, (length + 1) * 4, (const uint8_t *)bytes, length);
 	text = json_string(escaped);
 	free(escaped);
@@ -110,11 +145,11 @@ void json_add_text(struct json_t *array, const char *text)
 
 static void put_hex(json_t *object, const char *key, struct text bytes)
 {
-	char *hex = memory_new((size_t)bytes.length + 1, 2);
+	char *hex = calloc((size_t)bytes.length + 1, 2);
 
-	for (uint32_t i = 0; i < bytes.length; i++)
+	for (uint32_t i = 0; hex != NULL && i < bytes.length; i++)
 		sprintf(hex + 2 * (size_t)i, "%02x", bytes.bytes[i]);
-	put(object, key, json_string(hex));
+	put(object, key, hex == NULL ? NULL : json_string(hex));
 	free(hex);
 }
 
@@ -170,11 +205,9 @@ void json_print(struct json_t *object, FILE *to)
 {
 	if (object == NULL)
 		return;
-	errno = 0;
 	/* Errors in writing are seen when the stream is flushed. */
-	if (json_dumpf(object, to, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9)) !=
-		    0 &&
-	    errno == ENOMEM)
+	json_dumpf(object, to, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+	if (lacking.any)
 		memory_give_up();
 	fputc('\n', to);
 	json_decref(object);
@@ -189,17 +222,35 @@ void json_free(struct json_t *object)
 
 struct json_t *json_parse(const char *text, size_t length)
 {
-	json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	bool lacked = lacking.next, lacked_any = lacking.any, no_memory;
+	json_t *object;
 
-	if (json_is_object(object))
+	start();
+	lacking.next = false;
+	object = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	no_memory = lacking.next;
+	lacking.next = lacked;
+	lacking.any = lacked_any;
+	if (json_is_object(object) && !no_memory)
 		return object;
 	json_decref(object);
+	errno = no_memory ? ENOMEM : EINVAL;
 	return NULL;
 }
 
+/* json_dumps of jansson 2.14 leaves out what its buffer has no memory for, without an error. */
 char *json_line(struct json_t *object)
 {
-	return json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+	const size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9);
+	size_t size = lacking.next ? 0 : json_dumpb(object, NULL, 0, flags);
+	char *line = size == 0 ? NULL : calloc(size + 1, 1);
+
+	if (line != NULL && json_dumpb(object, line, size, flags) != size) {
+		free(line);
+		line = NULL;
+	}
+	lacking.next = false;
+	return line;
 }
 
 struct json_t *json_member(const struct json_t *object, const char *key)
@@ -253,15 +304,15 @@ bool json_item_number(const struct json_t *array, size_t i, uint64_t *out)
 void json_add_number(struct json_t *array, uint64_t number)
 {
 	if (array != NULL)
-		json_array_append_new(array, json_integer((json_int_t)number));
+		append(array, json_integer((json_int_t)number));
 }
 
 struct json_t *json_add_array(struct json_t *array)
 {
-	json_t *inner = array == NULL ? NULL : json_array();
+	json_t *inner = array == NULL ? NULL : made(json_array());
 
 	if (array != NULL)
-		json_array_append_new(array, inner);
+		append(array, inner);
 	return inner;
 }
 
@@ -269,7 +320,6 @@ struct json_t *json_share(struct json_t *object)
 {
 	return json_incref(object);
 }
-
 
 void json_add(struct json_t *array, struct json_t *value)
 {

@@ -4,6 +4,9 @@
  *
  * Every function takes a NULL object and does nothing then, so that callers need not ask whether
  * JSON is wanted.
+ *
+ * Without memory nothing ends the program while a document is made: it lacks something then, and is
+ * refused by json_line, or by json_print, which does end it.
  */
 #ifndef CLI_JSON_H
 #define CLI_JSON_H
@@ -44,9 +47,9 @@ void json_free(struct json_t *object);
 
 /* ---- what came from elsewhere ---- */
 
-/* An object; NULL: it is none. Owned. */
+/* An object; NULL: it is none, or errno is ENOMEM. Owned. */
 struct json_t *json_parse(const char *text, size_t length);
-/* On one line, ASCII only. Owned by the caller; NULL: no memory. */
+/* On one line, ASCII only. Owned by the caller; NULL: no memory, now or when it was made. */
 char *json_line(struct json_t *object);
 
 /* A member, or NULL; borrowed. */

@@ -137,7 +137,7 @@ static bool can_limit_workers(struct qmp *qmp)
 	if (qmp_execute(qmp, "query-qmp-schema", NULL, &schema, &ignored) < 0)
 		return false;
 	text = json_line(schema);
-	result = strstr(text, "\"max-workers\"") != NULL;
+	result = text != NULL && strstr(text, "\"max-workers\"") != NULL;
 	free(text);
 	json_free(schema);
 	return result;

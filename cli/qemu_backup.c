@@ -50,7 +50,9 @@ static void add_description(struct qemu_backup *backup)
 	all = machine_describe(&backup->machine, backup->qmp);
 	text = json_line(all);
 	json_free(all);
-	if (text == NULL || strlen(text) > CONFIG_SIZE_MAX || archive->n_configs == CONFIGS_MAX) {
+	if (text == NULL)
+		memory_give_up();
+	if (strlen(text) > CONFIG_SIZE_MAX || archive->n_configs == CONFIGS_MAX) {
 		report_warning(backup->report,
 			       "what QEMU tells of the machine is too long, and left out");
 		free(text);

@@ -2,6 +2,7 @@
 
 #include "cli/human.h"
 #include "cli/json.h"
+#include "cli/memory.h"
 #include "cli/options.h"
 
 #include <errno.h>
@@ -56,6 +57,8 @@ void report_begin(struct report *report, const char *command, bool json)
 	if (!json)
 		return;
 	report->result = json_new();
+	if (report->result == NULL) /* that is how no JSON is wanted */
+		memory_give_up();
 	json_put_text(report->result, "command", command);
 	/* Always there, mostly empty. */
 	json_put_array(report->result, "warnings");

@@ -62,7 +62,6 @@ static struct json_t *describe_end(struct session *session)
 	struct json_t *message = json_new();
 
 	serve_backup_counts(json_put_object(message, "done"), session->capture, session->buffer);
-	atomic_store(&session->done, true);
 	return message;
 }
 
@@ -119,7 +118,8 @@ static int take_back(struct session *session, const struct json_t *request, stru
 	return 0;
 }
 
-/* A failure is told by the one who waits for it. Who reads no answer loses the channel. */
+/* A failure is told by the one who waits for it. What the client did not get cannot come to be in
+ * its archive, be it that it reads no answers or that there is no memory for this one. */
 static void give_next(const struct attendant *attendant)
 {
 	struct session *session = attendant->session;
@@ -135,8 +135,12 @@ static void give_next(const struct attendant *attendant)
 	} else if (got == 0) {
 		message = describe_end(session);
 	}
-	if (message != NULL && control_send(attendant->fd, message, -1, &err) < 0)
-		shutdown(attendant->fd, SHUT_RDWR);
+	if (got < 0)
+		return;
+	if (control_send(attendant->fd, message, -1, &err) < 0)
+		buffer_fail(session->buffer, &err);
+	else if (got == 0)
+		atomic_store(&session->done, true);
 }
 
 static bool is_listener(const struct attendant *attendant)

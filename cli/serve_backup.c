@@ -9,7 +9,6 @@
 
 #include "cli/control.h"
 #include "cli/live.h"
-#include "cli/memory.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -114,8 +113,10 @@ static int choose_volumes(struct session *session, const struct json_t *request,
 	size_t n = json_length(names);
 	struct serve *serve = session->serve;
 
-	session->volumes = memory_new(serve->n_drives, sizeof(*session->volumes));
-	session->drives = memory_new(serve->n_drives, sizeof(*session->drives));
+	session->volumes = calloc(serve->n_drives, sizeof(*session->volumes));
+	session->drives = calloc(serve->n_drives, sizeof(*session->drives));
+	if (session->volumes == NULL || session->drives == NULL)
+		return fail_system(err, ENOMEM, "a backup");
 	if (n == 0) {
 		for (uint32_t i = 0; i < serve->n_drives; i++)
 			add_drive(session, &serve->drives[i]);
@@ -144,7 +145,6 @@ static int make_buffer(struct session *session, const struct json_t *request, st
 	if (options.spill_bytes != 0 && options.spill_dir == NULL)
 		return fail(err, ERR_USAGE, "no folder for the scratch file");
 	options.n_chunks = session->n_chunks = (uint32_t)(size / CHUNK_SIZE);
-	/* Without memory the backup fails; the guest's drives are not to go with it. */
 	session->lent = calloc(session->n_chunks, sizeof(*session->lent));
 	if (session->lent == NULL)
 		return fail_system(err, ENOMEM, "a buffer");
@@ -163,6 +163,22 @@ static void put_map_failure(struct json_t *drive, struct generation *map)
 		json_put_text(drive, "map_failure", err.text);
 }
 
+/* The path is for the client to see that it does not write the archive there. */
+static int describe_drive(struct json_t *drive, const struct served *served, struct error *err)
+{
+	char *path = realpath(served->argument.path, NULL);
+
+	if (path == NULL && errno == ENOMEM)
+		return fail_system(err, ENOMEM, "a backup");
+	json_put_text(drive, "name", served->argument.name);
+	if (path != NULL)
+		json_put_text(drive, "path", path);
+	json_put_number(drive, "size_bytes", drive_size(served->drive));
+	put_map_failure(drive, served->map);
+	free(path);
+	return 0;
+}
+
 /* The answer to "backup": which drives, and the memory. */
 static int send_plan(struct session *session, struct error *err)
 {
@@ -171,14 +187,10 @@ static int send_plan(struct session *session, struct error *err)
 	struct json_t *drives = json_put_array(plan, "drives");
 
 	for (uint32_t i = 0; i < session->n_volumes; i++) {
-		struct json_t *drive = json_add_object(drives);
-		char *path = realpath(session->drives[i]->argument.path, NULL);
-		json_put_text(drive, "name", session->drives[i]->argument.name);
-		if (path != NULL)
-			json_put_text(drive, "path", path);
-		json_put_number(drive, "size_bytes", drive_size(session->drives[i]->drive));
-		put_map_failure(drive, session->drives[i]->map);
-		free(path);
+		if (describe_drive(json_add_object(drives), session->drives[i], err) < 0) {
+			json_free(message);
+			return err->code;
+		}
 	}
 	json_put_number(plan, "n_chunks", session->n_chunks);
 	return control_send(session->fd, message, buffer_fd(session->buffer), err);

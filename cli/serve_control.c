@@ -8,7 +8,6 @@
 
 #include "cli/channel.h"
 #include "cli/control.h"
-#include "cli/memory.h"
 #include "cli/report.h"
 
 #include <errno.h>
@@ -199,8 +198,9 @@ static struct client *find_place_locked(struct serve_control *control)
 static void take_client(struct serve *serve, int fd)
 {
 	struct serve_control *control = serve->control;
-	struct error err, ignored;
+	struct error err = {0}, ignored;
 	struct client *client;
+	int sys;
 
 	pthread_mutex_lock(&control->lock);
 	client = find_place_locked(control);
@@ -209,16 +209,18 @@ static void take_client(struct serve *serve, int fd)
 		client->fd = fd;
 		client->backs_up = false;
 		client->heard_ms = channel_now_ms();
-		client->started = pthread_create(&client->thread, NULL, serve_client, client) == 0;
+		sys = pthread_create(&client->thread, NULL, serve_client, client);
+		client->started = sys == 0;
 		if (!client->started) {
 			client->fd = -1;
-			client = NULL;
+			fail_system(&err, sys, "the server cannot start a thread");
 		}
+	} else {
+		fail(&err, ERR_LOCKED, "the server is stopping, or has no room for another client");
 	}
 	pthread_mutex_unlock(&control->lock);
-	if (client != NULL)
+	if (err.code == 0)
 		return;
-	fail(&err, ERR_LOCKED, "the server is stopping, or has no room for another client");
 	control_send_error(fd, &err, &ignored);
 	close(fd);
 }
@@ -245,9 +247,11 @@ static void *take_clients(void *context)
 
 int serve_control_open(struct serve *serve, struct error *err)
 {
-	struct serve_control *control = memory_new(1, sizeof(*control));
+	struct serve_control *control = calloc(1, sizeof(*control));
 	int sys;
 
+	if (control == NULL)
+		return fail_system(err, ENOMEM, "the control socket");
 	control->stop_fd = -1;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		control->clients[i].fd = -1;

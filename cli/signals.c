@@ -19,6 +19,7 @@
 static _Atomic(const char *) guarded_folder;
 static void (*_Atomic end_by)(void); /* NULL: none, or it was called */
 static sigset_t ours;		     /* what the thread takes; set before it starts */
+static bool taken;		     /* there is that thread */
 
 void signals_guard_folder(const char *path)
 {
@@ -30,6 +31,11 @@ static atomic_int noted;
 int signals_noted(void)
 {
 	return atomic_load(&noted);
+}
+
+bool signals_taken(void)
+{
+	return taken;
 }
 
 void signals_end_by(void (*end)(void))
@@ -146,7 +152,8 @@ void signals_start(void)
 	ours = choose_signals();
 	pthread_sigmask(SIG_BLOCK, &ours, NULL);
 	/* Without that thread the defaults must do. */
-	if (pthread_create(&thread, NULL, take_signals, NULL) != 0)
+	taken = pthread_create(&thread, NULL, take_signals, NULL) == 0;
+	if (!taken)
 		pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 	else
 		pthread_detach(thread);

@@ -4,10 +4,15 @@
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H
 
+#include <stdbool.h>
+
 /* To be called before any other thread exists. SIGPIPE is ignored from then on; SIGINT, SIGTERM and
  * SIGHUP remove what is unfinished and end the program as they would by default; SIGUSR1 asks for a
  * line of progress. */
 void signals_start(void);
+
+/* False: no thread could be made for that, and signals end the program as they would by default. */
+bool signals_taken(void);
 
 /* Has the first signal that would end the program call this instead, on that thread. Those of the
  * next two seconds are taken for the same; one that comes later ends it. */

@@ -6,6 +6,8 @@
  *   FAULT_HOW    once: that call; ever: that one and all after it; every: each n-th
  *   FAULT_ERRNO  what it fails with; 0: it does half of what was asked, if that is possible
  *   FAULT_MARK   a file that has a byte for each call that was made to fail
+ *   FAULT_SHARED a file with a struct fault, which another process changes while the program runs;
+ *                then nothing else is needed
  *
  * A close that fails has closed, as in Linux. Programs that the program starts are left alone.
  */
@@ -20,8 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -45,21 +49,28 @@ enum call {
 	CALL_LSEEK,
 	CALL_GETRANDOM,
 	CALL_THREAD,
+	CALL_ACCEPT,
+	CALL_SOCKET,	    /* what else makes a descriptor without a path */
 	CALL_INTERRUPTIBLE, /* any that reads or writes */
 	N_CALLS,
 };
 
 static const char *const names[N_CALLS] = {
-	"read",	     "pread",	  "write",     "pwrite", "writev",	  "fsync",
-	"fallocate", "ftruncate", "mmap",      "malloc", "rename",	  "close",
-	"open",	     "lseek",	  "getrandom", "thread", "interruptible",
+	"read",	     "pread",  "write",	 "pwrite", "writev",	    "fsync", "fallocate",
+	"ftruncate", "mmap",   "malloc", "rename", "close",	    "open",  "lseek",
+	"getrandom", "thread", "accept", "socket", "interruptible",
 };
 
-static atomic_int wanted = -1; /* enum call; -1: nothing fails (any more) */
-static atomic_ulong n_calls;
-static unsigned long at;
-static bool ever, every;
-static int error_number;
+/* sweep_serve.py knows this, too. */
+struct fault {
+	atomic_int wanted; /* enum call; -1: nothing fails (any more) */
+	int error_number;
+	int ever, every;
+	unsigned long at;
+	atomic_ulong n_calls, n_failed;
+};
+
+static struct fault own = {.wanted = -1}, *fault = &own;
 static long mark = -1;
 
 /* Opened at the beginning: later the program may have given up to open files. */
@@ -72,18 +83,21 @@ static void make_mark(void)
 /* Whether this call is one that must fail. */
 static bool due(enum call call)
 {
-	int now = atomic_load(&wanted);
+	int now = atomic_load(&fault->wanted);
 	bool interruptible =
 		now == CALL_INTERRUPTIBLE && call <= CALL_FALLOCATE && call != CALL_FSYNC;
 	if (now != (int)call && !interruptible)
 		return false;
-	unsigned long n = atomic_fetch_add(&n_calls, 1) + 1;
-	bool hit = every ? n % at == 0 : ever ? n >= at : n == at;
+	unsigned long n = atomic_fetch_add(&fault->n_calls, 1) + 1;
+	bool hit = fault->every	 ? n % fault->at == 0
+		   : fault->ever ? n >= fault->at
+				 : n == fault->at;
 	if (!hit)
 		return false;
+	atomic_fetch_add(&fault->n_failed, 1);
 	if (mark >= 0)
 		make_mark();
-	errno = call == CALL_MALLOC ? ENOMEM : error_number;
+	errno = call == CALL_MALLOC ? ENOMEM : fault->error_number;
 	return true;
 }
 
@@ -108,7 +122,7 @@ static void *next(const char *name)
 	ssize_t name(int fd, type buffer, size_t n, ##__VA_ARGS__)
 #define SHORTEN(call, n)                       \
 	if (due(call)) {                       \
-		if (error_number != 0)         \
+		if (fault->error_number != 0)  \
 			return -1;             \
 		(n) = (n) > 1 ? (n) / 2 : (n); \
 	}
@@ -147,7 +161,7 @@ ssize_t writev(int fd, const struct iovec *vector, int n)
 	NEXT(ssize_t, "writev", int, const struct iovec *, int);
 	if (!due(CALL_WRITEV))
 		return real(fd, vector, n);
-	if (error_number != 0)
+	if (fault->error_number != 0)
 		return -1;
 	struct iovec half = {vector->iov_base, (vector->iov_len + 1) / 2};
 	return real(fd, &half, 1);
@@ -255,7 +269,37 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 		   void *context)
 {
 	NEXT(int, "pthread_create", pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-	return due(CALL_THREAD) ? error_number : real(thread, attributes, run, context);
+	return due(CALL_THREAD) ? fault->error_number : real(thread, attributes, run, context);
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+	NEXT(int, "accept4", int, struct sockaddr *, socklen_t *, int);
+	return due(CALL_ACCEPT) ? -1 : real(fd, address, length, flags);
+}
+
+int socket(int domain, int type, int protocol)
+{
+	NEXT(int, "socket", int, int, int);
+	return due(CALL_SOCKET) ? -1 : real(domain, type, protocol);
+}
+
+int socketpair(int domain, int type, int protocol, int ends[2])
+{
+	NEXT(int, "socketpair", int, int, int, int *);
+	return due(CALL_SOCKET) ? -1 : real(domain, type, protocol, ends);
+}
+
+int memfd_create(const char *name, unsigned flags)
+{
+	NEXT(int, "memfd_create", const char *, unsigned);
+	return due(CALL_SOCKET) ? -1 : real(name, flags);
+}
+
+int eventfd(unsigned count, int flags)
+{
+	NEXT(int, "eventfd", unsigned, int);
+	return due(CALL_SOCKET) ? -1 : real(count, flags);
 }
 
 /* ---- memory: strdup, asprintf and the like come to these ---- */
@@ -278,7 +322,24 @@ void *realloc(void *old, size_t n)
 	return due(CALL_MALLOC) ? NULL : real(old, n);
 }
 
+void *aligned_alloc(size_t alignment, size_t n)
+{
+	NEXT(void *, "aligned_alloc", size_t, size_t);
+	return due(CALL_MALLOC) ? NULL : real(alignment, n);
+}
+
 /* ---- the beginning ---- */
+
+static void share(const char *path)
+{
+	int fd = (int)syscall(SYS_open, path, O_RDWR | O_CLOEXEC);
+	void *memory = mmap(NULL, sizeof *fault, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (fd < 0 || memory == MAP_FAILED)
+		abort();
+	close(fd);
+	fault = memory;
+}
 
 static int (*real_main)(int, char **, char **);
 
@@ -289,17 +350,19 @@ static int armed_main(int argc, char **argv, char **environment)
 	if (getenv("FAULT_MARK") != NULL)
 		mark = syscall(SYS_open, getenv("FAULT_MARK"), O_WRONLY | O_CREAT | O_CLOEXEC,
 			       0600);
-	at = strtoul(getenv("FAULT_AT") != NULL ? getenv("FAULT_AT") : "1", NULL, 10);
-	error_number = atoi(getenv("FAULT_ERRNO") != NULL ? getenv("FAULT_ERRNO") : "5");
-	ever = how != NULL && strcmp(how, "ever") == 0;
-	every = how != NULL && strcmp(how, "every") == 0;
+	fault->at = strtoul(getenv("FAULT_AT") != NULL ? getenv("FAULT_AT") : "1", NULL, 10);
+	fault->error_number = atoi(getenv("FAULT_ERRNO") != NULL ? getenv("FAULT_ERRNO") : "5");
+	fault->ever = how != NULL && strcmp(how, "ever") == 0;
+	fault->every = how != NULL && strcmp(how, "every") == 0;
 	for (int i = 0; i < N_CALLS && call != NULL; i++)
 		if (strcmp(call, names[i]) == 0)
 			found = i;
-	if (call != NULL && (found < 0 || at == 0))
+	if (call != NULL && (found < 0 || fault->at == 0))
 		abort();
 	unsetenv("LD_PRELOAD");
-	atomic_store(&wanted, found);
+	atomic_store(&fault->wanted, found);
+	if (getenv("FAULT_SHARED") != NULL)
+		share(getenv("FAULT_SHARED"));
 	return real_main(argc, argv, environment);
 }
 

@@ -24,6 +24,8 @@ import sys
 import tempfile
 import threading
 
+import sweep_serve
+
 EIO, ENOMEM, EAGAIN, EACCES, EMFILE, ENOSPC, EINTR = 5, 12, 11, 13, 24, 28, 4
 FAILED, FULL = 1, 6
 # call: the errors it is made to fail with, and the exit codes that fit each
@@ -253,10 +255,26 @@ def difference(found, wanted):
 
 
 def run_case(case, options):
+    if isinstance(case, str):
+        return sweep_serve.run_case(case, options)
     with tempfile.TemporaryDirectory(prefix="vmabak-fault-") as folder:
         runner = Runner(case, options, folder)
         runner.all_calls()
         return runner
+
+
+def serve_cases(options):
+    """Names of those of sweep_serve.py; a sanitizer itself cannot go on without memory."""
+    try:
+        import nbd  # noqa: F401
+    except ImportError:
+        print("skipped: the cases of serve: python has no nbd (python3-libnbd)")
+        return []
+    if not shutil.which("certtool"):
+        print("skipped: serve-tls: no certtool here")
+    return [name for name in sweep_serve.CASES
+            if (name in options.cases or (not options.cases and not options.sanitized)) and
+            (name != "serve-tls" or shutil.which("certtool"))]
 
 
 def main():
@@ -270,6 +288,7 @@ def main():
     options = parser.parse_args()
     options.vmabak, options.fault = map(os.path.abspath, (options.vmabak, options.fault))
     cases = [case for case in CASES if not options.cases or case.name in options.cases]
+    cases += serve_cases(options)
     lock, n_runs, n_faults, n_harmless, n_failures = threading.Lock(), 0, 0, 0, 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for runner in pool.map(lambda case: run_case(case, options), cases):

@@ -50,6 +50,7 @@ int main(int argc, char **argv)
 	test_target();
 	test_output();
 	test_cli();
+	test_json();
 	test_sandbox();
 	test_swallow();
 	test_live();
