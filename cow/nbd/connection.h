@@ -156,6 +156,8 @@ void worker_grow(struct worker *worker, size_t wanted);
 
 /* ---- tls.c ---- */
 
+/* From here on computing waits for memory, where the library would abort the program. */
+void tls_memory_start(void);
 int tls_new(struct tls **out, const struct nbd_tls *options, struct error *err);
 void tls_free(struct tls *tls); /* NULL-safe */
 /* The TLS handshake; sets connection->tls. False: it failed, and why is in the log. */

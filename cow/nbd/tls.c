@@ -89,6 +89,7 @@ int tls_new(struct tls **out, const struct nbd_tls *options, struct error *err)
 
 	if (!tls)
 		return fail_system(err, ENOMEM, "tls");
+	tls_memory_start();
 	int code = load(tls, options, err);
 	if (code != 0) {
 		tls_free(tls);

@@ -349,7 +349,7 @@ class ServeRunner:
         return injected
 
 
-CASES = ["serve-start", "serve-status", "serve-refused", "serve-guest", "serve-connect", "serve-backup",
+CASES = ["serve-start", "serve-status", "serve-refused", "serve-guest", "serve-connect", "serve-tls", "serve-backup",
          "serve-stop"]
 
 

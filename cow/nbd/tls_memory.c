@@ -1,0 +1,87 @@
+/*
+ * Memory for GnuTLS, and for GMP, which it computes with.
+ *
+ * When there is none GMP aborts the program, and GnuTLS frees twice or clears what was never made
+ * (seen with 3.7.9): a client's handshake would end the server, and the guests' drives with it.
+ * What they are given here to allocate with never fails: that one thread waits until there is
+ * memory.
+ *
+ * GMP is not linked with; it is there when GnuTLS has brought it along.
+ */
+#include "cow/nbd/connection.h"
+
+#if HAVE_GNUTLS
+
+#include <dlfcn.h>
+#include <gnutls/gnutls.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void wait_for_memory(void)
+{
+	const struct timespec moment = {.tv_nsec = 10000000};
+
+	nanosleep(&moment, NULL);
+}
+
+static void *allocate_cleared(size_t n, size_t size)
+{
+	void *new;
+
+	while ((new = calloc(n, size)) == NULL)
+		wait_for_memory();
+	return new;
+}
+
+static void *allocate(size_t size)
+{
+	void *new;
+
+	while ((new = malloc(size)) == NULL)
+		wait_for_memory();
+	return new;
+}
+
+static void *grow(void *old, size_t size)
+{
+	void *new;
+
+	while ((new = realloc(old, size)) == NULL && size > 0)
+		wait_for_memory();
+	return new;
+}
+
+static char *copy(const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	return memcpy(allocate(size), text, size);
+}
+
+static void *grow_number(void *old, size_t old_size, size_t size)
+{
+	(void)old_size;
+	return grow(old, size);
+}
+
+static void release_number(void *old, size_t size)
+{
+	(void)size;
+	free(old);
+}
+
+void tls_memory_start(void)
+{
+	void (*set)(void *(*)(size_t), void *(*)(void *, size_t, size_t), void (*)(void *, size_t));
+
+	gnutls_malloc = allocate;
+	gnutls_calloc = allocate_cleared;
+	gnutls_realloc = grow;
+	gnutls_strdup = copy;
+	*(void **)&set = dlsym(RTLD_DEFAULT, "__gmp_set_memory_functions");
+	if (set)
+		set(allocate, grow_number, release_number);
+}
+
+#endif
