@@ -28,7 +28,8 @@
  * writer's own thread.
  *
  * The lock guards everything in struct buffer that is not said to be constant or atomic. It is not
- * held while clusters are read, written or copied, but for the rare case that a room was given up.
+ * held while clusters are read, written or copied, but for the rare case that a room was given up;
+ * it is while a room gets its memory, once.
  * No other lock is taken under it.
  */
 #include "cow/buffer_state.h"
@@ -140,6 +141,22 @@ void buffer_free(struct buffer *buffer)
 int buffer_fd(const struct buffer *buffer)
 {
 	return buffer->fd;
+}
+
+int buffer_back(const struct buffer *buffer, struct slot *slot, unsigned first, unsigned n,
+		struct error *err)
+{
+	uint64_t wanted = UINT64_MAX >> (CHUNK_CLUSTERS - n) << first;
+	off_t offset = (off_t)((uint64_t)slot->chunk.index * CHUNK_SIZE + first * CLUSTER_SIZE);
+
+	if ((slot->backed & wanted) == wanted)
+		return 0;
+	while (fallocate(buffer->fd, 0, offset, (off_t)n * CLUSTER_SIZE) != 0) {
+		if (errno != EINTR)
+			return fail_system(err, ENOMEM, "the buffer of the backup");
+	}
+	slot->backed |= wanted;
+	return 0;
 }
 
 /* ---- chunks on their way ---- */
@@ -291,6 +308,7 @@ static bool has_room_for_the_pass(const struct buffer *buffer)
 struct chunk *buffer_take_empty(struct buffer *buffer, bool wait)
 {
 	struct slot *slot = NULL;
+	struct error err;
 
 	pthread_mutex_lock(&buffer->lock);
 	while (wait && !buffer->failed && !has_room_for_the_pass(buffer))
@@ -300,7 +318,11 @@ struct chunk *buffer_take_empty(struct buffer *buffer, bool wait)
 	if (slot)
 		buffer->n_passing++;
 	pthread_mutex_unlock(&buffer->lock);
-	return slot ? &slot->chunk : NULL;
+	if (!slot || buffer_back(buffer, slot, 0, CHUNK_CLUSTERS, &err) == 0)
+		return slot ? &slot->chunk : NULL;
+	buffer_fail(buffer, &err);
+	buffer_hand_in(buffer, &slot->chunk);
+	return NULL;
 }
 
 void buffer_hand_in(struct buffer *buffer, struct chunk *chunk)
@@ -341,7 +363,9 @@ static struct slot *read_back_locked(struct buffer *buffer)
 	buffer->reading_back = true;
 	pthread_mutex_unlock(&buffer->lock);
 	struct error err;
-	int rc = spill_read(buffer->spill, n, slot->chunk.bytes, &err);
+	int rc = buffer_back(buffer, slot, 0, n, &err);
+	if (rc == 0)
+		rc = spill_read(buffer->spill, n, slot->chunk.bytes, &err);
 	pthread_mutex_lock(&buffer->lock);
 	buffer->reading_back = false;
 	if (rc != 0) {

@@ -19,6 +19,7 @@ static_assert(CHUNK_CLUSTERS == 64, "a bit for each in 64 bits");
 struct slot {
 	struct chunk chunk; /* the first member */
 	uint64_t taken, filled;
+	uint64_t backed; /* clusters that have memory; of whoever has the chunk */
 	struct slot *next;
 };
 
@@ -69,6 +70,10 @@ static inline unsigned lowest(uint64_t bits)
 	return (unsigned)__builtin_ctzll(bits);
 }
 
+/* Has memory made for n clusters of a chunk from first on. It would be made when it is touched, but
+ * where there is none (with strict overcommit) the kernel then ends the program by SIGBUS. */
+int buffer_back(const struct buffer *buffer, struct slot *slot, unsigned first, unsigned n,
+		struct error *err);
 /* A chunk from the free ones, or NULL. */
 struct slot *buffer_take_free_locked(struct buffer *buffer);
 /* No more rooms in the chunk that is being filled. */

@@ -26,6 +26,11 @@ static uint8_t *take_room_locked(struct buffer *buffer)
 	if (!slot)
 		return NULL;
 	unsigned i = lowest(~slot->taken);
+	struct error err;
+	if (buffer_back(buffer, slot, i, 1, &err) != 0) {
+		buffer_fail_locked(buffer, &err);
+		return NULL;
+	}
 	slot->taken |= (uint64_t)1 << i;
 	if (slot->taken == UINT64_MAX)
 		buffer_close_locked(buffer);
@@ -57,6 +62,8 @@ static void find_room_locked(struct buffer *buffer, struct buffer_room *room)
 			*room = (struct buffer_room){bytes, NULL};
 			return;
 		}
+		if (buffer->failed)
+			return;
 		int taken = take_bounce_locked(buffer, room);
 		if (taken == 1)
 			return;

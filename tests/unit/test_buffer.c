@@ -4,9 +4,11 @@
 #include "tests/unit/one_buffer.h"
 #include "tests/unit/suites.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -290,6 +292,43 @@ static void the_memory_is_sealed(void)
 	buffer_free(buffer);
 }
 
+static bool has_failed_for_memory(void)
+{
+	return buffer_has_failed(buffer) && buffer_error(buffer, &err) == ERR_SYSTEM &&
+	       strstr(err.text, "the buffer of the backup: Cannot allocate memory");
+}
+
+static bool no_memory_for_a_guest(void)
+{
+	return put(1) < 0 && has_failed_for_memory();
+}
+
+static bool no_memory_for_a_guest_who_cannot_wait(void)
+{
+	struct buffer_room room;
+
+	return buffer_put(buffer, &room, false, &err) == 2 && has_failed_for_memory() &&
+	       buffer_put(buffer, &room, true, &err) < 0;
+}
+
+static bool no_memory_for_the_pass(void)
+{
+	return buffer_take_empty(buffer, true) == NULL && has_failed_for_memory();
+}
+
+/* Memory that is touched and cannot be had would be a SIGBUS, and the end of the server: it is
+ * asked for before that. With a spill file, too, whose room would be left over. */
+static void no_memory(void)
+{
+	static const int calls[] = {SYS_fallocate};
+
+	make(4, 8, FULL_WAIT);
+	CU_ASSERT(scratch_denied(calls, 1, ENOSPC, no_memory_for_a_guest));
+	CU_ASSERT(scratch_denied(calls, 1, ENOSPC, no_memory_for_a_guest_who_cannot_wait));
+	CU_ASSERT(scratch_denied(calls, 1, ENOSPC, no_memory_for_the_pass));
+	buffer_free(buffer);
+}
+
 void test_buffer(void)
 {
 	CU_pSuite suite = CU_add_suite("buffer", scratch_make, scratch_remove);
@@ -304,4 +343,5 @@ void test_buffer(void)
 	CU_ADD_TEST(suite, full);
 	CU_ADD_TEST(suite, failing_wakes_all);
 	CU_ADD_TEST(suite, the_memory_is_sealed);
+	CU_ADD_TEST(suite, no_memory);
 }
