@@ -1,4 +1,5 @@
 #include "cow/image.h"
+#include "base/inuse.h"
 
 #include "base/content.h"
 
@@ -100,7 +101,7 @@ static int check_unused(const struct image *image, const char *path, struct erro
 			    "%s: is in use for writing by a running QEMU or vmabak serve", path);
 	if (S_ISBLK(image->opened.st_mode) && is_claimed(path))
 		return fail(err, ERR_LOCKED, "%s: is mounted or otherwise in use", path);
-	return 0;
+	return inuse_check(image->fd, path, false, err);
 }
 
 static int fail_open(const struct image *image, const char *path, struct error *err)
@@ -114,9 +115,9 @@ static int check_users(const struct image *image, const char *path, struct error
 {
 	if (image->writable && !lock_for_writing(image->fd))
 		return fail(err, ERR_LOCKED, "%s: is in use by a running QEMU or vmabak", path);
-	if (!image->writable && !image->allow_writers)
-		return check_unused(image, path, err);
-	return 0;
+	if (image->writable)
+		return inuse_check(image->fd, path, true, err);
+	return image->allow_writers ? 0 : check_unused(image, path, err);
 }
 
 int image_open(struct image *out, const char *path, const struct image_mode *mode,

@@ -27,7 +27,7 @@ if command -v apt-get >/dev/null; then
 	tests='libcunit1-dev gddrescue zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux acl mbuffer procps file systemd
 		rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
-		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod
+		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup
 		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils'
 elif command -v dnf >/dev/null; then
 	system=dnf

@@ -73,7 +73,8 @@ int target_fit(struct target *target, struct error *err);
 bool target_punch(struct target *target, uint64_t offset, uint64_t n);
 int target_pwrite(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		  struct error *err);
-/* ERR_LOCKED when a QEMU or another target uses what is open. Held until it is closed. */
+/* ERR_LOCKED when a QEMU, another target or what base/inuse.h tells uses what is open. Held until
+ * it is closed. */
 int target_lock(const struct target *target, int fd, struct error *err);
 
 #endif

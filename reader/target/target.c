@@ -1,5 +1,6 @@
 #include "reader/target/kind.h"
 #include "base/content.h"
+#include "base/inuse.h"
 #include "base/nbd.h"
 #include "base/qemunbd.h"
 #include "base/writeback.h"
@@ -28,7 +29,7 @@ int target_lock(const struct target *target, int fd, struct error *err)
 	};
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
-		return 0;
+		return inuse_check(fd, target->path, true, err);
 	return fail(err, ERR_LOCKED, "%s: is in use by a running QEMU or another restore",
 		    target->path);
 }
