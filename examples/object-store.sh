@@ -11,6 +11,7 @@
 #
 #   rclone cat FOLDER/NAME.vmab | vmabak restore - -C restored
 set -eu
+umask 077 # for what is made on this machine: it is as secret as the drives
 [ $# -ge 3 ] || { echo "usage: object-store.sh FOLDER NAME DRIVE..." >&2; exit 2; }
 object=$1/$2.vmab
 shift 2

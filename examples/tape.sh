@@ -10,6 +10,7 @@
 # Every record on the tape has the same size, and the last one is padded with zeros; vmabak knows that
 # padding when it reads, and reads records of any size.
 set -eu
+umask 077 # for what is made on this machine: it is as secret as the drives
 tape=${TAPE:-/dev/nst0}
 record=256k # for vmabak and for mbuffer
 memory=${TAPE_MEMORY:-256M}
