@@ -37,13 +37,15 @@ static bool begins(const char *path, const char *folder)
 static bool is_below_dev(int folder, dev_t device)
 {
 	char link[64], path[PATH_MAX];
-	struct stat dev;
+	struct stat dev, root;
 
 	if (stat("/dev", &dev) != 0 || dev.st_dev != device)
 		return false;
 	snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
 	ssize_t n = readlink(link, path, sizeof path - 1);
-	path[n < 0 ? 0 : n] = '\0';
+	if (n < 0) /* no /proc here */
+		return stat("/", &root) == 0 && root.st_dev != device;
+	path[n] = '\0';
 	return begins(path, "/dev") && !begins(path, "/dev/shm");
 }
 

@@ -2,6 +2,7 @@
 #include "base/content.h"
 #include "base/inuse.h"
 #include "base/nbd.h"
+#include "base/place.h"
 #include "base/qemunbd.h"
 #include "base/writeback.h"
 
@@ -140,6 +141,16 @@ static int check_missing(const char *path, struct error *err)
 	return 0;
 }
 
+/* A file among devices is an earlier mistake. */
+static int check_place(const char *path, struct error *err)
+{
+	char *real = realpath(path, NULL);
+	int rc = real != NULL ? place_check(real, err) : 0;
+
+	free(real);
+	return rc;
+}
+
 static int open_by_kind(struct target *target, const struct target_options *options,
 			struct error *err)
 {
@@ -162,6 +173,8 @@ static int open_by_kind(struct target *target, const struct target_options *opti
 		return fail(err, ERR_USAGE, "%s: %s; --force overwrites it", target->path,
 			    S_ISREG(st.st_mode) ? "exists already" : "is a block device");
 	target->replace = true;
+	if (S_ISREG(st.st_mode) && check_place(target->path, err) != 0)
+		return err->code;
 	if (!is_raw)
 		return target_image_open(target, true, err);
 	if (S_ISREG(st.st_mode))

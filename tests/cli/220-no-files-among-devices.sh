@@ -35,6 +35,17 @@ expect_error 2 '/dev/root.raw: there is no such device' "$VMABAK" restore a.vmab
 expect_error 2 'takes no files' "$VMABAK" backup --serve none --spill-dir /dev -o b.vmab
 expect_error 2 'takes no files' "$VMABAK" backup --qmp none --pull --scratch /dev -o b.vmab
 
+# Nor is one overwritten that was made there before.
+if touch $typo 2>/dev/null; then
+	ln -s $typo old.raw
+	for target in $typo old.raw; do
+		expect_error 2 "$typo: there is no such device" "$VMABAK" restore a.vmab --force -d root=$target
+	done
+	expect_error 2 "$typo: there is no such device" "$VMABAK" backup -o $typo --format vmab --force drive.raw
+	[ ! -s $typo ] || fail "was written to"
+	rm $typo
+fi
+
 # Nothing tells a container's /dev, which is a tmpfs.
 in_container()
 {
