@@ -137,6 +137,10 @@ static int put_configs(struct restore *restore, struct error *err)
 static int finish_targets(struct restore *restore, struct error *err)
 {
 	for (uint32_t i = 0; i < restore->source.archive->n_drives; i++) {
+		if (restore->targets[i] != NULL && target_settle(restore->targets[i], err) < 0)
+			return err->code;
+	}
+	for (uint32_t i = 0; i < restore->source.archive->n_drives; i++) {
 		const char *path = restore->plan.drive_paths[i];
 		struct stat found;
 		bool is_new;

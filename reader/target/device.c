@@ -134,15 +134,18 @@ static int complete_cluster(struct target *target, uint64_t at, struct error *er
 	return target_pwrite(target, begin, zeros, end - begin, err);
 }
 
-static int device_finish(struct target *target, struct error *err)
+static int device_settle(struct target *target, struct error *err)
 {
 	int rc = complete_cluster(target, target->size_bytes, err);
 
 	if (rc == 0)
 		rc = complete_cluster(target, target->end_bytes, err);
-	if (rc == 0)
-		rc = sync_device(target, err);
-	return rc == 0 && !punch_rest(target) ? blank_rest(target, err) : rc;
+	return rc == 0 ? sync_device(target, err) : rc;
+}
+
+static int device_finish(struct target *target, struct error *err)
+{
+	return punch_rest(target) ? 0 : blank_rest(target, err);
 }
 
 static void device_close(struct target *target)
@@ -152,7 +155,12 @@ static void device_close(struct target *target)
 }
 
 static const struct target_kind device_kind = {
-	.finish = device_finish, .close = device_close, .keeps_rest = true, .zeros_last = true};
+	.settle = device_settle,
+	.finish = device_finish,
+	.close = device_close,
+	.keeps_rest = true,
+	.zeros_last = true,
+};
 
 /* ---- opening ---- */
 

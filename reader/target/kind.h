@@ -20,6 +20,7 @@ struct target_kind {
 	int (*write)(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		     struct error *err);
 	int (*zero)(struct target *target, uint64_t offset, uint64_t n, struct error *err);
+	int (*settle)(struct target *target, struct error *err); /* or NULL: see target_settle */
 	/* The size, zeros that come last, and what lies past the drive; sync and the rest are
 	 * target.c's. */
 	int (*finish)(struct target *target, struct error *err);
@@ -35,6 +36,7 @@ struct target {
 	bool told;	    /* the format: by the user, not by the name */
 	int fd;		    /* -1: none */
 	bool sync;
+	bool settled;
 	uint64_t size_bytes;	  /* of the drive */
 	uint64_t old_bytes;	  /* up to here the target holds what was there before */
 	uint64_t end_bytes; /* up to here it becomes ours: the drive, and what little lies past */

@@ -271,10 +271,20 @@ static int settle(int *fd, const char *path, bool sync, struct error *err)
 	return rc != 0 ? fail_system(err, errno, "%s: closing", path) : 0;
 }
 
+int target_settle(struct target *target, struct error *err)
+{
+	int rc = target->kind->settle && !target->settled ? target->kind->settle(target, err) : 0;
+
+	target->settled = rc == 0;
+	return rc;
+}
+
 int target_finish(struct target *target, struct error *err)
 {
-	int rc = target->kind->finish(target, err);
+	int rc = target_settle(target, err);
 
+	if (rc == 0)
+		rc = target->kind->finish(target, err);
 	if (rc == 0 && target->fd >= 0)
 		rc = settle(&target->fd, target->path, target->sync, err);
 	if (rc == 0 && target->temp)

@@ -52,6 +52,10 @@ int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error
 /* Bytes past the drive's end that a larger block device keeps as they were; 0 otherwise. */
 uint64_t target_excess(const struct target *target);
 
+/* All data was written: brings it to where it will be, as far as zeros depend on that. To be called
+ * for all targets before the first is finished, as they may be parts of one thin volume. */
+int target_settle(struct target *target, struct error *err);
+
 /* All went well: cut or extend to size, sync, rename. Not to be used after; close it. */
 int target_finish(struct target *target, struct error *err);
 /* Closes and frees; without target_finish before, a temporary file is removed. NULL-safe. */

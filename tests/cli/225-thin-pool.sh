@@ -15,7 +15,10 @@ with open("drive.raw", "wb") as file:
             file.seek(i * 4096)
             file.write(source.randbytes(4096))
     file.truncate(8 << 20)'
+make_random other.raw 100000 3
+truncate -s 8M other.raw
 expect_code 0 "$VMABAK" backup -q -o a.vmab drive.raw
+expect_code 0 "$VMABAK" backup -q -o two.vmab one=drive.raw two=other.raw
 make_full pool.raw 20000000
 truncate -s 2G pool.raw
 truncate -s 4M meta.raw
@@ -27,7 +30,7 @@ ln -s busybox $root/bin/sh
 cp "$SRC/tests/live/guest/thin-init" $root/init
 cp "$VMABAK" $root/bin/vmabak
 cp "$(command -v dmsetup)" $root/sbin/dmsetup
-cp a.vmab $root
+cp a.vmab two.vmab $root
 chmod 755 $root/init
 for library in $(ldd "$VMABAK" "$(command -v dmsetup)" | grep -o '/[^ ]*' | grep -v ':$' | sort -u); do
 	mkdir -p "$root$(dirname $library)"
@@ -47,10 +50,12 @@ done
 timeout 600 qemu-system-x86_64 -accel "${GUEST_ACCEL:-tcg}" -m 256 -nodefaults -no-user-config -display none \
 	-serial file:console -kernel "$lib_kernel" -initrd initrd.gz -append "console=ttyS0 quiet panic=1" -no-reboot \
 	-drive if=virtio,format=raw,file=pool.raw -drive if=virtio,format=raw,file=meta.raw \
-	-drive if=virtio,format=raw,readonly=on,file=drive.raw >qemu.out 2>&1 || fail "the guest: $(cat qemu.out console)"
+	-drive if=virtio,format=raw,readonly=on,file=drive.raw \
+	-drive if=virtio,format=raw,readonly=on,file=other.raw >qemu.out 2>&1 || fail "the guest: $(cat qemu.out console)"
 tr -d '\r' <console >told
 grep -q '^thin: done' told || fail "the guest: $(tail -n 30 told)"
 [ "$(grep -c '^thin: [0-9 ]*: same' told)" = 6 ] || fail "$(tail -n 30 told)"
+expect_text told 'thin: parts: same'
 # Chunks of 64 KiB: those of the data alone.
 expect_text told "thin: 128 0: same, $("$PYTHON" -c 'data = open("drive.raw", "rb").read()
 print(sum(data[i:i + 65536].count(0) < 65536 for i in range(0, len(data), 65536)))')"
