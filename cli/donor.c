@@ -20,6 +20,8 @@ struct donor {
 };
 
 struct donors {
+	const struct archive_drive **by_name; /* owned: drives of the damaged archive, sorted */
+	uint32_t n_by_name;
 	uint32_t n;
 	struct donor *items;
 	uint8_t cluster[CLUSTER_SIZE];
@@ -90,6 +92,7 @@ void donors_close(struct donors *donors)
 		free(donors->items[i].drives);
 	}
 	free(donors->items);
+	free(donors->by_name);
 	free(donors);
 }
 
@@ -129,25 +132,58 @@ static int ask_image(struct donors *donors, struct donor *donor, struct rescue *
 	return 0;
 }
 
-/* The drive of the damaged archive that has the name of this one of the donor; its number of drives
- * when there is none. */
-static uint32_t drive_of(const struct rescue *rescue, struct donor *donor, uint32_t drive)
+static int compare_texts(struct text a, struct text b)
+{
+	int order = memcmp(a.bytes, b.bytes, a.length < b.length ? a.length : b.length);
+
+	return order != 0 ? order : (a.length > b.length) - (a.length < b.length);
+}
+
+static int compare_drives(const void *left, const void *right)
+{
+	const struct archive_drive *a = *(const struct archive_drive *const *)left;
+	const struct archive_drive *b = *(const struct archive_drive *const *)right;
+	int order = compare_texts(a->name, b->name);
+
+	return order != 0 ? order : (a > b) - (a < b);
+}
+
+/* Both archives may have very many drives. */
+static void sort_drives(struct donors *donors, const struct rescue *rescue)
+{
+	const struct archive *archive = rescue->archive;
+
+	donors->by_name = memory_new(archive->n_drives, sizeof(*donors->by_name));
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		if (rescue->drives[i].target != NULL)
+			donors->by_name[donors->n_by_name++] = &archive->drives[i];
+	}
+	qsort(donors->by_name, donors->n_by_name, sizeof(*donors->by_name), compare_drives);
+}
+
+/* The first drive of the damaged archive that has the name of this one of the donor; its number of
+ * drives when there is none. */
+static uint32_t drive_of(const struct donors *donors, const struct rescue *rescue,
+			 struct donor *donor, uint32_t drive)
 {
 	struct text name = donor->source.archive->drives[drive].name;
-	uint32_t i = 0;
+	uint32_t first = 0, end = donors->n_by_name, n_all = rescue->archive->n_drives;
+	bool found;
 
 	if (donor->drives[drive] != 0)
 		return donor->drives[drive] - 1;
+	while (first < end) {
+		uint32_t middle = first + (end - first) / 2;
 
-	for (; i < rescue->archive->n_drives; i++) {
-		struct text other = rescue->archive->drives[i].name;
-
-		if (rescue->drives[i].target != NULL && other.length == name.length &&
-		    memcmp(other.bytes, name.bytes, name.length) == 0)
-			break;
+		if (compare_texts(donors->by_name[middle]->name, name) < 0)
+			first = middle + 1;
+		else
+			end = middle;
 	}
-	donor->drives[drive] = i + 1;
-	return i;
+	found = first < donors->n_by_name && compare_texts(donors->by_name[first]->name, name) == 0;
+	donor->drives[drive] =
+		1 + (found ? (uint32_t)(donors->by_name[first] - rescue->archive->drives) : n_all);
+	return donor->drives[drive] - 1;
 }
 
 /* The clusters of an extent that are wanted; its payload is opened for the first of them. */
@@ -162,7 +198,7 @@ static int ask_extent(struct donors *donors, struct donor *donor, struct rescue 
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
 		const struct slot *slot = &extent->slots[i];
 		size_t size = (size_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
-		uint32_t drive = drive_of(rescue, donor, slot->drive);
+		uint32_t drive = drive_of(donors, rescue, donor, slot->drive);
 		const struct wanted *wanted =
 			slot->mask == 0 ? NULL : rescue_find_wanted(rescue, drive, slot->cluster);
 
@@ -200,6 +236,7 @@ int donors_ask(struct donors *donors, struct rescue *rescue, struct report *repo
 	       struct error *err)
 {
 	rescue_sort_wanted(rescue);
+	sort_drives(donors, rescue);
 	if (rescue->n_unwanted > 0)
 		report_warning(report,
 			       "%llu more lost clusters were not asked of donors: at most %u are",

@@ -6,6 +6,7 @@ Makes a VMAB archive that is small and meant to cost a reader much more time or 
   index    N times 32768 entries that name two extents of drive b in turn as if drive a were in them
   nested   N extents of drive b, each of them in the payload of the one before, all of which the index calls a's
   holes    N drives of 1 PiB, each of two runs of zeros and a few clusters between
+  drives   N drives of a cluster each, all zeros but for the first, which holds ff
   scatter  N * 1024 runs of zeros all over a drive of 2^63 - 65536 bytes; incremental"""
 import struct
 import sys
@@ -32,7 +33,7 @@ class Archive:
         self.head = checked(struct.pack("<8sIIQQ16s16sqI36s16s", b"\x89VMB\r\n\x1a\n", 1, size, 0, 0, UUID, parent, 0,
                                         len(records), b"", b"") + records)
         self.data = bytearray(self.head)
-        self.sequence = self.previous = self.n_data = self.n_zeros = 0
+        self.sequence = self.previous = self.n_data = self.n_zeros = self.raw_size = 0
         self.entries = []
 
     def header(self, kind, area, payload, position, sequence):
@@ -47,9 +48,9 @@ class Archive:
 
     def zeros(self, runs):
         """runs: (drive, first cluster, number of clusters)"""
-        at = len(self.data)
         if len(self.entries) + len(runs) > 32768:
             self.index()
+        at = len(self.data)
         self.section(1, b"".join(struct.pack("<QIHHQQ", first, drive, 2, 0, n, 0) for drive, first, n in runs))
         self.entries += [(first, n, at, drive) for drive, first, n in runs]
         self.n_zeros += sum(n for _, _, n in runs)
@@ -66,7 +67,7 @@ class Archive:
         for at in range(0, len(self.head), 4 << 20):
             self.section(3, payload=self.head[at:at + (4 << 20)])
         size = len(self.data) + 512
-        self.section(4, struct.pack("<QQQQQQ", size, self.sequence + 1, self.n_data, self.n_zeros, 0, head_copy))
+        self.section(4, struct.pack("<QQQQQQ", size, self.sequence + 1, self.n_data, self.n_zeros, self.raw_size, head_copy))
         with open(path, "wb") as file:
             file.write(self.data)
 
@@ -106,6 +107,18 @@ def holes(n):
     return archive
 
 
+def drives(n):
+    archive = Archive([(b"d%d" % i, CLUSTER) for i in range(n)])
+    for i in range(1, n, 1024):
+        archive.zeros([(j, 0, 1) for j in range(i, min(i + 1024, n))])
+    archive.index()
+    payload, at = b"\xff" * CLUSTER, len(archive.data)
+    archive.section(1, struct.pack("<QIHH16s", 0, 0, 1, 0xffff, xxhash.xxh3_128_digest(payload)), payload)
+    archive.entries.append((0, 1, at, 0))
+    archive.n_data, archive.raw_size = 1, CLUSTER
+    return archive
+
+
 def scatter(n):
     archive = Archive([(b"a", (1 << 63) - CLUSTER)], b"\x09" * 16)
     step = ((1 << 47) - 1) // (n * 1024)
@@ -115,4 +128,5 @@ def scatter(n):
 
 
 if __name__ == "__main__":
-    {"index": index, "nested": nested, "holes": holes, "scatter": scatter}[sys.argv[1]](int(sys.argv[2])).finish(sys.argv[3])
+    {"index": index, "nested": nested, "holes": holes, "drives": drives,
+     "scatter": scatter}[sys.argv[1]](int(sys.argv[2])).finish(sys.argv[3])
