@@ -129,13 +129,13 @@ static int copy_clusters(struct convert *convert, struct error *err)
 }
 
 /* All is open; the output is still to get its name. */
-static void confine(const struct convert *convert)
+static int confine(const struct convert *convert, struct error *err)
 {
 	struct sandbox sandbox;
 
 	sandbox_begin(&sandbox);
 	sandbox_allow_file(&sandbox, convert->sink.name);
-	sandbox_enter(&sandbox);
+	return sandbox_enter(&sandbox, err);
 }
 
 static int run(struct convert *convert, struct error *err)
@@ -153,9 +153,9 @@ static int run(struct convert *convert, struct error *err)
 	unlimited.rate = 0;
 	if (source_open(&convert->source, options->arguments.items[0], &unlimited, err) < 0 ||
 	    copy_head(convert, err) < 0 ||
-	    sink_open(&convert->sink, convert->archive, options, err) < 0)
+	    sink_open(&convert->sink, convert->archive, options, err) < 0 ||
+	    confine(convert, err) < 0)
 		return err->code;
-	confine(convert);
 	return copy_clusters(convert, err);
 }
 

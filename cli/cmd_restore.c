@@ -107,10 +107,10 @@ static int prepare(struct restore *restore, struct error *err)
 	    make_directory(restore, err) < 0 ||
 	    restore_plan_check(&restore->plan, options, err) < 0)
 		return err->code;
+	restore_plan_rules(&restore->plan, options);
 	if (open_targets(restore, err) < 0)
 		return err->code;
-	restore_plan_confine(&restore->plan, options);
-	return 0;
+	return sandbox_enter(&restore->plan.sandbox, err);
 }
 
 static int put_configs(struct restore *restore, struct error *err)

@@ -109,8 +109,7 @@ static int open_all(struct job *job, struct error *err)
 	if (job->options->donors.n > 0 &&
 	    donors_open(&job->donors, &job->rescue, job->options, err) < 0)
 		return err->code;
-	restore_plan_confine(&job->rescue.plan, job->options);
-	return 0;
+	return sandbox_enter(&job->rescue.plan.sandbox, err);
 }
 
 static int run(struct job *job, struct error *err)

@@ -100,12 +100,14 @@ static int open_source(struct source *source, const struct options *options, uns
 	const char *name = options->arguments.items[part];
 	struct sandbox sandbox;
 
+	*source = (struct source){.name = name};
 	if (part + 1 == options->arguments.n)
 		return source_open_alone(source, name, options, err);
 	if (part == 0) {
 		sandbox_begin(&sandbox);
 		sandbox_allow_reading(&sandbox);
-		sandbox_enter(&sandbox);
+		if (sandbox_enter(&sandbox, err) < 0)
+			return err->code;
 	}
 	return source_open(source, name, options, err);
 }

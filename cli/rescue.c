@@ -161,6 +161,7 @@ int rescue_open(struct rescue *out, const struct archive *archive, bool made_dri
 	if (check_paths(out, options, err) < 0 ||
 	    (options->map != NULL && plan_maps(out, options->map, err) < 0))
 		return err->code;
+	restore_plan_rules(&out->plan, options);
 	return open_drives(out, options, err);
 }
 

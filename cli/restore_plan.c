@@ -3,7 +3,6 @@
 #include "cli/memory.h"
 #include "cli/names.h"
 #include "cli/report.h"
-#include "cli/sandbox.h"
 #include "cli/source.h"
 
 #include "base/nbd.h"
@@ -13,7 +12,6 @@
 #include <sys/stat.h>
 
 #define SHOWN_SIZE   120u /* bytes of a name in a message */
-#define CONFINED_MAX 1024u
 #define WARNINGS_MAX 10u /* about configs */
 
 /* DIR/NAME and an ending. The name passed the allow-list. */
@@ -127,6 +125,7 @@ int restore_plan_make(struct restore_plan *out, const struct archive *archive,
 {
 	*out = (struct restore_plan){
 		.archive = archive,
+		.sandbox = {.rules = -1},
 		.drive_paths = memory_new(archive->n_drives, sizeof(char *)),
 		.drive_formats = memory_new(archive->n_drives, sizeof(char *)),
 		.config_paths = memory_new(archive->n_configs, sizeof(char *)),
@@ -250,33 +249,24 @@ int restore_plan_check(const struct restore_plan *plan, const struct options *op
 	return check_places(plan, err);
 }
 
-/* Very many things mostly have one folder. */
-static void allow_paths(struct sandbox *sandbox, char **paths, uint32_t n)
+void restore_plan_rules(struct restore_plan *plan, const struct options *options)
 {
-	for (uint32_t i = 0; i < n && i < CONFINED_MAX; i++)
-		sandbox_allow_file(sandbox, paths[i]);
-}
+	struct sandbox *sandbox = &plan->sandbox;
 
-void restore_plan_confine(const struct restore_plan *plan, const struct options *options)
-{
-	struct sandbox sandbox;
-
-	/* Rules for all of them would take long. */
-	if (plan->archive->n_drives > CONFINED_MAX || plan->archive->n_configs > CONFINED_MAX)
-		return;
-	sandbox_begin(&sandbox);
-	allow_paths(&sandbox, plan->drive_paths, plan->archive->n_drives);
-	allow_paths(&sandbox, plan->config_paths, plan->archive->n_configs);
+	sandbox_begin(sandbox);
+	for (uint32_t i = 0; i < plan->archive->n_drives; i++)
+		sandbox_allow_file(sandbox, plan->drive_paths[i]);
+	for (uint32_t i = 0; i < plan->archive->n_configs; i++)
+		sandbox_allow_file(sandbox, plan->config_paths[i]);
 	if (plan->in_directory)
-		sandbox_allow_removal(&sandbox, options->directory);
+		sandbox_allow_removal(sandbox, options->directory);
 	if (options->map != NULL) { /* a file, or a folder */
 		char *inner = memory_text("%s/.", options->map);
 
-		sandbox_allow_file(&sandbox, options->map);
-		sandbox_allow_file(&sandbox, inner);
+		sandbox_allow_file(sandbox, options->map);
+		sandbox_allow_file(sandbox, inner);
 		free(inner);
 	}
-	sandbox_enter(&sandbox);
 }
 
 static void free_paths(char **paths, uint32_t n)
@@ -290,6 +280,7 @@ void restore_plan_free(struct restore_plan *plan)
 {
 	if (plan->archive == NULL)
 		return;
+	sandbox_end(&plan->sandbox);
 	free_paths(plan->drive_paths, plan->archive->n_drives);
 	free_paths(plan->drive_formats, plan->archive->n_drives);
 	free_paths(plan->config_paths, plan->archive->n_configs);

@@ -4,6 +4,7 @@
 #ifndef CLI_RESTORE_PLAN_H
 #define CLI_RESTORE_PLAN_H
 
+#include "cli/sandbox.h"
 #include "cli/options.h"
 #include "format/format.h"
 
@@ -16,6 +17,7 @@ struct restore_plan {
 	char **config_paths;  /* the same for the configs */
 	uint32_t n_drives, n_configs; /* that are restored */
 	bool in_directory;	      /* something goes into --directory */
+	struct sandbox sandbox;	      /* of restore_plan_rules */
 };
 
 /* What the options alone tell, before the archive is opened. */
@@ -28,9 +30,10 @@ int restore_plan_make(struct restore_plan *out, const struct archive *archive,
  * there already without --force. The folder exists by now. */
 int restore_plan_check(const struct restore_plan *plan, const struct options *options,
 		       struct error *err);
-/* Once all targets are open: the process keeps what it needs to put configs there, and to give
- * names to what it made. */
-void restore_plan_confine(const struct restore_plan *plan, const struct options *options);
+/* Before targets are opened, which may take all descriptors there are: what the process will still
+ * need, to put configs there and to give names to what it made. With all open, sandbox_enter gives
+ * up the rest. */
+void restore_plan_rules(struct restore_plan *plan, const struct options *options);
 void restore_plan_free(struct restore_plan *plan);
 
 #endif

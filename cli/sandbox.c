@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,13 +56,16 @@ void sandbox_begin(struct sandbox *out)
 {
 	long version = -1;
 
-	*out = (struct sandbox){.rules = -1};
+	memset(out, 0, sizeof(*out));
+	out->rules = -1;
 	if (!WITHOUT_SANDBOX)
 		version = syscall(CREATE_RULESET, NULL, 0, ASK_VERSION);
 	if (version < 1)
 		return;
 	out->rights = known_rights(version);
 	out->rules = (int)syscall(CREATE_RULESET, &out->rights, sizeof(out->rights), 0);
+	if (out->rules < 0)
+		out->failed = errno;
 }
 
 static void allow(struct sandbox *sandbox, const char *path, uint64_t rights)
@@ -72,11 +76,13 @@ static void allow(struct sandbox *sandbox, const char *path, uint64_t rights)
 		return;
 	rule.folder = open(path, O_PATH | O_CLOEXEC);
 	if (rule.folder < 0) {
-		sandbox->is_short |= errno != ENOENT && errno != ENOTDIR;
+		if (errno != ENOENT && errno != ENOTDIR && sandbox->failed == 0)
+			sandbox->failed = errno;
 		return;
 	}
-	if (syscall(ADD_RULE, sandbox->rules, RULE_PATH_BENEATH, &rule, 0) != 0)
-		sandbox->is_short = true;
+	if (syscall(ADD_RULE, sandbox->rules, RULE_PATH_BENEATH, &rule, 0) != 0 &&
+	    sandbox->failed == 0)
+		sandbox->failed = errno;
 	close(rule.folder);
 }
 
@@ -92,17 +98,25 @@ static void allow_folder_of(struct sandbox *sandbox, const char *path)
 	int n = slash == NULL ? 0 : (int)(slash - path) + 1;
 
 	snprintf(folder, sizeof(folder), "%.*s.", n, path);
+	if (strcmp(folder, sandbox->folder) == 0)
+		return;
+	memcpy(sandbox->folder, folder, sizeof(folder));
 	allow(sandbox, folder,
 	      MAKE_REG | REMOVE_FILE | READ_FILE | WRITE_FILE | READ_DIR | TRUNCATE);
 }
 
 void sandbox_allow_file(struct sandbox *sandbox, const char *path)
 {
+	struct stat found;
 	char *real;
 
 	if (path == NULL || sandbox->rules < 0)
 		return;
+	if (stat(path, &found) == 0 && S_ISBLK(found.st_mode))
+		return;
 	allow_folder_of(sandbox, path);
+	if (lstat(path, &found) < 0 || !S_ISLNK(found.st_mode))
+		return;
 	real = realpath(path, NULL);
 	if (real != NULL)
 		allow_folder_of(sandbox, real);
@@ -117,25 +131,40 @@ void sandbox_allow_removal(struct sandbox *sandbox, const char *folder)
 	allow(sandbox, parent, REMOVE_DIR);
 }
 
-bool sandbox_enter(struct sandbox *sandbox)
+void sandbox_end(struct sandbox *sandbox)
 {
-	bool entered = false;
-
-	if (sandbox->rules < 0)
-		return false;
-	/* The C library asks there how many processors there are. */
-	allow(sandbox, "/sys/devices/system/cpu", READ_FILE | READ_DIR);
-	if (!sandbox->is_short && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
-		entered = syscall(RESTRICT_SELF, sandbox->rules, 0) == 0;
-	close(sandbox->rules);
+	if (sandbox->rules > 0)
+		close(sandbox->rules);
 	sandbox->rules = -1;
-	return entered;
 }
 
-void sandbox_enter_at_once(void)
+static int restrict_self(struct sandbox *sandbox)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return errno;
+	/* E2BIG: whoever started this has confined it as often as can be. */
+	return syscall(RESTRICT_SELF, sandbox->rules, 0) == 0 || errno == E2BIG ? 0 : errno;
+}
+
+int sandbox_enter(struct sandbox *sandbox, struct error *err)
+{
+	int failed;
+
+	/* The C library asks there how many processors there are. */
+	allow(sandbox, "/sys/devices/system/cpu", READ_FILE | READ_DIR);
+	failed = sandbox->failed;
+	if (failed == 0 && sandbox->rules >= 0)
+		failed = restrict_self(sandbox);
+	sandbox_end(sandbox);
+	return failed == 0 ? 0
+			   : fail_system(err, failed,
+					 "access to other files cannot be given up (Landlock)");
+}
+
+int sandbox_enter_at_once(struct error *err)
 {
 	struct sandbox sandbox;
 
 	sandbox_begin(&sandbox);
-	sandbox_enter(&sandbox);
+	return sandbox_enter(&sandbox, err);
 }

@@ -44,9 +44,8 @@ int source_open(struct source *out, const char *path, const struct options *opti
 int source_open_alone(struct source *out, const char *path, const struct options *options,
 		      struct error *err)
 {
-	if (open_input(out, path, options, err) < 0)
+	if (open_input(out, path, options, err) < 0 || sandbox_enter_at_once(err) < 0)
 		return err->code;
-	sandbox_enter_at_once();
 	return read_head(out, err);
 }
 

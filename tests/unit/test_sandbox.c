@@ -34,6 +34,7 @@ static bool runs_nothing(void)
 static int confined_child(void)
 {
 	struct sandbox sandbox;
+	struct error err;
 	int before = open("/etc/passwd", O_RDONLY);
 	char byte;
 	sandbox_begin(&sandbox);
@@ -42,7 +43,7 @@ static int confined_child(void)
 	sandbox_allow_file(&sandbox, "allowed/x");
 	sandbox_allow_removal(&sandbox, "made");
 	sandbox_allow_file(&sandbox, NULL);
-	if (!sandbox_enter(&sandbox))
+	if (sandbox_enter(&sandbox, &err) != 0)
 		return 98;
 	const bool wanted[] = {
 		denied(open("/etc/passwd", O_RDONLY)),
@@ -93,14 +94,17 @@ static void test_confined(void)
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
-/* What fails on the way there leaves all as it is. */
+/* Where there is none nothing happens; where there is one that cannot be put up, that is told. */
 static void test_not_begun(void)
 {
 	struct sandbox none = {.rules = -1};
 	sandbox_allow_file(&none, "/tmp/x");
 	sandbox_allow_reading(&none);
 	sandbox_allow_removal(&none, "/tmp/x");
-	CU_ASSERT_FALSE(sandbox_enter(&none));
+	struct error err = {0};
+	CU_ASSERT_EQUAL(sandbox_enter(&none, &err), 0);
+	none.failed = EMFILE;
+	CU_ASSERT_EQUAL(sandbox_enter(&none, &err), ERR_SYSTEM);
 	int fd = open("/etc/passwd", O_RDONLY);
 	CU_ASSERT(fd >= 0);
 	close(fd);
