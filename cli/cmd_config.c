@@ -1,9 +1,11 @@
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/say.h"
 #include "cli/source.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_CONFIG "qemu-server.conf"
 
@@ -50,6 +52,11 @@ static int not_found(const struct archive *archive, const char *name, struct err
 static void print_config(const struct source *source, const struct archive_config *config,
 			 struct report *report)
 {
+	/* What is piped is exact; a terminal is not for the archive to steer. */
+	if (report->result == NULL && isatty(STDOUT_FILENO)) {
+		say_lines(stdout, config->data.bytes, config->data.length);
+		return;
+	}
 	if (report->result == NULL) {
 		fwrite(config->data.bytes, 1, config->data.length, stdout);
 		return;

@@ -4,6 +4,7 @@
 #include "cli/memory.h"
 #include "cli/parse.h"
 #include "cli/source.h"
+#include "cli/say.h"
 
 #include "reader/input/input.h"
 #include "reader/reader.h"
@@ -37,7 +38,7 @@ static const char *checksum_text(const struct archive *archive)
 
 static void print_key(const char *key, const char *value)
 {
-	printf("%-11s %s\n", key, value);
+	say(stdout, "%-11s %s\n", key, value);
 }
 
 static void print_note(const char *key, struct text text)
@@ -53,7 +54,7 @@ static void print_completeness(const struct completeness *complete)
 	char size[HUMAN_SIZE];
 
 	if (complete->found > 0)
-		printf("%-11s yes: %s, %llu clusters of data, %llu of zeros\n", "complete",
+		say(stdout, "%-11s yes: %s, %llu clusters of data, %llu of zeros\n", "complete",
 		       human_size(size, complete->totals.archive_size),
 		       (unsigned long long)complete->totals.n_data,
 		       (unsigned long long)complete->totals.n_zero);
@@ -69,13 +70,13 @@ static void print_head(const struct source *source, const struct completeness *c
 	const char *filter = input_filter(source->input);
 	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
 
-	printf("%-11s %s%s%s\n", "format", archive->format == FORMAT_VMAB ? "VMAB 1" : "VMA 1",
+	say(stdout, "%-11s %s%s%s\n", "format", archive->format == FORMAT_VMAB ? "VMAB 1" : "VMA 1",
 	       filter == NULL ? "" : ", compressed around with ", filter == NULL ? "" : filter);
 	print_key("uuid", format_uuid(uuid, archive->uuid));
 	if (archive_is_incremental(archive))
 		print_key("parent", format_uuid(uuid, archive->parent));
 	print_key("created", human_time(when, archive->created_ns));
-	printf("%-11s %s\n", "checksums",
+	say(stdout, "%-11s %s\n", "checksums",
 	       archive->cluster_checksum == CLUSTER_UNPROTECTED
 		       ? "headers only: the data carries none"
 		       : checksum_text(archive));
@@ -107,9 +108,9 @@ static void print_rows(const char *title, const struct row *rows, uint32_t n)
 		if (places > digits)
 			digits = places;
 	}
-	printf("\n%-6s  %-*s  %*s\n", title, width, "NAME", digits, "BYTES");
+	say(stdout, "\n%-6s  %-*s  %*s\n", title, width, "NAME", digits, "BYTES");
 	for (uint32_t i = 0; i < n; i++)
-		printf("%6u  %-*s  %*llu  %s\n", i + 1, width,
+		say(stdout, "%6u  %-*s  %*llu  %s\n", i + 1, width,
 		       escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length),
 		       digits, (unsigned long long)rows[i].size_bytes,
 		       human_size(size, rows[i].size_bytes));

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 #include "cli/human.h"
 #include "cli/json.h"
+#include "cli/say.h"
 #include "cli/machine.h"
 #include "cli/qmp.h"
 
@@ -31,37 +32,29 @@ static void put_drive(struct json_t *list, const struct machine_drive *drive)
 	json_put_bool(one, "by_default", !drive->read_only && !drive->removable);
 }
 
-/* What QEMU says may quote anything. */
-static void print_text(const char *text)
-{
-	char shown[300];
-
-	fputs(escape_text(shown, sizeof(shown), (const uint8_t *)text, strlen(text)), stdout);
-}
-
 static void print_drive(const struct machine_drive *drive)
 {
 	char size[HUMAN_SIZE];
 
-	printf("%-16s %10s  ", drive->name, human_size(size, drive->size_bytes));
-	print_text(drive->format == NULL ? "?" : drive->format);
-	printf("  node ");
-	print_text(drive->node);
+	say(stdout, "%-16s %10s  ", drive->name, human_size(size, drive->size_bytes));
+	say(stdout, "%s", drive->format == NULL ? "?" : drive->format);
+	say(stdout, "  node ");
+	say(stdout, "%s", drive->node);
 	if (drive->iothread != NULL) {
-		printf("  iothread ");
-		print_text(drive->iothread);
+		say(stdout, "  iothread ");
+		say(stdout, "%s", drive->iothread);
 	}
 	if (drive->has_backing)
-		printf("  backing file");
+		say(stdout, "  backing file");
 	if (drive->removable)
-		printf("  removable: only with -d");
+		say(stdout, "  removable: only with -d");
 	else if (drive->read_only)
-		printf("  read-only: only with -d");
+		say(stdout, "  read-only: only with -d");
 	if (drive->file != NULL) {
-		printf("  ");
-		print_text(drive->file);
+		say(stdout, "  ");
+		say(stdout, "%s", drive->file);
 	}
-	putchar('\n');
+	say(stdout, "\n");
 }
 
 int cmd_qemu_drives(const struct options *options, struct report *report)

@@ -11,6 +11,7 @@
 #include "cli/progress.h"
 #include "cli/rescue.h"
 #include "cli/source.h"
+#include "cli/say.h"
 
 #include "reader/input/input.h"
 
@@ -165,7 +166,7 @@ static void each_lost(const struct rescue *rescue, uint32_t drive, uint64_t limi
 static void print_lost(void *context, uint64_t offset, uint64_t size)
 {
 	(void)context;
-	printf("  lost: bytes %llu to %llu\n", (unsigned long long)offset,
+	say(stdout, "  lost: bytes %llu to %llu\n", (unsigned long long)offset,
 	       (unsigned long long)(offset + size - 1));
 }
 
@@ -186,21 +187,21 @@ static void print_drive(const struct job *job, uint32_t i)
 	struct rescue_sums sums;
 
 	rescue_sum(&job->rescue, i, &sums);
-	printf("%s: %llu bytes%s",
+	say(stdout, "%s: %llu bytes%s",
 	       escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
 	       (unsigned long long)drive->size_bytes,
 	       salvage_head(job->salvage) == SALVAGE_HEAD_LOST ? " (its size is not known)" : "");
 	for (unsigned n = 1; n <= 4; n++) { /* what is lost comes last */
 		if (sums.bytes[n % 4] > 0)
-			printf(", %s %s", human_size(size, sums.bytes[n % 4]), words[n % 4]);
+			say(stdout, ", %s %s", human_size(size, sums.bytes[n % 4]), words[n % 4]);
 		if (n == CLUSTER_GOOD && job->rescue.drives[i].donated_bytes > 0)
-			printf(" (%s from donors)",
+			say(stdout, " (%s from donors)",
 			       human_size(size, job->rescue.drives[i].donated_bytes));
 	}
-	printf(": %s\n", job->rescue.plan.drive_paths[i]);
+	say(stdout, ": %s\n", job->rescue.plan.drive_paths[i]);
 	each_lost(&job->rescue, i, RANGES_SHOWN, print_lost, NULL);
 	if (sums.n_lost > RANGES_SHOWN)
-		printf("  lost: %llu more ranges; --map has them all\n",
+		say(stdout, "  lost: %llu more ranges; --map has them all\n",
 		       (unsigned long long)(sums.n_lost - RANGES_SHOWN));
 }
 
@@ -209,12 +210,12 @@ static void print_result(const struct job *job)
 	const struct salvage_totals *totals = salvage_totals(job->salvage);
 	char uuid[UUID_TEXT_SIZE];
 
-	printf("%s: %s %s, head %s, %llu section%s", job->name, archive_format_name(job->archive),
+	say(stdout, "%s: %s %s, head %s, %llu section%s", job->name, archive_format_name(job->archive),
 	       format_uuid(uuid, job->archive->uuid), head_word(job),
 	       (unsigned long long)totals->n_sections, totals->n_sections == 1 ? "" : "s");
 	if (totals->n_expected > 0)
-		printf(" of %llu", (unsigned long long)totals->n_expected);
-	printf(", %llu damaged, %llu bytes passed over\n", (unsigned long long)totals->n_damaged,
+		say(stdout, " of %llu", (unsigned long long)totals->n_expected);
+	say(stdout, ", %llu damaged, %llu bytes passed over\n", (unsigned long long)totals->n_damaged,
 	       (unsigned long long)totals->passed_bytes);
 	for (uint32_t i = 0; i < job->archive->n_drives; i++) {
 		if (job->rescue.drives[i].target != NULL)

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "cli/human.h"
+#include "cli/say.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,12 +31,12 @@ static void print_drive(const struct json_t *drive)
 	const char *file = json_member_text(map, "file");
 	char size[HUMAN_SIZE], changed[HUMAN_SIZE];
 
-	printf("drive %s: %s, %s, %llu connections\n", text_of(drive, "name"),
+	say(stdout, "drive %s: %s, %s, %llu connections\n", text_of(drive, "name"),
 	       human_size(size, number_of(drive, "size_bytes")), text_of(drive, "path"),
 	       (unsigned long long)number_of(drive, "n_connections"));
 	if (json_member(map, "generation") == NULL)
 		return;
-	printf("  map %s: %s, generation %llu, %s changed in it\n",
+	say(stdout, "  map %s: %s, generation %llu, %s changed in it\n",
 	       file == NULL ? "in memory" : file, text_of(map, "trust"),
 	       (unsigned long long)number_of(map, "generation"),
 	       human_size(changed, number_of(map, "changed_clusters") * CLUSTER_SIZE));
@@ -46,7 +47,7 @@ static void print_backup(const struct json_t *backup)
 	uint64_t all = number_of(backup, "n_clusters"), todo = number_of(backup, "todo_clusters");
 	char done[HUMAN_SIZE], total[HUMAN_SIZE], delay[HUMAN_SIZE];
 
-	printf("backup: %llu%%, %s of %s saved, %llu clusters for guest writes, which waited at "
+	say(stdout, "backup: %llu%%, %s of %s saved, %llu clusters for guest writes, which waited at "
 	       "most %s\n",
 	       (unsigned long long)(all == 0 ? 100 : 100 - (todo * 100 + all - 1) / all),
 	       human_size(done, (all - todo) * CLUSTER_SIZE), human_size(total, all * CLUSTER_SIZE),
@@ -60,18 +61,18 @@ static void print_status(const struct json_t *status)
 	const struct json_t *places = json_member(status, "nbd");
 	const struct json_t *backup = json_member(status, "backup");
 
-	printf("serve: process %llu, %s, %llu connections\n",
+	say(stdout, "serve: process %llu, %s, %llu connections\n",
 	       (unsigned long long)number_of(status, "pid"),
 	       json_member_bool(status, "read_only") ? "read only" : "writable",
 	       (unsigned long long)number_of(status, "n_connections"));
 	for (size_t i = 0; i < json_length(places); i++)
-		printf("nbd: %s\n", text_or_mark(json_item_text(places, i)));
+		say(stdout, "nbd: %s\n", text_or_mark(json_item_text(places, i)));
 	for (size_t i = 0; i < json_length(drives); i++)
 		print_drive(json_item(drives, i));
 	if (json_member(backup, "n_clusters") != NULL)
 		print_backup(backup);
 	else
-		printf("backup: none is running, %llu done, %llu failed\n",
+		say(stdout, "backup: none is running, %llu done, %llu failed\n",
 		       (unsigned long long)number_of(status, "n_backups_done"),
 		       (unsigned long long)number_of(status, "n_backups_failed"));
 }

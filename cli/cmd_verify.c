@@ -5,6 +5,7 @@
 #include "cli/progress.h"
 #include "cli/sandbox.h"
 #include "cli/source.h"
+#include "cli/say.h"
 
 #include "reader/input/input.h"
 #include "reader/reader.h"
@@ -58,7 +59,7 @@ static void print_result(const struct source *source, const struct options *opti
 	const struct totals *totals = reader_totals(source->reader);
 	char size[HUMAN_SIZE], data[HUMAN_SIZE];
 
-	printf("%s: ok, %s: %s%u drive%s, %s (%s of data), %llu clusters, %u config%s\n",
+	say(stdout, "%s: ok, %s: %s%u drive%s, %s (%s of data), %llu clusters, %u config%s\n",
 	       source->name, proof(archive, options->quick),
 	       archive_is_incremental(archive) ? "incremental, " : "", archive->n_drives,
 	       archive->n_drives == 1 ? "" : "s", human_size(size, archive_drive_bytes(archive)),

@@ -69,15 +69,6 @@ char *human_time(char out[HUMAN_SIZE], int64_t ns)
 	return out;
 }
 
-char *human_plain(char *text)
-{
-	for (char *at = text; *at != '\0'; at++) {
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			*at = '?';
-	}
-	return text;
-}
-
 /* The length of the UTF-8 character at bytes, and what it is; 0 when it is none. */
 static size_t take_character(const uint8_t *bytes, size_t length, uint32_t *out)
 {
@@ -106,7 +97,7 @@ static size_t take_character(const uint8_t *bytes, size_t length, uint32_t *out)
 /* Neither a control, nor invisible, nor one that reorders what is around it. */
 static bool is_harmless(uint32_t c)
 {
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == '\\' || c == 0xad || c == 0x61c)
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c)
 		return false;
 	if ((c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e))
 		return false;
@@ -114,26 +105,39 @@ static bool is_harmless(uint32_t c)
 	       !(c >= 0xe0000 && c <= 0xe0fff);
 }
 
+size_t human_clean(const uint8_t *bytes, size_t length, char *out, size_t *used)
+{
+	uint32_t character = 0;
+	size_t size = take_character(bytes, length, &character);
+
+	if (size == 0 || !is_harmless(character)) {
+		static const char digits[] = "0123456789abcdef";
+		const char escaped[] = {'\\', 'x', digits[bytes[0] >> 4], digits[bytes[0] & 15]};
+
+		memcpy(out + *used, escaped, sizeof(escaped));
+		*used += sizeof(escaped);
+		return 1;
+	}
+	memcpy(out + *used, bytes, size);
+	*used += size;
+	return size;
+}
+
 char *human_note(char *out, size_t out_size, const uint8_t *bytes, size_t length)
 {
 	size_t used = 0, at = 0;
 
 	while (at < length) {
-		uint32_t character = 0;
-		size_t size = take_character(bytes + at, length - at, &character);
-
 		/* Room for this one, for "..." and for the NUL. */
-		if (used + 4 + 4 > out_size) {
+		if (used + HUMAN_CLEAN + 4 > out_size) {
 			used += (size_t)sprintf(out + used, "...");
 			break;
 		}
-		if (size > 0 && is_harmless(character)) {
-			memcpy(out + used, bytes + at, size);
-			used += size;
-			at += size;
-		} else {
-			used += (size_t)sprintf(out + used, "\\x%02x", bytes[at]);
+		if (bytes[at] == '\\') {
+			used += (size_t)sprintf(out + used, "\\x5c");
 			at++;
+		} else {
+			at += human_clean(bytes + at, length - at, out, &used);
 		}
 	}
 	out[used] = '\0';

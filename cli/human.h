@@ -17,8 +17,12 @@ char *human_duration(char out[HUMAN_SIZE], double seconds);
 char *human_delay(char out[HUMAN_SIZE], uint64_t ns);
 /* Nanoseconds since 1970 as "2026-11-20T10:43:11Z". */
 char *human_time(char out[HUMAN_SIZE], int64_t ns);
-/* Control characters of a name become '?', in place: names may hold anything. Returns text. */
-char *human_plain(char *text);
+#define HUMAN_CLEAN 4u /* most bytes that one becomes in human_clean */
+
+/* Appends the first character of these bytes to out as it may go to a terminal: as it is, or, where
+ * it is a control (C1 too), invisible, turns the direction of writing or is no UTF-8, its first byte
+ * as \xNN. Returns how many bytes that were. */
+size_t human_clean(const uint8_t *bytes, size_t length, char *out, size_t *used);
 /* Text for people from an archive, for a terminal: as it is where that is UTF-8 and harmless, so
  * that notes can be read in any language; controls, and what turns the direction of writing, as
  * \xNN. Cut with "..." when out is too small, which has room for at least 8. Returns out. */

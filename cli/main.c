@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/memory.h"
+#include "cli/say.h"
 #include "cli/signals.h"
 
 #include <stdio.h>
@@ -32,7 +33,7 @@ static int usage_error(struct report *report, const char *verb, const struct err
 	int code = report_error(report, NULL, err);
 
 	if (!report->text_off)
-		fprintf(stderr, "try 'vmabak help%s%s'\n", verb == NULL ? "" : " ",
+		say(stderr, "try 'vmabak help%s%s'\n", verb == NULL ? "" : " ",
 			verb == NULL ? "" : verb);
 	return report_end(report, code);
 }

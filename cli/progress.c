@@ -6,6 +6,7 @@
 #include "cli/progress.h"
 
 #include "cli/human.h"
+#include "cli/say.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -124,11 +125,10 @@ static void describe(char out[LINE_WIDTH])
 
 static void print_line(void)
 {
-	char text[LINE_WIDTH], label[LINE_WIDTH];
+	char text[LINE_WIDTH];
 
 	describe(text);
-	snprintf(label, sizeof(label), "%s", state.view.label);
-	fprintf(stderr, "vmabak: %s: %s\n", human_plain(label), text);
+	say(stderr, "vmabak: %s: %s\n", state.view.label, text);
 	state.line_s = progress_seconds();
 }
 

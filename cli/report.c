@@ -1,9 +1,9 @@
 #include "cli/report.h"
 
-#include "cli/human.h"
 #include "cli/json.h"
 #include "cli/memory.h"
 #include "cli/options.h"
+#include "cli/say.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,27 +72,13 @@ void report_use(struct report *report, const struct options *options)
 		report->json && options->output != NULL && strcmp(options->output, "-") == 0;
 }
 
-/* One line, whatever names hold; in one write, so that lines of several programs do not mix. It
- * takes no memory: when there is none, that must still be told. */
-static void print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void print_line(const char *format, ...)
-{
-	char line[LINE_SIZE];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(line, sizeof(line), format, arguments);
-	va_end(arguments);
-	fprintf(stderr, "vmabak: %s\n", human_plain(line));
-}
-
 int report_error_line(struct report *report, const char *archive, const struct error *err)
 {
 	if (!report->text_off && err->has_place)
-		print_line("%s: byte %llu: %s", archive == NULL ? "-" : archive,
+		say(stderr, "vmabak: %s: byte %llu: %s\n", archive == NULL ? "-" : archive,
 			   (unsigned long long)err->place, err->text);
 	else if (!report->text_off)
-		print_line("%s", err->text);
+		say(stderr, "vmabak: %s\n", err->text);
 	return (int)codes[find_code(err->code)].exit_code;
 }
 
@@ -126,7 +112,7 @@ void report_warning(struct report *report, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	if (!report->text_off)
-		print_line("warning: %s", text);
+		say(stderr, "vmabak: warning: %s\n", text);
 	json_add_text(json_get_array(report->result, "warnings"), text);
 }
 
@@ -140,7 +126,7 @@ void report_note(struct report *report, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	print_line("%s", text);
+	say(stderr, "vmabak: %s\n", text);
 }
 
 void report_detail(struct report *report, const char *format, ...)
@@ -153,7 +139,7 @@ void report_detail(struct report *report, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	print_line("%s", text);
+	say(stderr, "vmabak: %s\n", text);
 }
 
 void report_flush(struct report *report)
@@ -193,7 +179,7 @@ static int check_output(struct report *report)
 	if (report->output_errno == 0)
 		return EXIT_DONE;
 	fail_system(&err, report->output_errno, "standard output");
-	print_line("%s", err.text);
+	say(stderr, "vmabak: %s\n", err.text);
 	return (int)codes[find_code(err.code)].exit_code;
 }
 

@@ -40,5 +40,15 @@ behind 'gnutls' 2
 behind 'libnbd' 2
 behind 'libvirt'
 behind 'libxml'
+# What goes to a terminal is cleaned in one place (cli/say.c). JSON and completion are ASCII of our own; help and version
+# are texts of our own; a config goes out as it is unless that is to a terminal; the bar is drawn of numbers.
+bad=$(grep -rnE --include='*.c' '(^|[^a-z_])(printf|puts|putchar|perror|psignal)\(|(fprintf|fputs|fputc|fwrite|vfprintf|dprintf)\(.*(stdout|stderr|STD(OUT|ERR)_)' \
+	base format reader writer cow cli |
+	grep -vE '^cli/(say|json|completion|cmd_help|version|progress)\.c:|^cli/(cmd_config|report)\.c:[0-9]+:.*(fwrite\(config->data|fputc\(.*stdout)' || true)
+[ -z "$bad" ] || {
+	echo "arrows: text goes out by say() alone (cli/say.h):" >&2
+	echo "$bad" >&2
+	failed=1
+}
 [ $failed = 0 ] && echo "arrows: ok"
 exit $failed
