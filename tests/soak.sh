@@ -4,8 +4,10 @@
 #
 #   tests/soak.sh MINUTES
 #
-# Each round: every fuzz target, then faults of every call, kills, and mutations, of which the first
-# round does all. Exit 1 when anything went wrong; what did is in build/soak.
+# First the labs: devices that fail or that this machine's kernel does not have. Then rounds: every fuzz
+# target, then faults of every call, kills, and mutations, of which the first round does all, and the
+# whole check in a Debian 13. Exit 1 when anything went wrong; what did is in build/soak. What was
+# skipped, and why, is told at the end.
 set -u
 cd "$(dirname "$0")/.."
 minutes=$1
@@ -15,6 +17,7 @@ out=build/soak
 mkdir -p "$out"
 : >"$out/figures"
 : >"$out/failures"
+: >"$out/skipped"
 failed=0
 renice -n 19 -p $$ >/dev/null 2>&1
 
@@ -23,25 +26,51 @@ left()
 	echo $((end - $(date +%s)))
 }
 
-# step NAME COMMAND...: its output is kept; figures are lines of it.
+# step NAME COMMAND...: its output is kept; figures are lines of it. It exits with 77, or make says so,
+# when it cannot be done here.
 step()
 {
 	name=$1
 	shift
-	[ "$(left)" -gt 0 ] || return 0
-	begin=$(date +%s)
-	if "$@" >"$out/$name.log" 2>&1; then
-		verdict=ok
-	else
+	if [ "$(left)" -le 0 ]; then
+		[ $round -gt 1 ] || echo "$name: no time was left" >>"$out/skipped"
+		return 0
+	fi
+	begin=$(date +%s) code=0
+	"$@" >"$out/$name.log" 2>&1 || code=$?
+	! grep -qE '^make.* Error 77$' "$out/$name.log" || code=77
+	case $code in
+	0) verdict=ok ;;
+	77) verdict=skipped ;;
+	*)
 		verdict=FAILED
 		failed=1
 		{
 			echo "$name, round $round:"
 			tail -n 200 "$out/$name.log"
 		} >>"$out/failures"
-	fi
+		;;
+	esac
 	echo "$verdict $name, round $round, $(($(date +%s) - begin)) s"
+	note_skips "$name" $code
 	grep -hE ' executions in |faults in | runs killed|tries, |lines in all' "$out/$name.log" >>"$out/figures"
+}
+
+# Also what a step did not do that was otherwise well.
+note_skips()
+{
+	sed -nE "s/^ *skipped:? +/$1: /p" "$out/$1.log" >>"$out/skipped"
+	[ "$2" != 77 ] || grep -q "^$1: " "$out/skipped" || echo "$1: it does not say why" >>"$out/skipped"
+}
+
+# Each is a program of its own, so that one more needs no line here; a file without #! is only read by
+# others.
+labs()
+{
+	for lab in tests/lab/*.sh tests/fault/thin*.sh; do
+		case $(head -n 1 "$lab" 2>/dev/null) in '#!'*) ;; *) continue ;; esac
+		step "$(basename "$lab" .sh)" "$lab" build/release/vmabak
+	done
 }
 
 # The sum of the numbers before a word.
@@ -51,11 +80,12 @@ sum()
 }
 
 quiet="$MAKE --no-print-directory"
-$quiet all build/release/fault.so >/dev/null || exit 1
+$quiet all live-tools build/release/fault.so >/dev/null || exit 1
 $quiet VARIANT=asan build/asan/mutate build/asan/vmabak >/dev/null || exit 1
 round=0
 while [ "$(left)" -gt 0 ]; do
 	round=$((round + 1))
+	[ $round -gt 1 ] || labs
 	# a twentieth of the time for each target, in all rounds together
 	step fuzz $quiet fuzz SECONDS=$((minutes * 60 / 20 / 2 + 5))
 	step kills $quiet kills KILLS=$((minutes < 30 ? 20 : 200))
@@ -63,6 +93,7 @@ while [ "$(left)" -gt 0 ]; do
 		step faults $quiet faults FAULTS="$([ "$minutes" -lt 30 ] || echo --long) --jobs=1"
 		step leaks $quiet VARIANT=asan leaks
 		step mutation $quiet VARIANT=asan mutation STEP=$((minutes < 30 ? 41 : 1))
+		step debian13 $quiet check-debian13
 	else
 		step faults $quiet faults FAULTS="--jobs=1"
 	fi
@@ -81,6 +112,10 @@ echo "faults injected  $(sum 'faults')"
 echo "runs killed      $(sum 'runs killed')"
 echo "fuzz executions  $(sum 'executions')"
 echo "lines covered   $(sed -n 's/ *lines in all//p' "$out/figures" | tail -n 1)"
+if [ -s "$out/skipped" ]; then
+	echo "skipped:"
+	sort -u "$out/skipped" | sed 's/^/    /'
+fi
 if [ $failed = 0 ]; then
 	echo "nothing went wrong in $minutes minutes"
 else

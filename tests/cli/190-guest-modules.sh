@@ -5,7 +5,8 @@
 need gzip xz zstd
 
 lib_modules=$PWD/modules
-mkdir -p modules/kernel/drivers copies
+lib_root=$PWD/root
+mkdir -p modules/kernel/drivers root/modules
 for module in plain gzip xz zstd; do
 	make_random modules/kernel/drivers/$module.ko 30000 $module
 	cp modules/kernel/drivers/$module.ko $module
@@ -15,12 +16,10 @@ for module in plain gzip xz zstd; do
 	esac
 done
 echo kernel/drivers/builtin.ko >modules/modules.builtin
-for module in plain gzip xz zstd builtin; do
-	copy_module $module copies
-done
+add_modules plain gzip xz zstd builtin
 for module in plain gzip xz zstd; do
-	same_file $module copies/$module.ko
+	same_file $module root/modules/$module.ko
 done
-[ ! -e copies/builtin.ko ] || fail "a copy of what is built in"
-(trap - EXIT; copy_module none copies) >"$out" && fail "a module that is nowhere was found"
+[ ! -e root/modules/builtin.ko ] || fail "a copy of what is built in"
+(trap - EXIT; add_modules none) >"$out" && fail "a module that is nowhere was found"
 expect_text "$out" "no none in $lib_modules"

@@ -9,8 +9,8 @@ guest_kernel()
 	lib_kernel=$lib_folder/vmlinuz lib_modules=$lib_folder/modules
 }
 
-# need_guest: says why there can be none.
-need_guest()
+# need_machine: says why there can be none.
+need_machine()
 {
 	need qemu-system-x86_64 cpio gzip
 	[ "$(uname -m)" = x86_64 ] || skip "the guest is an x86-64"
@@ -18,36 +18,54 @@ need_guest()
 	need busybox
 	lib_busybox=$(command -v busybox)
 	! ldd "$lib_busybox" >/dev/null 2>&1 || lacks "a busybox that is linked statically"
+}
+
+# A machine that writes to its drives.
+need_guest()
+{
+	need_machine
 	[ -x "$LIVE_TOOLS/gwriter" ] || fail "no $LIVE_TOOLS/gwriter: run make live-tools"
 }
 
-# copy_module NAME FOLDER: for insmod, which takes none that is compressed. What the kernel has built in needs no copy.
-copy_module()
-{
-	lib_file=$(find "$lib_modules" -name "$1.ko*" | head -n 1)
-	case $lib_file in
-	*.ko) cp "$lib_file" "$2/" ;;
-	*.xz) xz -dc "$lib_file" >"$2/$1.ko" ;;
-	*.zst) zstd -dcq "$lib_file" >"$2/$1.ko" ;;
-	*.gz) gzip -dc "$lib_file" >"$2/$1.ko" ;;
-	*) grep -q "/$1\.ko\$" "$lib_modules/modules.builtin" || fail "no $1 in $lib_modules" ;;
-	esac
-}
-
-# make_initrd FILE
-make_initrd()
+# begin_initrd: a folder with busybox, $lib_root.
+begin_initrd()
 {
 	lib_root=$TMPDIR/initrd
 	mkdir -p "$lib_root/bin" "$lib_root/dev" "$lib_root/proc" "$lib_root/mnt" "$lib_root/modules"
 	cp "$lib_busybox" "$lib_root/bin/busybox"
 	ln -s busybox "$lib_root/bin/sh"
+}
+
+# add_modules NAME...: for insmod, which takes none that is compressed. What the kernel has built in needs no copy.
+add_modules()
+{
+	for lib_module; do
+		lib_file=$(find "$lib_modules/" -name "$lib_module.ko*" | head -n 1)
+		case $lib_file in
+		*.ko) cp "$lib_file" "$lib_root/modules/" ;;
+		*.xz) xz -dc "$lib_file" >"$lib_root/modules/$lib_module.ko" ;;
+		*.zst) zstd -dcq "$lib_file" >"$lib_root/modules/$lib_module.ko" ;;
+		*.gz) gzip -dc "$lib_file" >"$lib_root/modules/$lib_module.ko" ;;
+		*) grep -q "/$lib_module\.ko\$" "$lib_modules/modules.builtin" || fail "no $lib_module in $lib_modules" ;;
+		esac
+	done
+}
+
+# pack_initrd: to standard output.
+pack_initrd()
+{
+	(cd "$lib_root" && find . | cpio -o -H newc --quiet)
+	rm -r "$lib_root"
+}
+
+# make_initrd FILE
+make_initrd()
+{
+	begin_initrd
 	cp "$LIVE_TOOLS/gwriter" "$SRC/tests/live/guest/init" "$SRC/tests/live/guest/agent" "$lib_root/"
 	chmod 755 "$lib_root/init" "$lib_root/agent"
-	for lib_module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_console; do
-		copy_module "$lib_module" "$lib_root/modules"
-	done
-	(cd "$lib_root" && find . | cpio -o -H newc --quiet | gzip -1) >"$1"
-	rm -r "$lib_root"
+	add_modules virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_console
+	pack_initrd | gzip -1 >"$1"
 }
 
 # start_guest URI...: $guest is its process, console what it says. Back when it writes.
