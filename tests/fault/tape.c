@@ -231,9 +231,10 @@ int ioctl(int fd, unsigned long request, ...)
 
 int close(int fd)
 {
-	if (wrote && is_tape(fd)) {
+	bool mark = wrote && is_tape(fd), lost = mark && getenv("TAPE_LATE") != NULL;
+	if (mark && !lost)
 		write_block(fd, NULL, 0);
-		wrote = false;
-	}
-	return REAL(close)(fd);
+	wrote = wrote && !mark;
+	int result = REAL(close)(fd);
+	return lost ? failed(EIO) : result;
 }

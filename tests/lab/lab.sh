@@ -38,7 +38,10 @@ run_lab()
 	lib_code=0
 	timeout -k 10 "$lib_seconds" qemu-system-x86_64 -accel "${GUEST_ACCEL:-tcg}" -m 1024 -nodefaults \
 		-no-user-config -display none -serial file:console -kernel "$lib_kernel" -initrd "$TMPDIR/initrd.cpio" \
-		-append "$lib_cmdline lab=$lib_test" -no-reboot "$@" >qemu.out 2>&1 || lib_code=$?
+		-append "$lib_cmdline lab=$lib_test" -no-reboot "$@" >qemu.out 2>&1 &
+	lib_guest=$!
+	on_exit "kill $lib_guest 2>/dev/null"
+	wait $lib_guest || lib_code=$?
 	tr -d '\r' <console >"$out"
 	[ $lib_code = 0 ] || fail "the guest: exit code $lib_code: $(cat qemu.out; tail -n 50 "$out")"
 	grep '^ok ' "$out" || :
