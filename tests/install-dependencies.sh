@@ -24,7 +24,7 @@ if command -v apt-get >/dev/null; then
 		zlib1g-dev libjansson-dev libnbd-dev libgnutls28-dev libvirt-dev
 		libxml2-dev'
 	demo='qemu-utils e2fsprogs'
-	tests='libcunit1-dev gddrescue zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
+	tests='libcunit1-dev gddrescue xfsprogs zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux acl mbuffer procps file systemd
 		rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
 		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup
@@ -35,14 +35,14 @@ elif command -v dnf >/dev/null; then
 		openssl-devel zlib-devel jansson-devel libnbd-devel gnutls-devel
 		libvirt-devel libxml2-devel'
 	demo='qemu-img e2fsprogs'
-	tests='CUnit-devel zstd gzip lzop xz bzip2 python3 python3-zstandard
+	tests='CUnit-devel xfsprogs zstd gzip lzop xz bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux acl libasan libubsan libtsan'
 elif command -v apk >/dev/null; then
 	system=apk
 	build='gcc make pkgconf musl-dev zstd-dev xxhash-dev libarchive-dev openssl-dev zlib-dev
 		jansson-dev libnbd-dev gnutls-dev libvirt-dev libxml2-dev linux-headers'
 	demo='qemu-img e2fsprogs'
-	tests='cunit-dev zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
+	tests='cunit-dev xfsprogs zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
 		strace mandoc bash-completion util-linux acl bash coreutils diffutils'
 else
 	echo "install-dependencies: no apt-get, dnf or apk here; install by hand what README.md lists" >&2
