@@ -1,15 +1,18 @@
-#include "base/qemunbd.h"
+#include "base/qemuimg.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <spawn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define NOT_FOUND 127 /* the exit code of a child that found no program to become */
 
 static const struct {
 	const char *ending;
@@ -38,71 +41,171 @@ bool is_image_format(const char *format)
 	return length > 0 && format[length] == '\0';
 }
 
-/* All that comes until the end, cut to what there is room for; blanks at the end are taken off. */
-static void read_words(int fd, char *out, size_t room)
+/* For qemu's option syntax a comma in a name is doubled. */
+char *qemu_image_options(const struct qemu_nbd_options *image)
 {
-	char rest[512];
-	size_t n = 0;
-	ssize_t got;
+	static const char start[] = "driver=%s,force-share=%s,file.driver=%s,file.filename=";
+	size_t room = sizeof start + strlen(image->format) + 32 + 2 * strlen(image->path);
+	char *text = malloc(room);
 
-	while ((got = n + 1 < room ? read(fd, out + n, room - 1 - n)
-				   : read(fd, rest, sizeof rest)) > 0)
-		n += n + 1 < room ? (size_t)got : 0;
-	while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == ' '))
-		n--;
-	out[n] = '\0';
+	if (!text)
+		return NULL;
+	int n = snprintf(text, room, start, image->format, image->force_share ? "on" : "off",
+			 image->block_device ? "host_device" : "file");
+	char *to = text + n;
+	for (const char *from = image->path; *from; from++) {
+		if (*from == ',')
+			*to++ = ',';
+		*to++ = *from;
+	}
+	*to = '\0';
+	return text;
 }
 
-/* Runs it with its output going to words. Returns how it ended, or a negative errno value. */
-static int run(char *const arguments[], char *words, size_t room)
+/* In the child, of a program that has threads: only what is safe in a signal handler. */
+static _Noreturn void become_qemu_img(char *const arguments[], int output, int complaints,
+				      pid_t parent)
 {
-	posix_spawn_file_actions_t actions;
-	int pipe_fds[2], status = 0;
-	pid_t pid;
+	sigset_t none;
 
-	if (pipe2(pipe_fds, O_CLOEXEC) != 0)
-		return -errno;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDERR_FILENO);
-	int sys = posix_spawnp(&pid, arguments[0], &actions, NULL, arguments, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(pipe_fds[1]);
-	if (sys == 0) {
-		read_words(pipe_fds[0], words, room);
-		while (waitpid(pid, &status, 0) < 0 && sys == 0)
-			sys = errno == EINTR ? 0 : errno;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	output = fcntl(output, F_DUPFD, 10);
+	complaints = fcntl(complaints, F_DUPFD, 10);
+	dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
+	dup2(output, STDOUT_FILENO);
+	dup2(complaints, STDERR_FILENO);
+	close(output);
+	close(complaints);
+	execvp(arguments[0], arguments);
+	_exit(errno == ENOENT ? NOT_FOUND : 126);
+}
+
+static void read_lines(const struct qemu_img *run, FILE *output)
+{
+	char *text = NULL;
+	size_t room = 0;
+
+	while (getline(&text, &room, output) > 0)
+		if (run->line)
+			run->line(run->context, text);
+	free(text);
+}
+
+/* Reads all that it says and waits for it. */
+static int attend(struct qemu_img *run, pid_t pid, FILE *output, int complaints)
+{
+	char text[4096];
+	int status = 0;
+	pid_t ended;
+
+	read_lines(run, output);
+	do
+		ended = waitpid(pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	ssize_t n = read(complaints, text, sizeof text - 1);
+	text[n > 0 ? n : 0] = '\0';
+	qemu_words(run->words, sizeof run->words, text, "qemu-img: ");
+	return ended == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+int qemu_img_run(struct qemu_img *run, struct error *err)
+{
+	int out[2] = {-1, -1}, complaints[2] = {-1, -1};
+	pid_t parent = getpid(), pid = -1;
+	FILE *output = NULL;
+	int sys = 0, code = 0;
+
+	/* One that complains too much loses words, and does not hang. */
+	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(complaints, O_CLOEXEC | O_NONBLOCK) == 0)
+		output = fdopen(out[0], "r");
+	if (output)
+		pid = fork();
+	if (pid == 0)
+		become_qemu_img(run->arguments, out[1], complaints[1], parent);
+	if (pid < 0)
+		sys = errno;
+	if (out[1] >= 0)
+		close(out[1]);
+	if (pid > 0)
+		code = attend(run, pid, output, complaints[0]);
+	if (output)
+		fclose(output);
+	else if (out[0] >= 0)
+		close(out[0]);
+	for (int i = 0; i < 2; i++)
+		if (complaints[i] >= 0)
+			close(complaints[i]);
+	if (sys != 0)
+		return fail_system(err, sys, "%s: starting qemu-img", run->name);
+	return code == NOT_FOUND ? qemu_not_found(run->name, "qemu-img", err) : code;
+}
+
+int qemu_not_found(const char *name, const char *program, struct error *err)
+{
+	const char *path = getenv("PATH");
+
+	return fail(err, ERR_SYSTEM,
+		    "%.150s: %s: cannot be run: it is not in PATH, which is '%.100s': install "
+		    "qemu-utils",
+		    name, program, path ? path : "");
+}
+
+/* Adds text at *used, in one line: "; " between what were two. */
+static void add_line(char *out, size_t room, const char *text, const char *name)
+{
+	size_t used = strlen(out), n = strlen(name);
+	char line[500];
+
+	if (strncmp(text, name, n) == 0)
+		text += n;
+	/* It may quote the image, which is not to be trusted with a terminal. */
+	escape_text(line, sizeof line, (const uint8_t *)text, strlen(text));
+	if (*line == '\0' || strstr(out, line) != NULL)
+		return;
+	bool colon = used > 0 && out[used - 1] == ':';
+	snprintf(out + used, room - used, "%s%s", used == 0 ? "" : colon ? " " : "; ", line);
+}
+
+void qemu_words(char *out, size_t room, char *text, const char *name)
+{
+	static const char opening[] = "Failed to blk_new_open '", could[] = "Could not open '";
+	char *rest = NULL;
+
+	out[0] = '\0';
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		size_t n = strncmp(line, name, strlen(name)) == 0 ? strlen(name) : 0;
+		/* The options that we gave it say nothing to anybody. */
+		if (strncmp(line + n, opening, sizeof opening - 1) == 0 ||
+		    strncmp(line + n, could, sizeof could - 1) == 0) {
+			char *end = strstr(line, "': ");
+			line = end ? end + 3 : line;
+		}
+		add_line(out, room, line, name);
 	}
-	close(pipe_fds[0]);
-	return sys != 0 ? -sys : status;
 }
 
 int qemu_img_create(const char *name, const char *path, const char *format, uint64_t size_bytes,
 		    struct error *err)
 {
-	char size[32], words[512] = "", shown[200];
 	size_t room = strlen(path) + sizeof "file:";
-	char *file = malloc(room);
+	char size[32], *file = malloc(room);
 	char *const arguments[] = {"qemu-img", "create", "-q", "-f", (char *)(uintptr_t)format,
 				   file,       size,	 NULL};
+	struct qemu_img run = {.name = name, .arguments = arguments};
 
 	if (!file)
 		return fail_system(err, ENOMEM, "%s", name);
 	/* So that nothing in the name is taken for a protocol. */
 	snprintf(file, room, "file:%s", path);
 	snprintf(size, sizeof size, "%" PRIu64, size_bytes);
-	int status = run(arguments, words, sizeof words);
+	int status = qemu_img_run(&run, err);
 	free(file);
-	if (status == -ENOENT)
-		return fail(err, ERR_SYSTEM, "%s: qemu-img: cannot be run: install qemu-utils",
-			    name);
-	if (status < 0)
-		return fail_system(err, -status, "%s: starting qemu-img", name);
-	if (status != 0)
-		return fail(err, ERR_SYSTEM, "%s: %s", name,
-			    words[0] == '\0' ? "qemu-img failed"
-					     : escape_text(shown, sizeof shown,
-							   (const uint8_t *)words, strlen(words)));
-	return 0;
+	return status > 0 ? fail(err, ERR_SYSTEM, "%s: qemu-img: %s", name,
+				 run.words[0] != '\0' ? run.words : "failed")
+			  : status;
 }

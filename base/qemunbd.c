@@ -24,7 +24,7 @@
  * So the images must come from someone who is trusted not to name files that are none of his; a
  * guest cannot write to the part of the image where these names are.
  */
-#include "base/qemunbd.h"
+#include "base/qemuimg.h"
 
 #if HAVE_LIBNBD
 
@@ -73,6 +73,8 @@ static struct qemu_nbd *list;
 
 /* ---- the child ---- */
 
+static const char missing[] = "qemu-nbd is not in PATH";
+
 /* Everything that the child needs, made before the fork: after it, nothing may be allocated. */
 struct plan {
 	char *options;	    /* owned */
@@ -83,27 +85,6 @@ struct plan {
 	pid_t parent;
 	bool writable;
 };
-
-/* For qemu's option syntax a comma in a name is doubled. */
-static char *option_text(const struct qemu_nbd_options *options)
-{
-	static const char start[] = "driver=%s,force-share=%s,file.driver=%s,file.filename=";
-	size_t room = sizeof start + strlen(options->format) + 32 + 2 * strlen(options->path);
-	char *text = malloc(room);
-
-	if (!text)
-		return NULL;
-	int n = snprintf(text, room, start, options->format, options->force_share ? "on" : "off",
-			 options->block_device ? "host_device" : "file");
-	char *to = text + n;
-	for (const char *from = options->path; *from; from++) {
-		if (*from == ',')
-			*to++ = ',';
-		*to++ = *from;
-	}
-	*to = '\0';
-	return text;
-}
 
 /* Ours without what may be left of a socket activation of our own, and with a new one. */
 static char **environment_for(char *listen_pid)
@@ -156,7 +137,6 @@ static void arrange_files(struct plan *plan)
 /* In the child, of a program that has threads: only what is safe in a signal handler. */
 static _Noreturn void become_qemu_nbd(struct plan *plan)
 {
-	static const char missing[] = "qemu-nbd: cannot be run: install qemu-utils\n";
 	char *const arguments[] = {
 		"qemu-nbd",
 		"--shared=" TO_TEXT(N_SOCKETS),
@@ -176,7 +156,8 @@ static _Noreturn void become_qemu_nbd(struct plan *plan)
 	arrange_files(plan);
 	put_pid(plan->listen_pid, getpid());
 	execvpe(arguments[0], arguments, plan->environment);
-	if (write(STDERR_FILENO, missing, sizeof missing - 1) < 0)
+	const char *why = errno == ENOENT ? missing : "cannot be run";
+	if (write(STDERR_FILENO, why, strlen(why)) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -215,7 +196,7 @@ static int start_child(struct qemu_nbd *server, const struct qemu_nbd_options *o
 	};
 	int sys = 0;
 
-	plan.options = option_text(options);
+	plan.options = qemu_image_options(options);
 	plan.environment = environment_for(plan.listen_pid);
 	if (!plan.options || !plan.environment) {
 		sys = ENOMEM;
@@ -331,45 +312,25 @@ static void read_complaints(int fd, int wait_ms, char *out, size_t room)
 	out[n] = '\0';
 }
 
-/* The last line that qemu-nbd signed with its name, or else the last one, without the name and
- * without the options that we gave it. Cuts text. NULL: it said nothing. */
-static char *last_words(char *text)
-{
-	static const char name[] = "qemu-nbd: ", opening[] = "Failed to blk_new_open '";
-	char *signed_line = NULL, *last = NULL, *rest = NULL;
-
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		last = line;
-		if (strncmp(line, name, sizeof name - 1) == 0)
-			signed_line = line + sizeof name - 1;
-	}
-	char *words = signed_line ? signed_line : last;
-	if (words && strncmp(words, opening, sizeof opening - 1) == 0) {
-		char *end = strstr(words, "': ");
-		words = end ? end + 3 : words;
-	}
-	return words;
-}
-
 /* Adds to *err what qemu-nbd has to say. instead: take the place of a text which says no more than
  * that the connection broke. */
 static int explain(const struct qemu_nbd *server, int wait_ms, bool instead, struct error *err)
 {
-	char text[4096], shown[200];
+	char text[4096], words[800];
 	struct error first = *err;
 	int code = err->code;
 
 	read_complaints(server->complaints, wait_ms, text, sizeof text);
-	char *words = last_words(text);
-	if (!words)
+	qemu_words(words, sizeof words, text, "qemu-nbd: ");
+	if (*words == '\0')
 		return code;
-	/* It may quote the image, which is not to be trusted with a terminal. */
-	escape_text(shown, sizeof shown, (const uint8_t *)words, strlen(words));
+	if (strcmp(words, missing) == 0)
+		return qemu_not_found(server->name, "qemu-nbd", err);
 	if (strstr(words, "\" lock") && strstr(words, "Failed to get"))
 		code = ERR_LOCKED;
 	if (instead)
-		return fail(err, code, "%s: qemu-nbd: %s", server->name, shown);
-	fail(err, code, "%.190s: qemu-nbd: %s", first.text, shown);
+		return fail(err, code, "%s: qemu-nbd: %s", server->name, words);
+	fail(err, code, "%.300s: qemu-nbd: %s", first.text, words);
 	err->sys = first.sys;
 	return code;
 }

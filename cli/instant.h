@@ -15,7 +15,7 @@ struct instant_story {
 	uint64_t instant_ms; /* QEMU took for the transaction */
 	uint64_t n_frozen;   /* file systems of the guest; without the agent 0 */
 	uint64_t frozen_ms;
-	char thawing[400]; /* what went wrong with it, or empty */
+	char thawing[1000]; /* what went wrong with it, or empty */
 };
 
 /* Seconds: for freezing, and then for the instant. */

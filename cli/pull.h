@@ -15,7 +15,7 @@ struct pull;
 struct pull_story {
 	struct instant_story instant;
 	uint64_t scratch_bytes; /* that the images had in the end */
-	char remains[400];	/* why something is left in QEMU, or empty: nothing is */
+	char remains[1000];	/* why something is left in QEMU, or empty: nothing is */
 };
 
 /* When this returns 0 the exports are there, and a thread looks after QEMU, which alone uses qmp

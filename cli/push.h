@@ -18,7 +18,7 @@ struct push;
 struct push_story {
 	struct instant_story instant;
 	struct swallow_counts counts;
-	char remains[400]; /* why something is left in QEMU, or empty: nothing is */
+	char remains[1000]; /* why something is left in QEMU, or empty: nothing is */
 };
 
 /* Serves an export for each drive of the machine, starts QEMU's jobs at one instant, and a thread

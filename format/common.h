@@ -36,7 +36,7 @@ struct error {
 	int sys;	/* errno, or 0 */
 	bool has_place; /* place is set, and the archive being read is at fault */
 	uint64_t place; /* byte position in that archive */
-	char text[400]; /* lower case, no full stop; names from an archive are escaped in it */
+	char text[1000]; /* lower case, no full stop; names from an archive are escaped in it */
 };
 
 /* Each fills *err and returns code, so that "return fail(...)" is one statement. */

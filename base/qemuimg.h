@@ -1,0 +1,31 @@
+/*
+ * qemu-img, run to its end. Private to base/.
+ */
+#ifndef BASE_QEMUIMG_H
+#define BASE_QEMUIMG_H
+
+#include "base/qemunbd.h"
+
+struct qemu_img {
+	const char *name;	/* for messages */
+	char *const *arguments; /* "qemu-img" first, NULL at the end */
+	/* Each line that it prints; may be NULL. */
+	void (*line)(void *context, const char *text);
+	void *context;
+	char words[1000]; /* out: what it complained about, fit for a message */
+};
+
+/* Its exit code, or a negative code. It ends with the thread that runs it. */
+int qemu_img_run(struct qemu_img *run, struct error *err);
+
+/* The image as an option string for QEMU, by which nothing in its name has a meaning. Owned by the
+ * caller; NULL: no memory. */
+char *qemu_image_options(const struct qemu_nbd_options *image);
+
+int qemu_not_found(const char *name, const char *program, struct error *err);
+
+/* What a program of QEMU's said, on one line and fit for a message: errors with the advice that
+ * follows them, without its name and without the options that we gave it. Cuts text. */
+void qemu_words(char *out, size_t room, char *text, const char *name);
+
+#endif
