@@ -22,6 +22,7 @@ struct qemu_nbd_options {
 	const char *format;
 	bool block_device;
 	bool force_share; /* read-only: though others write to it */
+	bool damaged_too; /* qemu_image_examine only warns */
 	bool writable;
 };
 
@@ -35,6 +36,12 @@ int qemu_nbd_explain(const struct qemu_nbd *server, struct error *err);
  * qemu_nbd_close. */
 int qemu_nbd_finish(struct qemu_nbd *server, struct error *err);
 void qemu_nbd_close(struct qemu_nbd *server); /* kills it; NULL-safe */
+
+/* Whether all that the image, and those it stands on, should hold is there; what QEMU cannot find
+ * it reads as zeros. ERR_SYSTEM when something is missing. *warning: what else is to be told of it,
+ * empty mostly. */
+int qemu_image_examine(const struct qemu_nbd_options *image, char *warning, size_t room,
+		       struct error *err);
 
 /* Ends all; for a signal that ends the program. */
 void qemu_nbd_abandon_all(void);

@@ -114,6 +114,9 @@ static int copy_drives(struct backup *backup, struct error *err)
 static void warn_of_changes(struct backup *backup)
 {
 	for (uint32_t i = 0; i < backup->archive->n_drives; i++) {
+		if (drive_warning(backup->drives[i]) != NULL)
+			report_warning(backup->report, "drive %s: %s", backup->arguments[i].name,
+				       drive_warning(backup->drives[i]));
 		if (drive_was_changed(backup->drives[i]))
 			report_warning(backup->report,
 				       "drive %s: %s was changed while it was read; its state in "

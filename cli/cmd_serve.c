@@ -141,6 +141,9 @@ static int open_drive(struct serve *serve, struct served *served, struct error *
 
 	if (drive_open(&served->drive, served->argument.path, &how, err) < 0)
 		return err->code;
+	if (drive_warning(served->drive) != NULL)
+		report_warning(serve->report, "drive %s: %s", served->argument.name,
+			       drive_warning(served->drive));
 	if (!serve->options->read_only && open_map(serve, served, err) < 0)
 		return err->code;
 	return volume_new(&served->volume, served->argument.name, served->drive, served->map, err);

@@ -33,7 +33,7 @@ static int open_image(struct donor *donor, const char *argument, const struct ar
 		      struct error *err)
 {
 	struct drive_argument image = {0};
-	struct drive_options how = {.allow_writers = true};
+	struct drive_options how = {.allow_writers = true, .damaged_too = true};
 	const char *path = NULL;
 	char *named;
 	int result;
@@ -249,6 +249,9 @@ int donors_ask(struct donors *donors, struct rescue *rescue, struct report *repo
 				     : ask_archive(donors, donor, rescue, &failed, err);
 		if (result < 0)
 			return result;
+		if (donor->image != NULL && drive_warning(donor->image) != NULL)
+			report_warning(report, "donor %s: %s", donor->argument,
+				       drive_warning(donor->image));
 		if (failed.code != 0)
 			report_warning(report, "donor %s: not used to its end: %s", donor->argument,
 				       failed.text);

@@ -13,6 +13,7 @@ struct drive_options {
 			       the name */
 	bool direct;	    /* raw images and devices: past the page cache of the host */
 	bool allow_writers; /* go on though something else has it open for writing */
+	bool damaged_too;   /* an image that is cut short is worth a warning only */
 	bool snapshot;	    /* an NBD URI: kept by QEMU while its drive is written to */
 	bool writable;	    /* raw images and devices: for a guest that writes to it through us;
 			       locked against all others until it is closed */
@@ -28,6 +29,8 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	       struct error *err);
 void drive_close(struct drive *drive);
 
+/* What is to be told of the image that was opened, or NULL; borrowed. */
+const char *drive_warning(const struct drive *drive);
 uint64_t drive_size(const struct drive *drive); /* bytes */
 
 /* n bytes at offset, all within the drive. A drive that has shrunk is an error. Any thread. */

@@ -57,9 +57,15 @@ void drive_close(struct drive *drive)
 	if (!drive)
 		return;
 	char *path = drive->path;
+	free(drive->warning);
 	pthread_mutex_destroy(&drive->asking);
 	drive->ops->close(drive);
 	free(path);
+}
+
+const char *drive_warning(const struct drive *drive)
+{
+	return drive->warning;
 }
 
 uint64_t drive_size(const struct drive *drive)

@@ -39,6 +39,7 @@ struct drive {
 	uint64_t size_bytes;
 	bool writable;
 	char *path;		/* owned by drive.c */
+	char *warning;		/* owned by drive.c; NULL: none */
 	pthread_mutex_t asking; /* held while ops->status runs */
 };
 

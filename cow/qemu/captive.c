@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if HAVE_LIBNBD
 
@@ -61,6 +62,17 @@ static const struct drive_ops captive_ops = {
 	.close = captive_close,
 };
 
+static int examine(struct captive *captive, const struct qemu_nbd_options *how, struct error *err)
+{
+	char warning[1000];
+
+	TRY(qemu_image_examine(how, warning, sizeof warning, err));
+	if (*warning == '\0')
+		return 0;
+	captive->drive.warning = strdup(warning);
+	return captive->drive.warning ? 0 : fail_system(err, ENOMEM, "%s", how->name);
+}
+
 int captive_open(struct drive **out, const char *path, const struct drive_options *options,
 		 struct error *err)
 {
@@ -69,6 +81,7 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 		.path = path,
 		.format = options->format ? options->format : image_format_of(path),
 		.force_share = options->allow_writers,
+		.damaged_too = options->damaged_too,
 	};
 	struct image_mode mode = {.allow_writers = options->allow_writers};
 	struct captive *captive = calloc(1, sizeof *captive);
@@ -85,6 +98,8 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 		how.block_device = S_ISBLK(captive->image.opened.st_mode);
 		rc = qemu_nbd_open(&captive->server, &how, err);
 	}
+	if (rc == 0)
+		rc = examine(captive, &how, err);
 	if (rc != 0) {
 		captive_close(&captive->drive);
 		return rc;

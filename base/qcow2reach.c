@@ -1,0 +1,190 @@
+#include "base/qcow2reach.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define HEAD_SIZE      104u
+#define SECTOR	       512u
+#define OFFSET_MASK    0x00fffffffffffe00u
+#define COMPRESSED     (UINT64_C(1) << 62)
+#define EXTERNAL_DATA  4u /* incompatible features */
+#define ZSTD	       8u
+#define EXTENDED_L2    16u
+#define WINDOW_BITS    -12 /* deflate without a header, as in all images */
+#define SUBCLUSTERS    32u
+#define L1_ENTRIES_MAX (4u << 20) /* QEMU's limit: 32 MiB */
+
+struct qcow2 {
+	int fd;
+	const char *path;
+	unsigned cluster_bits;
+	uint64_t features;
+	uint64_t size_bytes; /* of the file */
+	uint64_t reach;
+	uint64_t last_compressed; /* begins here and ends with the file; 0: none */
+	uint8_t *table;		  /* an L2 table: a cluster */
+};
+
+static uint64_t get_number(const uint8_t *bytes, unsigned n)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		value = value << 8 | bytes[i];
+	return value;
+}
+
+static void must_reach(struct qcow2 *image, uint64_t end)
+{
+	if (image->reach < end)
+		image->reach = end;
+}
+
+/* What lies behind the end of the file is left as it is in bytes. *n: what was read. */
+static int read_table(struct qcow2 *image, uint64_t offset, uint8_t *bytes, size_t *n,
+		      struct error *err)
+{
+	size_t wanted = *n;
+
+	for (*n = 0; *n < wanted;) {
+		ssize_t got = pread(image->fd, bytes + *n, wanted - *n, (off_t)(offset + *n));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return fail_system(err, errno, "%s: reading at byte %" PRIu64, image->path,
+					   offset + *n);
+		if (got == 0)
+			break;
+		*n += (size_t)got;
+	}
+	return 0;
+}
+
+/* The bytes of a cluster of its own that are in use: of one with subclusters up to the last that is
+ * allocated, and none of one that reads as zeros. */
+static uint64_t used_of(const struct qcow2 *image, uint64_t entry, uint64_t bitmap)
+{
+	uint64_t size = UINT64_C(1) << image->cluster_bits, n = 0;
+
+	if (!(image->features & EXTENDED_L2))
+		return entry & 1 ? 0 : size;
+	for (unsigned i = 0; i < SUBCLUSTERS; i++)
+		if (bitmap >> i & 1)
+			n = i + 1;
+	return n * (size / SUBCLUSTERS);
+}
+
+static void note_cluster(struct qcow2 *image, uint64_t entry, uint64_t bitmap)
+{
+	unsigned shift = 62 - (image->cluster_bits - 8);
+
+	if (entry & COMPRESSED) {
+		uint64_t offset = entry & ((UINT64_C(1) << shift) - 1);
+		uint64_t sectors = (entry & (COMPRESSED - 1)) >> shift;
+
+		uint64_t last_sector = (offset / SECTOR + sectors) * SECTOR;
+
+		must_reach(image, last_sector + 1);
+		if (image->size_bytes - last_sector < SECTOR && offset > image->last_compressed)
+			image->last_compressed = offset;
+	} else if (entry & OFFSET_MASK && !(image->features & EXTERNAL_DATA)) {
+		uint64_t used = used_of(image, entry, bitmap);
+
+		if (used > 0)
+			must_reach(image, (entry & OFFSET_MASK) + used);
+	}
+}
+
+/* The length of a compressed cluster is known in sectors only, and not every writer fills the last
+ * one. What is missing of it would be zeros, of which QEMU may decode anything. */
+static int check_last_compressed(struct qcow2 *image, struct error *err)
+{
+	size_t room = (size_t)1 << image->cluster_bits;
+	size_t n = (size_t)(image->size_bytes - image->last_compressed);
+	z_stream stream = {0};
+
+	if (image->last_compressed == 0 || image->features & ZSTD || n > room)
+		return 0;
+	uint8_t *out = malloc(room);
+	if (!out || inflateInit2(&stream, WINDOW_BITS) != Z_OK) {
+		free(out);
+		return fail_system(err, ENOMEM, "%s", image->path);
+	}
+	int code = read_table(image, image->last_compressed, image->table, &n, err);
+	stream.next_in = image->table;
+	stream.avail_in = (uInt)n;
+	stream.next_out = out;
+	stream.avail_out = (uInt)room;
+	if (code == 0 && inflate(&stream, Z_FINISH) != Z_STREAM_END)
+		must_reach(image, (image->size_bytes / SECTOR + 1) * SECTOR);
+	inflateEnd(&stream);
+	free(out);
+	return code;
+}
+
+static int note_table(struct qcow2 *image, uint64_t entry, struct error *err)
+{
+	unsigned step = image->features & EXTENDED_L2 ? 16 : 8;
+	size_t n = (size_t)1 << image->cluster_bits;
+	uint64_t offset = entry & OFFSET_MASK;
+
+	if (offset == 0)
+		return 0;
+	must_reach(image, offset + n);
+	TRY(read_table(image, offset, image->table, &n, err));
+	for (size_t at = 0; at + step <= n; at += step)
+		note_cluster(image, get_number(image->table + at, 8),
+			     step == 16 ? get_number(image->table + at + 8, 8) : 0);
+	return 0;
+}
+
+static int note_all(struct qcow2 *image, uint64_t l1_offset, uint32_t n_entries, struct error *err)
+{
+	size_t n = (size_t)n_entries * 8;
+	uint8_t *l1 = malloc(n + 1);
+	int code;
+
+	image->table = malloc((size_t)1 << image->cluster_bits);
+	if (l1 && image->table)
+		code = read_table(image, l1_offset, l1, &n, err);
+	else
+		code = fail_system(err, ENOMEM, "%s", image->path);
+	if (code == 0)
+		must_reach(image, l1_offset + (uint64_t)n_entries * 8);
+	for (size_t at = 0; code == 0 && at + 8 <= n; at += 8)
+		code = note_table(image, get_number(l1 + at, 8), err);
+	if (code == 0)
+		code = check_last_compressed(image, err);
+	free(l1);
+	free(image->table);
+	return code;
+}
+
+int qcow2_reach(int fd, const char *path, uint64_t *reach, struct error *err)
+{
+	struct qcow2 image = {.fd = fd, .path = path};
+	uint8_t head[HEAD_SIZE];
+	size_t n = sizeof head;
+
+	*reach = 0;
+	off_t end = lseek(fd, 0, SEEK_END);
+	image.size_bytes = end > 0 ? (uint64_t)end : 0;
+	TRY(read_table(&image, 0, head, &n, err));
+	if (n < 72 || memcmp(head, "QFI\xfb", 4) != 0)
+		return 0;
+	image.cluster_bits = (unsigned)get_number(head + 20, 4);
+	if (get_number(head + 4, 4) >= 3 && n >= 80)
+		image.features = get_number(head + 72, 8);
+	uint32_t n_entries = (uint32_t)get_number(head + 36, 4);
+	uint64_t l1_offset = get_number(head + 40, 8);
+	if (image.cluster_bits < 9 || image.cluster_bits > 21 || n_entries > L1_ENTRIES_MAX ||
+	    l1_offset > INT64_MAX / 2)
+		return 0;
+	TRY(note_all(&image, l1_offset, n_entries, err));
+	*reach = image.reach;
+	return 0;
+}
