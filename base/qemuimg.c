@@ -141,7 +141,7 @@ int qemu_img_run(struct qemu_img *run, struct error *err)
 		if (complaints[i] >= 0)
 			close(complaints[i]);
 	if (sys != 0)
-		return fail_system(err, sys, "%s: starting qemu-img", run->name);
+		return fail_start(err, sys, "%s: starting qemu-img", run->name);
 	return code == NOT_FOUND ? qemu_not_found(run->name, "qemu-img", err) : code;
 }
 
@@ -189,6 +189,19 @@ void qemu_words(char *out, size_t room, char *text, const char *name)
 	}
 }
 
+void qemu_add_limits(struct error *err, bool writable)
+{
+	if (strstr(err->text, strerror(EMFILE)))
+		fail_add_limit(err, EMFILE, false);
+	if (strstr(err->text, strerror(ENOMEM)))
+		fail_add_limit(err, ENOMEM, false);
+	if (strstr(err->text, strerror(EAGAIN)))
+		fail_add_limit(err, EAGAIN, true);
+	/* Of this one little is left in what comes back. */
+	if (writable)
+		fail_add_limit(err, EFBIG, false);
+}
+
 int qemu_img_create(const char *name, const char *path, const char *format, uint64_t size_bytes,
 		    struct error *err)
 {
@@ -205,7 +218,10 @@ int qemu_img_create(const char *name, const char *path, const char *format, uint
 	snprintf(size, sizeof size, "%" PRIu64, size_bytes);
 	int status = qemu_img_run(&run, err);
 	free(file);
-	return status > 0 ? fail(err, ERR_SYSTEM, "%s: qemu-img: %s", name,
-				 run.words[0] != '\0' ? run.words : "failed")
-			  : status;
+	if (status > 0) {
+		status = fail(err, ERR_SYSTEM, "%s: qemu-img: %s", name,
+			      run.words[0] != '\0' ? run.words : "failed");
+		qemu_add_limits(err, true);
+	}
+	return status;
 }

@@ -27,5 +27,7 @@ int qemu_not_found(const char *name, const char *program, struct error *err);
 /* What a program of QEMU's said, on one line and fit for a message: errors with the advice that
  * follows them, without its name and without the options that we gave it. Cuts text. */
 void qemu_words(char *out, size_t room, char *text, const char *name);
+/* Adds the limits that can be why it failed, which it has from us: it does not name them. */
+void qemu_add_limits(struct error *err, bool writable);
 
 #endif

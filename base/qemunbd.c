@@ -62,6 +62,7 @@ struct qemu_nbd {
 	char *name; /* owned; for messages */
 	struct nbd_client *client;
 	int complaints; /* pipe */
+	bool writable;
 	pid_t pid;	/* 0: none. Under the lock of the list */
 	struct qemu_nbd *next;
 };
@@ -214,19 +215,21 @@ static int start_child(struct qemu_nbd *server, const struct qemu_nbd_options *o
 	}
 	free(plan.options);
 	free(plan.environment);
-	return sys ? fail_system(err, sys, "%s: starting qemu-nbd", server->name) : 0;
+	return sys ? fail_start(err, sys, "%s: starting qemu-nbd", server->name) : 0;
 }
 
 /* ---- the sockets ---- */
 
-static bool make_folder(char *folder, size_t room)
+static const char *folder_for_sockets(void)
 {
-	const char *parent = getenv("TMPDIR");
-	int n = snprintf(folder, room, "%s/vmabak-XXXXXX", parent && *parent ? parent : "/tmp");
+	static const char name[] = "/vmabak-XXXXXX" SOCKET_NAME;
+	const char *folder = getenv("TMPDIR");
+	struct sockaddr_un address;
 
-	if (n < 0 || (size_t)n >= room) /* too long for the name of a socket */
-		snprintf(folder, room, "/tmp/vmabak-XXXXXX");
-	return mkdtemp(folder) != NULL;
+	if (!folder || *folder == '\0' ||
+	    strlen(folder) + sizeof name > sizeof address.sun_path) /* too long for a socket */
+		return "/tmp";
+	return folder;
 }
 
 static bool connect_to(const struct sockaddr_un *address, int sockets[N_SOCKETS])
@@ -244,10 +247,11 @@ static bool connect_to(const struct sockaddr_un *address, int sockets[N_SOCKETS]
 static int make_sockets(int sockets[N_SOCKETS])
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t room = sizeof address.sun_path - strlen(SOCKET_NAME);
 	int sys = 0;
 
-	if (!make_folder(address.sun_path, room))
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/vmabak-XXXXXX",
+		 folder_for_sockets());
+	if (!mkdtemp(address.sun_path))
 		return -1;
 	size_t folder_length = strlen(address.sun_path);
 	strcpy(address.sun_path + folder_length, SOCKET_NAME);
@@ -284,7 +288,9 @@ static int launch(struct qemu_nbd *server, const struct qemu_nbd_options *option
 	if (pipe2(complaints, O_CLOEXEC | O_NONBLOCK) == 0)
 		listener = make_sockets(sockets);
 	if (listener < 0) {
-		rc = fail_system(err, errno, "%s: a connection for qemu-nbd", server->name);
+		rc = fail_system(err, errno,
+				 "%s: a socket for qemu-nbd in %s (TMPDIR chooses the folder)",
+				 server->name, folder_for_sockets());
 		close_all(complaints, 2);
 		return rc;
 	}
@@ -329,9 +335,11 @@ static int explain(const struct qemu_nbd *server, int wait_ms, bool instead, str
 	if (strstr(words, "\" lock") && strstr(words, "Failed to get"))
 		code = ERR_LOCKED;
 	if (instead)
-		return fail(err, code, "%s: qemu-nbd: %s", server->name, words);
-	fail(err, code, "%.300s: qemu-nbd: %s", first.text, words);
-	err->sys = first.sys;
+		fail(err, code, "%s: qemu-nbd: %s", server->name, words);
+	else
+		fail(err, code, "%.300s: qemu-nbd: %s", first.text, words);
+	qemu_add_limits(err, server->writable);
+	err->sys = instead ? 0 : first.sys;
 	return code;
 }
 
@@ -350,6 +358,7 @@ int qemu_nbd_open(struct qemu_nbd **out, const struct qemu_nbd_options *options,
 
 	if (server) {
 		server->complaints = -1;
+		server->writable = options->writable;
 		server->name = strdup(options->name);
 	}
 	if (!server || !server->name)

@@ -118,7 +118,7 @@ int guard_spawn(struct guard **out, char *const arguments[], struct error *err)
 	if (result != 0) {
 		close(guard->fd);
 		free(guard);
-		return fail_system(err, result, "starting a process that cleans up");
+		return fail_start(err, result, "starting a process that cleans up");
 	}
 	*out = guard;
 	return 0;

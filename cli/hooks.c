@@ -215,7 +215,7 @@ static int start_guard(struct hooks *hooks, const char *freeze, const char *thaw
 		guard(pair[1], freeze, thaw, (int64_t)timeout_s * 1000);
 	close(pair[1]);
 	hooks->fd = pair[0];
-	return hooks->guard < 0 ? fail_system(err, errno, "the guard of --thaw-command") : 0;
+	return hooks->guard < 0 ? fail_start(err, errno, "the guard of --thaw-command") : 0;
 }
 
 int hooks_freeze(struct hooks **out, const char *freeze, const char *thaw, uint64_t timeout_s,

@@ -133,7 +133,7 @@ static int start_watching(struct libvirt_run *run, struct error *err)
 	int result = pthread_create(&run->watcher, NULL, watch, run);
 
 	if (result != 0)
-		return fail_system(err, result, "starting a thread");
+		return fail_start(err, result, "starting a thread");
 	run->watching = true;
 	return 0;
 }

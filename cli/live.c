@@ -376,7 +376,7 @@ int live_begin(struct live *live, void (*give_up)(void *context, const struct er
 	live->give_up_context = context;
 	sys = pthread_create(&live->watcher, NULL, watch, live);
 	live->watching = sys == 0;
-	return sys == 0 ? 0 : fail_system(err, sys, "cannot start a thread");
+	return sys == 0 ? 0 : fail_start(err, sys, "cannot start a thread");
 }
 
 struct json_t *live_counts(const struct live *live)

@@ -115,7 +115,7 @@ int meetingplace_make(const char *path, struct error *err)
 	int result = 0;
 
 	if (mkdir(folder, 0700) < 0 && (errno != EEXIST || !is_ours(folder)))
-		result = fail_system(err, errno, "%s", folder);
+		result = fail_system(err, errno, "%s (TMPDIR or --scratch chooses where)", folder);
 	free(folder);
 	return result;
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -14,10 +15,16 @@
 void memory_give_up(void)
 {
 	static const char text[] = "vmabak: out of memory\n";
+	static const char limited[] = "vmabak: out of memory (there is a limit: RLIMIT_AS, ulimit "
+				      "-v)\n";
+	struct rlimit limit;
 	ssize_t ignored;
 
 	signals_abandon();
-	ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		ignored = write(STDERR_FILENO, limited, sizeof(limited) - 1);
+	else
+		ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 	(void)ignored;
 	_exit(1);
 }

@@ -263,7 +263,7 @@ static int begin(struct pull *pull, struct error *err)
 		return err->code;
 	result = pthread_create(&pull->thread, NULL, look_after, pull);
 	if (result != 0)
-		return fail_system(err, result, "starting a thread");
+		return fail_start(err, result, "starting a thread");
 	pull->running = true;
 	return 0;
 }

@@ -320,7 +320,7 @@ static int begin(struct push *push, struct error *err)
 	push->measured_ms = channel_now_ms();
 	result = pthread_create(&push->thread, NULL, look_after, push);
 	if (result != 0)
-		return fail_system(err, result, "starting a thread");
+		return fail_start(err, result, "starting a thread");
 	push->running = true;
 	return 0;
 }

@@ -191,7 +191,7 @@ static int start(struct attendant *attendant, struct error *err)
 	setsockopt(attendant->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	sys = pthread_create(&attendant->thread, NULL, attend, attendant);
 	attendant->started = sys == 0;
-	return sys == 0 ? 0 : fail_system(err, sys, "cannot start a thread");
+	return sys == 0 ? 0 : fail_start(err, sys, "cannot start a thread");
 }
 
 /* ---- the attendants ---- */

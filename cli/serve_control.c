@@ -268,7 +268,7 @@ int serve_control_open(struct serve *serve, struct error *err)
 	unlink(serve->options->control);
 	close(control->listener);
 	free(control);
-	return fail_system(err, sys, "cannot start a thread");
+	return fail_start(err, sys, "cannot start a thread");
 }
 
 void serve_control_cut(struct serve *serve)

@@ -44,9 +44,16 @@ struct error {
 int fail_at(struct error *err, int code, uint64_t place, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 #define fail(err, code, ...) fail_at(err, code, NO_PLACE, __VA_ARGS__)
-/* Adds ": strerror(sys)". The code is ERR_FULL for ENOSPC, EDQUOT and EFBIG, else ERR_SYSTEM. */
+/* Adds ": strerror(sys)", and the resource limit of this process that it comes from. The code is ERR_FULL for ENOSPC, EDQUOT and EFBIG, else ERR_SYSTEM. */
 int fail_system(struct error *err, int sys, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The same for a thread or process that cannot be started: there EAGAIN is a limit on their number. */
+int fail_start(struct error *err, int sys, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Adds the limit that this errno value comes from, if one is set. */
+void fail_add_limit(struct error *err, int sys, bool starting);
 
 /* For code that owns nothing it would have to free on the way out, as the parsers and the reader:
  * the check is the line, and what an attacker can send is a list of such lines. */

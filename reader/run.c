@@ -8,6 +8,7 @@
 #include "reader/random.h"
 #include "reader/target/target.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -203,17 +204,21 @@ static int choose_access(struct run *run, struct error *err)
 static void run_workers(struct run *run, struct worker **workers, unsigned n_threads)
 {
 	unsigned n_started = 0;
+	int sys = 0;
 	for (unsigned i = 0; i < n_threads; i++) {
 		workers[i] = calloc(1, sizeof **workers);
-		if (workers[i] == NULL)
+		if (workers[i] == NULL) {
+			sys = ENOMEM;
 			break;
+		}
 		workers[i]->run = run;
-		if (pthread_create(&workers[i]->thread, NULL, work, workers[i]) != 0)
+		sys = pthread_create(&workers[i]->thread, NULL, work, workers[i]);
+		if (sys != 0)
 			break;
 		n_started++;
 	}
 	if (n_started == 0)
-		run->code = fail(&run->err, ERR_SYSTEM, "cannot start a thread");
+		run->code = fail_start(&run->err, sys, "cannot start a thread");
 	for (unsigned i = 0; i < n_started; i++)
 		pthread_join(workers[i]->thread, NULL);
 	for (unsigned i = 0; i < n_threads; i++)

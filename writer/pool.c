@@ -173,7 +173,7 @@ static int start_worker(struct pool *pool, struct worker *worker, struct error *
 	TRY(seal_new(&worker->seal, writer_archive(pool->writer), writer_options(pool->writer),
 		     err));
 	int sys = pthread_create(&worker->thread, NULL, work, worker);
-	return sys != 0 ? fail_system(err, sys, "cannot start a thread") : 0;
+	return sys != 0 ? fail_start(err, sys, "cannot start a thread") : 0;
 }
 
 int writer_run(struct writer *writer, const struct feed *feed, unsigned n_threads,

@@ -297,7 +297,7 @@ static int listener_open(struct listener *listener, const char *place, bool plai
 	else
 		TRY(open_tcp(listener, place, plain_loopback, err));
 	int failed = pthread_create(&listener->thread, NULL, listener_main, listener);
-	return failed == 0 ? 0 : fail_system(err, failed, "%s: cannot make a thread", place);
+	return failed == 0 ? 0 : fail_start(err, failed, "%s: cannot make a thread", place);
 }
 
 int nbd_server_listen(struct nbd_server *server, const char *place, bool plain_loopback,

@@ -189,5 +189,5 @@ int connection_start(struct connection *connection, struct error *err)
 		return 0;
 	if (worker)
 		worker_free(worker);
-	return fail_system(err, EAGAIN, "cannot make a thread for an nbd client");
+	return fail_start(err, EAGAIN, "cannot make a thread for an nbd client");
 }
