@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 
+sys.dont_write_bytecode = True  # tests leave nothing behind
 import sweep_serve
 
 EIO, ENOMEM, EAGAIN, EACCES, EMFILE, ENOSPC, EINTR = 5, 12, 11, 13, 24, 28, 4
