@@ -43,9 +43,11 @@ struct serve_control {
 
 static int refuse_stop(struct serve *serve, struct error *err)
 {
-	unsigned n = nbd_server_n_connections(serve->nbd);
+	unsigned n = 0; /* without those that are in their handshake */
 	bool busy;
 
+	for (uint32_t i = 0; i < serve->n_drives; i++)
+		n += nbd_server_export_users(serve->nbd, i);
 	pthread_mutex_lock(&serve->lock);
 	busy = serve->session != NULL;
 	pthread_mutex_unlock(&serve->lock);

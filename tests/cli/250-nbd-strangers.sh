@@ -113,6 +113,14 @@ on_exit "kill -9 $serve 2>/dev/null"
 wait_until "$VMABAK" status c.sock >/dev/null 2>&1
 strangers unix:n.sock plain 100 2
 expect_code 0 live a.vmab -q
+# Nor do they keep it from being stopped.
+"$PYTHON" -c 'import socket, time
+s = socket.socket(socket.AF_UNIX)
+s.connect("n.sock")
+open("held", "w").close()
+time.sleep(100)' &
+on_exit "kill $! 2>/dev/null"
+wait_until test -e held
 stop_serve
 
 "$VMABAK" --version | grep -q tls=yes || exit 0
