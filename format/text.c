@@ -22,7 +22,7 @@ static void add(struct error *err, const char *format, ...)
 static const struct {
 	int sys;
 	bool starting; /* only then */
-	int resource;
+	unsigned resource;
 	const char *name, *option;
 } limits[] = {
 	{EMFILE, false, RLIMIT_NOFILE, "RLIMIT_NOFILE", "-n"},
