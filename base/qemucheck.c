@@ -202,6 +202,9 @@ static int read_map(struct examination *exam, struct error *err)
 	struct qemu_img run = {.line = note_run, .context = exam};
 	int code = ask(&run, "map", exam->image, err);
 
+	/* What QEMU cannot find its way to fails when it is read; the tables of a qcow2 tell more. */
+	if (code > 0 && strcmp(exam->image->format, "qcow2") == 0)
+		return 0;
 	if (code > 0)
 		return fail(err, ERR_SYSTEM, "%s: qemu-img map: %s; was it copied in full?",
 			    exam->image->name, run.words);
