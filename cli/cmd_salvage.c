@@ -82,6 +82,20 @@ static int find_head(struct job *job, struct error *err)
 	return 0;
 }
 
+/* What is of another kind altogether is not damaged. */
+static int find_begin(struct job *job, const uint8_t *uuid, struct error *err)
+{
+	struct error strange = {0};
+
+	input_check(job->input, &strange);
+	if (salvage_open(&job->salvage, job->input, uuid, err) == 0)
+		return 0;
+	if (err->code == ERR_DAMAGED && strange.code != 0)
+		return fail(err, strange.code, "nothing in it proves to be part of an archive: %s",
+			    strange.text);
+	return err->code;
+}
+
 static int begin(struct job *job, struct error *err)
 {
 	const struct options *options = job->options;
@@ -92,7 +106,7 @@ static int begin(struct job *job, struct error *err)
 	if (*job->name == '\0')
 		return fail(err, ERR_USAGE, "the name of an archive must not be empty");
 	if (progress_check(options, err) < 0 || restore_plan_options(options, err) < 0 ||
-	    open_input(job, err) < 0 || salvage_open(&job->salvage, job->input, uuid, err) < 0)
+	    open_input(job, err) < 0 || find_begin(job, uuid, err) < 0)
 		return err->code;
 	if (salvage_head(job->salvage) == SALVAGE_HEAD_LOST && find_head(job, err) < 0)
 		return err->code;

@@ -29,7 +29,7 @@ static int open_input(struct source *out, const char *path, const struct options
 
 static int read_head(struct source *out, struct error *err)
 {
-	if (reader_open(&out->reader, out->input, err) < 0)
+	if (input_check(out->input, err) < 0 || reader_open(&out->reader, out->input, err) < 0)
 		return err->code;
 	out->archive = reader_archive(out->reader);
 	return 0;

@@ -19,6 +19,7 @@ static const struct {
 } kinds[] = {
 	{"gzip", 3, {0x1f, 0x8b, 0x08}},
 	{"zstd", 4, {0x28, 0xb5, 0x2f, 0xfd}},
+	{"zstd", 4, {0x50, 0x2a, 0x4d, 0x18}}, /* to 5f: a skippable frame, as pzstd begins with */
 	{"lzop", 9, {0x89, 'L', 'Z', 'O', 0, '\r', '\n', 0x1a, '\n'}},
 	{"xz", 6, {0xfd, '7', 'z', 'X', 'Z', 0}},
 	{"bzip2", 3, {'B', 'Z', 'h'}},
@@ -27,8 +28,12 @@ static const struct {
 
 static const char *recognise(const uint8_t *bytes, size_t n)
 {
+	uint8_t first[FILTER_MAGIC_MAX] = {0};
+	memcpy(first, bytes, n < sizeof first ? n : sizeof first);
+	if (first[0] >= 0x50 && first[0] <= 0x5f)
+		first[0] = 0x50;
 	for (size_t i = 0; i < N_KINDS; i++)
-		if (n >= kinds[i].length && memcmp(bytes, kinds[i].magic, kinds[i].length) == 0)
+		if (n >= kinds[i].length && memcmp(first, kinds[i].magic, kinds[i].length) == 0)
 			return kinds[i].name;
 	return NULL;
 }
@@ -60,7 +65,7 @@ int filter_open(struct filter **out, const struct compressed *in, struct error *
 	int code;
 	if (strcmp(filter->name, "gzip") == 0)
 		code = gunzip_open(&filter->gunzip, &filter->in, err);
-	else if (in->tolerant && strcmp(filter->name, "zstd") == 0)
+	else if (strcmp(filter->name, "zstd") == 0)
 		code = frames_open(&filter->frames, &filter->in, err);
 	else
 		code = foreign_open(&filter->foreign, &filter->in, filter->name, err);

@@ -2,7 +2,8 @@
  * Decompression of what is around an archive. Private to input/.
  *
  * gzip through zlib, because libarchive does not compare its checksums, and they are all that
- * protects the data of a stock .vma.gz; all else through libarchive.
+ * protects the data of a stock .vma.gz; zstd through its own library, which says why it failed; all
+ * else through libarchive.
  */
 #ifndef READER_INPUT_FILTER_H
 #define READER_INPUT_FILTER_H
@@ -44,8 +45,8 @@ int gunzip_read(struct gunzip *gunzip, uint64_t position, void *buffer, size_t n
 		struct error *err);
 void gunzip_close(struct gunzip *gunzip);
 
-/* zstd, all frames that are intact and what the others give before damage. That there was damage is
- * the error that ends it. */
+/* zstd. When tolerant, all frames that are intact and what the others give before damage; that there
+ * was damage is the error that ends it. */
 struct frames;
 int frames_open(struct frames **out, struct compressed *in, struct error *err);
 int frames_read(struct frames *frames, uint64_t position, void *buffer, size_t n, size_t *got,

@@ -1,4 +1,4 @@
-/* zstd, xz, bzip2 and lzop, by libarchive. */
+/* xz, bzip2 and lzop, by libarchive. */
 #include "reader/input/filter.h"
 
 #include <archive.h>
@@ -15,8 +15,6 @@ struct foreign {
 
 static int support(struct archive *archive, const char *name)
 {
-	if (strcmp(name, "zstd") == 0)
-		return archive_read_support_filter_zstd(archive);
 	if (strcmp(name, "xz") == 0)
 		return archive_read_support_filter_xz(archive);
 	if (strcmp(name, "bzip2") == 0)
@@ -48,6 +46,11 @@ static int fail_archive(const struct foreign *foreign, uint64_t position, struct
 	}
 	if (archive_errno(foreign->archive) == ENOMEM)
 		return fail(err, ERR_SYSTEM, "no memory to undo %s", foreign->name);
+	if (strstr(text, "exited with status 2") != NULL)
+		return fail(err, ERR_UNSUPPORTED,
+			    "%s: is several .lzo one after the other, or has bytes behind: lzop -dc "
+			    "FILE | vmabak COMMAND -",
+			    foreign->in->from->name);
 	if (strcmp(foreign->name, "lzop") == 0 && position == 0)
 		return fail(err, ERR_UNSUPPORTED, "cannot undo lzop here: is lzop installed? (%s)",
 			    text);

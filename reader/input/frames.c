@@ -1,5 +1,7 @@
 /*
- * zstd, for salvage: after damage the next frame is looked for, and decoding goes on there.
+ * zstd: any number of frames, skippable ones before, between and behind them, and zeros where a last
+ * record was filled up. For salvage, after damage the next frame is looked for, and decoding goes on
+ * there.
  *
  * Bytes behind the place where a decoder notices damage are not enough to look at: when some are
  * missing it has run into the next frame by then. So bytes are kept from the beginning of the frame
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define KEPT	    (8u << 20) /* bytes of a frame that can be gone back over */
 #define ROOM	    (KEPT + FILTER_BUFFER_SIZE + 64u)
@@ -116,6 +119,24 @@ static int resume(struct frames *frames, struct error *err)
 	return find_magic(frames, err);
 }
 
+/* The decoder failed: what that means when nothing is to be got out of damaged data. */
+static int fail_frame(const struct frames *frames, uint64_t position, size_t result,
+		      struct error *err)
+{
+	ZSTD_ErrorCode code = ZSTD_getErrorCode(result);
+	if (code == ZSTD_error_memory_allocation)
+		return fail(err, ERR_SYSTEM, "no memory to undo zstd");
+	if (code == ZSTD_error_frameParameter_windowTooLarge)
+		return fail(err, ERR_UNSUPPORTED,
+			    "%s: was compressed with a window above 128 MiB (zstd --long): zstd -dc "
+			    "--long=31 FILE | vmabak COMMAND -",
+			    frames->in->from->name);
+	if (frames->in->tolerant)
+		return 0;
+	return fail_at(err, ERR_DAMAGED, position, "the zstd stream is damaged: %s",
+		       ZSTD_getErrorName(result));
+}
+
 /* At the end: 0 once more, or what there is to be told. */
 static int tell(struct frames *frames, uint64_t position, struct error *err)
 {
@@ -144,14 +165,16 @@ static void begin_frame(struct frames *frames)
 
 /* Gives the decoder no more than it wants, a block, so that what came before damage is out. At the
  * end of the input that is nothing, and it may have something left. */
-static int decode(struct frames *frames, ZSTD_outBuffer *to, struct error *err)
+static int decode(struct frames *frames, uint64_t position, ZSTD_outBuffer *to, struct error *err)
 {
 	size_t there = frames->end - frames->at;
 	size_t n = there < frames->hint ? there : frames->hint;
 	ZSTD_inBuffer from = {frames->bytes + frames->at, n, 0};
 	size_t result = ZSTD_decompressStream(frames->decoder, to, &from);
-	if (ZSTD_isError(result))
+	if (ZSTD_isError(result)) {
+		TRY(fail_frame(frames, position, result, err));
 		return resume(frames, err);
+	}
 	frames->at += from.pos;
 	frames->within = result != 0;
 	frames->hint = result < BLOCK_MAX ? result : BLOCK_MAX;
@@ -170,7 +193,7 @@ int frames_read(struct frames *frames, uint64_t position, void *buffer, size_t n
 		if (!frames->within)
 			begin_frame(frames);
 		if (frames->within)
-			TRY(decode(frames, &to, err));
+			TRY(decode(frames, position, &to, err));
 		if (there == 0 && to.pos == 0)
 			return tell(frames, position, err);
 	}

@@ -10,6 +10,7 @@
 #include "base/tape.h"
 #include "reader/input/descriptor.h"
 #include "reader/input/filter.h"
+#include "reader/input/strange.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +37,7 @@ struct input {
 	uint8_t *buffer;     /* owned */
 	uint8_t *compressed; /* owned: the filter's, with at least 1 MiB */
 	size_t buffer_size, buffered, used;
+	struct error later; /* code != 0: met by input_check, to be told by the next read */
 };
 
 /* Sleeps so that all that was read since the limit was set does not exceed it. */
@@ -58,6 +60,10 @@ static void hold_to_limit(struct input *in, size_t n)
 /* One read of the source below: the file, or what the filter makes of it. */
 static int read_below(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
 {
+	if (in->later.code != 0) {
+		*err = in->later;
+		return err->code;
+	}
 	if (in->limit != 0 && in->direct_reads && n > in->limit / 10 + 1)
 		n = (size_t)(in->limit / 10 + 1);
 	int code = in->filter != NULL ? filter_read(in->filter, buffer, n, got, err)
@@ -101,6 +107,21 @@ int input_read(struct input *in, void *buffer, size_t n, struct error *err)
 	if (got < n)
 		return fail_at(err, ERR_INCOMPLETE, in->position, "incomplete: it ends here");
 	return 0;
+}
+
+/* A pipe may hand them out one by one. An error has its turn when what came before it was used. */
+int input_check(struct input *in, struct error *err)
+{
+	size_t got = 1;
+	while (got > 0 && in->buffered < STRANGE_LEAST && in->later.code == 0) {
+		got = 0;
+		read_below(in, in->buffer + in->buffered, in->buffer_size - in->buffered, &got,
+			   &in->later);
+		in->buffered += got;
+	}
+	if (in->buffered == 0 && in->later.code != 0)
+		return 0;
+	return strange_check(in->buffer, in->buffered, in->name, err);
 }
 
 uint64_t input_position(const struct input *in)

@@ -23,6 +23,10 @@ int input_read(struct input *in, void *buffer, size_t n, struct error *err);
 /* Up to n bytes, fewer only at the end of the archive; *got tells how many. */
 int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struct error *err);
 
+/* Whether it can be an archive at all, be it a damaged one, by its first bytes, which stay to be
+ * read. Else ERR_UNSUPPORTED, with what it is and what helps. Before anything was read. */
+int input_check(struct input *in, struct error *err);
+
 /* The position of the next byte. */
 uint64_t input_position(const struct input *in);
 

@@ -17,13 +17,13 @@ for archive in a.vmab a.vma a.vma.zst a.vma.gz; do
 	done
 done
 # What is no archive is told so, by its first byte.
-for name in empty text; do
-	: >$name
-done
+: >empty
 echo 'no archive at all' >text
 for name in empty text drive.raw; do
-	expect_error 4 "$name: byte " "$VMABAK" list $name
-	expect_error 4 "$name: byte " "$VMABAK" verify $name
-	expect_error 4 "$name: byte " "$VMABAK" restore $name -C back
+	code=1 words=$name:
+	[ $name != empty ] || code=4 words='empty: byte '
+	expect_error $code "$words" "$VMABAK" list $name
+	expect_error $code "$words" "$VMABAK" verify $name
+	expect_error $code "$words" "$VMABAK" restore $name -C back
 done
 [ ! -e back ] || fail "a folder was made"
