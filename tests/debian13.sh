@@ -67,9 +67,10 @@ git clone -q --no-hardlinks . "$root/vmabak"
 
 # pivot_root rather than chroot: the tests make user namespaces, which a chroot forbids, and look for mount points.
 # shellcheck disable=SC2016 # variables of the inner shell
-unshare --mount --pid --fork --kill-child env -i PATH="$PATH" HOME=/root TERM=dumb http_proxy="$http_proxy" sh -eu -c '
+unshare --mount --pid --fork --kill-child env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb http_proxy="$http_proxy" sh -eu -c '
 	mount --rbind "$1" "$1"
 	mount --rbind /dev "$1/dev"
+	mount -t tmpfs -o mode=1777 tmpfs "$1/dev/shm"
 	mount --rbind /sys "$1/sys"
 	mount -t proc proc "$1/proc"
 	cd "$1"
