@@ -250,8 +250,8 @@ soak:
 
 # Arrows between the folders point one way: CONTRIBUTING.md.
 .PHONY: arrows
-arrows:
-	@tests/arrows.sh
+arrows: $(B)/libvmabak.a
+	@tests/arrows.sh $(B)
 
 # Lines between the bytes of an archive and a verified cluster, blank lines and comments not
 # counted, declarations in public headers neither. That nothing else is needed is shown by linking.

@@ -92,21 +92,21 @@ void content_read(struct content *out, int fd, uint64_t size_bytes)
 /* Servers may want whole blocks. */
 #define ASKED_SIZE 4096u
 
-void content_ask(struct content *out, struct nbd_client *client)
+void content_ask(struct content *out, struct nbdclient *client)
 {
 	uint8_t bytes[2 * ASKED_SIZE];
 	struct error err;
-	uint64_t size = nbd_client_size(client);
+	uint64_t size = nbdclient_size(client);
 	size_t n = size < ASKED_SIZE ? (size_t)size : ASKED_SIZE;
 	uint64_t from = (size - n) / ASKED_SIZE * ASKED_SIZE;
 
 	out->n_head = out->n_tail = 0;
-	if (n < CONTENT_END_SIZE || nbd_client_read(client, 0, bytes, n, &err) != 0)
+	if (n < CONTENT_END_SIZE || nbdclient_read(client, 0, bytes, n, &err) != 0)
 		return;
 	out->n_head = CONTENT_END_SIZE;
 	memcpy(out->head, bytes, CONTENT_END_SIZE);
 	n = (size_t)(size - from);
-	if (nbd_client_read(client, from, bytes, n, &err) != 0)
+	if (nbdclient_read(client, from, bytes, n, &err) != 0)
 		return;
 	out->n_tail = CONTENT_END_SIZE;
 	memcpy(out->tail, bytes + n - CONTENT_END_SIZE, CONTENT_END_SIZE);

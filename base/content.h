@@ -18,8 +18,8 @@ struct content {
 
 /* What can be read of it: a short or failed read gives less to look at. */
 void content_read(struct content *out, int fd, uint64_t size_bytes);
-struct nbd_client;
-void content_ask(struct content *out, struct nbd_client *client);
+struct nbdclient;
+void content_ask(struct content *out, struct nbdclient *client);
 
 enum content_use {
 	CONTENT_SOURCE,	     /* is read */

@@ -23,7 +23,7 @@
 
 #define STATUS_MAX 4294901760u /* bytes: the most whole clusters that 32 bits can ask about */
 
-static struct connection *take_connection(struct nbd_client *client)
+static struct connection *take_connection(struct nbdclient *client)
 {
 	pthread_mutex_lock(&client->lock);
 	while (client->n_idle == 0)
@@ -33,7 +33,7 @@ static struct connection *take_connection(struct nbd_client *client)
 	return connection;
 }
 
-static void return_connection(struct nbd_client *client, struct connection *connection)
+static void return_connection(struct nbdclient *client, struct connection *connection)
 {
 	pthread_mutex_lock(&client->lock);
 	client->idle[client->n_idle++] = connection;
@@ -49,11 +49,11 @@ static const char *const doing[] = {"reading", "writing", "zeroing", "flushing",
 				    "asking for zeros"};
 
 /* What libnbd says is kept for each thread, so this comes from the thread whose call failed. */
-static int fail_nbd(const struct nbd_client *client, enum verb verb, uint64_t offset,
+static int fail_nbd(const struct nbdclient *client, enum verb verb, uint64_t offset,
 		    struct error *err)
 {
 	int sys = nbd_get_errno();
-	const char *words = nbd_client_words("the connection broke");
+	const char *words = nbdclient_words("the connection broke");
 	bool full = sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
 
 	if (verb == FLUSH)
@@ -80,7 +80,7 @@ struct request {
 
 /* Waits for the answer, as long as requests on this connection are answered. When none can come any
  * more the connection has no handle after it. */
-static int land(struct nbd_client *client, struct connection *connection,
+static int land(struct nbdclient *client, struct connection *connection,
 		const struct request *request, struct error *err)
 {
 	struct nbd_handle *handle = connection->handle;
@@ -116,7 +116,7 @@ static int land(struct nbd_client *client, struct connection *connection,
 	}
 }
 
-static int fail_lost(const struct nbd_client *client, enum verb verb, uint64_t offset,
+static int fail_lost(const struct nbdclient *client, enum verb verb, uint64_t offset,
 		     struct error *err)
 {
 	return fail(err, ERR_SYSTEM, "%.200s: %s at byte %" PRIu64 ": the connection is lost",
@@ -142,7 +142,7 @@ static int take_chunk(void *user_data, const void *bytes, size_t n, uint64_t off
 	return 0;
 }
 
-static int64_t launch_read(const struct nbd_client *client, struct nbd_handle *handle, void *to,
+static int64_t launch_read(const struct nbdclient *client, struct nbd_handle *handle, void *to,
 			   size_t n, uint64_t offset)
 {
 	nbd_chunk_callback callback = {.callback = take_chunk};
@@ -153,7 +153,7 @@ static int64_t launch_read(const struct nbd_client *client, struct nbd_handle *h
 	return nbd_aio_pread(handle, to, n, offset, NBD_NULL_COMPLETION, 0);
 }
 
-static int launch(struct nbd_client *client, struct connection *connection,
+static int launch(struct nbdclient *client, struct connection *connection,
 		  struct transfer *transfer, struct request *request, struct error *err)
 {
 	struct nbd_handle *handle = connection->handle;
@@ -183,7 +183,7 @@ static int launch(struct nbd_client *client, struct connection *connection,
 
 /* After an error the requests that are on their way are waited for: they use the caller's memory.
  */
-static int run_on(struct nbd_client *client, struct connection *connection,
+static int run_on(struct nbdclient *client, struct connection *connection,
 		  struct transfer *transfer, struct error *err)
 {
 	struct request requests[IN_FLIGHT];
@@ -209,7 +209,7 @@ static int run_on(struct nbd_client *client, struct connection *connection,
 	return rc;
 }
 
-static int run(struct nbd_client *client, struct transfer *transfer, struct error *err)
+static int run(struct nbdclient *client, struct transfer *transfer, struct error *err)
 {
 	struct connection *connection = take_connection(client);
 	int rc = run_on(client, connection, transfer, err);
@@ -218,8 +218,8 @@ static int run(struct nbd_client *client, struct transfer *transfer, struct erro
 	return rc;
 }
 
-int nbd_client_read(struct nbd_client *client, uint64_t offset, void *buffer, size_t n,
-		    struct error *err)
+int nbdclient_read(struct nbdclient *client, uint64_t offset, void *buffer, size_t n,
+		   struct error *err)
 {
 	struct transfer transfer = {
 		.verb = READ, .offset = offset, .n = n, .part_max = REQUEST_MAX, .bytes = buffer};
@@ -227,8 +227,8 @@ int nbd_client_read(struct nbd_client *client, uint64_t offset, void *buffer, si
 	return run(client, &transfer, err);
 }
 
-int nbd_client_write(struct nbd_client *client, uint64_t offset, const void *buffer, size_t n,
-		     struct error *err)
+int nbdclient_write(struct nbdclient *client, uint64_t offset, const void *buffer, size_t n,
+		    struct error *err)
 {
 	struct transfer transfer = {.verb = WRITE,
 				    .offset = offset,
@@ -239,7 +239,7 @@ int nbd_client_write(struct nbd_client *client, uint64_t offset, const void *buf
 	return run(client, &transfer, err);
 }
 
-int nbd_client_zero(struct nbd_client *client, uint64_t offset, uint64_t n, struct error *err)
+int nbdclient_zero(struct nbdclient *client, uint64_t offset, uint64_t n, struct error *err)
 {
 	static const uint8_t zeros[REQUEST_MAX];
 	struct transfer transfer = {.verb = ZERO, .offset = offset, .n = n, .part_max = ZERO_MAX};
@@ -254,7 +254,7 @@ int nbd_client_zero(struct nbd_client *client, uint64_t offset, uint64_t n, stru
 	return run(client, &transfer, err);
 }
 
-int nbd_client_flush(struct nbd_client *client, struct error *err)
+int nbdclient_flush(struct nbdclient *client, struct error *err)
 {
 	struct connection *connection;
 	struct request request = {.verb = FLUSH};
@@ -280,14 +280,14 @@ int nbd_client_flush(struct nbd_client *client, struct error *err)
 static int take_answer(void *user_data, const char *context, uint64_t offset, uint32_t *entries,
 		       size_t n_entries, int *error)
 {
-	struct nbd_client *client = user_data;
+	struct nbdclient *client = user_data;
 	uint64_t end = offset;
 
 	(void)context; /* there is only the one that was asked for */
 	(void)error;
 	client->known_from = offset;
 	client->n_known = 0;
-	for (size_t i = 0; i + 1 < n_entries && client->n_known < NBD_KNOWN_MAX; i += 2) {
+	for (size_t i = 0; i + 1 < n_entries && client->n_known < NBDCLIENT_KNOWN_MAX; i += 2) {
 		end += entries[i];
 		client->known[client->n_known++] = (struct stretch){
 			.end = end,
@@ -297,7 +297,7 @@ static int take_answer(void *user_data, const char *context, uint64_t offset, ui
 	return 0;
 }
 
-static int ask_on(struct nbd_client *client, struct connection *connection, uint64_t offset,
+static int ask_on(struct nbdclient *client, struct connection *connection, uint64_t offset,
 		  struct error *err)
 {
 	nbd_extent_callback callback = {.callback = take_answer, .user_data = client};
@@ -315,13 +315,13 @@ static int ask_on(struct nbd_client *client, struct connection *connection, uint
 }
 
 /* Zeros are what both answers say is zeros, as far as both go. */
-static void join_answers(struct nbd_client *client)
+static void join_answers(struct nbdclient *client)
 {
 	unsigned at[2] = {0, 0};
 
 	client->n_known = 0;
 	while (at[0] < client->n_answer[0] && at[1] < client->n_answer[1] &&
-	       client->n_known < NBD_KNOWN_MAX) {
+	       client->n_known < NBDCLIENT_KNOWN_MAX) {
 		const struct stretch *one = &client->answers[0][at[0]];
 		const struct stretch *other = &client->answers[1][at[1]];
 		uint64_t end = one->end < other->end ? one->end : other->end;
@@ -333,7 +333,7 @@ static void join_answers(struct nbd_client *client)
 	}
 }
 
-static int ask(struct nbd_client *client, uint64_t offset, struct error *err)
+static int ask(struct nbdclient *client, uint64_t offset, struct error *err)
 {
 	struct connection *connection = take_connection(client);
 	unsigned n = client->whole ? 2 : 1;
@@ -351,7 +351,7 @@ static int ask(struct nbd_client *client, uint64_t offset, struct error *err)
 }
 
 /* The stretch of the last answer that offset lies in, or NULL. */
-static const struct stretch *find_known(const struct nbd_client *client, uint64_t offset)
+static const struct stretch *find_known(const struct nbdclient *client, uint64_t offset)
 {
 	if (offset < client->known_from)
 		return NULL;
@@ -361,8 +361,8 @@ static const struct stretch *find_known(const struct nbd_client *client, uint64_
 	return NULL;
 }
 
-int nbd_client_status(struct nbd_client *client, uint64_t offset, uint64_t *n, bool *zero,
-		      struct error *err)
+int nbdclient_status(struct nbdclient *client, uint64_t offset, uint64_t *n, bool *zero,
+		     struct error *err)
 {
 	const struct stretch *stretch;
 

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-bool nbd_is_uri(const char *text)
+bool nbdclient_is_uri(const char *text)
 {
 	static const char *const schemes[] = {"nbd://",	      "nbds://",      "nbd+unix://",
 					      "nbds+unix://", "nbd+vsock://", "nbds+vsock://"};
@@ -41,7 +41,7 @@ static int poll_until(struct nbd_handle *handle, int64_t until_ms)
 }
 
 /* The name of libnbd's own function says nothing to the user. */
-const char *nbd_client_words(const char *instead)
+const char *nbdclient_words(const char *instead)
 {
 	const char *words = nbd_get_error();
 	const char *colon = words ? strstr(words, ": ") : NULL;
@@ -57,7 +57,7 @@ static struct nbd_handle *new_handle(const char *name, struct error *err)
 	struct nbd_handle *handle = nbd_create();
 
 	if (!handle) {
-		fail(err, ERR_SYSTEM, "%.200s: %s", name, nbd_client_words("no connection"));
+		fail(err, ERR_SYSTEM, "%.200s: %s", name, nbdclient_words("no connection"));
 		return NULL;
 	}
 	nbd_add_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION);
@@ -69,14 +69,14 @@ static struct nbd_handle *new_handle(const char *name, struct error *err)
 }
 
 /* The first connection tells what there is. */
-static int learn_server(struct nbd_client *client, struct error *err)
+static int learn_server(struct nbdclient *client, struct error *err)
 {
 	struct nbd_handle *handle = client->connections[0].handle;
 	int64_t size = nbd_get_size(handle);
 
 	if (size < 0)
 		return fail(err, ERR_SYSTEM, "%.200s: %s", client->name,
-			    nbd_client_words("no connection"));
+			    nbdclient_words("no connection"));
 	client->size_bytes = (uint64_t)size;
 	client->read_only = nbd_is_read_only(handle) > 0;
 	client->can_zero = nbd_can_zero(handle) > 0;
@@ -85,7 +85,7 @@ static int learn_server(struct nbd_client *client, struct error *err)
 	return 0;
 }
 
-static void add_connection(struct nbd_client *client, struct nbd_handle *handle)
+static void add_connection(struct nbdclient *client, struct nbd_handle *handle)
 {
 	struct connection *connection = &client->connections[client->n_connections++];
 
@@ -93,9 +93,9 @@ static void add_connection(struct nbd_client *client, struct nbd_handle *handle)
 	client->idle[client->n_idle++] = connection;
 }
 
-static struct nbd_client *new_client(const char *name, struct error *err)
+static struct nbdclient *new_client(const char *name, struct error *err)
 {
-	struct nbd_client *client = calloc(1, sizeof *client);
+	struct nbdclient *client = calloc(1, sizeof *client);
 
 	if (!client) {
 		fail_system(err, ENOMEM, "%s", name);
@@ -121,10 +121,10 @@ static int finish_connecting(struct nbd_handle *handle, int rc, const char *name
 	}
 	if (rc >= 0 && nbd_aio_is_ready(handle) > 0)
 		return 0;
-	return fail(err, ERR_SYSTEM, "%.200s: %s", name, nbd_client_words("cannot connect"));
+	return fail(err, ERR_SYSTEM, "%.200s: %s", name, nbdclient_words("cannot connect"));
 }
 
-static int adopt_socket(struct nbd_client *client, int socket, struct error *err)
+static int adopt_socket(struct nbdclient *client, int socket, struct error *err)
 {
 	struct nbd_handle *handle = new_handle(client->name, err);
 
@@ -141,7 +141,7 @@ static int adopt_socket(struct nbd_client *client, int socket, struct error *err
 	return client->n_connections == 1 ? learn_server(client, err) : 0;
 }
 
-static int adopt_all(struct nbd_client *client, int *sockets, unsigned n_sockets, struct error *err)
+static int adopt_all(struct nbdclient *client, int *sockets, unsigned n_sockets, struct error *err)
 {
 	for (unsigned i = 0; i < n_sockets; i++) {
 		if (i == 1 && nbd_can_multi_conn(client->connections[0].handle) <= 0)
@@ -154,10 +154,10 @@ static int adopt_all(struct nbd_client *client, int *sockets, unsigned n_sockets
 	return 0;
 }
 
-int nbd_client_new(struct nbd_client **out, const char *name, int *sockets, unsigned n_sockets,
-		   struct error *err)
+int nbdclient_new(struct nbdclient **out, const char *name, int *sockets, unsigned n_sockets,
+		  struct error *err)
 {
-	struct nbd_client *client = new_client(name, err);
+	struct nbdclient *client = new_client(name, err);
 	int rc = client ? adopt_all(client, sockets, n_sockets, err) : err->code;
 
 	for (unsigned i = 0; i < n_sockets; i++) {
@@ -166,7 +166,7 @@ int nbd_client_new(struct nbd_client **out, const char *name, int *sockets, unsi
 		sockets[i] = -1;
 	}
 	if (rc != 0) {
-		nbd_client_free(client);
+		nbdclient_free(client);
 		return rc;
 	}
 	*out = client;
@@ -181,7 +181,7 @@ static int connect_uri(struct nbd_handle *handle, const char *uri, int patience_
 	return finish_connecting(handle, nbd_aio_connect_uri(handle, uri), uri, patience_ms, err);
 }
 
-static int add_uri(struct nbd_client *client, int patience_ms, struct error *err)
+static int add_uri(struct nbdclient *client, int patience_ms, struct error *err)
 {
 	struct nbd_handle *handle = new_handle(client->name, err);
 
@@ -196,9 +196,9 @@ static int add_uri(struct nbd_client *client, int patience_ms, struct error *err
 	return 0;
 }
 
-int nbd_client_connect(struct nbd_client **out, const char *uri, struct error *err)
+int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err)
 {
-	struct nbd_client *client = new_client(uri, err);
+	struct nbdclient *client = new_client(uri, err);
 	struct error ignored;
 	int rc;
 
@@ -208,19 +208,19 @@ int nbd_client_connect(struct nbd_client **out, const char *uri, struct error *e
 	if (rc == 0)
 		rc = learn_server(client, err);
 	if (rc != 0) {
-		nbd_client_free(client);
+		nbdclient_free(client);
 		return rc;
 	}
 	/* A server that has a limit may refuse more, or let them wait. */
 	if (nbd_can_multi_conn(client->connections[0].handle) > 0)
-		while (client->n_connections < NBD_CONNECTIONS_MAX &&
+		while (client->n_connections < NBDCLIENT_CONNECTIONS_MAX &&
 		       add_uri(client, MORE_MS, &ignored) == 0)
 			;
 	*out = client;
 	return 0;
 }
 
-void nbd_client_free(struct nbd_client *client)
+void nbdclient_free(struct nbdclient *client)
 {
 	if (!client)
 		return;
@@ -235,7 +235,7 @@ void nbd_client_free(struct nbd_client *client)
 	free(client);
 }
 
-bool nbd_knock(const char *uri, int patience_ms)
+bool nbdclient_knock(const char *uri, int patience_ms)
 {
 	struct nbd_handle *handle = nbd_create();
 	int64_t until = clock_now_ms() + patience_ms;
@@ -252,17 +252,17 @@ bool nbd_knock(const char *uri, int patience_ms)
 	return good;
 }
 
-uint64_t nbd_client_size(const struct nbd_client *client)
+uint64_t nbdclient_size(const struct nbdclient *client)
 {
 	return client->size_bytes;
 }
 
-bool nbd_client_is_read_only(const struct nbd_client *client)
+bool nbdclient_is_read_only(const struct nbdclient *client)
 {
 	return client->read_only;
 }
 
-int nbd_client_read_whole(struct nbd_client *client, struct error *err)
+int nbdclient_read_whole(struct nbdclient *client, struct error *err)
 {
 	if (nbd_can_df(client->connections[0].handle) <= 0)
 		return fail(err, ERR_UNSUPPORTED, "%.200s: cannot answer reads in one piece",
@@ -273,7 +273,7 @@ int nbd_client_read_whole(struct nbd_client *client, struct error *err)
 
 #else
 
-bool nbd_knock(const char *uri, int patience_ms)
+bool nbdclient_knock(const char *uri, int patience_ms)
 {
 	(void)uri, (void)patience_ms;
 	return false;

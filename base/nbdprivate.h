@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#define NBD_KNOWN_MAX 1024u /* stretches kept of one answer; the rest is asked for again */
+#define NBDCLIENT_KNOWN_MAX 1024u /* stretches kept of one answer; the rest is asked for again */
 
 struct nbd_handle;
 
@@ -21,30 +21,30 @@ struct connection {
 	struct nbd_handle *handle; /* NULL: it broke */
 };
 
-struct nbd_client {
+struct nbdclient {
 	const char *name; /* borrowed */
 	uint64_t size_bytes;
 	bool read_only;
 	bool can_zero;
 	bool can_flush;
 	bool tells_zeros; /* the server has base:allocation */
-	bool whole;	  /* nbd_client_read_whole was called */
+	bool whole;	  /* nbdclient_read_whole was called */
 	unsigned n_connections;
-	struct connection connections[NBD_CONNECTIONS_MAX];
+	struct connection connections[NBDCLIENT_CONNECTIONS_MAX];
 
-	/* The last answer about zeros, for the one caller of nbd_client_status. */
+	/* The last answer about zeros, for the one caller of nbdclient_status. */
 	uint64_t known_from; /* byte where the first stretch begins */
 	unsigned n_known;
-	struct stretch known[NBD_KNOWN_MAX];
+	struct stretch known[NBDCLIENT_KNOWN_MAX];
 	/* Two answers that become one, if they are asked for twice. */
 	unsigned n_answer[2];
-	struct stretch answers[2][NBD_KNOWN_MAX];
+	struct stretch answers[2][NBDCLIENT_KNOWN_MAX];
 
 	/* lock guards which connections are idle; it is not held while one is used. */
 	pthread_mutex_t lock;
 	pthread_cond_t returned;
 	unsigned n_idle;
-	struct connection *idle[NBD_CONNECTIONS_MAX];
+	struct connection *idle[NBDCLIENT_CONNECTIONS_MAX];
 };
 
 /* For how long a server is waited for. The manual pages state it. */
@@ -58,6 +58,6 @@ struct nbd_client {
 int64_t clock_now_ms(void);
 
 /* What libnbd says of the failure in this thread, or instead. */
-const char *nbd_client_words(const char *instead);
+const char *nbdclient_words(const char *instead);
 
 #endif

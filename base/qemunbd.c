@@ -48,7 +48,7 @@
 
 #define STRINGIFY(n)	#n
 #define TO_TEXT(n)	STRINGIFY(n)
-#define N_SOCKETS	4    /* NBD_CONNECTIONS_MAX, but printable */
+#define N_SOCKETS	4    /* NBDCLIENT_CONNECTIONS_MAX, but printable */
 #define LAST_WORDS_MS	3000 /* for a qemu-nbd that gave up to end */
 #define END_S		1800 /* for one that wrote: as for a flush */
 #define KILLED_S	10   /* one that a hung disk holds is left to the system */
@@ -56,14 +56,14 @@
 #define SOCKET_NAME	"/nbd"
 #define FIRST_LISTEN_FD 3 /* fixed by the protocol */
 
-_Static_assert(N_SOCKETS == NBD_CONNECTIONS_MAX, "the same number twice");
+_Static_assert(N_SOCKETS == NBDCLIENT_CONNECTIONS_MAX, "the same number twice");
 
 struct qemu_nbd {
 	char *name; /* owned; for messages */
-	struct nbd_client *client;
+	struct nbdclient *client;
 	int complaints; /* pipe */
 	bool writable;
-	pid_t pid;	/* 0: none. Under the lock of the list */
+	pid_t pid; /* 0: none. Under the lock of the list */
 	struct qemu_nbd *next;
 };
 
@@ -366,7 +366,7 @@ int qemu_nbd_open(struct qemu_nbd **out, const struct qemu_nbd_options *options,
 	else
 		rc = launch(server, options, sockets, err);
 	if (rc == 0) {
-		rc = nbd_client_new(&server->client, server->name, sockets, N_SOCKETS, err);
+		rc = nbdclient_new(&server->client, server->name, sockets, N_SOCKETS, err);
 		if (rc != 0)
 			rc = explain(server, LAST_WORDS_MS, true, err);
 	}
@@ -379,7 +379,7 @@ int qemu_nbd_open(struct qemu_nbd **out, const struct qemu_nbd_options *options,
 	return 0;
 }
 
-struct nbd_client *qemu_nbd_client(const struct qemu_nbd *server)
+struct nbdclient *qemu_nbd_client(const struct qemu_nbd *server)
 {
 	return server->client;
 }
@@ -409,12 +409,12 @@ static void end_child(pid_t pid)
 /* It leaves the list before it is waited for: from then on only its own end is its end. */
 int qemu_nbd_finish(struct qemu_nbd *server, struct error *err)
 {
-	int rc = nbd_client_flush(server->client, err);
+	int rc = nbdclient_flush(server->client, err);
 	int status = 0;
 
 	if (rc != 0)
 		return explain(server, 0, false, err);
-	nbd_client_free(server->client);
+	nbdclient_free(server->client);
 	server->client = NULL;
 	pid_t pid = delist(server);
 	pid_t ended = pid > 0 ? wait_for(pid, &status, END_S) : pid;
@@ -435,7 +435,7 @@ void qemu_nbd_close(struct qemu_nbd *server)
 	if (!server)
 		return;
 	pid_t pid = delist(server);
-	nbd_client_free(server->client);
+	nbdclient_free(server->client);
 	if (pid > 0)
 		end_child(pid);
 	if (server->complaints >= 0)

@@ -7,7 +7,7 @@
 
 #include "format/common.h"
 
-struct nbd_client;
+struct nbdclient;
 struct qemu_nbd;
 
 /* What the ending of a name says: a name for qemu, "raw" if it says nothing. The content is never
@@ -29,7 +29,7 @@ struct qemu_nbd_options {
 /* Starts qemu-nbd and connects to it. The thread that does so must outlive it. ERR_LOCKED when
  * another QEMU is in the way. Options are borrowed until the call ends. */
 int qemu_nbd_open(struct qemu_nbd **out, const struct qemu_nbd_options *options, struct error *err);
-struct nbd_client *qemu_nbd_client(const struct qemu_nbd *server); /* borrowed */
+struct nbdclient *qemu_nbd_client(const struct qemu_nbd *server); /* borrowed */
 /* Adds to *err, of the client, what qemu-nbd complained about. Returns the code. */
 int qemu_nbd_explain(const struct qemu_nbd *server, struct error *err);
 /* Writable: all that was written is in the image, which is closed in good order. To be followed by

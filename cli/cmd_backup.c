@@ -176,7 +176,7 @@ static int check_pull(const struct options *options, struct error *err)
 {
 	if (options->pull && options->qmp == NULL)
 		return fail(err, ERR_USAGE, "--pull is for --qmp SOCKET");
-	if (options->nbd_server != NULL && !options->pull)
+	if (options->pull_server != NULL && !options->pull)
 		return fail(err, ERR_USAGE, "--nbd-server is for --pull");
 	if (options->scratch != NULL && options->libvirt == NULL && !options->pull)
 		return fail(err, ERR_USAGE, "--scratch is for --libvirt DOMAIN and --pull");

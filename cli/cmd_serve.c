@@ -197,13 +197,13 @@ static void log_line(void *context, const char *text)
 static int open_nbd(struct serve *serve, struct error *err)
 {
 	const struct options *options = serve->options;
-	struct nbd_export exports[SERVED_MAX];
-	struct nbd_tls tls = {
+	struct nbdserver_export exports[SERVED_MAX];
+	struct nbdserver_tls tls = {
 		.certificates = options->tls_certificates,
 		.psk = options->tls_psk,
 		.verify_peer = options->tls_verify_peer,
 	};
-	struct nbd_server_options how = {
+	struct nbdserver_options how = {
 		.tls = tls.certificates != NULL || tls.psk != NULL ? &tls : NULL,
 		.log = log_line,
 		.log_context = serve->report,
@@ -213,11 +213,11 @@ static int open_nbd(struct serve *serve, struct error *err)
 		return fail(err, ERR_USAGE, "--tls-verify-peer: only with --tls-certificates");
 	for (uint32_t i = 0; i < serve->n_drives; i++)
 		exports[i] = serve_export(&serve->drives[i], options->read_only);
-	if (nbd_server_new(&serve->nbd, exports, serve->n_drives, &how, err) < 0)
+	if (nbdserver_new(&serve->nbd, exports, serve->n_drives, &how, err) < 0)
 		return err->code;
 	for (unsigned i = 0; i < options->nbd.n; i++) {
-		if (nbd_server_listen(serve->nbd, options->nbd.items[i], options->plain_loopback,
-				      err) < 0)
+		if (nbdserver_listen(serve->nbd, options->nbd.items[i], options->plain_loopback,
+				     err) < 0)
 			return err->code;
 	}
 	return 0;
@@ -321,8 +321,8 @@ static int close_all(struct serve *serve, struct error *err)
 
 	serve_control_cut(serve);
 	if (serve->nbd != NULL)
-		nbd_server_stop(serve->nbd, GRACE_MS);
-	nbd_server_free(serve->nbd);
+		nbdserver_stop(serve->nbd, GRACE_MS);
+	nbdserver_free(serve->nbd);
 	code = flush_drives(serve, err);
 	close_drives(serve);
 	return code;

@@ -48,6 +48,6 @@ void handshake_settle(const char *socket)
 {
 	char *uri = meetingplace_uri(socket, "");
 
-	nbd_knock(uri, SETTLE_MS);
+	nbdclient_knock(uri, SETTLE_MS);
 	free(uri);
 }

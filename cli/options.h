@@ -59,7 +59,7 @@ struct options {
 	const char *guest_agent;
 	unsigned sync_mode; /* enum sync_choice */
 	bool pull;
-	const char *nbd_server; /* with pull: the socket of QEMU's */
+	const char *pull_server; /* with pull: the socket of QEMU's */
 
 	const char *libvirt; /* backup: the name of a domain */
 	const char *connect; /* a URI of libvirt's */

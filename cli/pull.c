@@ -123,7 +123,7 @@ static int add_nodes(struct pull *pull, struct error *err)
 
 static int start_server(struct pull *pull, struct error *err)
 {
-	if (pull->options->nbd_server != NULL)
+	if (pull->options->pull_server != NULL)
 		return 0;
 	if (admit(pull, err) < 0)
 		return err->code;
@@ -291,7 +291,7 @@ int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine
 
 int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct error *err)
 {
-	const char *server = pull->options->nbd_server;
+	const char *server = pull->options->pull_server;
 	char name[NODE_NAME_SIZE];
 	char *uri = meetingplace_uri(server == NULL ? pull->path : server,
 				     node_name(name, pull->id, drive));

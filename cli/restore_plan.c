@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #define SHOWN_SIZE   120u /* bytes of a name in a message */
-#define WARNINGS_MAX 10u /* about configs */
+#define WARNINGS_MAX 10u  /* about configs */
 
 /* DIR/NAME and an ending. The name passed the allow-list. */
 static char *path_in(const char *directory, struct text name, const char *ending)
@@ -152,7 +152,7 @@ static struct place find_place(const char *path)
 	struct place place = {.name = name, .path = path};
 	struct stat found;
 
-	if (nbd_is_uri(path)) {
+	if (nbdclient_is_uri(path)) {
 		free(folder);
 		place.name = path;
 		return place;

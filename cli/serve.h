@@ -40,7 +40,7 @@ struct serve {
 	struct report *report;
 	struct served *drives;
 	uint32_t n_drives;
-	struct nbd_server *nbd;
+	struct nbdserver *nbd;
 	struct serve_control *control;
 	int wake;		/* an eventfd: readable when it is to end */
 	struct error map_error; /* a map that could not be closed */
@@ -55,7 +55,7 @@ struct serve {
 void serve_wake(const struct serve *serve);
 
 /* The export of a drive; what it points to is borrowed from served. */
-struct nbd_export serve_export(const struct served *served, bool read_only);
+struct nbdserver_export serve_export(const struct served *served, bool read_only);
 
 /* From here on clients are served. */
 int serve_control_open(struct serve *serve, struct error *err);

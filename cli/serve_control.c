@@ -47,7 +47,7 @@ static int refuse_stop(struct serve *serve, struct error *err)
 	bool busy;
 
 	for (uint32_t i = 0; i < serve->n_drives; i++)
-		n += nbd_server_export_users(serve->nbd, i);
+		n += nbdserver_export_users(serve->nbd, i);
 	pthread_mutex_lock(&serve->lock);
 	busy = serve->session != NULL;
 	pthread_mutex_unlock(&serve->lock);

@@ -7,8 +7,10 @@
 #include <string.h>
 
 /* One set of flags under two names. */
-static_assert((int)NBD_FUA == (int)VOLUME_FUA && (int)NBD_MAY_TRIM == (int)VOLUME_MAY_TRIM &&
-		      (int)NBD_FAST == (int)VOLUME_FAST && (int)NBD_NOW == (int)VOLUME_NOW,
+static_assert((int)NBDSERVER_FUA == (int)VOLUME_FUA &&
+		      (int)NBDSERVER_MAY_TRIM == (int)VOLUME_MAY_TRIM &&
+		      (int)NBDSERVER_FAST == (int)VOLUME_FAST &&
+		      (int)NBDSERVER_NOW == (int)VOLUME_NOW,
 	      "flags of NBD and of volumes");
 
 /* Of the generations there are, those that a client is told of without asking for one by name. */
@@ -99,7 +101,7 @@ static bool bitmap_name(void *context, unsigned i, char out[256])
 	return true;
 }
 
-static const struct nbd_ops ops = {
+static const struct nbdserver_ops ops = {
 	.read = do_read,
 	.write = do_write,
 	.zero = do_zero,
@@ -112,15 +114,15 @@ static const struct nbd_ops ops = {
 };
 
 /* Without those that need a map or a writable drive. */
-static const struct nbd_ops read_only_ops = {
+static const struct nbdserver_ops read_only_ops = {
 	.read = do_read,
 	.flush = do_flush,
 	.status = do_status,
 };
 
-struct nbd_export serve_export(const struct served *served, bool read_only)
+struct nbdserver_export serve_export(const struct served *served, bool read_only)
 {
-	return (struct nbd_export){
+	return (struct nbdserver_export){
 		.name = served->argument.name,
 		.size_bytes = drive_size(served->drive),
 		.read_only = read_only,

@@ -37,7 +37,7 @@ static void put_drive(struct json_t *drives, const struct serve *serve, uint32_t
 	json_put_text(drive, "name", served->argument.name);
 	json_put_text(drive, "path", served->argument.path);
 	json_put_number(drive, "size_bytes", drive_size(served->drive));
-	json_put_number(drive, "n_connections", nbd_server_export_users(serve->nbd, i));
+	json_put_number(drive, "n_connections", nbdserver_export_users(serve->nbd, i));
 	put_map(drive, served);
 }
 
@@ -52,7 +52,7 @@ void serve_status(struct serve *serve, struct json_t *out)
 		      (double)(now.tv_sec - serve->began.tv_sec) +
 			      (double)(now.tv_nsec - serve->began.tv_nsec) / 1e9);
 	json_put_bool(out, "read_only", serve->options->read_only);
-	json_put_number(out, "n_connections", nbd_server_n_connections(serve->nbd));
+	json_put_number(out, "n_connections", nbdserver_n_connections(serve->nbd));
 	places = json_put_array(out, "nbd");
 	for (unsigned i = 0; i < serve->options->nbd.n; i++)
 		json_add_text(places, serve->options->nbd.items[i]);

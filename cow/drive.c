@@ -13,7 +13,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 {
 	const char *format = options->format ? options->format : image_format_of(path);
 	struct drive *drive = NULL;
-	bool is_uri = nbd_is_uri(path);
+	bool is_uri = nbdclient_is_uri(path);
 	int rc;
 
 	if (is_uri && !options->format)
@@ -37,7 +37,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	if (!own_path)
 		return fail_system(err, ENOMEM, "%s", path);
 	if (is_uri)
-		rc = nbd_drive_open(&drive, own_path, options, err);
+		rc = drive_nbd_open(&drive, own_path, options, err);
 	else if (strcmp(format, "raw") == 0)
 		rc = drive_file_open(&drive, own_path, options, err);
 	else

@@ -54,7 +54,7 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 int captive_open(struct drive **out, const char *path, const struct drive_options *options,
 		 struct error *err);
 /* An NBD URI. */
-int nbd_drive_open(struct drive **out, const char *uri, const struct drive_options *options,
+int drive_nbd_open(struct drive **out, const char *uri, const struct drive_options *options,
 		   struct error *err);
 
 #endif

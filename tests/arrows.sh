@@ -50,5 +50,15 @@ bad=$(grep -rnE --include='*.c' '(^|[^a-z_])(printf|puts|putchar|perror|psignal)
 	echo "$bad" >&2
 	failed=1
 }
+
+# nbd_ and NBD_ are libnbd's, and each of its versions has more of them: no name of ours begins so, in a file that knows libnbd or in another.
+ours=$(nm -A --defined-only "${1:-build/release}/libvmabak.a" | grep ' nbd_' || true
+	grep -rLE '^#include <libnbd' --include='*.[ch]' base format reader writer cow cli tests |
+		xargs grep -nwE '(nbd|NBD)_[A-Za-z0-9_]+' | grep -vE '#include |struct nbd_handle' || true)
+if [ -n "$ours" ]; then
+	echo "arrows: names that begin with nbd_ or NBD_ are libnbd's:" >&2
+	echo "$ours" >&2
+	failed=1
+fi
 [ $failed = 0 ] && echo "arrows: ok"
 exit $failed

@@ -21,7 +21,7 @@ static unsigned allowed_flags(const struct connection *connection, unsigned comm
 
 static int check_command(const struct connection *connection, const struct request *request)
 {
-	const struct nbd_export *export = connection->export;
+	const struct nbdserver_export *export = connection->export;
 	bool changes = request->command == CMD_WRITE || request->command == CMD_TRIM ||
 		       request->command == CMD_WRITE_ZEROES;
 
@@ -45,7 +45,7 @@ static int check_command(const struct connection *connection, const struct reque
 	}
 }
 
-static int check_range(const struct nbd_export *export, const struct request *request)
+static int check_range(const struct nbdserver_export *export, const struct request *request)
 {
 	uint64_t offset = request->offset, size = export->size_bytes;
 	uint32_t n = request->length;

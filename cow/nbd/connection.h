@@ -36,8 +36,8 @@ struct tls;
 struct tls_session;
 struct listener;
 
-struct nbd_server {
-	struct nbd_export *exports; /* owned copy */
+struct nbdserver {
+	struct nbdserver_export *exports; /* owned copy */
 	unsigned n_exports;
 	unsigned n_clients_max, n_handshakes_max;
 	uint64_t handshake_ms;
@@ -69,7 +69,7 @@ struct context {
 };
 
 struct connection {
-	struct nbd_server *server;
+	struct nbdserver *server;
 	struct connection *next, **link; /* guarded by server->lock */
 	unsigned number;		 /* for the log */
 	bool is_client, cut;		 /* guarded by server->lock, as counted there */
@@ -79,11 +79,11 @@ struct connection {
 	struct tls_session *tls;
 
 	/* What the handshake found; constant after it. */
-	const struct nbd_export *export;
+	const struct nbdserver_export *export;
 	bool structured, fixed, no_zeroes;
 	unsigned n_contexts;
 	struct context contexts[CONTEXTS_MAX];
-	const struct nbd_export *contexts_of; /* the export they were chosen for */
+	const struct nbdserver_export *contexts_of; /* the export they were chosen for */
 
 	/* Of the thread that has the role of the reader. */
 	uint8_t *input;
@@ -102,17 +102,17 @@ struct connection {
 /* ---- server.c ---- */
 
 /* Takes over a connected socket; starts its first thread. Waits for a place if need be. */
-int server_adopt(struct nbd_server *server, int fd, struct error *err);
+int server_adopt(struct nbdserver *server, int fd, struct error *err);
 /* Has the oldest connection that is still in its handshake end, but not a young one. */
-void server_cut_oldest(struct nbd_server *server);
+void server_cut_oldest(struct nbdserver *server);
 /* The connection has an export from now on, and counts as a client. False: there is no room. */
-bool server_use(struct connection *connection, const struct nbd_export *export);
+bool server_use(struct connection *connection, const struct nbdserver_export *export);
 /* The last thing that is done with a connection. */
 void server_forget(struct connection *connection);
-void server_log(const struct nbd_server *server, const char *format, ...)
+void server_log(const struct nbdserver *server, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-const struct nbd_export *server_find(const struct nbd_server *server, const uint8_t *name,
-				     size_t n);
+const struct nbdserver_export *server_find(const struct nbdserver *server, const uint8_t *name,
+					   size_t n);
 
 /* ---- listen.c ---- */
 
@@ -158,7 +158,7 @@ void worker_grow(struct worker *worker, size_t wanted);
 
 /* From here on computing waits for memory, where the library would abort the program. */
 void tls_memory_start(void);
-int tls_new(struct tls **out, const struct nbd_tls *options, struct error *err);
+int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error *err);
 void tls_free(struct tls *tls); /* NULL-safe */
 /* The TLS handshake; sets connection->tls. False: it failed, and why is in the log. */
 bool tls_accept(struct tls *tls, struct connection *connection);

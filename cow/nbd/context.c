@@ -22,7 +22,7 @@ struct query {
 /* An option in work. */
 struct selection {
 	struct connection *connection;
-	const struct nbd_export *export;
+	const struct nbdserver_export *export;
 	uint32_t option;
 	bool sent; /* every reply so far */
 };
@@ -55,7 +55,7 @@ static void list_allocation(struct selection *selection)
 
 static void list_bitmaps(struct selection *selection)
 {
-	const struct nbd_export *export = selection->export;
+	const struct nbdserver_export *export = selection->export;
 	char name[256];
 
 	if (!export->ops->bitmap || !export->ops->bitmap_name)
@@ -69,7 +69,8 @@ static void list_bitmaps(struct selection *selection)
 
 /* ---- one query ---- */
 
-static int bitmap_of(const struct nbd_export *export, const struct query *query, char name[256])
+static int bitmap_of(const struct nbdserver_export *export, const struct query *query,
+		     char name[256])
 {
 	size_t prefix = strlen(BITMAP);
 
@@ -186,8 +187,8 @@ bool context_option(struct connection *connection, uint32_t option, const uint8_
 
 /* ---- asking ---- */
 
-static int ask_one(const struct nbd_export *export, const struct context *context, uint64_t offset,
-		   uint64_t *n, uint32_t *state)
+static int ask_one(const struct nbdserver_export *export, const struct context *context,
+		   uint64_t offset, uint64_t *n, uint32_t *state)
 {
 	bool set = false;
 	int error = context->allocation ? export->ops->status(export->context, offset, n, &set)

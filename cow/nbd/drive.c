@@ -11,9 +11,9 @@
 
 #if HAVE_LIBNBD
 
-struct nbd_drive {
+struct drive_nbd {
 	struct drive drive;
-	struct nbd_client *client;
+	struct nbdclient *client;
 	bool told; /* that it is raw */
 };
 
@@ -36,20 +36,20 @@ static int check_ends(const struct drive *drive, uint64_t offset, const uint8_t 
 	return content_check(&content, drive->path, "raw", CONTENT_NBD_SOURCE, err);
 }
 
-static struct nbd_client *client_of(struct drive *drive)
+static struct nbdclient *client_of(struct drive *drive)
 {
-	return ((struct nbd_drive *)drive)->client;
+	return ((struct drive_nbd *)drive)->client;
 }
 
 static int read_nbd(struct drive *drive, uint64_t offset, void *buffer, size_t n, struct error *err)
 {
-	TRY(nbd_client_read(client_of(drive), offset, buffer, n, err));
-	return ((struct nbd_drive *)drive)->told ? 0 : check_ends(drive, offset, buffer, n, err);
+	TRY(nbdclient_read(client_of(drive), offset, buffer, n, err));
+	return ((struct drive_nbd *)drive)->told ? 0 : check_ends(drive, offset, buffer, n, err);
 }
 
 static int ask_nbd(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, struct error *err)
 {
-	return nbd_client_status(client_of(drive), offset, n, zero, err);
+	return nbdclient_status(client_of(drive), offset, n, zero, err);
 }
 
 /* Nothing in the protocol tells. */
@@ -61,44 +61,44 @@ static bool was_changed(struct drive *drive)
 
 static void close_nbd(struct drive *drive)
 {
-	nbd_client_free(client_of(drive));
+	nbdclient_free(client_of(drive));
 	free(drive);
 }
 
-static const struct drive_ops nbd_ops = {
+static const struct drive_ops ops = {
 	.read = read_nbd,
 	.status = ask_nbd,
 	.changed = was_changed,
 	.close = close_nbd,
 };
 
-int nbd_drive_open(struct drive **out, const char *uri, const struct drive_options *options,
+int drive_nbd_open(struct drive **out, const char *uri, const struct drive_options *options,
 		   struct error *err)
 {
-	struct nbd_drive *nbd = calloc(1, sizeof *nbd);
+	struct drive_nbd *nbd = calloc(1, sizeof *nbd);
 
 	if (!nbd)
 		return fail_system(err, ENOMEM, "%s", uri);
-	int rc = nbd_client_connect(&nbd->client, uri, err);
+	int rc = nbdclient_connect(&nbd->client, uri, err);
 	if (rc == 0 && options->snapshot) {
-		rc = nbd_client_read_whole(nbd->client, err);
+		rc = nbdclient_read_whole(nbd->client, err);
 		if (rc != 0)
-			nbd_client_free(nbd->client);
+			nbdclient_free(nbd->client);
 	}
 	if (rc != 0) {
 		free(nbd);
 		return rc;
 	}
 	nbd->told = options->format != NULL;
-	nbd->drive.ops = &nbd_ops;
-	nbd->drive.size_bytes = nbd_client_size(nbd->client);
+	nbd->drive.ops = &ops;
+	nbd->drive.size_bytes = nbdclient_size(nbd->client);
 	*out = &nbd->drive;
 	return 0;
 }
 
 #else
 
-int nbd_drive_open(struct drive **out, const char *uri, const struct drive_options *options,
+int drive_nbd_open(struct drive **out, const char *uri, const struct drive_options *options,
 		   struct error *err)
 {
 	(void)out;

@@ -37,7 +37,7 @@ static enum progress reply(struct connection *connection, uint32_t option, uint3
 }
 
 static unsigned transmission_flags(const struct connection *connection,
-				   const struct nbd_export *export)
+				   const struct nbdserver_export *export)
 {
 	unsigned flags = HAS_FLAGS;
 
@@ -61,7 +61,7 @@ static unsigned transmission_flags(const struct connection *connection,
 static enum progress export_name(struct connection *connection,
 				 const struct option_message *message)
 {
-	const struct nbd_export *export =
+	const struct nbdserver_export *export =
 		server_find(connection->server, message->data, message->n);
 	uint8_t answer[8 + 2 + 124] = {0};
 
@@ -92,7 +92,7 @@ static bool send_text(struct connection *connection, uint32_t option, enum info 
 }
 
 static bool send_block_sizes(struct connection *connection, uint32_t option,
-			     const struct nbd_export *export)
+			     const struct nbdserver_export *export)
 {
 	uint8_t data[14];
 
@@ -104,7 +104,7 @@ static bool send_block_sizes(struct connection *connection, uint32_t option,
 }
 
 static bool send_export(struct connection *connection, uint32_t option,
-			const struct nbd_export *export)
+			const struct nbdserver_export *export)
 {
 	uint8_t data[12];
 
@@ -142,7 +142,7 @@ static enum progress info_or_go(struct connection *connection, const struct opti
 	if (!info_is_whole(message, &name_length, &n))
 		return reply(connection, option, REP_ERR_INVALID);
 	const uint8_t *requests = message->data + 6 + name_length;
-	const struct nbd_export *export =
+	const struct nbdserver_export *export =
 		server_find(connection->server, message->data + 4, name_length);
 	if (!export)
 		return reply(connection, option, REP_ERR_UNKNOWN);
@@ -168,13 +168,13 @@ static enum progress info_or_go(struct connection *connection, const struct opti
 
 static enum progress list(struct connection *connection, const struct option_message *message)
 {
-	const struct nbd_server *server = connection->server;
+	const struct nbdserver *server = connection->server;
 	uint8_t data[4 + 2 * NAME_MAX_BYTES];
 
 	if (message->n != 0)
 		return reply(connection, OPT_LIST, REP_ERR_INVALID);
 	for (unsigned i = 0; i < server->n_exports; i++) {
-		const struct nbd_export *export = &server->exports[i];
+		const struct nbdserver_export *export = &server->exports[i];
 		const char *description = export->description ? export->description : "";
 		size_t n = strlen(export->name), more = strlen(description);
 		put32(data, (uint32_t)n);

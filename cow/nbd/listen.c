@@ -28,7 +28,7 @@
 
 /* A place to listen at; a host name may have several addresses. */
 struct listener {
-	struct nbd_server *server;
+	struct nbdserver *server;
 	unsigned n_fds;
 	int fds[ADDRESSES_MAX];
 	bool is_unix;
@@ -300,8 +300,8 @@ static int listener_open(struct listener *listener, const char *place, bool plai
 	return failed == 0 ? 0 : fail_start(err, failed, "%s: cannot make a thread", place);
 }
 
-int nbd_server_listen(struct nbd_server *server, const char *place, bool plain_loopback,
-		      struct error *err)
+int nbdserver_listen(struct nbdserver *server, const char *place, bool plain_loopback,
+		     struct error *err)
 {
 	if (server->n_listeners == LISTENERS_MAX)
 		return fail(err, ERR_USAGE, "%s: more than %u places to listen at", place,

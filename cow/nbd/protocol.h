@@ -106,15 +106,15 @@ enum command_flag {
 #define STATE_HOLE_ZERO 3u /* base:allocation: not allocated, reads as zeros */
 
 /* Errors as they travel. */
-enum nbd_error {
-	NBD_EPERM = 1,
-	NBD_EIO = 5,
-	NBD_ENOMEM = 12,
-	NBD_EINVAL = 22,
-	NBD_ENOSPC = 28,
-	NBD_EOVERFLOW = 75,
-	NBD_ENOTSUP = 95,
-	NBD_ESHUTDOWN = 108,
+enum nbdserver_error {
+	NBDSERVER_EPERM = 1,
+	NBDSERVER_EIO = 5,
+	NBDSERVER_ENOMEM = 12,
+	NBDSERVER_EINVAL = 22,
+	NBDSERVER_ENOSPC = 28,
+	NBDSERVER_EOVERFLOW = 75,
+	NBDSERVER_ENOTSUP = 95,
+	NBDSERVER_ESHUTDOWN = 108,
 };
 
 /* ---- big-endian integers ---- */

@@ -11,23 +11,23 @@ static uint32_t wire_error(int error)
 	case EPERM:
 	case EROFS:
 	case EACCES:
-		return NBD_EPERM;
+		return NBDSERVER_EPERM;
 	case ENOMEM:
-		return NBD_ENOMEM;
+		return NBDSERVER_ENOMEM;
 	case EINVAL:
-		return NBD_EINVAL;
+		return NBDSERVER_EINVAL;
 	case ENOSPC:
 	case EDQUOT:
 	case EFBIG:
-		return NBD_ENOSPC;
+		return NBDSERVER_ENOSPC;
 	case EOVERFLOW:
-		return NBD_EOVERFLOW;
+		return NBDSERVER_EOVERFLOW;
 	case ENOTSUP:
-		return NBD_ENOTSUP;
+		return NBDSERVER_ENOTSUP;
 	case ESHUTDOWN:
-		return NBD_ESHUTDOWN;
+		return NBDSERVER_ESHUTDOWN;
 	default:
-		return NBD_EIO;
+		return NBDSERVER_EIO;
 	}
 }
 

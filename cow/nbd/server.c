@@ -19,7 +19,7 @@
 #define YOUNG_MS	500u /* a connection is not cut before */
 #define STEP_MS		100u /* of waiting for a place: the server may stop */
 
-void server_log(const struct nbd_server *server, const char *format, ...)
+void server_log(const struct nbdserver *server, const char *format, ...)
 {
 	char text[400];
 	va_list args;
@@ -34,7 +34,7 @@ void server_log(const struct nbd_server *server, const char *format, ...)
 
 /* ---- exports ---- */
 
-static bool block_sizes_fit(const struct nbd_export *export)
+static bool block_sizes_fit(const struct nbdserver_export *export)
 {
 	uint32_t min = export->block_min, preferred = export->block_preferred;
 
@@ -44,9 +44,9 @@ static bool block_sizes_fit(const struct nbd_export *export)
 	       export->block_max % min == 0;
 }
 
-static int check_export(const struct nbd_server *server, unsigned i, struct error *err)
+static int check_export(const struct nbdserver *server, unsigned i, struct error *err)
 {
-	struct nbd_export *export = &server->exports[i];
+	struct nbdserver_export *export = &server->exports[i];
 	size_t n = strlen(export->name);
 
 	if (n == 0 || n > NAME_MAX_BYTES)
@@ -76,12 +76,13 @@ static int check_export(const struct nbd_server *server, unsigned i, struct erro
 }
 
 /* Without a name clients mean the only export. */
-const struct nbd_export *server_find(const struct nbd_server *server, const uint8_t *name, size_t n)
+const struct nbdserver_export *server_find(const struct nbdserver *server, const uint8_t *name,
+					   size_t n)
 {
 	if (n == 0)
 		return server->n_exports == 1 ? &server->exports[0] : NULL;
 	for (unsigned i = 0; i < server->n_exports; i++) {
-		const struct nbd_export *export = &server->exports[i];
+		const struct nbdserver_export *export = &server->exports[i];
 		if (strlen(export->name) == n && memcmp(export->name, name, n) == 0)
 			return export;
 	}
@@ -101,8 +102,8 @@ static unsigned choose_handshakes_max(void)
 						   : HANDSHAKES_MIN;
 }
 
-static int server_fill(struct nbd_server *server, const struct nbd_export *exports,
-		       const struct nbd_server_options *options, struct error *err)
+static int server_fill(struct nbdserver *server, const struct nbdserver_export *exports,
+		       const struct nbdserver_options *options, struct error *err)
 {
 	server->exports = calloc(server->n_exports + 1, sizeof *exports);
 	server->users = calloc(server->n_exports + 1, sizeof *server->users);
@@ -123,11 +124,11 @@ static int server_fill(struct nbd_server *server, const struct nbd_export *expor
 	return options->tls ? tls_new(&server->tls, options->tls, err) : 0;
 }
 
-int nbd_server_new(struct nbd_server **out, const struct nbd_export *exports, unsigned n_exports,
-		   const struct nbd_server_options *options, struct error *err)
+int nbdserver_new(struct nbdserver **out, const struct nbdserver_export *exports,
+		  unsigned n_exports, const struct nbdserver_options *options, struct error *err)
 {
-	static const struct nbd_server_options defaults;
-	struct nbd_server *server = calloc(1, sizeof *server);
+	static const struct nbdserver_options defaults;
+	struct nbdserver *server = calloc(1, sizeof *server);
 	pthread_condattr_t monotonic;
 
 	if (!server)
@@ -141,14 +142,14 @@ int nbd_server_new(struct nbd_server **out, const struct nbd_export *exports, un
 	pthread_condattr_destroy(&monotonic);
 	int code = server_fill(server, exports, options ? options : &defaults, err);
 	if (code != 0) {
-		nbd_server_free(server);
+		nbdserver_free(server);
 		return code;
 	}
 	*out = server;
 	return 0;
 }
 
-void nbd_server_free(struct nbd_server *server)
+void nbdserver_free(struct nbdserver *server)
 {
 	if (!server)
 		return;
@@ -162,9 +163,9 @@ void nbd_server_free(struct nbd_server *server)
 	free(server);
 }
 
-unsigned nbd_server_n_connections(const struct nbd_server *server)
+unsigned nbdserver_n_connections(const struct nbdserver *server)
 {
-	struct nbd_server *unlocked = (struct nbd_server *)server;
+	struct nbdserver *unlocked = (struct nbdserver *)server;
 
 	pthread_mutex_lock(&unlocked->lock);
 	unsigned n = server->n_connections;
@@ -172,9 +173,9 @@ unsigned nbd_server_n_connections(const struct nbd_server *server)
 	return n;
 }
 
-unsigned nbd_server_export_users(const struct nbd_server *server, unsigned export_index)
+unsigned nbdserver_export_users(const struct nbdserver *server, unsigned export_index)
 {
-	struct nbd_server *unlocked = (struct nbd_server *)server;
+	struct nbdserver *unlocked = (struct nbdserver *)server;
 
 	pthread_mutex_lock(&unlocked->lock);
 	unsigned n = server->users[export_index];
@@ -184,7 +185,7 @@ unsigned nbd_server_export_users(const struct nbd_server *server, unsigned expor
 
 /* ---- connections ---- */
 
-static struct connection *connection_new(struct nbd_server *server, int fd)
+static struct connection *connection_new(struct nbdserver *server, int fd)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
 	pthread_condattr_t monotonic;
@@ -212,7 +213,7 @@ static struct connection *connection_new(struct nbd_server *server, int fd)
 /* Those that have not finished their handshake may be of strangers, and may be any number. They
  * wait in line: each gets a place, and YOUNG_MS to finish, before it must give way to a later one.
  * So whoever finishes in that time gets in, whatever strangers do. */
-static struct connection *find_oldest_locked(struct nbd_server *server)
+static struct connection *find_oldest_locked(struct nbdserver *server)
 {
 	struct connection *oldest = NULL;
 
@@ -222,7 +223,7 @@ static struct connection *find_oldest_locked(struct nbd_server *server)
 	return oldest && clock_ms() - oldest->began_ms >= YOUNG_MS ? oldest : NULL;
 }
 
-static void cut_oldest_locked(struct nbd_server *server)
+static void cut_oldest_locked(struct nbdserver *server)
 {
 	struct connection *oldest = find_oldest_locked(server);
 
@@ -233,7 +234,7 @@ static void cut_oldest_locked(struct nbd_server *server)
 	shutdown(oldest->fd, SHUT_RDWR);
 }
 
-void server_cut_oldest(struct nbd_server *server)
+void server_cut_oldest(struct nbdserver *server)
 {
 	pthread_mutex_lock(&server->lock);
 	cut_oldest_locked(server);
@@ -254,7 +255,7 @@ static struct timespec after_ms(unsigned ms)
 	return until;
 }
 
-static void wait_for_place_locked(struct nbd_server *server)
+static void wait_for_place_locked(struct nbdserver *server)
 {
 	while (server->n_connections - server->n_clients >= server->n_handshakes_max &&
 	       !server->stopping) {
@@ -265,7 +266,7 @@ static void wait_for_place_locked(struct nbd_server *server)
 	}
 }
 
-static bool server_add(struct nbd_server *server, struct connection *connection)
+static bool server_add(struct nbdserver *server, struct connection *connection)
 {
 	pthread_mutex_lock(&server->lock);
 	wait_for_place_locked(server);
@@ -286,7 +287,7 @@ static bool server_add(struct nbd_server *server, struct connection *connection)
 /* After this the server may be freed at any moment. */
 static void server_remove(struct connection *connection)
 {
-	struct nbd_server *server = connection->server;
+	struct nbdserver *server = connection->server;
 
 	pthread_mutex_lock(&server->lock);
 	*connection->link = connection->next;
@@ -311,7 +312,7 @@ static void connection_free(struct connection *connection)
 /* Counted until it is closed: whoever has stopped the server knows that all are. */
 void server_forget(struct connection *connection)
 {
-	struct nbd_server *server = connection->server;
+	struct nbdserver *server = connection->server;
 	bool was_client = connection->is_client;
 
 	connection_log(connection, "gone");
@@ -326,9 +327,9 @@ void server_forget(struct connection *connection)
 	pthread_mutex_unlock(&server->lock);
 }
 
-bool server_use(struct connection *connection, const struct nbd_export *export)
+bool server_use(struct connection *connection, const struct nbdserver_export *export)
 {
-	struct nbd_server *server = connection->server;
+	struct nbdserver *server = connection->server;
 
 	pthread_mutex_lock(&server->lock);
 	bool room = !connection->cut && server->n_clients < server->n_clients_max;
@@ -346,7 +347,7 @@ bool server_use(struct connection *connection, const struct nbd_export *export)
 	return room;
 }
 
-int server_adopt(struct nbd_server *server, int fd, struct error *err)
+int server_adopt(struct nbdserver *server, int fd, struct error *err)
 {
 	struct connection *connection = connection_new(server, fd);
 
@@ -365,20 +366,20 @@ int server_adopt(struct nbd_server *server, int fd, struct error *err)
 	return code;
 }
 
-int nbd_server_adopt(struct nbd_server *server, int fd, struct error *err)
+int nbdserver_adopt(struct nbdserver *server, int fd, struct error *err)
 {
 	return server_adopt(server, fd, err);
 }
 
 /* ---- stopping ---- */
 
-static void shut_all(struct nbd_server *server, int how)
+static void shut_all(struct nbdserver *server, int how)
 {
 	for (struct connection *c = server->connections; c; c = c->next)
 		shutdown(c->fd, how);
 }
 
-void nbd_server_stop(struct nbd_server *server, unsigned grace_ms)
+void nbdserver_stop(struct nbdserver *server, unsigned grace_ms)
 {
 	uint64_t one = 1;
 	int waited = 0;

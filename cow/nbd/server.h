@@ -6,9 +6,9 @@
  * The exports bring functions; who keeps the data, and what happens to it on the way, the server
  * does not know. A client is not trusted: whatever it sends costs it at most its own connection.
  *
- * Memory: at most 256 MiB for long requests in the whole server, and for each connection 128 KiB and
- * as much again for each of its threads, at most 16. Writes of up to 1 MiB reach the export in one
- * call unless that memory is spent; longer ones in several.
+ * Memory: at most 256 MiB for long requests in the whole server, and for each connection 128 KiB
+ * and as much again for each of its threads, at most 16. Writes of up to 1 MiB reach the export in
+ * one call unless that memory is spent; longer ones in several.
  *
  * Connections that have not finished their handshake have places of their own: 256, or fewer if the
  * process may not open many files. When all are taken the oldest gives way, but none within its
@@ -19,22 +19,21 @@
 
 #include "format/common.h"
 
-struct nbd_server;
+struct nbdserver;
 
-enum nbd_flags {
-	NBD_FUA = 1,	  /* durable before the reply */
-	NBD_MAY_TRIM = 2, /* write zeroes: holes are welcome */
-	NBD_FAST = 4,	  /* write zeroes: ENOTSUP unless faster than writing */
-	NBD_NOW = 8,	  /* EAGAIN rather than wait; it is asked again without this flag */
+enum nbdserver_flags {
+	NBDSERVER_FUA = 1,	/* durable before the reply */
+	NBDSERVER_MAY_TRIM = 2, /* write zeroes: holes are welcome */
+	NBDSERVER_FAST = 4,	/* write zeroes: ENOTSUP unless faster than writing */
+	NBDSERVER_NOW = 8,	/* EAGAIN rather than wait; it is asked again without this flag */
 };
 
 /* What an export can do; NULL where it cannot, and the client is told so. All: from any thread,
  * several at once; ranges lie within the export; 0 or an errno value (what NBD has no number for
  * goes out as EIO or EINVAL). */
-struct nbd_ops {
+struct nbdserver_ops {
 	int (*read)(void *context, uint64_t offset, void *to, uint32_t n, unsigned flags);
-	int (*write)(void *context, uint64_t offset, const void *from, uint32_t n,
-		     unsigned flags);
+	int (*write)(void *context, uint64_t offset, const void *from, uint32_t n, unsigned flags);
 	int (*zero)(void *context, uint64_t offset, uint64_t n, unsigned flags);
 	int (*trim)(void *context, uint64_t offset, uint64_t n, unsigned flags);
 	int (*flush)(void *context, unsigned flags);
@@ -49,7 +48,7 @@ struct nbd_ops {
 	bool (*bitmap_name)(void *context, unsigned i, char out[256]);
 };
 
-struct nbd_export {
+struct nbdserver_export {
 	const char *name;	 /* 1 to 4096 bytes of UTF-8; borrowed, as all here */
 	const char *description; /* or NULL */
 	uint64_t size_bytes;
@@ -57,20 +56,21 @@ struct nbd_export {
 	bool write_only; /* reads are answered with EPERM */
 	bool multi_conn; /* a flush on one connection covers what was answered on all */
 	uint32_t block_min, block_preferred, block_max; /* bytes; 0: 1, 4096, 32 MiB */
-	const struct nbd_ops *ops;
+	const struct nbdserver_ops *ops;
 	void *context;
 };
 
-struct nbd_tls {
-	const char *certificates; /* a folder with ca-cert.pem, server-cert.pem, server-key.pem, or NULL */
+struct nbdserver_tls {
+	const char *certificates; /* a folder with ca-cert.pem, server-cert.pem, server-key.pem, or
+				     NULL */
 	const char *psk;	  /* a file of "name:hexkey" lines, or NULL */
 	bool verify_peer;	  /* X.509: clients must show a certificate of ca-cert.pem */
 };
 
-struct nbd_server_options {
+struct nbdserver_options {
 	unsigned n_connections; /* past their handshake, at most; 0: 64. More are refused */
-	const struct nbd_tls *tls; /* NULL: plain. With it every client must use TLS */
-	unsigned handshake_s;	   /* seconds a client may take to reach transmission; 0: 10 */
+	const struct nbdserver_tls *tls; /* NULL: plain. With it every client must use TLS */
+	unsigned handshake_s; /* seconds a client may take to reach transmission; 0: 10 */
 	/* For the log of the program: a connection came, went, or did something wrong. May be
 	 * NULL. */
 	void (*log)(void *context, const char *text);
@@ -78,26 +78,26 @@ struct nbd_server_options {
 };
 
 /* Exports are copied shallowly; what they point to is borrowed. */
-int nbd_server_new(struct nbd_server **out, const struct nbd_export *exports, unsigned n_exports,
-		   const struct nbd_server_options *options, struct error *err);
+int nbdserver_new(struct nbdserver **out, const struct nbdserver_export *exports,
+		  unsigned n_exports, const struct nbdserver_options *options, struct error *err);
 
 /* Adds a place to listen at and starts to accept, on a thread of its own.
  * "unix:PATH": mode 0600, made under a temporary name and renamed, so that whoever sees it can
  * connect; a socket that a dead server left is replaced, one that answers is ERR_LOCKED.
  * "HOST:PORT", "[::1]:PORT": TCP; plain only on a loopback address and with plain_loopback. */
-int nbd_server_listen(struct nbd_server *server, const char *place, bool plain_loopback,
-		      struct error *err);
+int nbdserver_listen(struct nbdserver *server, const char *place, bool plain_loopback,
+		     struct error *err);
 /* Serves one socket that is connected already; takes it over. For tests and inherited sockets. */
-int nbd_server_adopt(struct nbd_server *server, int fd, struct error *err);
+int nbdserver_adopt(struct nbdserver *server, int fd, struct error *err);
 
 /* All, also those in their handshake. */
-unsigned nbd_server_n_connections(const struct nbd_server *server);
+unsigned nbdserver_n_connections(const struct nbdserver *server);
 /* Connections that use this export now. */
-unsigned nbd_server_export_users(const struct nbd_server *server, unsigned export_index);
+unsigned nbdserver_export_users(const struct nbdserver *server, unsigned export_index);
 
 /* Stops to accept; requests that were read are answered, then connections end: those that do not
  * within grace_ms are cut. Removes its sockets. */
-void nbd_server_stop(struct nbd_server *server, unsigned grace_ms);
-void nbd_server_free(struct nbd_server *server); /* after stop; NULL-safe */
+void nbdserver_stop(struct nbdserver *server, unsigned grace_ms);
+void nbdserver_free(struct nbdserver *server); /* after stop; NULL-safe */
 
 #endif

@@ -64,7 +64,7 @@ static int load_keys(struct tls *tls, const char *path, struct error *err)
 	return 0;
 }
 
-static int load(struct tls *tls, const struct nbd_tls *options, struct error *err)
+static int load(struct tls *tls, const struct nbdserver_tls *options, struct error *err)
 {
 	if (!options->certificates && !options->psk)
 		return fail(err, ERR_USAGE, "tls: neither certificates nor keys are given");
@@ -83,7 +83,7 @@ static int load(struct tls *tls, const struct nbd_tls *options, struct error *er
 	return 0;
 }
 
-int tls_new(struct tls **out, const struct nbd_tls *options, struct error *err)
+int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error *err)
 {
 	struct tls *tls = calloc(1, sizeof *tls);
 
@@ -222,7 +222,7 @@ void tls_close(struct tls_session *session)
 
 #else
 
-int tls_new(struct tls **out, const struct nbd_tls *options, struct error *err)
+int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error *err)
 {
 	(void)out;
 	(void)options;

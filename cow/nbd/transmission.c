@@ -17,9 +17,9 @@
 
 /* ---- what the export does ---- */
 
-int operate(const struct nbd_export *export, const struct operation *op, unsigned more)
+int operate(const struct nbdserver_export *export, const struct operation *op, unsigned more)
 {
-	const struct nbd_ops *ops = export->ops;
+	const struct nbdserver_ops *ops = export->ops;
 	unsigned flags = op->flags | more;
 
 	switch (op->command) {
@@ -46,10 +46,10 @@ void read_on_elsewhere(struct worker *worker)
 
 int perform(struct worker *worker, struct operation *op)
 {
-	const struct nbd_export *export = worker->connection->export;
+	const struct nbdserver_export *export = worker->connection->export;
 
 	if (worker->reader) {
-		int error = operate(export, op, NBD_NOW);
+		int error = operate(export, op, NBDSERVER_NOW);
 		if (error != EAGAIN)
 			return error;
 		send_waiting(worker);
@@ -138,7 +138,7 @@ static bool next_request(struct worker *worker, struct request *request)
  * False: the connection is lost. */
 static bool write_pieces(struct worker *worker, struct operation *op, uint64_t *left, int *error)
 {
-	const struct nbd_export *export = worker->connection->export;
+	const struct nbdserver_export *export = worker->connection->export;
 
 	for (; *left > worker->size; *left -= worker->size) {
 		op->n = worker->size;
@@ -169,7 +169,7 @@ static bool write_large(struct worker *worker, const struct request *request)
 		return false;
 	op.n = left;
 	op.data = worker->buffer;
-	op.flags = request->flags & FLAG_FUA && !by_pieces ? NBD_FUA : 0;
+	op.flags = request->flags & FLAG_FUA && !by_pieces ? NBDSERVER_FUA : 0;
 	if (left >= PARALLEL_WRITE_BYTES)
 		read_on_elsewhere(worker);
 	if (error == 0)
@@ -194,7 +194,7 @@ static bool do_write(struct worker *worker, const struct request *request)
 	if (!data)
 		return false;
 	struct operation op = {.command = CMD_WRITE,
-			       .flags = request->flags & FLAG_FUA ? NBD_FUA : 0,
+			       .flags = request->flags & FLAG_FUA ? NBDSERVER_FUA : 0,
 			       .offset = request->offset,
 			       .n = request->length,
 			       .data = (void *)data};
@@ -230,11 +230,11 @@ static void do_change(struct worker *worker, const struct request *request)
 		.command = request->command, .offset = request->offset, .n = request->length};
 
 	if (request->flags & FLAG_FUA)
-		op.flags |= NBD_FUA;
+		op.flags |= NBDSERVER_FUA;
 	if (request->command == CMD_WRITE_ZEROES && !(request->flags & FLAG_NO_HOLE))
-		op.flags |= NBD_MAY_TRIM;
+		op.flags |= NBDSERVER_MAY_TRIM;
 	if (request->flags & FLAG_FAST_ZERO)
-		op.flags |= NBD_FAST;
+		op.flags |= NBDSERVER_FAST;
 	int error = perform(worker, &op);
 	/* The document has that number for one thing only. */
 	if (error == ENOTSUP && !(request->flags & FLAG_FAST_ZERO))

@@ -21,7 +21,7 @@ struct request {
 
 /* What is to be done by the export. */
 struct operation {
-	unsigned command, flags; /* enum nbd_flags */
+	unsigned command, flags; /* enum nbdserver_flags */
 	uint64_t offset, n;
 	void *data;
 };
@@ -56,7 +56,7 @@ void do_read(struct worker *worker, const struct request *request);
 /* ---- transmission.c ---- */
 
 /* By the export as it is, waiting if need be. more: flags. */
-int operate(const struct nbd_export *export, const struct operation *op, unsigned more);
+int operate(const struct nbdserver_export *export, const struct operation *op, unsigned more);
 /* At once, or after giving the role of the reader to another thread. */
 int perform(struct worker *worker, struct operation *op);
 /* Nothing of the connection's may be in use. */

@@ -3,8 +3,8 @@
  *
  * One thread reads: it has the role of the reader. It does a request at once if that needs no
  * waiting, and then reads on, so that a request answered from memory costs no change of threads
- * and no lock but that of sending. When an export would have to wait (NBD_NOW, EAGAIN), the reader
- * gives its role to another thread, which is made if none is idle, does the waiting itself,
+ * and no lock but that of sending. When an export would have to wait (NBDSERVER_NOW, EAGAIN), the
+ * reader gives its role to another thread, which is made if none is idle, does the waiting itself,
  * replies, and stands in line for the role. It does so too before it copies much: two processors
  * then work at one stream of long requests. When THREADS_MAX requests wait nobody reads, until one
  * of them is done: a client that sends more is held up by its own socket.
@@ -63,7 +63,7 @@ static void worker_free(struct worker *worker)
 
 void worker_grow(struct worker *worker, size_t wanted)
 {
-	struct nbd_server *server = worker->connection->server;
+	struct nbdserver *server = worker->connection->server;
 	size_t size = (wanted + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
 
 	if (worker->size > BUFFER_BYTES)

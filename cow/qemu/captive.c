@@ -27,7 +27,7 @@ static int captive_read(struct drive *drive, uint64_t offset, void *buffer, size
 			struct error *err)
 {
 	struct captive *captive = captive_of(drive);
-	int rc = nbd_client_read(qemu_nbd_client(captive->server), offset, buffer, n, err);
+	int rc = nbdclient_read(qemu_nbd_client(captive->server), offset, buffer, n, err);
 
 	return rc == 0 ? 0 : qemu_nbd_explain(captive->server, err);
 }
@@ -37,7 +37,7 @@ static int captive_status(struct drive *drive, uint64_t offset, uint64_t *n, boo
 {
 	struct captive *captive = captive_of(drive);
 
-	return nbd_client_status(qemu_nbd_client(captive->server), offset, n, zero, err);
+	return nbdclient_status(qemu_nbd_client(captive->server), offset, n, zero, err);
 }
 
 static bool captive_changed(struct drive *drive)
@@ -104,7 +104,7 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 		captive_close(&captive->drive);
 		return rc;
 	}
-	captive->drive.size_bytes = nbd_client_size(qemu_nbd_client(captive->server));
+	captive->drive.size_bytes = nbdclient_size(qemu_nbd_client(captive->server));
 	*out = &captive->drive;
 	return 0;
 }

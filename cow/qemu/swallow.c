@@ -45,7 +45,7 @@ struct drive_state {
 
 struct swallow {
 	struct buffer *buffer; /* borrowed; NULL: nothing is kept */
-	struct nbd_server *server;
+	struct nbdserver *server;
 	uint32_t n_drives;
 	struct drive_state *drives; /* owned */
 	_Atomic uint64_t data_clusters, zero_clusters, again_clusters, held_requests;
@@ -132,7 +132,7 @@ static int take_data(void *context, uint64_t offset, const void *from, uint32_t 
 	if (is_discarding(swallow) || !check_range(drive, offset, n))
 		return 0;
 	if (n > CLUSTER_SIZE && is_half_full(swallow)) {
-		if (flags & NBD_NOW)
+		if (flags & NBDSERVER_NOW)
 			return EAGAIN;
 		hold(swallow);
 	}
@@ -173,7 +173,7 @@ static int take_flush(void *context, unsigned flags)
 	return 0;
 }
 
-static const struct nbd_ops ops = {
+static const struct nbdserver_ops ops = {
 	.write = take_data,
 	.zero = take_zeros,
 	.flush = take_flush,
@@ -276,13 +276,13 @@ static int make_drive(struct swallow *swallow, uint32_t i, const struct swallow_
 
 static int make_server(struct swallow *swallow, struct error *err)
 {
-	struct nbd_export *exports = calloc(swallow->n_drives, sizeof *exports);
-	struct nbd_server_options options = {.n_connections = 2 * swallow->n_drives + 8};
+	struct nbdserver_export *exports = calloc(swallow->n_drives, sizeof *exports);
+	struct nbdserver_options options = {.n_connections = 2 * swallow->n_drives + 8};
 
 	if (!exports)
 		return fail_system(err, ENOMEM, "exports");
 	for (uint32_t i = 0; i < swallow->n_drives; i++)
-		exports[i] = (struct nbd_export){
+		exports[i] = (struct nbdserver_export){
 			.name = swallow->drives[i].name,
 			.size_bytes = swallow->drives[i].size_bytes,
 			.write_only = true,
@@ -290,7 +290,7 @@ static int make_server(struct swallow *swallow, struct error *err)
 			.ops = &ops,
 			.context = &swallow->drives[i],
 		};
-	int rc = nbd_server_new(&swallow->server, exports, swallow->n_drives, &options, err);
+	int rc = nbdserver_new(&swallow->server, exports, swallow->n_drives, &options, err);
 	free(exports);
 	return rc;
 }
@@ -329,12 +329,12 @@ int swallow_listen(struct swallow *swallow, const char *path, struct error *err)
 	if (strlen(path) >= sizeof place - 5)
 		return fail(err, ERR_USAGE, "%.200s: too long for the path of a socket", path);
 	strcat(place, path);
-	return nbd_server_listen(swallow->server, place, false, err);
+	return nbdserver_listen(swallow->server, place, false, err);
 }
 
 unsigned swallow_users(const struct swallow *swallow, uint32_t drive)
 {
-	return nbd_server_export_users(swallow->server, drive);
+	return nbdserver_export_users(swallow->server, drive);
 }
 
 struct swallow_counts swallow_counts(const struct swallow *swallow)
@@ -352,8 +352,8 @@ void swallow_free(struct swallow *swallow)
 	if (!swallow)
 		return;
 	if (swallow->server) {
-		nbd_server_stop(swallow->server, GRACE_MS);
-		nbd_server_free(swallow->server);
+		nbdserver_stop(swallow->server, GRACE_MS);
+		nbdserver_free(swallow->server);
 	}
 	for (uint32_t i = 0; i < swallow->n_drives; i++) {
 		free((void *)swallow->drives[i].taken);

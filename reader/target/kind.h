@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-struct nbd_client;
+struct nbdclient;
 struct qemu_nbd;
 
 struct target_kind {
@@ -37,13 +37,13 @@ struct target {
 	int fd;		    /* -1: none */
 	bool sync;
 	bool settled;
-	uint64_t size_bytes;	  /* of the drive */
-	uint64_t old_bytes;	  /* up to here the target holds what was there before */
-	uint64_t end_bytes; /* up to here it becomes ours: the drive, and what little lies past */
-	struct rest *rest;  /* with zeros_last: up to end_bytes */
-	uint32_t grain;	    /* bytes: what is looked at and zeroed in a device */
-	int look_fd;	    /* of a device, past the page cache; -1: none */
-	uint64_t n_blanked; /* times that zeros were written to a device */
+	uint64_t size_bytes; /* of the drive */
+	uint64_t old_bytes;  /* up to here the target holds what was there before */
+	uint64_t end_bytes;  /* up to here it becomes ours: the drive, and what little lies past */
+	struct rest *rest;   /* with zeros_last: up to end_bytes */
+	uint32_t grain;	     /* bytes: what is looked at and zeroed in a device */
+	int look_fd;	     /* of a device, past the page cache; -1: none */
+	uint64_t n_blanked;  /* times that zeros were written to a device */
 	atomic_bool cannot_punch; /* it failed once */
 	/* One writer at a time: a file system lets only one into a file anyway, and those who wait
 	 * in the kernel burn the processor that decodes. */
@@ -54,7 +54,7 @@ struct target {
 	struct newfile *temp; /* a new file, or NULL */
 	bool replace;	      /* temp may take the place of another */
 	int replaced_fd;      /* that one, locked; -1: none */
-	struct nbd_client *client;
+	struct nbdclient *client;
 	struct qemu_nbd *server; /* which has the client; NULL: the client is ours */
 };
 

@@ -23,7 +23,7 @@
 static int write_nbd(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		     struct error *err)
 {
-	int rc = nbd_client_write(target->client, offset, bytes, n, err);
+	int rc = nbdclient_write(target->client, offset, bytes, n, err);
 
 	return rc == 0 || !target->server ? rc : qemu_nbd_explain(target->server, err);
 }
@@ -34,7 +34,7 @@ static int zero_nbd(struct target *target, uint64_t offset, uint64_t n, struct e
 		return 0;
 	if (n > target->old_bytes - offset)
 		n = target->old_bytes - offset;
-	return nbd_client_zero(target->client, offset, n, err);
+	return nbdclient_zero(target->client, offset, n, err);
 }
 
 /* It may have a thin volume: see device.c. */
@@ -46,11 +46,11 @@ static int zero_rest(struct target *target, struct error *err)
 	for (; rc == 0 && rest_next(target->rest, &cluster, &n, UINT64_MAX); cluster += n) {
 		uint64_t offset = cluster * CLUSTER_SIZE, end = offset + n * CLUSTER_SIZE;
 		if (offset < size)
-			rc = nbd_client_zero(target->client, offset,
-					     (end < size ? end : size) - offset, err);
+			rc = nbdclient_zero(target->client, offset,
+					    (end < size ? end : size) - offset, err);
 	}
 	return rc == 0 && target->end_bytes > size
-		       ? nbd_client_zero(target->client, size, target->end_bytes - size, err)
+		       ? nbdclient_zero(target->client, size, target->end_bytes - size, err)
 		       : rc;
 }
 
@@ -58,15 +58,15 @@ static int finish_nbd(struct target *target, struct error *err)
 {
 	int rc = zero_rest(target, err);
 
-	return rc == 0 && target->sync ? nbd_client_flush(target->client, err) : rc;
+	return rc == 0 && target->sync ? nbdclient_flush(target->client, err) : rc;
 }
 
 static void close_nbd(struct target *target)
 {
-	nbd_client_free(target->client);
+	nbdclient_free(target->client);
 }
 
-static const struct target_kind nbd_kind = {
+static const struct target_kind server_kind = {
 	.write = write_nbd,
 	.finish = finish_nbd,
 	.close = close_nbd,
@@ -76,15 +76,15 @@ static const struct target_kind nbd_kind = {
 
 int target_nbd_open(struct target *target, const struct target_options *options, struct error *err)
 {
-	target->kind = &nbd_kind;
+	target->kind = &server_kind;
 	if (!options->force)
 		return fail(err, ERR_USAGE, "%s: is what a server has; --force overwrites it",
 			    target->path);
-	int rc = nbd_client_connect(&target->client, target->path, err);
+	int rc = nbdclient_connect(&target->client, target->path, err);
 	if (rc != 0)
 		return rc;
-	target->old_bytes = nbd_client_size(target->client);
-	if (nbd_client_is_read_only(target->client))
+	target->old_bytes = nbdclient_size(target->client);
+	if (nbdclient_is_read_only(target->client))
 		return fail(err, ERR_USAGE, "%s: is read-only", target->path);
 	TRY(target_check_content(target, target->old_bytes, err));
 	return target_fit(target, err);
@@ -160,10 +160,10 @@ int target_image_open(struct target *target, bool exists, struct error *err)
 		return rc;
 	target->client = qemu_nbd_client(target->server);
 	/* What is larger than the drive, or was never written, is zero in a new image. */
-	if (nbd_client_size(target->client) < target->size_bytes)
+	if (nbdclient_size(target->client) < target->size_bytes)
 		return fail(err, ERR_USAGE,
 			    "%s: a %s image has %" PRIu64 " bytes, and the drive %" PRIu64,
-			    target->path, target->format, nbd_client_size(target->client),
+			    target->path, target->format, nbdclient_size(target->client),
 			    target->size_bytes);
 	return 0;
 }

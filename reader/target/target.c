@@ -206,7 +206,7 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 	}
 	if (!target || !target->path)
 		rc = fail_system(err, ENOMEM, "%s", path);
-	else if (nbd_is_uri(path))
+	else if (nbdclient_is_uri(path))
 		rc = open_uri(target, options, err);
 	else
 		rc = open_by_kind(target, options, err);

@@ -74,7 +74,7 @@ static void open_drive(unsigned i)
 
 static void start(void)
 {
-	struct nbd_export exports[N_DRIVES];
+	struct nbdserver_export exports[N_DRIVES];
 	struct error err;
 	MUST(mkdtemp(folder) != NULL);
 	snprintf(place, sizeof place, "%s/control", folder);
@@ -87,7 +87,7 @@ static void start(void)
 		open_drive(i);
 		exports[i] = serve_export(&drives[i], false);
 	}
-	MUST(nbd_server_new(&serve.nbd, exports, N_DRIVES, NULL, &err) == 0);
+	MUST(nbdserver_new(&serve.nbd, exports, N_DRIVES, NULL, &err) == 0);
 	MUST(serve_control_open(&serve, &err) == 0);
 }
 

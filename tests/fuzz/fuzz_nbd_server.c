@@ -22,21 +22,21 @@ static const char *const beginnings[] = {
 	"w:3 " STRUCTURED OPT(1, 4) "s:fail ",
 };
 
-static struct nbd_server *server;
+static struct nbdserver *server;
 static uint8_t *said;
 
 static void start(void)
 {
 	static const unsigned used[] = {DISK, READ_ONLY_DISK, SECTOR, FAIL};
-	struct nbd_export exports[4];
+	struct nbdserver_export exports[4];
 	struct error err;
 
 	for (unsigned i = 0; i < 4; i++) {
-		exports[i] = nbd_disks[used[i]];
+		exports[i] = nbdtest_disks[used[i]];
 		exports[i].size_bytes = EXPORT_BYTES;
 	}
 	said = malloc(REPLY_ROOM);
-	MUST(said && nbd_server_new(&server, exports, 4, NULL, &err) == 0);
+	MUST(said && nbdserver_new(&server, exports, 4, NULL, &err) == 0);
 }
 
 /* Sends all, and takes in all that comes until the server has nothing more to say. */
@@ -103,12 +103,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!server)
 		start();
 	unsigned choice = data[0] % 4;
-	size_t n = nbd_words(beginnings[choice], &bytes);
+	size_t n = nbdtest_words(beginnings[choice], &bytes);
 	bytes = realloc(bytes, n + size);
 	MUST(bytes != NULL);
 	memcpy(bytes + n, data + 1, size - 1);
 	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
-	MUST(nbd_server_adopt(server, sockets[0], &err) == 0);
+	MUST(nbdserver_adopt(server, sockets[0], &err) == 0);
 	size_t n_said = talk(sockets[1], bytes, n + size - 1);
 	close(sockets[1]);
 	free(bytes);
@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* 18 + 20 + (20 + 26) + (20 + 19) + 20 of contexts, 32 + 34 + 20 of go. */
 	if (choice == 1)
 		check_replies(229, n_said);
-	while (nbd_server_n_connections(server) > 0)
+	while (nbdserver_n_connections(server) > 0)
 		sched_yield();
 	return 0;
 }

@@ -38,9 +38,9 @@ static int file_read(void *context, uint64_t offset, void *to, uint32_t n, unsig
 	const struct file *file = context;
 	struct iovec part = {.iov_base = to, .iov_len = n};
 
-	if (flags & NBD_NOW && file->delay_us > 0)
+	if (flags & NBDSERVER_NOW && file->delay_us > 0)
 		return EAGAIN;
-	if (flags & NBD_NOW) {
+	if (flags & NBDSERVER_NOW) {
 		ssize_t got = preadv2(file->fd, &part, 1, (off_t)offset, RWF_NOWAIT);
 		if (got == (ssize_t)n)
 			return 0;
@@ -65,7 +65,7 @@ static int file_flush(void *context, unsigned flags)
 {
 	const struct file *file = context;
 
-	if (flags & NBD_NOW)
+	if (flags & NBDSERVER_NOW)
 		return EAGAIN;
 	return fdatasync(file->fd) == 0 ? 0 : errno;
 }
@@ -75,7 +75,7 @@ static int file_write(void *context, uint64_t offset, const void *from, uint32_t
 {
 	const struct file *file = context;
 
-	if (flags & NBD_NOW && (flags & NBD_FUA || file->delay_us > 0))
+	if (flags & NBDSERVER_NOW && (flags & NBDSERVER_FUA || file->delay_us > 0))
 		return EAGAIN;
 	delay(file);
 	for (uint32_t at = 0; at < n;) {
@@ -85,25 +85,25 @@ static int file_write(void *context, uint64_t offset, const void *from, uint32_t
 			return errno;
 		at += (uint32_t)done;
 	}
-	return flags & NBD_FUA ? file_flush(context, 0) : 0;
+	return flags & NBDSERVER_FUA ? file_flush(context, 0) : 0;
 }
 
 static int file_zero(void *context, uint64_t offset, uint64_t n, unsigned flags)
 {
 	const struct file *file = context;
-	int mode = flags & NBD_MAY_TRIM ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	int mode = flags & NBDSERVER_MAY_TRIM ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 
-	if (flags & NBD_NOW && (flags & NBD_FUA || file->delay_us > 0))
+	if (flags & NBDSERVER_NOW && (flags & NBDSERVER_FUA || file->delay_us > 0))
 		return EAGAIN;
 	delay(file);
 	if (fallocate(file->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) == 0)
-		return flags & NBD_FUA ? file_flush(context, 0) : 0;
-	if (errno != EOPNOTSUPP || flags & NBD_FAST)
+		return flags & NBDSERVER_FUA ? file_flush(context, 0) : 0;
+	if (errno != EOPNOTSUPP || flags & NBDSERVER_FAST)
 		return errno;
 	static const uint8_t zeros[65536];
 	for (uint64_t at = 0; at < n; at += sizeof zeros) {
 		uint32_t part = n - at < sizeof zeros ? (uint32_t)(n - at) : sizeof zeros;
-		int error = file_write(context, offset + at, zeros, part, flags & NBD_FUA);
+		int error = file_write(context, offset + at, zeros, part, flags & NBDSERVER_FUA);
 		if (error != 0)
 			return error;
 	}
@@ -112,7 +112,7 @@ static int file_zero(void *context, uint64_t offset, uint64_t n, unsigned flags)
 
 static int file_trim(void *context, uint64_t offset, uint64_t n, unsigned flags)
 {
-	return file_zero(context, offset, n, flags | NBD_MAY_TRIM);
+	return file_zero(context, offset, n, flags | NBDSERVER_MAY_TRIM);
 }
 
 static int file_status(void *context, uint64_t offset, uint64_t *n, bool *zero)
@@ -156,7 +156,7 @@ static bool file_bitmap_name(void *context, unsigned i, char out[256])
 	return i < 2;
 }
 
-static const struct nbd_ops file_ops = {
+static const struct nbdserver_ops file_ops = {
 	.read = file_read,
 	.write = file_write,
 	.zero = file_zero,
@@ -173,8 +173,8 @@ struct settings {
 	bool read_only, write_only, plain;
 	unsigned delay_us;
 	uint32_t block_max;
-	struct nbd_tls tls;
-	struct nbd_server_options options;
+	struct nbdserver_tls tls;
+	struct nbdserver_options options;
 };
 
 static void log_line(void *context, const char *text)
@@ -233,7 +233,7 @@ static int parse_options(int argc, char **argv, struct settings *settings)
 	return settings->place && optind < argc && argc - optind <= (int)EXPORTS_MAX ? 0 : -1;
 }
 
-static bool open_export(struct nbd_export *export, struct file *file, const char *path,
+static bool open_export(struct nbdserver_export *export, struct file *file, const char *path,
 			const struct settings *settings)
 {
 	struct stat st;
@@ -245,21 +245,22 @@ static bool open_export(struct nbd_export *export, struct file *file, const char
 		perror(path);
 		return false;
 	}
-	*export = (struct nbd_export){.name = slash ? slash + 1 : path,
-				      .description = "a file",
-				      .size_bytes = (uint64_t)st.st_size,
-				      .read_only = settings->read_only,
-				      .write_only = settings->write_only,
-				      .multi_conn = true,
-				      .block_max = settings->block_max,
-				      .ops = &file_ops,
-				      .context = file};
+	*export = (struct nbdserver_export){.name = slash ? slash + 1 : path,
+					    .description = "a file",
+					    .size_bytes = (uint64_t)st.st_size,
+					    .read_only = settings->read_only,
+					    .write_only = settings->write_only,
+					    .multi_conn = true,
+					    .block_max = settings->block_max,
+					    .ops = &file_ops,
+					    .context = file};
 	return true;
 }
 
-static int serve(const struct nbd_export *exports, unsigned n, const struct settings *settings)
+static int serve(const struct nbdserver_export *exports, unsigned n,
+		 const struct settings *settings)
 {
-	struct nbd_server *server;
+	struct nbdserver *server;
 	struct error err;
 	sigset_t signals;
 	int got;
@@ -268,11 +269,11 @@ static int serve(const struct nbd_export *exports, unsigned n, const struct sett
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	if (nbd_server_new(&server, exports, n, &settings->options, &err) != 0) {
+	if (nbdserver_new(&server, exports, n, &settings->options, &err) != 0) {
 		fprintf(stderr, "nbd-serve: %s\n", err.text);
 		return 1;
 	}
-	int code = nbd_server_listen(server, settings->place, settings->plain, &err);
+	int code = nbdserver_listen(server, settings->place, settings->plain, &err);
 	if (code == 0) {
 		puts("ready");
 		fflush(stdout);
@@ -280,14 +281,14 @@ static int serve(const struct nbd_export *exports, unsigned n, const struct sett
 	} else {
 		fprintf(stderr, "nbd-serve: %s\n", err.text);
 	}
-	nbd_server_stop(server, 1000);
-	nbd_server_free(server);
+	nbdserver_stop(server, 1000);
+	nbdserver_free(server);
 	return -code;
 }
 
 int main(int argc, char **argv)
 {
-	struct nbd_export exports[EXPORTS_MAX];
+	struct nbdserver_export exports[EXPORTS_MAX];
 	struct file files[EXPORTS_MAX];
 	struct settings settings = {0};
 	unsigned n = 0;

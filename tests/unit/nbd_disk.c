@@ -7,38 +7,38 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-uint8_t nbd_disk_bytes[DISK_SIZE];
-_Atomic unsigned nbd_disk_flags, nbd_slow_us;
+uint8_t nbdtest_disk_bytes[DISK_SIZE];
+_Atomic unsigned nbdtest_disk_flags, nbdtest_slow_us;
 
 static int disk_read(void *context, uint64_t offset, void *to, uint32_t n, unsigned flags)
 {
 	(void)context;
 	(void)flags;
-	memcpy(to, nbd_disk_bytes + offset, n);
+	memcpy(to, nbdtest_disk_bytes + offset, n);
 	return 0;
 }
 
 static int disk_write(void *context, uint64_t offset, const void *from, uint32_t n, unsigned flags)
 {
 	(void)context;
-	nbd_disk_flags = flags & ~(unsigned)NBD_NOW;
-	memcpy(nbd_disk_bytes + offset, from, n);
+	nbdtest_disk_flags = flags & ~(unsigned)NBDSERVER_NOW;
+	memcpy(nbdtest_disk_bytes + offset, from, n);
 	return 0;
 }
 
 static int disk_zero(void *context, uint64_t offset, uint64_t n, unsigned flags)
 {
 	(void)context;
-	nbd_disk_flags = flags & ~(unsigned)NBD_NOW;
-	memset(nbd_disk_bytes + offset, 0, n);
+	nbdtest_disk_flags = flags & ~(unsigned)NBDSERVER_NOW;
+	memset(nbdtest_disk_bytes + offset, 0, n);
 	return 0;
 }
 
 static int disk_flush(void *context, unsigned flags)
 {
 	(void)context;
-	nbd_disk_flags = 0x100;
-	return flags & NBD_NOW ? EAGAIN : 0;
+	nbdtest_disk_flags = 0x100;
+	return flags & NBDSERVER_NOW ? EAGAIN : 0;
 }
 
 /* Every other cluster. Told by halves: neighbours that are alike are put together. */
@@ -120,17 +120,17 @@ static int fail_status(void *context, uint64_t offset, uint64_t *n, bool *zero)
 
 static int slow_read(void *context, uint64_t offset, void *to, uint32_t n, unsigned flags)
 {
-	if (flags & NBD_NOW)
+	if (flags & NBDSERVER_NOW)
 		return EAGAIN;
-	usleep(nbd_slow_us);
+	usleep(nbdtest_slow_us);
 	return disk_read(context, offset, to, n, flags);
 }
 
 static int slow_write(void *context, uint64_t offset, const void *from, uint32_t n, unsigned flags)
 {
-	if (flags & NBD_NOW)
+	if (flags & NBDSERVER_NOW)
 		return EAGAIN;
-	usleep(nbd_slow_us);
+	usleep(nbdtest_slow_us);
 	return disk_write(context, offset, from, n, flags);
 }
 
@@ -157,24 +157,25 @@ static int big_write(void *context, uint64_t offset, const void *from, uint32_t 
 	.status = disk_status, .bitmap = disk_bitmap, .find_bitmap = disk_find_bitmap, \
 	.bitmap_name = disk_bitmap_name
 
-static const struct nbd_ops disk_ops = {.read = disk_read,
-					.write = disk_write,
-					.zero = disk_zero,
-					.trim = disk_zero,
-					.flush = disk_flush,
-					BLOCK_STATES};
-static const struct nbd_ops bare_ops = {.read = disk_read};
-static const struct nbd_ops fail_ops = {.read = fail_read,
-					.write = fail_write,
-					.zero = fail_zero,
-					.trim = fail_zero,
-					.flush = fail_flush,
-					.status = fail_status};
-static const struct nbd_ops slow_ops = {
+static const struct nbdserver_ops disk_ops = {.read = disk_read,
+					      .write = disk_write,
+					      .zero = disk_zero,
+					      .trim = disk_zero,
+					      .flush = disk_flush,
+					      BLOCK_STATES};
+static const struct nbdserver_ops bare_ops = {.read = disk_read};
+static const struct nbdserver_ops fail_ops = {.read = fail_read,
+					      .write = fail_write,
+					      .zero = fail_zero,
+					      .trim = fail_zero,
+					      .flush = fail_flush,
+					      .status = fail_status};
+static const struct nbdserver_ops slow_ops = {
 	.read = slow_read, .write = slow_write, .flush = disk_flush, BLOCK_STATES};
-static const struct nbd_ops big_ops = {.read = big_read, .write = big_write, .flush = disk_flush};
+static const struct nbdserver_ops big_ops = {
+	.read = big_read, .write = big_write, .flush = disk_flush};
 
-struct nbd_export nbd_disks[N_DISKS] = {
+struct nbdserver_export nbdtest_disks[N_DISKS] = {
 	[DISK] = {.name = "disk", .size_bytes = DISK_SIZE, .ops = &disk_ops},
 	[READ_ONLY_DISK] = {.name = "ro",
 			    .description = "for readers",
@@ -198,12 +199,12 @@ struct nbd_export nbd_disks[N_DISKS] = {
 	[BIG] = {.name = "big", .size_bytes = 64ull << 20, .ops = &big_ops},
 };
 
-void nbd_disks_reset(void)
+void nbdtest_disks_reset(void)
 {
 	for (unsigned i = 0; i < DISK_SIZE / BLOCK_SIZE; i++)
-		memset(nbd_disk_bytes + i * BLOCK_SIZE, (int)i, BLOCK_SIZE);
-	nbd_disk_flags = 0;
-	nbd_slow_us = 1000;
+		memset(nbdtest_disk_bytes + i * BLOCK_SIZE, (int)i, BLOCK_SIZE);
+	nbdtest_disk_flags = 0;
+	nbdtest_slow_us = 1000;
 }
 
 /* ---- words ---- */
@@ -240,7 +241,7 @@ static size_t put_word(uint8_t *out, const char *word)
 	}
 }
 
-size_t nbd_words(const char *words, uint8_t **out)
+size_t nbdtest_words(const char *words, uint8_t **out)
 {
 	size_t n = strlen(words), at = 0;
 
@@ -257,10 +258,10 @@ size_t nbd_words(const char *words, uint8_t **out)
 
 /* ---- by a socket ---- */
 
-void nbd_say(int fd, const char *words)
+void nbdtest_say(int fd, const char *words)
 {
 	uint8_t *bytes;
-	size_t n = nbd_words(words, &bytes);
+	size_t n = nbdtest_words(words, &bytes);
 
 	if (send(fd, bytes, n, MSG_NOSIGNAL) != (ssize_t)n) {
 		/* it may be cut already */
@@ -268,10 +269,10 @@ void nbd_say(int fd, const char *words)
 	free(bytes);
 }
 
-bool nbd_hear(int fd, const char *words)
+bool nbdtest_hear(int fd, const char *words)
 {
 	uint8_t *expected;
-	size_t n = nbd_words(words, &expected);
+	size_t n = nbdtest_words(words, &expected);
 	uint8_t *got = malloc(n + 1);
 	bool same = recv(fd, got, n, MSG_WAITALL) == (ssize_t)n && memcmp(got, expected, n) == 0;
 
@@ -280,7 +281,7 @@ bool nbd_hear(int fd, const char *words)
 	return same;
 }
 
-bool nbd_is_closed(int fd)
+bool nbdtest_is_closed(int fd)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 	char byte;

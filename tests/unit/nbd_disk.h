@@ -13,24 +13,24 @@
  * fail behind 768 KiB with EIO. slow: what is asked to be done at once is not, and takes a
  * millisecond. big: 64 MiB that read as zeros. */
 enum { DISK, READ_ONLY_DISK, WRITE_ONLY_DISK, BARE, SECTOR, FAIL, SLOW, BIG, N_DISKS };
-extern struct nbd_export nbd_disks[N_DISKS];
+extern struct nbdserver_export nbdtest_disks[N_DISKS];
 
 /* Block k of disk, and of all but fail and big, is full of the byte k. */
-void nbd_disks_reset(void);
-extern uint8_t nbd_disk_bytes[DISK_SIZE];
-/* What the last change was asked with: enum nbd_flags without NBD_NOW. */
-extern _Atomic unsigned nbd_disk_flags;
-/* How long slow takes for each request; 1000 after nbd_disks_reset. */
-extern _Atomic unsigned nbd_slow_us;
+void nbdtest_disks_reset(void);
+extern uint8_t nbdtest_disk_bytes[DISK_SIZE];
+/* What the last change was asked with: enum nbdserver_flags without NBDSERVER_NOW. */
+extern _Atomic unsigned nbdtest_disk_flags;
+/* How long slow takes for each request; 1000 after nbdtest_disks_reset. */
+extern _Atomic unsigned nbdtest_slow_us;
 
 /* Bytes of words: h:N w:N q:N integers of 2, 4 and 8 bytes, s:TEXT, x:COUNT,BYTE. How many; the
  * caller frees *out. */
-size_t nbd_words(const char *words, uint8_t **out);
-void nbd_say(int fd, const char *words);
+size_t nbdtest_words(const char *words, uint8_t **out);
+void nbdtest_say(int fd, const char *words);
 /* Whether exactly these bytes come next. */
-bool nbd_hear(int fd, const char *words);
+bool nbdtest_hear(int fd, const char *words);
 /* Whether nothing comes any more, waiting for it. */
-bool nbd_is_closed(int fd);
+bool nbdtest_is_closed(int fd);
 
 #define OPT(option, length)	  "s:IHAVEOPT w:" #option " w:" #length " "
 #define REP(option, type, length) "q:0x3e889045565a9 w:" #option " w:" #type " w:" #length " "

@@ -15,13 +15,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static struct nbd_server *server_new(void)
+static struct nbdserver *server_new(void)
 {
-	struct nbd_server *server = NULL;
+	struct nbdserver *server = NULL;
 	struct error err;
 
-	nbd_disks_reset();
-	CU_ASSERT_EQUAL_FATAL(nbd_server_new(&server, nbd_disks, N_DISKS, NULL, &err), 0);
+	nbdtest_disks_reset();
+	CU_ASSERT_EQUAL_FATAL(nbdserver_new(&server, nbdtest_disks, N_DISKS, NULL, &err), 0);
 	return server;
 }
 
@@ -40,23 +40,23 @@ static int connect_unix(const char *path)
 
 static void unix_sockets(void)
 {
-	struct nbd_server *server = server_new(), *other = server_new();
+	struct nbdserver *server = server_new(), *other = server_new();
 	char place[700];
 	const char *path = scratch("nbd.sock");
 	struct error err;
 	struct stat st;
 
 	snprintf(place, sizeof place, "unix:%s", path);
-	CU_ASSERT_EQUAL(nbd_server_listen(server, place, false, &err), 0);
+	CU_ASSERT_EQUAL(nbdserver_listen(server, place, false, &err), 0);
 	CU_ASSERT(lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && (st.st_mode & 0777) == 0600);
 	CU_ASSERT_EQUAL(scratch_count(), 1);
-	CU_ASSERT_EQUAL(nbd_server_listen(other, place, false, &err), ERR_LOCKED);
+	CU_ASSERT_EQUAL(nbdserver_listen(other, place, false, &err), ERR_LOCKED);
 	int fd = connect_unix(path);
-	CU_ASSERT(nbd_hear(fd, HELLO));
+	CU_ASSERT(nbdtest_hear(fd, HELLO));
 	close(fd);
-	nbd_server_stop(server, 1000);
+	nbdserver_stop(server, 1000);
 	CU_ASSERT_FALSE(scratch_exists(path));
-	nbd_server_free(server);
+	nbdserver_free(server);
 
 	/* One that nobody answers at: bound, and then forgotten. */
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -64,16 +64,16 @@ static void unix_sockets(void)
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
 	close(fd);
-	CU_ASSERT_EQUAL(nbd_server_listen(other, place, false, &err), 0);
+	CU_ASSERT_EQUAL(nbdserver_listen(other, place, false, &err), 0);
 	fd = connect_unix(path);
-	CU_ASSERT(nbd_hear(fd, HELLO));
+	CU_ASSERT(nbdtest_hear(fd, HELLO));
 	close(fd);
 	/* What somebody else has put there since is left alone. */
 	unlink(path);
 	scratch_write(path, "mine", 4);
-	nbd_server_stop(other, 1000);
+	nbdserver_stop(other, 1000);
 	CU_ASSERT(scratch_exists(path));
-	nbd_server_free(other);
+	nbdserver_free(other);
 }
 
 static void places_that_are_refused(void)
@@ -82,7 +82,7 @@ static void places_that_are_refused(void)
 		"127.0.0.1:0", "unix:",	  "unix:/no/such/folder/s", "nonsense", ":80", "localhost:",
 		"::1:80",      "unix:%s",
 	};
-	struct nbd_server *server = server_new();
+	struct nbdserver *server = server_new();
 	struct error err;
 
 	scratch_write(scratch("file"), "mine", 4);
@@ -90,17 +90,17 @@ static void places_that_are_refused(void)
 		char place[700];
 		snprintf(place, sizeof place, strchr(places[i], '%') ? "unix:%s" : "%s%s",
 			 strchr(places[i], '%') ? scratch("file") : places[i], "");
-		CU_ASSERT_NOT_EQUAL(nbd_server_listen(server, place, false, &err), 0);
+		CU_ASSERT_NOT_EQUAL(nbdserver_listen(server, place, false, &err), 0);
 	}
 	char *kept = scratch_read(scratch("file"), NULL);
 	CU_ASSERT_STRING_EQUAL(kept, "mine");
 	free(kept);
 	/* Plain text does not leave the machine, whatever is asked for. */
-	CU_ASSERT_EQUAL(nbd_server_listen(server, "0.0.0.0:0", true, &err), ERR_USAGE);
-	CU_ASSERT_EQUAL(nbd_server_listen(server, "[::]:0", true, &err), ERR_USAGE);
-	CU_ASSERT_EQUAL(nbd_server_listen(server, "192.0.2.1:0", true, &err), ERR_USAGE);
-	nbd_server_stop(server, 0);
-	nbd_server_free(server);
+	CU_ASSERT_EQUAL(nbdserver_listen(server, "0.0.0.0:0", true, &err), ERR_USAGE);
+	CU_ASSERT_EQUAL(nbdserver_listen(server, "[::]:0", true, &err), ERR_USAGE);
+	CU_ASSERT_EQUAL(nbdserver_listen(server, "192.0.2.1:0", true, &err), ERR_USAGE);
+	nbdserver_stop(server, 0);
+	nbdserver_free(server);
 }
 
 /* A port that is free now. */
@@ -119,23 +119,23 @@ static int free_port(void)
 
 static void tcp_on_loopback(void)
 {
-	struct nbd_server *server = server_new();
+	struct nbdserver *server = server_new();
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	int port = free_port();
 	struct error err;
 	char place[40];
 
 	snprintf(place, sizeof place, "127.0.0.1:%d", port);
-	CU_ASSERT_EQUAL_FATAL(nbd_server_listen(server, place, true, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(nbdserver_listen(server, place, true, &err), 0);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	address.sin_port = htons((uint16_t)port);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-	CU_ASSERT(nbd_hear(fd, HELLO));
-	nbd_server_stop(server, 1000);
-	CU_ASSERT(nbd_is_closed(fd));
+	CU_ASSERT(nbdtest_hear(fd, HELLO));
+	nbdserver_stop(server, 1000);
+	CU_ASSERT(nbdtest_is_closed(fd));
 	close(fd);
-	nbd_server_free(server);
+	nbdserver_free(server);
 }
 
 void test_nbd_listen(void)

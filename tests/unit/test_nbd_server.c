@@ -61,19 +61,19 @@ static void report(const struct exchange *exchange, const uint8_t *got, size_t n
 	printf("\n");
 }
 
-static void try_exchange(struct nbd_server *server, const struct exchange *exchange)
+static void try_exchange(struct nbdserver *server, const struct exchange *exchange)
 {
 	uint8_t *sent, *expected;
-	size_t n_sent = nbd_words(exchange->sent, &sent);
-	size_t n = nbd_words(exchange->expected, &expected), room = n + 4096;
+	size_t n_sent = nbdtest_words(exchange->sent, &sent);
+	size_t n = nbdtest_words(exchange->expected, &expected), room = n + 4096;
 	uint8_t *got = malloc(room);
 	struct error err;
 	int sockets[2];
 	bool closed;
 
-	nbd_disks_reset();
+	nbdtest_disks_reset();
 	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-	CU_ASSERT_EQUAL_FATAL(nbd_server_adopt(server, sockets[0], &err), 0);
+	CU_ASSERT_EQUAL_FATAL(nbdserver_adopt(server, sockets[0], &err), 0);
 	send_bytes(sockets[1], sent, n_sent);
 	size_t n_got =
 		receive(sockets[1], got, exchange->after == CLOSED ? n + 1 : n, room, &closed);
@@ -89,16 +89,16 @@ static void try_exchange(struct nbd_server *server, const struct exchange *excha
 
 static void try_exchanges(const struct exchange *exchanges, size_t n)
 {
-	struct nbd_server_options options = {0};
-	struct nbd_server *server = NULL;
+	struct nbdserver_options options = {0};
+	struct nbdserver *server = NULL;
 	struct error err;
 
-	CU_ASSERT_EQUAL_FATAL(nbd_server_new(&server, nbd_disks, N_DISKS, &options, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(nbdserver_new(&server, nbdtest_disks, N_DISKS, &options, &err), 0);
 	for (size_t i = 0; i < n; i++)
 		try_exchange(server, &exchanges[i]);
-	nbd_server_stop(server, 1000);
-	CU_ASSERT_EQUAL(nbd_server_n_connections(server), 0);
-	nbd_server_free(server);
+	nbdserver_stop(server, 1000);
+	CU_ASSERT_EQUAL(nbdserver_n_connections(server), 0);
+	nbdserver_free(server);
 }
 
 /* ---- options ---- */
@@ -372,13 +372,13 @@ static const struct {
 	unsigned flags;
 } changes[] = {
 	{REQ(0, 1, 1, 0, 1) "x:1,0", 0},
-	{REQ(1, 1, 1, 0, 1) "x:1,0", NBD_FUA},
-	{REQ(1, 1, 1, 0, 30000) "x:30000,0", NBD_FUA},
-	{REQ(0, 6, 1, 0, 1), NBD_MAY_TRIM},
+	{REQ(1, 1, 1, 0, 1) "x:1,0", NBDSERVER_FUA},
+	{REQ(1, 1, 1, 0, 30000) "x:30000,0", NBDSERVER_FUA},
+	{REQ(0, 6, 1, 0, 1), NBDSERVER_MAY_TRIM},
 	{REQ(2, 6, 1, 0, 1), 0},
-	{REQ(0x12, 6, 1, 0, 1), NBD_FAST},
-	{REQ(0x11, 6, 1, 0, 1), NBD_FAST | NBD_MAY_TRIM | NBD_FUA},
-	{REQ(1, 4, 1, 0, 1), NBD_FUA},
+	{REQ(0x12, 6, 1, 0, 1), NBDSERVER_FAST},
+	{REQ(0x11, 6, 1, 0, 1), NBDSERVER_FAST | NBDSERVER_MAY_TRIM | NBDSERVER_FUA},
+	{REQ(1, 4, 1, 0, 1), NBDSERVER_FUA},
 	{REQ(1, 3, 1, 0, 0), 0x100},
 };
 
@@ -390,7 +390,7 @@ static void flags_reach_the_export(void)
 					    OPEN};
 		snprintf(sent, sizeof sent, "w:3 %s%s", GO_DISK, changes[i].request);
 		try_exchanges(&exchange, 1);
-		CU_ASSERT_EQUAL(nbd_disk_flags, changes[i].flags);
+		CU_ASSERT_EQUAL(nbdtest_disk_flags, changes[i].flags);
 	}
 }
 

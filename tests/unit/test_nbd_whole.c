@@ -23,7 +23,7 @@ static int take_write(void *context, uint64_t offset, const void *from, uint32_t
 
 	(void)context;
 	(void)offset;
-	if (flags & NBD_NOW)
+	if (flags & NBDSERVER_NOW)
 		return EAGAIN; /* as when a cluster has to be saved first */
 	n_writes++;
 	longest = n > longest ? n : longest;
@@ -42,7 +42,7 @@ static int read_nothing(void *context, uint64_t offset, void *to, uint32_t n, un
 static bool send_words(int fd, const char *words)
 {
 	uint8_t *bytes;
-	size_t n = nbd_words(words, &bytes);
+	size_t n = nbdtest_words(words, &bytes);
 	bool sent = send(fd, bytes, n, MSG_NOSIGNAL) == (ssize_t)n;
 
 	free(bytes);
@@ -74,23 +74,23 @@ static void write_of(int fd, uint32_t n_bytes)
 static void test_whole(void)
 {
 	static const uint32_t lengths[] = {4096, 131073, 1048576, 1048577, 2u << 20, SIZE, 5000000};
-	static const struct nbd_ops ops = {.read = read_nothing, .write = take_write};
-	const struct nbd_export export = {.name = "a", .size_bytes = SIZE, .ops = &ops};
-	struct nbd_server *server = NULL;
+	static const struct nbdserver_ops ops = {.read = read_nothing, .write = take_write};
+	const struct nbdserver_export export = {.name = "a", .size_bytes = SIZE, .ops = &ops};
+	struct nbdserver *server = NULL;
 	struct error err;
 	uint8_t hello[28];
 	int sockets[2];
 
-	CU_ASSERT_EQUAL_FATAL(nbd_server_new(&server, &export, 1, NULL, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(nbdserver_new(&server, &export, 1, NULL, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-	CU_ASSERT_EQUAL(nbd_server_adopt(server, sockets[0], &err), 0);
+	CU_ASSERT_EQUAL(nbdserver_adopt(server, sockets[0], &err), 0);
 	CU_ASSERT(send_words(sockets[1], "w:3 s:IHAVEOPT w:1 w:1 s:a"));
 	CU_ASSERT_EQUAL(recv(sockets[1], hello, sizeof hello, MSG_WAITALL), sizeof hello);
 	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
 		write_of(sockets[1], lengths[i]);
 	close(sockets[1]);
-	nbd_server_stop(server, 1000);
-	nbd_server_free(server);
+	nbdserver_stop(server, 1000);
+	nbdserver_free(server);
 }
 
 void test_nbd_whole(void)

@@ -21,7 +21,7 @@
 
 static struct buffer *buffer;
 static struct swallow *swallow;
-static struct nbd_client *client;
+static struct nbdclient *client;
 static uint8_t bytes[4 * CLUSTER_SIZE];
 
 /* A client may be told before it is counted. */
@@ -45,14 +45,14 @@ static void begin(bool may_leave_out, uint32_t n_chunks)
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(swallow_new(&swallow, &drive, 1, buffer, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(swallow_listen(swallow, scratch("swallow"), &err), 0);
-	CU_ASSERT_EQUAL_FATAL(nbd_client_connect(&client, uri, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
 	CU_ASSERT_EQUAL(users(0), 1);
 	scratch_fill(bytes, sizeof bytes, 1);
 }
 
 static void end(void)
 {
-	nbd_client_free(client);
+	nbdclient_free(client);
 	swallow_free(swallow);
 	buffer_free(buffer);
 }
@@ -61,14 +61,14 @@ static int write_at(uint64_t offset, size_t n)
 {
 	struct error err;
 
-	return nbd_client_write(client, offset, bytes, n, &err);
+	return nbdclient_write(client, offset, bytes, n, &err);
 }
 
 static int zero_at(uint64_t offset, uint64_t n)
 {
 	struct error err;
 
-	return nbd_client_zero(client, offset, n, &err);
+	return nbdclient_zero(client, offset, n, &err);
 }
 
 /* Empties the buffer: how often each cluster came as data ('d'), as zeros ('z') or not at all
@@ -187,7 +187,7 @@ static void requests_of_no_backup_job(void)
 		end();
 	}
 	begin(true, 4);
-	CU_ASSERT_NOT_EQUAL(nbd_client_read(client, 0, bytes, 512, &err), 0);
+	CU_ASSERT_NOT_EQUAL(nbdclient_read(client, 0, bytes, 512, &err), 0);
 	end();
 }
 
@@ -204,7 +204,7 @@ static void full(void)
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(swallow_new(&swallow, &drive, 1, buffer, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(swallow_listen(swallow, scratch("swallow"), &err), 0);
-	CU_ASSERT_EQUAL_FATAL(nbd_client_connect(&client, uri, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
 	for (uint64_t i = 0; i < 400; i++)
 		CU_ASSERT_EQUAL(write_at(i * CLUSTER_SIZE, CLUSTER_SIZE), 0);
 	CU_ASSERT(buffer_has_failed(buffer));
@@ -224,7 +224,7 @@ static void long_requests_are_held(void)
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(swallow_new(&swallow, &drive, 1, buffer, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(swallow_listen(swallow, scratch("swallow"), &err), 0);
-	CU_ASSERT_EQUAL_FATAL(nbd_client_connect(&client, uri, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
 	CU_ASSERT_EQUAL(write_at(0, 4 * CLUSTER_SIZE), 0);
 	CU_ASSERT_EQUAL(swallow_counts(swallow).held_requests, 0);
 	for (uint64_t i = 4; i < 160; i++)
@@ -250,14 +250,14 @@ static void without_a_buffer(void)
 	CU_ASSERT_EQUAL_FATAL(swallow_new(&swallow, drives, 12, NULL, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(swallow_listen(swallow, scratch("swallow"), &err), 0);
 	snprintf(uri, sizeof uri, "nbd+unix:///11?socket=%s", scratch("swallow"));
-	CU_ASSERT_EQUAL_FATAL(nbd_client_connect(&client, uri, &err), 0);
-	CU_ASSERT_EQUAL(nbd_client_size(client), SIZE);
+	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
+	CU_ASSERT_EQUAL(nbdclient_size(client), SIZE);
 	CU_ASSERT_EQUAL(users(11), 1);
 	CU_ASSERT_EQUAL(swallow_users(swallow, 0), 0);
 	CU_ASSERT_EQUAL(write_at(512, 1024), 0);
 	CU_ASSERT_EQUAL(zero_at(512, 1024), 0);
-	CU_ASSERT_EQUAL(nbd_client_flush(client, &err), 0);
-	nbd_client_free(client);
+	CU_ASSERT_EQUAL(nbdclient_flush(client, &err), 0);
+	nbdclient_free(client);
 	swallow_free(swallow);
 }
 
