@@ -15,8 +15,8 @@ cd "$(dirname "$0")/.."
 SUITE=${SUITE:-trixie}
 PATH=$PATH:/usr/sbin:/sbin
 
-[ "$(id -u)" = 0 ] || { echo "debian13: needs root" >&2; exit 1; }
-command -v debootstrap >/dev/null || { echo "debian13: needs debootstrap: install it" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "skipped: debian13.sh needs root" >&2; exit 77; }
+command -v debootstrap >/dev/null || { echo "skipped: debian13.sh needs debootstrap" >&2; exit 77; }
 if [ -z "${DEBIAN_MIRROR:-}" ]; then
 	DEBIAN_MIRROR=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' \
 		'Label: Debian' 2>/dev/null | head -n 1)
