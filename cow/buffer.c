@@ -308,7 +308,6 @@ static bool has_room_for_the_pass(const struct buffer *buffer)
 struct chunk *buffer_take_empty(struct buffer *buffer, bool wait)
 {
 	struct slot *slot = NULL;
-	struct error err;
 
 	pthread_mutex_lock(&buffer->lock);
 	while (wait && !buffer->failed && !has_room_for_the_pass(buffer))
@@ -318,11 +317,13 @@ struct chunk *buffer_take_empty(struct buffer *buffer, bool wait)
 	if (slot)
 		buffer->n_passing++;
 	pthread_mutex_unlock(&buffer->lock);
-	if (!slot || buffer_back(buffer, slot, 0, CHUNK_CLUSTERS, &err) == 0)
-		return slot ? &slot->chunk : NULL;
-	buffer_fail(buffer, &err);
-	buffer_hand_in(buffer, &slot->chunk);
-	return NULL;
+	return slot ? &slot->chunk : NULL;
+}
+
+int buffer_get_memory(const struct buffer *buffer, struct chunk *chunk, uint32_t n_clusters,
+		      struct error *err)
+{
+	return buffer_back(buffer, (struct slot *)chunk, 0, n_clusters, err);
 }
 
 void buffer_hand_in(struct buffer *buffer, struct chunk *chunk)

@@ -90,6 +90,9 @@ int buffer_put_zeros(struct buffer *buffer, const struct chunk_zeros *run, bool 
 /* The other kind. An empty chunk, or NULL: the buffer has failed, or (with wait false) none can
  * be had now. Waits until more than half of the chunks are free and the scratch file is empty. */
 struct chunk *buffer_take_empty(struct buffer *buffer, bool wait);
+/* Gets memory for the first clusters of such a chunk, before they are written to. */
+int buffer_get_memory(const struct buffer *buffer, struct chunk *chunk, uint32_t n_clusters,
+		      struct error *err);
 void buffer_hand_in(struct buffer *buffer, struct chunk *chunk);
 
 /* No more will come, but for chunks that are to be handed in. */

@@ -109,7 +109,9 @@ static int fill_chunk(struct capture *capture, struct chunk *chunk, struct error
 		pthread_mutex_lock(&capture->pass_lock);
 		rc = next_locked(capture, &piece, chunk, err);
 		pthread_mutex_unlock(&capture->pass_lock);
-		if (rc > 0 && piece.n_data > 0 && take_window(capture, &piece, chunk, err) != 0)
+		if (rc > 0 && piece.n_data > 0 &&
+		    (buffer_get_memory(capture->buffer, chunk, piece.n_data, err) != 0 ||
+		     take_window(capture, &piece, chunk, err) != 0))
 			rc = err->code;
 		if (capture->failed)
 			break;

@@ -313,7 +313,10 @@ static bool no_memory_for_a_guest_who_cannot_wait(void)
 
 static bool no_memory_for_the_pass(void)
 {
-	return buffer_take_empty(buffer, true) == NULL && has_failed_for_memory();
+	struct chunk *chunk = buffer_take_empty(buffer, true);
+
+	return chunk && buffer_get_memory(buffer, chunk, 3, &err) == ERR_SYSTEM &&
+	       strstr(err.text, "the buffer of the backup: Cannot allocate memory");
 }
 
 /* Memory that is touched and cannot be had would be a SIGBUS, and the end of the server: it is

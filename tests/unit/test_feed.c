@@ -34,7 +34,7 @@ static int next_piece(void *context, void *piece, struct error *err)
 
 static int fill_batch(void *context, void *piece, struct batch *batch, struct error *err)
 {
-	static uint8_t cluster[CLUSTER_SIZE];
+	static _Thread_local uint8_t cluster[CLUSTER_SIZE];
 	const struct run *run = piece;
 	(void)context;
 	(void)err;
