@@ -29,7 +29,8 @@ static const struct {
 static const char *recognise(const uint8_t *bytes, size_t n)
 {
 	uint8_t first[FILTER_MAGIC_MAX] = {0};
-	memcpy(first, bytes, n < sizeof first ? n : sizeof first);
+	if (n > 0)
+		memcpy(first, bytes, n < sizeof first ? n : sizeof first);
 	if (first[0] >= 0x50 && first[0] <= 0x5f)
 		first[0] = 0x50;
 	for (size_t i = 0; i < N_KINDS; i++)

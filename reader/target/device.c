@@ -175,7 +175,7 @@ static int open_past_the_cache(int fd)
 
 int target_device_open(struct target *target, struct error *err)
 {
-	int sector = 0;
+	int sector = 0, read_only = 0;
 
 	target->kind = &device_kind;
 	target->fd = open(target->path, O_RDWR | O_EXCL | O_CLOEXEC);
@@ -186,6 +186,8 @@ int target_device_open(struct target *target, struct error *err)
 	if (ioctl(target->fd, BLKGETSIZE64, &target->old_bytes) != 0 ||
 	    ioctl(target->fd, BLKSSZGET, &sector) != 0)
 		return fail_system(err, errno, "%s: asking for its size", target->path);
+	if (ioctl(target->fd, BLKROGET, &read_only) == 0 && read_only != 0)
+		return fail(err, ERR_USAGE, "%s: is read-only", target->path);
 	target->grain = (uint32_t)sector > PAGE ? (uint32_t)sector : PAGE;
 	target->look_fd = open_past_the_cache(target->fd);
 	TRY(target_fit(target, err));

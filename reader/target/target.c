@@ -31,7 +31,8 @@ int target_lock(const struct target *target, int fd, struct error *err)
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
 		return inuse_check(fd, target->path, true, err);
-	return fail(err, ERR_LOCKED, "%s: is in use by a running QEMU or another restore",
+	return fail(err, ERR_LOCKED,
+		    "%s: is in use by a running QEMU, vmabak serve or another restore",
 		    target->path);
 }
 

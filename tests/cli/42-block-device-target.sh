@@ -24,3 +24,6 @@ for sector in 512 4096; do
 	rm target.raw
 	truncate -s 41943040 target.raw
 done
+truncate -s 41943040 fixed.raw
+loop_device fixed.raw -r
+expect_error 2 "$loop: is read-only" "$VMABAK" restore a.vmab --force -d disk0="$loop"
