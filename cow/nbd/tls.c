@@ -3,6 +3,7 @@
  * read by one thread and written by another; GnuTLS allows that, and no more.
  */
 #include "cow/nbd/connection.h"
+#include "cow/nbd/psk.h"
 
 #if HAVE_GNUTLS
 
@@ -11,6 +12,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define GOODBYE_MS 1000 /* the client may have stopped to listen */
@@ -18,12 +20,14 @@
 struct tls {
 	gnutls_certificate_credentials_t x509; /* or NULL */
 	gnutls_psk_server_credentials_t psk;   /* or NULL */
+	struct psk *keys;		       /* of psk */
 	bool verify_peer;
 };
 
 struct tls_session {
 	gnutls_session_t session;
 	struct connection *connection;
+	const struct psk *keys;
 };
 
 /* ---- credentials ---- */
@@ -52,15 +56,28 @@ static int load_certificates(struct tls *tls, const char *folder, bool verify_pe
 	return 0;
 }
 
+static int find_key(gnutls_session_t gnutls, const gnutls_datum_t *user, gnutls_datum_t *key)
+{
+	const struct tls_session *session = gnutls_session_get_ptr(gnutls);
+	const struct psk *found = psk_find(session->keys, user->data, user->size);
+
+	/* GnuTLS then goes on with a random key: a stranger learns of no name that it is there. */
+	if (!found)
+		return 1;
+	key->size = (unsigned)found->key_size;
+	key->data = gnutls_malloc(key->size);
+	if (!key->data)
+		return -1;
+	memcpy(key->data, found->bytes + found->name_size, key->size);
+	return 0;
+}
+
 static int load_keys(struct tls *tls, const char *path, struct error *err)
 {
-	if (access(path, R_OK) != 0)
-		return fail_system(err, errno, "tls: %s", path);
+	TRY(psk_read(&tls->keys, path, err));
 	if (gnutls_psk_allocate_server_credentials(&tls->psk) != 0)
 		return fail_system(err, ENOMEM, "tls");
-	int loaded = gnutls_psk_set_server_credentials_file(tls->psk, path);
-	if (loaded != 0)
-		return fail(err, ERR_USAGE, "tls: %s: %s", path, gnutls_strerror(loaded));
+	gnutls_psk_set_server_credentials_function2(tls->psk, find_key);
 	return 0;
 }
 
@@ -107,6 +124,7 @@ void tls_free(struct tls *tls)
 		gnutls_certificate_free_credentials(tls->x509);
 	if (tls->psk)
 		gnutls_psk_free_server_credentials(tls->psk);
+	psk_free(tls->keys);
 	free(tls);
 }
 
@@ -157,6 +175,8 @@ static int prepare(struct tls_session *session, const struct tls *tls)
 		gnutls_certificate_server_set_request(session->session, GNUTLS_CERT_REQUIRE);
 		gnutls_session_set_verify_cert(session->session, NULL, 0);
 	}
+	session->keys = tls->keys;
+	gnutls_session_set_ptr(session->session, session);
 	gnutls_transport_set_ptr(session->session, session);
 	gnutls_transport_set_pull_function(session->session, pull);
 	gnutls_transport_set_push_function(session->session, push);

@@ -28,6 +28,7 @@ ARMED_S = 0.5       # what waits for a descriptor gets one after that
 TIMEOUT_S = 30
 CLUSTER = 65536
 N_CLUSTERS = 40
+TLS_OPTIONS = {None: [], "tls": ["--tls-certificates", "pki"], "psk": ["--tls-psk", "keys"]}
 
 
 class Fault:
@@ -55,8 +56,7 @@ class Wrong(Exception):
 
 
 def make_certificate(folder):
-    """One that is its own authority. (Keys do not do: GnuTLS reads their file at each handshake, and crashes when
-    getline has no memory there.)"""
+    """One that is its own authority."""
     pki = os.path.join(folder, "pki")
     os.mkdir(pki)
     with open(os.path.join(pki, "template"), "w") as file:
@@ -112,8 +112,11 @@ class Server:
         self.nbd, self.options, self.folder, self.out = nbd, options, folder, os.path.join(folder, "out")
         self.tls, self.process, self.guest = tls, None, None
         os.makedirs(self.out, exist_ok=True)
-        if tls:
+        if tls == "tls":
             make_certificate(folder)
+        elif tls == "psk":
+            with open(os.path.join(folder, "keys"), "w") as file:
+                file.write(f"bob:{'11' * 32}\nalice:{'22' * 32}\n")
         with open(os.path.join(folder, "a.raw"), "wb") as file:
             file.write(bytes(CLUSTER * N_CLUSTERS))
         with open(os.path.join(folder, "b.raw"), "wb") as file:
@@ -125,7 +128,7 @@ class Server:
         self.said = open(os.path.join(self.folder, "said"), "w+b")
         self.process = subprocess.Popen(
             [self.options.vmabak, "serve", "-v", "--control", "c", "--nbd", "unix:n", "--map", "a=a.map",
-             *(["--tls-certificates", "pki"] if self.tls else []), "a=a.raw", "b=b.raw"], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.said,
+             *TLS_OPTIONS[self.tls], "a=a.raw", "b=b.raw"], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.said,
             env={**os.environ, "LC_ALL": "C", "LD_PRELOAD": self.options.fault, **environment})
         until = time.monotonic() + TIMEOUT_S
         while self.process.poll() is None and not os.path.exists(os.path.join(self.folder, "c")):
@@ -215,8 +218,12 @@ class Server:
         handle.set_export_name("b")
         if self.tls:
             handle.set_tls(2)
-            handle.set_tls_certificates(os.path.join(self.folder, "pki"))
             handle.set_tls_verify_peer(False)
+        if self.tls == "tls":
+            handle.set_tls_certificates(os.path.join(self.folder, "pki"))
+        elif self.tls == "psk":
+            handle.set_tls_username("alice")
+            handle.set_tls_psk_file(os.path.join(self.folder, "keys"))
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             def visit():
                 handle.connect_unix(os.path.join(self.folder, "n"))
@@ -231,7 +238,7 @@ class Server:
                 if 1 not in codes:
                     raise Wrong(f"a guest cannot connect: {error}") from None
 
-    do_tls = do_connect
+    do_tls = do_psk = do_connect
 
     def do_guest(self, _):
         if self.guest is None:
@@ -262,13 +269,13 @@ class ServeRunner:
     def __init__(self, nbd, case, options, folder):
         self.name, self.options = case, options
         self.action = case.split("-")[1]
-        self.server = Server(nbd, options, folder, self.action == "tls")
+        self.server = Server(nbd, options, folder, self.action if self.action in ("tls", "psk") else None)
         self.n_runs = self.n_faults = self.n_harmless = 0
         self.failures = []
 
     def next(self, at):
-        """A backup makes many calls, of a few kinds."""
-        return at + 1 + (0 if self.options.long else at // (2 if self.action == "backup" else 4))
+        """A backup makes many calls, of a few kinds. The first 40 of a handshake by keys are tried one by one."""
+        return at + 1 + (0 if self.options.long else at // {"backup": 2, "psk": 40}.get(self.action, 4))
 
     def one(self, call, at, ever, error):
         """One run with a fault. Returns whether there was one."""
@@ -306,7 +313,7 @@ class ServeRunner:
         server.check()
         server.do_guest(None)
         server.do_status([0])
-        if self.action in ("backup", "connect", "tls"):
+        if self.action in ("backup", "connect", "tls", "psk"):
             getattr(server, "do_" + self.action)([0])
         server.check()
 
@@ -349,8 +356,8 @@ class ServeRunner:
         return injected
 
 
-CASES = ["serve-start", "serve-status", "serve-refused", "serve-guest", "serve-connect", "serve-tls", "serve-backup",
-         "serve-stop"]
+CASES = ["serve-start", "serve-status", "serve-refused", "serve-guest", "serve-connect", "serve-tls", "serve-psk",
+         "serve-backup", "serve-stop"]
 
 
 def run_case(case, options):

@@ -1,0 +1,25 @@
+/*
+ * The keys of --tls-psk, read once: GnuTLS would read the file at each handshake, and crashes when
+ * it has no memory there (seen with 3.7.9). Private to cow/nbd/.
+ */
+#ifndef COW_NBD_PSK_H
+#define COW_NBD_PSK_H
+
+#include "format/common.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct psk {
+	struct psk *next;
+	size_t name_size, key_size;
+	uint8_t bytes[]; /* the name, then the key */
+};
+
+/* A file of USER:HEXKEY lines, as psktool makes it. On success *out has one key or more. */
+int psk_read(struct psk **out, const char *path, struct error *err);
+/* NULL: there is no such user. */
+const struct psk *psk_find(const struct psk *keys, const void *name, size_t size);
+void psk_free(struct psk *keys); /* NULL-safe */
+
+#endif
