@@ -247,15 +247,26 @@ static ssize_t receive_text(int fd, char *to, size_t size, int *passed)
 	return n;
 }
 
-/* The size of the next message; 0: the other side has gone. */
-static ssize_t next_size(int fd, struct error *err)
+static ssize_t peek_size(int fd)
 {
 	ssize_t n;
-	char byte;
 
 	do {
 		n = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
 	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* The size of the next message; 0: the other side has gone. */
+static ssize_t next_size(int fd, struct error *err)
+{
+	ssize_t n = peek_size(fd);
+	char byte;
+
+	/* The other side has closed before it had read all. What it sent before that is still to be
+	 * had, and says why. */
+	if (n < 0 && errno == ECONNRESET)
+		n = peek_size(fd);
 	if (n < 0 && errno == ECONNRESET)
 		return 0;
 	if (n < 0)

@@ -64,9 +64,12 @@ int control_call(const struct control_server *server, struct json_t *request, st
 		 int *passed, struct error *err)
 {
 	struct json_t *reply, *result;
-	int got;
+	int got, sent = control_send(server->fd, request, -1, err);
 
-	if (control_send(server->fd, request, -1, err) < 0 || await(server, err) < 0)
+	/* A server that refuses clients says why, and closes. */
+	if (sent < 0 && err->sys != EPIPE && err->sys != ECONNRESET)
+		return sent;
+	if (sent == 0 && await(server, err) < 0)
 		return err->code;
 	got = control_receive(server->fd, &reply, passed, err);
 	if (got < 0)
