@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,16 @@
 #include <strings.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NOT_FOUND 127 /* the exit code of a child that found no program to become */
+/* Without a sign of life: vmabak-backup(1) states it. */
+#define LIMIT_MS  120000
+#define CREATE_MS 1800000 /* a flush may have to write all there is */
+#define KILLED_MS 2000
+#define WATCH_MS  500
+#define STEP_MS	  2
 
 static const struct {
 	const char *ending;
@@ -85,57 +93,132 @@ static _Noreturn void become_qemu_img(char *const arguments[], int output, int c
 	_exit(errno == ENOENT ? NOT_FOUND : 126);
 }
 
-static void read_lines(const struct qemu_img *run, FILE *output)
+/* ---- one that hangs ---- */
+
+struct watch {
+	pid_t pid;
+	int output;
+	int64_t limit_ms, quiet_ms; /* of waiting without a sign of life */
+	struct timespec spent;	    /* its time on a CPU, when last seen */
+};
+
+static bool hangs(const struct watch *watch)
 {
+	return watch->quiet_ms >= watch->limit_ms;
+}
+
+/* How long a check takes nobody can tell, and it says nothing meanwhile. But while it gets on it
+ * spends time on a CPU, be it only to ask for the next block. What is counted are waits: a program
+ * that was stopped with its child gives that its time anew. */
+static void note_wait(struct watch *watch, int ms)
+{
+	struct timespec spent = watch->spent;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(watch->pid, &clock) == 0)
+		clock_gettime(clock, &spent);
+	bool lives = spent.tv_sec != watch->spent.tv_sec || spent.tv_nsec != watch->spent.tv_nsec;
+	watch->quiet_ms = lives ? 0 : watch->quiet_ms + ms;
+	watch->spent = spent;
+}
+
+/* For a stream: when it hangs that is the end of what it says. */
+static ssize_t read_watched(void *context, char *to, size_t n)
+{
+	struct watch *watch = context;
+	struct pollfd one = {.fd = watch->output, .events = POLLIN};
+	ssize_t got;
+
+	while (poll(&one, 1, WATCH_MS) <= 0) {
+		note_wait(watch, WATCH_MS);
+		if (hangs(watch))
+			return 0;
+	}
+	watch->quiet_ms = 0;
+	do
+		got = read(watch->output, to, n);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+/* False: not all that it said could be read. */
+static bool read_lines(const struct qemu_img *run, struct watch *watch)
+{
+	FILE *output = fopencookie(watch, "r", (cookie_io_functions_t){.read = read_watched});
 	char *text = NULL;
 	size_t room = 0;
 
+	if (!output)
+		return false;
 	while (getline(&text, &room, output) > 0)
 		if (run->line)
 			run->line(run->context, text);
+	bool all = feof(output) != 0;
 	free(text);
+	fclose(output);
+	return all;
+}
+
+/* Whether it ended. */
+static bool await_end(struct watch *watch, int *status)
+{
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	pid_t ended;
+
+	while ((ended = waitpid(watch->pid, status, WNOHANG)) == 0 && !hangs(watch)) {
+		nanosleep(&step, NULL);
+		note_wait(watch, STEP_MS);
+	}
+	return ended == watch->pid;
 }
 
 /* Reads all that it says and waits for it. */
-static int attend(struct qemu_img *run, pid_t pid, FILE *output, int complaints)
+static int attend(struct qemu_img *run, struct watch *watch, int complaints, struct error *err)
 {
 	char text[4096];
 	int status = 0;
-	pid_t ended;
+	bool all = read_lines(run, watch);
 
-	read_lines(run, output);
-	do
-		ended = waitpid(pid, &status, 0);
-	while (ended < 0 && errno == EINTR);
+	if (!all)
+		kill(watch->pid, SIGKILL);
+	bool ended = await_end(watch, &status), given_up = hangs(watch);
+	if (given_up && !ended) {
+		/* A dead disk may hold it for ever: the system is left to see to its end. */
+		kill(watch->pid, SIGKILL);
+		watch->quiet_ms = watch->limit_ms - KILLED_MS;
+		await_end(watch, &status);
+	}
+	if (given_up)
+		return fail(err, ERR_SYSTEM, "%s: qemu-img %s: no sign of life for %d s", run->name,
+			    run->arguments[1], (int)(watch->limit_ms / 1000));
+	if (!all)
+		return fail_system(err, ENOMEM, "%s: what qemu-img says", run->name);
 	ssize_t n = read(complaints, text, sizeof text - 1);
 	text[n > 0 ? n : 0] = '\0';
 	qemu_words(run->words, sizeof run->words, text, "qemu-img: ");
-	return ended == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	return ended && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 int qemu_img_run(struct qemu_img *run, struct error *err)
 {
 	int out[2] = {-1, -1}, complaints[2] = {-1, -1};
-	pid_t parent = getpid(), pid = -1;
-	FILE *output = NULL;
+	struct watch watch = {.pid = -1, .limit_ms = run->limit_ms ? run->limit_ms : LIMIT_MS};
+	pid_t parent = getpid();
 	int sys = 0, code = 0;
 
 	/* One that complains too much loses words, and does not hang. */
 	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(complaints, O_CLOEXEC | O_NONBLOCK) == 0)
-		output = fdopen(out[0], "r");
-	if (output)
-		pid = fork();
-	if (pid == 0)
+		watch.pid = fork();
+	if (watch.pid == 0)
 		become_qemu_img(run->arguments, out[1], complaints[1], parent);
-	if (pid < 0)
+	if (watch.pid < 0)
 		sys = errno;
 	if (out[1] >= 0)
 		close(out[1]);
-	if (pid > 0)
-		code = attend(run, pid, output, complaints[0]);
-	if (output)
-		fclose(output);
-	else if (out[0] >= 0)
+	watch.output = out[0];
+	if (watch.pid > 0)
+		code = attend(run, &watch, complaints[0], err);
+	if (out[0] >= 0)
 		close(out[0]);
 	for (int i = 0; i < 2; i++)
 		if (complaints[i] >= 0)
@@ -209,7 +292,7 @@ int qemu_img_create(const char *name, const char *path, const char *format, uint
 	char size[32], *file = malloc(room);
 	char *const arguments[] = {"qemu-img", "create", "-q", "-f", (char *)(uintptr_t)format,
 				   file,       size,	 NULL};
-	struct qemu_img run = {.name = name, .arguments = arguments};
+	struct qemu_img run = {.name = name, .arguments = arguments, .limit_ms = CREATE_MS};
 
 	if (!file)
 		return fail_system(err, ENOMEM, "%s", name);

@@ -9,6 +9,7 @@
 struct qemu_img {
 	const char *name;	/* for messages */
 	char *const *arguments; /* "qemu-img" first, NULL at the end */
+	int limit_ms; /* without a sign of life it is given up after that; 0: as for reading */
 	/* Each line that it prints; may be NULL. */
 	void (*line)(void *context, const char *text);
 	void *context;
