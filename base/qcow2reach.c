@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #define HEAD_SIZE      104u
 #define SECTOR	       512u
@@ -99,31 +100,59 @@ static void note_cluster(struct qcow2 *image, uint64_t entry, uint64_t bitmap)
 	}
 }
 
+/* Whether these bytes hold a whole compressed cluster; negative: no memory. */
+static int inflates(const uint8_t *bytes, size_t n, uint8_t *out, size_t room)
+{
+	z_stream stream = {.next_in = (Bytef *)(uintptr_t)bytes,
+			   .avail_in = (uInt)n,
+			   .next_out = out,
+			   .avail_out = (uInt)room};
+
+	if (inflateInit2(&stream, WINDOW_BITS) != Z_OK)
+		return -1;
+	int code = inflate(&stream, Z_FINISH);
+	inflateEnd(&stream);
+	return code == Z_STREAM_END;
+}
+
+/* The same for zstd: one frame, up to its end. */
+static int decompresses(const uint8_t *bytes, size_t n, uint8_t *out, size_t room)
+{
+	ZSTD_DCtx *context = ZSTD_createDCtx();
+	ZSTD_inBuffer from = {bytes, n, 0};
+	ZSTD_outBuffer to = {out, room, 0};
+	size_t left = 1, before;
+
+	if (!context)
+		return -1;
+	do {
+		before = from.pos + to.pos;
+		left = ZSTD_decompressStream(context, &to, &from);
+	} while (left != 0 && !ZSTD_isError(left) && from.pos + to.pos > before);
+	ZSTD_freeDCtx(context);
+	return left == 0;
+}
+
 /* The length of a compressed cluster is known in sectors only, and not every writer fills the last
  * one. What is missing of it would be zeros, of which QEMU may decode anything. */
 static int check_last_compressed(struct qcow2 *image, struct error *err)
 {
 	size_t room = (size_t)1 << image->cluster_bits;
 	size_t n = (size_t)(image->size_bytes - image->last_compressed);
-	z_stream stream = {0};
 
-	if (image->last_compressed == 0 || image->features & ZSTD || n > room)
+	if (image->last_compressed >= image->size_bytes)
+		must_reach(image, image->last_compressed + 1);
+	if (image->last_compressed == 0 || n > room)
 		return 0;
 	uint8_t *out = malloc(room);
-	if (!out || inflateInit2(&stream, WINDOW_BITS) != Z_OK) {
-		free(out);
-		return fail_system(err, ENOMEM, "%s", image->path);
-	}
 	int code = read_table(image, image->last_compressed, image->table, &n, err);
-	stream.next_in = image->table;
-	stream.avail_in = (uInt)n;
-	stream.next_out = out;
-	stream.avail_out = (uInt)room;
-	if (code == 0 && inflate(&stream, Z_FINISH) != Z_STREAM_END)
+	int whole = out == NULL		     ? -1
+		    : image->features & ZSTD ? decompresses(image->table, n, out, room)
+					     : inflates(image->table, n, out, room);
+	if (code == 0 && whole == 0)
 		must_reach(image, (image->size_bytes / SECTOR + 1) * SECTOR);
-	inflateEnd(&stream);
 	free(out);
-	return code;
+	return code == 0 && whole < 0 ? fail_system(err, ENOMEM, "%s", image->path) : code;
 }
 
 static int note_table(struct qcow2 *image, uint64_t entry, struct error *err)

@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SECTOR	  512u
 #define FILES_MAX 65536u /* more than any image has */
 
 /* A file that data lies in: for the bytes from begin to end of the drive in the image of this depth
@@ -202,7 +203,8 @@ static int read_map(struct examination *exam, struct error *err)
 	struct qemu_img run = {.line = note_run, .context = exam};
 	int code = ask(&run, "map", exam->image, err);
 
-	/* What QEMU cannot find its way to fails when it is read; the tables of a qcow2 tell more. */
+	/* What QEMU cannot find its way to fails when it is read; the tables of a qcow2 tell more.
+	 */
 	if (code > 0 && strcmp(exam->image->format, "qcow2") == 0)
 		return 0;
 	if (code > 0)
@@ -230,17 +232,23 @@ static int check_length(struct examination *exam, const char *path, int fd, uint
 }
 
 /* What is no file here, as a backing file behind a URL, is not looked at. */
-static int check_file(struct examination *exam, const char *path, uint64_t reach, bool is_qcow2,
-		      struct error *err)
+static int check_file(struct examination *exam, const char *path, uint64_t reach,
+		      const char *format, struct error *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	uint64_t own_reach = 0;
+	uint64_t own_reach = reach;
+	int code = 0;
+	off_t size;
 
 	if (fd < 0)
 		return 0;
-	int code = is_qcow2 ? qcow2_reach(fd, path, &own_reach, err) : 0;
+	if (strcmp(format, "qcow2") == 0)
+		code = qcow2_reach(fd, path, &own_reach, err);
+	/* map has no offsets for it, and QEMU reads what is missing of a sector as zeros. */
+	if (strcmp(format, "vhdx") == 0 && (size = lseek(fd, 0, SEEK_END)) > 0)
+		own_reach = ((uint64_t)size + SECTOR - 1) / SECTOR * SECTOR;
 	if (code == 0)
-		code = check_length(exam, path, fd, reach > own_reach ? reach : own_reach, err);
+		code = check_length(exam, path, fd, own_reach, err);
 	close(fd);
 	return code;
 }
@@ -250,10 +258,10 @@ static int check_ends(struct examination *exam, struct error *err)
 	int code = 0;
 
 	for (size_t i = 0; code == 0 && i < exam->n_parts; i++)
-		code = check_file(exam, exam->parts[i].path, exam->parts[i].reach, false, err);
+		code = check_file(exam, exam->parts[i].path, exam->parts[i].reach, "raw", err);
 	for (size_t i = 0; code == 0 && i < json_array_size(exam->chain); i++)
-		if (strcmp(member_text(json_array_get(exam->chain, i), "format"), "qcow2") == 0)
-			code = check_file(exam, path_of(exam, i), 0, true, err);
+		code = check_file(exam, path_of(exam, i), 0,
+				  member_text(json_array_get(exam->chain, i), "format"), err);
 	return code;
 }
 
