@@ -1,4 +1,5 @@
 #include "reader/input/strange.h"
+#include "format/layout.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -141,6 +142,16 @@ static size_t find_archive(const uint8_t *bytes, size_t n)
 	return n;
 }
 
+/* Whether a section of an archive lies where it would, behind a beginning that was lost. */
+static bool has_section(const uint8_t *bytes, size_t n)
+{
+	for (size_t at = 0; at + SECTOR_SIZE <= n; at += SECTOR_SIZE)
+		if (memcmp(bytes + at, VMAB_SECTION_MAGIC, 8) == 0 ||
+		    memcmp(bytes + at, VMA1_EXTENT_MAGIC, 6) == 0)
+			return true;
+	return false;
+}
+
 static int fail_text(const uint8_t *bytes, size_t n, const char *name, struct error *err)
 {
 	n = n < TEXT_MAX ? n : TEXT_MAX;
@@ -157,6 +168,8 @@ static int fail_text(const uint8_t *bytes, size_t n, const char *name, struct er
 			    name);
 	if (text_length(bytes, n) == n)
 		return fail(err, ERR_UNSUPPORTED, "%s: is text, not an archive", name);
+	if (has_section(bytes, n))
+		return 0;
 	return fail(err, ERR_UNSUPPORTED,
 		    "%s: is no archive of a kind known here; if there is one in it, vmabak salvage "
 		    "finds that",

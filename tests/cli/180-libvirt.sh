@@ -30,6 +30,7 @@ judge $images || fail "$(cat judgement)"
 	fail "nothing was written: $(cat judgement)"
 # The machine can be made again from what is stored of it; what is not to be backed up is not.
 grep -q "<name>web</name>" 1/libvirt.xml || fail "$(cat 1/libvirt.xml)"
+chmod -R a+rX 1
 expect_code 0 as_user virt-xml-validate 1/libvirt.xml domain
 expect_code 0 as_user "$vmabak" backup --json --libvirt web --scratch "$lv/tmp" -o all.vmab
 expect_json "$out" "d['n_drives'] == 3" "d['n_configs'] == 1" "d['capture']['instant_ms'] < 60000"

@@ -33,6 +33,7 @@ same_file root.raw a/vda.raw
 same_file vars.fd a/nvram
 grep -q '<nvram[ >]' a/libvirt.xml || fail "$(cat a/libvirt.xml)"
 expect_no_text a/libvirt.xml hidden
+chmod -R a+rX a
 as_user virsh -q define "$PWD/a/libvirt.xml" || fail "it is no description of a domain"
 
 echo mine >mine

@@ -66,6 +66,12 @@ for archive in good.vmab good.vma; do
 done
 
 # Damage, and what a crash leaves.
+for archive in good.vmab good.vma; do
+	{ head -c 512 /dev/zero; tail -c +513 $archive; } >bad.vmab
+	put bad.vmab 100 something
+	expect_error 4 'not a VMAB or VMA archive' "$VMABAK" verify bad.vmab
+done
+rm bad.vmab
 : >nothing
 strange 4 i nothing
 # salvage says what is true of it.
