@@ -16,6 +16,7 @@ if [ "$(id -u)" = 0 ] && command -v setpriv prlimit >/dev/null; then
 	chmod 755 "$base" "$base/work" 2>/dev/null
 	cp "$VMABAK" program
 	chmod 755 program
+	chmod 644 good.vmab
 	as_other="setpriv --reuid 54321 --clear-groups prlimit --nproc=1"
 	# shellcheck disable=SC2086 # words
 	if $as_other ./program --version >/dev/null 2>&1; then
