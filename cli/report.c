@@ -196,6 +196,10 @@ int report_end(struct report *report, int exit_code)
 		json_free(report->result);
 	}
 	report->result = NULL;
+	if (exit_code != EXIT_DONE && exit_code != EXIT_WARNINGS) {
+		report_flush(report); /* why it failed has been said */
+		return exit_code;
+	}
 	checked = check_output(report);
-	return checked == EXIT_DONE || exit_code > EXIT_WARNINGS ? exit_code : checked;
+	return checked == EXIT_DONE ? exit_code : checked;
 }

@@ -31,7 +31,8 @@ for archive in stored.vmab stored.vma own.vmab; do
 		to=target.raw
 		if [ $target = device ]; then
 			[ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1 || continue
-			loop_device target.raw
+			cp full.raw "device-$archive"
+			loop_device "device-$archive"
 			to=$loop
 		fi
 		expect_error 4 "$archive: byte " "$VMABAK" restore $archive --force -d disk0="$to"
