@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LINE_SIZE 8192u /* bytes; longer lines are cut */
@@ -160,9 +161,15 @@ void report_flush(struct report *report)
 }
 
 /* Network file systems tell of a full disk or a quota when a descriptor is closed; any will do, so
- * that standard output itself stays open for what runs to the end of the process. */
+ * that standard output itself stays open for what runs to the end of the process. Nothing is asked
+ * where nothing was written. */
 static void close_a_copy(struct report *report)
 {
+	struct stat found;
+
+	if (fstat(STDOUT_FILENO, &found) != 0 || !S_ISREG(found.st_mode) ||
+	    lseek(STDOUT_FILENO, 0, SEEK_CUR) == 0)
+		return;
 	int copy = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 
 	if (copy >= 0 && close(copy) != 0 && report->output_errno == 0)

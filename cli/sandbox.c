@@ -68,6 +68,14 @@ void sandbox_begin(struct sandbox *out)
 		out->failed = errno;
 }
 
+static void note_failure(struct sandbox *sandbox, const char *path)
+{
+	if (sandbox->failed != 0)
+		return;
+	sandbox->failed = errno;
+	snprintf(sandbox->failed_at, sizeof(sandbox->failed_at), "%.250s: ", path);
+}
+
 static void allow(struct sandbox *sandbox, const char *path, uint64_t rights)
 {
 	struct rule rule = {.allowed = rights & sandbox->rights};
@@ -76,13 +84,12 @@ static void allow(struct sandbox *sandbox, const char *path, uint64_t rights)
 		return;
 	rule.folder = open(path, O_PATH | O_CLOEXEC);
 	if (rule.folder < 0) {
-		if (errno != ENOENT && errno != ENOTDIR && sandbox->failed == 0)
-			sandbox->failed = errno;
+		if (errno != ENOENT && errno != ENOTDIR)
+			note_failure(sandbox, path);
 		return;
 	}
-	if (syscall(ADD_RULE, sandbox->rules, RULE_PATH_BENEATH, &rule, 0) != 0 &&
-	    sandbox->failed == 0)
-		sandbox->failed = errno;
+	if (syscall(ADD_RULE, sandbox->rules, RULE_PATH_BENEATH, &rule, 0) != 0)
+		note_failure(sandbox, path);
 	close(rule.folder);
 }
 
@@ -158,7 +165,8 @@ int sandbox_enter(struct sandbox *sandbox, struct error *err)
 	sandbox_end(sandbox);
 	return failed == 0 ? 0
 			   : fail_system(err, failed,
-					 "access to other files cannot be given up (Landlock)");
+					 "%saccess to other files cannot be given up (Landlock)",
+					 sandbox->failed_at);
 }
 
 int sandbox_enter_at_once(struct error *err)

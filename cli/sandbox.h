@@ -17,6 +17,7 @@ struct sandbox {
 	int rules;	       /* a descriptor; -1: there is no sandbox here, or failed */
 	uint64_t rights;       /* that the kernel knows of */
 	int failed;	       /* errno of the first thing that could not be done */
+	char failed_at[256];   /* and for which folder, cut if need be; empty: for none */
 	char folder[PATH_MAX]; /* the last one allowed: most files are in the same */
 };
 

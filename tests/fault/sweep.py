@@ -57,7 +57,7 @@ class Case:
 
 BACKUP = f"--threads 1 --uuid {UUID} disk0=a.raw disk1=b.raw -c a.conf"
 # a message must name one of these
-THINGS = ("out", "a.raw", "b.raw", "a.conf", "a.vma", "bad.vmab", "memory", "random numbers", "thread")
+THINGS = ("out", "a.raw", "b.raw", "a.conf", "a.vma", "bad.vmab", "memory", "random numbers", "thread", "access to other files")
 CASES = [
     Case("backup", f"backup -o out/x.vmab {BACKUP}"),
     Case("backup-force", f"backup --force -o out/x.vmab {BACKUP}", {"x.vmab": "old"}),
