@@ -106,33 +106,28 @@ static const struct option_spec live[] = {
 	FLAG("quiesce", 0, quiesce,
 	     "with --libvirt: have the guest's file systems stand still for the instant"),
 	TEXT("drive", 'd', OPTION_LIST, drives, "[NAME=]DRIVE",
-	     "of a machine that runs: this drive only; may be repeated (default: all that are "
-	     "written)"),
+	     "of a machine that runs: this drive only; may be repeated (default: all that are written)"),
 	TEXT("guest-agent", 0, OPTION_TEXT, guest_agent, "SOCKET",
 	     "with --qmp: have the guest's file systems stand still for the instant"),
 	FLAG("pull", 0, pull,
 	     "with --qmp: have QEMU keep a snapshot, and read that, not what its jobs push"),
 	TEXT("nbd-server", 0, OPTION_TEXT, pull_server, "SOCKET", "with --pull: where QEMU has one"),
 	CHOICE("sync", sync_mode, "WHAT", "top full",
-	       "with --qmp: have QEMU leave out what a qcow2 never held (top, default), or tell "
-	       "all"),
+	       "with --qmp: have QEMU leave out what a qcow2 never held (top, default), or tell all"),
 	NUMBER("buffer", OPTION_SIZE, buffer, "SIZE", 16u << 20, LIVE_BUFFER_MAX,
-	       "with --serve or --qmp: memory for what waits to be written, from 16M (default: "
-	       "64M)"),
+	       "with --serve or --qmp: memory for what waits to be written, from 16M (default: 64M)"),
 	NUMBER("spill", OPTION_SIZE, spill, "SIZE", 0, INT64_MAX,
 	       "with --serve or --qmp: disk for what the memory cannot hold (default: 1G)"),
 	TEXT("spill-dir", 0, OPTION_TEXT, spill_dir, "DIR",
 	     "with --serve or --qmp: where that disk space is taken (default: /var/tmp)"),
 	CHOICE("on-full", on_full, "ACTION", "abort wait",
-	       "with --serve or --qmp: when both are full, abort (default), or have the guest "
-	       "wait"),
+	       "with --serve or --qmp: when both are full, abort (default), or have the guest wait"),
 	TEXT("freeze-command", 0, OPTION_TEXT, freeze_command, "COMMAND",
 	     "with --serve, --qmp or --libvirt: run before the instant that is backed up"),
 	TEXT("thaw-command", 0, OPTION_TEXT, thaw_command, "COMMAND",
 	     "with --serve, --qmp or --libvirt: run right after it, whatever happens"),
 	NUMBER("freeze-timeout", OPTION_NUMBER, freeze_timeout, "SECONDS", 1, 3600,
-	       "with --serve, --qmp or --libvirt: how long freezing may take, and last (default: "
-	       "10)"),
+	       "with --serve, --qmp or --libvirt: how long freezing may take, and last (default: 10)"),
 	NO_MORE,
 };
 
@@ -318,8 +313,7 @@ static const char stop_help[] =
 	"  vmabak stop web.sock\n";
 
 static const char qemu_drives_help[] =
-	"List the drives of a running QEMU, or of a qemu-storage-daemon: names as an archive "
-	"would\n"
+	"List the drives of a running QEMU, or of a qemu-storage-daemon: names as an archive would\n"
 	"have them, sizes, formats, and which are backed up if none is named.\n"
 	"\n"
 	"Example:\n"
@@ -429,9 +423,7 @@ const struct command commands[] = {
 	 cmd_qemu_guard,
 	 "--qmp SOCKET [--guest-agent SOCKET] [--freeze-timeout SECONDS] [--scratch DIR] ID",
 	 "clean up in QEMU when a backup is killed; started by backup --qmp",
-	 "Freeze and thaw the guest for a backup that is at descriptor 3, and clean up in QEMU if "
-	 "it\n"
-	 "is killed.\n",
+	 "Freeze and thaw the guest for a backup at descriptor 3; clean up in QEMU if it is killed.\n",
 	 {qemu_guard, common},
 	 1,
 	 1,
