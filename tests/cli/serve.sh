@@ -18,9 +18,10 @@ start_serve()
 }
 
 # stop_serve [OPTION]...: in order.
+# A client that has just gone may be counted for a moment.
 stop_serve()
 {
-	expect_code 0 "$VMABAK" stop "$@" c.sock
+	wait_until "$VMABAK" stop "$@" c.sock
 	lib_code=0
 	wait $serve || lib_code=$?
 	[ $lib_code = 0 ] || fail "serve ended with code $lib_code: $(cat serve.err)"
