@@ -99,8 +99,7 @@ said 1 backup --serve s.sock -o x.vmab
 # The content of a config: exact in a pipe, cleaned on a terminal.
 expect_code 0 "$VMABAK" config good.vmab c.conf
 same_file "$out" c.conf
-if command -v script >/dev/null; then
-	expect_code 0 script -qec "'$VMABAK' config good.vmab c.conf" /dev/null
-	tr -d '\r' <"$out" >shown
-	printf 'a\\x1b[1m\n\\xc2\\x9bb\n' | cmp - shown || fail "shown: $(cat -v shown)"
-fi
+need_terminal
+expect_code 0 script -qec "'$VMABAK' config good.vmab c.conf" /dev/null
+tr -d '\r' <"$out" >shown
+printf 'a\\x1b[1m\n\\xc2\\x9bb\n' | cmp - shown || fail "shown: $(cat -v shown)"

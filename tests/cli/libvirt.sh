@@ -9,6 +9,7 @@ need_guest_in_libvirt()
 	need_live_tools
 	need_guest
 	need mkfs.ext4 pgrep
+	[ -d /sys/devices/system/cpu ] || skip "libvirt starts no machine without /sys"
 	need_libvirt
 }
 
@@ -70,7 +71,7 @@ domain_xml()
 	<domain type='qemu'>
 	<name>$1</name><memory unit='MiB'>192</memory><vcpu>1</vcpu>
 	<os><type arch='x86_64' machine='pc'>hvm</type>
-	<kernel>$lib_kernel</kernel><initrd>$lv/initrd.gz</initrd><cmdline>$lib_cmdline</cmdline></os>
+	<kernel>$lv/vmlinuz</kernel><initrd>$lv/initrd.gz</initrd><cmdline>$lib_cmdline</cmdline></os>
 	<on_reboot>destroy</on_reboot><on_crash>destroy</on_crash>
 	<devices><emulator>$(command -v qemu-system-x86_64)</emulator>
 	$2
@@ -93,8 +94,9 @@ start_domain()
 {
 	domain=$1
 	[ -f "$lv/initrd.gz" ] || make_initrd "$lv/initrd.gz"
+	cp "$lib_kernel" "$lv/vmlinuz" # where the other user can read it
 	domain_xml "$1" "$2" >"$lv/$1.xml"
-	[ "$(id -u)" != 0 ] || chown -R nobody "$lv/work" "$lv/initrd.gz"
+	[ "$(id -u)" != 0 ] || chown -R nobody "$lv/work" "$lv/initrd.gz" "$lv/vmlinuz"
 	as_user virsh -q define "$lv/$1.xml" || fail "define $1: $(cat "$lv/libvirtd.log")"
 	rm -f "$lv/console"
 	ln -sf "$lv/console" console
