@@ -59,9 +59,11 @@ fail()
 	exit 1
 }
 
+# The reason also goes where run.sh finds it: standard output may be that of a command just now.
 skip()
 {
 	echo "skipped: $*"
+	[ -z "${CLI_TEST_FOLDER:-}" ] || echo "$*" >"$CLI_TEST_FOLDER.reason"
 	exit 77
 }
 

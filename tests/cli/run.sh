@@ -19,7 +19,7 @@ if [ "${1:-}" = --one ]; then
 	{
 		case $code in
 		0) echo "ok       $name" ;;
-		77) echo "skipped  $name: $(sed -n 's/^skipped: //p' "$CLI_TESTS/$name.log" | tail -n 1)" ;;
+		77) echo "skipped  $name: $(cat "$CLI_TEST_FOLDER.reason" 2>/dev/null || echo 'it does not say why')" ;;
 		124 | 137) echo "FAILED   $name: not done after $timeout_s s" ;;
 		*) echo "FAILED   $name" ;;
 		esac
