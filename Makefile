@@ -55,7 +55,9 @@ BASE_CFLAGS = -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \
 # libvirt is loaded when it is needed (cli/domain.c).
 LIBS = $(shell $(PKG_CONFIG) --libs $(filter-out libvirt,$(LIBRARIES))) -ldl -pthread
 
-LIB_SOURCES := $(sort $(wildcard base/*.c format/*.c reader/*.c reader/*/*.c writer/*.c writer/*/*.c cow/*.c cow/*/*.c))
+# The rooms of the house below the command line (CONTRIBUTING.md).
+ROOMS := archive machine cow reader writer drive nbd format base
+LIB_SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c $(room)/*/*.c)))
 CLI_SOURCES := $(sort $(wildcard cli/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c))
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(B)/%.o)
@@ -64,9 +66,9 @@ UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(B)/%.o)
 LIVE_OBJECTS := $(patsubst %,$(B)/tests/live/%.o,chain options replay)
 
 # The parts between the bytes of an archive and a verified cluster.
-AUDIT_SOURCES := format/common.c format/checksum.c format/parse.c format/vmab_parse.c \
+AUDIT_SOURCES := base/error.c format/checksum.c format/parse.c format/vmab_parse.c \
 	format/vma1_parse.c reader/reader.c reader/extent.c
-AUDIT_HEADERS := format/common.h format/format.h format/bytes.h format/layout.h reader/reader.h
+AUDIT_HEADERS := base/error.h format/format.h base/bytes.h format/layout.h reader/reader.h
 
 Q := $(if $(V),,@)
 

@@ -9,7 +9,7 @@
 #ifndef BASE_CLUSTERSET_H
 #define BASE_CLUSTERSET_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct cluster_set {
 	union cluster_node *root; /* owned */

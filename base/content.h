@@ -6,7 +6,7 @@
 #ifndef BASE_CONTENT_H
 #define BASE_CONTENT_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #define CONTENT_END_SIZE 512u
 

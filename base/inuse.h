@@ -6,7 +6,7 @@
 #ifndef BASE_INUSE_H
 #define BASE_INUSE_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 /* ERR_LOCKED when the file or device that is open as fd, or what it lies in, is used by others: for
  * writing, or, if will_write, at all. "What it lies in" are the disk of a partition, the devices

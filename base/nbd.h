@@ -6,7 +6,7 @@
 #ifndef BASE_NBD_H
 #define BASE_NBD_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct nbdclient;
 

@@ -5,7 +5,7 @@
 #ifndef BASE_NEWFILE_H
 #define BASE_NEWFILE_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct newfile;
 

@@ -5,7 +5,7 @@
 #ifndef BASE_PLACE_H
 #define BASE_PLACE_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 /* Whether a folder is in a devtmpfs, or is /dev itself or below it. File systems mounted there,
  * /dev/shm say, take files like any other. False when it cannot be opened. */

@@ -4,7 +4,7 @@
 #ifndef BASE_QCOW2REACH_H
 #define BASE_QCOW2REACH_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 /* *reach: behind the last byte of all tables and clusters of the image as its machine sees it. What
  * is no qcow2, or makes no sense, is left to QEMU. */

@@ -5,7 +5,7 @@
 #ifndef BASE_QEMUNBD_H
 #define BASE_QEMUNBD_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct nbdclient;
 struct qemu_nbd;

@@ -4,7 +4,7 @@
 #ifndef BASE_TAPE_H
 #define BASE_TAPE_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct tape {
 	bool is_tape;

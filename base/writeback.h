@@ -4,7 +4,7 @@
 #ifndef BASE_WRITEBACK_H
 #define BASE_WRITEBACK_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 /* sync_file_range with those flags: 0, or the errno of what was lost. The kernel tells a descriptor
  * of each write-back error once, and may do so here: an error that is dropped here is one that the

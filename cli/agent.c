@@ -7,9 +7,9 @@
 #include "cli/agent.h"
 
 #include "cli/channel.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/memory.h"
-#include "cli/patience.h"
+#include "base/patience.h"
 
 #include <stdio.h>
 #include <stdlib.h>

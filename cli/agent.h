@@ -5,7 +5,7 @@
 #ifndef CLI_AGENT_H
 #define CLI_AGENT_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct agent;
 

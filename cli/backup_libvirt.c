@@ -12,7 +12,7 @@
 #include "cli/domain.h"
 #include "cli/domainxml.h"
 #include "cli/feeds.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/libvirt_job.h"
 #include "cli/libvirt_run.h"
 #include "cli/memory.h"

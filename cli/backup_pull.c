@@ -6,7 +6,7 @@
 
 #include "cli/feeds.h"
 #include "cli/hooks.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/memory.h"
 #include "cli/new_archive.h"
 #include "cli/pull.h"

@@ -1,7 +1,7 @@
 #include "cli/channel.h"
 
 #include "cli/memory.h"
-#include "cli/patience.h"
+#include "base/patience.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -6,7 +6,7 @@
 #ifndef CLI_CHANNEL_H
 #define CLI_CHANNEL_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <sys/socket.h>
 

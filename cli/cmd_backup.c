@@ -10,7 +10,7 @@
 #include "cli/configs.h"
 #include "cli/feeds.h"
 #include "cli/memory.h"
-#include "cli/names.h"
+#include "base/name.h"
 #include "cli/new_archive.h"
 
 #include "base/place.h"

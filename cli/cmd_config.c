@@ -1,5 +1,5 @@
 #include "cli/commands.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/say.h"
 #include "cli/source.h"
 

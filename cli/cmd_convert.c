@@ -2,7 +2,7 @@
 #include "cli/feeds.h"
 #include "cli/memory.h"
 #include "cli/progress.h"
-#include "cli/sandbox.h"
+#include "base/sandbox.h"
 #include "cli/sink.h"
 #include "cli/source.h"
 

@@ -3,7 +3,7 @@
  */
 #include "cli/commands.h"
 
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "cli/commands.h"
-#include "cli/human.h"
-#include "cli/json.h"
+#include "base/human.h"
+#include "base/json.h"
 #include "cli/memory.h"
-#include "cli/parse.h"
+#include "base/parse.h"
 #include "cli/source.h"
 #include "cli/say.h"
 

@@ -1,6 +1,6 @@
 #include "cli/commands.h"
-#include "cli/human.h"
-#include "cli/json.h"
+#include "base/human.h"
+#include "base/json.h"
 #include "cli/say.h"
 #include "cli/machine.h"
 #include "cli/qmp.h"

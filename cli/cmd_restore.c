@@ -4,8 +4,8 @@
  * were given are taken back.
  */
 #include "cli/commands.h"
-#include "cli/human.h"
-#include "cli/json.h"
+#include "base/human.h"
+#include "base/json.h"
 #include "cli/memory.h"
 #include "cli/progress.h"
 #include "cli/restore_plan.h"

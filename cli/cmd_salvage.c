@@ -4,10 +4,10 @@
  */
 #include "cli/commands.h"
 #include "cli/donor.h"
-#include "cli/human.h"
-#include "cli/json.h"
+#include "base/human.h"
+#include "base/json.h"
 #include "cli/memory.h"
-#include "cli/parse.h"
+#include "base/parse.h"
 #include "cli/progress.h"
 #include "cli/rescue.h"
 #include "cli/source.h"

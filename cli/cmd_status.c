@@ -1,6 +1,6 @@
 #include "cli/commands.h"
 #include "cli/control.h"
-#include "cli/human.h"
+#include "base/human.h"
 #include "cli/say.h"
 
 #include <stdio.h>

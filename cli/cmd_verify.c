@@ -1,9 +1,9 @@
 #include "cli/commands.h"
-#include "cli/human.h"
-#include "cli/json.h"
-#include "cli/parse.h"
+#include "base/human.h"
+#include "base/json.h"
+#include "base/parse.h"
 #include "cli/progress.h"
-#include "cli/sandbox.h"
+#include "base/sandbox.h"
 #include "cli/source.h"
 #include "cli/say.h"
 

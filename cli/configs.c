@@ -1,7 +1,7 @@
 #include "cli/configs.h"
 
 #include "cli/memory.h"
-#include "cli/names.h"
+#include "base/name.h"
 #include "cli/sink.h"
 
 #include <errno.h>

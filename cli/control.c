@@ -1,6 +1,6 @@
 #include "cli/control.h"
 
-#include "cli/patience.h"
+#include "base/patience.h"
 #include "cli/report.h"
 
 #include <errno.h>

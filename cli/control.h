@@ -13,7 +13,7 @@
 #ifndef CLI_CONTROL_H
 #define CLI_CONTROL_H
 
-#include "cli/json.h"
+#include "base/json.h"
 
 #define CONTROL_MESSAGE_MAX 163840u
 

@@ -5,7 +5,7 @@
  */
 #include "cli/channel.h"
 #include "cli/control.h"
-#include "cli/patience.h"
+#include "base/patience.h"
 
 #include <errno.h>
 #include <poll.h>

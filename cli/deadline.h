@@ -5,7 +5,7 @@
 #ifndef CLI_DEADLINE_H
 #define CLI_DEADLINE_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct report;
 

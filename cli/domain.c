@@ -4,7 +4,7 @@
 
 #include "cli/deadline.h"
 #include "cli/memory.h"
-#include "cli/patience.h"
+#include "base/patience.h"
 
 #include <dlfcn.h>
 #include <libvirt/libvirt.h>

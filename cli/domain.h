@@ -7,7 +7,7 @@
 #ifndef CLI_DOMAIN_H
 #define CLI_DOMAIN_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <sys/types.h>
 

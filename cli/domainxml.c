@@ -1,7 +1,7 @@
 #include "cli/domainxml.h"
 
 #include "cli/memory.h"
-#include "cli/names.h"
+#include "base/name.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #define CLI_DOMAINXML_H
 
 #include "cli/options.h"
-#include "format/common.h"
+#include "base/error.h"
 
 /* All texts owned. */
 struct domain_disk {

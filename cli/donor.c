@@ -1,7 +1,7 @@
 #include "cli/donor.h"
 
 #include "cli/memory.h"
-#include "cli/names.h"
+#include "base/name.h"
 #include "cli/report.h"
 #include "cli/source.h"
 

@@ -1,7 +1,7 @@
 #include "cli/fleece.h"
 
 #include "cli/handshake.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/meetingplace.h"
 #include "cli/qemujobs.h"
 #include "cli/qmp.h"

@@ -14,7 +14,7 @@
 #include "cli/channel.h"
 #include "cli/fleece.h"
 #include "cli/memory.h"
-#include "cli/patience.h"
+#include "base/patience.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
 #ifndef CLI_HANDSHAKE_H
 #define CLI_HANDSHAKE_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <pthread.h>
 

@@ -16,7 +16,7 @@
 #include "cli/hooks.h"
 
 #include "cli/memory.h"
-#include "cli/patience.h"
+#include "base/patience.h"
 
 #include <errno.h>
 #include <fcntl.h>

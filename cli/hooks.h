@@ -11,7 +11,7 @@
 
 #include "cli/options.h"
 #include "cli/report.h"
-#include "format/common.h"
+#include "base/error.h"
 
 struct hooks;
 

@@ -3,7 +3,7 @@
 #include "cli/agent.h"
 #include "cli/channel.h"
 #include "cli/guard.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/qmp.h"
 
 #include <stdio.h>

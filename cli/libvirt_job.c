@@ -5,7 +5,7 @@
 #include "cli/handshake.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
-#include "cli/names.h"
+#include "base/name.h"
 #include "cli/qemujobs.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
 #ifndef CLI_LIBVIRT_JOB_H
 #define CLI_LIBVIRT_JOB_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct domain;
 

@@ -8,7 +8,7 @@
 #include "cli/libvirt_job.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
-#include "cli/names.h"
+#include "base/name.h"
 #include "cli/qemujobs.h"
 #include "cli/scratch.h"
 #include "cli/signals.h"

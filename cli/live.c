@@ -2,8 +2,8 @@
 
 #include "cli/channel.h"
 #include "cli/memory.h"
-#include "cli/names.h"
-#include "cli/patience.h"
+#include "base/name.h"
+#include "base/patience.h"
 #include "cli/source.h"
 #include "cow/buffer.h"
 

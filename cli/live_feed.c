@@ -1,7 +1,7 @@
 #include "cli/live_state.h"
 
 #include "base/background.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cow/buffer.h"
 
 #define RUNS_MAX 64u /* of data or of zeros, in a chunk */

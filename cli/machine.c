@@ -1,8 +1,8 @@
 #include "cli/machine.h"
 
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/memory.h"
-#include "cli/names.h"
+#include "base/name.h"
 #include "cli/qmp.h"
 
 #include <stdlib.h>

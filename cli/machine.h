@@ -5,7 +5,7 @@
 #define CLI_MACHINE_H
 
 #include "cli/options.h"
-#include "format/common.h"
+#include "base/error.h"
 
 struct json_t;
 struct qmp;

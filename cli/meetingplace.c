@@ -1,7 +1,7 @@
 #include "cli/meetingplace.h"
 
 #include "cli/memory.h"
-#include "cli/names.h"
+#include "base/name.h"
 #include "cli/qmp.h"
 
 #include <ctype.h>

@@ -6,7 +6,7 @@
 #ifndef CLI_MEETINGPLACE_H
 #define CLI_MEETINGPLACE_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <sys/types.h>
 

@@ -2,7 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/memory.h"
-#include "cli/parse.h"
+#include "base/parse.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct command;
 

@@ -5,7 +5,7 @@
  */
 #include "cli/progress.h"
 
-#include "cli/human.h"
+#include "base/human.h"
 #include "cli/say.h"
 
 #include <errno.h>

@@ -20,7 +20,7 @@
 #include "cli/channel.h"
 #include "cli/guard.h"
 #include "cli/instant.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
 #include "cli/qemujobs.h"

@@ -2,7 +2,7 @@
 
 #include "base/background.h"
 #include "cli/configs.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/memory.h"
 #include "cli/new_archive.h"
 #include "cli/qemujobs.h"

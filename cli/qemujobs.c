@@ -2,13 +2,13 @@
 
 #include "cli/channel.h"
 #include "cli/fleece.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/machine.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
-#include "cli/patience.h"
-#include "cli/names.h"
-#include "cli/parse.h"
+#include "base/patience.h"
+#include "base/name.h"
+#include "base/parse.h"
 #include "cli/qmp.h"
 
 #include "cow/qemu/swallow.h"

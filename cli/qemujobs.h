@@ -9,7 +9,7 @@
 #ifndef CLI_QEMUJOBS_H
 #define CLI_QEMUJOBS_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct machine;
 struct qmp;

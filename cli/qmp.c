@@ -1,9 +1,9 @@
 #include "cli/qmp.h"
 
 #include "cli/channel.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/memory.h"
-#include "cli/patience.h"
+#include "base/patience.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #ifndef CLI_QMP_H
 #define CLI_QMP_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <sys/socket.h>
 

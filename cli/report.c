@@ -1,6 +1,6 @@
 #include "cli/report.h"
 
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/memory.h"
 #include "cli/options.h"
 #include "cli/say.h"

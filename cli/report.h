@@ -42,7 +42,7 @@
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct options;
 struct json_t;

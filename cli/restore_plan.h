@@ -4,7 +4,7 @@
 #ifndef CLI_RESTORE_PLAN_H
 #define CLI_RESTORE_PLAN_H
 
-#include "cli/sandbox.h"
+#include "base/sandbox.h"
 #include "cli/options.h"
 #include "format/format.h"
 

@@ -1,6 +1,6 @@
 #include "cli/say.h"
 
-#include "cli/human.h"
+#include "base/human.h"
 
 #include <stdarg.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #ifndef CLI_SCRATCH_H
 #define CLI_SCRATCH_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #define SCRATCH_AHEAD (UINT64_C(128) << 20)
 

@@ -11,7 +11,7 @@
 #ifndef CLI_SERVE_H
 #define CLI_SERVE_H
 
-#include "cli/names.h"
+#include "base/name.h"
 #include "cli/options.h"
 #include "cow/capture.h"
 #include "cow/nbd/server.h"

@@ -1,6 +1,6 @@
 #include "cli/serve.h"
 
-#include "cli/parse.h"
+#include "base/parse.h"
 
 #include <assert.h>
 #include <stdio.h>

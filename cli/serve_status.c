@@ -1,6 +1,6 @@
 #include "cli/serve.h"
 
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <unistd.h>

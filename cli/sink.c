@@ -1,7 +1,7 @@
 #include "cli/sink.h"
 
-#include "cli/human.h"
-#include "cli/json.h"
+#include "base/human.h"
+#include "base/json.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/source.h"

@@ -6,7 +6,7 @@
 #define CLI_SINK_H
 
 #include "cli/options.h"
-#include "cli/parse.h"
+#include "base/parse.h"
 #include "writer/output/output.h"
 #include "writer/writer.h"
 

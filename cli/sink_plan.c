@@ -2,7 +2,7 @@
  * Format and compression of an archive to be written: from its name, --format and --compress, which
  * must agree.
  */
-#include "cli/names.h"
+#include "base/name.h"
 #include "cli/sink.h"
 
 #define ZSTD_LEVEL_DEFAULT 1 /* fast: the output is seldom faster */

@@ -1,6 +1,6 @@
 #include "cli/source.h"
 
-#include "cli/sandbox.h"
+#include "base/sandbox.h"
 
 #include "reader/input/input.h"
 #include "reader/reader.h"

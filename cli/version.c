@@ -3,7 +3,7 @@
  * the version found at run time, which may not be the one of the build.
  */
 #include "cli/commands.h"
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <archive.h>
 #if HAVE_GNUTLS

@@ -11,7 +11,7 @@
 #ifndef COW_BUFFER_H
 #define COW_BUFFER_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <stdatomic.h>
 

@@ -5,7 +5,7 @@
 #ifndef COW_BUFFER_SPILL_H
 #define COW_BUFFER_SPILL_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct spill;
 

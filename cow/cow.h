@@ -4,7 +4,7 @@
 #ifndef COW_COW_H
 #define COW_COW_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct drive;
 

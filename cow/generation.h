@@ -12,7 +12,7 @@
 #ifndef COW_GENERATION_H
 #define COW_GENERATION_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct generation;
 

@@ -4,7 +4,7 @@
 #ifndef COW_IMAGE_H
 #define COW_IMAGE_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <sys/stat.h>
 

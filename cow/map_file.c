@@ -1,6 +1,6 @@
 #include "cow/map_file.h"
 
-#include "format/bytes.h"
+#include "base/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -18,7 +18,7 @@
 #include "cow/map_store.h"
 
 #include "base/place.h"
-#include "format/bytes.h"
+#include "base/bytes.h"
 
 #include <endian.h>
 #include <errno.h>

@@ -8,7 +8,7 @@
 #ifndef FORMAT_FORMAT_H
 #define FORMAT_FORMAT_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #define SECTOR_SIZE	   512u	     /* all positions and sizes in an archive are multiples */
 #define HEAD_SIZE_MAX	   16777216u /* bytes */

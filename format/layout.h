@@ -7,7 +7,7 @@
 #ifndef FORMAT_LAYOUT_H
 #define FORMAT_LAYOUT_H
 
-#include "format/bytes.h"
+#include "base/bytes.h"
 #include "format/format.h"
 
 #define ROUND_UP(n, to) (((n) + (to)-1) / (to) * (to))

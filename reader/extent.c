@@ -1,5 +1,5 @@
 /* From the stored payload of an extent to verified clusters. */
-#include "format/bytes.h"
+#include "base/bytes.h"
 #include "reader/reader.h"
 
 #include <zstd.h>

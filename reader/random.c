@@ -6,7 +6,7 @@
  * has to be in memory, however large the archive is.
  */
 #include "base/clusterset.h"
-#include "format/bytes.h"
+#include "base/bytes.h"
 #include "reader/input/input.h"
 #include "reader/random.h"
 

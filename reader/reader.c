@@ -6,7 +6,7 @@
  * seen, what the index must say, how much of the head copy went by.
  */
 #include "base/clusterset.h"
-#include "format/bytes.h"
+#include "base/bytes.h"
 #include "reader/input/input.h"
 #include "reader/reader.h"
 

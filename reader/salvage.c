@@ -18,7 +18,7 @@
  * one header, as the next header ends what belongs to the one before. The two checksums for which
  * that is not so, of heads and of payloads that are not followed by a header, have a budget.
  */
-#include "format/bytes.h"
+#include "base/bytes.h"
 #include "reader/input/input.h"
 #include "reader/reader.h"
 #include "reader/salvage_parts.h"

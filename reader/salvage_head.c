@@ -2,7 +2,7 @@
  * Where to begin, and what is known of an archive whose head is not at its beginning: that of a
  * copy, or what extents say of drives.
  */
-#include "format/bytes.h"
+#include "base/bytes.h"
 #include "reader/input/input.h"
 #include "reader/salvage_parts.h"
 

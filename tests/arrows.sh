@@ -2,8 +2,8 @@
 # Proves that includes between the folders point one way, and that nothing but what is named here is included.
 #
 #   format  uses nothing         reader  uses format, base    writer  uses format, base
-#   base    uses format/common.h (files that come whole or not at all, NBD connections, qemu-nbd, background work)
-#   cow     uses base, format/common.h, format/bytes.h (grain, errors, byte order; no archive)
+#   base    uses base/error.h (files that come whole or not at all, NBD connections, qemu-nbd, background work)
+#   cow     uses base, base/error.h, base/bytes.h (grain, errors, byte order; no archive)
 #   cli     may use everything
 set -eu
 cd "$(dirname "$0")/.."

@@ -23,7 +23,7 @@ if [ -n "$foreign" ]; then
 fi
 
 total=0
-for source in format/bytes.h "$@"; do
+for source in base/bytes.h "$@"; do
 	n=$(${CC:-cc} -fpreprocessed -dD -E -P "$source" | grep -c '[^[:space:]]')
 	total=$((total + n))
 	[ -z "${V:-}" ] || echo "$n $source" >&2

@@ -5,7 +5,7 @@
 #ifndef COW_NBD_PSK_H
 #define COW_NBD_PSK_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

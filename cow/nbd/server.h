@@ -17,7 +17,7 @@
 #ifndef COW_NBD_SERVER_H
 #define COW_NBD_SERVER_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct nbdserver;
 

@@ -9,7 +9,7 @@
 #ifndef READER_INPUT_DESCRIPTOR_H
 #define READER_INPUT_DESCRIPTOR_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct descriptor {
 	int fd;

@@ -8,7 +8,7 @@
 #ifndef READER_INPUT_FILTER_H
 #define READER_INPUT_FILTER_H
 
-#include "format/common.h"
+#include "base/error.h"
 #include "reader/input/descriptor.h"
 
 #define FILTER_MAGIC_MAX   9u	      /* bytes to look at */

@@ -1,5 +1,5 @@
 /* gzip (RFC 1952): any number of members, each with its checksum, then perhaps zeros. */
-#include "format/bytes.h"
+#include "base/bytes.h"
 #include "reader/input/filter.h"
 
 #include <stdlib.h>

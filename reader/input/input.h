@@ -7,7 +7,7 @@
 #ifndef READER_INPUT_H
 #define READER_INPUT_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct input;
 

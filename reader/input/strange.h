@@ -4,7 +4,7 @@
 #ifndef READER_INPUT_STRANGE_H
 #define READER_INPUT_STRANGE_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #define STRANGE_LEAST 4096u /* bytes that it should be given, if there are as many */
 

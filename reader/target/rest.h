@@ -4,7 +4,7 @@
 #ifndef READER_TARGET_REST_H
 #define READER_TARGET_REST_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct rest;
 

@@ -9,7 +9,7 @@
 #ifndef READER_TARGET_H
 #define READER_TARGET_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct target;
 

@@ -7,7 +7,7 @@
  */
 #include "cow/generation.h"
 #include "cow/map_file.h"
-#include "format/bytes.h"
+#include "base/bytes.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>

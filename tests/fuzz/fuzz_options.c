@@ -1,6 +1,6 @@
 /* A command line, one word to a line, and each word as a number, size, rate, compression, uuid. */
 #include "cli/commands.h"
-#include "cli/parse.h"
+#include "base/parse.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <getopt.h>

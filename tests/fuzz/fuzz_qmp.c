@@ -5,7 +5,7 @@
  */
 #include "cli/agent.h"
 #include "cli/channel.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/machine.h"
 #include "cli/qemujobs.h"
 #include "cli/qmp.h"

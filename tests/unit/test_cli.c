@@ -2,9 +2,9 @@
  * The parts of the command line that judge texts. The unit program does not hold the command line,
  * so they are included.
  */
-#include "cli/human.c"
-#include "cli/names.c"
-#include "cli/parse.c"
+#include "base/human.c"
+#include "base/name.c"
+#include "base/parse.c"
 #include "cli/sink_plan.c"
 
 #include <CUnit/CUnit.h>

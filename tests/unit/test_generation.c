@@ -3,7 +3,7 @@
  */
 #include "cow/generation.h"
 #include "cow/map_file.h"
-#include "format/bytes.h"
+#include "base/bytes.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
 

@@ -21,7 +21,7 @@ static void *failing_malloc(size_t size)
 
 #define malloc failing_malloc
 #define calloc failing_calloc
-#include "cli/json.c"
+#include "base/json.c"
 #undef malloc
 #undef calloc
 

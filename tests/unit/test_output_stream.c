@@ -2,7 +2,7 @@
  * Outputs that are no files: pipes, standard output, devices; records; rates.
  */
 #include "writer/output/output.h"
-#include "writer/output/pace.h"
+#include "base/pace.h"
 #include "tests/unit/scratch.h"
 
 #include <CUnit/CUnit.h>

@@ -1,5 +1,5 @@
 /* In a child of its own, because there is no way back. */
-#include "cli/sandbox.c"
+#include "base/sandbox.c"
 #include "tests/unit/suites.h"
 
 #include <CUnit/Basic.h>

@@ -5,7 +5,7 @@
 #ifndef WRITER_OUTPUT_BEHIND_H
 #define WRITER_OUTPUT_BEHIND_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 struct behind {
 	uint64_t started_at; /* position: on its way up to here */

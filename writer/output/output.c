@@ -5,7 +5,7 @@
  */
 #include "writer/output/output.h"
 #include "writer/output/behind.h"
-#include "writer/output/pace.h"
+#include "base/pace.h"
 #include "base/newfile.h"
 #include "base/tape.h"
 

@@ -4,7 +4,7 @@
 #ifndef WRITER_OUTPUT_H
 #define WRITER_OUTPUT_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <sys/uio.h>
 

@@ -1,5 +1,5 @@
 /* Errors of the system and text for people: the parts of common.h that parsing does without. */
-#include "format/common.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "format/common.h"
+#include "base/error.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "writer/output/pace.h"
+#include "base/pace.h"
 
 #include <errno.h>
 #include <time.h>

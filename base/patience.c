@@ -1,4 +1,4 @@
-#include "cli/patience.h"
+#include "base/patience.h"
 
 #include <sys/socket.h>
 #include <sys/time.h>

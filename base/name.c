@@ -1,6 +1,6 @@
-#include "cli/names.h"
+#include "base/name.h"
 
-#include "cli/parse.h"
+#include "base/parse.h"
 
 #include <errno.h>
 #include <stdio.h>

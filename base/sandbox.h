@@ -9,7 +9,7 @@
 #ifndef CLI_SANDBOX_H
 #define CLI_SANDBOX_H
 
-#include "format/common.h"
+#include "base/error.h"
 
 #include <limits.h>
 
