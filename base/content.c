@@ -1,6 +1,6 @@
 #include "base/content.h"
 
-#include "base/nbd.h"
+#include "nbd/client.h"
 
 #include <errno.h>
 #include <string.h>

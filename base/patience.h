@@ -1,6 +1,6 @@
 /*
  * For how long other programs are waited for before they are given up, with exit code 1. Here are
- * all limits of cli/; those for NBD servers are in base/nbdprivate.h, of clients of a serve in
+ * all limits of cli/; those for NBD servers are in nbd/client_private.h, of clients of a serve in
  * cow/nbd/. The manual pages state them.
  */
 #ifndef CLI_PATIENCE_H

@@ -28,7 +28,7 @@
 
 #if HAVE_LIBNBD
 
-#include "base/nbd.h"
+#include "nbd/client.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 #include "cli/handshake.h"
 
-#include "base/nbd.h"
+#include "nbd/client.h"
 #include "cli/meetingplace.h"
 #include "cow/cow.h"
 
 #include <stdlib.h>
 #include <time.h>
 
-#define END_S	  25 /* longer than connecting takes before it is given up (base/nbd.h) */
+#define END_S	  25 /* longer than connecting takes before it is given up (nbd/client.h) */
 #define SETTLE_MS 5000
 
 int handshake_open(struct handshake *handshake, struct drive **out, const char *uri,

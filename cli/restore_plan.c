@@ -5,7 +5,7 @@
 #include "cli/report.h"
 #include "cli/source.h"
 
-#include "base/nbd.h"
+#include "nbd/client.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -14,7 +14,7 @@
 #include "base/name.h"
 #include "cli/options.h"
 #include "cow/capture.h"
-#include "cow/nbd/server.h"
+#include "nbd/server.h"
 
 #include <pthread.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 #include "cow/drive.h"
 
-#include "base/nbd.h"
+#include "nbd/client.h"
 #include "base/qemunbd.h"
 
 #include <assert.h>

@@ -2,7 +2,7 @@
  * Drives that an NBD server has: named by a URI.
  */
 #include "base/content.h"
-#include "base/nbd.h"
+#include "nbd/client.h"
 #include "cow/drive.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /*
  * Images that QEMU understands, as drives: base/qemunbd.c tells how.
  */
-#include "base/nbd.h"
+#include "nbd/client.h"
 #include "base/qemunbd.h"
 #include "cow/drive.h"
 #include "cow/image.h"

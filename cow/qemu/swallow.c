@@ -17,7 +17,7 @@
  */
 #include "cow/qemu/swallow.h"
 
-#include "cow/nbd/server.h"
+#include "nbd/server.h"
 
 #include <errno.h>
 #include <inttypes.h>

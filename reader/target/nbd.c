@@ -6,7 +6,7 @@
  * was in it, its backing file and its snapshots go with it. qemu-img and qemu-nbd reach the file
  * through our descriptor of it in /proc, so that a folder that is renamed meanwhile does no harm.
  */
-#include "base/nbd.h"
+#include "nbd/client.h"
 #include "base/qemunbd.h"
 #include "reader/target/kind.h"
 

@@ -1,7 +1,7 @@
 #include "reader/target/kind.h"
 #include "base/content.h"
 #include "base/inuse.h"
-#include "base/nbd.h"
+#include "nbd/client.h"
 #include "base/place.h"
 #include "base/qemunbd.h"
 #include "base/writeback.h"

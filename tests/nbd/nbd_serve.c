@@ -6,7 +6,7 @@
  * Each file is an export, named as its last part. It has two bitmaps: in "odd" every other 64 KiB
  * is set, in "all" everything.
  */
-#include "cow/nbd/server.h"
+#include "nbd/server.h"
 
 #include <errno.h>
 #include <fcntl.h>

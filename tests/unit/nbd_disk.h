@@ -4,7 +4,7 @@
 #ifndef TESTS_NBD_DISK_H
 #define TESTS_NBD_DISK_H
 
-#include "cow/nbd/server.h"
+#include "nbd/server.h"
 
 #define DISK_SIZE 1048576u /* of each export */
 

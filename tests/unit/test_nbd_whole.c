@@ -1,6 +1,6 @@
 /* A write reaches the export as one, however long: an instant of a backup lies before it or after.
  */
-#include "cow/nbd/server.h"
+#include "nbd/server.h"
 #include "tests/unit/nbd_disk.h"
 #include "tests/unit/suites.h"
 

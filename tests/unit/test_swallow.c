@@ -2,7 +2,7 @@
  * Exports that QEMU's backup jobs write to, with a client that does what QEMU does and what it
  * should not.
  */
-#include "base/nbd.h"
+#include "nbd/client.h"
 #include "cow/qemu/swallow.h"
 #include "tests/unit/scratch.h"
 

@@ -2,8 +2,8 @@
  * TLS for the NBD server, by GnuTLS: X.509 certificates, pre-shared keys, or both. Its records are
  * read by one thread and written by another; GnuTLS allows that, and no more.
  */
-#include "cow/nbd/connection.h"
-#include "cow/nbd/psk.h"
+#include "nbd/connection.h"
+#include "nbd/psk.h"
 
 #if HAVE_GNUTLS
 

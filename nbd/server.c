@@ -1,5 +1,5 @@
-#include "cow/nbd/connection.h"
-#include "cow/nbd/protocol.h"
+#include "nbd/connection.h"
+#include "nbd/protocol.h"
 
 #include <errno.h>
 #include <stdarg.h>

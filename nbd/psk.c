@@ -1,4 +1,4 @@
-#include "cow/nbd/psk.h"
+#include "nbd/psk.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -13,7 +13,7 @@
 #ifndef COW_NBD_CONNECTION_H
 #define COW_NBD_CONNECTION_H
 
-#include "cow/nbd/server.h"
+#include "nbd/server.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

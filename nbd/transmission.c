@@ -7,7 +7,7 @@
  * memory of the server is spent does it go by pieces; a drive that loses power then could also show
  * a part of a request that was not answered.
  */
-#include "cow/nbd/transmission.h"
+#include "nbd/transmission.h"
 
 #include <errno.h>
 

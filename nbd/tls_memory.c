@@ -8,7 +8,7 @@
  *
  * GMP is not linked with; it is there when GnuTLS has brought it along.
  */
-#include "cow/nbd/connection.h"
+#include "nbd/connection.h"
 
 #if HAVE_GNUTLS
 

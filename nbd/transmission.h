@@ -5,8 +5,8 @@
 #ifndef COW_NBD_TRANSMISSION_H
 #define COW_NBD_TRANSMISSION_H
 
-#include "cow/nbd/connection.h"
-#include "cow/nbd/protocol.h"
+#include "nbd/connection.h"
+#include "nbd/protocol.h"
 
 /* From here on copying takes longer than waking another thread to read on meanwhile. */
 #define PARALLEL_BYTES 65536u

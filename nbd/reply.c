@@ -1,4 +1,4 @@
-#include "cow/nbd/transmission.h"
+#include "nbd/transmission.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "cow/nbd/connection.h"
+#include "nbd/connection.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -8,7 +8,7 @@
  */
 #if HAVE_LIBNBD
 
-#include "base/nbdprivate.h"
+#include "nbd/client_private.h"
 
 #include <errno.h>
 #include <inttypes.h>

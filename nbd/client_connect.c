@@ -1,4 +1,4 @@
-#include "base/nbd.h"
+#include "nbd/client.h"
 
 #include <string.h>
 #include <strings.h>
@@ -16,7 +16,7 @@ bool nbdclient_is_uri(const char *text)
 
 #if HAVE_LIBNBD
 
-#include "base/nbdprivate.h"
+#include "nbd/client_private.h"
 
 #include <errno.h>
 #include <libnbd.h>

@@ -1,10 +1,10 @@
 /*
- * Between base/nbd.c and base/nbdconnect.c, the two that know libnbd.
+ * Between nbd/client.c and nbd/client_connect.c, the two that know libnbd.
  */
 #ifndef BASE_NBDPRIVATE_H
 #define BASE_NBDPRIVATE_H
 
-#include "base/nbd.h"
+#include "nbd/client.h"
 
 #include <pthread.h>
 

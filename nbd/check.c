@@ -1,7 +1,7 @@
 /*
  * What a client may ask for, and the error that it gets otherwise.
  */
-#include "cow/nbd/transmission.h"
+#include "nbd/transmission.h"
 
 #include <errno.h>
 

@@ -12,7 +12,7 @@
  * Each thread has a buffer of its own. The reader collects replies at its front while more
  * requests have come already, and sends them together before it waits for anything.
  */
-#include "cow/nbd/connection.h"
+#include "nbd/connection.h"
 
 #include <errno.h>
 #include <stdlib.h>

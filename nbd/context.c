@@ -3,8 +3,8 @@
  * has. A query that ends with a colon asks for all below it, and only in a list: nothing that is
  * not named is ever chosen.
  */
-#include "cow/nbd/connection.h"
-#include "cow/nbd/protocol.h"
+#include "nbd/connection.h"
+#include "nbd/protocol.h"
 
 #include <errno.h>
 

@@ -6,8 +6,8 @@
  * Data is read exactly, never ahead: what a client (or whoever sits between) sent in the clear
  * right behind STARTTLS meets the TLS handshake, and fails there.
  */
-#include "cow/nbd/connection.h"
-#include "cow/nbd/protocol.h"
+#include "nbd/connection.h"
+#include "nbd/protocol.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  * fragment") the buffer grows to hold it; if the server's memory is spent it goes by pieces behind
  * one head, and an error in the middle ends the connection, for nothing else can tell the client.
  */
-#include "cow/nbd/transmission.h"
+#include "nbd/transmission.h"
 
 static size_t put_read_head(const struct worker *worker, const struct request *request,
 			    uint8_t *out, uint32_t at, uint32_t n)
