@@ -16,7 +16,7 @@
 
 #include "reader/input/input.h"
 #include "reader/reader.h"
-#include "reader/target/target.h"
+#include "drive/target.h"
 
 #include <errno.h>
 #include <stdlib.h>

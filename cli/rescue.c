@@ -7,7 +7,7 @@
 
 #include "base/place.h"
 
-#include "reader/target/target.h"
+#include "drive/target.h"
 
 #include <errno.h>
 #include <stdlib.h>

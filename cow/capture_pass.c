@@ -4,7 +4,7 @@
  */
 #include "base/background.h"
 #include "cow/capture_state.h"
-#include "cow/drive.h"
+#include "drive/drive.h"
 
 #include <assert.h>
 

@@ -2,7 +2,7 @@
  * What a guest's write has to save before it may go.
  */
 #include "cow/capture_state.h"
-#include "cow/drive.h"
+#include "drive/drive.h"
 #include "cow/volume.h"
 
 #define CLAIM_MAX 16u /* clusters */

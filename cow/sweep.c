@@ -12,7 +12,7 @@
  * the content alone, not on what the file system knows of holes, and a change in one place moves
  * nothing in another.
  */
-#include "cow/drive.h"
+#include "drive/drive.h"
 
 #include <assert.h>
 #include <errno.h>

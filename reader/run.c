@@ -6,7 +6,7 @@
  * memory stays what it is.
  */
 #include "reader/random.h"
-#include "reader/target/target.h"
+#include "drive/target.h"
 
 #include <errno.h>
 #include <pthread.h>

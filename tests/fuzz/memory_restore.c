@@ -1,7 +1,7 @@
 #include "tests/fuzz/memory_restore.h"
 #include "reader/input/input.h"
 #include "reader/reader.h"
-#include "reader/target/target.h"
+#include "drive/target.h"
 #include "tests/fuzz/fuzz.h"
 
 #define DRIVES_TRIED 64u

@@ -1,6 +1,6 @@
 /* target.h over memory. A range past the end of the drive, or one written twice, ends the program:
  * the reader promised that there are none. */
-#include "reader/target/target.h"
+#include "drive/target.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

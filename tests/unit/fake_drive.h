@@ -5,7 +5,7 @@
 #ifndef TESTS_FAKE_DRIVE_H
 #define TESTS_FAKE_DRIVE_H
 
-#include "cow/drive.h"
+#include "drive/drive.h"
 
 #include <stdatomic.h>
 

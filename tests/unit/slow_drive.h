@@ -4,7 +4,7 @@
 #ifndef TESTS_SLOW_DRIVE_H
 #define TESTS_SLOW_DRIVE_H
 
-#include "cow/drive.h"
+#include "drive/drive.h"
 
 #include <time.h>
 

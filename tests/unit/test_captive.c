@@ -1,7 +1,7 @@
 /*
  * Images through a captive qemu-nbd.
  */
-#include "base/qemuimg.h"
+#include "drive/qemuimg.h"
 #include "cow/cow.h"
 #include "tests/unit/scratch.h"
 

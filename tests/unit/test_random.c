@@ -1,7 +1,7 @@
 /* Restoring some drives by way of the index gives what reading all in sequence gives. */
 #include "reader/input/input.h"
 #include "reader/reader.h"
-#include "reader/target/target.h"
+#include "drive/target.h"
 #include "tests/unit/sample.h"
 #include "tests/unit/suites.h"
 

@@ -1,7 +1,7 @@
 /*
  * The pass over the drives: drives that tell a scripted layout, in parts of any length.
  */
-#include "cow/drive.h"
+#include "drive/drive.h"
 #include "tests/unit/scratch.h"
 
 #include <CUnit/CUnit.h>

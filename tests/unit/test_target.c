@@ -2,7 +2,7 @@
  * Targets: what is opened and refused, that no old byte survives, files that come to be whole or
  * not at all. Ways that this kernel has no need of are tried with system calls that are denied.
  */
-#include "reader/target/target.h"
+#include "drive/target.h"
 #include "tests/unit/scratch.h"
 #include "base/newfile.h"
 #include "tests/unit/suites.h"

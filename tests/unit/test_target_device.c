@@ -1,7 +1,7 @@
 /*
  * Block devices as targets, on loop devices, with and without a device that can zero by itself.
  */
-#include "reader/target/target.h"
+#include "drive/target.h"
 #include "tests/unit/scratch.h"
 
 #include <CUnit/CUnit.h>

@@ -1,9 +1,9 @@
 /*
  * Drives that an NBD server has: named by a URI.
  */
-#include "base/content.h"
+#include "drive/content.h"
 #include "nbd/client.h"
-#include "cow/drive.h"
+#include "drive/drive.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 #ifndef READER_TARGET_KIND_H
 #define READER_TARGET_KIND_H
 
-#include "reader/target/target.h"
-#include "reader/target/rest.h"
+#include "drive/target.h"
+#include "drive/rest.h"
 #include "base/newfile.h"
 
 #include <pthread.h>
@@ -75,7 +75,7 @@ int target_fit(struct target *target, struct error *err);
 bool target_punch(struct target *target, uint64_t offset, uint64_t n);
 int target_pwrite(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		  struct error *err);
-/* ERR_LOCKED when a QEMU, another target or what base/inuse.h tells uses what is open. Held until
+/* ERR_LOCKED when a QEMU, another target or what drive/inuse.h tells uses what is open. Held until
  * it is closed. */
 int target_lock(const struct target *target, int fd, struct error *err);
 

@@ -4,8 +4,8 @@
 #ifndef COW_DRIVE_FILE_H
 #define COW_DRIVE_FILE_H
 
-#include "cow/drive.h"
-#include "cow/image.h"
+#include "drive/drive.h"
+#include "drive/image.h"
 
 #include <stdatomic.h>
 

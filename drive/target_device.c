@@ -17,7 +17,7 @@
  * changed nothing: all that it saw is so. The last pass that may be needed does not look and
  * writes: it leaves no cluster that was not written.
  */
-#include "reader/target/kind.h"
+#include "drive/target_kind.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,8 +9,8 @@
  *
  * and each file must be so long. All that reads metadata alone.
  */
-#include "base/qemuimg.h"
-#include "base/qcow2reach.h"
+#include "drive/qemuimg.h"
+#include "drive/qcow2reach.h"
 
 #if HAVE_LIBNBD
 

@@ -24,7 +24,7 @@
  * So the images must come from someone who is trusted not to name files that are none of his; a
  * guest cannot write to the part of the image where these names are.
  */
-#include "base/qemuimg.h"
+#include "drive/qemuimg.h"
 
 #if HAVE_LIBNBD
 

@@ -7,8 +7,8 @@
  * through our descriptor of it in /proc, so that a folder that is renamed meanwhile does no harm.
  */
 #include "nbd/client.h"
-#include "base/qemunbd.h"
-#include "reader/target/kind.h"
+#include "drive/qemunbd.h"
+#include "drive/target_kind.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /*
- * Images that QEMU understands, as drives: base/qemunbd.c tells how.
+ * Images that QEMU understands, as drives: drive/qemunbd.c tells how.
  */
 #include "nbd/client.h"
-#include "base/qemunbd.h"
-#include "cow/drive.h"
-#include "cow/image.h"
+#include "drive/qemunbd.h"
+#include "drive/drive.h"
+#include "drive/image.h"
 
 #include <errno.h>
 #include <stdlib.h>

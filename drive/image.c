@@ -1,7 +1,7 @@
-#include "cow/image.h"
-#include "base/inuse.h"
+#include "drive/image.h"
+#include "drive/inuse.h"
 
-#include "base/content.h"
+#include "drive/content.h"
 
 #include <errno.h>
 #include <fcntl.h>

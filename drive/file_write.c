@@ -5,7 +5,7 @@
  * zeros, to zero a range writes them if the device cannot do it by itself. Devices take whole
  * sectors only; what is left at the edges is written.
  */
-#include "cow/drive_file.h"
+#include "drive/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
-#include "cow/drive.h"
+#include "drive/drive.h"
 
 #include "nbd/client.h"
-#include "base/qemunbd.h"
+#include "drive/qemunbd.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
  * SEEK_DATA past the end of a file answers as it does for a hole that reaches to the end. So that
  * answer counts only after a look at the size.
  */
-#include "cow/drive_file.h"
+#include "drive/file.h"
 
 #include <assert.h>
 #include <errno.h>

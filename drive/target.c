@@ -1,9 +1,9 @@
-#include "reader/target/kind.h"
-#include "base/content.h"
-#include "base/inuse.h"
+#include "drive/target_kind.h"
+#include "drive/content.h"
+#include "drive/inuse.h"
 #include "nbd/client.h"
 #include "base/place.h"
-#include "base/qemunbd.h"
+#include "drive/qemunbd.h"
 #include "base/writeback.h"
 
 #include <assert.h>

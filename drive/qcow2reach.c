@@ -1,4 +1,4 @@
-#include "base/qcow2reach.h"
+#include "drive/qcow2reach.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  * What lies past old_bytes was never written by anybody but us, and is a hole: so in a new file
  * there is nothing at all to do for zeros.
  */
-#include "reader/target/kind.h"
+#include "drive/target_kind.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "reader/target/rest.h"
+#include "drive/rest.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-#include "base/content.h"
+#include "drive/content.h"
 
 #include "nbd/client.h"
 

@@ -1,4 +1,4 @@
-#include "base/qemuimg.h"
+#include "drive/qemuimg.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #ifndef BASE_QEMUIMG_H
 #define BASE_QEMUIMG_H
 
-#include "base/qemunbd.h"
+#include "drive/qemunbd.h"
 
 struct qemu_img {
 	const char *name;	/* for messages */
