@@ -5,14 +5,14 @@
 #include "cli/backup_live.h"
 
 #include "base/background.h"
-#include "cli/configs.h"
+#include "archive/configs.h"
 #include "cli/deadline.h"
 #include "cli/hooks.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/live.h"
 #include "cli/memory.h"
-#include "cli/new_archive.h"
+#include "archive/create.h"
 #include "cli/report.h"
 
 #include <stdlib.h>

@@ -4,11 +4,11 @@
  */
 #include "cli/backup_pull.h"
 
-#include "cli/feeds.h"
+#include "archive/feeds.h"
 #include "cli/hooks.h"
 #include "base/json.h"
 #include "cli/memory.h"
-#include "cli/new_archive.h"
+#include "archive/create.h"
 #include "cli/pull.h"
 #include "cli/qemu_backup.h"
 #include "cli/report.h"

@@ -4,11 +4,11 @@
  */
 #include "cli/backup_push.h"
 
-#include "cli/feeds.h"
+#include "archive/feeds.h"
 #include "cli/hooks.h"
 #include "base/json.h"
 #include "cli/live.h"
-#include "cli/new_archive.h"
+#include "archive/create.h"
 #include "cli/push.h"
 #include "cli/qemu_backup.h"
 #include "cli/report.h"

@@ -1,7 +1,7 @@
 #include "cli/commands.h"
 #include "base/json.h"
 #include "cli/say.h"
-#include "cli/source.h"
+#include "archive/source.h"
 
 #include <stdio.h>
 #include <string.h>

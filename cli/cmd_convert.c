@@ -1,10 +1,10 @@
 #include "cli/commands.h"
-#include "cli/feeds.h"
+#include "archive/feeds.h"
 #include "cli/memory.h"
 #include "cli/progress.h"
 #include "base/sandbox.h"
-#include "cli/sink.h"
-#include "cli/source.h"
+#include "archive/sink.h"
+#include "archive/source.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "cli/memory.h"
 #include "base/parse.h"
-#include "cli/source.h"
+#include "archive/source.h"
 #include "cli/say.h"
 
 #include "reader/input/input.h"

@@ -8,9 +8,9 @@
 #include "base/json.h"
 #include "cli/memory.h"
 #include "cli/progress.h"
-#include "cli/restore_plan.h"
+#include "archive/restore_plan.h"
 #include "cli/signals.h"
-#include "cli/source.h"
+#include "archive/source.h"
 
 #include "base/place.h"
 

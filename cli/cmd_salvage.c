@@ -3,14 +3,14 @@
  * the donors, and what is to be told of it all.
  */
 #include "cli/commands.h"
-#include "cli/donor.h"
+#include "archive/donor.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/memory.h"
 #include "base/parse.h"
 #include "cli/progress.h"
-#include "cli/rescue.h"
-#include "cli/source.h"
+#include "archive/rescue.h"
+#include "archive/source.h"
 #include "cli/say.h"
 
 #include "reader/input/input.h"

@@ -4,7 +4,7 @@
 #include "base/parse.h"
 #include "cli/progress.h"
 #include "base/sandbox.h"
-#include "cli/source.h"
+#include "archive/source.h"
 #include "cli/say.h"
 
 #include "reader/input/input.h"

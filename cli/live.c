@@ -4,7 +4,7 @@
 #include "cli/memory.h"
 #include "base/name.h"
 #include "base/patience.h"
-#include "cli/source.h"
+#include "archive/source.h"
 #include "cow/buffer.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 #include "cli/qemu_backup.h"
 
 #include "base/background.h"
-#include "cli/configs.h"
+#include "archive/configs.h"
 #include "base/json.h"
 #include "cli/memory.h"
-#include "cli/new_archive.h"
+#include "archive/create.h"
 #include "cli/qemujobs.h"
 #include "cli/qmp.h"
 #include "cli/report.h"

@@ -6,7 +6,7 @@
 
 #include "cli/instant.h"
 #include "cli/machine.h"
-#include "cli/sink.h"
+#include "archive/sink.h"
 
 struct json_t;
 struct qmp;

@@ -5,7 +5,7 @@
 #include "base/human.c"
 #include "base/name.c"
 #include "base/parse.c"
-#include "cli/sink_plan.c"
+#include "archive/plan.c"
 
 #include <CUnit/CUnit.h>
 

@@ -2,7 +2,7 @@
  * Reading one archive and writing another: each extent becomes one piece of work. It is read and
  * its header checked in order; decoding and checking its clusters is the worker's part.
  */
-#include "cli/feeds.h"
+#include "archive/feeds.h"
 
 #include "reader/reader.h"
 

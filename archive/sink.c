@@ -1,10 +1,10 @@
-#include "cli/sink.h"
+#include "archive/sink.h"
 
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/source.h"
+#include "archive/source.h"
 
 #include "base/place.h"
 

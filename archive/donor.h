@@ -5,7 +5,7 @@
 #ifndef CLI_DONOR_H
 #define CLI_DONOR_H
 
-#include "cli/rescue.h"
+#include "archive/rescue.h"
 
 struct donors;
 

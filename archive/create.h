@@ -5,7 +5,7 @@
 #ifndef CLI_NEW_ARCHIVE_H
 #define CLI_NEW_ARCHIVE_H
 
-#include "cli/sink.h"
+#include "archive/sink.h"
 
 struct report;
 

@@ -1,9 +1,9 @@
-#include "cli/new_archive.h"
+#include "archive/create.h"
 
-#include "cli/configs.h"
+#include "archive/configs.h"
 #include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/source.h"
+#include "archive/source.h"
 
 #include <errno.h>
 #include <stdlib.h>

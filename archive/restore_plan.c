@@ -1,9 +1,9 @@
-#include "cli/restore_plan.h"
+#include "archive/restore_plan.h"
 
 #include "cli/memory.h"
 #include "base/name.h"
 #include "cli/report.h"
-#include "cli/source.h"
+#include "archive/source.h"
 
 #include "nbd/client.h"
 

@@ -5,7 +5,7 @@
 #ifndef CLI_RESCUE_H
 #define CLI_RESCUE_H
 
-#include "cli/restore_plan.h"
+#include "archive/restore_plan.h"
 
 #include "reader/reader.h"
 #include "reader/salvage.h"

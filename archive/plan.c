@@ -3,7 +3,7 @@
  * must agree.
  */
 #include "base/name.h"
-#include "cli/sink.h"
+#include "archive/sink.h"
 
 #define ZSTD_LEVEL_DEFAULT 1 /* fast: the output is seldom faster */
 #define GZIP_LEVEL_DEFAULT 6 /* gzip's own */

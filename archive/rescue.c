@@ -1,7 +1,7 @@
-#include "cli/rescue.h"
+#include "archive/rescue.h"
 
 #include "cli/memory.h"
-#include "cli/ddrescue_map.h"
+#include "archive/mapfile.h"
 #include "cli/report.h"
 #include "cli/signals.h"
 

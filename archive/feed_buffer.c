@@ -1,4 +1,4 @@
-#include "cli/feeds.h"
+#include "archive/feeds.h"
 
 #include "base/background.h"
 #include "cow/buffer.h"

@@ -1,4 +1,4 @@
-#include "cli/feeds.h"
+#include "archive/feeds.h"
 
 #include "cow/cow.h"
 

@@ -1,8 +1,8 @@
-#include "cli/configs.h"
+#include "archive/configs.h"
 
 #include "cli/memory.h"
 #include "base/name.h"
-#include "cli/sink.h"
+#include "archive/sink.h"
 
 #include <errno.h>
 #include <fcntl.h>

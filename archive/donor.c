@@ -1,9 +1,9 @@
-#include "cli/donor.h"
+#include "archive/donor.h"
 
 #include "cli/memory.h"
 #include "base/name.h"
 #include "cli/report.h"
-#include "cli/source.h"
+#include "archive/source.h"
 
 #include "cow/cow.h"
 

@@ -1,4 +1,4 @@
-#include "cli/ddrescue_map.h"
+#include "archive/mapfile.h"
 
 #include "base/newfile.h"
 

@@ -1,4 +1,4 @@
-#include "cli/source.h"
+#include "archive/source.h"
 
 #include "base/sandbox.h"
 
