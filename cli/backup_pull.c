@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "cli/memory.h"
 #include "archive/create.h"
-#include "cli/pull.h"
+#include "machine/qemu/pull.h"
 #include "cli/qemu_backup.h"
 #include "cli/report.h"
 #include "cli/signals.h"

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "cli/live.h"
 #include "archive/create.h"
-#include "cli/push.h"
+#include "machine/qemu/push.h"
 #include "cli/qemu_backup.h"
 #include "cli/report.h"
 #include "cli/signals.h"

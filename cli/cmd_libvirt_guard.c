@@ -10,7 +10,7 @@
 #include "cli/guard.h"
 #include "cli/libvirt_job.h"
 #include "cli/meetingplace.h"
-#include "cli/qemujobs.h"
+#include "machine/qemu/jobs.h"
 #include "cli/signals.h"
 
 #include <stdlib.h>

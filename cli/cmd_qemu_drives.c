@@ -2,8 +2,8 @@
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/say.h"
-#include "cli/machine.h"
-#include "cli/qmp.h"
+#include "machine/qemu/inventory.h"
+#include "machine/qemu/qmp.h"
 
 #include <stdio.h>
 #include <string.h>

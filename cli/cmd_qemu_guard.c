@@ -3,14 +3,14 @@
  * descriptor 3, freezes and thaws when it is told to, and when that ends without a word, cleans up
  * after run ID.
  */
-#include "cli/agent.h"
+#include "machine/qemu/agent.h"
 #include "cli/commands.h"
-#include "cli/fleece.h"
+#include "machine/qemu/fleece.h"
 #include "cli/guard.h"
-#include "cli/instant.h"
+#include "machine/qemu/instant.h"
 #include "cli/meetingplace.h"
-#include "cli/qemujobs.h"
-#include "cli/qmp.h"
+#include "machine/qemu/jobs.h"
+#include "machine/qemu/qmp.h"
 #include "cli/signals.h"
 
 #include <signal.h>

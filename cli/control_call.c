@@ -3,7 +3,7 @@
  * server that lives answers "status" at once: so one that is quiet is asked that, on a connection
  * of its own, and given up when it does not answer.
  */
-#include "cli/channel.h"
+#include "machine/qemu/line.h"
 #include "cli/control.h"
 #include "base/patience.h"
 

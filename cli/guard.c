@@ -10,9 +10,9 @@
  */
 #include "cli/guard.h"
 
-#include "cli/agent.h"
-#include "cli/channel.h"
-#include "cli/fleece.h"
+#include "machine/qemu/agent.h"
+#include "machine/qemu/line.h"
+#include "machine/qemu/fleece.h"
 #include "cli/memory.h"
 #include "base/patience.h"
 

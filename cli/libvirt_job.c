@@ -6,7 +6,7 @@
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
 #include "base/name.h"
-#include "cli/qemujobs.h"
+#include "machine/qemu/jobs.h"
 
 #include <errno.h>
 #include <stdlib.h>

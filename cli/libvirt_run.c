@@ -1,6 +1,6 @@
 #include "cli/libvirt_run.h"
 
-#include "cli/channel.h"
+#include "machine/qemu/line.h"
 #include "cli/domain.h"
 #include "cli/guard.h"
 #include "cli/handshake.h"
@@ -9,8 +9,8 @@
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
 #include "base/name.h"
-#include "cli/qemujobs.h"
-#include "cli/scratch.h"
+#include "machine/qemu/jobs.h"
+#include "machine/qemu/scratch.h"
 #include "cli/signals.h"
 
 #include <errno.h>

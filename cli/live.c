@@ -1,6 +1,6 @@
 #include "cli/live_state.h"
 
-#include "cli/channel.h"
+#include "machine/qemu/line.h"
 #include "cli/memory.h"
 #include "base/name.h"
 #include "base/patience.h"

@@ -2,7 +2,7 @@
 
 #include "cli/memory.h"
 #include "base/name.h"
-#include "cli/qmp.h"
+#include "machine/qemu/qmp.h"
 
 #include <ctype.h>
 #include <errno.h>

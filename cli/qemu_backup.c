@@ -5,8 +5,8 @@
 #include "base/json.h"
 #include "cli/memory.h"
 #include "archive/create.h"
-#include "cli/qemujobs.h"
-#include "cli/qmp.h"
+#include "machine/qemu/jobs.h"
+#include "machine/qemu/qmp.h"
 #include "cli/report.h"
 
 #include <stdlib.h>

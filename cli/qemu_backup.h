@@ -4,8 +4,8 @@
 #ifndef CLI_QEMU_BACKUP_H
 #define CLI_QEMU_BACKUP_H
 
-#include "cli/instant.h"
-#include "cli/machine.h"
+#include "machine/qemu/instant.h"
+#include "machine/qemu/inventory.h"
 #include "archive/sink.h"
 
 struct json_t;

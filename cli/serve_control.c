@@ -6,7 +6,7 @@
  */
 #include "cli/serve.h"
 
-#include "cli/channel.h"
+#include "machine/qemu/line.h"
 #include "cli/control.h"
 #include "cli/report.h"
 

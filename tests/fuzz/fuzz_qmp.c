@@ -3,13 +3,13 @@
  * peer hangs up in the end; then come its words, as in script_peer.h. Nothing it says may cost more
  * time than there is for an answer, nor name a folder that is not of a run.
  */
-#include "cli/agent.h"
-#include "cli/channel.h"
+#include "machine/qemu/agent.h"
+#include "machine/qemu/line.h"
 #include "base/json.h"
-#include "cli/machine.h"
-#include "cli/qemujobs.h"
-#include "cli/qmp.h"
-#include "cow/qemu/swallow.h"
+#include "machine/qemu/inventory.h"
+#include "machine/qemu/jobs.h"
+#include "machine/qemu/qmp.h"
+#include "machine/qemu/receive.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/script_peer.h"
 

@@ -1,5 +1,5 @@
 /*
- * The other side of cli/channel.h, played by the bytes of an input, and a clock that it turns.
+ * The other side of machine/qemu/line.h, played by the bytes of an input, and a clock that it turns.
  *
  * Bytes are said as they are, a piece whenever somebody waits for one: it ends with a line, or
  *   0x01   here, within a line

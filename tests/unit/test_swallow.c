@@ -3,7 +3,7 @@
  * should not.
  */
 #include "nbd/client.h"
-#include "cow/qemu/swallow.h"
+#include "machine/qemu/receive.h"
 #include "tests/unit/scratch.h"
 
 #include <CUnit/CUnit.h>

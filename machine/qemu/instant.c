@@ -1,10 +1,10 @@
-#include "cli/instant.h"
+#include "machine/qemu/instant.h"
 
-#include "cli/agent.h"
-#include "cli/channel.h"
+#include "machine/qemu/agent.h"
+#include "machine/qemu/line.h"
 #include "cli/guard.h"
 #include "base/json.h"
-#include "cli/qmp.h"
+#include "machine/qemu/qmp.h"
 
 #include <stdio.h>
 

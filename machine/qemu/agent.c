@@ -4,9 +4,9 @@
  * that cannot be in JSON, and holds a number of ours. The byte also has the agent forget half a
  * command that it may have read; that is an error of its own, told in a line that we skip.
  */
-#include "cli/agent.h"
+#include "machine/qemu/agent.h"
 
-#include "cli/channel.h"
+#include "machine/qemu/line.h"
 #include "base/json.h"
 #include "cli/memory.h"
 #include "base/patience.h"

@@ -15,20 +15,20 @@
  *
  * If we are killed the guest does not wait for anything. But QEMU has its write fail when what it
  * overwrites cannot be saved, and its jobs have no option against that (on-target-error is about a
- * job's own pass, and here there is none): so the thread takes room ahead (cli/scratch.h), and ends
+ * job's own pass, and here there is none): so the thread takes room ahead (machine/qemu/scratch.h), and ends
  * all when there is none.
  */
-#include "cli/pull.h"
+#include "machine/qemu/pull.h"
 
-#include "cli/channel.h"
-#include "cli/fleece.h"
+#include "machine/qemu/line.h"
+#include "machine/qemu/fleece.h"
 #include "cli/guard.h"
 #include "cli/handshake.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
-#include "cli/qemujobs.h"
-#include "cli/qmp.h"
-#include "cli/scratch.h"
+#include "machine/qemu/jobs.h"
+#include "machine/qemu/qmp.h"
+#include "machine/qemu/scratch.h"
 #include "cli/signals.h"
 
 #include <errno.h>

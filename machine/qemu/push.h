@@ -5,10 +5,10 @@
 #ifndef CLI_PUSH_H
 #define CLI_PUSH_H
 
-#include "cli/instant.h"
-#include "cli/machine.h"
+#include "machine/qemu/instant.h"
+#include "machine/qemu/inventory.h"
 #include "cow/buffer.h"
-#include "cow/qemu/swallow.h"
+#include "machine/qemu/receive.h"
 
 #include <stdatomic.h>
 

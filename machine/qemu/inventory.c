@@ -1,9 +1,9 @@
-#include "cli/machine.h"
+#include "machine/qemu/inventory.h"
 
 #include "base/json.h"
 #include "cli/memory.h"
 #include "base/name.h"
-#include "cli/qmp.h"
+#include "machine/qemu/qmp.h"
 
 #include <stdlib.h>
 #include <string.h>

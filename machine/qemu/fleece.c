@@ -1,10 +1,10 @@
-#include "cli/fleece.h"
+#include "machine/qemu/fleece.h"
 
 #include "cli/handshake.h"
 #include "base/json.h"
 #include "cli/meetingplace.h"
-#include "cli/qemujobs.h"
-#include "cli/qmp.h"
+#include "machine/qemu/jobs.h"
+#include "machine/qemu/qmp.h"
 
 #include <stdio.h>
 #include <stdlib.h>

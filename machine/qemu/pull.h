@@ -6,8 +6,8 @@
 #ifndef CLI_PULL_H
 #define CLI_PULL_H
 
-#include "cli/instant.h"
-#include "cli/machine.h"
+#include "machine/qemu/instant.h"
+#include "machine/qemu/inventory.h"
 
 struct drive;
 struct pull;

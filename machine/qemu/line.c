@@ -1,4 +1,4 @@
-#include "cli/channel.h"
+#include "machine/qemu/line.h"
 
 #include "cli/memory.h"
 #include "base/patience.h"

@@ -1,17 +1,17 @@
-#include "cli/qemujobs.h"
+#include "machine/qemu/jobs.h"
 
-#include "cli/channel.h"
-#include "cli/fleece.h"
+#include "machine/qemu/line.h"
+#include "machine/qemu/fleece.h"
 #include "base/json.h"
-#include "cli/machine.h"
+#include "machine/qemu/inventory.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
 #include "base/patience.h"
 #include "base/name.h"
 #include "base/parse.h"
-#include "cli/qmp.h"
+#include "machine/qemu/qmp.h"
 
-#include "cow/qemu/swallow.h"
+#include "machine/qemu/receive.h"
 
 #include <errno.h>
 #include <stdio.h>

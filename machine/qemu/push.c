@@ -15,16 +15,16 @@
  * output cannot follow. Cancelling a job that waits for an answer would stop all of QEMU, so the
  * exports answer until the end, also when nothing is kept any more.
  */
-#include "cli/push.h"
+#include "machine/qemu/push.h"
 
-#include "cli/channel.h"
+#include "machine/qemu/line.h"
 #include "cli/guard.h"
-#include "cli/instant.h"
+#include "machine/qemu/instant.h"
 #include "base/json.h"
 #include "cli/meetingplace.h"
 #include "cli/memory.h"
-#include "cli/qemujobs.h"
-#include "cli/qmp.h"
+#include "machine/qemu/jobs.h"
+#include "machine/qemu/qmp.h"
 #include "cli/signals.h"
 
 #include <errno.h>

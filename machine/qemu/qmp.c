@@ -1,6 +1,6 @@
-#include "cli/qmp.h"
+#include "machine/qemu/qmp.h"
 
-#include "cli/channel.h"
+#include "machine/qemu/line.h"
 #include "base/json.h"
 #include "cli/memory.h"
 #include "base/patience.h"

@@ -5,7 +5,7 @@
 #ifndef CLI_FLEECE_H
 #define CLI_FLEECE_H
 
-#include "cli/machine.h"
+#include "machine/qemu/inventory.h"
 
 struct json_t;
 

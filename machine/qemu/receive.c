@@ -15,7 +15,7 @@
  * broke, when QEMU sends again what was not answered; it is the same data. "told" is set for zeros;
  * they go into the buffer at the end, in runs.
  */
-#include "cow/qemu/swallow.h"
+#include "machine/qemu/receive.h"
 
 #include "nbd/server.h"
 

@@ -1,4 +1,4 @@
-#include "cli/scratch.h"
+#include "machine/qemu/scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
