@@ -52,7 +52,7 @@ BASE_CPPFLAGS := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)
 BASE_CPPFLAGS += -DOPENSSL_SUPPRESS_DEPRECATED
 BASE_CFLAGS = -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBRARIES) 2>/dev/null)
-# libvirt is loaded when it is needed (cli/domain.c).
+# libvirt is loaded when it is needed (machine/libvirt/domain.c).
 LIBS = $(shell $(PKG_CONFIG) --libs $(filter-out libvirt,$(LIBRARIES))) -ldl -pthread
 
 # The rooms of the house below the command line (CONTRIBUTING.md).

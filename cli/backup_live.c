@@ -6,8 +6,8 @@
 
 #include "base/background.h"
 #include "archive/configs.h"
-#include "cli/deadline.h"
-#include "cli/hooks.h"
+#include "machine/libvirt/deadline.h"
+#include "machine/hooks.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/live.h"

@@ -5,7 +5,7 @@
 #include "cli/backup_pull.h"
 
 #include "archive/feeds.h"
-#include "cli/hooks.h"
+#include "machine/hooks.h"
 #include "base/json.h"
 #include "cli/memory.h"
 #include "archive/create.h"

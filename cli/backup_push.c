@@ -5,7 +5,7 @@
 #include "cli/backup_push.h"
 
 #include "archive/feeds.h"
-#include "cli/hooks.h"
+#include "machine/hooks.h"
 #include "base/json.h"
 #include "cli/live.h"
 #include "archive/create.h"

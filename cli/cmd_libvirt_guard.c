@@ -1,15 +1,15 @@
 /*
- * vmabak libvirt-guard [--connect URI] DOMAIN ID: what cli/libvirt_run.c starts. It waits at
+ * vmabak libvirt-guard [--connect URI] DOMAIN ID: what machine/libvirt/run.c starts. It waits at
  * descriptor 3, and when that ends, for whatever reason, ends the job of run ID.
  *
  * vmabak libvirt-freeze [--connect URI] [--thaw] DOMAIN: freezes or thaws, as a process of its own,
- * which cli/hooks.c ends when it takes too long.
+ * which machine/hooks.c ends when it takes too long.
  */
 #include "cli/commands.h"
-#include "cli/domain.h"
-#include "cli/guard.h"
-#include "cli/libvirt_job.h"
-#include "cli/meetingplace.h"
+#include "machine/libvirt/domain.h"
+#include "machine/guard.h"
+#include "machine/libvirt/job.h"
+#include "machine/rundir.h"
 #include "machine/qemu/jobs.h"
 #include "cli/signals.h"
 

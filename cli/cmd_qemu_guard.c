@@ -1,14 +1,14 @@
 /*
- * vmabak qemu-guard --qmp SOCKET [--guest-agent SOCKET] ID: what cli/guard.c starts. It waits at
+ * vmabak qemu-guard --qmp SOCKET [--guest-agent SOCKET] ID: what machine/guard.c starts. It waits at
  * descriptor 3, freezes and thaws when it is told to, and when that ends without a word, cleans up
  * after run ID.
  */
 #include "machine/qemu/agent.h"
 #include "cli/commands.h"
 #include "machine/qemu/fleece.h"
-#include "cli/guard.h"
+#include "machine/guard.h"
 #include "machine/qemu/instant.h"
-#include "cli/meetingplace.h"
+#include "machine/rundir.h"
 #include "machine/qemu/jobs.h"
 #include "machine/qemu/qmp.h"
 #include "cli/signals.h"

@@ -1,8 +1,8 @@
 #include "machine/qemu/fleece.h"
 
-#include "cli/handshake.h"
+#include "machine/gate.h"
 #include "base/json.h"
-#include "cli/meetingplace.h"
+#include "machine/rundir.h"
 #include "machine/qemu/jobs.h"
 #include "machine/qemu/qmp.h"
 

@@ -2,7 +2,7 @@
 
 #include "machine/qemu/agent.h"
 #include "machine/qemu/line.h"
-#include "cli/guard.h"
+#include "machine/guard.h"
 #include "base/json.h"
 #include "machine/qemu/qmp.h"
 

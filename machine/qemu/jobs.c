@@ -4,7 +4,7 @@
 #include "machine/qemu/fleece.h"
 #include "base/json.h"
 #include "machine/qemu/inventory.h"
-#include "cli/meetingplace.h"
+#include "machine/rundir.h"
 #include "cli/memory.h"
 #include "base/patience.h"
 #include "base/name.h"

@@ -22,9 +22,9 @@
 
 #include "machine/qemu/line.h"
 #include "machine/qemu/fleece.h"
-#include "cli/guard.h"
-#include "cli/handshake.h"
-#include "cli/meetingplace.h"
+#include "machine/guard.h"
+#include "machine/gate.h"
+#include "machine/rundir.h"
 #include "cli/memory.h"
 #include "machine/qemu/jobs.h"
 #include "machine/qemu/qmp.h"

@@ -18,10 +18,10 @@
 #include "machine/qemu/push.h"
 
 #include "machine/qemu/line.h"
-#include "cli/guard.h"
+#include "machine/guard.h"
 #include "machine/qemu/instant.h"
 #include "base/json.h"
-#include "cli/meetingplace.h"
+#include "machine/rundir.h"
 #include "cli/memory.h"
 #include "machine/qemu/jobs.h"
 #include "machine/qemu/qmp.h"

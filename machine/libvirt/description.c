@@ -1,4 +1,4 @@
-#include "cli/domainxml.h"
+#include "machine/libvirt/description.h"
 
 #include "cli/memory.h"
 #include "base/name.h"

@@ -1,14 +1,14 @@
 /*
  * The time in which libvirt lets us read a domain's drives as they were at one instant.
  *
- * A guard process (cli/guard.h) ends the job in libvirt, whatever ends the run: success, failure, a
+ * A guard process (machine/guard.h) ends the job in libvirt, whatever ends the run: success, failure, a
  * signal, a kill. While the job runs QEMU saves what the guest overwrites in scratch files; when
  * they cannot grow any more the guest's writes would fail, so a thread ends the job before that.
  */
 #ifndef CLI_LIBVIRT_RUN_H
 #define CLI_LIBVIRT_RUN_H
 
-#include "cli/domainxml.h"
+#include "machine/libvirt/description.h"
 #include "cli/options.h"
 
 struct domain;

@@ -1,4 +1,4 @@
-#include "cli/deadline.h"
+#include "machine/libvirt/deadline.h"
 
 #include "cli/progress.h"
 #include "cli/report.h"

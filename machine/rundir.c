@@ -1,4 +1,4 @@
-#include "cli/meetingplace.h"
+#include "machine/rundir.h"
 
 #include "cli/memory.h"
 #include "base/name.h"

@@ -1,8 +1,8 @@
-#include "cli/domain.h"
+#include "machine/libvirt/domain.h"
 
 #if HAVE_LIBVIRT
 
-#include "cli/deadline.h"
+#include "machine/libvirt/deadline.h"
 #include "cli/memory.h"
 #include "base/patience.h"
 

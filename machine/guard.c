@@ -8,7 +8,7 @@
  *   'D': there is nothing to clean up  ->
  *   other words: for guard_last_word
  */
-#include "cli/guard.h"
+#include "machine/guard.h"
 
 #include "machine/qemu/agent.h"
 #include "machine/qemu/line.h"

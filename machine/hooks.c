@@ -13,7 +13,7 @@
  *   't', how thaw ended, whether 'i'
  *   had come before                    ->
  */
-#include "cli/hooks.h"
+#include "machine/hooks.h"
 
 #include "cli/memory.h"
 #include "base/patience.h"

@@ -1,7 +1,7 @@
-#include "cli/handshake.h"
+#include "machine/gate.h"
 
 #include "nbd/client.h"
-#include "cli/meetingplace.h"
+#include "machine/rundir.h"
 #include "cow/cow.h"
 
 #include <stdlib.h>
