@@ -10,7 +10,7 @@
 #include "machine/hooks.h"
 #include "base/human.h"
 #include "base/json.h"
-#include "cli/live.h"
+#include "machine/serve/client.h"
 #include "cli/memory.h"
 #include "archive/create.h"
 #include "cli/report.h"

@@ -7,7 +7,7 @@
 #include "archive/feeds.h"
 #include "machine/hooks.h"
 #include "base/json.h"
-#include "cli/live.h"
+#include "machine/serve/client.h"
 #include "archive/create.h"
 #include "machine/qemu/push.h"
 #include "cli/qemu_backup.h"

@@ -3,7 +3,7 @@
  * can count on the rest. Then everything else happens on other threads, until somebody wakes this
  * one; it closes in the opposite order, the drives flushed before their maps are closed.
  */
-#include "cli/serve.h"
+#include "machine/serve/serve.h"
 
 #include "cli/commands.h"
 #include "cli/memory.h"

@@ -1,5 +1,5 @@
 #include "cli/commands.h"
-#include "cli/control.h"
+#include "machine/serve/message.h"
 #include "base/human.h"
 #include "cli/say.h"
 

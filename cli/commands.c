@@ -1,6 +1,6 @@
 #include "cli/commands.h"
-#include "cli/live.h"
-#include "cli/serve.h"
+#include "machine/serve/client.h"
+#include "machine/serve/serve.h"
 
 #include "format/format.h"
 

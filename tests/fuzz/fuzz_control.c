@@ -8,8 +8,8 @@
  * Every message of the server's must be one that a client can read; it must end the connection when
  * the client has gone, and the drives must take writes as before.
  */
-#include "cli/control.h"
-#include "cli/serve.h"
+#include "machine/serve/message.h"
+#include "machine/serve/serve.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>

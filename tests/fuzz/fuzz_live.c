@@ -9,8 +9,8 @@
  * Byte 0: how large the client's pieces are. In place of a writer all that it would be given is
  * held against the drives that there are, and read. The server hangs up in the end.
  */
-#include "cli/control.h"
-#include "cli/live.h"
+#include "machine/serve/message.h"
+#include "machine/serve/client.h"
 #include "cow/buffer.h"
 #include "tests/fuzz/fuzz.h"
 

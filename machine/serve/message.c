@@ -1,4 +1,4 @@
-#include "cli/control.h"
+#include "machine/serve/message.h"
 
 #include "base/patience.h"
 #include "cli/report.h"

@@ -4,7 +4,7 @@
  *
  *   to the server     {"execute": "status"}
  *                     {"execute": "stop", "force": false}
- *                     {"execute": "backup", ...}: see cli/live.h
+ *                     {"execute": "backup", ...}: see machine/serve/client.h
  *   from the server   {"return": ...} or {"error": {"code": ..., "message": ...}}
  *
  * Only root and the user who runs the server are served. Even so nothing that comes is believed:

@@ -4,8 +4,8 @@
 #ifndef CLI_LIVE_STATE_H
 #define CLI_LIVE_STATE_H
 
-#include "cli/control.h"
-#include "cli/live.h"
+#include "machine/serve/message.h"
+#include "machine/serve/client.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

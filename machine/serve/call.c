@@ -4,7 +4,7 @@
  * of its own, and given up when it does not answer.
  */
 #include "machine/qemu/line.h"
-#include "cli/control.h"
+#include "machine/serve/message.h"
 #include "base/patience.h"
 
 #include <errno.h>

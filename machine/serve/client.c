@@ -1,4 +1,4 @@
-#include "cli/live_state.h"
+#include "machine/serve/client_state.h"
 
 #include "machine/qemu/line.h"
 #include "cli/memory.h"

@@ -4,10 +4,10 @@
  * requests are few and short, but for a backup, which stays in its client's thread until it is
  * over.
  */
-#include "cli/serve.h"
+#include "machine/serve/serve.h"
 
 #include "machine/qemu/line.h"
-#include "cli/control.h"
+#include "machine/serve/message.h"
 #include "cli/report.h"
 
 #include <errno.h>

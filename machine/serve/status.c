@@ -1,4 +1,4 @@
-#include "cli/serve.h"
+#include "machine/serve/serve.h"
 
 #include "base/json.h"
 

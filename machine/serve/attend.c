@@ -12,10 +12,10 @@
  * which ends all waiting, that of the others and that of guest writes, and then the capture is
  * taken away. What the guest does never depends on the client.
  */
-#include "cli/serve_session.h"
+#include "machine/serve/session.h"
 
 #include "base/background.h"
-#include "cli/control.h"
+#include "machine/serve/message.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,14 +1,14 @@
 /*
  * One backup of the drives served here. The capture and its buffer are in this process; who asked
- * for the backup maps the buffer's memory, and writes the archive from it (cli/live.h). This
+ * for the backup maps the buffer's memory, and writes the archive from it (machine/serve/client.h). This
  * thread, which is that of the control socket's client, prepares all, and then waits for a failure,
  * which must be told to a client that asks for nothing; the client's going is one, too. What is
  * asked for meanwhile others give (serve_attend.c).
  */
-#include "cli/serve_session.h"
+#include "machine/serve/session.h"
 
-#include "cli/control.h"
-#include "cli/live.h"
+#include "machine/serve/message.h"
+#include "machine/serve/client.h"
 
 #include <errno.h>
 #include <poll.h>

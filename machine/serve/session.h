@@ -4,8 +4,8 @@
 #ifndef CLI_SERVE_SESSION_H
 #define CLI_SERVE_SESSION_H
 
-#include "cli/live.h"
-#include "cli/serve.h"
+#include "machine/serve/client.h"
+#include "machine/serve/serve.h"
 
 #include <stdatomic.h>
 
