@@ -68,7 +68,7 @@ LIVE_OBJECTS := $(patsubst %,$(B)/tests/live/%.o,chain options replay)
 # The parts between the bytes of an archive and a verified cluster.
 AUDIT_SOURCES := base/error.c format/checksum.c format/parse.c format/vmab_parse.c \
 	format/vma1_parse.c reader/reader.c reader/extent.c
-AUDIT_HEADERS := base/error.h format/format.h base/bytes.h format/layout.h reader/reader.h
+AUDIT_HEADERS := base/error.h base/grain.h base/text.h format/format.h base/bytes.h format/layout.h reader/reader.h
 
 Q := $(if $(V),,@)
 

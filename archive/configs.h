@@ -1,8 +1,8 @@
 /*
  * Configuration files on their way into an archive.
  */
-#ifndef CLI_CONFIGS_H
-#define CLI_CONFIGS_H
+#ifndef ARCHIVE_CONFIGS_H
+#define ARCHIVE_CONFIGS_H
 
 #include "cli/options.h"
 #include "format/format.h"

@@ -2,8 +2,8 @@
  * What all backups have in common: the head of the archive, the sizes of drives and of pieces of
  * work, the run.
  */
-#ifndef CLI_NEW_ARCHIVE_H
-#define CLI_NEW_ARCHIVE_H
+#ifndef ARCHIVE_CREATE_H
+#define ARCHIVE_CREATE_H
 
 #include "archive/sink.h"
 

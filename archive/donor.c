@@ -2,6 +2,8 @@
 
 #include "cli/memory.h"
 #include "base/name.h"
+#include "archive/select.h"
+#include "drive/argument.h"
 #include "cli/report.h"
 #include "archive/source.h"
 

@@ -2,8 +2,8 @@
  * Donors: other archives and images that may still have what an archive has lost. Nothing of them
  * is believed: a cluster is taken only if it has the checksum that the damaged archive names.
  */
-#ifndef CLI_DONOR_H
-#define CLI_DONOR_H
+#ifndef ARCHIVE_DONOR_H
+#define ARCHIVE_DONOR_H
 
 #include "archive/rescue.h"
 

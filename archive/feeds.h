@@ -2,8 +2,8 @@
  * What connects those who have clusters with the writer: the sweep over drives, the reader of
  * another archive, the buffer of a live backup.
  */
-#ifndef CLI_FEEDS_H
-#define CLI_FEEDS_H
+#ifndef ARCHIVE_FEEDS_H
+#define ARCHIVE_FEEDS_H
 
 #include "writer/writer.h"
 

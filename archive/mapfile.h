@@ -1,8 +1,8 @@
 /*
  * What is known of each byte of a drive, as a mapfile of GNU ddrescue.
  */
-#ifndef CLI_DDRESCUE_MAP_H
-#define CLI_DDRESCUE_MAP_H
+#ifndef ARCHIVE_MAPFILE_H
+#define ARCHIVE_MAPFILE_H
 
 #include "reader/salvage.h"
 

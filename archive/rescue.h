@@ -2,8 +2,8 @@
  * The drives of a salvage: where their clusters go, what was had of each, and what donors may still
  * give.
  */
-#ifndef CLI_RESCUE_H
-#define CLI_RESCUE_H
+#ifndef ARCHIVE_RESCUE_H
+#define ARCHIVE_RESCUE_H
 
 #include "archive/restore_plan.h"
 

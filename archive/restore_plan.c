@@ -2,6 +2,7 @@
 
 #include "cli/memory.h"
 #include "base/name.h"
+#include "archive/select.h"
 #include "cli/report.h"
 #include "archive/source.h"
 

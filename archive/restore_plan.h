@@ -1,8 +1,8 @@
 /*
  * What a restore puts where: decided, and judged as a whole, before anything is written.
  */
-#ifndef CLI_RESTORE_PLAN_H
-#define CLI_RESTORE_PLAN_H
+#ifndef ARCHIVE_RESTORE_PLAN_H
+#define ARCHIVE_RESTORE_PLAN_H
 
 #include "base/sandbox.h"
 #include "cli/options.h"

@@ -2,8 +2,8 @@
  * An archive being written: which format and compression the options and the name ask for, the
  * output, the writer.
  */
-#ifndef CLI_SINK_H
-#define CLI_SINK_H
+#ifndef ARCHIVE_SINK_H
+#define ARCHIVE_SINK_H
 
 #include "cli/options.h"
 #include "base/parse.h"

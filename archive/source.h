@@ -1,8 +1,8 @@
 /*
  * An archive being read: the input, the reader, and the name to call it by.
  */
-#ifndef CLI_SOURCE_H
-#define CLI_SOURCE_H
+#ifndef ARCHIVE_SOURCE_H
+#define ARCHIVE_SOURCE_H
 
 #include "cli/options.h"
 #include "format/format.h"

@@ -1,6 +1,6 @@
 /* The only place that knows byte order. n is the size of the integer, 1 to 8. */
-#ifndef FORMAT_BYTES_H
-#define FORMAT_BYTES_H
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
 
 #include <stdbool.h>
 #include <stddef.h>

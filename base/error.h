@@ -1,22 +1,15 @@
 /*
- * What every module shares: the grain of the data, and how an error is told.
+ * How an error is told.
  */
-#ifndef FORMAT_COMMON_H
-#define FORMAT_COMMON_H
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include "base/grain.h"
+#include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define BLOCK_SIZE     4096u  /* the grain at which zeros are left out */
-#define CLUSTER_SIZE   65536u /* the unit of capture and of checksums */
-#define CLUSTER_BLOCKS 16u    /* blocks in a cluster */
-
-/* Clusters in a drive of size_bytes; the last one may be partial. */
-static inline uint64_t clusters_of(uint64_t size_bytes)
-{
-	return size_bytes / CLUSTER_SIZE + (size_bytes % CLUSTER_SIZE != 0);
-}
 
 /* Codes are chosen by what the caller does next. Every function that can fail returns 0 or one of
  * these, and where its header says so a positive result. */
@@ -52,6 +45,18 @@ int fail_system(struct error *err, int sys, const char *format, ...)
 int fail_start(struct error *err, int sys, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* There is no memory, and under which limit. */
+int fail_memory(struct error *err);
+/* Puts "PREFIX: " before the text, or adds to its end. What does not fit is cut. */
+void error_prefix(struct error *err, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void error_append(struct error *err, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The name of a code in JSON and in messages between programs, and back; what is not known is
+ * "system". */
+const char *error_code_name(int code);
+int error_code_of(const char *name);
+
 /* Adds the limit that this errno value comes from, if one is set. */
 void fail_add_limit(struct error *err, int sys, bool starting);
 
@@ -70,9 +75,5 @@ void fail_add_limit(struct error *err, int sys, bool starting);
 		if (try_code != 0)       \
 			return try_code; \
 	} while (0)
-
-/* Untrusted text made harmless for a terminal or a message: printable ASCII as it is, backslash
- * and all else as \xNN; cut with "..." when out is too small. Always ends in NUL. Returns out. */
-char *escape_text(char *out, size_t out_size, const uint8_t *bytes, size_t length);
 
 #endif

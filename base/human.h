@@ -1,8 +1,8 @@
 /*
  * Numbers for people.
  */
-#ifndef CLI_HUMAN_H
-#define CLI_HUMAN_H
+#ifndef BASE_HUMAN_H
+#define BASE_HUMAN_H
 
 #include <stddef.h>
 #include <stdint.h>

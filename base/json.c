@@ -1,10 +1,9 @@
 #include "base/json.h"
 
-#include "cli/memory.h"
-
 #include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +66,29 @@ struct json_t *json_new(void)
 {
 	start();
 	return made(json_object());
+}
+
+struct json_t *json_make(const char *format, ...)
+{
+	va_list arguments;
+	json_t *value;
+
+	start();
+	va_start(arguments, format);
+	value = made(json_vpack_ex(NULL, 0, format, arguments));
+	va_end(arguments);
+	return value;
+}
+
+bool json_read(const struct json_t *object, const char *format, ...)
+{
+	va_list arguments;
+	int result;
+
+	va_start(arguments, format);
+	result = json_vunpack_ex((json_t *)(uintptr_t)object, NULL, 0, format, arguments);
+	va_end(arguments);
+	return object != NULL && result == 0;
 }
 
 struct json_t *json_put_object(struct json_t *parent, const char *key)
@@ -201,16 +223,17 @@ void json_put_null(struct json_t *object, const char *key)
 		put(object, key, json_null());
 }
 
-void json_print(struct json_t *object, FILE *to)
+bool json_print(struct json_t *object, FILE *to)
 {
 	if (object == NULL)
-		return;
+		return true;
 	/* Errors in writing are seen when the stream is flushed. */
 	json_dumpf(object, to, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
-	if (lacking.any)
-		memory_give_up();
-	fputc('\n', to);
 	json_decref(object);
+	if (lacking.any)
+		return false;
+	fputc('\n', to);
+	return true;
 }
 
 void json_free(struct json_t *object)

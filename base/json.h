@@ -5,19 +5,24 @@
  * Every function takes a NULL object and does nothing then, so that callers need not ask whether
  * JSON is wanted.
  *
- * Without memory nothing ends the program while a document is made: it lacks something then, and is
- * refused by json_line, or by json_print, which does end it.
+ * Without memory a document that is being made lacks something, and json_line and json_print refuse
+ * it.
  */
-#ifndef CLI_JSON_H
-#define CLI_JSON_H
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
 
-#include "format/format.h"
+#include "base/error.h"
 
 #include <stdio.h>
 
 struct json_t;
 
 struct json_t *json_new(void);
+/* As json_pack and json_unpack of jansson, whose manual has the formats: "{s:s, s:I}". Texts have to
+ * be UTF-8. json_make: owned, NULL without memory; what "o" puts in is taken over in any case.
+ * json_read: false when it is not of that form; texts are borrowed from the object. */
+struct json_t *json_make(const char *format, ...);
+bool json_read(const struct json_t *object, const char *format, ...);
 /* Objects that become part of another one; NULL when parent is. Borrowed: the parent owns them. */
 struct json_t *json_put_object(struct json_t *parent, const char *key);
 struct json_t *json_put_array(struct json_t *parent, const char *key);
@@ -41,8 +46,9 @@ void json_put_real(struct json_t *object, const char *key, double number);
 void json_put_bool(struct json_t *object, const char *key, bool value);
 void json_put_null(struct json_t *object, const char *key);
 
-/* One document and a line feed, ASCII only. Frees the object. */
-void json_print(struct json_t *object, FILE *to);
+/* One document and a line feed, ASCII only. Frees the object. False: it is not whole, for want of
+ * memory. */
+bool json_print(struct json_t *object, FILE *to);
 void json_free(struct json_t *object);
 
 /* ---- what came from elsewhere ---- */

@@ -1,10 +1,12 @@
 /*
  * Names: which may become paths, and how NAME=SOMETHING on the command line is taken apart.
  */
-#ifndef CLI_NAMES_H
-#define CLI_NAMES_H
+#ifndef BASE_NAME_H
+#define BASE_NAME_H
 
-#include "format/format.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define NAME_MAX_LENGTH 200u /* bytes; leaves room for endings and temporary names in 255 */
 
@@ -16,26 +18,9 @@ bool name_usable(const uint8_t *bytes, size_t length);
  * '/'; else 0. */
 size_t name_prefix(const char *argument);
 
-/* [NAME=]PATH[,format=FORMAT] taken apart; the texts lie in a copy that is owned. */
-struct drive_argument {
-	char *copy;
-	const char *name;   /* NULL: none given */
-	const char *path;   /* not empty */
-	const char *format; /* NULL: none given */
-};
-
-int drive_argument_parse(const char *argument, struct drive_argument *out, struct error *err);
-void drive_argument_free(struct drive_argument *argument);
-
 /* Cuts ",format=FMT" off the end of text. Only [a-z0-9]+ counts as a format, so that a path may
  * hold most anything. Returns FMT, in text, or NULL. */
 char *name_cut_format(char *text);
-
-/* NAME[=TARGET] against the drives of an archive. *drive is its number from 0, *target points into
- * argument or is NULL. The longest name of a drive that argument begins with, an '=' or the end
- * after it, is meant; "@N", counted from 1, when no name fits. */
-int drive_selection_parse(const char *argument, const struct archive *archive, uint32_t *drive,
-			  const char **target, struct error *err);
 
 /* The last part of a path. */
 const char *base_name(const char *path);

@@ -1,8 +1,8 @@
 /*
  * Holding to a rate. Private to output/.
  */
-#ifndef WRITER_OUTPUT_PACE_H
-#define WRITER_OUTPUT_PACE_H
+#ifndef BASE_PACE_H
+#define BASE_PACE_H
 
 #include <stddef.h>
 #include <stdint.h>

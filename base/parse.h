@@ -4,10 +4,12 @@
  * Each returns false and leaves *out alone when the text is not what it should be; the caller knows
  * what to call it.
  */
-#ifndef CLI_PARSE_H
-#define CLI_PARSE_H
+#ifndef BASE_PARSE_H
+#define BASE_PARSE_H
 
-#include "format/format.h"
+#include "base/grain.h"
+
+#include <stdbool.h>
 
 #define UUID_TEXT_SIZE 37u /* bytes, the NUL included */
 

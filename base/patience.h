@@ -3,8 +3,8 @@
  * all limits of cli/; those for NBD servers are in nbd/client_private.h, of clients of a serve in
  * cow/nbd/. The manual pages state them.
  */
-#ifndef CLI_PATIENCE_H
-#define CLI_PATIENCE_H
+#ifndef BASE_PATIENCE_H
+#define BASE_PATIENCE_H
 
 #define PATIENCE_CONNECT_S    5	   /* for a place in the queue of a socket */
 #define PATIENCE_QUIET_MS     1500 /* a serve: then it is asked whether it lives */

@@ -6,8 +6,8 @@
  * Open files, running children and threads that were started before keep what they have; those that
  * are started after are as confined as their maker. There is no way back.
  */
-#ifndef CLI_SANDBOX_H
-#define CLI_SANDBOX_H
+#ifndef BASE_SANDBOX_H
+#define BASE_SANDBOX_H
 
 #include "base/error.h"
 

@@ -11,6 +11,7 @@
 #include "archive/feeds.h"
 #include "cli/memory.h"
 #include "base/name.h"
+#include "drive/argument.h"
 #include "archive/create.h"
 
 #include "base/place.h"

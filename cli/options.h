@@ -8,12 +8,6 @@
 
 struct command;
 
-/* Borrowed from argv; the array is owned. */
-struct strings {
-	const char **items;
-	unsigned n;
-};
-
 /* Of OPTION_CHOICE; 0: not given. */
 enum progress_choice { PROGRESS_AUTO = 1, PROGRESS_ALWAYS, PROGRESS_NEVER };
 enum sync_choice { SYNC_TOP = 1, SYNC_FULL };

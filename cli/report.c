@@ -15,41 +15,21 @@
 
 #define LINE_SIZE 8192u /* bytes; longer lines are cut */
 
-static const struct {
-	int code;
-	enum exit_code exit_code;
-	const char *name; /* in JSON */
-} codes[] = {
-	{ERR_SYSTEM, EXIT_FAILED, "system"},
-	{ERR_DAMAGED, EXIT_DAMAGED, "damaged"},
-	{ERR_INCOMPLETE, EXIT_DAMAGED, "incomplete"},
-	{ERR_UNSUPPORTED, EXIT_FAILED, "unsupported"},
-	{ERR_USAGE, EXIT_USAGE, "usage"},
-	{ERR_FULL, EXIT_FULL, "full"},
-	{ERR_LOCKED, EXIT_LOCKED, "locked"},
-};
-
-static unsigned find_code(int code)
+static int exit_code_of(int code)
 {
-	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		if (codes[i].code == code)
-			return i;
+	switch (code) {
+	case ERR_DAMAGED:
+	case ERR_INCOMPLETE:
+		return EXIT_DAMAGED;
+	case ERR_USAGE:
+		return EXIT_USAGE;
+	case ERR_FULL:
+		return EXIT_FULL;
+	case ERR_LOCKED:
+		return EXIT_LOCKED;
+	default:
+		return EXIT_FAILED;
 	}
-	return 0;
-}
-
-const char *report_code_name(int code)
-{
-	return codes[find_code(code)].name;
-}
-
-int report_code_of(const char *name)
-{
-	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		if (strcmp(codes[i].name, name) == 0)
-			return codes[i].code;
-	}
-	return ERR_SYSTEM;
 }
 
 void report_begin(struct report *report, const char *command, bool json)
@@ -80,7 +60,7 @@ int report_error_line(struct report *report, const char *archive, const struct e
 			   (unsigned long long)err->place, err->text);
 	else if (!report->text_off)
 		say(stderr, "vmabak: %s\n", err->text);
-	return (int)codes[find_code(err->code)].exit_code;
+	return exit_code_of(err->code);
 }
 
 struct json_t *report_error_object(const struct report *report, const struct error *err)
@@ -90,7 +70,7 @@ struct json_t *report_error_object(const struct report *report, const struct err
 	if (report->result == NULL)
 		return NULL;
 	object = json_new();
-	json_put_text(object, "code", codes[find_code(err->code)].name);
+	json_put_text(object, "code", error_code_name(err->code));
 	json_put_text(object, "message", err->text);
 	if (err->has_place)
 		json_put_number(object, "byte", err->place);
@@ -187,7 +167,7 @@ static int check_output(struct report *report)
 		return EXIT_DONE;
 	fail_system(&err, report->output_errno, "standard output");
 	say(stderr, "vmabak: %s\n", err.text);
-	return (int)codes[find_code(err.code)].exit_code;
+	return exit_code_of(err.code);
 }
 
 int report_end(struct report *report, int exit_code)
@@ -198,7 +178,8 @@ int report_end(struct report *report, int exit_code)
 		exit_code = EXIT_WARNINGS;
 	if (!report->no_document) {
 		json_put_number(report->result, "exit_code", (uint64_t)exit_code);
-		json_print(report->result, report->text_off ? stderr : stdout);
+		if (!json_print(report->result, report->text_off ? stderr : stdout))
+			memory_give_up();
 	} else {
 		json_free(report->result);
 	}

@@ -83,10 +83,6 @@ int report_error_line(struct report *report, const char *archive, const struct e
  */
 struct json_t *report_error_object(const struct report *report, const struct error *err);
 
-/* The name of a code in JSON, and back; what is not known is "system". */
-const char *report_code_name(int code);
-int report_code_of(const char *name);
-
 /* Done, but the user must know: exit code 3. */
 void report_warning(struct report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -3,8 +3,8 @@
  * guest controls them. But when nobody said what they are, and they look like something else than
  * the name says, going on would be a guess with somebody's data.
  */
-#ifndef BASE_CONTENT_H
-#define BASE_CONTENT_H
+#ifndef DRIVE_CONTENT_H
+#define DRIVE_CONTENT_H
 
 #include "base/error.h"
 

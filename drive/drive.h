@@ -1,8 +1,8 @@
 /*
  * What each kind of drive brings, and what drive.c keeps for all of them. Private to cow/.
  */
-#ifndef COW_DRIVE_H
-#define COW_DRIVE_H
+#ifndef DRIVE_DRIVE_H
+#define DRIVE_DRIVE_H
 
 #include "cow/cow.h"
 

@@ -1,8 +1,8 @@
 /*
  * A raw image or block device. Private to cow/drive_file*.c.
  */
-#ifndef COW_DRIVE_FILE_H
-#define COW_DRIVE_FILE_H
+#ifndef DRIVE_FILE_H
+#define DRIVE_FILE_H
 
 #include "drive/drive.h"
 #include "drive/image.h"

@@ -1,8 +1,8 @@
 /*
  * The file or block device that a drive lives in, and who else uses it. Private to cow/.
  */
-#ifndef COW_IMAGE_H
-#define COW_IMAGE_H
+#ifndef DRIVE_IMAGE_H
+#define DRIVE_IMAGE_H
 
 #include "base/error.h"
 

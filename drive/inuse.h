@@ -3,8 +3,8 @@
  * exclusively, and QEMU's locks, are the caller's to find out; this is about those who claim
  * nothing: loop devices, and devices that are handed on to Xen's guests or by the SCSI target.
  */
-#ifndef BASE_INUSE_H
-#define BASE_INUSE_H
+#ifndef DRIVE_INUSE_H
+#define DRIVE_INUSE_H
 
 #include "base/error.h"
 

@@ -1,8 +1,8 @@
 /*
  * How long the file of a qcow2 image must be. Private to base/.
  */
-#ifndef BASE_QCOW2REACH_H
-#define BASE_QCOW2REACH_H
+#ifndef DRIVE_QCOW2REACH_H
+#define DRIVE_QCOW2REACH_H
 
 #include "base/error.h"
 

@@ -1,8 +1,8 @@
 /*
  * qemu-img, run to its end. Private to base/.
  */
-#ifndef BASE_QEMUIMG_H
-#define BASE_QEMUIMG_H
+#ifndef DRIVE_QEMUIMG_H
+#define DRIVE_QEMUIMG_H
 
 #include "drive/qemunbd.h"
 

@@ -2,8 +2,8 @@
  * Images that QEMU understands (qcow2, vmdk, ...), through a qemu-nbd of our own. Without libnbd
  * qemu_nbd_open says so, and what would follow it is not there.
  */
-#ifndef BASE_QEMUNBD_H
-#define BASE_QEMUNBD_H
+#ifndef DRIVE_QEMUNBD_H
+#define DRIVE_QEMUNBD_H
 
 #include "base/error.h"
 

@@ -1,8 +1,8 @@
 /*
  * What of a target was not written: all that must be zeros in the end. Private to target/.
  */
-#ifndef READER_TARGET_REST_H
-#define READER_TARGET_REST_H
+#ifndef DRIVE_REST_H
+#define DRIVE_REST_H
 
 #include "base/error.h"
 

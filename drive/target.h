@@ -6,8 +6,8 @@
  * by the caller, and how zeros come about (a hole that is there already, punching, discarding,
  * writing) is the target's affair.
  */
-#ifndef READER_TARGET_H
-#define READER_TARGET_H
+#ifndef DRIVE_TARGET_H
+#define DRIVE_TARGET_H
 
 #include "base/error.h"
 

@@ -1,8 +1,8 @@
 /*
  * What each kind of target brings, and what target.c keeps for all. Private to target/.
  */
-#ifndef READER_TARGET_KIND_H
-#define READER_TARGET_KIND_H
+#ifndef DRIVE_TARGET_KIND_H
+#define DRIVE_TARGET_KIND_H
 
 #include "drive/target.h"
 #include "drive/rest.h"

@@ -20,7 +20,6 @@
 #define CONFIGS_MAX	   65535u
 #define INDEX_ENTRIES_MAX  32768u
 #define INDEX_ENTRY_SIZE   32u
-#define UUID_SIZE	   16u
 #define CHECKSUM_SIZE	   16u
 #define VMA1_SLOTS	   59u
 #define VMA1_CHECKED_DATA  27u /* data clusters in an extent whose free slots hold checksums */
@@ -29,12 +28,6 @@ enum archive_format { FORMAT_VMAB, FORMAT_VMA1 };
 
 /* What protects each data cluster. */
 enum cluster_checksum { CLUSTER_UNPROTECTED, CLUSTER_XXH3_64, CLUSTER_XXH3_128 };
-
-/* Borrowed bytes: not NUL-terminated, not trusted. */
-struct text {
-	const uint8_t *bytes;
-	uint32_t length;
-};
 
 struct archive_drive {
 	struct text name;    /* 1 to 255 bytes */

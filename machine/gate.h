@@ -5,8 +5,8 @@
  * those alone then that are past their handshake (seen with 7.2, as Debian has it). A client in the
  * midst of its handshake, or one that was killed there, would have the guest stand still for ever.
  */
-#ifndef CLI_HANDSHAKE_H
-#define CLI_HANDSHAKE_H
+#ifndef MACHINE_GATE_H
+#define MACHINE_GATE_H
 
 #include "base/error.h"
 

@@ -4,8 +4,8 @@
  * guest agent freeze and thaw: when the backup is stopped in between, the guard thaws by its own
  * timer. It shares nothing with the backup but a socket.
  */
-#ifndef CLI_GUARD_H
-#define CLI_GUARD_H
+#ifndef MACHINE_GUARD_H
+#define MACHINE_GUARD_H
 
 #include "cli/options.h"
 

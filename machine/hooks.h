@@ -6,8 +6,8 @@
  * instant does not come within the time limit. It is always run after freeze has ended, by itself
  * or by force.
  */
-#ifndef CLI_HOOKS_H
-#define CLI_HOOKS_H
+#ifndef MACHINE_HOOKS_H
+#define MACHINE_HOOKS_H
 
 #include "cli/options.h"
 #include "cli/report.h"

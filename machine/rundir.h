@@ -3,8 +3,8 @@
  * /tmp. The folder of the run belongs to us; QEMU, when it runs as somebody else, gets in by its
  * group.
  */
-#ifndef CLI_MEETINGPLACE_H
-#define CLI_MEETINGPLACE_H
+#ifndef MACHINE_RUNDIR_H
+#define MACHINE_RUNDIR_H
 
 #include "base/error.h"
 

@@ -3,8 +3,8 @@
  * is built on libnbd, which this file's .c alone knows; without it only nbdclient_is_uri is there,
  * and an nbdclient_knock that nobody answers.
  */
-#ifndef BASE_NBD_H
-#define BASE_NBD_H
+#ifndef NBD_CLIENT_H
+#define NBD_CLIENT_H
 
 #include "base/error.h"
 

@@ -1,8 +1,8 @@
 /*
  * Between nbd/client.c and nbd/client_connect.c, the two that know libnbd.
  */
-#ifndef BASE_NBDPRIVATE_H
-#define BASE_NBDPRIVATE_H
+#ifndef NBD_CLIENT_PRIVATE_H
+#define NBD_CLIENT_PRIVATE_H
 
 #include "nbd/client.h"
 

@@ -18,14 +18,6 @@ void connection_log(const struct connection *connection, const char *format, ...
 	server_log(connection->server, "nbd client %u: %s", connection->number, text);
 }
 
-uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* In the handshake nothing waits beyond its deadline; afterwards a client may take its time. */
 static bool may_wait(const struct connection *connection, short events)
 {

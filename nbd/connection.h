@@ -10,9 +10,10 @@
  *   context.c       metadata contexts: choosing them, asking them
  *   transmission.c  requests; read.c, check.c and reply.c belong to it
  */
-#ifndef COW_NBD_CONNECTION_H
-#define COW_NBD_CONNECTION_H
+#ifndef NBD_CONNECTION_H
+#define NBD_CONNECTION_H
 
+#include "base/clock.h"
 #include "nbd/server.h"
 
 #include <pthread.h>
@@ -123,7 +124,6 @@ void listener_close(struct listener *listener); /* after stop_fd: waits for its 
 void connection_log(const struct connection *connection, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-uint64_t clock_ms(void);
 /* By the socket, with the deadline of the handshake: bytes, 0 at the end, -1. */
 ssize_t socket_receive(struct connection *connection, void *to, size_t n);
 ssize_t socket_send(struct connection *connection, const struct iovec *parts, unsigned n);

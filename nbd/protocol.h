@@ -2,8 +2,8 @@
  * The numbers of the NBD protocol, as its document names them, and its byte order. Private to
  * cow/nbd/.
  */
-#ifndef COW_NBD_PROTOCOL_H
-#define COW_NBD_PROTOCOL_H
+#ifndef NBD_PROTOCOL_H
+#define NBD_PROTOCOL_H
 
 #include <endian.h>
 #include <stdint.h>

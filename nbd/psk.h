@@ -2,8 +2,8 @@
  * The keys of --tls-psk, read once: GnuTLS would read the file at each handshake, and crashes when
  * it has no memory there (seen with 3.7.9). Private to cow/nbd/.
  */
-#ifndef COW_NBD_PSK_H
-#define COW_NBD_PSK_H
+#ifndef NBD_PSK_H
+#define NBD_PSK_H
 
 #include "base/error.h"
 

@@ -14,8 +14,8 @@
  * process may not open many files. When all are taken the oldest gives way, but none within its
  * first half second.
  */
-#ifndef COW_NBD_SERVER_H
-#define COW_NBD_SERVER_H
+#ifndef NBD_SERVER_H
+#define NBD_SERVER_H
 
 #include "base/error.h"
 

@@ -2,8 +2,8 @@
  * Requests on their way through the server: what reply.c, check.c, read.c and transmission.c share.
  * Private to cow/nbd/.
  */
-#ifndef COW_NBD_TRANSMISSION_H
-#define COW_NBD_TRANSMISSION_H
+#ifndef NBD_TRANSMISSION_H
+#define NBD_TRANSMISSION_H
 
 #include "nbd/connection.h"
 #include "nbd/protocol.h"

@@ -2,8 +2,8 @@
  * A limit of time for calls into a library that have none, as those of libvirt: they wait for
  * another program, and cannot be made to come back.
  */
-#ifndef CLI_DEADLINE_H
-#define CLI_DEADLINE_H
+#ifndef MACHINE_LIBVIRT_DEADLINE_H
+#define MACHINE_LIBVIRT_DEADLINE_H
 
 #include "base/error.h"
 

@@ -2,8 +2,8 @@
  * What vmabak needs of libvirt's descriptions. All is built on libxml2, which this file's .c alone
  * knows; without libvirt nobody asks.
  */
-#ifndef CLI_DOMAINXML_H
-#define CLI_DOMAINXML_H
+#ifndef MACHINE_LIBVIRT_DESCRIPTION_H
+#define MACHINE_LIBVIRT_DESCRIPTION_H
 
 #include "cli/options.h"
 #include "base/error.h"

@@ -4,8 +4,8 @@
  *
  * Calls wait for libvirt, which may take half a minute when the domain is busy. One thread.
  */
-#ifndef CLI_DOMAIN_H
-#define CLI_DOMAIN_H
+#ifndef MACHINE_LIBVIRT_DOMAIN_H
+#define MACHINE_LIBVIRT_DOMAIN_H
 
 #include "base/error.h"
 

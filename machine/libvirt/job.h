@@ -3,8 +3,8 @@
  * which lies in the folder of the run: FOLDER/vmabak-ID/nbd. That the run is alive, by a lock on
  * that folder.
  */
-#ifndef CLI_LIBVIRT_JOB_H
-#define CLI_LIBVIRT_JOB_H
+#ifndef MACHINE_LIBVIRT_JOB_H
+#define MACHINE_LIBVIRT_JOB_H
 
 #include "base/error.h"
 

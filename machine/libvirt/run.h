@@ -5,8 +5,8 @@
  * signal, a kill. While the job runs QEMU saves what the guest overwrites in scratch files; when
  * they cannot grow any more the guest's writes would fail, so a thread ends the job before that.
  */
-#ifndef CLI_LIBVIRT_RUN_H
-#define CLI_LIBVIRT_RUN_H
+#ifndef MACHINE_LIBVIRT_RUN_H
+#define MACHINE_LIBVIRT_RUN_H
 
 #include "machine/libvirt/description.h"
 #include "cli/options.h"

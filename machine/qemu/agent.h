@@ -2,8 +2,8 @@
  * The QEMU guest agent: has the guest's file systems stand still for a moment. Not trusted, and
  * perhaps not there: who talks to it waits for a limited time only. One thread.
  */
-#ifndef CLI_AGENT_H
-#define CLI_AGENT_H
+#ifndef MACHINE_QEMU_AGENT_H
+#define MACHINE_QEMU_AGENT_H
 
 #include "base/error.h"
 

@@ -2,8 +2,8 @@
  * What a pull makes in QEMU: for each drive a scratch image that stands on the drive, so that what
  * is not in it is read from the drive, and an export of it.
  */
-#ifndef CLI_FLEECE_H
-#define CLI_FLEECE_H
+#ifndef MACHINE_QEMU_FLEECE_H
+#define MACHINE_QEMU_FLEECE_H
 
 #include "machine/qemu/inventory.h"
 

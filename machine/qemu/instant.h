@@ -2,8 +2,8 @@
  * The instant that a backup of a running QEMU is of: with the guest's file systems frozen by the
  * agent, if there is one, all jobs begin in one transaction.
  */
-#ifndef CLI_INSTANT_H
-#define CLI_INSTANT_H
+#ifndef MACHINE_QEMU_INSTANT_H
+#define MACHINE_QEMU_INSTANT_H
 
 #include "cli/options.h"
 

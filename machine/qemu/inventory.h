@@ -1,8 +1,8 @@
 /*
  * What a running QEMU, or a qemu-storage-daemon, says of its drives and of itself.
  */
-#ifndef CLI_MACHINE_H
-#define CLI_MACHINE_H
+#ifndef MACHINE_QEMU_INVENTORY_H
+#define MACHINE_QEMU_INVENTORY_H
 
 #include "cli/options.h"
 #include "base/error.h"

@@ -6,8 +6,8 @@
  * drive. A node of a push is connected to the export N of this program; one of a pull is a scratch
  * image in a file with a node of its own, vmabak-ID-N-file, and what QEMU exports under that name.
  */
-#ifndef CLI_QEMUJOBS_H
-#define CLI_QEMUJOBS_H
+#ifndef MACHINE_QEMU_JOBS_H
+#define MACHINE_QEMU_JOBS_H
 
 #include "base/error.h"
 

@@ -3,8 +3,8 @@
  * other side is not trusted: it can be slow, say too much, or hang up, and costs a bounded memory
  * and time.
  */
-#ifndef CLI_CHANNEL_H
-#define CLI_CHANNEL_H
+#ifndef MACHINE_QEMU_LINE_H
+#define MACHINE_QEMU_LINE_H
 
 #include "base/error.h"
 

@@ -3,8 +3,8 @@
  * scratch images, and it exports them. They are begun at one instant, looked after meanwhile, and
  * ended, whatever happens, so that nothing of them stays.
  */
-#ifndef CLI_PULL_H
-#define CLI_PULL_H
+#ifndef MACHINE_QEMU_PULL_H
+#define MACHINE_QEMU_PULL_H
 
 #include "machine/qemu/instant.h"
 #include "machine/qemu/inventory.h"

@@ -2,8 +2,8 @@
  * A backup that QEMU's own jobs push to us: starting them all at one instant, slowing them down so
  * that the guest does not wait, and ending them, whatever happens, so that nothing of them stays.
  */
-#ifndef CLI_PUSH_H
-#define CLI_PUSH_H
+#ifndef MACHINE_QEMU_PUSH_H
+#define MACHINE_QEMU_PUSH_H
 
 #include "machine/qemu/instant.h"
 #include "machine/qemu/inventory.h"

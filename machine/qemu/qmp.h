@@ -2,8 +2,8 @@
  * QEMU's monitor, by QMP on a unix socket: of a virtual machine or of qemu-storage-daemon. What it
  * says is not trusted. One thread.
  */
-#ifndef CLI_QMP_H
-#define CLI_QMP_H
+#ifndef MACHINE_QEMU_QMP_H
+#define MACHINE_QEMU_QMP_H
 
 #include "base/error.h"
 

@@ -5,8 +5,8 @@
  * What never came as data when a job is done is zeros: either it was told so, or the job left it
  * out because it knew.
  */
-#ifndef COW_QEMU_SWALLOW_H
-#define COW_QEMU_SWALLOW_H
+#ifndef MACHINE_QEMU_RECEIVE_H
+#define MACHINE_QEMU_RECEIVE_H
 
 #include "cow/buffer.h"
 

@@ -5,8 +5,8 @@
  * QEMU writes, always by SCRATCH_AHEAD bytes or all that it can ever need; when that cannot be had
  * there is still time to end the backup.
  */
-#ifndef CLI_SCRATCH_H
-#define CLI_SCRATCH_H
+#ifndef MACHINE_QEMU_SCRATCH_H
+#define MACHINE_QEMU_SCRATCH_H
 
 #include "base/error.h"
 

@@ -25,8 +25,8 @@
  * When either side closes the control socket, the backup is over: the server forgets it, the client
  * fails unless it is done.
  */
-#ifndef CLI_LIVE_H
-#define CLI_LIVE_H
+#ifndef MACHINE_SERVE_CLIENT_H
+#define MACHINE_SERVE_CLIENT_H
 
 #include "cli/options.h"
 #include "writer/writer.h"

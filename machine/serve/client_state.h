@@ -1,8 +1,8 @@
 /*
  * Between live.c and live_feed.c.
  */
-#ifndef CLI_LIVE_STATE_H
-#define CLI_LIVE_STATE_H
+#ifndef MACHINE_SERVE_CLIENT_STATE_H
+#define MACHINE_SERVE_CLIENT_STATE_H
 
 #include "machine/serve/message.h"
 #include "machine/serve/client.h"

@@ -201,7 +201,7 @@ int control_send_error(int fd, const struct error *what, struct error *err)
 	struct json_t *message = json_new(), *error = json_put_object(message, "error");
 	int code;
 
-	json_put_text(error, "code", report_code_name(what->code));
+	json_put_text(error, "code", error_code_name(what->code));
 	json_put_text(error, "message", what->text);
 	code = control_send(fd, message, -1, err);
 	return code < 0 && err->sys == ENOMEM ? send_text(fd, no_memory, -1, err) : code;
@@ -313,7 +313,7 @@ int control_error(const struct json_t *message, struct error *err)
 
 	if (code == NULL || text == NULL)
 		return fail(err, ERR_SYSTEM, "the server answers what nobody can read");
-	return fail(err, report_code_of(code), "%s", text);
+	return fail(err, error_code_of(code), "%s", text);
 }
 
 struct json_t *control_request(const char *what)

@@ -10,8 +10,8 @@
  * Only root and the user who runs the server are served. Even so nothing that comes is believed:
  * what is no object, too long, or unknown is answered with an error.
  */
-#ifndef CLI_CONTROL_H
-#define CLI_CONTROL_H
+#ifndef MACHINE_SERVE_MESSAGE_H
+#define MACHINE_SERVE_MESSAGE_H
 
 #include "base/json.h"
 

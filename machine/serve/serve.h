@@ -8,10 +8,11 @@
  *   serve_attend.c    what that client is given meanwhile
  *   serve_status.c    what status tells
  */
-#ifndef CLI_SERVE_H
-#define CLI_SERVE_H
+#ifndef MACHINE_SERVE_SERVE_H
+#define MACHINE_SERVE_SERVE_H
 
 #include "base/name.h"
+#include "drive/argument.h"
 #include "cli/options.h"
 #include "cow/capture.h"
 #include "nbd/server.h"

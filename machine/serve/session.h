@@ -1,8 +1,8 @@
 /*
  * Between serve_backup.c and serve_attend.c.
  */
-#ifndef CLI_SERVE_SESSION_H
-#define CLI_SERVE_SESSION_H
+#ifndef MACHINE_SERVE_SESSION_H
+#define MACHINE_SERVE_SESSION_H
 
 #include "machine/serve/client.h"
 #include "machine/serve/serve.h"

@@ -4,8 +4,8 @@
  * Compression around an archive (zstd, gzip, lzop, xz, bzip2) is recognised by content and undone.
  * Not for several threads at once.
  */
-#ifndef READER_INPUT_H
-#define READER_INPUT_H
+#ifndef READER_INPUT_INPUT_H
+#define READER_INPUT_INPUT_H
 
 #include "base/error.h"
 

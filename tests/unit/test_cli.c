@@ -1,13 +1,17 @@
 /*
- * The parts of the command line that judge texts. The unit program does not hold the command line,
- * so they are included.
+ * The parts that judge texts of the command line.
  */
-#include "base/human.c"
-#include "base/name.c"
-#include "base/parse.c"
-#include "archive/plan.c"
+#include "archive/select.h"
+#include "archive/sink.h"
+#include "base/human.h"
+#include "base/name.h"
+#include "base/parse.h"
+#include "drive/argument.h"
+#include "cli/options.h"
 
 #include <CUnit/CUnit.h>
+#include <stdlib.h>
+#include <string.h>
 
 void test_cli(void);
 

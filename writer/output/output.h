@@ -1,8 +1,8 @@
 /*
  * Where an archive goes: a file under a temporary name until it is complete, a pipe, a tape.
  */
-#ifndef WRITER_OUTPUT_H
-#define WRITER_OUTPUT_H
+#ifndef WRITER_OUTPUT_OUTPUT_H
+#define WRITER_OUTPUT_OUTPUT_H
 
 #include "base/error.h"
 

@@ -1,0 +1,46 @@
+/*
+ * Whoever watches an operation: it is told what a user should know, and how far things are. The
+ * command line prints it; tests may leave all of it out. Operations report their results by small
+ * structs of their own.
+ */
+#ifndef BASE_WATCHER_H
+#define BASE_WATCHER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum watcher_level {
+	WATCHER_DETAIL,  /* for those who asked for more */
+	WATCHER_NOTE,	 /* to be known, not to be worried about */
+	WATCHER_WARNING, /* done, but the user must know */
+};
+
+/* How far a run is. The counters are borrowed until the end, and may be NULL. */
+struct progress_view {
+	const char *label;    /* what is going on, short: the name of the archive */
+	uint64_t total_bytes; /* of the drives */
+	_Atomic uint64_t *covered_bytes;
+	_Atomic uint64_t *data_bytes;
+	_Atomic uint64_t *archive_bytes; /* read or written */
+	unsigned part, n_parts;		 /* this is part of n_parts, from 0; percents cover all */
+};
+
+/* Pointers that are NULL are not called. One operation at a time has a watcher. */
+struct watcher {
+	void *context;
+	void (*tell)(void *context, enum watcher_level level, const char *text);
+	void (*begin)(void *context, const struct progress_view *view);
+	void (*end)(void *context, bool done); /* done: all went well */
+};
+
+/* Any of them with a watcher of NULL does nothing. */
+void watcher_tell(const struct watcher *watcher, enum watcher_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+#define watcher_warn(watcher, ...)   watcher_tell(watcher, WATCHER_WARNING, __VA_ARGS__)
+#define watcher_note(watcher, ...)   watcher_tell(watcher, WATCHER_NOTE, __VA_ARGS__)
+#define watcher_detail(watcher, ...) watcher_tell(watcher, WATCHER_DETAIL, __VA_ARGS__)
+void watcher_begin(const struct watcher *watcher, const struct progress_view *view);
+void watcher_end(const struct watcher *watcher, bool done);
+
+#endif

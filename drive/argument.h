@@ -1,0 +1,20 @@
+/*
+ * A drive as it is named on the command line.
+ */
+#ifndef DRIVE_ARGUMENT_H
+#define DRIVE_ARGUMENT_H
+
+#include "base/error.h"
+
+/* [NAME=]PATH[,format=FORMAT] taken apart; the texts lie in a copy that is owned. */
+struct drive_argument {
+	char *copy;
+	const char *name;   /* NULL: none given */
+	const char *path;   /* not empty */
+	const char *format; /* NULL: none given */
+};
+
+int drive_argument_parse(const char *argument, struct drive_argument *out, struct error *err);
+void drive_argument_free(struct drive_argument *argument);
+
+#endif
