@@ -285,7 +285,7 @@ bench-live: all
 .PHONY: check-live
 check-live: all live-tools
 	tests/live/check.sh $(or $(BACKUPS),200) $(B)/vmabak
-	GUEST_BACKUPS=10 tests/cli/run.sh $(B)/vmabak 125-live-guest
+	GUEST_BACKUPS=10 tests/cli/run.sh $(B)/vmabak live-guest
 	$(MAKE) VARIANT=tsan all
 	tests/live/check.sh $(or $(BACKUPS),60) build/tsan/vmabak
 	$(MAKE) VARIANT=asan all

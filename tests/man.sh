@@ -298,7 +298,7 @@ check_examples()
 				continue
 			fi
 			if grep -q -e --libvirt "$block"; then
-				skip "an example of $name needs a domain of libvirt: tests/cli/*-libvirt*.sh"
+				skip "an example of $name needs a domain of libvirt: tests/cli/libvirt-*.sh"
 				continue
 			fi
 			# Only what reads archives finds them there already.

@@ -1,7 +1,11 @@
 #!/bin/sh
 # Runs the tests of the command line, two at a time, each in a private folder that is gone after it.
 #
-#   tests/cli/run.sh [VMABAK [NAME]...]    NAME: of a test, or how it begins, such as 4 or 41-holes
+#   tests/cli/run.sh [VMABAK [NAME]...]
+#
+# NAME is a test (restore-sparse), how it begins, or an area: backup restore list config verify convert salvage, format
+# (what is in an archive), source, output, serve, live, nbd, qemu, libvirt, tape, stop (signals and kills), progress,
+# memory, cli (what all commands have in common), build, install.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 timeout_s=300
@@ -54,12 +58,19 @@ wanted()
 	return 1
 }
 
-for test in "$here"/[0-9]*.sh; do
+# The other files in this folder, which tests share, have no hyphen.
+for test in "$here"/*-*.sh; do
 	name=$(basename "$test" .sh)
 	if wanted "$name" "$@"; then
 		echo "$name"
 	fi
 done >"$CLI_TESTS/names"
+for begin; do
+	grep -q "^$begin" "$CLI_TESTS/names" || {
+		echo "run.sh: no test is named $begin" >&2
+		exit 1
+	}
+done
 xargs -P 2 -n 1 sh "$here/run.sh" --one <"$CLI_TESTS/names"
 
 count()

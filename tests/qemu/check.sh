@@ -8,7 +8,7 @@ VMABAK_LIVE=${1:-100} VMABAK_KILLS=${2:-20} LIBVIRT_BACKUPS=$(((${1:-100} + 9) /
 VMABAK=$(realpath "${3:-$here/../../build/release/vmabak}") || exit 1
 export VMABAK VMABAK_LIVE VMABAK_KILLS LIBVIRT_BACKUPS
 failed=0
-for test in "$here"/../cli/*-push*.sh "$here"/../cli/*-pull*.sh "$here"/../cli/*-qmp-*.sh "$here"/../cli/*-libvirt*.sh "$here"/../cli/15[0-9]-*.sh; do
+for test in "$here"/../cli/qemu-*.sh "$here"/../cli/libvirt-*.sh "$here"/../cli/nbd-[dtf]*.sh "$here"/../cli/restore-into-images.sh; do
 	name=$(basename "$test" .sh)
 	begin=$(date +%s)
 	code=0
