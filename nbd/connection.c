@@ -43,7 +43,7 @@ static int socket_flags(const struct connection *connection)
 	return MSG_NOSIGNAL | (connection->deadline_ms != 0 ? MSG_DONTWAIT : 0);
 }
 
-ssize_t socket_receive(struct connection *connection, void *to, size_t n)
+ssize_t connection_receive(struct connection *connection, void *to, size_t n)
 {
 	for (;;) {
 		if (!may_wait(connection, POLLIN))
@@ -54,7 +54,7 @@ ssize_t socket_receive(struct connection *connection, void *to, size_t n)
 	}
 }
 
-ssize_t socket_send(struct connection *connection, const struct iovec *parts, unsigned n)
+ssize_t connection_send(struct connection *connection, const struct iovec *parts, unsigned n)
 {
 	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = n};
 
@@ -70,7 +70,7 @@ ssize_t socket_send(struct connection *connection, const struct iovec *parts, un
 size_t receive_some(struct connection *connection, void *to, size_t n)
 {
 	ssize_t got = connection->tls ? tls_receive(connection->tls, to, n)
-				      : socket_receive(connection, to, n);
+				      : connection_receive(connection, to, n);
 
 	return got > 0 ? (size_t)got : 0;
 }
@@ -93,7 +93,7 @@ bool send_parts(struct connection *connection, struct iovec *parts, unsigned n)
 		if (parts->iov_len > 0 && connection->tls)
 			sent = tls_send(connection->tls, parts->iov_base, parts->iov_len);
 		else if (parts->iov_len > 0)
-			sent = socket_send(connection, parts, n);
+			sent = connection_send(connection, parts, n);
 		if (sent < 0)
 			return false;
 		size_t done = (size_t)sent;

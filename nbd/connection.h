@@ -125,8 +125,8 @@ void connection_log(const struct connection *connection, const char *format, ...
 	__attribute__((format(printf, 2, 3)));
 
 /* By the socket, with the deadline of the handshake: bytes, 0 at the end, -1. */
-ssize_t socket_receive(struct connection *connection, void *to, size_t n);
-ssize_t socket_send(struct connection *connection, const struct iovec *parts, unsigned n);
+ssize_t connection_receive(struct connection *connection, void *to, size_t n);
+ssize_t connection_send(struct connection *connection, const struct iovec *parts, unsigned n);
 
 /* Through TLS if there is. Some bytes; 0: no more will come. */
 size_t receive_some(struct connection *connection, void *to, size_t n);

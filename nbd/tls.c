@@ -133,7 +133,7 @@ void tls_free(struct tls *tls)
 static ssize_t pull(gnutls_transport_ptr_t pointer, void *to, size_t n)
 {
 	struct tls_session *session = pointer;
-	ssize_t got = socket_receive(session->connection, to, n);
+	ssize_t got = connection_receive(session->connection, to, n);
 
 	if (got < 0)
 		gnutls_transport_set_errno(session->session, EIO);
@@ -144,7 +144,7 @@ static ssize_t push(gnutls_transport_ptr_t pointer, const void *from, size_t n)
 {
 	struct tls_session *session = pointer;
 	struct iovec part = {.iov_base = (void *)from, .iov_len = n};
-	ssize_t sent = socket_send(session->connection, &part, 1);
+	ssize_t sent = connection_send(session->connection, &part, 1);
 
 	if (sent < 0)
 		gnutls_transport_set_errno(session->session, EIO);

@@ -51,6 +51,7 @@ int main(int argc, char **argv)
 	test_output();
 	test_cli();
 	test_json();
+	test_child();
 	test_sandbox();
 	test_swallow();
 	test_live();

@@ -21,6 +21,7 @@ void test_target(void);
 void test_output(void);
 void test_cli(void);
 void test_json(void);
+void test_child(void);
 void test_sandbox(void);
 void test_swallow(void);
 void test_live(void);

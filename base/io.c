@@ -1,0 +1,57 @@
+#include "base/io.h"
+
+#include <errno.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define AS_IT_COMES UINT64_MAX /* an offset: that of the descriptor */
+
+static int read_whole(int fd, void *to, size_t n, uint64_t offset, size_t *got)
+{
+	uint8_t *bytes = to;
+	size_t done = 0;
+	ssize_t result;
+
+	do {
+		result = offset == AS_IT_COMES
+				 ? read(fd, bytes + done, n - done)
+				 : pread(fd, bytes + done, n - done, (off_t)(offset + done));
+		if (result > 0)
+			done += (size_t)result;
+	} while (done < n && (result > 0 || (result < 0 && errno == EINTR)));
+	if (got != NULL)
+		*got = done;
+	if (result < 0 && done < n)
+		return errno;
+	return got == NULL && done < n ? EIO : 0;
+}
+
+int io_read(int fd, void *to, size_t n, size_t *got)
+{
+	return read_whole(fd, to, n, AS_IT_COMES, got);
+}
+
+int io_pread(int fd, void *to, size_t n, uint64_t offset, size_t *got)
+{
+	return read_whole(fd, to, n, offset, got);
+}
+
+int io_pwrite(int fd, const void *from, size_t n, uint64_t offset, int flags)
+{
+	struct iovec part = {(void *)(uintptr_t)from, n};
+
+	while (part.iov_len > 0) {
+		ssize_t done = flags != 0 ? pwritev2(fd, &part, 1, (off_t)offset, flags)
+					  : pwrite(fd, part.iov_base, part.iov_len, (off_t)offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return done < 0 ? errno : EIO;
+		part.iov_base = (uint8_t *)part.iov_base + done;
+		part.iov_len -= (size_t)done;
+		offset += (uint64_t)done;
+	}
+	return 0;
+}

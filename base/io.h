@@ -1,0 +1,19 @@
+/*
+ * Reading and writing whole: a call that the system cuts short or interrupts goes on.
+ */
+#ifndef BASE_IO_H
+#define BASE_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Both: 0 or errno. *got: how many bytes were read, whatever is returned; fewer than n with 0 only
+ * where the file ends. got may be NULL for a caller that needs them all: an early end is EIO then.
+ */
+int io_read(int fd, void *to, size_t n, size_t *got);
+int io_pread(int fd, void *to, size_t n, uint64_t offset, size_t *got);
+
+/* All n bytes at offset. 0 or errno; flags as in pwritev2(2). */
+int io_pwrite(int fd, const void *from, size_t n, uint64_t offset, int flags);
+
+#endif
