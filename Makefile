@@ -250,10 +250,13 @@ MINUTES ?= 60
 soak:
 	@tests/soak.sh $(MINUTES)
 
-# Arrows between the folders point one way: CONTRIBUTING.md.
-.PHONY: arrows
-arrows: $(B)/libvmabak.a
+# Arrows between the folders point one way (CONTRIBUTING.md); and what proves it does see one that does not.
+.PHONY: arrows arrows-self-test
+arrows: $(B)/vmabak
 	@tests/arrows.sh $(B)
+
+arrows-self-test: $(B)/vmabak
+	@tests/arrows.sh --self-test $(B)
 
 # Lines between the bytes of an archive and a verified cluster, blank lines and comments not
 # counted, declarations in public headers neither. That nothing else is needed is shown by linking.
@@ -360,6 +363,7 @@ help:
 	@echo "make bench-libvirt beside virtnbdbackup, on a domain of libvirt"
 	@echo "make profile       where the time goes"
 	@echo "make unit          the unit tests alone"
+	@echo "make arrows        what uses what it must not, by room"
 	@echo "make audit-size    lines of code between archive bytes and verified clusters"
 	@echo "make fuzz          each fuzz target for SECONDS=60"
 	@echo "make coverage      lines that tests reach in what reads archives"

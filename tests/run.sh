@@ -66,6 +66,7 @@ run_counted()
 run "build" $MAKE all live-tools build/release/nbd-serve
 run "nothing in the root that does not belong there" tests/root.sh
 run "arrows" $MAKE --no-print-directory arrows
+run "arrows are seen that point up" $MAKE --no-print-directory arrows-self-test
 run "audit-size" $MAKE --no-print-directory audit-size
 run "unit tests" $MAKE --no-print-directory unit
 run "unit tests, address and undefined-behaviour sanitizers" $MAKE --no-print-directory VARIANT=asan unit
