@@ -4,7 +4,6 @@
 #ifndef ARCHIVE_CONFIGS_H
 #define ARCHIVE_CONFIGS_H
 
-#include "cli/options.h"
 #include "format/format.h"
 
 #define CONFIGS_SIZE_MAX                                                        \

@@ -1,9 +1,8 @@
 #include "archive/create.h"
 
 #include "archive/configs.h"
-#include "cli/progress.h"
-#include "cli/report.h"
 #include "archive/source.h"
+#include "base/watcher.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -64,24 +63,24 @@ static int set_note(struct archive *archive, const char *note, struct error *err
 	return 0;
 }
 
-int new_archive_begin(struct archive *archive, struct sink *sink, const struct options *options,
-		      struct error *err)
+int new_archive_begin(struct archive *archive, struct sink *sink, const struct sink_options *options,
+		      const struct head_options *head, struct error *err)
 {
 	if (sink_prepare(sink, options, err) < 0)
 		return err->code;
 	archive->format = sink->plan.format;
 	archive->cluster_checksum = sink->plan.cluster_checksum;
-	if (set_time(archive, err) < 0 || set_uuid(archive, options->uuid, err) < 0)
+	if (set_time(archive, err) < 0 || set_uuid(archive, head->uuid, err) < 0)
 		return err->code;
-	return set_note(archive, options->note, err);
+	return set_note(archive, head->note, err);
 }
 
 uint64_t new_archive_size(const struct sink *sink, const char *name, uint64_t size_bytes,
-			  struct report *report)
+			  const struct watcher *watcher)
 {
 	if (sink->plan.format == FORMAT_VMA1 && size_bytes % SECTOR_SIZE != 0) {
 		size_bytes += SECTOR_SIZE - size_bytes % SECTOR_SIZE;
-		report_detail(report, "drive %s: stored as %llu bytes: VMA has multiples of %u",
+		watcher_detail(watcher, "drive %s: stored as %llu bytes: VMA has multiples of %u",
 			      name, (unsigned long long)size_bytes, SECTOR_SIZE);
 	}
 	return size_bytes;
@@ -97,7 +96,7 @@ uint32_t new_archive_piece(const struct sink *sink)
 }
 
 int new_archive_write(struct sink *sink, const struct archive *archive, const struct feed *feed,
-		      const struct options *options, struct error *err)
+		      const struct watcher *watcher, struct error *err)
 {
 	struct progress_view view = {
 		.label = sink->name,
@@ -108,10 +107,10 @@ int new_archive_write(struct sink *sink, const struct archive *archive, const st
 	};
 	int result;
 
-	progress_begin(options, &view);
-	result = sink_run(sink, feed, options, err);
+	watcher_begin(watcher, &view);
+	result = sink_run(sink, feed, err);
 	if (result == 0)
 		result = sink_finish(sink, err);
-	progress_end(result == 0);
+	watcher_end(watcher, result == 0);
 	return result;
 }

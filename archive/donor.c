@@ -4,7 +4,7 @@
 #include "base/name.h"
 #include "archive/select.h"
 #include "drive/argument.h"
-#include "cli/report.h"
+#include "base/watcher.h"
 #include "archive/source.h"
 
 #include "cow/cow.h"
@@ -52,26 +52,24 @@ static int open_image(struct donor *donor, const char *argument, const struct ar
 	return drive_open(&donor->image, image.path, &how, err);
 }
 
-int donors_open(struct donors **out, const struct rescue *rescue, const struct options *options,
+int donors_open(struct donors **out, const struct rescue *rescue, const struct strings *arguments,
 		struct error *err)
 {
 	struct donors *donors = *out = memory_new(1, sizeof(*donors));
 
-	donors->items = memory_new(options->donors.n, sizeof(*donors->items));
-	for (; donors->n < options->donors.n; donors->n++) {
-		const char *argument = options->donors.items[donors->n];
+	donors->items = memory_new(arguments->n, sizeof(*donors->items));
+	for (; donors->n < arguments->n; donors->n++) {
+		const char *argument = arguments->items[donors->n];
 		struct donor *donor = &donors->items[donors->n];
-		struct options unlimited = *options;
 		int result;
 
 		donor->argument = argument;
-		unlimited.rate = 0;
 		if (strcmp(argument, "-") == 0)
 			result = fail(err, ERR_USAGE, "--donor: cannot be standard input");
 		else if (name_prefix(argument) > 0)
 			result = open_image(donor, argument, rescue->archive, err);
 		else
-			result = source_open(&donor->source, argument, &unlimited, err);
+			result = source_open(&donor->source, argument, 0, err);
 		if (result < 0) {
 			donors->n++;
 			/* A place in it is not one in the archive that is salvaged. */
@@ -234,13 +232,13 @@ static int ask_archive(struct donors *donors, struct donor *donor, struct rescue
 	return 0;
 }
 
-int donors_ask(struct donors *donors, struct rescue *rescue, struct report *report,
+int donors_ask(struct donors *donors, struct rescue *rescue, const struct watcher *watcher,
 	       struct error *err)
 {
 	rescue_sort_wanted(rescue);
 	sort_drives(donors, rescue);
 	if (rescue->n_unwanted > 0)
-		report_warning(report,
+		watcher_warn(watcher,
 			       "%llu more lost clusters were not asked of donors: at most %u are",
 			       (unsigned long long)rescue->n_unwanted, WANTED_MAX);
 	for (uint32_t i = 0; i < donors->n && rescue->n_wanted > 0; i++) {
@@ -252,10 +250,10 @@ int donors_ask(struct donors *donors, struct rescue *rescue, struct report *repo
 		if (result < 0)
 			return result;
 		if (donor->image != NULL && drive_warning(donor->image) != NULL)
-			report_warning(report, "donor %s: %s", donor->argument,
+			watcher_warn(watcher, "donor %s: %s", donor->argument,
 				       drive_warning(donor->image));
 		if (failed.code != 0)
-			report_warning(report, "donor %s: not used to its end: %s", donor->argument,
+			watcher_warn(watcher, "donor %s: not used to its end: %s", donor->argument,
 				       failed.text);
 	}
 	return 0;

@@ -45,7 +45,7 @@ static int level_of(struct compress compress)
 
 /* The ending and --format together. */
 static int plan_format(struct sink_plan *out, const char *name, const struct ending *ending,
-		       const struct options *options, struct error *err)
+		       const struct sink_options *options, struct error *err)
 {
 	enum archive_format asked =
 		options->format == FORMAT_CHOICE_VMA ? FORMAT_VMA1 : FORMAT_VMAB;
@@ -67,7 +67,7 @@ static int plan_format(struct sink_plan *out, const char *name, const struct end
 
 /* --compress, and what the ending allows of it. */
 static int plan_compression(struct sink_plan *out, const char *name, const struct ending *ending,
-			    const struct options *options, struct error *err)
+			    const struct sink_options *options, struct error *err)
 {
 	struct compress compress = {COMPRESS_DEFAULT, 0};
 
@@ -98,9 +98,10 @@ static int plan_compression(struct sink_plan *out, const char *name, const struc
 	return 0;
 }
 
-int sink_plan(struct sink_plan *out, const char *name, bool by_name, const struct options *options,
+int sink_plan(struct sink_plan *out, bool by_name, const struct sink_options *options,
 	      struct error *err)
 {
+	const char *name = options->name;
 	const struct ending *ending = by_name ? find_ending(name) : NULL;
 
 	*out = (struct sink_plan){0};

@@ -2,7 +2,6 @@
 
 #include "cli/memory.h"
 #include "archive/mapfile.h"
-#include "cli/report.h"
 #include "cli/signals.h"
 
 #include "base/place.h"
@@ -95,7 +94,7 @@ static int plan_maps(struct rescue *rescue, const char *path, struct error *err)
 	return check_map_names(rescue, err);
 }
 
-static int check_paths(struct rescue *rescue, const struct options *options, struct error *err)
+static int check_paths(struct rescue *rescue, const struct rescue_options *options, struct error *err)
 {
 	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {
 		if (check_new(rescue->plan.drive_paths[i], err) < 0)
@@ -105,7 +104,7 @@ static int check_paths(struct rescue *rescue, const struct options *options, str
 		if (check_new(rescue->plan.config_paths[i], err) < 0)
 			return err->code;
 	}
-	return restore_plan_check(&rescue->plan, options, err);
+	return restore_plan_check(&rescue->plan, &options->restore, err);
 }
 
 static void leave_out_unseen(struct rescue *rescue)
@@ -119,9 +118,9 @@ static void leave_out_unseen(struct rescue *rescue)
 	}
 }
 
-static int open_drives(struct rescue *rescue, const struct options *options, struct error *err)
+static int open_drives(struct rescue *rescue, const struct rescue_options *options, struct error *err)
 {
-	struct target_options how = {.sync = !options->no_sync};
+	struct target_options how = {.sync = !options->restore.no_sync};
 
 	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {
 		uint64_t size_bytes = rescue->archive->drives[i].size_bytes;
@@ -138,7 +137,7 @@ static int open_drives(struct rescue *rescue, const struct options *options, str
 }
 
 int rescue_open(struct rescue *out, const struct archive *archive, bool made_drives,
-		const struct options *options, struct report *report, struct error *err)
+		const struct rescue_options *options, const struct watcher *watcher, struct error *err)
 {
 	bool made = false;
 
@@ -148,20 +147,20 @@ int rescue_open(struct rescue *out, const struct archive *archive, bool made_dri
 	};
 	if (options->donors.n > 0)
 		out->wanted = memory_new(WANTED_MAX, sizeof(*out->wanted));
-	if (restore_plan_make(&out->plan, archive, options, report, err) < 0)
+	if (restore_plan_make(&out->plan, archive, &options->restore, watcher, err) < 0)
 		return err->code;
 	if (made_drives)
 		leave_out_unseen(out);
-	if (out->plan.in_directory && make_folder(options->directory, &made, err) < 0)
+	if (out->plan.in_directory && make_folder(options->restore.directory, &made, err) < 0)
 		return err->code;
 	if (made) {
-		out->made_folder = options->directory;
+		out->made_folder = options->restore.directory;
 		signals_guard_folder(out->made_folder);
 	}
 	if (check_paths(out, options, err) < 0 ||
 	    (options->map != NULL && plan_maps(out, options->map, err) < 0))
 		return err->code;
-	restore_plan_rules(&out->plan, options);
+	restore_plan_rules(&out->plan, options->restore.directory, options->map);
 	return open_drives(out, options, err);
 }
 
@@ -342,9 +341,9 @@ static int put_configs(const struct rescue *rescue, const struct target_options 
 	return 0;
 }
 
-int rescue_finish(struct rescue *rescue, const struct options *options, struct error *err)
+int rescue_finish(struct rescue *rescue, const struct rescue_options *options, struct error *err)
 {
-	struct target_options how = {.sync = !options->no_sync};
+	struct target_options how = {.sync = !options->restore.no_sync};
 
 	if (put_configs(rescue, &how, err) < 0)
 		return err->code;

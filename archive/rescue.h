@@ -10,8 +10,16 @@
 #include "reader/reader.h"
 #include "reader/salvage.h"
 
-struct report;
 struct target;
+struct watcher;
+
+/* What a user may say about a salvage. */
+struct rescue_options {
+	struct restore_options restore;
+	const char *map;       /* a mapfile of ddrescue, or a folder for several; NULL: none */
+	struct strings donors; /* ARCHIVE or NAME=IMAGE */
+	const char *uuid;      /* of the archive to look for, as text; NULL: the first met */
+};
 
 #define WANTED_MAX (1u << 19) /* clusters that can be asked of donors: 16 MiB of memory */
 
@@ -49,7 +57,7 @@ struct rescue_sums {
 /* Chooses paths and opens targets. All is new: what exists is refused. *out can be closed whatever
  * comes. made_drives: the head is lost, and drives that were never seen are left out. */
 int rescue_open(struct rescue *out, const struct archive *archive, bool made_drives,
-		const struct options *options, struct report *report, struct error *err);
+		const struct rescue_options *options, const struct watcher *watcher, struct error *err);
 /* done: what has its name stays; else a folder that was made goes again. */
 void rescue_close(struct rescue *rescue, bool done);
 
@@ -63,6 +71,6 @@ struct wanted *rescue_find_wanted(const struct rescue *rescue, uint32_t drive, u
 
 void rescue_sum(const struct rescue *rescue, uint32_t drive, struct rescue_sums *out);
 /* Configs, maps and drives get their names. */
-int rescue_finish(struct rescue *rescue, const struct options *options, struct error *err);
+int rescue_finish(struct rescue *rescue, const struct rescue_options *options, struct error *err);
 
 #endif

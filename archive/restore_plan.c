@@ -3,7 +3,7 @@
 #include "cli/memory.h"
 #include "base/name.h"
 #include "archive/select.h"
-#include "cli/report.h"
+#include "base/watcher.h"
 #include "archive/source.h"
 
 #include "nbd/client.h"
@@ -25,7 +25,7 @@ static char *path_in(const char *directory, struct text name, const char *ending
 }
 
 static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *target,
-		      const struct options *options, struct error *err)
+		      const struct restore_options *options, struct error *err)
 {
 	struct text name = plan->archive->drives[drive].name;
 	char shown[SHOWN_SIZE];
@@ -59,7 +59,7 @@ static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *tar
 	return 0;
 }
 
-static int plan_drives(struct restore_plan *plan, const struct options *options, struct error *err)
+static int plan_drives(struct restore_plan *plan, const struct restore_options *options, struct error *err)
 {
 	for (unsigned i = 0; i < options->drives.n; i++) {
 		const char *target;
@@ -78,19 +78,19 @@ static int plan_drives(struct restore_plan *plan, const struct options *options,
 }
 
 /* The first few are told one by one: an archive may hold very many. */
-static void warn_of_config(struct text name, uint32_t n_before, struct report *report)
+static void warn_of_config(struct text name, uint32_t n_before, const struct watcher *watcher)
 {
 	char shown[SHOWN_SIZE];
 
 	if (n_before < WARNINGS_MAX)
-		report_warning(report,
+		watcher_warn(watcher,
 			       "config '%s' is not restored: not usable as a file name; \"vmabak "
 			       "config\" prints it",
 			       escape_text(shown, sizeof(shown), name.bytes, name.length));
 }
 
-static void plan_configs(struct restore_plan *plan, const struct options *options,
-			 struct report *report)
+static void plan_configs(struct restore_plan *plan, const struct restore_options *options,
+			 const struct watcher *watcher)
 {
 	uint32_t n_unusable = 0;
 
@@ -100,7 +100,7 @@ static void plan_configs(struct restore_plan *plan, const struct options *option
 		struct text name = plan->archive->configs[i].name;
 
 		if (!name_usable(name.bytes, name.length)) {
-			warn_of_config(name, n_unusable++, report);
+			warn_of_config(name, n_unusable++, watcher);
 			continue;
 		}
 		plan->config_paths[i] = path_in(options->directory, name, "");
@@ -108,11 +108,11 @@ static void plan_configs(struct restore_plan *plan, const struct options *option
 		plan->n_configs++;
 	}
 	if (n_unusable > WARNINGS_MAX)
-		report_warning(report, "%u more configs are not restored for that reason",
+		watcher_warn(watcher, "%u more configs are not restored for that reason",
 			       n_unusable - WARNINGS_MAX);
 }
 
-int restore_plan_options(const struct options *options, struct error *err)
+int restore_plan_options(const struct restore_options *options, struct error *err)
 {
 	if (options->configs && options->no_configs)
 		return fail(err, ERR_USAGE, "--configs and --no-configs exclude each other");
@@ -122,7 +122,7 @@ int restore_plan_options(const struct options *options, struct error *err)
 }
 
 int restore_plan_make(struct restore_plan *out, const struct archive *archive,
-		      const struct options *options, struct report *report, struct error *err)
+		      const struct restore_options *options, const struct watcher *watcher, struct error *err)
 {
 	*out = (struct restore_plan){
 		.archive = archive,
@@ -133,7 +133,7 @@ int restore_plan_make(struct restore_plan *out, const struct archive *archive,
 	};
 	if (plan_drives(out, options, err) < 0)
 		return err->code;
-	plan_configs(out, options, report);
+	plan_configs(out, options, watcher);
 	return 0;
 }
 
@@ -215,14 +215,14 @@ static int check_places(const struct restore_plan *plan, struct error *err)
 	return result;
 }
 
-static int check_path(const char *path, bool is_config, const struct options *options,
+static int check_path(const char *path, bool is_config, const struct restore_options *options,
 		      struct error *err)
 {
 	struct stat found;
 
 	if (path == NULL)
 		return 0;
-	if (stat(path, &found) == 0 && source_is(options->arguments.items[0], &found))
+	if (stat(path, &found) == 0 && source_is(options->archive, &found))
 		return fail(err, ERR_USAGE, "%s: is the archive that is to be restored", path);
 	if (!is_config || lstat(path, &found) < 0)
 		return 0;
@@ -236,7 +236,7 @@ static int check_path(const char *path, bool is_config, const struct options *op
 	return 0;
 }
 
-int restore_plan_check(const struct restore_plan *plan, const struct options *options,
+int restore_plan_check(const struct restore_plan *plan, const struct restore_options *options,
 		       struct error *err)
 {
 	for (uint32_t i = 0; i < plan->archive->n_drives; i++) {
@@ -250,7 +250,7 @@ int restore_plan_check(const struct restore_plan *plan, const struct options *op
 	return check_places(plan, err);
 }
 
-void restore_plan_rules(struct restore_plan *plan, const struct options *options)
+void restore_plan_rules(struct restore_plan *plan, const char *directory, const char *map)
 {
 	struct sandbox *sandbox = &plan->sandbox;
 
@@ -260,11 +260,11 @@ void restore_plan_rules(struct restore_plan *plan, const struct options *options
 	for (uint32_t i = 0; i < plan->archive->n_configs; i++)
 		sandbox_allow_file(sandbox, plan->config_paths[i]);
 	if (plan->in_directory)
-		sandbox_allow_removal(sandbox, options->directory);
-	if (options->map != NULL) { /* a file, or a folder */
-		char *inner = memory_text("%s/.", options->map);
+		sandbox_allow_removal(sandbox, directory);
+	if (map != NULL) { /* a file, or a folder */
+		char *inner = memory_text("%s/.", map);
 
-		sandbox_allow_file(sandbox, options->map);
+		sandbox_allow_file(sandbox, map);
 		sandbox_allow_file(sandbox, inner);
 		free(inner);
 	}

@@ -5,10 +5,23 @@
 #define ARCHIVE_RESTORE_PLAN_H
 
 #include "base/sandbox.h"
-#include "cli/options.h"
+#include "base/text.h"
 #include "format/format.h"
 
-struct report;
+struct watcher;
+
+/* What a user may say about what is restored, and where to. */
+struct restore_options {
+	const char *archive;   /* its name; "-": standard input */
+	const char *directory; /* where what has no target goes */
+	struct strings drives; /* NAME[=TARGET]; none: all */
+	bool configs;	       /* even with drives */
+	bool no_configs;
+	bool force;
+	bool no_sync;
+	uint64_t threads; /* 0: one a processor */
+	uint64_t rate;	  /* bytes a second, 0: no limit */
+};
 
 struct restore_plan {
 	const struct archive *archive; /* borrowed */
@@ -21,19 +34,19 @@ struct restore_plan {
 };
 
 /* What the options alone tell, before the archive is opened. */
-int restore_plan_options(const struct options *options, struct error *err);
+int restore_plan_options(const struct restore_options *options, struct error *err);
 /* Chooses the paths. Drives whose names cannot be paths are an error, configs a warning. *out can
  * be freed whatever comes. */
 int restore_plan_make(struct restore_plan *out, const struct archive *archive,
-		      const struct options *options, struct report *report, struct error *err);
+		      const struct restore_options *options, const struct watcher *watcher, struct error *err);
 /* Refuses two things that go to one place, the archive itself as a target, and configs that are
  * there already without --force. The folder exists by now. */
-int restore_plan_check(const struct restore_plan *plan, const struct options *options,
+int restore_plan_check(const struct restore_plan *plan, const struct restore_options *options,
 		       struct error *err);
 /* Before targets are opened, which may take all descriptors there are: what the process will still
  * need, to put configs there and to give names to what it made. With all open, sandbox_enter gives
- * up the rest. */
-void restore_plan_rules(struct restore_plan *plan, const struct options *options);
+ * up the rest. map: a file, or a folder for files, that will be written too, or NULL. */
+void restore_plan_rules(struct restore_plan *plan, const char *directory, const char *map);
 void restore_plan_free(struct restore_plan *plan);
 
 #endif

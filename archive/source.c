@@ -11,8 +11,7 @@
 
 #define DEFAULT_THREADS_MAX 64
 
-static int open_input(struct source *out, const char *path, const struct options *options,
-		      struct error *err)
+static int open_input(struct source *out, const char *path, uint64_t rate, struct error *err)
 {
 	*out = (struct source){.name = path};
 	if (*path == '\0')
@@ -22,8 +21,8 @@ static int open_input(struct source *out, const char *path, const struct options
 			    "standard input is a terminal: no archive can come from there");
 	if (input_open(&out->input, path, err) < 0)
 		return err->code;
-	if (options->rate != 0)
-		input_limit(out->input, options->rate);
+	if (rate != 0)
+		input_limit(out->input, rate);
 	return 0;
 }
 
@@ -35,16 +34,14 @@ static int read_head(struct source *out, struct error *err)
 	return 0;
 }
 
-int source_open(struct source *out, const char *path, const struct options *options,
-		struct error *err)
+int source_open(struct source *out, const char *path, uint64_t rate, struct error *err)
 {
-	return open_input(out, path, options, err) < 0 ? err->code : read_head(out, err);
+	return open_input(out, path, rate, err) < 0 ? err->code : read_head(out, err);
 }
 
-int source_open_alone(struct source *out, const char *path, const struct options *options,
-		      struct error *err)
+int source_open_alone(struct source *out, const char *path, uint64_t rate, struct error *err)
 {
-	if (open_input(out, path, options, err) < 0 || sandbox_enter_at_once(err) < 0)
+	if (open_input(out, path, rate, err) < 0 || sandbox_enter_at_once(err) < 0)
 		return err->code;
 	return read_head(out, err);
 }
@@ -96,12 +93,12 @@ const char *archive_format_name(const struct archive *archive)
 	return archive->format == FORMAT_VMAB ? "vmab" : "vma";
 }
 
-unsigned threads_wanted(const struct options *options)
+unsigned threads_wanted(uint64_t asked)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (options->threads != 0)
-		return (unsigned)options->threads;
+	if (asked != 0)
+		return (unsigned)asked;
 	if (n < 1)
 		return 1;
 	return n > DEFAULT_THREADS_MAX ? DEFAULT_THREADS_MAX : (unsigned)n;

@@ -17,7 +17,9 @@
 #include "machine/libvirt/run.h"
 #include "cli/memory.h"
 #include "archive/create.h"
+#include "cli/backup.h"
 #include "cli/report.h"
+#include "cli/summary.h"
 
 #include "cow/cow.h"
 
@@ -28,7 +30,7 @@
 #define NVRAM_NAME	 "nvram"
 
 struct backup {
-	const struct options *options;
+	const struct backup_options *options;
 	struct report *report;
 	struct archive *archive;
 	struct sink sink;
@@ -123,7 +125,7 @@ static int find_disks(struct backup *backup, struct error *err)
 	free(xml);
 	if (result < 0 || check_runs(backup, err) < 0)
 		return err->code;
-	return domain_disks_choose(&backup->disks, &backup->options->drives, err);
+	return domain_disks_choose(&backup->disks, &backup->options->machine.drives, err);
 }
 
 static int name_drives(struct backup *backup, struct error *err)
@@ -138,7 +140,7 @@ static int name_drives(struct backup *backup, struct error *err)
 		uint64_t size_bytes = 0;
 		struct stat found;
 
-		if (backup->options->scratch == NULL && !disk->is_file)
+		if (backup->options->machine.scratch == NULL && !disk->is_file)
 			return fail(err, ERR_USAGE,
 				    "drive %s: is not a file, so name a folder with --scratch for "
 				    "what the guest overwrites meanwhile",
@@ -152,25 +154,25 @@ static int name_drives(struct backup *backup, struct error *err)
 		archive->drives[i].name.bytes = (const uint8_t *)disk->name;
 		archive->drives[i].name.length = (uint32_t)strlen(disk->name);
 		archive->drives[i].size_bytes =
-			new_archive_size(&backup->sink, disk->name, size_bytes, backup->report);
+			new_archive_size(&backup->sink, disk->name, size_bytes, &backup->report->watcher);
 	}
 	return 0;
 }
 
 static int prepare(struct backup *backup, struct error *err)
 {
-	const struct options *options = backup->options;
+	const struct backup_options *options = backup->options;
 
-	if (new_archive_begin(backup->archive, &backup->sink, options, err) < 0 ||
+	if (new_archive_begin(backup->archive, &backup->sink, &options->sink, &options->head, err) < 0 ||
 	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
 	    deadlines_start(backup->report, err) < 0 ||
-	    domain_open(&backup->domain, options->connect, options->libvirt, err) < 0 ||
+	    domain_open(&backup->domain, options->machine.connect, options->machine.place, err) < 0 ||
 	    find_disks(backup, err) < 0 || name_drives(backup, err) < 0 ||
 	    add_description(backup, err) < 0 ||
 	    libvirt_job_clear(backup->domain, &backup->had_leftover, err) < 0)
 		return err->code;
 	add_nvram(backup);
-	return sink_open(&backup->sink, backup->archive, options, err);
+	return sink_open(&backup->sink, backup->archive, err);
 }
 
 static int open_drive(struct backup *backup, unsigned i, struct error *err)
@@ -180,7 +182,7 @@ static int open_drive(struct backup *backup, unsigned i, struct error *err)
 
 	if (result == 0 &&
 	    new_archive_size(&backup->sink, disk->name, drive_size(backup->drives[i]),
-			     backup->report) != backup->archive->drives[i].size_bytes)
+			     &backup->report->watcher) != backup->archive->drives[i].size_bytes)
 		return fail(err, ERR_SYSTEM, "drive %s: its size changed while the backup began",
 			    disk->name);
 	return result;
@@ -213,7 +215,7 @@ static int copy(struct backup *backup, struct error *err)
 	feed.ended = all_was_read;
 	feed.ended_context = backup->run;
 	background_backup(0); /* no guest of libvirt is in our session */
-	if (new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err) < 0)
+	if (new_archive_write(&backup->sink, backup->archive, &feed, &backup->report->watcher, err) < 0)
 		return libvirt_run_explain(backup->run, err);
 	return 0;
 }
@@ -263,7 +265,7 @@ static void close_all(struct backup *backup)
 	free(backup->archive);
 }
 
-int backup_libvirt(const struct options *options, struct report *report)
+int backup_libvirt(const struct backup_options *options, struct report *report)
 {
 	struct error err = {0};
 	int code = EXIT_DONE;
@@ -273,7 +275,7 @@ int backup_libvirt(const struct options *options, struct report *report)
 		.archive = memory_new(1, sizeof(struct archive)),
 	};
 	bool done = prepare(&backup, &err) == 0 &&
-		    libvirt_run_begin(&backup.run, backup.domain, &backup.disks, options,
+		    libvirt_run_begin(&backup.run, backup.domain, &backup.disks, &options->machine,
 				      &backup.story, &err) == 0 &&
 		    copy(&backup, &err) == 0;
 

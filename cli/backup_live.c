@@ -13,13 +13,15 @@
 #include "machine/serve/client.h"
 #include "cli/memory.h"
 #include "archive/create.h"
+#include "cli/backup.h"
 #include "cli/report.h"
+#include "cli/summary.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct backup {
-	const struct options *options;
+	const struct backup_options *options;
 	struct report *report;
 	struct archive *archive;
 	struct sink sink;
@@ -47,20 +49,20 @@ static int name_drives(struct backup *backup, struct error *err)
 				       "ends",
 				       name, live_drive_map_failure(backup->live, i));
 		archive->drives[i].size_bytes = new_archive_size(
-			&backup->sink, name, live_drive_size(backup->live, i), backup->report);
+			&backup->sink, name, live_drive_size(backup->live, i), &backup->report->watcher);
 	}
 	return 0;
 }
 
 static int prepare(struct backup *backup, struct error *err)
 {
-	const struct options *options = backup->options;
+	const struct backup_options *options = backup->options;
 
-	if (new_archive_begin(backup->archive, &backup->sink, options, err) < 0 ||
+	if (new_archive_begin(backup->archive, &backup->sink, &options->sink, &options->head, err) < 0 ||
 	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
-	    live_open(&backup->live, options, err) < 0 || name_drives(backup, err) < 0)
+	    live_open(&backup->live, &options->machine, err) < 0 || name_drives(backup, err) < 0)
 		return err->code;
-	return sink_open(&backup->sink, backup->archive, options, err);
+	return sink_open(&backup->sink, backup->archive, err);
 }
 
 /* The writer is stuck in its output, so the program ends as it does by a signal. */
@@ -78,7 +80,7 @@ static int begin_live(void *context, struct error *err)
 
 static int begin(struct backup *backup, struct error *err)
 {
-	return hooks_around(begin_live, backup, backup->options, backup->report, err);
+	return hooks_around(begin_live, backup, &backup->options->machine, &backup->report->watcher, err);
 }
 
 static int copy(struct backup *backup, struct error *err)
@@ -86,7 +88,7 @@ static int copy(struct backup *backup, struct error *err)
 	struct feed feed = live_feed(backup->live, new_archive_piece(&backup->sink));
 
 	background_backup(live_server(backup->live));
-	return new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err);
+	return new_archive_write(&backup->sink, backup->archive, &feed, &backup->report->watcher, err);
 }
 
 static uint64_t count(const struct backup *backup, const char *key)
@@ -114,7 +116,7 @@ static void tell(struct backup *backup)
 		    human_delay(delays[1], count(backup, "delay_max_ns")));
 }
 
-int backup_live(const struct options *options, struct report *report)
+int backup_live(const struct backup_options *options, struct report *report)
 {
 	struct error err = {0};
 	int code = EXIT_DONE;

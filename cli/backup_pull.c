@@ -11,6 +11,7 @@
 #include "archive/create.h"
 #include "machine/qemu/pull.h"
 #include "cli/qemu_backup.h"
+#include "cli/backup.h"
 #include "cli/report.h"
 #include "cli/signals.h"
 
@@ -35,7 +36,7 @@ static int begin_pull(void *context, struct error *err)
 	struct backup *backup = context;
 	struct qemu_backup *qemu = &backup->qemu;
 
-	return pull_begin(&backup->pull, qemu->qmp, &qemu->machine, qemu->options, &backup->story,
+	return pull_begin(&backup->pull, qemu->qmp, &qemu->machine, &qemu->options->machine, &backup->story,
 			  err);
 }
 
@@ -44,7 +45,7 @@ static int begin(struct backup *backup, struct error *err)
 	if (qemu_backup_prepare(&backup->qemu, err) < 0 || qemu_backup_open(&backup->qemu, err) < 0)
 		return err->code;
 	signals_end_by(note);
-	if (hooks_around(begin_pull, backup, backup->qemu.options, backup->qemu.report, err) == 0)
+	if (hooks_around(begin_pull, backup, &backup->qemu.options->machine, &backup->qemu.report->watcher, err) == 0)
 		return 0;
 	pull_free(backup->pull);
 	backup->pull = NULL;
@@ -87,7 +88,7 @@ static int copy(struct backup *backup, struct error *err)
 	feed.ended = all_was_read;
 	feed.ended_context = backup->pull;
 	qemu_backup_stand_back(qemu);
-	if (new_archive_write(&qemu->sink, qemu->archive, &feed, qemu->options, err) < 0)
+	if (new_archive_write(&qemu->sink, qemu->archive, &feed, &qemu->report->watcher, err) < 0)
 		return pull_explain(backup->pull, err);
 	return 0;
 }
@@ -110,7 +111,7 @@ static void close_drives(struct backup *backup)
 	free(backup->drives);
 }
 
-int backup_pull(const struct options *options, struct report *report)
+int backup_pull(const struct backup_options *options, struct report *report)
 {
 	struct error err = {0};
 	int code = EXIT_DONE;

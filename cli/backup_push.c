@@ -11,6 +11,7 @@
 #include "archive/create.h"
 #include "machine/qemu/push.h"
 #include "cli/qemu_backup.h"
+#include "cli/backup.h"
 #include "cli/report.h"
 #include "cli/signals.h"
 
@@ -27,13 +28,13 @@ struct backup {
 
 static int make_buffer(struct backup *backup, struct error *err)
 {
-	const struct options *options = backup->qemu.options;
-	uint64_t size = options->buffer == UINT64_MAX ? LIVE_BUFFER : options->buffer;
+	const struct backup_options *options = backup->qemu.options;
+	uint64_t size = options->machine.buffer == UINT64_MAX ? LIVE_BUFFER : options->machine.buffer;
 	struct buffer_options how = {
 		.n_chunks = (uint32_t)(size / CHUNK_SIZE),
-		.spill_bytes = options->spill == UINT64_MAX ? LIVE_SPILL : options->spill,
-		.spill_dir = options->spill_dir == NULL ? "/var/tmp" : options->spill_dir,
-		.when_full = options->on_full == FULL_CHOICE_WAIT ? FULL_WAIT : FULL_FAIL,
+		.spill_bytes = options->machine.spill == UINT64_MAX ? LIVE_SPILL : options->machine.spill,
+		.spill_dir = options->machine.spill_dir == NULL ? "/var/tmp" : options->machine.spill_dir,
+		.when_full = options->machine.on_full == FULL_CHOICE_WAIT ? FULL_WAIT : FULL_FAIL,
 	};
 
 	return buffer_new(&backup->buffer, &how, err);
@@ -51,7 +52,7 @@ static int begin_push(void *context, struct error *err)
 	struct backup *backup = context;
 	struct qemu_backup *qemu = &backup->qemu;
 
-	return push_begin(&backup->push, qemu->qmp, &qemu->machine, backup->buffer, qemu->options,
+	return push_begin(&backup->push, qemu->qmp, &qemu->machine, backup->buffer, &qemu->options->machine,
 			  &qemu->sink.counts.covered_bytes, &backup->story, err);
 }
 
@@ -103,7 +104,7 @@ static int copy(struct backup *backup, struct error *err)
 	int result;
 
 	interrupt_by(backup->buffer);
-	result = hooks_around(begin_push, backup, backup->qemu.options, backup->qemu.report, err);
+	result = hooks_around(begin_push, backup, &backup->qemu.options->machine, &backup->qemu.report->watcher, err);
 
 	if (result < 0) {
 		buffer_fail(backup->buffer, err);
@@ -114,8 +115,7 @@ static int copy(struct backup *backup, struct error *err)
 		return result;
 	}
 	qemu_backup_stand_back(&backup->qemu); /* QEMU is answered by other threads */
-	result = new_archive_write(&backup->qemu.sink, backup->qemu.archive, &feed,
-				   backup->qemu.options, err);
+	result = new_archive_write(&backup->qemu.sink, backup->qemu.archive, &feed, &backup->qemu.report->watcher, err);
 	if (result < 0)
 		result = explain(backup, err);
 	push_end(backup->push);
@@ -135,7 +135,7 @@ static void tell(struct backup *backup)
 	json_put_number(capture, "buffer_peak_bytes", counts->peak_bytes);
 }
 
-int backup_push(const struct options *options, struct report *report)
+int backup_push(const struct backup_options *options, struct report *report)
 {
 	struct error err = {0};
 	int code = EXIT_DONE;

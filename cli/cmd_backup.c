@@ -1,225 +1,107 @@
 /*
- * Everything that can be refused is refused before the output is created: options, names, configs,
- * drives, the limits of the format. Then the sweep over the drives feeds the writer.
+ * The command: its options, which of them are for which source, and who makes the backup.
  */
+#include "archive/source.h"
+#include "cli/backup.h"
+#include "cli/backup_images.h"
 #include "cli/backup_libvirt.h"
 #include "cli/backup_live.h"
 #include "cli/backup_pull.h"
 #include "cli/backup_push.h"
 #include "cli/commands.h"
-#include "archive/configs.h"
-#include "archive/feeds.h"
-#include "cli/memory.h"
-#include "base/name.h"
-#include "drive/argument.h"
-#include "archive/create.h"
+#include "cli/groups.h"
+#include "cli/sources.h"
 
 #include "base/place.h"
-#include "cow/cow.h"
+#include "machine/serve/client.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-
-struct backup {
-	const struct options *options;
-	struct report *report;
-	struct archive *archive;
-	struct drive_argument *arguments;
-	struct drive **drives;
-	char (*names)[16]; /* of drives without one: "disk0" */
-	struct sweep *sweep;
-	struct sink sink;
+static const struct backup_options defaults = {
+	.common = {COMMON_DEFAULTS},
+	.sink = {SINK_DEFAULTS},
+	.machine = {MACHINE_DEFAULTS},
 };
 
-/* The names of the drives, taken from the command line; the files are not touched yet. */
-static int name_drives(struct backup *backup, struct error *err)
-{
-	struct archive *archive = backup->archive;
-	const struct strings *arguments = &backup->options->arguments;
+static const struct option_spec what[] = {
+	{"config", 'c', OPTION_LIST, OPTION_FIELD(backup_options, config_files),
+	 .argument = "[NAME=]FILE",
+	 .help = "store a file with the drives, under NAME or its own name; may be repeated"},
+	{"drive", 'd', OPTION_LIST, OPTION_FIELD(backup_options, machine.drives),
+	 .argument = "[NAME=]DRIVE",
+	 .help = "this drive of the machine only; may be repeated (default: all that are written)",
+	 .sources = SOURCE_MACHINE},
+	{"note", 0, OPTION_TEXT, OPTION_FIELD(backup_options, head.note), .argument = "TEXT",
+	 .help = "store a note for people (not in VMA)"},
+	{"uuid", 0, OPTION_TEXT, OPTION_FIELD(backup_options, head.uuid), .argument = "UUID",
+	 .help = "identify the archive (default: random)"},
+	{"allow-writers", 0, OPTION_FLAG, OPTION_FIELD(backup_options, allow_writers),
+	 .help = "go on though another program has a drive open for writing",
+	 .sources = SOURCE_DRIVES},
+	{"direct", 0, OPTION_FLAG, OPTION_FIELD(backup_options, direct),
+	 .help = "read raw images and devices past the page cache (O_DIRECT)",
+	 .sources = SOURCE_DRIVES},
+	OPTIONS_END,
+};
 
-	for (unsigned i = 0; i < arguments->n; i++) {
-		struct drive_argument *drive = &backup->arguments[i];
+static const struct option_spec consistency[] = {
+	{"quiesce", 0, OPTION_FLAG, OPTION_FIELD(machine_options, quiesce),
+	 .help = "libvirt: freeze the guest's file systems for the instant",
+	 .sources = SOURCE_LIBVIRT},
+	{"guest-agent", 0, OPTION_TEXT, OPTION_FIELD(machine_options, guest_agent),
+	 .argument = "SOCKET",
+	 .help = "qemu: freeze the guest's file systems for the instant, by its agent",
+	 .sources = SOURCE_QEMU},
+	{"freeze-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, freeze_command),
+	 .argument = "COMMAND", .help = "run before the instant that is backed up",
+	 .sources = SOURCE_MACHINE},
+	{"thaw-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, thaw_command),
+	 .argument = "COMMAND", .help = "run right after it, whatever happens",
+	 .sources = SOURCE_MACHINE},
+	{"freeze-timeout", 0, OPTION_NUMBER, OPTION_FIELD(machine_options, freeze_timeout),
+	 .argument = "SECONDS", .min = 1, .max = 3600,
+	 .help = "how long freezing may take, and last (default: 10; of the guest's file systems "
+		 "30)",
+	 .sources = SOURCE_MACHINE},
+	OPTIONS_END,
+};
 
-		if (drive_argument_parse(arguments->items[i], drive, err) < 0)
-			return err->code;
-		if (drive->name == NULL) {
-			snprintf(backup->names[i], sizeof(backup->names[i]), "disk%u", i);
-			drive->name = backup->names[i];
-		}
-		for (unsigned j = 0; j < i; j++) {
-			if (strcmp(drive->name, backup->arguments[j].name) == 0)
-				return fail(err, ERR_USAGE,
-					    "drive '%s': the name %s is taken already",
-					    arguments->items[i], drive->name);
-		}
-		archive->drives[i].name.bytes = (const uint8_t *)drive->name;
-		archive->drives[i].name.length = (uint32_t)strlen(drive->name);
-	}
-	if (arguments->n + backup->options->config_files.n == 0)
-		return fail(err, ERR_USAGE,
-			    "nothing to back up: name at least one drive or config");
-	archive->n_drives = arguments->n;
-	return 0;
-}
+static const struct option_spec running[] = {
+	{"pull", 0, OPTION_FLAG, OPTION_FIELD(machine_options, pull),
+	 .help = "qemu: have QEMU keep a snapshot, and read that, not what its jobs push",
+	 .sources = SOURCE_QEMU},
+	{"nbd-server", 0, OPTION_TEXT, OPTION_FIELD(machine_options, nbd_server),
+	 .argument = "SOCKET", .help = "with --pull: where QEMU has one", .sources = SOURCE_PULL},
+	{"sync", 0, OPTION_CHOICE, OPTION_FIELD(machine_options, sync_mode), .argument = "WHAT",
+	 .choices = "top full",
+	 .help = "qemu: have QEMU leave out what a qcow2 never held (top, default), or tell all",
+	 .sources = SOURCE_PUSH},
+	{"connect", 0, OPTION_TEXT, OPTION_FIELD(machine_options, connect), .argument = "URI",
+	 .help = "libvirt: where it is, such as qemu:///session (default: as for virsh)",
+	 .sources = SOURCE_LIBVIRT},
+	{"scratch", 0, OPTION_TEXT, OPTION_FIELD(machine_options, scratch), .argument = "DIR",
+	 .help = "libvirt, --pull: where QEMU saves what the guest overwrites meanwhile "
+		 "(default: beside the drives; /var/tmp)",
+	 .sources = SOURCE_LIBVIRT | SOURCE_PULL},
+	OPTIONS_END,
+};
 
-static int open_drives(struct backup *backup, struct error *err)
-{
-	for (uint32_t i = 0; i < backup->archive->n_drives; i++) {
-		struct drive_argument *argument = &backup->arguments[i];
-		struct drive_options how = {
-			.format = argument->format,
-			.allow_writers = backup->options->allow_writers,
-			.direct = backup->options->direct,
-		};
-		struct stat found;
-
-		if (stat(argument->path, &found) == 0 && sink_is(&backup->sink, &found))
-			return fail(err, ERR_USAGE, "drive %s: %s is what is to be written",
-				    argument->name, argument->path);
-		if (drive_open(&backup->drives[i], argument->path, &how, err) < 0)
-			return err->code;
-		backup->archive->drives[i].size_bytes =
-			new_archive_size(&backup->sink, argument->name,
-					 drive_size(backup->drives[i]), backup->report);
-	}
-	return 0;
-}
-
-static int prepare(struct backup *backup, struct error *err)
-{
-	const struct options *options = backup->options;
-	struct archive *archive = backup->archive;
-
-	if (new_archive_begin(archive, &backup->sink, options, err) < 0 ||
-	    name_drives(backup, err) < 0 ||
-	    configs_read(&options->config_files, &backup->sink, archive, err) < 0)
-		return err->code;
-	return open_drives(backup, err);
-}
-
-static int copy_drives(struct backup *backup, struct error *err)
-{
-	struct feed feed;
-
-	if (sweep_new(&backup->sweep, backup->drives, backup->archive->n_drives,
-		      new_archive_piece(&backup->sink), err) < 0)
-		return err->code;
-	feed = feed_of_sweep(backup->sweep);
-	return new_archive_write(&backup->sink, backup->archive, &feed, backup->options, err);
-}
-
-/* What was read may be from before and after a change: the archive is kept, but the user must know.
- */
-static void warn_of_changes(struct backup *backup)
-{
-	for (uint32_t i = 0; i < backup->archive->n_drives; i++) {
-		if (drive_warning(backup->drives[i]) != NULL)
-			report_warning(backup->report, "drive %s: %s", backup->arguments[i].name,
-				       drive_warning(backup->drives[i]));
-		if (drive_was_changed(backup->drives[i]))
-			report_warning(backup->report,
-				       "drive %s: %s was changed while it was read; its state in "
-				       "the archive is of "
-				       "no one instant",
-				       backup->arguments[i].name, backup->arguments[i].path);
-	}
-}
-
-static void close_all(struct backup *backup)
-{
-	unsigned n = backup->options->arguments.n;
-
-	sink_close(&backup->sink);
-	if (backup->sweep != NULL)
-		sweep_free(backup->sweep);
-	for (unsigned i = 0; i < n; i++) {
-		if (backup->drives[i] != NULL)
-			drive_close(backup->drives[i]);
-		drive_argument_free(&backup->arguments[i]);
-	}
-	configs_free(backup->archive);
-	free(backup->names);
-	free(backup->drives);
-	free(backup->arguments);
-	free(backup->archive);
-}
-
-static int backup_images(const struct options *options, struct report *report)
-{
-	unsigned n = options->arguments.n;
-	struct error err = {0};
-	int code = EXIT_DONE;
-	struct backup backup = {
-		.options = options,
-		.report = report,
-		.archive = memory_new(1, sizeof(struct archive)),
-		.arguments = memory_new(n, sizeof(struct drive_argument)),
-		.drives = memory_new(n, sizeof(struct drive *)),
-		.names = memory_new(n, sizeof(*backup.names)),
-	};
-
-	if (prepare(&backup, &err) < 0 ||
-	    sink_open(&backup.sink, backup.archive, options, &err) < 0 ||
-	    copy_drives(&backup, &err) < 0) {
-		code = report_error(report, NULL, &err);
-	} else {
-		warn_of_changes(&backup);
-		sink_summary(&backup.sink, backup.archive, report);
-	}
-	close_all(&backup);
-	return code;
-}
-
-/* Nothing is pushed, so nothing waits in a buffer. */
-static int check_pull(const struct options *options, struct error *err)
-{
-	if (options->pull && options->qmp == NULL)
-		return fail(err, ERR_USAGE, "--pull is for --qmp SOCKET");
-	if (options->pull_server != NULL && !options->pull)
-		return fail(err, ERR_USAGE, "--nbd-server is for --pull");
-	if (options->scratch != NULL && options->libvirt == NULL && !options->pull)
-		return fail(err, ERR_USAGE, "--scratch is for --libvirt DOMAIN and --pull");
-	if (options->pull &&
-	    (options->buffer != UINT64_MAX || options->spill != UINT64_MAX ||
-	     options->spill_dir != NULL || options->on_full != 0 || options->sync_mode != 0))
-		return fail(err, ERR_USAGE,
-			    "--sync, --buffer, --spill, --spill-dir and --on-full are not for "
-			    "--pull");
-	return 0;
-}
-
-/* Those that belong to one way of a live backup. */
-static int check_way(const struct options *options, const char *way, struct error *err)
-{
-	bool buffered = options->serve != NULL || options->qmp != NULL;
-
-	if (options->qmp == NULL && (options->guest_agent != NULL || options->sync_mode != 0))
-		return fail(err, ERR_USAGE, "--guest-agent and --sync are for --qmp SOCKET");
-	if (options->libvirt == NULL && (options->connect != NULL || options->quiesce))
-		return fail(err, ERR_USAGE, "--connect and --quiesce are for --libvirt DOMAIN");
-	if (check_pull(options, err) < 0)
-		return err->code;
-	if (!buffered && (options->buffer != UINT64_MAX || options->spill != UINT64_MAX ||
-			  options->spill_dir != NULL || options->on_full != 0))
-		return fail(err, ERR_USAGE,
-			    "--buffer, --spill, --spill-dir and --on-full are for --serve SOCKET "
-			    "and --qmp SOCKET");
-	if (way == NULL && (options->drives.n > 0 || options->freeze_command != NULL ||
-			    options->thaw_command != NULL || options->freeze_timeout != 0))
-		return fail(err, ERR_USAGE,
-			    "--drive and those that freeze are for --serve SOCKET, --qmp SOCKET "
-			    "and --libvirt DOMAIN");
-	if (options->scratch != NULL && options->scratch[0] != '/')
-		return fail(err, ERR_USAGE, "--scratch '%.100s': must begin with a /",
-			    options->scratch);
-	if ((options->freeze_command == NULL) != (options->thaw_command == NULL))
-		return fail(err, ERR_USAGE, "--freeze-command and --thaw-command: both are needed");
-	if (options->quiesce && options->freeze_command != NULL)
-		return fail(err, ERR_USAGE, "--quiesce and --freeze-command exclude each other");
-	return 0;
-}
+static const struct option_spec tuning[] = {
+	{"buffer", 0, OPTION_SIZE, OPTION_FIELD(machine_options, buffer), .argument = "SIZE",
+	 .min = 16u << 20, .max = LIVE_BUFFER_MAX,
+	 .help = "qemu, serve: memory for data waiting to be written, from 16M (default: 64M)",
+	 .sources = SOURCE_PUSH | SOURCE_SERVE},
+	{"spill", 0, OPTION_SIZE, OPTION_FIELD(machine_options, spill), .argument = "SIZE",
+	 .max = INT64_MAX,
+	 .help = "qemu, serve: disk for what the memory cannot hold (default: 1G)",
+	 .sources = SOURCE_PUSH | SOURCE_SERVE},
+	{"spill-dir", 0, OPTION_TEXT, OPTION_FIELD(machine_options, spill_dir),
+	 .argument = "DIR", .help = "qemu, serve: where that disk space is taken (default: /var/tmp)",
+	 .sources = SOURCE_PUSH | SOURCE_SERVE},
+	{"on-full", 0, OPTION_CHOICE, OPTION_FIELD(machine_options, on_full),
+	 .argument = "ACTION", .choices = "abort wait",
+	 .help = "qemu, serve: when both are full, abort (default), or have the guest wait",
+	 .sources = SOURCE_PUSH | SOURCE_SERVE},
+	OPTIONS_END,
+};
 
 static int check_folder(const char *option, const char *path, struct error *err)
 {
@@ -228,40 +110,116 @@ static int check_folder(const char *option, const char *path, struct error *err)
 		       : 0;
 }
 
-/* Options that mean something in the other kind of backup only. */
-static int check_kind(const struct options *options, struct error *err)
+/* What the tables say of each option that was given. */
+static int check_given(const struct backup_options *options, enum source_kind kind,
+		       struct error *err)
 {
-	const char *way = options->serve != NULL     ? "serve"
-			  : options->qmp != NULL     ? "qmp"
-			  : options->libvirt != NULL ? "libvirt"
-						     : NULL;
+	struct option_use uses[OPTIONS_MAX];
+	unsigned n = options_list(&command_backup, uses);
+	char names[160];
 
-	if ((options->serve != NULL) + (options->qmp != NULL) + (options->libvirt != NULL) > 1)
-		return fail(err, ERR_USAGE, "--serve, --qmp and --libvirt exclude each other");
-	if (way != NULL && options->arguments.n > 0)
-		return fail(err, ERR_USAGE,
-			    "drive '%s': with --%s drives are chosen by --drive NAME",
-			    options->arguments.items[0], way);
-	if (way != NULL && (options->allow_writers || options->direct))
-		return fail(err, ERR_USAGE, "--%s: not with --%s, which has the drives open",
-			    options->direct ? "direct" : "allow-writers", way);
-	if (check_folder("--spill-dir", options->spill_dir, err) < 0 ||
-	    check_folder("--scratch", options->scratch, err) < 0)
-		return err->code;
-	return check_way(options, way, err);
+	for (unsigned i = 0; i < n; i++) {
+		const struct option_spec *spec = uses[i].spec;
+
+		if ((options->common.given & UINT64_C(1) << i) != 0 && spec->sources != 0 &&
+		    (spec->sources & kind) == 0)
+			return fail(err, ERR_USAGE, "--%s is for %s", spec->name,
+				    source_names(spec->sources, names, sizeof(names)));
+	}
+	return 0;
 }
 
-int cmd_backup(const struct options *options, struct report *report)
+static int check_machine(const struct machine_options *machine, struct error *err)
 {
+	if (*machine->place == '\0')
+		return fail(err, ERR_USAGE, "no name after the colon: qemu:SOCKET, libvirt:DOMAIN, "
+					    "serve:SOCKET");
+	if ((machine->freeze_command == NULL) != (machine->thaw_command == NULL))
+		return fail(err, ERR_USAGE, "--freeze-command and --thaw-command: both are needed");
+	if (machine->quiesce && machine->freeze_command != NULL)
+		return fail(err, ERR_USAGE, "--quiesce and --freeze-command exclude each other");
+	if (machine->scratch != NULL && machine->scratch[0] != '/')
+		return fail(err, ERR_USAGE, "--scratch '%.100s': must begin with a /",
+			    machine->scratch);
+	TRY(check_folder("--spill-dir", machine->spill_dir, err));
+	return check_folder("--scratch", machine->scratch, err);
+}
+
+/* The kind of source that the arguments name. */
+static int find_source(struct backup_options *options, enum source_kind *kind, struct error *err)
+{
+	const struct strings *arguments = &options->common.arguments;
+
+	*kind = SOURCE_DRIVES;
+	for (unsigned i = 0; i < arguments->n; i++) {
+		enum source_kind found = source_of(arguments->items[i], &options->machine.place);
+
+		if (found == SOURCE_DRIVES)
+			continue;
+		if (arguments->n > 1)
+			return fail(err, ERR_USAGE,
+				    "%s: a machine that runs is the only source of a backup; its "
+				    "drives are chosen by --drive NAME",
+				    arguments->items[i]);
+		*kind = found;
+	}
+	if (*kind == SOURCE_QEMU)
+		*kind = options->machine.pull ? SOURCE_PULL : SOURCE_PUSH;
+	return 0;
+}
+
+static int run(const void *given, struct report *report)
+{
+	struct backup_options options = *(const struct backup_options *)given;
+	enum source_kind kind;
 	struct error err = {0};
 
-	if (check_kind(options, &err) < 0)
+	if (find_source(&options, &kind, &err) < 0 || check_given(&options, kind, &err) < 0 ||
+	    (kind != SOURCE_DRIVES && check_machine(&options.machine, &err) < 0))
 		return report_error(report, NULL, &err);
-	if (options->serve != NULL)
-		return backup_live(options, report);
-	if (options->libvirt != NULL)
-		return backup_libvirt(options, report);
-	if (options->pull)
-		return backup_pull(options, report);
-	return options->qmp != NULL ? backup_push(options, report) : backup_images(options, report);
+	options.machine.threads = threads_wanted(options.sink.threads);
+	switch (kind) {
+	case SOURCE_SERVE:
+		return backup_live(&options, report);
+	case SOURCE_LIBVIRT:
+		return backup_libvirt(&options, report);
+	case SOURCE_PULL:
+		return backup_pull(&options, report);
+	case SOURCE_PUSH:
+		return backup_push(&options, report);
+	default:
+		return backup_images(&options, report);
+	}
 }
+
+const struct command command_backup = {
+	.name = "backup",
+	.usage = "[-o ARCHIVE|-] [OPTION]... SOURCE...",
+	.summary = "back up drives and configs into an archive",
+	.help =
+	"Back up the drives and configuration files of a virtual machine into one archive.\n"
+	"\n"
+	"A SOURCE is a drive, as [NAME=]DRIVE[,format=FMT], of which there may be several, or a\n"
+	"machine that runs: qemu:SOCKET (its monitor, QMP), libvirt:DOMAIN, or serve:SOCKET\n"
+	"(the control socket of a vmabak serve).\n"
+	"A DRIVE is a raw image, a block device, a qcow2, vmdk, vdi or vhdx image (those through\n"
+	"qemu-nbd), or an NBD URI such as nbd+unix:///EXPORT?socket=PATH. Its format is told by\n"
+	"the ending of its name or by ,format=FMT, never by its content. Drives without a NAME "
+	"are\n"
+	"called disk0, disk1 and so on, by position.\n"
+	"The archive appears under its name only when it is complete.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak backup -o web.vmab -c web.conf root=/dev/vg0/web data=web-data.qcow2\n"
+	"  vmabak backup -o web.vmab libvirt:web\n",
+	.run = run,
+	.groups = {{"What", what, 0},
+		   {"Where to", output_specs, offsetof(struct backup_options, sink)},
+		   {"Consistency", consistency, offsetof(struct backup_options, machine)},
+		   {"A running machine", running, offsetof(struct backup_options, machine)},
+		   {"Tuning", tuning, offsetof(struct backup_options, machine)},
+		   {NULL, writing_specs, offsetof(struct backup_options, sink)},
+		   {"Common", common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.max_arguments = DRIVES_MAX,
+};

@@ -67,15 +67,17 @@ static void print_config(const struct source *source, const struct archive_confi
 	json_put_bytes(report->result, "data", config->data);
 }
 
-int cmd_config(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
-	const char *name = options->arguments.n > 1 ? options->arguments.items[1] : NULL;
+	const struct plain_options *options = given;
+	const struct strings *arguments = &options->common.arguments;
+	const char *name = arguments->n > 1 ? arguments->items[1] : NULL;
 	const struct archive_config *config;
 	struct source source;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (source_open_alone(&source, options->arguments.items[0], options, &err) == 0) {
+	if (source_open_alone(&source, arguments->items[0], 0, &err) == 0) {
 		config = find_config(source.archive, name);
 		if (config == NULL)
 			not_found(source.archive, name, &err);
@@ -87,3 +89,19 @@ int cmd_config(const struct options *options, struct report *report)
 	source_close(&source);
 	return code;
 }
+
+const struct command command_config = {
+	.name = "config",
+	.usage = "ARCHIVE|- [NAME] [OPTION]...",
+	.summary = "print a config of an archive",
+	.help =
+	"Print a config of an archive as it is. Without NAME: the only one, or qemu-server.conf.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak config web.vmab web.conf > web.conf\n",
+	.run = run,
+	.groups = {{"Options", common_specs, 0}},
+	COMMAND_DEFAULTS(plain_defaults),
+	.min_arguments = 1,
+	.max_arguments = 2,
+};

@@ -1,7 +1,9 @@
 #include "cli/commands.h"
 #include "archive/feeds.h"
 #include "cli/memory.h"
-#include "cli/progress.h"
+#include "cli/groups.h"
+#include "cli/summary.h"
+#include "archive/create.h"
 #include "base/sandbox.h"
 #include "archive/sink.h"
 #include "archive/source.h"
@@ -12,8 +14,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct convert_options {
+	struct common_options common;
+	struct sink_options sink;
+};
+
+static const struct convert_options defaults = {
+	.common = {COMMON_DEFAULTS},
+	.sink = {SINK_DEFAULTS},
+};
+
 struct convert {
-	const struct options *options;
+	const struct convert_options *options;
 	struct report *report;
 	struct archive *archive; /* what is written; its texts are borrowed from the source */
 	struct source source;
@@ -26,7 +38,7 @@ static bool same_file(const struct convert *convert)
 	const char *name = convert->sink.name;
 	int result = strcmp(name, "-") == 0 ? fstat(STDOUT_FILENO, &found) : stat(name, &found);
 
-	return result == 0 && source_is(convert->options->arguments.items[0], &found);
+	return result == 0 && source_is(convert->options->common.arguments.items[0], &found);
 }
 
 /* Whether the format can carry this config is for the format to say: it is asked about each alone.
@@ -110,22 +122,10 @@ static int copy_head(struct convert *convert, struct error *err)
 
 static int copy_clusters(struct convert *convert, struct error *err)
 {
-	struct progress_view view = {
-		.label = convert->sink.name,
-		.total_bytes = archive_drive_bytes(convert->archive),
-		.covered_bytes = &convert->sink.counts.covered_bytes,
-		.data_bytes = &convert->sink.counts.data_bytes,
-		.archive_bytes = &convert->sink.counts.written_bytes,
-	};
 	struct feed feed = feed_of_reader(convert->source.reader);
-	int result;
 
-	progress_begin(convert->options, &view);
-	result = sink_run(&convert->sink, &feed, convert->options, err);
-	if (result == 0)
-		result = sink_finish(&convert->sink, err);
-	progress_end(result == 0);
-	return result;
+	return new_archive_write(&convert->sink, convert->archive, &feed, &convert->report->watcher,
+				 err);
 }
 
 /* All is open; the output is still to get its name. */
@@ -138,29 +138,25 @@ static int confine(const struct convert *convert, struct error *err)
 	return sandbox_enter(&sandbox, err);
 }
 
-static int run(struct convert *convert, struct error *err)
+static int convert_archive(struct convert *convert, struct error *err)
 {
-	const struct options *options = convert->options;
-	struct options unlimited = *options;
+	const char *name = convert->options->common.arguments.items[0];
 
-	if (sink_prepare(&convert->sink, options, err) < 0)
+	if (sink_prepare(&convert->sink, &convert->options->sink, err) < 0)
 		return err->code;
 	if (same_file(convert))
 		return fail(err, ERR_USAGE,
-			    "%s: cannot be read and replaced at once; write to another name",
-			    options->arguments.items[0]);
+			    "%s: cannot be read and replaced at once; write to another name", name);
 	/* --rate is for the output here. */
-	unlimited.rate = 0;
-	if (source_open(&convert->source, options->arguments.items[0], &unlimited, err) < 0 ||
-	    copy_head(convert, err) < 0 ||
-	    sink_open(&convert->sink, convert->archive, options, err) < 0 ||
-	    confine(convert, err) < 0)
+	if (source_open(&convert->source, name, 0, err) < 0 || copy_head(convert, err) < 0 ||
+	    sink_open(&convert->sink, convert->archive, err) < 0 || confine(convert, err) < 0)
 		return err->code;
 	return copy_clusters(convert, err);
 }
 
-int cmd_convert(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
+	const struct convert_options *options = given;
 	struct convert convert = {
 		.options = options,
 		.report = report,
@@ -169,8 +165,8 @@ int cmd_convert(const struct options *options, struct report *report)
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (run(&convert, &err) < 0)
-		code = report_error(report, options->arguments.items[0], &err);
+	if (convert_archive(&convert, &err) < 0)
+		code = report_error(report, options->common.arguments.items[0], &err);
 	else
 		sink_summary(&convert.sink, convert.archive, report);
 	sink_close(&convert.sink);
@@ -178,3 +174,23 @@ int cmd_convert(const struct options *options, struct report *report)
 	free(convert.archive);
 	return code;
 }
+
+const struct command command_convert = {
+	.name = "convert",
+	.usage = "ARCHIVE|- [-o ARCHIVE|-] [OPTION]...",
+	.summary = "write an archive again in another format",
+	.help =
+	"Write an archive again in another format or compression. The uuid, the time, notes and\n"
+	"configs stay; every checksum is verified on the way. What VMA cannot carry is left out\n"
+	"with a warning.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak convert vzdump-qemu-100.vma.zst -o web.vmab\n",
+	.run = run,
+	.groups = {{"Where to", output_specs, offsetof(struct convert_options, sink)},
+		   {"Tuning", writing_specs, offsetof(struct convert_options, sink)},
+		   {"Common", common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 1,
+	.max_arguments = 1,
+};

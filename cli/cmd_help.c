@@ -47,41 +47,51 @@ static void print_option(const struct option_spec *spec)
 static void print_commands(void)
 {
 	puts("\nCommands:");
-	for (const struct command *command = commands; command->name != NULL; command++) {
-		if (!command->hidden)
-			printf("  %-10s %s\n", command->name, command->summary);
+	for (const struct command *const *command = commands; *command != NULL; command++) {
+		if (!(*command)->hidden)
+			printf("  %-11s %s\n", (*command)->name, (*command)->summary);
+	}
+}
+
+static void print_options(const struct command *command)
+{
+	struct option_use uses[OPTIONS_MAX];
+	unsigned n = options_list(command, uses);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (i == 0 || uses[i].title != uses[i - 1].title)
+			printf("\n%s:\n", uses[i].title);
+		print_option(uses[i].spec);
 	}
 }
 
 void help_print(const struct command *command)
 {
-	const struct option_spec *specs[OPTIONS_MAX];
-	unsigned n = options_list(command, specs);
-	bool all = command == &commands_none;
+	bool all = command == &command_none;
 
 	printf("Usage: vmabak %s%s%s\n\n%s", all ? "" : command->name, all ? "" : " ",
 	       command->usage, command->help);
 	if (all)
 		print_commands();
-	puts("\nOptions:");
-	for (unsigned i = 0; i < n; i++)
-		print_option(specs[i]);
+	print_options(command);
 	if (all)
 		puts("\nExit codes: 0 done, 1 failed, 2 usage, 3 done with warnings, 4 archive "
 		     "damaged or\n"
-		     "incomplete, 6 no room left, 7 in use by another program.\n\n"
+		     "incomplete, 5 salvage lost data, 6 no room left, 7 in use by another program.\n\n"
 		     "\"vmabak help COMMAND\" tells more about each.");
 }
 
-int cmd_help(const struct options *options, struct report *report)
+static int run_help(const void *given, struct report *report)
 {
-	const struct command *command = &commands_none;
+	const struct plain_options *options = given;
+	const struct strings *arguments = &options->common.arguments;
+	const struct command *command = &command_none;
 	struct error err = {0};
 
-	if (options->arguments.n > 0)
-		command = commands_find(options->arguments.items[0]);
+	if (arguments->n > 0)
+		command = commands_find(arguments->items[0]);
 	if (command == NULL) {
-		fail(&err, ERR_USAGE, "help: unknown command '%s'", options->arguments.items[0]);
+		fail(&err, ERR_USAGE, "help: unknown command '%s'", arguments->items[0]);
 		return report_error(report, NULL, &err);
 	}
 	report->no_document = true;
@@ -89,20 +99,45 @@ int cmd_help(const struct options *options, struct report *report)
 	return EXIT_DONE;
 }
 
-int cmd_commands(const struct options *options, struct report *report)
+static int run_commands(const void *given, struct report *report)
 {
-	(void)options;
+	(void)given;
 	report->no_document = true;
-	for (const struct command *command = commands; command->name != NULL; command++) {
-		const struct option_spec *specs[OPTIONS_MAX];
-		unsigned n = options_list(command, specs);
+	for (const struct command *const *command = commands; *command != NULL; command++) {
+		struct option_use uses[OPTIONS_MAX];
+		unsigned n = options_list(*command, uses);
 
-		if (command->hidden)
+		if ((*command)->hidden)
 			continue;
-		printf("%s", command->name);
+		printf("%s", (*command)->name);
 		for (unsigned i = 0; i < n; i++)
-			printf("\t--%s", specs[i]->name);
+			printf("\t--%s", uses[i].spec->name);
 		putchar('\n');
 	}
 	return EXIT_DONE;
 }
+
+const struct command command_help = {
+	.name = "help",
+	.usage = "[COMMAND]",
+	.summary = "explain a command",
+	.help = "Print what there is to know about a command, or list all commands.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak help restore\n",
+	.run = run_help,
+	.groups = {{"Options", common_specs, 0}},
+	COMMAND_DEFAULTS(plain_defaults),
+	.max_arguments = 1,
+};
+
+const struct command command_commands = {
+	.name = "commands",
+	.usage = "",
+	.summary = "print each command and its options, for checks",
+	.help = "Print a line for each command: its name, then its options, separated by tabs.\n",
+	.run = run_commands,
+	.groups = {{"Options", common_specs, 0}},
+	COMMAND_DEFAULTS(plain_defaults),
+	.hidden = true,
+};

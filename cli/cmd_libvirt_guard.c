@@ -18,6 +18,21 @@
 #include <time.h>
 #include <unistd.h>
 
+struct helper_options {
+	struct common_options common;
+	const char *connect;
+	bool thaw;
+};
+
+static const struct helper_options defaults = {.common = {COMMON_DEFAULTS}};
+
+static const struct option_spec specs[] = {
+	{"connect", 0, OPTION_TEXT, OPTION_FIELD(helper_options, connect), .argument = "URI",
+	 .help = "where libvirt is"},
+	{"thaw", 0, OPTION_FLAG, OPTION_FIELD(helper_options, thaw), .help = "thaw instead"},
+	OPTIONS_END,
+};
+
 #define TRIES	15    /* a second apart */
 #define WAIT_MS 40000 /* libvirt waits 30 s for a domain that is busy, and begins after that */
 #define STEP_MS 50
@@ -37,10 +52,10 @@ static int wait_for_job(struct domain *domain, const char *socket, struct error 
 	return 0;
 }
 
-static int clean_up(const struct options *options, const char *socket, char word, struct error *err)
+static int clean_up(const struct helper_options *options, const char *socket, char word, struct error *err)
 {
 	struct domain *domain;
-	int result = domain_open(&domain, options->connect, options->arguments.items[0], err);
+	int result = domain_open(&domain, options->connect, options->common.arguments.items[0], err);
 
 	/* One that is not there has no jobs. */
 	if (result < 0)
@@ -53,16 +68,17 @@ static int clean_up(const struct options *options, const char *socket, char word
 	return result;
 }
 
-int cmd_libvirt_guard(const struct options *options, struct report *report)
+static int run_guard(const void *given, struct report *report)
 {
-	const char *id = options->arguments.items[1];
+	const struct helper_options *options = given;
+	const char *id = options->common.arguments.items[1];
 	const struct timespec second = {.tv_sec = 1};
 	struct error err = {0};
 	char word, *socket;
 	int result = -1, lock;
 
 	if (strlen(id) != RUN_ID_SIZE - 1) {
-		fail(&err, ERR_USAGE, "libvirt-guard is started by backup --libvirt");
+		fail(&err, ERR_USAGE, "libvirt-guard is started by backup libvirt:");
 		return report_error(report, NULL, &err);
 	}
 	socket = meetingplace_path(id);
@@ -87,12 +103,13 @@ int cmd_libvirt_guard(const struct options *options, struct report *report)
 	return result < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
 }
 
-int cmd_libvirt_freeze(const struct options *options, struct report *report)
+static int run_freeze(const void *given, struct report *report)
 {
+	const struct helper_options *options = given;
 	struct error err = {0};
 	struct domain *domain;
 	unsigned n;
-	int result = domain_open(&domain, options->connect, options->arguments.items[0], &err);
+	int result = domain_open(&domain, options->connect, options->common.arguments.items[0], &err);
 
 	if (result == 0) {
 		result =
@@ -101,3 +118,29 @@ int cmd_libvirt_freeze(const struct options *options, struct report *report)
 	}
 	return result < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
 }
+
+const struct command command_libvirt_guard = {
+	.name = "libvirt-guard",
+	.usage = "[--connect URI] DOMAIN ID",
+	.summary = "end a backup in libvirt; started by backup libvirt:",
+	.help = "Wait at descriptor 3 for the end of a backup, and end its job in libvirt.\n",
+	.run = run_guard,
+	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 2,
+	.max_arguments = 2,
+	.hidden = true,
+};
+
+const struct command command_libvirt_freeze = {
+	.name = "libvirt-freeze",
+	.usage = "[--connect URI] [--thaw] DOMAIN",
+	.summary = "freeze or thaw a guest; started by backup libvirt:",
+	.help = "Freeze or thaw the file systems of a domain of libvirt.\n",
+	.run = run_freeze,
+	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 1,
+	.max_arguments = 1,
+	.hidden = true,
+};

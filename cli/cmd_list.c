@@ -202,14 +202,15 @@ static void put_json(const struct source *source, const struct completeness *com
 	put_contents(archive, result);
 }
 
-int cmd_list(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
+	const struct plain_options *options = given;
 	struct completeness complete = {0};
 	struct source source;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (source_open_alone(&source, options->arguments.items[0], options, &err) < 0) {
+	if (source_open_alone(&source, options->common.arguments.items[0], 0, &err) < 0) {
 		code = report_error(report, source.name, &err);
 	} else {
 		complete.found = reader_find_tail(source.reader, source.input, &complete.totals,
@@ -225,3 +226,20 @@ int cmd_list(const struct options *options, struct report *report)
 	source_close(&source);
 	return code;
 }
+
+const struct command command_list = {
+	.name = "list",
+	.usage = "ARCHIVE|- [OPTION]...",
+	.summary = "show what an archive holds",
+	.help =
+	"List what an archive holds, and whether it is complete where that can be told without\n"
+	"reading all of it. ARCHIVE may be compressed; - is standard input.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak list web.vmab\n",
+	.run = run,
+	.groups = {{"Options", common_specs, 0}},
+	COMMAND_DEFAULTS(plain_defaults),
+	.min_arguments = 1,
+	.max_arguments = 1,
+};

@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/sources.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/say.h"
@@ -57,17 +58,17 @@ static void print_drive(const struct machine_drive *drive)
 	say(stdout, "\n");
 }
 
-int cmd_qemu_drives(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
+	const struct plain_options *options = given;
+	const char *socket = source_place(options->common.arguments.items[0], SOURCE_QEMU);
 	struct machine machine = {0};
 	struct json_t *list;
 	struct qmp *qmp = NULL;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (options->qmp == NULL)
-		fail(&err, ERR_USAGE, "--qmp SOCKET: the socket of QEMU's monitor is missing");
-	else if (qmp_open(&qmp, options->qmp, &err) == 0)
+	if (qmp_open(&qmp, socket, &err) == 0)
 		machine_read(&machine, qmp, &err);
 	if (err.code != 0) {
 		code = report_error(report, NULL, &err);
@@ -83,3 +84,21 @@ int cmd_qemu_drives(const struct options *options, struct report *report)
 	qmp_close(qmp);
 	return code;
 }
+
+const struct command command_qemu_drives = {
+	.name = "qemu-drives",
+	.usage = "SOCKET [OPTION]...",
+	.summary = "list the drives of a running QEMU",
+	.help =
+	"List the drives of a running QEMU, or of a qemu-storage-daemon: names as an archive would\n"
+	"have them, sizes, formats, and which are backed up if none is named.\n"
+	"SOCKET is that of its monitor (QMP).\n"
+	"\n"
+	"Example:\n"
+	"  vmabak qemu-drives /run/web.qmp\n",
+	.run = run,
+	.groups = {{"Options", common_specs, 0}},
+	COMMAND_DEFAULTS(plain_defaults),
+	.min_arguments = 1,
+	.max_arguments = 1,
+};

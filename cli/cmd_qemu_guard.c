@@ -21,13 +21,33 @@
 
 #define TRIES 30 /* a second apart: the next run of the same user may be at the monitor */
 
-static const struct options *options_of_guard;
+struct guard_options {
+	struct common_options common;
+	struct machine_options machine;
+};
+
+static const struct guard_options defaults = {.common = {COMMON_DEFAULTS}};
+
+static const struct option_spec specs[] = {
+	{"qmp", 0, OPTION_TEXT, OPTION_FIELD(guard_options, machine.place), .argument = "SOCKET",
+	 .help = "the socket of QEMU's monitor (QMP)"},
+	{"guest-agent", 0, OPTION_TEXT, OPTION_FIELD(guard_options, machine.guest_agent),
+	 .argument = "SOCKET", .help = "the guest agent, for messages"},
+	{"freeze-timeout", 0, OPTION_NUMBER, OPTION_FIELD(guard_options, machine.freeze_timeout),
+	 .argument = "SECONDS", .min = 1, .max = 3600,
+	 .help = "to freeze, and then until the guest is thawed in any case"},
+	{"scratch", 0, OPTION_TEXT, OPTION_FIELD(guard_options, machine.scratch),
+	 .argument = "DIR", .help = "where the scratch images of a pull are"},
+	OPTIONS_END,
+};
+
+static const struct machine_options *options_of_guard;
 
 /* The guest is thawed whatever the backup does meanwhile, and also when freezing failed or took too
  * long: it may still come about. */
 static void freeze(int fd)
 {
-	const struct options *options = options_of_guard;
+	const struct machine_options *options = options_of_guard;
 	uint64_t timeout_s = instant_freeze_timeout(options), n = 0;
 	struct agent *agent = agent_adopt(options->guest_agent, fd);
 	struct error err = {0};
@@ -69,14 +89,16 @@ static void remove_files(const char *scratch, const char *id)
 	free(path);
 }
 
-int cmd_qemu_guard(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
-	const char *id = options->arguments.items[0];
+	const struct guard_options *command = given;
+	const struct machine_options *options = &command->machine;
+	const char *id = command->common.arguments.items[0];
 	const struct timespec second = {.tv_sec = 1};
 	struct error err = {0};
 	int result = -1;
 
-	if (options->qmp == NULL || strlen(id) != RUN_ID_SIZE - 1)
+	if (options->place == NULL || strlen(id) != RUN_ID_SIZE - 1)
 		fail(&err, ERR_USAGE, "qemu-guard is started by backup --qmp");
 	if (err.code != 0)
 		return report_error(report, NULL, &err);
@@ -87,8 +109,22 @@ int cmd_qemu_guard(const struct options *options, struct report *report)
 	for (int i = 0; i < TRIES && result < 0; i++) {
 		if (i > 0)
 			nanosleep(&second, NULL);
-		result = clean_up(options->qmp, id, &err);
+		result = clean_up(options->place, id, &err);
 	}
 	remove_files(options->scratch, id);
 	return result < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
 }
+
+const struct command command_qemu_guard = {
+	.name = "qemu-guard",
+	.usage = "--qmp SOCKET [--guest-agent SOCKET] [--freeze-timeout SECONDS] [--scratch DIR] ID",
+	.summary = "clean up in QEMU when a backup is killed; started by backup qemu:",
+	.help = "Freeze and thaw the guest for a backup at descriptor 3; clean up in QEMU if it is "
+		"killed.\n",
+	.run = run,
+	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 1,
+	.max_arguments = 1,
+	.hidden = true,
+};

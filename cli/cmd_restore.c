@@ -7,6 +7,7 @@
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/memory.h"
+#include "cli/groups.h"
 #include "cli/progress.h"
 #include "archive/restore_plan.h"
 #include "cli/signals.h"
@@ -24,8 +25,37 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct restore_command {
+	struct common_options common;
+	struct restore_options restore;
+};
+
+static const struct restore_command defaults = {
+	.common = {COMMON_DEFAULTS},
+	.restore = {.directory = "."},
+};
+
+static const struct option_spec specs[] = {
+	{"directory", 'C', OPTION_TEXT, OPTION_FIELD(restore_options, directory),
+	 .argument = "DIR", .help = "restore into DIR, made if missing (default: .)"},
+	{"drive", 'd', OPTION_LIST, OPTION_FIELD(restore_options, drives),
+	 .argument = "NAME[=TARGET]",
+	 .help = "restore this drive only, to TARGET if given; may be repeated; @N is the N-th "
+		 "drive"},
+	{"configs", 0, OPTION_FLAG, OPTION_FIELD(restore_options, configs),
+	 .help = "restore configs too, even with --drive"},
+	{"no-configs", 0, OPTION_FLAG, OPTION_FIELD(restore_options, no_configs),
+	 .help = "do not restore configs"},
+	{"force", 0, OPTION_FLAG, OPTION_FIELD(restore_options, force),
+	 .help = "overwrite existing files, and allow block devices"},
+	OPTION_THREADS(restore_options, threads),
+	OPTION_READ_RATE(restore_options, rate),
+	OPTION_NO_SYNC(restore_options, no_sync, "do not wait until the data is safe on disk"),
+	OPTIONS_END,
+};
+
 struct restore {
-	const struct options *options;
+	const struct restore_options *options;
 	struct report *report;
 	struct source source;
 	struct restore_plan plan;
@@ -88,26 +118,26 @@ static int open_targets(struct restore *restore, struct error *err)
 
 static int prepare(struct restore *restore, struct error *err)
 {
-	const struct options *options = restore->options;
+	const struct restore_options *options = restore->options;
 	const struct archive *archive;
 
-	if (progress_check(options, err) < 0 || restore_plan_options(options, err) < 0 ||
-	    source_open(&restore->source, options->arguments.items[0], options, err) < 0)
+	if (restore_plan_options(options, err) < 0 ||
+	    source_open(&restore->source, options->archive, options->rate, err) < 0)
 		return err->code;
 	archive = restore->source.archive;
 	if (archive_is_incremental(archive))
 		return fail(err, ERR_UNSUPPORTED,
 			    "%s: is incremental: it holds only what changed since its parent, and "
 			    "restoring a chain is not supported",
-			    options->arguments.items[0]);
+			    options->archive);
 	restore->targets = memory_new(archive->n_drives, sizeof(*restore->targets));
 	restore->created =
 		memory_new((size_t)archive->n_drives + archive->n_configs, sizeof(char *));
-	if (restore_plan_make(&restore->plan, archive, options, restore->report, err) < 0 ||
+	if (restore_plan_make(&restore->plan, archive, options, &restore->report->watcher, err) < 0 ||
 	    make_directory(restore, err) < 0 ||
 	    restore_plan_check(&restore->plan, options, err) < 0)
 		return err->code;
-	restore_plan_rules(&restore->plan, options);
+	restore_plan_rules(&restore->plan, options->directory, NULL);
 	if (open_targets(restore, err) < 0)
 		return err->code;
 	return sandbox_enter(&restore->plan.sandbox, err);
@@ -167,10 +197,10 @@ static uint64_t wanted_bytes(const struct restore *restore)
 	return bytes;
 }
 
-static int run(struct restore *restore, struct error *err)
+static int write_all(struct restore *restore, struct error *err)
 {
 	struct reader_job job = {
-		.n_threads = threads_wanted(restore->options),
+		.n_threads = threads_wanted(restore->options->threads),
 		.targets = restore->targets,
 		.seek_in = restore->source.input,
 		.counts = &restore->counts,
@@ -184,13 +214,13 @@ static int run(struct restore *restore, struct error *err)
 	};
 	int result;
 
-	progress_begin(restore->options, &view);
+	watcher_begin(&restore->report->watcher, &view);
 	result = reader_run(restore->source.reader, &job, err);
 	if (result == 0)
 		result = put_configs(restore, err);
 	if (result == 0)
 		result = finish_targets(restore, err);
-	progress_end(result == 0);
+	watcher_end(&restore->report->watcher, result == 0);
 	return result;
 }
 
@@ -273,8 +303,10 @@ static void tell_summary(const struct restore *restore, struct report *report)
 		    human_size(sizes[2], seconds > 0 ? (uint64_t)((double)all / seconds) : 0));
 }
 
-int cmd_restore(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
+	const struct restore_command *command = given;
+	struct restore_options named = command->restore, *options = &named;
 	struct restore restore = {
 		.options = options,
 		.report = report,
@@ -282,12 +314,39 @@ int cmd_restore(const struct options *options, struct report *report)
 	};
 	struct error err = {0};
 	int code = EXIT_DONE;
-	bool done = prepare(&restore, &err) == 0 && run(&restore, &err) == 0;
+	bool done;
 
+	named.archive = command->common.arguments.items[0];
+	done = prepare(&restore, &err) == 0 && write_all(&restore, &err) == 0;
 	if (done)
 		tell_summary(&restore, report);
 	else
-		code = report_error(report, options->arguments.items[0], &err);
+		code = report_error(report, options->archive, &err);
 	close_all(&restore, done);
 	return code;
 }
+
+const struct command command_restore = {
+	.name = "restore",
+	.usage = "ARCHIVE|- [-C DIR] [-d NAME[=TARGET]]... [OPTION]...",
+	.summary = "restore drives and configs from an archive",
+	.help =
+	"Restore drives and configs from an archive: each drive to DIR/NAME.raw or to the TARGET\n"
+	"given with --drive, each config to DIR/NAME. Zeros become holes. Every checksum is\n"
+	"verified before its data is written, and new files appear only when all went well.\n"
+	"\n"
+	"A TARGET is a file, raw or an image by its ending or ,format=FMT, or with --force a "
+	"block\n"
+	"device or an NBD URI. A drive whose name is not usable as a file name is reached by its\n"
+	"number: --drive @2=TARGET.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak restore web.vmab -C /var/tmp/web\n"
+	"  vmabak restore web.vmab --force -d root=/dev/vg0/web\n",
+	.run = run,
+	.groups = {{"Options", specs, offsetof(struct restore_command, restore)},
+		   {NULL, common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 1,
+	.max_arguments = 1,
+};

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/memory.h"
 #include "base/parse.h"
+#include "cli/groups.h"
 #include "cli/progress.h"
 #include "archive/rescue.h"
 #include "archive/source.h"
@@ -24,8 +25,43 @@
 #define RANGES_SHOWN 20u    /* of a drive, as text */
 #define RANGES_JSON  10000u /* of a drive */
 
+struct salvage_command {
+	struct common_options common;
+	struct rescue_options rescue;
+};
+
+static const struct salvage_command defaults = {
+	.common = {COMMON_DEFAULTS},
+	.rescue = {.restore = {.directory = "."}},
+};
+
+static const struct option_spec specs[] = {
+	{"directory", 'C', OPTION_TEXT, OPTION_FIELD(rescue_options, restore.directory),
+	 .argument = "DIR", .help = "salvage into DIR, made if missing (default: .)"},
+	{"drive", 'd', OPTION_LIST, OPTION_FIELD(rescue_options, restore.drives),
+	 .argument = "NAME[=FILE]",
+	 .help = "salvage this drive only, to FILE if given; may be repeated; @N is the N-th drive"},
+	{"map", 0, OPTION_TEXT, OPTION_FIELD(rescue_options, map), .argument = "FILE|DIR",
+	 .help = "write what was recovered of the drive, as a mapfile of ddrescue; of several "
+		 "into DIR"},
+	{"donor", 0, OPTION_LIST, OPTION_FIELD(rescue_options, donors),
+	 .argument = "ARCHIVE|NAME=IMAGE",
+	 .help = "fill holes from another archive, or an image of drive NAME, where checksums "
+		 "match; may be repeated"},
+	{"uuid", 0, OPTION_TEXT, OPTION_FIELD(rescue_options, uuid), .argument = "UUID",
+	 .help = "look for this archive (default: the first that is met)"},
+	{"configs", 0, OPTION_FLAG, OPTION_FIELD(rescue_options, restore.configs),
+	 .help = "salvage configs too, even with --drive"},
+	{"no-configs", 0, OPTION_FLAG, OPTION_FIELD(rescue_options, restore.no_configs),
+	 .help = "do not salvage configs"},
+	OPTION_READ_RATE(rescue_options, restore.rate),
+	OPTION_NO_SYNC(rescue_options, restore.no_sync,
+		       "do not wait until the data is safe on disk"),
+	OPTIONS_END,
+};
+
 struct job {
-	const struct options *options;
+	const struct rescue_options *options;
 	struct report *report;
 	const char *name; /* of the archive */
 	uint8_t uuid[UUID_SIZE];
@@ -44,8 +80,8 @@ static int open_input(struct job *job, struct error *err)
 {
 	if (input_open_damaged(&job->input, job->name, err) < 0)
 		return err->code;
-	if (job->options->rate != 0)
-		input_limit(job->input, job->options->rate);
+	if (job->options->restore.rate != 0)
+		input_limit(job->input, job->options->restore.rate);
 	return 0;
 }
 
@@ -98,14 +134,14 @@ static int find_begin(struct job *job, const uint8_t *uuid, struct error *err)
 
 static int begin(struct job *job, struct error *err)
 {
-	const struct options *options = job->options;
+	const struct rescue_options *options = job->options;
 	const uint8_t *uuid = options->uuid == NULL ? NULL : job->uuid;
 
 	if (options->uuid != NULL && !parse_uuid(options->uuid, job->uuid))
 		return fail(err, ERR_USAGE, "--uuid '%s': is not a uuid", options->uuid);
 	if (*job->name == '\0')
 		return fail(err, ERR_USAGE, "the name of an archive must not be empty");
-	if (progress_check(options, err) < 0 || restore_plan_options(options, err) < 0 ||
+	if (restore_plan_options(&options->restore, err) < 0 ||
 	    open_input(job, err) < 0 || find_begin(job, uuid, err) < 0)
 		return err->code;
 	if (salvage_head(job->salvage) == SALVAGE_HEAD_LOST && find_head(job, err) < 0)
@@ -119,15 +155,15 @@ static int open_all(struct job *job, struct error *err)
 {
 	bool lost = salvage_head(job->salvage) == SALVAGE_HEAD_LOST;
 
-	if (rescue_open(&job->rescue, job->archive, lost, job->options, job->report, err) < 0)
+	if (rescue_open(&job->rescue, job->archive, lost, job->options, &job->report->watcher, err) < 0)
 		return err->code;
 	if (job->options->donors.n > 0 &&
-	    donors_open(&job->donors, &job->rescue, job->options, err) < 0)
+	    donors_open(&job->donors, &job->rescue, &job->options->donors, err) < 0)
 		return err->code;
 	return sandbox_enter(&job->rescue.plan.sandbox, err);
 }
 
-static int run(struct job *job, struct error *err)
+static int salvage_all(struct job *job, struct error *err)
 {
 	struct salvage_sink sink = rescue_sink(&job->rescue);
 	struct progress_view view = {
@@ -139,13 +175,13 @@ static int run(struct job *job, struct error *err)
 	};
 	int result;
 
-	progress_begin(job->options, &view);
+	watcher_begin(&job->report->watcher, &view);
 	result = salvage_run(job->salvage, &sink, &job->ended, err);
 	if (result == 0 && job->donors != NULL)
-		result = donors_ask(job->donors, &job->rescue, job->report, err);
+		result = donors_ask(job->donors, &job->rescue, &job->report->watcher, err);
 	if (result == 0)
 		result = rescue_finish(&job->rescue, job->options, err);
-	progress_end(result == 0);
+	watcher_end(&job->report->watcher, result == 0);
 	return result;
 }
 
@@ -343,7 +379,7 @@ static int tell(struct job *job)
 {
 	if (job->report->result != NULL)
 		put_json(job, job->report->result);
-	else if (!job->options->quiet)
+	else if (!job->report->quiet)
 		print_result(job);
 	report_flush(job->report);
 	if (!job->report->json)
@@ -351,17 +387,22 @@ static int tell(struct job *job)
 	return is_something_lost(job) ? EXIT_LOST : EXIT_DONE;
 }
 
-int cmd_salvage(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
+	const struct salvage_command *command = given;
+	struct rescue_options options = command->rescue;
 	struct job job = {
-		.options = options,
+		.options = &options,
 		.report = report,
-		.name = options->arguments.items[0],
+		.name = command->common.arguments.items[0],
 	};
 	struct error err = {0};
-	bool done = begin(&job, &err) == 0 && open_all(&job, &err) == 0 && run(&job, &err) == 0;
-	int code = done ? tell(&job) : report_error(report, job.name, &err);
+	bool done;
+	int code;
 
+	options.restore.archive = job.name;
+	done = begin(&job, &err) == 0 && open_all(&job, &err) == 0 && salvage_all(&job, &err) == 0;
+	code = done ? tell(&job) : report_error(report, job.name, &err);
 	donors_close(job.donors);
 	rescue_close(&job.rescue, done);
 	salvage_free(job.salvage);
@@ -369,3 +410,24 @@ int cmd_salvage(const struct options *options, struct report *report)
 		input_close(job.input);
 	return code;
 }
+
+const struct command command_salvage = {
+	.name = "salvage",
+	.usage = "ARCHIVE|- [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
+	.summary = "get what is still good out of a damaged archive",
+	.help =
+	"Get out of a damaged or incomplete archive every cluster that still proves good, and "
+	"tell\n"
+	"which bytes of which drives are lost: they are holes in the files. Drives go to\n"
+	"DIR/NAME.raw, configs to DIR/NAME; no file is ever overwritten. Exit code 5 when\n"
+	"something is lost.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak salvage bad.vmab -C salvaged --map salvaged\n",
+	.run = run,
+	.groups = {{"Options", specs, offsetof(struct salvage_command, rescue)},
+		   {NULL, common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 1,
+	.max_arguments = 1,
+};

@@ -20,6 +20,44 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+struct serve_command {
+	struct common_options common;
+	struct serve_options serve;
+};
+
+static const struct serve_command defaults = {.common = {COMMON_DEFAULTS}};
+
+static const struct option_spec specs[] = {
+	{"control", 0, OPTION_TEXT, OPTION_FIELD(serve_options, control), .argument = "SOCKET",
+	 .help = "make a control socket there, for backup, status and stop"},
+	{"nbd", 0, OPTION_LIST, OPTION_FIELD(serve_options, nbd), .argument = "PLACE",
+	 .help = "serve the drives there: unix:PATH or HOST:PORT; may be repeated"},
+	{"read-only", 0, OPTION_FLAG, OPTION_FIELD(serve_options, read_only),
+	 .help = "refuse all writes"},
+	{"map", 0, OPTION_LIST, OPTION_FIELD(serve_options, maps), .argument = "[NAME=]FILE",
+	 .help = "keep the map of what changes on a drive in FILE; may be repeated"},
+	{"tls-certificates", 0, OPTION_TEXT, OPTION_FIELD(serve_options, tls_certificates),
+	 .argument = "DIR",
+	 .help = "TLS with ca-cert.pem, server-cert.pem and server-key.pem of DIR"},
+	{"tls-psk", 0, OPTION_TEXT, OPTION_FIELD(serve_options, tls_psk), .argument = "FILE",
+	 .help = "TLS with the keys of FILE"},
+	{"tls-verify-peer", 0, OPTION_FLAG, OPTION_FIELD(serve_options, tls_verify_peer),
+	 .help = "clients must show a certificate"},
+	{"plain-loopback", 0, OPTION_FLAG, OPTION_FIELD(serve_options, plain_loopback),
+	 .help = "allow HOST:PORT without TLS on this host alone"},
+	OPTIONS_END,
+};
+
+static const struct option_spec common[] = {
+	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, quiet),
+	 .help = "say nothing but warnings and errors"},
+	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, verbose),
+	 .help = "also tell of clients that come and go"},
+	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
+	 .help = "print this and exit"},
+	OPTIONS_END,
+};
+
 #define GRACE_MS 5000u /* for clients to take their last replies */
 
 /* ---- the end ---- */
@@ -125,7 +163,7 @@ static int open_map(struct serve *serve, struct served *served, struct error *er
 	if (generation_open(&served->map, served->map_file, served->argument.path, size, err) < 0)
 		return err->code;
 	trust = generation_trust(served->map);
-	report_note(serve->report, "drive %s: map %s: %s%s", served->argument.name,
+	watcher_note(serve->watcher, "drive %s: map %s: %s%s", served->argument.name,
 		    served->map_file, map_trust_text(trust),
 		    trust == MAP_NEW || trust == MAP_CLEAN || trust == MAP_KILLED ? ""
 										  : ", begun anew");
@@ -142,7 +180,7 @@ static int open_drive(struct serve *serve, struct served *served, struct error *
 	if (drive_open(&served->drive, served->argument.path, &how, err) < 0)
 		return err->code;
 	if (drive_warning(served->drive) != NULL)
-		report_warning(serve->report, "drive %s: %s", served->argument.name,
+		watcher_warn(serve->watcher, "drive %s: %s", served->argument.name,
 			       drive_warning(served->drive));
 	if (!serve->options->read_only && open_map(serve, served, err) < 0)
 		return err->code;
@@ -169,7 +207,7 @@ static void close_map(struct serve *serve, const struct served *served)
 
 	if (generation_close(served->map, &err) == 0)
 		return;
-	report_warning(serve->report, "drive %s: %s; it begins anew", served->argument.name,
+	watcher_warn(serve->watcher, "drive %s: %s; it begins anew", served->argument.name,
 		       err.text);
 	serve->map_error = err;
 }
@@ -191,12 +229,12 @@ static void close_drives(struct serve *serve)
 
 static void log_line(void *context, const char *text)
 {
-	report_detail(context, "nbd: %s", text);
+	watcher_detail(context, "nbd: %s", text);
 }
 
 static int open_nbd(struct serve *serve, struct error *err)
 {
-	const struct options *options = serve->options;
+	const struct serve_options *options = serve->options;
 	struct nbdserver_export exports[SERVED_MAX];
 	struct nbdserver_tls tls = {
 		.certificates = options->tls_certificates,
@@ -206,7 +244,7 @@ static int open_nbd(struct serve *serve, struct error *err)
 	struct nbdserver_options how = {
 		.tls = tls.certificates != NULL || tls.psk != NULL ? &tls : NULL,
 		.log = log_line,
-		.log_context = serve->report,
+		.log_context = (void *)(uintptr_t)serve->watcher,
 	};
 
 	if (options->tls_verify_peer && tls.certificates == NULL)
@@ -241,7 +279,7 @@ static void escape_uri(char *out, size_t size, const char *text)
 
 static void tell_where(const struct serve *serve)
 {
-	const struct options *options = serve->options;
+	const struct serve_options *options = serve->options;
 	const char *s = options->tls_certificates != NULL || options->tls_psk != NULL ? "s" : "";
 
 	for (uint32_t i = 0; i < serve->n_drives; i++) {
@@ -251,10 +289,10 @@ static void tell_where(const struct serve *serve)
 		escape_uri(name, sizeof(name), serve->drives[i].argument.name);
 		escape_uri(place, sizeof(place), first + (strncmp(first, "unix:", 5) == 0 ? 5 : 0));
 		if (strncmp(first, "unix:", 5) == 0)
-			report_note(serve->report, "drive %s: nbd%s+unix:///%s?socket=%s",
+			watcher_note(serve->watcher, "drive %s: nbd%s+unix:///%s?socket=%s",
 				    serve->drives[i].argument.name, s, name, place);
 		else
-			report_note(serve->report, "drive %s: nbd%s://%s/%s",
+			watcher_note(serve->watcher, "drive %s: nbd%s://%s/%s",
 				    serve->drives[i].argument.name, s, first, name);
 	}
 }
@@ -282,7 +320,7 @@ static void notify_ready(void)
 	close(fd);
 }
 
-static int check_options(const struct options *options, struct error *err)
+static int check_options(const struct serve_options *options, struct error *err)
 {
 	if (options->control == NULL)
 		return fail(err, ERR_USAGE, "--control SOCKET is needed");
@@ -328,18 +366,21 @@ static int close_all(struct serve *serve, struct error *err)
 	return code;
 }
 
-int cmd_serve(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
+	const struct serve_command *command = given;
+	struct serve_options options = command->serve;
 	struct error err = {0};
 	int code = EXIT_DONE;
 	struct serve serve = {
-		.options = options,
-		.report = report,
-		.drives = memory_new(options->arguments.n, sizeof(struct served)),
+		.options = &options,
+		.watcher = &report->watcher,
+		.drives = memory_new(command->common.arguments.n, sizeof(struct served)),
 		.wake = -1,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
 
+	options.arguments = command->common.arguments;
 	clock_gettime(CLOCK_MONOTONIC, &serve.began);
 	if (open_all(&serve, &err) < 0) {
 		code = report_error(report, NULL, &err);
@@ -357,3 +398,23 @@ int cmd_serve(const struct options *options, struct report *report)
 	free(serve.drives);
 	return code;
 }
+
+const struct command command_serve = {
+	.name = "serve",
+	.usage = "--control SOCKET --nbd PLACE [OPTION]... [NAME=]DRIVE[,format=raw]...",
+	.summary = "serve drives over NBD, to be backed up while they are written to",
+	.help =
+	"Serve raw images and block devices over NBD. A hypervisor that uses them from here can "
+	"be\n"
+	"backed up at any time: vmabak backup serve:SOCKET. Runs until vmabak stop SOCKET or\n"
+	"SIGTERM. Drives without a NAME are called disk0, disk1 and so on.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak serve --control web.sock --nbd unix:web-nbd.sock --map root=web.map "
+	"root=web.raw\n",
+	.run = run,
+	.groups = {{"Options", specs, offsetof(struct serve_command, serve)}, {NULL, common, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 1,
+	.max_arguments = SERVED_MAX,
+};

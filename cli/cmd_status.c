@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/sources.h"
 #include "machine/serve/message.h"
 #include "base/human.h"
 #include "cli/say.h"
@@ -77,10 +78,11 @@ static void print_status(const struct json_t *status)
 		       (unsigned long long)number_of(status, "n_backups_failed"));
 }
 
-int cmd_status(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
+	const struct plain_options *options = given;
 	struct error err = {0};
-	struct control_server server = {.path = options->arguments.items[0]};
+	struct control_server server = {.path = source_place(options->common.arguments.items[0], SOURCE_SERVE)};
 	struct json_t *status;
 	int code;
 
@@ -97,3 +99,19 @@ int cmd_status(const struct options *options, struct report *report)
 	json_free(status);
 	return EXIT_DONE;
 }
+
+const struct command command_status = {
+	.name = "status",
+	.usage = "SOCKET [OPTION]...",
+	.summary = "tell what a running serve does",
+	.help =
+	"Tell what a running serve does: its drives, who is connected, the backup that runs.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak status web.sock\n",
+	.run = run,
+	.groups = {{"Options", common_specs, 0}},
+	COMMAND_DEFAULTS(plain_defaults),
+	.min_arguments = 1,
+	.max_arguments = 1,
+};

@@ -2,6 +2,7 @@
 #include "base/human.h"
 #include "base/json.h"
 #include "base/parse.h"
+#include "cli/groups.h"
 #include "cli/progress.h"
 #include "base/sandbox.h"
 #include "archive/source.h"
@@ -10,8 +11,26 @@
 #include "reader/input/input.h"
 #include "reader/reader.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+
+struct verify_options {
+	struct common_options common;
+	bool quick;
+	uint64_t threads; /* 0: one a processor */
+	uint64_t rate;	  /* bytes a second, 0: no limit */
+};
+
+static const struct verify_options defaults = {.common = {COMMON_DEFAULTS}};
+
+static const struct option_spec specs[] = {
+	{"quick", 0, OPTION_FLAG, OPTION_FIELD(verify_options, quick),
+	 .help = "check what is stored without decompressing it"},
+	OPTION_THREADS(verify_options, threads),
+	OPTION_READ_RATE(verify_options, rate),
+	OPTIONS_END,
+};
 
 /* Damage outweighs all; else the first failure tells. */
 static int worse(int code, int other)
@@ -32,7 +51,7 @@ static const char *proof(const struct archive *archive, bool quick)
 	return "complete, every checksum matches";
 }
 
-static void put_json(const struct source *source, const struct options *options, struct json_t *one)
+static void put_json(const struct source *source, const struct verify_options *options, struct json_t *one)
 {
 	const struct archive *archive = source->archive;
 	const struct totals *totals = reader_totals(source->reader);
@@ -53,7 +72,7 @@ static void put_json(const struct source *source, const struct options *options,
 	json_put_real(one, "duration_s", progress_seconds());
 }
 
-static void print_result(const struct source *source, const struct options *options)
+static void print_result(const struct source *source, const struct verify_options *options)
 {
 	const struct archive *archive = source->archive;
 	const struct totals *totals = reader_totals(source->reader);
@@ -68,12 +87,12 @@ static void print_result(const struct source *source, const struct options *opti
 	       archive->n_configs == 1 ? "" : "s");
 }
 
-static int verify_source(struct source *source, const struct options *options, unsigned part,
-			 struct error *err)
+static int verify_source(struct source *source, const struct verify_options *options, unsigned part,
+			 const struct watcher *watcher, struct error *err)
 {
 	struct reader_counts counts = {0};
 	struct reader_job job = {
-		.n_threads = threads_wanted(options),
+		.n_threads = threads_wanted(options->threads),
 		.scrub = options->quick,
 		.counts = &counts,
 	};
@@ -84,36 +103,36 @@ static int verify_source(struct source *source, const struct options *options, u
 		.data_bytes = &counts.data_bytes,
 		.archive_bytes = &counts.read_bytes,
 		.part = part,
-		.n_parts = options->arguments.n,
+		.n_parts = options->common.arguments.n,
 	};
 	int result;
 
-	progress_begin(options, &view);
+	watcher_begin(watcher, &view);
 	result = reader_run(source->reader, &job, err);
-	progress_end(result == 0);
+	watcher_end(watcher, result == 0);
 	return result;
 }
 
 /* While there are others to be opened, only what could be changed is given up. */
-static int open_source(struct source *source, const struct options *options, unsigned part,
+static int open_source(struct source *source, const struct verify_options *options, unsigned part,
 		       struct error *err)
 {
-	const char *name = options->arguments.items[part];
+	const char *name = options->common.arguments.items[part];
 	struct sandbox sandbox;
 
 	*source = (struct source){.name = name};
-	if (part + 1 == options->arguments.n)
-		return source_open_alone(source, name, options, err);
+	if (part + 1 == options->common.arguments.n)
+		return source_open_alone(source, name, options->rate, err);
 	if (part == 0) {
 		sandbox_begin(&sandbox);
 		sandbox_allow_reading(&sandbox);
 		if (sandbox_enter(&sandbox, err) < 0)
 			return err->code;
 	}
-	return source_open(source, name, options, err);
+	return source_open(source, name, options->rate, err);
 }
 
-static int verify_one(const struct options *options, struct report *report, unsigned part,
+static int verify_one(const struct verify_options *options, struct report *report, unsigned part,
 		      struct json_t *archives)
 {
 	struct json_t *one = json_add_object(archives);
@@ -121,7 +140,7 @@ static int verify_one(const struct options *options, struct report *report, unsi
 	struct error err = {0};
 	int code = EXIT_DONE;
 	bool ok = open_source(&source, options, part, &err) == 0 &&
-		  verify_source(&source, options, part, &err) == 0;
+		  verify_source(&source, options, part, &report->watcher, &err) == 0;
 
 	json_put_text(one, "archive", source.name);
 	json_put_bool(one, "ok", ok);
@@ -129,7 +148,7 @@ static int verify_one(const struct options *options, struct report *report, unsi
 		put_json(&source, options, one);
 	else
 		json_put(one, "error", report_error_object(report, &err));
-	if (ok && !report->json && !options->quiet)
+	if (ok && !report->json && !report->quiet)
 		print_result(&source, options);
 	if (!ok)
 		code = report_error_line(report, source.name, &err);
@@ -140,19 +159,20 @@ static int verify_one(const struct options *options, struct report *report, unsi
 	return code;
 }
 
-static int check_arguments(const struct options *options, struct error *err)
+static int check_arguments(const struct verify_options *options, struct error *err)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < options->arguments.n; i++)
-		n += strcmp(options->arguments.items[i], "-") == 0;
+	for (unsigned i = 0; i < options->common.arguments.n; i++)
+		n += strcmp(options->common.arguments.items[i], "-") == 0;
 	if (n > 1)
 		return fail(err, ERR_USAGE, "standard input can be verified only once");
-	return progress_check(options, err);
+	return 0;
 }
 
-int cmd_verify(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
+	const struct verify_options *options = given;
 	struct json_t *archives;
 	struct error err = {0};
 	int code = EXIT_DONE;
@@ -160,7 +180,25 @@ int cmd_verify(const struct options *options, struct report *report)
 	if (check_arguments(options, &err) < 0)
 		return report_error(report, NULL, &err);
 	archives = json_put_array(report->result, "archives");
-	for (unsigned i = 0; i < options->arguments.n; i++)
+	for (unsigned i = 0; i < options->common.arguments.n; i++)
 		code = worse(code, verify_one(options, report, i, archives));
 	return code;
 }
+
+const struct command command_verify = {
+	.name = "verify",
+	.usage = "[--quick] ARCHIVE|-... [OPTION]...",
+	.summary = "prove that archives are whole and intact",
+	.help =
+	"Read archives to their end and prove that they are whole: every checksum, every cluster\n"
+	"exactly once, the end. Stock VMA archives carry no checksums of their data; they are\n"
+	"checked for completeness, and the result says so.\n"
+	"\n"
+	"Example:\n"
+	"  vmabak verify /backup/*.vmab\n",
+	.run = run,
+	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 1,
+	.max_arguments = UINT_MAX,
+};

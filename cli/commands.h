@@ -1,5 +1,6 @@
 /*
- * The table of commands: it drives dispatch, help, completion and the check of the man pages.
+ * The table of commands: it drives dispatch, help, completion and the check of the man pages. Each
+ * command's row, options and help stand in its own file, cli/cmd_NAME.c.
  */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
@@ -7,47 +8,48 @@
 #include "cli/options.h"
 #include "cli/report.h"
 
-#define OPTION_GROUPS 5u
+#define OPTION_GROUPS 10u /* of one command, and one that ends them */
 
 struct command {
 	const char *name;
-	/* Returns the exit code; warnings are the report's affair. */
-	int (*run)(const struct options *options, struct report *report);
-	const char *usage;				  /* what follows the name */
-	const char *summary;				  /* one line */
-	const char *help;				  /* the longer text, with an example */
-	const struct option_spec *options[OPTION_GROUPS]; /* NULL: no more groups */
-	unsigned min_arguments;
-	unsigned max_arguments;
+	const char *usage;   /* what follows the name */
+	const char *summary; /* one line */
+	const char *help;    /* the longer text, with an example */
+	/* Returns the exit code; warnings are the report's affair. options: the command's own
+	 * struct. */
+	int (*run)(const void *options, struct report *report);
+	struct option_group groups[OPTION_GROUPS]; /* ended by one without specs */
+	const void *defaults;			   /* the initial value of its struct */
+	size_t options_size;			   /* bytes of it */
+	unsigned min_arguments, max_arguments;
 	bool hidden;
 };
 
-/* Ends with a command without a name. */
-extern const struct command commands[];
+/* The row's members for a command whose struct begins as this variable. */
+#define COMMAND_DEFAULTS(variable) .defaults = &(variable), .options_size = sizeof(variable)
+
+/* For commands with no options of their own. */
+struct plain_options {
+	struct common_options common;
+};
+extern const struct plain_options plain_defaults;
+extern const struct option_spec common_specs[];
+
+/* Ended by NULL. */
+extern const struct command *const commands[];
 /* The program called without a command: --help and --version. */
-extern const struct command commands_none;
+extern const struct command command_none;
+
+extern const struct command command_backup; /* whose table says which options are for what */
+
+struct program_options {
+	struct common_options common;
+	bool version;
+};
 
 const struct command *commands_find(const char *name);
 
-int cmd_serve(const struct options *options, struct report *report);
-int cmd_status(const struct options *options, struct report *report);
-int cmd_stop(const struct options *options, struct report *report);
-int cmd_backup(const struct options *options, struct report *report);
-int cmd_restore(const struct options *options, struct report *report);
-int cmd_list(const struct options *options, struct report *report);
-int cmd_config(const struct options *options, struct report *report);
-int cmd_verify(const struct options *options, struct report *report);
-int cmd_salvage(const struct options *options, struct report *report);
-int cmd_convert(const struct options *options, struct report *report);
-int cmd_qemu_drives(const struct options *options, struct report *report);
-int cmd_qemu_guard(const struct options *options, struct report *report);
-int cmd_libvirt_guard(const struct options *options, struct report *report);
-int cmd_libvirt_freeze(const struct options *options, struct report *report);
-int cmd_help(const struct options *options, struct report *report);
-int cmd_completion(const struct options *options, struct report *report);
-int cmd_commands(const struct options *options, struct report *report);
-
-/* Prints what --help prints, of one command or, with commands_none, of all. */
+/* Prints what --help prints, of one command or, with command_none, of all. */
 void help_print(const struct command *command);
 /* Prints the versions of the program and of what it stands on, into the JSON result or as text. */
 void version_print(struct report *report);

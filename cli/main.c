@@ -1,9 +1,11 @@
 #include "cli/commands.h"
 #include "cli/memory.h"
+#include "cli/progress.h"
 #include "cli/say.h"
 #include "cli/signals.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -40,28 +42,28 @@ static int usage_error(struct report *report, const char *verb, const struct err
 
 static int run(const struct command *command, int argc, char **argv)
 {
+	void *options = memory_new(1, command->options_size);
+	const struct common_options *common = options;
 	struct report report;
-	struct options options;
 	struct error err = {0};
 	int code;
 
 	report_begin(&report, command->name, wants_json(argc, argv));
-	code = options_parse(command, argc, argv, &options, &err);
-	report_use(&report, &options);
+	code = options_parse(command, argc, argv, options, &err);
+	report_use(&report, common, options_output(command, options));
 	if (code < 0) {
 		code = usage_error(&report, command->name, &err);
-		options_free(&options);
-		return code;
-	}
-	if (options.help) {
+	} else if (common->help) {
 		report.no_document = true;
 		help_print(command);
-		code = EXIT_DONE;
+		code = report_end(&report, EXIT_DONE);
+	} else if (progress_check(common, options_output(command, options), &err) < 0) {
+		code = report_end(&report, report_error(&report, NULL, &err));
 	} else {
-		code = command->run(&options, &report);
+		code = report_end(&report, command->run(options, &report));
 	}
-	code = report_end(&report, code);
-	options_free(&options);
+	options_free(command, options);
+	free(options);
 	return code;
 }
 
@@ -69,7 +71,7 @@ static int run(const struct command *command, int argc, char **argv)
 static int run_without_command(int argc, char **argv)
 {
 	struct report report;
-	struct options options = {0};
+	struct program_options options = {0};
 	struct error err = {0};
 
 	report_begin(&report, "version", wants_json(argc, argv));
@@ -77,16 +79,16 @@ static int run_without_command(int argc, char **argv)
 		fail(&err, ERR_USAGE, "which command?");
 	else if (argv[1][0] != '-')
 		fail(&err, ERR_USAGE, "unknown command '%s'", argv[1]);
-	else if (options_parse(&commands_none, argc, argv, &options, &err) == 0 && !options.help &&
-		 !options.version)
+	else if (options_parse(&command_none, argc, argv, &options, &err) == 0 &&
+		 !options.common.help && !options.version)
 		fail(&err, ERR_USAGE, "the command comes first: vmabak COMMAND [OPTION]...");
-	if (err.code == 0 && options.help) {
+	if (err.code == 0 && options.common.help) {
 		report.no_document = true;
-		help_print(&commands_none);
+		help_print(&command_none);
 	} else if (err.code == 0) {
 		version_print(&report);
 	}
-	options_free(&options);
+	options_free(&command_none, &options);
 	return err.code == 0 ? report_end(&report, EXIT_DONE) : usage_error(&report, NULL, &err);
 }
 

@@ -11,47 +11,51 @@
 
 #define LONG_BASE 256 /* getopt's value of the first long option; below are letters */
 
-unsigned options_list(const struct command *command, const struct option_spec *out[OPTIONS_MAX])
+unsigned options_list(const struct command *command, struct option_use out[OPTIONS_MAX])
 {
+	const char *title = NULL;
 	unsigned n = 0;
 
-	for (unsigned group = 0; group < OPTION_GROUPS; group++) {
-		const struct option_spec *spec = command->options[group];
-
-		for (; spec != NULL && spec->name != NULL && n < OPTIONS_MAX; spec++)
-			out[n++] = spec;
+	for (const struct option_group *group = command->groups; group->specs != NULL; group++) {
+		if (group->title != NULL)
+			title = group->title;
+		for (const struct option_spec *spec = group->specs;
+		     spec->name != NULL && n < OPTIONS_MAX; spec++)
+			out[n++] = (struct option_use){spec, title, group->at + spec->field};
 	}
 	return n;
 }
 
 /* The two forms getopt wants. letters holds at least 2 * OPTIONS_MAX + 2 bytes. */
-static void make_getopt(const struct option_spec **specs, unsigned n, struct option *out,
+static void make_getopt(const struct option_use *uses, unsigned n, struct option *out,
 			char *letters)
 {
 	*letters++ = ':';
 	for (unsigned i = 0; i < n; i++) {
+		const struct option_spec *spec = uses[i].spec;
+
 		out[i] = (struct option){
-			.name = specs[i]->name,
-			.has_arg = specs[i]->argument == NULL ? no_argument : required_argument,
+			.name = spec->name,
+			.has_arg = spec->argument == NULL ? no_argument : required_argument,
 			.val = LONG_BASE + (int)i,
 		};
-		if (specs[i]->letter == 0)
+		if (spec->letter == 0)
 			continue;
-		*letters++ = specs[i]->letter;
-		if (specs[i]->argument != NULL)
+		*letters++ = spec->letter;
+		if (spec->argument != NULL)
 			*letters++ = ':';
 	}
 	out[n] = (struct option){0};
 	*letters = '\0';
 }
 
-static const struct option_spec *find_spec(const struct option_spec **specs, unsigned n, int value)
+static const struct option_use *find_use(const struct option_use *uses, unsigned n, int value)
 {
 	if (value >= LONG_BASE && value < LONG_BASE + (int)n)
-		return specs[value - LONG_BASE];
+		return &uses[value - LONG_BASE];
 	for (unsigned i = 0; i < n; i++) {
-		if (specs[i]->letter != 0 && specs[i]->letter == value)
-			return specs[i];
+		if (uses[i].spec->letter != 0 && uses[i].spec->letter == value)
+			return &uses[i];
 	}
 	return NULL;
 }
@@ -97,11 +101,22 @@ static int take_number(const struct option_spec *spec, const char *value, uint64
 	return 0;
 }
 
-static int take(const struct option_spec *spec, const char *value, struct options *out,
-		struct error *err)
+static int take_choice(const struct option_spec *spec, const char *value, unsigned *field,
+		       struct error *err)
 {
-	void *field = (char *)out + spec->field;
-	unsigned choice;
+	unsigned choice = choice_of(spec->choices, value);
+
+	if (choice == 0)
+		return fail(err, ERR_USAGE, "--%s '%s': must be one of: %s", spec->name, value,
+			    spec->choices);
+	*field = choice;
+	return 0;
+}
+
+static int take(const struct option_use *use, const char *value, void *out, struct error *err)
+{
+	const struct option_spec *spec = use->spec;
+	void *field = (char *)out + use->field;
 
 	switch (spec->kind) {
 	case OPTION_FLAG:
@@ -110,16 +125,15 @@ static int take(const struct option_spec *spec, const char *value, struct option
 	case OPTION_TEXT:
 		*(const char **)field = value;
 		return 0;
+	case OPTION_OUTPUT:
+		/* One name for one thing: whatever looks at "-" later need not know the other. */
+		*(const char **)field = strcmp(value, "/dev/stdout") == 0 ? "-" : value;
+		return 0;
 	case OPTION_LIST:
 		append(field, value);
 		return 0;
 	case OPTION_CHOICE:
-		choice = choice_of(spec->choices, value);
-		if (choice == 0)
-			return fail(err, ERR_USAGE, "--%s '%s': must be one of: %s", spec->name,
-				    value, spec->choices);
-		*(unsigned *)field = choice;
-		return 0;
+		return take_choice(spec, value, field, err);
 	default:
 		return take_number(spec, value, field, err);
 	}
@@ -139,10 +153,18 @@ static int bad_option(int result, const struct option_spec *spec, const char *wo
 	return fail(err, ERR_USAGE, "unknown option '%s'", word);
 }
 
-static int check_arguments(const struct command *command, const struct options *options,
+static int bad_word(int result, const struct option_use *uses, unsigned n, const char *word,
+		    struct error *err)
+{
+	const struct option_use *use = find_use(uses, n, optopt);
+
+	return bad_option(result, use == NULL ? NULL : use->spec, word, err);
+}
+
+static int check_arguments(const struct command *command, const struct common_options *options,
 			   struct error *err)
 {
-	if (options->help || options->version)
+	if (options->help)
 		return 0;
 	if (options->arguments.n < command->min_arguments)
 		return fail(err, ERR_USAGE, "%s: too few arguments; usage: vmabak %s %s",
@@ -153,55 +175,62 @@ static int check_arguments(const struct command *command, const struct options *
 	return 0;
 }
 
-int options_parse(const struct command *command, int argc, char **argv, struct options *out,
+int options_parse(const struct command *command, int argc, char **argv, void *out,
 		  struct error *err)
 {
-	const struct option_spec *specs[OPTIONS_MAX];
+	struct option_use uses[OPTIONS_MAX];
 	struct option long_options[OPTIONS_MAX + 1];
 	char letters[2 * OPTIONS_MAX + 2];
-	unsigned n = options_list(command, specs);
+	unsigned n = options_list(command, uses);
+	struct common_options *common = out;
 	struct error later;
 	int result, code = 0;
 
-	*out = (struct options){.command = command,
-				.progress_fd = UINT64_MAX,
-				.buffer = UINT64_MAX,
-				.spill = UINT64_MAX};
-	out->directory = ".";
-	if (find_spec(specs, n, 'o') != NULL)
-		out->output = "-";
-	make_getopt(specs, n, long_options, letters);
+	memcpy(out, command->defaults, command->options_size);
+	make_getopt(uses, n, long_options, letters);
 	opterr = 0;
 	optind = 1;
 	while ((result = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
-		const struct option_spec *spec;
+		const struct option_use *use;
 		struct error *where = code == 0 ? err : &later;
 
-		/* The first error counts, but the rest is looked at all the same: it tells where
-		 * the error is to be told. */
+		/* The first error counts, but the rest is looked at too: it tells where the error
+		 * is to be told. */
 		if (result == '?' || result == ':') {
-			code = bad_option(result, find_spec(specs, n, optopt), argv[optind - 1],
-					  where);
+			code = bad_word(result, uses, n, argv[optind - 1], where);
 			continue;
 		}
-		spec = find_spec(specs, n, result);
-		if (spec == NULL || take(spec, optarg, out, where) < 0)
+		use = find_use(uses, n, result);
+		if (use == NULL || take(use, optarg, out, where) < 0)
 			code = ERR_USAGE;
+		else
+			common->given |= UINT64_C(1) << (use - uses);
 	}
 	for (int i = optind; i < argc; i++)
-		append(&out->arguments, argv[i]);
-	/* One name for one thing: whatever looks at "-" later need not know the other. */
-	if (out->output != NULL && strcmp(out->output, "/dev/stdout") == 0)
-		out->output = "-";
-	return code != 0 ? code : check_arguments(command, out, err);
+		append(&common->arguments, argv[i]);
+	return code != 0 ? code : check_arguments(command, common, err);
 }
 
-void options_free(struct options *options)
+void options_free(const struct command *command, void *options)
 {
-	free(options->arguments.items);
-	free(options->config_files.items);
-	free(options->drives.items);
-	free(options->donors.items);
-	free(options->nbd.items);
-	free(options->maps.items);
+	struct option_use uses[OPTIONS_MAX];
+	unsigned n = options_list(command, uses);
+
+	free(((struct common_options *)options)->arguments.items);
+	for (unsigned i = 0; i < n; i++) {
+		if (uses[i].spec->kind == OPTION_LIST)
+			free(((struct strings *)((char *)options + uses[i].field))->items);
+	}
+}
+
+const char *options_output(const struct command *command, const void *options)
+{
+	struct option_use uses[OPTIONS_MAX];
+	unsigned n = options_list(command, uses);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (uses[i].spec->kind == OPTION_OUTPUT)
+			return *(const char *const *)((const char *)options + uses[i].field);
+	}
+	return NULL;
 }

@@ -57,15 +57,14 @@ double progress_seconds(void)
 	return (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
 }
 
-int progress_check(const struct options *options, struct error *err)
+int progress_check(const struct common_options *options, const char *output, struct error *err)
 {
 	if (options->progress_fd == UINT64_MAX)
 		return 0;
 	if (fcntl((int)options->progress_fd, F_GETFD) < 0)
 		return fail(err, ERR_USAGE, "--progress-fd %llu: that descriptor is not open",
 			    (unsigned long long)options->progress_fd);
-	if (options->progress_fd == STDOUT_FILENO && options->output != NULL &&
-	    strcmp(options->output, "-") == 0)
+	if (options->progress_fd == STDOUT_FILENO && output != NULL && strcmp(output, "-") == 0)
 		return fail(err, ERR_USAGE, "--progress-fd 1: the archive goes there");
 	return 0;
 }
@@ -247,11 +246,9 @@ static void *run(void *unused)
 	return NULL;
 }
 
-void progress_begin(const struct options *options, const struct progress_view *view)
+void progress_begin(const struct common_options *options, bool mute,
+		    const struct progress_view *view)
 {
-	/* Where a JSON result goes to standard error, nothing else does unless asked for. */
-	bool mute = options->quiet ||
-		    (options->json && options->output != NULL && strcmp(options->output, "-") == 0);
 	bool terminal = isatty(STDERR_FILENO);
 	int percent = state.view.n_parts > 1 && view->part > 0 ? state.percent : -1;
 

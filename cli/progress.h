@@ -5,26 +5,16 @@
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 
+#include "base/watcher.h"
 #include "cli/options.h"
 
-#include <stdatomic.h>
+/* Whether the options make sense here: that descriptor is open, and not where the archive goes.
+ * output: NULL when the command writes none. */
+int progress_check(const struct common_options *options, const char *output, struct error *err);
 
-/* The counters are borrowed until progress_end. */
-struct progress_view {
-	const char *label;    /* what is going on, short: the name of the archive */
-	uint64_t total_bytes; /* of the drives */
-	_Atomic uint64_t *covered_bytes;
-	_Atomic uint64_t *data_bytes;
-	_Atomic uint64_t *archive_bytes; /* read or written */
-	unsigned part,
-		n_parts; /* this is part of n, counted from 0; percents for a program cover all */
-};
-
-/* Whether the options make sense here: that descriptor is open, and not where the archive goes. */
-int progress_check(const struct options *options, struct error *err);
-
-/* One at a time. */
-void progress_begin(const struct options *options, const struct progress_view *view);
+/* One at a time. mute: no bar and no lines unless asked for. */
+void progress_begin(const struct common_options *options, bool mute,
+		    const struct progress_view *view);
 /* done: all went well, so that 100 percent is told. */
 void progress_end(bool done);
 

@@ -7,7 +7,9 @@
 #include "archive/create.h"
 #include "machine/qemu/jobs.h"
 #include "machine/qemu/qmp.h"
+#include "cli/backup.h"
 #include "cli/report.h"
+#include "cli/summary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,7 @@
 #define CONFIG_NAME	"qemu.json"
 #define CONFIG_SIZE_MAX (1u << 20)
 
-struct qemu_backup qemu_backup_new(const struct options *options, struct report *report)
+struct qemu_backup qemu_backup_new(const struct backup_options *options, struct report *report)
 {
 	return (struct qemu_backup){
 		.options = options,
@@ -82,21 +84,21 @@ static int name_drives(struct qemu_backup *backup, struct error *err)
 		archive->drives[i].name.bytes = (const uint8_t *)drive->name;
 		archive->drives[i].name.length = (uint32_t)strlen(drive->name);
 		archive->drives[i].size_bytes = new_archive_size(&backup->sink, drive->name,
-								 drive->size_bytes, backup->report);
+								 drive->size_bytes, &backup->report->watcher);
 	}
 	return 0;
 }
 
 int qemu_backup_prepare(struct qemu_backup *backup, struct error *err)
 {
-	const struct options *options = backup->options;
+	const struct backup_options *options = backup->options;
 
-	if (new_archive_begin(backup->archive, &backup->sink, options, err) < 0 ||
+	if (new_archive_begin(backup->archive, &backup->sink, &options->sink, &options->head, err) < 0 ||
 	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
-	    qmp_open(&backup->qmp, options->qmp, err) < 0 ||
+	    qmp_open(&backup->qmp, options->machine.place, err) < 0 ||
 	    leftovers_remove(backup->qmp, NULL, &backup->n_leftovers, err) < 0 ||
 	    machine_read(&backup->machine, backup->qmp, err) < 0 ||
-	    machine_choose(&backup->machine, &options->drives, err) < 0 ||
+	    machine_choose(&backup->machine, &options->machine.drives, err) < 0 ||
 	    name_drives(backup, err) < 0)
 		return err->code;
 	add_description(backup);
@@ -105,7 +107,7 @@ int qemu_backup_prepare(struct qemu_backup *backup, struct error *err)
 
 int qemu_backup_open(struct qemu_backup *backup, struct error *err)
 {
-	return sink_open(&backup->sink, backup->archive, backup->options, err);
+	return sink_open(&backup->sink, backup->archive, err);
 }
 
 void qemu_backup_stand_back(const struct qemu_backup *backup)

@@ -13,7 +13,7 @@ struct qmp;
 struct report;
 
 struct qemu_backup {
-	const struct options *options;
+	const struct backup_options *options;
 	struct report *report;
 	struct archive *archive; /* owned */
 	struct sink sink;	 /* whoever opens it closes it, before the free */
@@ -22,7 +22,7 @@ struct qemu_backup {
 	unsigned n_leftovers; /* dead runs that were cleaned up after */
 };
 
-struct qemu_backup qemu_backup_new(const struct options *options, struct report *report);
+struct qemu_backup qemu_backup_new(const struct backup_options *options, struct report *report);
 void qemu_backup_free(struct qemu_backup *backup);
 
 /* All that can be refused, and the head of the archive: drives, configs, what QEMU tells. */

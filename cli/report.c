@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "cli/memory.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "cli/say.h"
 
 #include <errno.h>
@@ -45,12 +46,37 @@ void report_begin(struct report *report, const char *command, bool json)
 	json_put_array(report->result, "warnings");
 }
 
-void report_use(struct report *report, const struct options *options)
+static void tell(void *context, enum watcher_level level, const char *text)
+{
+	if (level == WATCHER_WARNING)
+		report_warning(context, "%s", text);
+	else if (level == WATCHER_NOTE)
+		report_note(context, "%s", text);
+	else
+		report_detail(context, "%s", text);
+}
+
+static void begin(void *context, const struct progress_view *view)
+{
+	const struct report *report = context;
+
+	progress_begin(report->options, report->quiet || report->text_off, view);
+}
+
+static void end(void *context, bool done)
+{
+	(void)context;
+	progress_end(done);
+}
+
+void report_use(struct report *report, const struct common_options *options, const char *output)
 {
 	report->quiet = options->quiet;
 	report->verbose = options->verbose;
-	report->text_off =
-		report->json && options->output != NULL && strcmp(options->output, "-") == 0;
+	report->text_off = report->json && output != NULL && strcmp(output, "-") == 0;
+	report->options = options;
+	report->watcher =
+		(struct watcher){.context = report, .tell = tell, .begin = begin, .end = end};
 }
 
 int report_error_line(struct report *report, const char *archive, const struct error *err)

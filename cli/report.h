@@ -43,8 +43,9 @@
 #define CLI_REPORT_H
 
 #include "base/error.h"
+#include "base/watcher.h"
 
-struct options;
+struct common_options;
 struct json_t;
 
 /* design: frozen. 128 + n when signal n ended the program. */
@@ -69,11 +70,13 @@ struct report {
 		*result; /* owned; an object; NULL without json: the put functions take that */
 	unsigned n_warnings;
 	int output_errno; /* why standard output could not be written; 0: it could */
+	const struct common_options *options; /* borrowed */
+	struct watcher watcher; /* tells warnings, notes and details as below, and shows progress */
 };
 
-/* json_to_stderr: the archive goes to standard output. */
 void report_begin(struct report *report, const char *command, bool json);
-void report_use(struct report *report, const struct options *options);
+/* output: where the archive that is written goes, or NULL: with "-" the JSON goes to standard error. */
+void report_use(struct report *report, const struct common_options *options, const char *output);
 
 /* "vmabak: ARCHIVE: byte N: text" or "vmabak: text". Returns the exit code that fits. */
 int report_error(struct report *report, const char *archive, const struct error *err);

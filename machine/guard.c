@@ -75,10 +75,10 @@ static int spawn(struct guard *guard, char *const arguments[], int its_end)
 	return result;
 }
 
-int guard_start(struct guard **out, const struct options *options, const char *id,
+int guard_start(struct guard **out, const struct machine_options *options, const char *id,
 		struct error *err)
 {
-	const char *arguments[12] = {"vmabak", "qemu-guard", "--qmp", options->qmp};
+	const char *arguments[12] = {"vmabak", "qemu-guard", "--qmp", options->place};
 	char timeout[24];
 	unsigned n = 4;
 

@@ -7,13 +7,13 @@
 #ifndef MACHINE_GUARD_H
 #define MACHINE_GUARD_H
 
-#include "cli/options.h"
+#include "machine/options.h"
 
 struct agent;
 struct guard;
 
 /* To be called before anything is done to QEMU, and before there is a folder. */
-int guard_start(struct guard **out, const struct options *options, const char *id,
+int guard_start(struct guard **out, const struct machine_options *options, const char *id,
 		struct error *err);
 /* The same with arguments of one's own, for a command that reads guard_last_word. */
 int guard_spawn(struct guard **out, char *const arguments[], struct error *err);

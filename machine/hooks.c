@@ -277,7 +277,7 @@ int hooks_thaw(struct hooks *hooks, bool *failed, struct error *warning, struct 
 }
 
 int hooks_around(int (*begin)(void *context, struct error *err), void *context,
-		 const struct options *options, struct report *report, struct error *err)
+		 const struct machine_options *options, const struct watcher *watcher, struct error *err)
 {
 	uint64_t timeout_s =
 		options->freeze_timeout != 0 ? options->freeze_timeout : FREEZE_DEFAULT_S;
@@ -295,6 +295,6 @@ int hooks_around(int (*begin)(void *context, struct error *err), void *context,
 		result = err->code;
 	}
 	if (failed)
-		report_warning(report, "%s", warning.text);
+		watcher_warn(watcher, "%s", warning.text);
 	return result;
 }

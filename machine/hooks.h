@@ -9,8 +9,8 @@
 #ifndef MACHINE_HOOKS_H
 #define MACHINE_HOOKS_H
 
-#include "cli/options.h"
-#include "cli/report.h"
+#include "machine/options.h"
+#include "base/watcher.h"
 #include "base/error.h"
 
 struct hooks;
@@ -26,6 +26,6 @@ int hooks_thaw(struct hooks *hooks, bool *failed, struct error *warning, struct 
 /* begin, between the commands of --freeze-command and --thaw-command if they are given, within
  * --freeze-timeout. Warns when thaw did not succeed. */
 int hooks_around(int (*begin)(void *context, struct error *err), void *context,
-		 const struct options *options, struct report *report, struct error *err);
+		 const struct machine_options *options, const struct watcher *watcher, struct error *err);
 
 #endif

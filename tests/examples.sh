@@ -222,7 +222,7 @@ try_serve()
 	NOTIFY_SOCKET=$work/run/notify sh -c "$(serve_command ExecStart)" 2>"$work/serve.log" &
 	wait $listener
 	check "serve: it tells systemd when it is ready" grep -qx READY=1 "$work/ready"
-	check "serve: a backup then works at once" vmabak backup -q --serve "$work/run/web.sock" -o "$work/frozen/served.vmab"
+	check "serve: a backup then works at once" vmabak backup -q "serve:$work/run/web.sock" -o "$work/frozen/served.vmab"
 	check "serve: the archive holds the drive" holds_drive "$work/frozen"
 	check "serve: its end" sh -c "$(serve_command ExecStop)"
 	check "serve: no socket is left" no_file "$work/run/web.sock"

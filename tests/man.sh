@@ -193,16 +193,16 @@ example_of()
 	case $1 in
 	backup)
 		with_serve
-		"$vmabak" backup --serve ctl.sock --json -o backup.vmab -c web.conf
+		"$vmabak" backup serve:ctl.sock --json -o backup.vmab -c web.conf
 		"$vmabak" stop ctl.sock
-		with_qemu "$vmabak" backup --qmp web.qmp --json -o pushed.vmab 2>/dev/null
-		with_qemu "$vmabak" backup --qmp web.qmp --pull --nbd-server "$PWD/qemu.nbd" \
+		with_qemu "$vmabak" backup qemu:web.qmp --json -o pushed.vmab 2>/dev/null
+		with_qemu "$vmabak" backup qemu:web.qmp --pull --nbd-server "$PWD/qemu.nbd" \
 			--scratch "$PWD" --json -o pulled.vmab 2>/dev/null
 		;;
-	qemu-drives) with_qemu "$vmabak" qemu-drives --qmp web.qmp --json ;;
+	qemu-drives) with_qemu "$vmabak" qemu-drives web.qmp --json ;;
 	status)
 		with_serve
-		"$vmabak" backup --serve ctl.sock -q --rate 100K -o status.vmab 2>/dev/null &
+		"$vmabak" backup serve:ctl.sock -q --rate 100K -o status.vmab 2>/dev/null &
 		while "$vmabak" status --json ctl.sock | grep -q '"backup": null'; do sleep 0.1; done
 		"$vmabak" status --json ctl.sock
 		"$vmabak" stop --force ctl.sock
@@ -297,7 +297,7 @@ check_examples()
 				lacks "no ddrescuelog here: an example of $name was not tried"
 				continue
 			fi
-			if grep -q -e --libvirt "$block"; then
+			if grep -q libvirt: "$block"; then
 				skip "an example of $name needs a domain of libvirt: tests/cli/libvirt-*.sh"
 				continue
 			fi

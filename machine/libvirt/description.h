@@ -5,7 +5,7 @@
 #ifndef MACHINE_LIBVIRT_DESCRIPTION_H
 #define MACHINE_LIBVIRT_DESCRIPTION_H
 
-#include "cli/options.h"
+#include "machine/options.h"
 #include "base/error.h"
 
 /* All texts owned. */

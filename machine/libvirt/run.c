@@ -34,7 +34,7 @@
 struct libvirt_run {
 	struct domain *domain;
 	const struct domain_disks *disks;
-	const struct options *options;
+	const struct machine_options *options;
 	struct libvirt_story *story;
 	char id[RUN_ID_SIZE];
 	char *socket;	/* owned */
@@ -203,11 +203,11 @@ static char *quoted(const char *text)
 }
 
 /* This program again, as a command that can be killed when it takes too long. */
-static char *freezing(const struct options *options, const char *what)
+static char *freezing(const struct machine_options *options, const char *what)
 {
 	char program[4096] = "";
 	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	char *path = quoted(length > 0 ? program : "vmabak"), *domain = quoted(options->libvirt);
+	char *path = quoted(length > 0 ? program : "vmabak"), *domain = quoted(options->place);
 	char *uri = quoted(options->connect == NULL ? "" : options->connect), *command;
 
 	command = memory_text("exec %s libvirt-freeze %s %s %s -- %s", path, what,
@@ -220,7 +220,7 @@ static char *freezing(const struct options *options, const char *what)
 }
 
 /* The words of hooks.h, of an option that the user gave. */
-static void rename_option(const struct options *options, struct error *err)
+static void rename_option(const struct machine_options *options, struct error *err)
 {
 	struct error told = *err;
 	const char *rest = strchr(told.text, ':');
@@ -230,7 +230,7 @@ static void rename_option(const struct options *options, struct error *err)
 		     strncmp(told.text, "--thaw", 6) == 0 ? "thawing" : "freezing", rest);
 }
 
-static int freeze(const struct options *options, struct hooks **out, struct error *err)
+static int freeze(const struct machine_options *options, struct hooks **out, struct error *err)
 {
 	uint64_t timeout_s = options->freeze_timeout != 0 ? options->freeze_timeout
 			     : options->quiesce		  ? FREEZE_S
@@ -318,7 +318,7 @@ static int make_folder(struct libvirt_run *run, struct error *err)
 
 static int start_guard(struct libvirt_run *run, struct error *err)
 {
-	const struct options *options = run->options;
+	const struct machine_options *options = run->options;
 	char *arguments[8] = {"vmabak", "libvirt-guard"};
 	unsigned n = 2;
 
@@ -327,7 +327,7 @@ static int start_guard(struct libvirt_run *run, struct error *err)
 		arguments[n++] = (char *)(uintptr_t)options->connect;
 	}
 	arguments[n++] = "--";
-	arguments[n++] = (char *)(uintptr_t)options->libvirt;
+	arguments[n++] = (char *)(uintptr_t)options->place;
 	arguments[n++] = run->id;
 	return guard_spawn(&job.guard, arguments, err);
 }
@@ -355,7 +355,7 @@ static int begin(struct libvirt_run *run, struct error *err)
 }
 
 int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
-		      const struct domain_disks *disks, const struct options *options,
+		      const struct domain_disks *disks, const struct machine_options *options,
 		      struct libvirt_story *story, struct error *err)
 {
 	struct libvirt_run *run = memory_new(1, sizeof(*run));

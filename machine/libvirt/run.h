@@ -9,7 +9,7 @@
 #define MACHINE_LIBVIRT_RUN_H
 
 #include "machine/libvirt/description.h"
-#include "cli/options.h"
+#include "machine/options.h"
 
 struct domain;
 struct drive;
@@ -28,7 +28,7 @@ struct libvirt_story {
 /* The instant, with the guest frozen around it if the options say so. All is borrowed and outlives
  * the run. A signal ends the program from here on, after the job. */
 int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
-		      const struct domain_disks *disks, const struct options *options,
+		      const struct domain_disks *disks, const struct machine_options *options,
 		      struct libvirt_story *story, struct error *err);
 /* A disk as it was at the instant. */
 int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive **out,

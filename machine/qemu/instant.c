@@ -10,7 +10,7 @@
 
 #define FREEZE_DEFAULT_S 30
 
-uint64_t instant_freeze_timeout(const struct options *options)
+uint64_t instant_freeze_timeout(const struct machine_options *options)
 {
 	return options->freeze_timeout == 0 ? FREEZE_DEFAULT_S : options->freeze_timeout;
 }
@@ -27,7 +27,7 @@ static int thaw(struct agent *agent, struct guard *guard, struct instant_story *
 
 /* A freeze that failed or took too long may still come about, so it is thawed in any case. */
 int instant_start(int (*start)(void *context, struct error *err), void *context,
-		  const struct options *options, struct guard *guard, struct instant_story *story,
+		  const struct machine_options *options, struct guard *guard, struct instant_story *story,
 		  struct error *err)
 {
 	struct error thawing = {0};

@@ -5,7 +5,7 @@
 #ifndef MACHINE_QEMU_INSTANT_H
 #define MACHINE_QEMU_INSTANT_H
 
-#include "cli/options.h"
+#include "machine/options.h"
 
 struct guard;
 struct json_t;
@@ -19,11 +19,11 @@ struct instant_story {
 };
 
 /* Seconds: for freezing, and then for the instant. */
-uint64_t instant_freeze_timeout(const struct options *options);
+uint64_t instant_freeze_timeout(const struct machine_options *options);
 /* Calls start; with options->guest_agent the guest is frozen around it, and thawed on every way
  * out, by the guard even when this process is stopped. An instant that came after that fails. */
 int instant_start(int (*start)(void *context, struct error *err), void *context,
-		  const struct options *options, struct guard *guard, struct instant_story *story,
+		  const struct machine_options *options, struct guard *guard, struct instant_story *story,
 		  struct error *err);
 
 /* For start: executes it; arguments are taken over. */

@@ -4,7 +4,7 @@
 #ifndef MACHINE_QEMU_INVENTORY_H
 #define MACHINE_QEMU_INVENTORY_H
 
-#include "cli/options.h"
+#include "machine/options.h"
 #include "base/error.h"
 
 struct json_t;

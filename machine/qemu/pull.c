@@ -46,7 +46,7 @@ struct pull {
 	struct qmp *qmp; /* borrowed, or own_qmp */
 	struct qmp *own_qmp;
 	const struct machine *machine;
-	const struct options *options;
+	const struct machine_options *options;
 	struct pull_story *story;
 	char id[RUN_ID_SIZE];
 	char *path; /* owned: of the socket, if the server is started by us; beside it all else is
@@ -123,7 +123,7 @@ static int add_nodes(struct pull *pull, struct error *err)
 
 static int start_server(struct pull *pull, struct error *err)
 {
-	if (pull->options->pull_server != NULL)
+	if (pull->options->nbd_server != NULL)
 		return 0;
 	if (admit(pull, err) < 0)
 		return err->code;
@@ -219,7 +219,7 @@ static void undo(struct pull *pull)
 	tell_sizes(pull);
 	handshake_end(&pull->handshake);
 	if (pull->guard != NULL &&
-	    (qmp_again(&pull->qmp, &pull->own_qmp, pull->options->qmp, &gone, &err) < 0 ||
+	    (qmp_again(&pull->qmp, &pull->own_qmp, pull->options->place, &gone, &err) < 0 ||
 	     fleece_remove(pull->qmp, pull->id, pull->path, &err) < 0) &&
 	    !gone)
 		snprintf(remains, sizeof(pull->story->remains), "%s", err.text);
@@ -269,7 +269,7 @@ static int begin(struct pull *pull, struct error *err)
 }
 
 int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine,
-	       const struct options *options, struct pull_story *story, struct error *err)
+	       const struct machine_options *options, struct pull_story *story, struct error *err)
 {
 	struct pull *pull = memory_new(1, sizeof(*pull));
 
@@ -291,7 +291,7 @@ int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine
 
 int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct error *err)
 {
-	const char *server = pull->options->pull_server;
+	const char *server = pull->options->nbd_server;
 	char name[NODE_NAME_SIZE];
 	char *uri = meetingplace_uri(server == NULL ? pull->path : server,
 				     node_name(name, pull->id, drive));

@@ -22,7 +22,7 @@ struct pull_story {
  * then. All is borrowed until pull_free. When it fails nothing is left either; *story tells in both
  * cases. */
 int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine,
-	       const struct options *options, struct pull_story *story, struct error *err);
+	       const struct machine_options *options, struct pull_story *story, struct error *err);
 /* A drive as it was at the instant. */
 int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct error *err);
 /* All was read: whether it was of that instant, up to the end. Ends it: nothing is left in QEMU

@@ -47,7 +47,7 @@ struct push {
 	struct qmp *own_qmp;
 	const struct machine *machine;
 	struct buffer *buffer;
-	const struct options *options;
+	const struct machine_options *options;
 	const _Atomic uint64_t *covered_bytes;
 	struct push_story *story;
 	char id[RUN_ID_SIZE];
@@ -270,7 +270,7 @@ static void clean_up(struct push *push)
 	struct error err = {0};
 	bool gone;
 
-	if (qmp_again(&push->qmp, &push->own_qmp, push->options->qmp, &gone, &err) == 0 &&
+	if (qmp_again(&push->qmp, &push->own_qmp, push->options->place, &gone, &err) == 0 &&
 	    jobs_end(push->qmp, push->id, &err) == 0)
 		nodes_remove(push->qmp, push->id, &err);
 	if (err.code != 0 && !gone)
@@ -326,7 +326,7 @@ static int begin(struct push *push, struct error *err)
 }
 
 int push_begin(struct push **out, struct qmp *qmp, const struct machine *machine,
-	       struct buffer *buffer, const struct options *options,
+	       struct buffer *buffer, const struct machine_options *options,
 	       const _Atomic uint64_t *covered_bytes, struct push_story *story, struct error *err)
 {
 	struct push *push = memory_new(1, sizeof(*push));

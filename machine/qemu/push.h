@@ -26,7 +26,7 @@ struct push_story {
  * qmp then. It ends or fails the buffer. covered_bytes: what has left the buffer. All is borrowed
  * until push_free. When this fails nothing is left either; *story tells in both cases. */
 int push_begin(struct push **out, struct qmp *qmp, const struct machine *machine,
-	       struct buffer *buffer, const struct options *options,
+	       struct buffer *buffer, const struct machine_options *options,
 	       const _Atomic uint64_t *covered_bytes, struct push_story *story, struct error *err);
 
 /* Waits until the thread is done, which it soon is when the buffer has failed. A signal that

@@ -4,7 +4,6 @@
 #include "cli/memory.h"
 #include "base/name.h"
 #include "base/patience.h"
-#include "archive/source.h"
 #include "cow/buffer.h"
 
 #include <errno.h>
@@ -110,7 +109,7 @@ static int map_memory(struct live *live, int fd, struct error *err)
 	return 0;
 }
 
-static struct json_t *make_request(const struct options *options, const char *spill_dir)
+static struct json_t *make_request(const struct machine_options *options, const char *spill_dir)
 {
 	struct json_t *request = control_request("backup"), *drives;
 
@@ -128,7 +127,7 @@ static struct json_t *make_request(const struct options *options, const char *sp
 	return request;
 }
 
-static int agree(struct live *live, const struct options *options, struct error *err)
+static int agree(struct live *live, const struct machine_options *options, struct error *err)
 {
 	const char *folder = options->spill_dir == NULL ? "/var/tmp" : options->spill_dir;
 	char *full = realpath(folder, NULL); /* the server works elsewhere */
@@ -167,19 +166,19 @@ static int open_channels(struct live *live, unsigned n, struct error *err)
 	return 0;
 }
 
-int live_open(struct live **out, const struct options *options, struct error *err)
+int live_open(struct live **out, const struct machine_options *options, struct error *err)
 {
 	struct live *live = memory_new(1, sizeof(*live));
 	int code;
 
-	live->server = (struct control_server){-1, options->serve};
+	live->server = (struct control_server){-1, options->place};
 	pthread_mutex_init(&live->lock, NULL);
 	pthread_cond_init(&live->changed, NULL);
-	code = control_connect(&live->server.fd, options->serve, err);
+	code = control_connect(&live->server.fd, options->place, err);
 	if (code == 0)
 		code = agree(live, options, err);
 	if (code == 0)
-		code = open_channels(live, threads_wanted(options), err);
+		code = open_channels(live, options->threads, err);
 	if (code < 0) {
 		live_close(live);
 		return code;

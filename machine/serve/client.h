@@ -28,7 +28,7 @@
 #ifndef MACHINE_SERVE_CLIENT_H
 #define MACHINE_SERVE_CLIENT_H
 
-#include "cli/options.h"
+#include "machine/options.h"
 #include "writer/writer.h"
 
 #include <sys/types.h>
@@ -42,7 +42,7 @@ struct live;
 struct json_t;
 
 /* Connects; from here on there is no other backup. */
-int live_open(struct live **out, const struct options *options, struct error *err);
+int live_open(struct live **out, const struct machine_options *options, struct error *err);
 pid_t live_server(const struct live *live); /* its process; 0: not known */
 uint32_t live_n_drives(const struct live *live);
 const char *live_drive_name(const struct live *live, uint32_t i);

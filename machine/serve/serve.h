@@ -13,7 +13,6 @@
 
 #include "base/name.h"
 #include "drive/argument.h"
-#include "cli/options.h"
 #include "cow/capture.h"
 #include "nbd/server.h"
 
@@ -22,8 +21,8 @@
 
 #define SERVED_MAX 64u /* drives of one serve */
 
-struct report;
 struct json_t;
+struct watcher;
 struct serve_control;
 struct session;
 
@@ -36,9 +35,22 @@ struct served {
 	struct volume *volume;
 };
 
+/* What a user may say about a serve. */
+struct serve_options {
+	struct strings arguments; /* [NAME=]DRIVE */
+	const char *control;	  /* the control socket */
+	struct strings nbd;	  /* unix:PATH or HOST:PORT */
+	bool read_only;
+	struct strings maps; /* [NAME=]FILE */
+	const char *tls_certificates;
+	const char *tls_psk;
+	bool tls_verify_peer;
+	bool plain_loopback;
+};
+
 struct serve {
-	const struct options *options;
-	struct report *report;
+	const struct serve_options *options;
+	const struct watcher *watcher;
 	struct served *drives;
 	uint32_t n_drives;
 	struct nbdserver *nbd;

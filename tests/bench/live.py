@@ -176,7 +176,7 @@ class Backups:
 
     def __init__(self, *options):
         self.done = status()["n_backups_done"]
-        script = f'while "$VMABAK" backup -q --serve control {" ".join(options)} -o - >/dev/null; do :; done'
+        script = f'while "$VMABAK" backup -q serve:control {" ".join(options)} -o - >/dev/null; do :; done'
         self.process = subprocess.Popen(["sh", "-c", script], stderr=open("backups.err", "wb"), start_new_session=True)
         while not status()["backup"]:
             time.sleep(0.01)
@@ -264,7 +264,7 @@ def timed(*command):
 def through_serve(codec):
     server = serve("a.raw")
     try:
-        return timed("--compress", codec, "-o", "out.vmab", "--serve", "control")
+        return timed("--compress", codec, "-o", "out.vmab", "serve:control")
     finally:
         server.close()
 
@@ -307,7 +307,7 @@ def memory():
     rows.append(("after random writes", server.memory("VmRSS")))
     fio(server, "trim", 60, "--bs=1g", f"--size={HUGE_SIZE}", "--time_based=0")
     rows.append(("after a trim of all of it, which marks all of the map", server.memory("VmRSS")))
-    timed("--serve", "control", "-o", "out.vmab")
+    timed("serve:control", "-o", "out.vmab")
     rows.append(("after a backup", server.memory("VmRSS")))
     rows.append(("most at any time", server.memory()))
     server.close()

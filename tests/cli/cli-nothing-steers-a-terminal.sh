@@ -94,7 +94,7 @@ expect_text "$out" 'x\x1b]0;t\x07\xc2\x9b1m'
 said 0 status --json s.sock
 said 1 status s.sock
 said 1 stop s.sock
-said 1 backup --serve s.sock -o x.vmab
+said 1 backup serve:s.sock -o x.vmab
 
 # The content of a config: exact in a pipe, cleaned on a terminal.
 expect_code 0 "$VMABAK" config good.vmab c.conf

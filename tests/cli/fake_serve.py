@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """usage: fake_serve.py SOCKET SIZE MESSAGE...
 
-What looks like vmabak serve, with a drive "root" of SIZE bytes: `backup --serve` gets the messages, in JSON, over its
+What looks like vmabak serve, with a drive "root" of SIZE bytes: `backup serve:SOCKET` gets the messages, in JSON, over its
 one channel (--threads 1), and zeros for data."""
 import array
 import fcntl

@@ -15,7 +15,7 @@ start_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(d
 images=
 for n in $(seq "${LIBVIRT_BACKUPS:-1}"); do
 	safe=$(guest_files)
-	expect_code 0 as_user "$vmabak" backup -q --libvirt web -d vda -d A=vdb -d vdc -c "$lv/web.xml" -o $n.vmab
+	expect_code 0 as_user "$vmabak" backup -q libvirt:web -d vda -d A=vdb -d vdc -c "$lv/web.xml" -o $n.vmab
 	nothing_in_libvirt
 	before=$(guest_files)
 	wait_until eval '[ "$(guest_files)" -gt "$before" ]'
@@ -32,7 +32,7 @@ judge $images || fail "$(cat judgement)"
 grep -q "<name>web</name>" 1/libvirt.xml || fail "$(cat 1/libvirt.xml)"
 chmod -R a+rX 1
 expect_code 0 as_user virt-xml-validate 1/libvirt.xml domain
-expect_code 0 as_user "$vmabak" backup --json --libvirt web --scratch "$lv/tmp" -o all.vmab
+expect_code 0 as_user "$vmabak" backup --json libvirt:web --scratch "$lv/tmp" -o all.vmab
 expect_json "$out" "d['n_drives'] == 3" "d['n_configs'] == 1" "d['capture']['instant_ms'] < 60000"
 nothing_in_libvirt
 expect_code 0 "$VMABAK" list --json all.vmab

@@ -23,7 +23,7 @@ backup() # CODE OPTION...
 {
 	lib_wanted_here=$1
 	shift
-	expect_code $lib_wanted_here as_user "$vmabak" backup --libvirt "$domain" "$@"
+	expect_code $lib_wanted_here as_user "$vmabak" backup "libvirt:$domain" "$@"
 	nothing_in_libvirt
 }
 
@@ -47,6 +47,6 @@ expect_text "$err" "variables are not in the archive" "vars.fd"
 expect_code 0 "$VMABAK" list --json c.vmab
 expect_json "$out" "[x['name'] for x in d['configs']] == ['libvirt.xml']"
 # A machine that is paused has no agent that answers; it has a name that a shell would take apart.
-expect_code 1 as_user "$vmabak" backup -q --libvirt "$domain" --quiesce -o d.vmab
+expect_code 1 as_user "$vmabak" backup -q "libvirt:$domain" --quiesce -o d.vmab
 expect_text "$err" "odd\"': freezing its file systems" "--quiesce: freezing: ended with code 1"
 nothing_in_libvirt

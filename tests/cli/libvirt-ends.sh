@@ -11,7 +11,7 @@ start_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(d
 domain_xml off "$(disk raw "$PWD/fs.raw" vda)" >"$lv/off.xml"
 as_user virsh -q define "$lv/off.xml"
 
-backup="as_user $vmabak backup --libvirt web"
+backup="as_user $vmabak backup libvirt:web"
 slow="$backup -q --rate 500K --compress none -o a.vmab"
 
 # no_job_left WHAT: soon there is none; the next backup finds nothing of it.
@@ -79,8 +79,8 @@ backup_runs || fail 'a job of another program was ended'
 as_user virsh -q domjobabort web
 wait_until eval '! backup_runs'
 
-expect_error 2 'none of that name' as_user "$vmabak" backup --libvirt nobody -o b.vmab
-expect_error 2 "such as vda=$PWD/fs.raw" as_user "$vmabak" backup --libvirt off -o b.vmab
+expect_error 2 'none of that name' as_user "$vmabak" backup libvirt:nobody -o b.vmab
+expect_error 2 "such as vda=$PWD/fs.raw" as_user "$vmabak" backup libvirt:off -o b.vmab
 expect_error 2 'no such disk, but vda, vdb, vdc' $backup -d vdx -o b.vmab
 expect_error 2 'named twice' $backup -d vda -d x=vda -o b.vmab
 expect_error 2 'is taken already' $backup -d x=vda -d x=vdb -o b.vmab

@@ -12,10 +12,10 @@ start_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(d
 
 for signal in INT KILL; do
 	in_background strace -f -qq -o /dev/null -e trace=connect -e inject=connect:delay_exit=400000 \
-		as_user $vmabak backup --libvirt web -q -o a.vmab
+		as_user $vmabak backup libvirt:web -q -o a.vmab
 	wait_until backup_runs
 	sleep 0.3
-	kill -$signal "$(pgrep -f "^$vmabak backup --libvirt web")"
+	kill -$signal "$(pgrep -f "^$vmabak backup libvirt:web")"
 	wait $pid && fail "SIG$signal: it ended well"
 	wait_until eval '! backup_runs'
 	nothing_in_libvirt
@@ -23,4 +23,4 @@ for signal in INT KILL; do
 	rm -f .*.part
 	[ -z "$(ls -A | grep -F .vma)" ] || fail "left after SIG$signal: $(ls -A)"
 done
-expect_code 0 as_user $vmabak backup --libvirt web -q -o a.vmab
+expect_code 0 as_user $vmabak backup libvirt:web -q -o a.vmab

@@ -6,5 +6,5 @@ mkdir "$TMPDIR/libraries"
 echo 'not a library' >"$TMPDIR/libraries/libvirt.so.0"
 expect_code 0 env LD_LIBRARY_PATH="$TMPDIR/libraries" "$VMABAK" --version
 expect_error 1 'libvirt cannot be loaded' \
-	env LD_LIBRARY_PATH="$TMPDIR/libraries" "$VMABAK" backup --libvirt web -o a.vmab
+	env LD_LIBRARY_PATH="$TMPDIR/libraries" "$VMABAK" backup libvirt:web -o a.vmab
 nothing_but

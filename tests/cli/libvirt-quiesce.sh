@@ -21,7 +21,7 @@ thawed()
 	guest_is_well
 }
 
-expect_code 0 as_user "$vmabak" backup --json --libvirt web --quiesce -o a.vmab
+expect_code 0 as_user "$vmabak" backup --json libvirt:web --quiesce -o a.vmab
 expect_json "$out" "d['capture']['frozen_ms'] > 0"
 thawed 1
 nothing_in_libvirt
@@ -30,7 +30,7 @@ e2fsck -fn restored/vda.raw >fsck.out 2>&1 || fail "the file system was not quie
 ! grep -q 'recovering\|skipping journal' fsck.out || fail "a journal is left: $(cat fsck.out)"
 
 # Killed when the guest has just been frozen.
-in_background as_user "$vmabak" backup --libvirt web --quiesce -o b.vmab
+in_background as_user "$vmabak" backup libvirt:web --quiesce -o b.vmab
 wait_until grep -q 'agent: frozen 2' console
 kill -9 $pid
 thawed 2
@@ -39,7 +39,7 @@ rm -f .*.part
 nothing_in_libvirt
 
 # An agent that is of no use: no backup, and no harm.
-expect_code 1 as_user "$vmabak" backup --libvirt web --freeze-command 'sleep 60' --thaw-command 'touch thaw-was-run' \
+expect_code 1 as_user "$vmabak" backup libvirt:web --freeze-command 'sleep 60' --thaw-command 'touch thaw-was-run' \
 	--freeze-timeout 1 -o b.vmab
 expect_text "$err" 'within 1 s'
 [ -e thaw-was-run ] || fail "not thawed"

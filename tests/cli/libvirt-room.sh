@@ -19,7 +19,7 @@ make_drives 20975104 12586496
 truncate -s 64M fs.raw
 mkfs.ext4 -q -F fs.raw
 start_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(disk raw "$PWD/B.raw" vdc)"
-backup="as_user $vmabak backup --libvirt web --scratch $PWD/room"
+backup="as_user $vmabak backup libvirt:web --scratch $PWD/room"
 expect_error 1 'less than 512 MiB' $backup -o a.vmab
 mount -o remount,size=700M room
 in_background $backup -q --rate 500K --compress none -o a.vmab

@@ -16,7 +16,7 @@ backup()
 	shift
 	cat pipe >a.vmab &
 	reader=$!
-	as_user "$@" "$vmabak" backup -q --libvirt web --scratch "$lv/tmp" -o - >pipe 2>"$err" &
+	as_user "$@" "$vmabak" backup -q libvirt:web --scratch "$lv/tmp" -o - >pipe 2>"$err" &
 	ended_with "$code" $!
 	wait $reader
 	nothing_in_libvirt

@@ -10,5 +10,5 @@ time.sleep(250)' &
 on_exit "kill $! 2>/dev/null"
 wait_until test -S l
 expect_error 1 'libvirt: no answer within 90 s' timeout 200 \
-	"$VMABAK" backup -q --connect "qemu+unix:///session?socket=$(echo "$PWD/l" | sed 's/ /%20/g')" --libvirt web -o a.vmab
+	"$VMABAK" backup -q --connect "qemu+unix:///session?socket=$(echo "$PWD/l" | sed 's/ /%20/g')" libvirt:web -o a.vmab
 nothing_but l

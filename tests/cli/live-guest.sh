@@ -16,7 +16,7 @@ backups=${GUEST_BACKUPS:-2}
 images=
 for n in $(seq $backups); do
 	safe=$(guest_files)
-	expect_code 0 "$VMABAK" backup -q --serve control -o $n.vmab
+	expect_code 0 "$VMABAK" backup -q serve:control -o $n.vmab
 	before=$(guest_files)
 	wait_until eval '[ "$(guest_files)" -gt "$before" ]'
 	guest_is_well

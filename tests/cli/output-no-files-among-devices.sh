@@ -32,8 +32,8 @@ if "$VMABAK" --version | grep -q libnbd=yes && command -v qemu-img >/dev/null; t
 	refused "$VMABAK" restore a.vmab -d root=$typo.qcow2
 fi
 expect_error 2 '/dev/root.raw: there is no such device' "$VMABAK" restore a.vmab -C /dev
-expect_error 2 'takes no files' "$VMABAK" backup --serve none --spill-dir /dev -o b.vmab
-expect_error 2 'takes no files' "$VMABAK" backup --qmp none --pull --scratch /dev -o b.vmab
+expect_error 2 'takes no files' "$VMABAK" backup serve:none --spill-dir /dev -o b.vmab
+expect_error 2 'takes no files' "$VMABAK" backup qemu:none --pull --scratch /dev -o b.vmab
 
 # Nor is one overwritten that was made there before.
 if touch $typo 2>/dev/null; then

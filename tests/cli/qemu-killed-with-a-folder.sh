@@ -14,13 +14,13 @@ killed()
 	call=$1
 	shift
 	strace -qq -o "$TMPDIR/trace" -e "trace=mkdir,$call" -e "inject=$call:signal=KILL" \
-		"$VMABAK" backup -q --qmp "$qmp" "$@" -o a.vmab >"$out" 2>"$err" || code=$?
+		"$VMABAK" backup -q "qemu:$qmp" "$@" -o a.vmab >"$out" 2>"$err" || code=$?
 	[ $code = 137 ] || fail "code $code: $(cat "$err")"
 	grep -q 'mkdir.*/vmabak-.*= 0' "$TMPDIR/trace" || fail "killed elsewhere: $(cat "$TMPDIR/trace")"
 	nothing_in_qemu
 	rm -f .*.part
 	[ ! -e a.vmab ] || fail 'an archive is there'
-	expect_code 0 "$VMABAK" backup -q --qmp "$qmp" "$@" -o a.vmab
+	expect_code 0 "$VMABAK" backup -q "qemu:$qmp" "$@" -o a.vmab
 	expect_no_text "$err" 'cleaned up'
 	rm a.vmab
 }

@@ -58,7 +58,7 @@ said()
 	"$PYTHON" "$TMPDIR/monitor.py" "$TMPDIR/$1" "$1" &
 	on_exit "kill $! 2>/dev/null"
 	wait_until test -S "$TMPDIR/$1"
-	expect_code "$2" timeout 20 "$VMABAK" qemu-drives --qmp "$TMPDIR/$1"
+	expect_code "$2" timeout 20 "$VMABAK" qemu-drives "$TMPDIR/$1"
 	[ "$2" = 0 ] || expect_text "$err" "$3"
 	case $(cat "$err") in *"$(printf '\033')"*) fail "a control character" ;; esac
 }
@@ -78,7 +78,7 @@ expect_no_text "$out" '..'
 # What is of the wrong type is as if it were not there.
 said wrong-types 0
 [ ! -s "$out" ] || fail "drives were found: $(cat "$out")"
-expect_error 1 'QMP no-such: ' "$VMABAK" qemu-drives --qmp no-such
-expect_error 2 '--qmp SOCKET' "$VMABAK" qemu-drives
+expect_error 1 'QMP no-such: ' "$VMABAK" qemu-drives no-such
+expect_error 2 'too few arguments' "$VMABAK" qemu-drives
 : >file
-expect_error 1 'QMP file: ' "$VMABAK" qemu-drives --qmp file
+expect_error 1 'QMP file: ' "$VMABAK" qemu-drives file

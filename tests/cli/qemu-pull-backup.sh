@@ -8,7 +8,7 @@ echo text >vm.conf
 mkdir scratch
 pull()
 {
-	"$VMABAK" backup --qmp "$qmp" --pull --nbd-server "$exports" --scratch "$PWD/scratch" "$@"
+	"$VMABAK" backup "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$PWD/scratch" "$@"
 }
 same_drives()
 {
@@ -40,14 +40,14 @@ same_file a.raw one/file.raw
 
 # Refused, with nothing left.
 expect_error 2 'no such drive or block node; the drives are: A, B' pull -d C -o no.vmab
-expect_error 2 'is for --qmp' "$VMABAK" backup --pull -o no.vmab b.qcow2
+expect_error 2 '--pull is for qemu:SOCKET' "$VMABAK" backup --pull -o no.vmab b.qcow2
 expect_error 2 'not for --pull' pull --buffer 64M -o no.vmab
-expect_error 2 'is for --pull' "$VMABAK" backup --qmp "$qmp" --nbd-server "$exports" -o no.vmab
+expect_error 2 '--nbd-server is for qemu:SOCKET with --pull' "$VMABAK" backup "qemu:$qmp" --nbd-server "$exports" -o no.vmab
 expect_error 2 'must begin with a /' \
-	"$VMABAK" backup --qmp "$qmp" --pull --scratch scratch -o no.vmab
+	"$VMABAK" backup "qemu:$qmp" --pull --scratch scratch -o no.vmab
 expect_error 7 'tell its socket with --nbd-server' \
-	"$VMABAK" backup --qmp "$qmp" --pull --scratch "$PWD/scratch" -o no.vmab
-expect_error 1 scratch/none "$VMABAK" backup --qmp "$qmp" --pull --scratch "$PWD/scratch/none" -o no.vmab
+	"$VMABAK" backup "qemu:$qmp" --pull --scratch "$PWD/scratch" -o no.vmab
+expect_error 1 scratch/none "$VMABAK" backup "qemu:$qmp" --pull --scratch "$PWD/scratch/none" -o no.vmab
 [ ! -e no.vmab ] || fail "an archive was begun"
 [ -z "$(ls -A scratch)" ] || fail "left: $(ls -A scratch)"
 nothing_in_qemu

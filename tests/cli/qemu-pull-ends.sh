@@ -10,11 +10,11 @@ two_drives
 start_writers --chains 4 --align 512 --longest 262144
 pull()
 {
-	"$VMABAK" backup --qmp "$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" "$@"
+	"$VMABAK" backup "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" "$@"
 }
 pull_in_background()
 {
-	in_background "$VMABAK" backup --qmp "$qmp" --pull --nbd-server "$exports" \
+	in_background "$VMABAK" backup "qemu:$qmp" --pull --nbd-server "$exports" \
 		--scratch "$TMPDIR" --rate 1M --compress none -o "$@"
 	wait_until exports_there
 }
@@ -45,7 +45,7 @@ mkfifo "$TMPDIR/fifo"
 sleep 60 <"$TMPDIR/fifo" &
 reader=$!
 on_exit "kill $reader 2>/dev/null"
-in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup --qmp "$qmp" --pull \
+in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup "qemu:$qmp" --pull \
 	--nbd-server "$exports" --scratch "$TMPDIR" -o - --format vma
 wait_until exports_there
 kill -TERM $pid
@@ -75,13 +75,13 @@ expect_text "$err" job
 next_one 'a job that was cancelled'
 
 # The output.
-expect_code 6 sh -c 'ulimit -f 2000; exec "$@"' sh "$VMABAK" backup --qmp "$qmp" --pull \
+expect_code 6 sh -c 'ulimit -f 2000; exec "$@"' sh "$VMABAK" backup "qemu:$qmp" --pull \
 	--nbd-server "$exports" --scratch "$TMPDIR" -o a.vmab
 next_one 'a full disk'
 
 # A second one meanwhile must not take the first one for dead.
 pull_in_background a.vmab
-"$VMABAK" backup --qmp "$asking" -o b.vmab 2>"$TMPDIR/second" && fail "two at once"
+"$VMABAK" backup "qemu:$asking" -o b.vmab 2>"$TMPDIR/second" && fail "two at once"
 expect_text "$TMPDIR/second" 'being backed up by another run'
 exports_there || fail "the first one was ended"
 kill -TERM $pid

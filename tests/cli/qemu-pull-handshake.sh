@@ -20,13 +20,13 @@ on_exit "kill -9 $machine 2>/dev/null"
 
 for signal in INT KILL; do
 	in_background strace -f -qq -o /dev/null -e trace=connect -e inject=connect:delay_exit=400000:when=2+ \
-		"$VMABAK" backup --qmp "$qmp" --pull --scratch "$TMPDIR" -q -o a.vmab
+		"$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" -q -o a.vmab
 	wait_until eval 'ask_qmp query-block-exports | grep -q vmabak-'
 	sleep 0.3
-	kill -$signal "$(pgrep -f "^$VMABAK backup --qmp $qmp")"
+	kill -$signal "$(pgrep -f "^$VMABAK backup qemu:$qmp")"
 	wait $pid && fail "SIG$signal: it ended well"
 	nothing_in_qemu
 	rm -f .*.part
 	[ ! -e a.vmab ] || fail "an archive after SIG$signal"
 done
-expect_code 0 "$VMABAK" backup --qmp "$qmp" --pull --scratch "$TMPDIR" -o a.vmab
+expect_code 0 "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" -o a.vmab

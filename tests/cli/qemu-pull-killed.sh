@@ -11,7 +11,7 @@ start_writers --chains 4 --align 512 --longest 262144
 i=0
 while [ $i -lt "${VMABAK_KILLS:-4}" ]; do
 	i=$((i + 1))
-	"$VMABAK" backup -q --qmp "$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" \
+	"$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" \
 		--rate 20M -o a.vmab 2>"$err" &
 	pid=$!
 	sleep "$("$PYTHON" -c 'import random; print(random.uniform(0, 0.4))')"
@@ -20,14 +20,14 @@ while [ $i -lt "${VMABAK_KILLS:-4}" ]; do
 	[ ! -e a.vmab ] || fail "an archive is there: $(ls -A)"
 	# At once, while the dead one is being cleaned up after; or when that is done.
 	[ $((i % 2)) = 0 ] || nothing_in_qemu
-	expect_code 0 "$VMABAK" backup --qmp "$qmp" --pull --nbd-server "$exports" \
+	expect_code 0 "$VMABAK" backup "qemu:$qmp" --pull --nbd-server "$exports" \
 		--scratch "$TMPDIR" -o next.vmab
 	rm -f next.vmab .*.part
 done
 nothing_in_qemu
 # Without the process that cleans up the next run does so, also if it pushes.
 for way in '--pull --nbd-server' ''; do
-	in_background "$VMABAK" backup -q --qmp "$qmp" --pull --nbd-server "$exports" \
+	in_background "$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" \
 		--scratch "$TMPDIR" --rate 1M --compress none -o a.vmab
 	wait_until jobs_run
 	guard=$(pgrep -f "^vmabak qemu-guard --qmp $qmp")
@@ -35,7 +35,7 @@ for way in '--pull --nbd-server' ''; do
 	kill -9 $pid
 	sleep 0.1
 	kill -9 "$guard"
-	expect_code 0 "$VMABAK" backup --qmp "$qmp" $way ${way:+"$exports"} -o next.vmab
+	expect_code 0 "$VMABAK" backup "qemu:$qmp" $way ${way:+"$exports"} -o next.vmab
 	expect_text "$err" 'cleaned up in QEMU after 1 run'
 	rm -f .*.part
 	nothing_in_qemu

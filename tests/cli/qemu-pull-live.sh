@@ -12,7 +12,7 @@ start_writers --chains 4 --align 512 --longest 262144
 start_judge
 pull()
 {
-	"$VMABAK" backup -q --qmp "$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" "$@"
+	"$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" "$@"
 }
 i=0
 while [ $i -lt "${VMABAK_LIVE:-6}" ]; do

@@ -25,21 +25,21 @@ on_exit "kill -9 $machine 2>/dev/null"
 
 # Twice: the server is started anew.
 for archive in a.vmab b.vma; do
-	expect_code 0 "$VMABAK" backup --qmp "$qmp" --pull --scratch "$TMPDIR" -o $archive
+	expect_code 0 "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" -o $archive
 	expect_code 0 "$VMABAK" restore --force $archive -C out
 	cmp root.raw out/root.raw
 	expect_code 0 qemu-img compare -U -f qcow2 -F raw data.qcow2 out/data.raw
 	nothing_in_qemu
 done
-in_background "$VMABAK" backup --qmp "$qmp" --pull --scratch "$TMPDIR" --rate 1M --compress none -o no.vmab
+in_background "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" --rate 1M --compress none -o no.vmab
 wait_until jobs_run
 kill -9 $pid
 nothing_in_qemu
 rm -f .*.part
-expect_code 0 "$VMABAK" backup --qmp "$qmp" --pull --scratch "$TMPDIR" -o c.vmab
+expect_code 0 "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" -o c.vmab
 expect_no_text "$err" 'cleaned up'
 
-in_background "$VMABAK" backup --qmp "$qmp" --pull --scratch "$TMPDIR" --rate 1M --compress none -o no.vmab
+in_background "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" --rate 1M --compress none -o no.vmab
 wait_until eval 'ask_qmp query-block-exports | grep -q vmabak-'
 [ "$(stat -c %a "$TMPDIR"/vmabak-*)" = 700 ] || fail "others get at the server"
 kill "$machine"

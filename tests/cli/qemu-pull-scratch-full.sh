@@ -27,7 +27,7 @@ sleep 100 <"$TMPDIR/fifo" &
 reader=$!
 on_exit "kill $reader 2>/dev/null"
 qemu-io -f raw -c 'write -q -P 1 0 600M' "$uri"
-in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup --qmp "$qmp" --pull \
+in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup "qemu:$qmp" --pull \
 	--nbd-server "$exports" --scratch "$TMPDIR/small" -o - --format vma
 wait_until jobs_run
 at=0
@@ -46,7 +46,7 @@ nothing_in_qemu
 [ -z "$(ls -A "$TMPDIR/small")" ] || fail "left: $(ls -A "$TMPDIR/small")"
 
 fallocate -l 200M "$TMPDIR/small/file"
-expect_error 1 'no room left for the scratch image' "$VMABAK" backup --qmp "$qmp" --pull \
+expect_error 1 'no room left for the scratch image' "$VMABAK" backup "qemu:$qmp" --pull \
 	--nbd-server "$exports" --scratch "$TMPDIR/small" -o no.vmab
 rm "$TMPDIR/small/file"
 [ ! -e no.vmab ] || fail "an archive"

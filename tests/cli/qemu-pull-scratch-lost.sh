@@ -14,7 +14,7 @@ pull()
 	shift
 	cat pipe >a.vmab &
 	reader=$!
-	"$@" "$VMABAK" backup -q --qmp "$qmp" --pull --nbd-server "$exports" --scratch "$PWD/scratch" -o - >pipe 2>"$err" &
+	"$@" "$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$PWD/scratch" -o - >pipe 2>"$err" &
 	ended_with "$code" $!
 	wait $reader
 	[ -z "$(ls -A scratch)" ] || fail "left: $(ls -lR scratch)"

@@ -32,7 +32,7 @@ start_daemon one --blockdev driver=file,filename=a.raw,node-name=file \
 	--blockdev driver=raw,file=file,node-name=A --export type=nbd,id=a,node-name=A,name=A,writable=on
 uri=$(export_uri A)
 mkfifo pipe
-"$VMABAK" backup -q --qmp "$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR/disk" -o - >pipe 2>said &
+"$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR/disk" -o - >pipe 2>said &
 backup=$!
 exec 5<pipe
 wait_until jobs_run

@@ -13,35 +13,35 @@ same_drives()
 	expect_code 0 qemu-img compare -U -f qcow2 -F raw b.qcow2 out/B.raw
 }
 for archive in a.vmab a.vma a.vma.zst; do
-	expect_code 0 "$VMABAK" backup --qmp "$qmp" -c vm.conf -o $archive
+	expect_code 0 "$VMABAK" backup "qemu:$qmp" -c vm.conf -o $archive
 	same_drives $archive
 	same_file vm.conf out/vm.conf
 	expect_json out/qemu.json "d['qemu']['version']['qemu']['major'] >= 5" \
 		"[n for n in d['nodes'] if n['node-name'] == 'B'][0]['drv'] == 'qcow2'"
 	nothing_in_qemu
 done
-"$VMABAK" backup --qmp "$qmp" -q -o - | cat >pipe.vmab
+"$VMABAK" backup "qemu:$qmp" -q -o - | cat >pipe.vmab
 same_drives pipe.vmab
-expect_code 0 "$VMABAK" backup --qmp "$qmp" --sync full --json -o full.vmab --compress none
+expect_code 0 "$VMABAK" backup "qemu:$qmp" --sync full --json -o full.vmab --compress none
 expect_json "$out" "d['n_drives'] == 2" "d['drives_bytes'] == 96 << 20" \
 	"d['data_bytes'] < 54 << 20" "d['capture']['repeated_clusters'] == 0"
 same_drives full.vmab
 
 # One drive, by its node, under another name; a node that no guest has.
-expect_code 0 "$VMABAK" backup --qmp "$qmp" -d other=B -d file -o one.vmab
+expect_code 0 "$VMABAK" backup "qemu:$qmp" -d other=B -d file -o one.vmab
 expect_code 0 "$VMABAK" restore one.vmab -C one
 expect_code 0 qemu-img compare -U -f qcow2 -F raw b.qcow2 one/other.raw
 same_file a.raw one/file.raw
 
 # Refused, with nothing begun.
 expect_error 2 "no such drive or block node; the drives are: A, B" \
-	"$VMABAK" backup --qmp "$qmp" -d C -o no.vmab
-expect_error 2 'named twice' "$VMABAK" backup --qmp "$qmp" -d A -d A -o no.vmab
-expect_error 2 'named twice' "$VMABAK" backup --qmp "$qmp" -d x=A -d x=B -o no.vmab
-expect_error 2 'what is to be written' "$VMABAK" backup --qmp "$qmp" -o "$PWD/a.raw" \
+	"$VMABAK" backup "qemu:$qmp" -d C -o no.vmab
+expect_error 2 'named twice' "$VMABAK" backup "qemu:$qmp" -d A -d A -o no.vmab
+expect_error 2 'named twice' "$VMABAK" backup "qemu:$qmp" -d x=A -d x=B -o no.vmab
+expect_error 2 'what is to be written' "$VMABAK" backup "qemu:$qmp" -o "$PWD/a.raw" \
 	--format vmab --force
-expect_error 2 'chosen by' "$VMABAK" backup --qmp "$qmp" -o no.vmab a.raw
-expect_error 2 'for --qmp' "$VMABAK" backup --sync full -o no.vmab b.qcow2
-expect_error 1 "QMP $PWD/none" "$VMABAK" backup --qmp "$PWD/none" -o no.vmab
+expect_error 2 'chosen by --drive' "$VMABAK" backup "qemu:$qmp" -o no.vmab a.raw
+expect_error 2 '--sync is for qemu:SOCKET without --pull' "$VMABAK" backup --sync full -o no.vmab b.qcow2
+expect_error 1 "QMP $PWD/none" "$VMABAK" backup "qemu:$PWD/none" -o no.vmab
 [ ! -e no.vmab ] || fail "an archive was begun"
 nothing_in_qemu

@@ -13,14 +13,14 @@ next_one()
 {
 	nothing_in_qemu
 	[ -z "$(ls -A | grep -F .vma)" ] || fail "left after $1: $(ls -A)"
-	expect_code 0 "$VMABAK" backup --qmp "$qmp" -o next.vmab
+	expect_code 0 "$VMABAK" backup "qemu:$qmp" -o next.vmab
 	expect_no_text "$err" 'cleaned up'
 	rm next.vmab
 }
 
 # A signal, with the output slow, and with an output that takes nothing at all.
 for signal in INT:130 TERM:143 HUP:129; do
-	in_background "$VMABAK" backup --qmp "$qmp" --rate 1M --buffer 16M -o a.vmab
+	in_background "$VMABAK" backup "qemu:$qmp" --rate 1M --buffer 16M -o a.vmab
 	wait_until jobs_run
 	kill -${signal%:*} $pid
 	ended_with ${signal#*:} $pid
@@ -30,7 +30,7 @@ mkfifo "$TMPDIR/fifo"
 sleep 60 <"$TMPDIR/fifo" &
 reader=$!
 on_exit "kill $reader 2>/dev/null"
-in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup --qmp "$qmp" -o - --format vma
+in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup "qemu:$qmp" -o - --format vma
 wait_until jobs_run
 kill -TERM $pid
 ended_with 143 $pid
@@ -39,16 +39,16 @@ next_one 'SIGTERM before a pipe that is stuck'
 
 # The output.
 expect_code 1 sh -c '{ "$@"; echo $? >&3; } 3>"$0" | head -c 1000000 >/dev/null; exit $(cat "$0")' \
-	"$TMPDIR/code" "$VMABAK" backup --qmp "$qmp" -o -
+	"$TMPDIR/code" "$VMABAK" backup "qemu:$qmp" -o -
 expect_text "$err" 'Broken pipe'
 next_one 'a broken pipe'
-expect_code 6 sh -c 'ulimit -f 2000; exec "$@"' sh "$VMABAK" backup --qmp "$qmp" -o a.vmab
+expect_code 6 sh -c 'ulimit -f 2000; exec "$@"' sh "$VMABAK" backup "qemu:$qmp" -o a.vmab
 next_one 'a full disk'
 
 # A second one meanwhile, which another monitor allows; it must not take the first one for dead.
-in_background "$VMABAK" backup --qmp "$qmp" --rate 1M --buffer 16M -o a.vmab
+in_background "$VMABAK" backup "qemu:$qmp" --rate 1M --buffer 16M -o a.vmab
 wait_until jobs_run
-"$VMABAK" backup --qmp "$asking" -o b.vmab 2>"$TMPDIR/second" && fail "two at once"
+"$VMABAK" backup "qemu:$asking" -o b.vmab 2>"$TMPDIR/second" && fail "two at once"
 expect_text "$TMPDIR/second" 'being backed up by another run'
 wait_until jobs_run
 kill -TERM $pid

@@ -26,45 +26,45 @@ asked()
 freeze=guest-fsfreeze-freeze thaw=guest-fsfreeze-thaw
 
 start_agent garbage
-expect_code 0 "$VMABAK" backup --qmp "$qmp" --guest-agent "$agent" -o a.vmab
+expect_code 0 "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o a.vmab
 expect_text "$err" '2 file systems of the guest stood still for '
 asked $freeze $thaw
 start_agent
-expect_code 0 "$VMABAK" backup --qmp "$qmp" --guest-agent "$agent" -o b.vmab --json
+expect_code 0 "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o b.vmab --json
 expect_json "$out" "d['capture']['frozen_filesystems'] == 2" "d['capture']['frozen_ms'] < 5000"
 asked $freeze $thaw
 
 start_agent freeze-fails
 expect_error 1 'guest-fsfreeze-freeze: no \x1b[31mfreeze' \
-	"$VMABAK" backup --qmp "$qmp" --guest-agent "$agent" -o no.vmab
+	"$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o no.vmab
 asked $freeze $thaw
 # The guest may be frozen only after we have given up.
 start_agent freeze-hangs
 expect_error 1 'no answer within 1 s' \
-	"$VMABAK" backup --qmp "$qmp" --guest-agent "$agent" --freeze-timeout 1 -o no.vmab
+	"$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" --freeze-timeout 1 -o no.vmab
 asked $freeze $thaw
 # Killed, told to end, or QEMU goes away, with the guest frozen.
 start_agent freeze-hangs
-in_background "$VMABAK" backup --qmp "$qmp" --guest-agent "$agent" -o no.vmab
+in_background "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o no.vmab
 wait_until grep -q $freeze "$TMPDIR/log"
 kill -9 $pid
 wait $pid || true
 wait_until grep -q $thaw "$TMPDIR/log"
 asked $freeze $thaw
 start_agent freeze-hangs
-in_background "$VMABAK" backup --qmp "$qmp" --guest-agent "$agent" -o no.vmab
+in_background "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o no.vmab
 wait_until grep -q $freeze "$TMPDIR/log"
 kill -TERM $pid
 ended_with 143 $pid
 asked $freeze $thaw
 # Nobody answers: told within seconds, before anything is begun.
 start_agent silent
-expect_error 1 "$agent" "$VMABAK" backup --qmp "$qmp" --guest-agent "$agent" -o no.vmab
+expect_error 1 "$agent" "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o no.vmab
 kill $agent_pid
 rm "$agent"
 
 start_agent freeze-hangs
-in_background "$VMABAK" backup --qmp "$qmp" --guest-agent "$agent" -o no.vmab
+in_background "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o no.vmab
 wait_until grep -q $freeze "$TMPDIR/log"
 kill -9 "$daemon"
 ended_with 1 $pid

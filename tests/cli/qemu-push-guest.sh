@@ -40,14 +40,14 @@ for n in 1 2; do
 	safe=$(guest_files)
 	pull=
 	[ $n = 1 ] || pull=--pull
-	expect_code 0 "$VMABAK" backup -q --qmp "$qmp" $pull -o $n.vmab
+	expect_code 0 "$VMABAK" backup -q "qemu:$qmp" $pull -o $n.vmab
 	before=$(guest_files)
 	wait_until eval '[ "$(guest_files)" -gt "$before" ]'
 	guest_is_well
 	expect_code 0 "$VMABAK" restore -q $n.vmab -C $n
 	check_file_system $n/fs.raw "$safe"
 	[ $n = 2 ] && break
-	"$VMABAK" backup -q --qmp "$qmp" --rate 5M -o killed.vmab &
+	"$VMABAK" backup -q "qemu:$qmp" --rate 5M -o killed.vmab &
 	pid=$!
 	wait_until jobs_run
 	kill -9 $pid

@@ -10,7 +10,7 @@ reader=$!
 on_exit "kill $reader 2>/dev/null"
 # Its data takes half of the buffer, and the zeros beside it wait for the rest.
 in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" \
-	"$VMABAK" backup --qmp "$qmp" --buffer 16M -d B -o - --format vma
+	"$VMABAK" backup "qemu:$qmp" --buffer 16M -d B -o - --format vma
 job_done()
 {
 	ask_qmp query-jobs | grep -q '"concluded"'

@@ -10,7 +10,7 @@ start_writers --chains 4 --align 512 --longest 262144
 i=0
 while [ $i -lt "${VMABAK_KILLS:-5}" ]; do
 	i=$((i + 1))
-	"$VMABAK" backup -q --qmp "$qmp" --rate 20M --buffer 16M -o a.vmab 2>"$err" &
+	"$VMABAK" backup -q "qemu:$qmp" --rate 20M --buffer 16M -o a.vmab 2>"$err" &
 	pid=$!
 	sleep "$("$PYTHON" -c 'import random; print(random.uniform(0, 0.6))')"
 	kill -9 $pid 2>/dev/null || true
@@ -18,19 +18,19 @@ while [ $i -lt "${VMABAK_KILLS:-5}" ]; do
 	[ ! -e a.vmab ] || fail "an archive is there: $(ls -A)"
 	# At once, while the dead one is being cleaned up after; or when that is done.
 	[ $((i % 2)) = 0 ] || nothing_in_qemu
-	expect_code 0 "$VMABAK" backup --qmp "$qmp" -o next.vmab
+	expect_code 0 "$VMABAK" backup "qemu:$qmp" -o next.vmab
 	rm -f next.vmab .*.part
 done
 nothing_in_qemu
 # Without the process that cleans up the next run does so.
-in_background "$VMABAK" backup -q --qmp "$qmp" --rate 1M --buffer 16M -o a.vmab
+in_background "$VMABAK" backup -q "qemu:$qmp" --rate 1M --buffer 16M -o a.vmab
 wait_until jobs_run
 guard=$(pgrep -f "^vmabak qemu-guard --qmp $qmp")
 kill -STOP "$guard"
 kill -9 $pid
 sleep 0.1
 kill -9 "$guard"
-expect_code 0 "$VMABAK" backup --qmp "$qmp" -o next.vmab
+expect_code 0 "$VMABAK" backup "qemu:$qmp" -o next.vmab
 expect_text "$err" 'cleaned up in QEMU after 1 run'
 rm -f .*.part
 nothing_in_qemu

@@ -14,11 +14,11 @@ i=0
 while [ $i -lt "${VMABAK_LIVE:-10}" ]; do
 	i=$((i + 1))
 	case $((i % 4)) in
-	0) "$VMABAK" backup -q --qmp "$qmp" -o - | "$VMABAK" restore -q - -C "out$i" ||
+	0) "$VMABAK" backup -q "qemu:$qmp" -o - | "$VMABAK" restore -q - -C "out$i" ||
 		fail "to a pipe" ;;
-	1) expect_code 0 "$VMABAK" backup -q --qmp "$qmp" --sync full -o a.vma ;;
-	2) expect_code 0 "$VMABAK" backup -q --qmp "$qmp" --compress none -o a.vmab ;;
-	3) expect_code 0 "$VMABAK" backup -q --qmp "$qmp" --rate 60M -o a.vmab ;;
+	1) expect_code 0 "$VMABAK" backup -q "qemu:$qmp" --sync full -o a.vma ;;
+	2) expect_code 0 "$VMABAK" backup -q "qemu:$qmp" --compress none -o a.vmab ;;
+	3) expect_code 0 "$VMABAK" backup -q "qemu:$qmp" --rate 60M -o a.vmab ;;
 	esac
 	[ $((i % 4)) = 0 ] || expect_code 0 "$VMABAK" restore -q a.vma* -C "out$i"
 	rm -f a.vma*

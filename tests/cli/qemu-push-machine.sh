@@ -25,7 +25,7 @@ qemu-system-x86_64 -S -display none -nodefaults -machine accel=tcg -m 64 -name w
 machine=$(cat "$TMPDIR/pid")
 on_exit "kill -9 $machine 2>/dev/null"
 
-expect_code 0 "$VMABAK" qemu-drives --qmp "$qmp" --json
+expect_code 0 "$VMABAK" qemu-drives "$qmp" --json
 expect_json "$out" "[x['name'] for x in d['drives']] == ['root', 'cd', 'data']" \
 	"[x['by_default'] for x in d['drives']] == [True, False, True]" \
 	"[x['backing'] for x in d['drives']] == [False, False, True]" \
@@ -33,10 +33,10 @@ expect_json "$out" "[x['name'] for x in d['drives']] == ['root', 'cd', 'data']" 
 	"[x['format'] for x in d['drives']] == ['raw', 'raw', 'qcow2']" \
 	"d['drives'][2]['size_bytes'] == 16 << 20" "d['drives'][2]['node'] == 'node-data'" \
 	"d['drives'][1]['removable'] and d['drives'][1]['read_only']"
-expect_code 0 "$VMABAK" qemu-drives --qmp "$qmp"
+expect_code 0 "$VMABAK" qemu-drives "$qmp"
 expect_text "$out" 'iothread io0  backing file' 'removable: only with -d'
 
-expect_code 0 "$VMABAK" backup --qmp "$qmp" -o a.vmab
+expect_code 0 "$VMABAK" backup "qemu:$qmp" -o a.vmab
 expect_code 0 "$VMABAK" restore a.vmab -C out
 cmp root.raw out/root.raw
 expect_code 0 qemu-img compare -U -f qcow2 -F raw data.qcow2 out/data.raw
@@ -45,13 +45,13 @@ expect_json out/qemu.json "d['name']['name'] == 'web'" "d['machine'].startswith(
 [ "$(ls out)" = 'data.raw
 qemu.json
 root.raw' ] || fail "restored: $(ls out)"
-expect_code 0 "$VMABAK" backup --qmp "$qmp" -d cd -d node-data -o cd.vmab
+expect_code 0 "$VMABAK" backup "qemu:$qmp" -d cd -d node-data -o cd.vmab
 expect_code 0 "$VMABAK" list --json cd.vmab
 expect_json "$out" "[x['name'] for x in d['drives']] == ['cd', 'data']"
 nothing_in_qemu
 
 # QEMU ends in the middle.
-in_background "$VMABAK" backup --qmp "$qmp" --rate 1M --buffer 16M -o no.vmab
+in_background "$VMABAK" backup "qemu:$qmp" --rate 1M --buffer 16M -o no.vmab
 wait_until jobs_run
 kill "$machine"
 ended_with 1 $pid

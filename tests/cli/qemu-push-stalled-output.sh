@@ -12,7 +12,7 @@ stalled()
 	reader=$!
 	on_exit "kill $reader 2>/dev/null"
 	in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" \
-		"$VMABAK" backup --qmp "$qmp" --buffer 16M -o - --format vma "$@"
+		"$VMABAK" backup "qemu:$qmp" --buffer 16M -o - --format vma "$@"
 	sleep 0.5
 	for uri in "$uri_A" "$uri_B"; do
 		timeout 30 qemu-io -f raw -c 'write -q -P 3 0 32M' -c 'write -q -P 4 4k 100k' "$uri" ||

@@ -14,7 +14,7 @@ stood_back()
 # stands_back [OPTION]...
 stands_back()
 {
-	setsid "$VMABAK" backup -q --force --qmp "$qmp" "$@" --rate 20M -o a.vmab &
+	setsid "$VMABAK" backup -q --force "qemu:$qmp" "$@" --rate 20M -o a.vmab &
 	backup=$!
 	wait_until stood_back
 	ended_with 0 $backup

@@ -20,7 +20,7 @@ next_works()
 }
 
 for signal in KILL INT TERM; do
-	in_background "$VMABAK" backup --serve c.sock --rate 5M -o to/a.vmab
+	in_background "$VMABAK" backup serve:c.sock --rate 5M -o to/a.vmab
 	wait_until backup_runs
 	wait_until has_part to 1000000
 	kill -$signal $pid
@@ -31,19 +31,19 @@ for signal in KILL INT TERM; do
 done
 
 # Its reader goes away.
-expect_code 0 sh -c '{ "$VMABAK" backup --serve c.sock -o - 2>said; echo $? >code; } | head -c 100000 >/dev/null'
+expect_code 0 sh -c '{ "$VMABAK" backup serve:c.sock -o - 2>said; echo $? >code; } | head -c 100000 >/dev/null'
 [ "$(cat code)" = 1 ] || fail "code $(cat code)"
 expect_text said 'Broken pipe'
 next_works
 
 # No room. One line tells.
-expect_error 6 'No space left' "$VMABAK" backup --serve c.sock -o /dev/full
+expect_error 6 'No space left' "$VMABAK" backup serve:c.sock -o /dev/full
 next_works
-expect_error 6 'File too large' sh -c 'ulimit -f 1000; exec "$VMABAK" backup --serve c.sock -o to/a.vmab'
+expect_error 6 'File too large' sh -c 'ulimit -f 1000; exec "$VMABAK" backup serve:c.sock -o to/a.vmab'
 next_works
 
 # It never gets to its instant.
-"$VMABAK" backup --serve c.sock -o to/a.vmab --freeze-command 'sleep 100' --thaw-command true &
+"$VMABAK" backup serve:c.sock -o to/a.vmab --freeze-command 'sleep 100' --thaw-command true &
 kill -9 $!
 next_works
 wait_until status 's["n_backups_failed"] >= 5' 's["n_connections"] == 0' >/dev/null

@@ -39,18 +39,18 @@ cp "$out" live.json
 restored_is a.vmab data b.raw
 expect_code 0 "$VMABAK" list --json a.vmab
 expect_json "$out" "[x['name'] for x in d['drives']] == ['data', 'root']"
-expect_code 0 sh -c '"$VMABAK" backup -q --serve c.sock -o - -d root --compress none --threads 3 | "$VMABAK" restore -q - -C piped'
+expect_code 0 sh -c '"$VMABAK" backup -q serve:c.sock -o - -d root --compress none --threads 3 | "$VMABAK" restore -q - -C piped'
 same_file a.raw piped/root.raw
 
 expect_error 2 'not served here' live b.vmab -d other
 expect_error 2 'named twice' live b.vmab -d root -d root
 expect_error 2 'chosen by --drive' live b.vmab a.raw
-expect_error 2 'not with --serve' live b.vmab --direct
-expect_error 2 'are for --serve' "$VMABAK" backup -o b.vmab --spill 1G a.raw
+expect_error 2 '--direct is for drives' live b.vmab --direct
+expect_error 2 '--spill is for qemu:SOCKET without --pull and serve:SOCKET' "$VMABAK" backup -o b.vmab --spill 1G a.raw
 expect_error 2 'both are needed' live b.vmab --freeze-command true
 expect_error 2 'exists already' live a.vmab
 expect_error 2 'is what is to be written' live b.raw -d data --force --format vmab
-expect_error 1 'no vmabak serve listens there' "$VMABAK" backup --serve none.sock -o b.vmab
+expect_error 1 'no vmabak serve listens there' "$VMABAK" backup serve:none.sock -o b.vmab
 expect_error 2 '--buffer' live b.vmab --buffer 1M
 stop_serve
 expect_code 0 "$VMABAK" backup --json -o direct.vmab data=b.raw root=a.raw

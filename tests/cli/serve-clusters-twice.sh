@@ -11,7 +11,7 @@ twice()
 		"$PYTHON" "$CLI/fake_serve.py" s.sock 1048576 "$@" &
 		server=$!
 		wait_until test -S s.sock
-		expect_error 1 "$words" "$VMABAK" backup --serve s.sock --threads 1 -o $name
+		expect_error 1 "$words" "$VMABAK" backup serve:s.sock --threads 1 -o $name
 		kill $server 2>/dev/null || true
 		wait $server || true
 		rm s.sock
@@ -32,5 +32,5 @@ twice 'drive root: 15 of 16 clusters came, not cluster 3' \
 "$PYTHON" "$CLI/fake_serve.py" s.sock 1048576 "$one" "$done" &
 on_exit "kill $! 2>/dev/null"
 wait_until test -S s.sock
-expect_code 0 "$VMABAK" backup --serve s.sock --threads 1 -o a.vmab
+expect_code 0 "$VMABAK" backup serve:s.sock --threads 1 -o a.vmab
 expect_code 0 "$VMABAK" verify a.vmab

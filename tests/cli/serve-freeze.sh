@@ -48,20 +48,20 @@ expect_error 1 '--freeze-command: was not done within 1 s' live a.vmab --freeze-
 logged freeze thaw
 
 # Killed while it freezes: what freezes is ended first.
-in_background "$VMABAK" backup --serve c.sock -o a.vmab --freeze-command 'echo freeze >>log; sleep 60; echo late >>log' --thaw-command "$thaw"
+in_background "$VMABAK" backup serve:c.sock -o a.vmab --freeze-command 'echo freeze >>log; sleep 60; echo late >>log' --thaw-command "$thaw"
 wait_until test -s log
 kill -9 $pid
 logged freeze thaw
 rm -f .*.part
 # Ended by ^C; the group of processes gets it.
-in_background "$VMABAK" backup --serve c.sock -o a.vmab --freeze-command 'echo freeze >>log; sleep 60; echo late >>log' --thaw-command "$thaw"
+in_background "$VMABAK" backup serve:c.sock -o a.vmab --freeze-command 'echo freeze >>log; sleep 60; echo late >>log' --thaw-command "$thaw"
 wait_until test -s log
 kill -INT $pid
 logged freeze thaw
 
 # Killed between the two: the server stands still, so that the instant does not come.
 stand="kill -STOP $serve; until grep -q 'T (stopped)' /proc/$serve/status; do sleep 0.05; done"
-in_background "$VMABAK" backup --serve c.sock -o a.vmab --freeze-command "$stand; echo freeze >>log" --thaw-command "$thaw"
+in_background "$VMABAK" backup serve:c.sock -o a.vmab --freeze-command "$stand; echo freeze >>log" --thaw-command "$thaw"
 wait_until test -s log
 sleep 0.2
 kill -9 $pid
@@ -70,7 +70,7 @@ kill -CONT $serve
 logged freeze thaw
 rm -f .*.part
 # And when it does not come in time, thaw does not wait for it; the backup is none.
-in_background "$VMABAK" backup --serve c.sock -o a.vmab --freeze-timeout 1 --freeze-command "$stand; echo freeze >>log" \
+in_background "$VMABAK" backup serve:c.sock -o a.vmab --freeze-timeout 1 --freeze-command "$stand; echo freeze >>log" \
 	--thaw-command "kill -CONT $serve; $thaw"
 ended_with 1 $pid
 expect_text "$err" 'the instant did not come within --freeze-timeout'

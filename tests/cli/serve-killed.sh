@@ -12,7 +12,7 @@ guest a '
 for i in range(0, 600, 7):
     h.pwrite(b"w" * 512, i * 65536 + 1000)
 h.flush()'
-"$VMABAK" backup --serve c.sock --rate 3M -o to/a.vmab 2>said &
+"$VMABAK" backup serve:c.sock --rate 3M -o to/a.vmab 2>said &
 backup=$!
 wait_until backup_runs
 guest a 'h.pwrite(b"v" * 512, 700 * 65536, nbd.CMD_FLAG_FUA)'

@@ -27,7 +27,7 @@ expect_failed()
 	expect_text said 'map a.map: failed'
 	[ "$(n_dirty since-0)" = 64 ] || fail "not all is known: $(n_dirty since-0)"
 	rm -f a.vmab
-	expect_code 3 "$VMABAK" backup --serve c.sock -o a.vmab
+	expect_code 3 "$VMABAK" backup serve:c.sock -o a.vmab
 	expect_text "$err" "drive a: map a.map: $1" 'known only until the server ends'
 	guest a "$writes"
 	restored_is a.vmab a a.raw
@@ -137,7 +137,7 @@ expect_begun new 0
 : >a.map
 serve_with a.map fdatasync:error=EIO
 guest a "$writes"
-expect_code 3 "$VMABAK" backup --serve c.sock -q --force -o a.vmab
+expect_code 3 "$VMABAK" backup serve:c.sock -q --force -o a.vmab
 expect_text "$err" 'map a.map: writing: Input/output error'
 status "s['drives'][0]['map']['trust'] == 'failed'"
 stop_serve

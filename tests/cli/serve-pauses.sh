@@ -19,7 +19,7 @@ for i in range(3000):
     time.sleep(0.1)' >asker 2>&1 &
 asker=$!
 on_exit 'pkill -P $asker 2>/dev/null; kill $asker 2>/dev/null'
-expect_code 0 strace -f -qq -o packed -e trace=sched_yield,sendmsg -s 64 "$VMABAK" backup -q --serve c.sock -o a.vmab
+expect_code 0 strace -f -qq -o packed -e trace=sched_yield,sendmsg -s 64 "$VMABAK" backup -q serve:c.sock -o a.vmab
 # 611 clusters, read two at a time; eight are packed between two pauses.
 n_swept=$(grep -c 'sched_yield(' swept) || true
 [ "$n_swept" -ge 305 ] || fail "$n_swept pauses of those that read"
@@ -31,7 +31,7 @@ pkill -P $asker
 wait $asker || true
 n_swept=$(grep -c 'sched_yield(' swept) || true
 sleep 1.2
-expect_code 0 strace -f -qq -o packed -e trace=sched_yield,sendmsg -s 64 "$VMABAK" backup -q --serve c.sock -o b.vmab
+expect_code 0 strace -f -qq -o packed -e trace=sched_yield,sendmsg -s 64 "$VMABAK" backup -q serve:c.sock -o b.vmab
 kill $tracer
 wait $tracer || true
 n=$(grep -c 'sched_yield(' swept) || true

@@ -24,7 +24,7 @@ for when in late early; do
 	# The request comes when the server has closed, or before.
 	delay=0
 	[ $when = late ] || delay=500000
-	for command in 'status c.sock' 'stop c.sock' 'backup -q --serve c.sock -o no.vmab'; do
+	for command in 'status c.sock' 'stop c.sock' 'backup -q serve:c.sock -o no.vmab'; do
 		expect_error 7 'the server is full' timeout 60 strace -f -qq -o trace \
 			-e trace=sendmsg -e inject=sendmsg:delay_enter=$delay "$VMABAK" $command
 	done

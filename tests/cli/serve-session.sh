@@ -41,7 +41,7 @@ leave()
 
 make_random a.raw 40000000 1
 start_serve a=a.raw
-live="$VMABAK backup -q --serve c.sock --compress none -o -"
+live="$VMABAK backup -q serve:c.sock --compress none -o -"
 
 elsewhere $live
 wait_until session_is 10
@@ -75,7 +75,7 @@ stop_serve
 # The server's own.
 elsewhere sh -c '"$VMABAK" serve -q --control d.sock --nbd unix:d.nbd a=a.raw & server=$!
 	until "$VMABAK" status d.sock >/dev/null 2>&1; do sleep 0.05; done
-	"$VMABAK" backup -q --serve d.sock --compress none -o -
+	"$VMABAK" backup -q serve:d.sock --compress none -o -
 	kill $server
 	wait $server'
 begun()

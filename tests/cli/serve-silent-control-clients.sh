@@ -18,7 +18,7 @@ sys.exit(subprocess.run(sys.argv[2:]).returncode)
 END
 for n in 16 40; do
 	expect_code 0 timeout 60 "$PYTHON" hold.py $n "$VMABAK" status c.sock
-	expect_code 0 timeout 60 "$PYTHON" hold.py $n "$VMABAK" backup -q --serve c.sock -o $n.vmab
+	expect_code 0 timeout 60 "$PYTHON" hold.py $n "$VMABAK" backup -q serve:c.sock -o $n.vmab
 done
 
 # A backup under way does not give way.

@@ -19,7 +19,7 @@ gives_up()
 start_serve a=a.raw
 stand_still
 gives_up status c.sock
-gives_up backup -q --serve c.sock -o a.vmab
+gives_up backup -q serve:c.sock -o a.vmab
 # Nor is there a place in its queue any more.
 expect_code 1 timeout 100 "$PYTHON" -c 'import socket, subprocess, sys
 held = []
@@ -36,7 +36,7 @@ kill -CONT $serve
 wait_until no_backup
 
 # In the middle of a backup.
-in_background "$VMABAK" backup -q --serve c.sock --compress none --rate 4M -o a.vmab
+in_background "$VMABAK" backup -q serve:c.sock --compress none --rate 4M -o a.vmab
 wait_until has_part . 3000000
 stand_still
 timeout 60 tail --pid=$pid -f /dev/null || fail 'it waits for ever'
@@ -45,7 +45,7 @@ expect_text "$err" 'c.sock: vmabak serve gives no answer'
 kill -CONT $serve
 wait_until no_backup
 # For a moment: that is no reason.
-in_background "$VMABAK" backup -q --serve c.sock --compress none --rate 8M -o b.vmab
+in_background "$VMABAK" backup -q serve:c.sock --compress none --rate 8M -o b.vmab
 wait_until has_part . 3000000
 stand_still
 sleep 3

@@ -50,7 +50,7 @@ live()
 {
 	lib_archive=$1
 	shift
-	"$VMABAK" backup --serve c.sock -o "$lib_archive" "$@"
+	"$VMABAK" backup serve:c.sock -o "$lib_archive" "$@"
 }
 
 # stalled_backup [OPTION]...: in the background, into a pipe that nobody reads until "cat <&5"; its
@@ -58,7 +58,7 @@ live()
 stalled_backup()
 {
 	[ -p pipe ] || mkfifo pipe
-	"$VMABAK" backup --serve c.sock -o - --compress none "$@" >pipe 2>said &
+	"$VMABAK" backup serve:c.sock -o - --compress none "$@" >pipe 2>said &
 	backup=$!
 	exec 5<pipe
 	wait_until backup_runs

@@ -77,7 +77,7 @@ fi
 . "$CLI/serve.sh"
 expect_error 2 ',format=raw' "$VMABAK" serve --control c.sock --nbd unix:n.sock d=before
 start_serve d=before,format=raw e=a.ova
-expect_code 0 "$VMABAK" backup --force -o b.vmab --serve c.sock
+expect_code 0 "$VMABAK" backup --force -o b.vmab serve:c.sock
 stop_serve
 
 # An image as a donor.

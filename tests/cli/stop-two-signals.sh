@@ -48,7 +48,7 @@ if "$VMABAK" --version | grep -q libnbd=yes && command -v qemu-storage-daemon >/
 	two_drives
 	cleans_up()
 	{
-		in_background "$VMABAK" backup -q --qmp "$qmp" "$@" --compress none --rate 2M -o x.vmab
+		in_background "$VMABAK" backup -q "qemu:$qmp" "$@" --compress none --rate 2M -o x.vmab
 		wait_until has_part . 1000
 		twice $pid
 		ended_with 130 $pid

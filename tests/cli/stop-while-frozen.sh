@@ -24,7 +24,7 @@ stopped()
 }
 
 start_agent stops-peer
-in_background "$VMABAK" backup -q --qmp "$qmp" --guest-agent "$agent" --freeze-timeout 2 -o no.vmab
+in_background "$VMABAK" backup -q "qemu:$qmp" --guest-agent "$agent" --freeze-timeout 2 -o no.vmab
 wait_until stopped $pid
 wait_until grep -q guest-fsfreeze-thaw "$TMPDIR/log"
 stopped $pid || fail 'it was not the guard that thawed'
@@ -36,7 +36,7 @@ kill $agent_pid
 
 # The other way round: the guard stands still, and the backup thaws.
 start_agent freeze-hangs
-in_background "$VMABAK" backup -q --qmp "$qmp" --guest-agent "$agent" --freeze-timeout 1 -o no.vmab
+in_background "$VMABAK" backup -q "qemu:$qmp" --guest-agent "$agent" --freeze-timeout 1 -o no.vmab
 wait_until grep -q guest-fsfreeze-freeze "$TMPDIR/log"
 guard=$(pgrep -P $pid)
 kill -STOP $guard
@@ -49,7 +49,7 @@ kill $agent_pid
 
 # Both, as in a control group that is frozen: nobody can thaw meanwhile, but it is noticed.
 start_agent stops-both
-in_background "$VMABAK" backup -q --qmp "$qmp" --guest-agent "$agent" --freeze-timeout 1 -o no.vmab
+in_background "$VMABAK" backup -q "qemu:$qmp" --guest-agent "$agent" --freeze-timeout 1 -o no.vmab
 wait_until stopped $pid
 guard=$(pgrep -P $pid)
 wait_until stopped $guard
@@ -62,7 +62,7 @@ nothing_in_qemu
 kill $agent_pid
 
 # A command that freezes: the same.
-in_background "$VMABAK" backup -q --qmp "$qmp" --freeze-timeout 2 --freeze-command "kill -STOP \$(pgrep -o -P $$ vmabak)" \
+in_background "$VMABAK" backup -q "qemu:$qmp" --freeze-timeout 2 --freeze-command "kill -STOP \$(pgrep -o -P $$ vmabak)" \
 	--thaw-command 'echo thaw >>log' -o no.vmab
 wait_until stopped $pid
 wait_until test -s log
@@ -73,7 +73,7 @@ nothing_in_qemu
 
 # What ends a service ends every process of it: the guard still thaws.
 rm log
-in_background "$VMABAK" backup -q --qmp "$qmp" --freeze-command "kill -STOP \$(pgrep -o -P $$ vmabak)" \
+in_background "$VMABAK" backup -q "qemu:$qmp" --freeze-command "kill -STOP \$(pgrep -o -P $$ vmabak)" \
 	--thaw-command 'echo thaw >>log' -o no.vmab
 wait_until stopped $pid
 for one in $(pgrep -P $pid) $pid; do kill -TERM $one; done

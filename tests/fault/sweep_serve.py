@@ -189,7 +189,7 @@ class Server:
     def do_backup(self, codes):
         writing = self.guest.start()
         try:
-            code = self.command("backup", "-q", "--serve", "c", "--threads", "2", "--buffer", "16M", "-o", "out/x.vmab",
+            code = self.command("backup", "-q", "serve:c", "--threads", "2", "--buffer", "16M", "-o", "out/x.vmab",
                                 codes=codes)
         finally:
             self.guest.finish(writing)

@@ -32,7 +32,7 @@
 int __real_buffer_new(struct buffer **out, const struct buffer_options *options, struct error *err);
 int __wrap_buffer_new(struct buffer **out, const struct buffer_options *options, struct error *err);
 
-static struct options options;
+static struct serve_options options;
 static struct served drives[N_DRIVES];
 static struct serve serve = {
 	.options = &options, .drives = drives, .lock = PTHREAD_MUTEX_INITIALIZER};

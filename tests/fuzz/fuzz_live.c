@@ -279,7 +279,7 @@ static int take_all(struct live *live, uint32_t piece_clusters, struct error *er
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct options options = {.serve = "server",
+	const struct machine_options options = {.place = "server",
 					.buffer = UINT64_MAX,
 					.spill = UINT64_MAX,
 					.spill_dir = "/",

@@ -38,12 +38,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		       one */
 	getopt(1, words, "");
 	const struct command *command = commands_find(words[0]);
-	struct options options;
 	struct error err = {0};
-	int code =
-		options_parse(command != NULL ? command : &commands_none, n, words, &options, &err);
+	if (command == NULL)
+		command = &command_none;
+	void *options = malloc(command->options_size);
+	MUST(options != NULL);
+	int code = options_parse(command, n, words, options, &err);
 	MUST(code == 0 || (code == ERR_USAGE && err.text[0] != '\0'));
-	options_free(&options);
+	options_free(command, options);
+	free(options);
 	free(text);
 	return 0;
 }

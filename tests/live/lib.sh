@@ -92,10 +92,10 @@ back_up_live()
 	shift
 	case $lib_archive in
 	*.pipe)
-		"$VMABAK" backup -q --serve control "$@" -o - 2>"$err" >"$lib_archive" || fail "backup: $(cat "$err")"
+		"$VMABAK" backup -q serve:control "$@" -o - 2>"$err" >"$lib_archive" || fail "backup: $(cat "$err")"
 		;;
 	*)
-		expect_code 0 "$VMABAK" backup -q --no-sync --serve control --json "$@" -o "$lib_archive"
+		expect_code 0 "$VMABAK" backup -q --no-sync serve:control --json "$@" -o "$lib_archive"
 		cp "$out" backup.json
 		;;
 	esac

@@ -82,7 +82,7 @@ measured()
 }
 
 peer="as_user virtnbdbackup -U qemu:///session -d web -l full -n -S $lv/tmp -f $lv/tmp/peer.sock -o out"
-ours="as_user $vmabak backup -q --libvirt web -o out/web.vmab"
+ours="as_user $vmabak backup -q libvirt:web -o out/web.vmab"
 for round in $(seq "$rounds"); do
 	measured vmabak-none $ours --compress none
 	measured virtnbdbackup-none $peer

@@ -55,7 +55,7 @@ def own_push(monitor, target):
 
 
 def backup(vmabak, qmp, *options):
-    return [vmabak, "backup", "-q", "--qmp", qmp, "--compress", "none", *options, "-o", "-"]
+    return [vmabak, "backup", "-q", "qemu:" + qmp, "--compress", "none", *options, "-o", "-"]
 
 
 def our_push(vmabak, qmp):

@@ -7,7 +7,6 @@
 #include "base/name.h"
 #include "base/parse.h"
 #include "drive/argument.h"
-#include "cli/options.h"
 
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
@@ -377,7 +376,8 @@ static void plans_the_output(void)
 {
 	for (size_t i = 0; i < N_OF(plan_cases); i++) {
 		const struct plan_case *one = &plan_cases[i];
-		struct options options = {
+		struct sink_options options = {
+			.name = one->name,
 			.format = one->format,
 			.compress = one->compress,
 			.record_size = one->record_size,
@@ -385,7 +385,7 @@ static void plans_the_output(void)
 		};
 		struct error err = {0};
 		struct sink_plan plan;
-		int result = sink_plan(&plan, one->name, one->by_name, &options, &err);
+		int result = sink_plan(&plan, one->by_name, &options, &err);
 
 		CU_ASSERT_EQUAL(result, one->result);
 		CU_ASSERT_EQUAL(err.code, one->result);

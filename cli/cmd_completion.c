@@ -48,9 +48,9 @@ static const char tail[] = "\tif [[ $cur == -* ]]; then\n"
 static void print_verbs(void)
 {
 	printf("\tlocal verbs='");
-	for (const struct command *command = commands; command->name != NULL; command++) {
-		if (!command->hidden)
-			printf("%s%s", command == commands ? "" : " ", command->name);
+	for (const struct command *const *command = commands; *command != NULL; command++) {
+		if (!(*command)->hidden)
+			printf("%s%s", command == commands ? "" : " ", (*command)->name);
 	}
 	puts("'\n"
 	     "\tif [[ $COMP_CWORD == 1 ]]; then\n"
@@ -83,22 +83,24 @@ static void print_value(const struct option_spec *spec)
 /* Options mean the same wherever they occur, so each is printed once. */
 static void print_values(void)
 {
-	const struct option_spec *seen[OPTIONS_MAX * 4], *specs[OPTIONS_MAX];
+	const struct option_spec *seen[OPTIONS_MAX * 4];
+	struct option_use uses[OPTIONS_MAX];
 	unsigned n_seen = 0;
 
 	puts("\tcase $prev in");
-	for (const struct command *command = commands; command->name != NULL; command++) {
-		unsigned n = options_list(command, specs);
+	for (const struct command *const *command = commands; *command != NULL; command++) {
+		unsigned n = options_list(*command, uses);
 
 		for (unsigned i = 0; i < n; i++) {
+			const struct option_spec *spec = uses[i].spec;
 			unsigned j = 0;
 
-			while (j < n_seen && strcmp(seen[j]->name, specs[i]->name) != 0)
+			while (j < n_seen && strcmp(seen[j]->name, spec->name) != 0)
 				j++;
-			if (specs[i]->argument == NULL || j < n_seen)
+			if (spec->argument == NULL || j < n_seen)
 				continue;
-			seen[n_seen++] = specs[i];
-			print_value(specs[i]);
+			seen[n_seen++] = spec;
+			print_value(spec);
 		}
 	}
 	puts("\tesac");
@@ -107,25 +109,26 @@ static void print_values(void)
 static void print_options(void)
 {
 	puts("\tlocal options=\n\tcase $verb in");
-	for (const struct command *command = commands; command->name != NULL; command++) {
-		const struct option_spec *specs[OPTIONS_MAX];
-		unsigned n = options_list(command, specs);
+	for (const struct command *const *command = commands; *command != NULL; command++) {
+		struct option_use uses[OPTIONS_MAX];
+		unsigned n = options_list(*command, uses);
 
-		printf("\t%s) options='", command->name);
+		printf("\t%s) options='", (*command)->name);
 		for (unsigned i = 0; i < n; i++)
-			printf("%s--%s", i == 0 ? "" : " ", specs[i]->name);
+			printf("%s--%s", i == 0 ? "" : " ", uses[i].spec->name);
 		puts("' ;;");
 	}
 	puts("\tesac");
 }
 
-int cmd_completion(const struct options *options, struct report *report)
+static int run(const void *given, struct report *report)
 {
+	const struct plain_options *options = given;
+	const char *shell = options->common.arguments.items[0];
 	struct error err = {0};
 
-	if (strcmp(options->arguments.items[0], "bash") != 0) {
-		fail(&err, ERR_USAGE, "completion: unknown shell '%s'; there is: bash",
-		     options->arguments.items[0]);
+	if (strcmp(shell, "bash") != 0) {
+		fail(&err, ERR_USAGE, "completion: unknown shell '%s'; there is: bash", shell);
 		return report_error(report, NULL, &err);
 	}
 	report->no_document = true;
@@ -136,3 +139,19 @@ int cmd_completion(const struct options *options, struct report *report)
 	fputs(tail, stdout);
 	return EXIT_DONE;
 }
+
+const struct command command_completion = {
+	.name = "completion",
+	.usage = "bash",
+	.summary = "print a completion script for a shell",
+	.help = "Print a script that completes commands, options and archives.\n"
+		"\n"
+		"Example:\n"
+		"  . <(vmabak completion bash)\n",
+	.run = run,
+	.groups = {{"Options", common_specs, 0}},
+	COMMAND_DEFAULTS(plain_defaults),
+	.min_arguments = 1,
+	.max_arguments = 1,
+	.hidden = true,
+};

@@ -1,0 +1,21 @@
+/*
+ * What a user may say about a backup.
+ */
+#ifndef CLI_BACKUP_H
+#define CLI_BACKUP_H
+
+#include "archive/create.h"
+#include "cli/options.h"
+#include "machine/options.h"
+
+struct backup_options {
+	struct common_options common;
+	struct sink_options sink;
+	struct head_options head;
+	struct strings config_files; /* [NAME=]FILE */
+	bool allow_writers;
+	bool direct;
+	struct machine_options machine;
+};
+
+#endif

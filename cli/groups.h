@@ -1,0 +1,28 @@
+/*
+ * Groups of options that several commands have.
+ */
+#ifndef CLI_GROUPS_H
+#define CLI_GROUPS_H
+
+#include "archive/sink.h"
+#include "cli/options.h"
+
+/* Of struct sink_options: where an archive goes and in which format; how it is written. */
+extern const struct option_spec output_specs[];
+extern const struct option_spec writing_specs[];
+
+/* The initial value of struct sink_options. */
+#define SINK_DEFAULTS .name = "-"
+
+/* --threads and --rate, in any struct. */
+#define OPTION_THREADS(STRUCT, in)                                                            \
+	{"threads", 0, OPTION_NUMBER, OPTION_FIELD(STRUCT, in), .argument = "N", .min = 1,    \
+	 .max = 256, .help = "use N threads, 1 to 256 (default: one a processor)"}
+#define OPTION_READ_RATE(STRUCT, in)                                                          \
+	{"rate", 0, OPTION_RATE, OPTION_FIELD(STRUCT, in), .argument = "RATE",                \
+	 .max = INT64_MAX,                                                                    \
+	 .help = "read at most this much a second, such as 10M (default: 0, no limit)"}
+#define OPTION_NO_SYNC(STRUCT, in, text)                                                      \
+	{"no-sync", 0, OPTION_FLAG, OPTION_FIELD(STRUCT, in), .help = text}
+
+#endif

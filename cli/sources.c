@@ -1,0 +1,58 @@
+#include "cli/sources.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	enum source_kind kind;
+	const char *prefix; /* of its word */
+	const char *name;
+} table[] = {
+	{SOURCE_QEMU, "qemu:", "qemu:SOCKET"},
+	{SOURCE_PUSH, NULL, "qemu:SOCKET without --pull"},
+	{SOURCE_PULL, NULL, "qemu:SOCKET with --pull"},
+	{SOURCE_LIBVIRT, "libvirt:", "libvirt:DOMAIN"},
+	{SOURCE_SERVE, "serve:", "serve:SOCKET"},
+	{SOURCE_DRIVES, NULL, "drives"},
+};
+
+#define N_KINDS (sizeof(table) / sizeof(table[0]))
+
+enum source_kind source_of(const char *word, const char **place)
+{
+	for (unsigned i = 0; i < N_KINDS; i++) {
+		size_t length = table[i].prefix == NULL ? 0 : strlen(table[i].prefix);
+
+		if (length > 0 && strncmp(word, table[i].prefix, length) == 0) {
+			*place = word + length;
+			return table[i].kind;
+		}
+	}
+	*place = word;
+	return SOURCE_DRIVES;
+}
+
+const char *source_place(const char *word, enum source_kind kind)
+{
+	const char *place;
+
+	return source_of(word, &place) == kind ? place : word;
+}
+
+const char *source_names(unsigned kinds, char *out, unsigned size)
+{
+	const char *names[N_KINDS];
+	unsigned n = 0, used = 0;
+
+	for (unsigned i = 0; i < N_KINDS; i++) {
+		if ((kinds & table[i].kind) != table[i].kind)
+			continue;
+		names[n++] = table[i].name;
+		kinds &= ~(unsigned)table[i].kind;
+	}
+	out[0] = '\0';
+	for (unsigned i = 0; i < n && used < size; i++)
+		used += (unsigned)snprintf(out + used, size - used, "%s%s",
+					   i == 0 ? "" : i + 1 < n ? ", " : " and ", names[i]);
+	return out;
+}

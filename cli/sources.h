@@ -1,0 +1,27 @@
+/*
+ * What a backup is made of, as one word on the command line: qemu:SOCKET, libvirt:DOMAIN,
+ * serve:SOCKET; anything else is a drive. A file whose name begins like that is written ./qemu:NAME.
+ */
+#ifndef CLI_SOURCES_H
+#define CLI_SOURCES_H
+
+/* Kinds of source, as bits; options say for which they are. */
+enum source_kind {
+	SOURCE_DRIVES = 1,
+	SOURCE_PUSH = 2,
+	SOURCE_PULL = 4,
+	SOURCE_QEMU = SOURCE_PUSH | SOURCE_PULL, /* qemu:, with --pull or without */
+	SOURCE_LIBVIRT = 8,
+	SOURCE_SERVE = 16,
+	SOURCE_MACHINE = SOURCE_QEMU | SOURCE_LIBVIRT | SOURCE_SERVE,
+};
+
+/* The kind that a word names, and in *place what follows the colon. */
+enum source_kind source_of(const char *word, const char **place);
+/* For commands that know one kind alone: the word without its kind, if it is there. */
+const char *source_place(const char *word, enum source_kind kind);
+
+/* "qemu:SOCKET and serve:SOCKET": which sources these kinds are, for messages. */
+const char *source_names(unsigned kinds, char *out, unsigned size);
+
+#endif

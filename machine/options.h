@@ -1,0 +1,40 @@
+/*
+ * What a user may say about the backup of a machine that runs. Each kind of machine reads its own
+ * part; the command line refuses what is for another kind.
+ */
+#ifndef MACHINE_OPTIONS_H
+#define MACHINE_OPTIONS_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+/* Choices; 0: not given. */
+enum sync_choice { SYNC_TOP = 1, SYNC_FULL };
+enum full_choice { FULL_CHOICE_ABORT = 1, FULL_CHOICE_WAIT };
+
+struct machine_options {
+	const char *place;     /* a socket, or the name of a domain */
+	unsigned threads;      /* that will take what it gives; at least 1 */
+	struct strings drives; /* [NAME=]DRIVE; none: all that are written to */
+
+	const char *connect; /* libvirt: its URI; NULL: as for virsh */
+	bool pull;	     /* qemu */
+	const char *nbd_server; /* pull: the socket of QEMU's own */
+	const char *scratch;	/* pull, libvirt: a folder */
+	unsigned sync_mode;	/* push: enum sync_choice */
+
+	uint64_t buffer; /* push, serve: bytes, as spill; UINT64_MAX: not given */
+	uint64_t spill;
+	const char *spill_dir;
+	unsigned on_full; /* enum full_choice */
+
+	bool quiesce;		 /* libvirt */
+	const char *guest_agent; /* qemu: a socket */
+	const char *freeze_command, *thaw_command;
+	uint64_t freeze_timeout; /* seconds; 0: not given */
+};
+
+#define MACHINE_DEFAULTS .buffer = UINT64_MAX, .spill = UINT64_MAX
+
+#endif
