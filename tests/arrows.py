@@ -47,7 +47,7 @@ TERMINAL = r"(memory|signals|report|progress|say)_\w+|say"
 # version are texts of our own; the bar is drawn of numbers; a config goes out as it is unless that is to a terminal.
 PRINT = re.compile(r"(^|[^a-z_])(printf|puts|putchar|perror|psignal)\(|"
                    r"(fprintf|fputs|fputc|fwrite|vfprintf|dprintf)\(.*(stdout|stderr|STD(OUT|ERR)_)")
-MAY_PRINT = re.compile(r"cli/(say|json|completion|cmd_help|version|progress)\.c:|"
+MAY_PRINT = re.compile(r"cli/(say|json|cmd_completion|cmd_help|version|progress)\.c:|"
                        r"cli/(cmd_config|report)\.c:.*(fwrite\(config->data|fputc\(.*stdout)")
 
 # In how many files a library may be included: zlib writes gzip, reads gzip, and reads a cluster of a qcow2; libnbd
