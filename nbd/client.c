@@ -304,7 +304,7 @@ static int ask_on(struct nbdclient *client, struct connection *connection, uint6
 	struct request request = {.verb = STATUS, .offset = offset};
 	uint64_t n = client->size_bytes - offset;
 
-	if (!connection->handle)
+	if (connection->handle == NULL)
 		return fail_lost(client, STATUS, offset, err);
 	client->n_known = 0;
 	request.cookie = nbd_aio_block_status(connection->handle, n < STATUS_MAX ? n : STATUS_MAX,
@@ -372,13 +372,13 @@ int nbdclient_status(struct nbdclient *client, uint64_t offset, uint64_t *n, boo
 		return 0;
 	}
 	stretch = find_known(client, offset);
-	if (!stretch) {
+	if (stretch == NULL) {
 		int rc = ask(client, offset, err);
 		if (rc != 0)
 			return rc;
 		stretch = find_known(client, offset);
 	}
-	if (!stretch)
+	if (stretch == NULL)
 		return fail(err, ERR_SYSTEM, "%.200s: the server tells nothing about byte %" PRIu64,
 			    client->name, offset);
 	*n = stretch->end - offset;

@@ -46,7 +46,7 @@ const char *nbdclient_words(const char *instead)
 	const char *words = nbd_get_error();
 	const char *colon = words ? strstr(words, ": ") : NULL;
 
-	if (!words)
+	if (words == NULL)
 		return instead;
 	return strncmp(words, "nbd_", 4) == 0 && colon ? colon + 2 : words;
 }
@@ -56,7 +56,7 @@ static struct nbd_handle *new_handle(const char *name, struct error *err)
 {
 	struct nbd_handle *handle = nbd_create();
 
-	if (!handle) {
+	if (handle == NULL) {
 		fail(err, ERR_SYSTEM, "%.200s: %s", name, nbdclient_words("no connection"));
 		return NULL;
 	}
@@ -97,7 +97,7 @@ static struct nbdclient *new_client(const char *name, struct error *err)
 {
 	struct nbdclient *client = calloc(1, sizeof *client);
 
-	if (!client) {
+	if (client == NULL) {
 		fail_system(err, ENOMEM, "%s", name);
 		return NULL;
 	}
@@ -128,7 +128,7 @@ static int adopt_socket(struct nbdclient *client, int socket, struct error *err)
 {
 	struct nbd_handle *handle = new_handle(client->name, err);
 
-	if (!handle) {
+	if (handle == NULL) {
 		close(socket);
 		return err->code;
 	}
@@ -185,7 +185,7 @@ static int add_uri(struct nbdclient *client, int patience_ms, struct error *err)
 {
 	struct nbd_handle *handle = new_handle(client->name, err);
 
-	if (!handle)
+	if (handle == NULL)
 		return err->code;
 	int rc = connect_uri(handle, client->name, patience_ms, err);
 	if (rc != 0) {
@@ -202,7 +202,7 @@ int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err
 	struct error ignored;
 	int rc;
 
-	if (!client)
+	if (client == NULL)
 		return err->code;
 	rc = add_uri(client, CONNECT_MS, err);
 	if (rc == 0)
@@ -222,7 +222,7 @@ int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err
 
 void nbdclient_free(struct nbdclient *client)
 {
-	if (!client)
+	if (client == NULL)
 		return;
 	for (unsigned i = 0; i < client->n_connections; i++)
 		if (client->connections[i].handle) {

@@ -58,7 +58,7 @@ static void list_bitmaps(struct selection *selection)
 	const struct nbdserver_export *export = selection->export;
 	char name[256];
 
-	if (!export->ops->bitmap || !export->ops->bitmap_name)
+	if (export->ops->bitmap == NULL || export->ops->bitmap_name == NULL)
 		return;
 	for (unsigned i = 0; i < BITMAPS_MAX && selection->sent; i++) {
 		if (!export->ops->bitmap_name(export->context, i, name))
@@ -74,7 +74,7 @@ static int bitmap_of(const struct nbdserver_export *export, const struct query *
 {
 	size_t prefix = strlen(BITMAP);
 
-	if (!export->ops->bitmap || !export->ops->find_bitmap || query->n <= prefix ||
+	if (export->ops->bitmap == NULL || export->ops->find_bitmap == NULL || query->n <= prefix ||
 	    query->n - prefix > 255 || memcmp(query->text, BITMAP, prefix) != 0)
 		return -1;
 	memcpy(name, query->text + prefix, query->n - prefix);
@@ -173,7 +173,7 @@ bool context_option(struct connection *connection, uint32_t option, const uint8_
 	if (!connection->structured || !queries_are_whole(data, n, &name_length, &n_queries))
 		return option_reply(connection, option, REP_ERR_INVALID, NULL, 0);
 	selection.export = server_find(connection->server, data + 4, name_length);
-	if (!selection.export)
+	if (selection.export == NULL)
 		return option_reply(connection, option, REP_ERR_UNKNOWN, NULL, 0);
 	if (option == OPT_SET_META_CONTEXT)
 		connection->contexts_of = selection.export;

@@ -65,7 +65,7 @@ static enum progress export_name(struct connection *connection,
 		server_find(connection->server, message->data, message->n);
 	uint8_t answer[8 + 2 + 124] = {0};
 
-	if (!export) {
+	if (export == NULL) {
 		connection_log(connection, "asked for an export that is not there");
 		return LOST;
 	}
@@ -144,7 +144,7 @@ static enum progress info_or_go(struct connection *connection, const struct opti
 	const uint8_t *requests = message->data + 6 + name_length;
 	const struct nbdserver_export *export =
 		server_find(connection->server, message->data + 4, name_length);
-	if (!export)
+	if (export == NULL)
 		return reply(connection, option, REP_ERR_UNKNOWN);
 	bool sent = send_export(connection, option, export) &&
 		    send_block_sizes(connection, option, export);
@@ -192,7 +192,7 @@ static enum progress start_tls(struct connection *connection, const struct optio
 
 	if (message->n != 0 || connection->tls)
 		return reply(connection, OPT_STARTTLS, REP_ERR_INVALID);
-	if (!tls)
+	if (tls == NULL)
 		return reply(connection, OPT_STARTTLS, REP_ERR_UNSUP);
 	if (reply(connection, OPT_STARTTLS, REP_ACK) == LOST)
 		return LOST;
@@ -260,7 +260,7 @@ static enum progress one_option(struct connection *connection, struct option_mes
 		connection_log(connection, "no option where one was due");
 		return LOST;
 	}
-	bool plain = connection->server->tls && !connection->tls;
+	bool plain = connection->server->tls && connection->tls == NULL;
 	if (plain && message->option == OPT_EXPORT_NAME) {
 		connection_log(connection, "asked for an export without tls");
 		return LOST;

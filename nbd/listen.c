@@ -188,7 +188,7 @@ static bool split_place(const char *place, char host[256], const char **port)
 {
 	const char *colon = strrchr(place, ':');
 
-	if (!colon || colon == place || colon[1] == '\0')
+	if (colon == NULL || colon == place || colon[1] == '\0')
 		return false;
 	const char *begin = place, *end = colon;
 	if (*begin == '[') {

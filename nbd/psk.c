@@ -38,9 +38,9 @@ static const char *read_line(struct psk **out, char *line, int *sys)
 	line[strcspn(line, "\r\n")] = '\0';
 	for (size_t n = strlen(line); n > 0 && line[n - 1] == ' '; n--)
 		line[n - 1] = '\0';
-	if (*line == '\0' || (*line == '#' && !colon))
+	if (*line == '\0' || (*line == '#' && colon == NULL))
 		return NULL;
-	if (!colon || colon == line)
+	if (colon == NULL || colon == line)
 		return "is not USER:HEXKEY";
 	*colon = '\0';
 	/* GnuTLS, too, takes a name after # for hexadecimal. Else it is a comment. */
@@ -94,7 +94,7 @@ int psk_read(struct psk **out, const char *path, struct error *err)
 	struct psk *keys = NULL;
 	FILE *file = fopen(path, "re");
 
-	if (!file)
+	if (file == NULL)
 		return fail_system(err, errno, "tls: %s", path);
 	int code = read_lines(&keys, file, path, err);
 	fclose(file);

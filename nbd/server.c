@@ -24,7 +24,7 @@ void server_log(const struct nbdserver *server, const char *format, ...)
 	char text[400];
 	va_list args;
 
-	if (!server->log)
+	if (server->log == NULL)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
@@ -68,9 +68,9 @@ static int check_export(const struct nbdserver *server, unsigned i, struct error
 	if (!block_sizes_fit(export))
 		return fail(err, ERR_USAGE, "%s: block sizes that nbd does not allow",
 			    export->name);
-	if (!export->ops->write)
+	if (export->ops->write == NULL)
 		export->read_only = true;
-	if (!export->ops->read)
+	if (export->ops->read == NULL)
 		export->write_only = true;
 	return 0;
 }
@@ -131,7 +131,7 @@ int nbdserver_new(struct nbdserver **out, const struct nbdserver_export *exports
 	struct nbdserver *server = calloc(1, sizeof *server);
 	pthread_condattr_t monotonic;
 
-	if (!server)
+	if (server == NULL)
 		return fail_system(err, ENOMEM, "nbd server");
 	server->n_exports = n_exports;
 	server->stop_fd = -1;
@@ -151,7 +151,7 @@ int nbdserver_new(struct nbdserver **out, const struct nbdserver_export *exports
 
 void nbdserver_free(struct nbdserver *server)
 {
-	if (!server)
+	if (server == NULL)
 		return;
 	if (server->stop_fd >= 0)
 		close(server->stop_fd);
@@ -190,12 +190,12 @@ static struct connection *connection_new(struct nbdserver *server, int fd)
 	struct connection *connection = calloc(1, sizeof *connection);
 	pthread_condattr_t monotonic;
 
-	if (!connection)
+	if (connection == NULL)
 		return NULL;
 	connection->server = server;
 	connection->fd = fd;
 	connection->input = malloc(INPUT_BYTES);
-	if (!connection->input) {
+	if (connection->input == NULL) {
 		free(connection);
 		return NULL;
 	}
@@ -227,7 +227,7 @@ static void cut_oldest_locked(struct nbdserver *server)
 {
 	struct connection *oldest = find_oldest_locked(server);
 
-	if (!oldest)
+	if (oldest == NULL)
 		return;
 	oldest->cut = true;
 	server->n_cut++;
@@ -351,7 +351,7 @@ int server_adopt(struct nbdserver *server, int fd, struct error *err)
 {
 	struct connection *connection = connection_new(server, fd);
 
-	if (!connection) {
+	if (connection == NULL) {
 		close(fd);
 		return fail_system(err, ENOMEM, "nbd client");
 	}

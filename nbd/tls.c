@@ -62,11 +62,11 @@ static int find_key(gnutls_session_t gnutls, const gnutls_datum_t *user, gnutls_
 	const struct psk *found = psk_find(session->keys, user->data, user->size);
 
 	/* GnuTLS then goes on with a random key: a stranger learns of no name that it is there. */
-	if (!found)
+	if (found == NULL)
 		return 1;
 	key->size = (unsigned)found->key_size;
 	key->data = gnutls_malloc(key->size);
-	if (!key->data)
+	if (key->data == NULL)
 		return -1;
 	memcpy(key->data, found->bytes + found->name_size, key->size);
 	return 0;
@@ -83,9 +83,9 @@ static int load_keys(struct tls *tls, const char *path, struct error *err)
 
 static int load(struct tls *tls, const struct nbdserver_tls *options, struct error *err)
 {
-	if (!options->certificates && !options->psk)
+	if (options->certificates == NULL && options->psk == NULL)
 		return fail(err, ERR_USAGE, "tls: neither certificates nor keys are given");
-	if (options->verify_peer && !options->certificates)
+	if (options->verify_peer && options->certificates == NULL)
 		return fail(err, ERR_USAGE,
 			    "tls: clients are verified by certificates, and none are given");
 	/* A client that chose a key instead would need no certificate. */
@@ -104,7 +104,7 @@ int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error 
 {
 	struct tls *tls = calloc(1, sizeof *tls);
 
-	if (!tls)
+	if (tls == NULL)
 		return fail_system(err, ENOMEM, "tls");
 	tls_memory_start();
 	int code = load(tls, options, err);
@@ -118,7 +118,7 @@ int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error 
 
 void tls_free(struct tls *tls)
 {
-	if (!tls)
+	if (tls == NULL)
 		return;
 	if (tls->x509)
 		gnutls_certificate_free_credentials(tls->x509);
@@ -188,7 +188,7 @@ bool tls_accept(struct tls *tls, struct connection *connection)
 {
 	struct tls_session *session = calloc(1, sizeof *session);
 
-	if (!session)
+	if (session == NULL)
 		return false;
 	session->connection = connection;
 	int code = gnutls_init(&session->session, GNUTLS_SERVER);
@@ -232,7 +232,7 @@ ssize_t tls_send(struct tls_session *session, const void *from, size_t n)
 
 void tls_close(struct tls_session *session)
 {
-	if (!session)
+	if (session == NULL)
 		return;
 	session->connection->deadline_ms = clock_ms() + GOODBYE_MS;
 	gnutls_bye(session->session, GNUTLS_SHUT_WR);

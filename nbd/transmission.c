@@ -117,7 +117,7 @@ static bool next_request(struct worker *worker, struct request *request)
 	if (connection->server->stopping)
 		return false;
 	const uint8_t *bytes = take_input(worker, REQUEST_BYTES);
-	if (!bytes)
+	if (bytes == NULL)
 		return false;
 	if (get32(bytes) != MAGIC_REQUEST) {
 		connection_log(connection, "no request where one was due");
@@ -191,7 +191,7 @@ static bool do_write(struct worker *worker, const struct request *request)
 	if (request->length > SMALL_BYTES)
 		return write_large(worker, request);
 	const uint8_t *data = take_input(worker, request->length);
-	if (!data)
+	if (data == NULL)
 		return false;
 	struct operation op = {.command = CMD_WRITE,
 			       .flags = request->flags & FLAG_FUA ? NBDSERVER_FUA : 0,

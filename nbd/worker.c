@@ -41,12 +41,12 @@ static struct worker *worker_new(struct connection *connection)
 {
 	struct worker *worker = calloc(1, sizeof *worker);
 
-	if (!worker)
+	if (worker == NULL)
 		return NULL;
 	worker->connection = connection;
 	worker->size = BUFFER_BYTES;
 	worker->buffer = aligned_alloc(BLOCK_SIZE, BUFFER_BYTES);
-	if (!worker->buffer) {
+	if (worker->buffer == NULL) {
 		free(worker);
 		return NULL;
 	}
@@ -98,7 +98,7 @@ void give_role(struct worker *worker)
 		return;
 	/* Without another thread this one takes the role back when it is done. */
 	struct worker *other = worker_new(connection);
-	if (!other || !start_thread(worker_main, other)) {
+	if (other == NULL || !start_thread(worker_main, other)) {
 		if (other)
 			worker_free(other);
 		pthread_mutex_lock(&connection->lock);

@@ -41,7 +41,7 @@ same_file a.raw one/file.raw
 # Refused, with nothing left.
 expect_error 2 'no such drive or block node; the drives are: A, B' pull -d C -o no.vmab
 expect_error 2 '--pull is for qemu:SOCKET' "$VMABAK" backup --pull -o no.vmab b.qcow2
-expect_error 2 'not for --pull' pull --buffer 64M -o no.vmab
+expect_error 2 'without --pull' pull --buffer 64M -o no.vmab
 expect_error 2 '--nbd-server is for qemu:SOCKET with --pull' "$VMABAK" backup "qemu:$qmp" --nbd-server "$exports" -o no.vmab
 expect_error 2 'must begin with a /' \
 	"$VMABAK" backup "qemu:$qmp" --pull --scratch scratch -o no.vmab

@@ -1,0 +1,73 @@
+/*
+ * A machine that runs, as a backup sees it: asked for its drives, for one instant of all of them,
+ * and for what they held then. There are four kinds (machine/kinds.h), and one way to use them:
+ *
+ *   open      connects, and finds the drives asked for; nothing is changed in the machine
+ *   begin     the instant, with the guest frozen around it if that is asked for
+ *   drive     pull, libvirt: each drive as it was at the instant, to be swept over
+ *   chunks    push, serve: clusters as they come
+ *   finish    all was read: whether all of it was of that instant; then nothing is left in the
+ *             machine
+ *   explain   something failed: why, if the machine knows better
+ *   end       frees; whatever is still there is ended first. Tells of warnings before
+ *
+ * One backup at a time in a process. Not thread-safe but for chunks. A signal: see base/stop.h;
+ * each kind registers what has to be done.
+ */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include "base/error.h"
+#include "machine/options.h"
+
+struct chunk_source;
+struct drive;
+struct json_t;
+struct machine;
+struct watcher;
+
+struct machine_drive {
+	const char *name; /* in the archive; passed the allow-list */
+	const char *path; /* the file it lies in, or NULL */
+	uint64_t size_bytes;
+};
+
+struct machine_config {
+	const char *name;
+	struct text data; /* when path is NULL */
+	const char *path; /* a file that is to be read; one that cannot be read is worth a warning */
+};
+
+/* All is borrowed from the machine, until its end. */
+struct machine_description {
+	const struct machine_drive *drives;
+	uint32_t n_drives;
+	const struct machine_config *configs; /* that a user's config of the same name replaces */
+	uint32_t n_configs;
+};
+
+/* What the archive is to have of each drive. */
+struct machine_since {
+	const char *checkpoint; /* NULL: everything, which is all that there is so far */
+};
+
+struct machine_kind {
+	int (*open)(struct machine **out, const struct machine_options *options,
+		    const struct watcher *watcher, struct error *err);
+	void (*describe)(const struct machine *machine, struct machine_description *out);
+	int (*begin)(struct machine *machine, const struct machine_since *since,
+		     struct error *err);
+	/* NULL for kinds that hand over chunks. *out is borrowed. */
+	int (*drive)(struct machine *machine, uint32_t i, struct drive **out, struct error *err);
+	/* NULL for kinds that hand over drives. *out is borrowed. */
+	int (*chunks)(struct machine *machine, uint32_t piece_clusters,
+		      const struct chunk_source **out, struct error *err);
+	int (*finish)(struct machine *machine, struct error *err);
+	int (*explain)(struct machine *machine, struct error *err);
+	/* After finish: puts what the instant cost and what was captured into a JSON object, and
+	 * tells the watcher of it in a line. */
+	void (*outcome)(struct machine *machine, struct json_t *capture);
+	void (*end)(struct machine *machine); /* NULL-safe */
+};
+
+#endif
