@@ -166,8 +166,7 @@ static bool make_plan(struct plan *plan, struct child *child)
 {
 	const struct child_options *options = plan->options;
 
-	plan->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (plan->null < 0 || pipe2(plan->failure, O_CLOEXEC) != 0 || !make_environment(plan) ||
+	if (pipe2(plan->failure, O_CLOEXEC) != 0 || !make_environment(plan) ||
 	    !make_stream(plan, STDERR_FILENO, options->err, &child->err) ||
 	    !make_stream(plan, STDOUT_FILENO, options->out, &child->out) ||
 	    !make_stream(plan, STDIN_FILENO, options->in, &child->in))
@@ -238,7 +237,7 @@ int child_start(struct child *child, const struct child_options *options, struct
 	struct plan plan = {
 		.options = options,
 		.files = {-1, -1, -1},
-		.null = -1,
+		.null = open("/dev/null", O_RDWR | O_CLOEXEC),
 		.failure = {-1, -1},
 		.parent = getpid(),
 	};
@@ -247,6 +246,9 @@ int child_start(struct child *child, const struct child_options *options, struct
 	assert(options->n_passed <= CHILD_PASSED_MAX);
 	*child = CHILD_NONE;
 	child->group = options->group || options->session;
+	if (plan.null < 0) /* err->sys would be read as that of the program */
+		return fail(err, ERR_SYSTEM, "starting %s: /dev/null: %s", options->argv[0],
+			    strerror(errno));
 	if (!make_plan(&plan, child))
 		sys = errno;
 	if (sys == 0)

@@ -1,8 +1,8 @@
 #include "cli/signals.h"
 
+#include "base/child.h"
 #include "base/newfile.h"
 #include "cli/progress.h"
-#include "cow/cow.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -48,7 +48,7 @@ void signals_abandon(void)
 	const char *folder;
 
 	newfile_abandon_all();
-	drive_abandon_all();
+	child_kill_all();
 	folder = atomic_load(&guarded_folder);
 	if (folder != NULL)
 		rmdir(folder);

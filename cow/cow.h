@@ -96,7 +96,4 @@ int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err);
 int sweep_read(struct sweep *sweep, const struct sweep_piece *piece, uint8_t *buffer,
 	       struct error *err);
 
-/* Ends the helpers of all open drives; for a signal that ends the program. */
-void drive_abandon_all(void);
-
 #endif

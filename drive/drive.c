@@ -169,8 +169,3 @@ bool drive_was_changed(struct drive *drive)
 {
 	return drive->ops->changed(drive);
 }
-
-void drive_abandon_all(void)
-{
-	qemu_nbd_abandon_all();
-}

@@ -65,13 +65,15 @@ static int ask(struct qemu_img *run, const char *command, const struct qemu_nbd_
 {
 	char *options = qemu_image_options(image);
 	bool info = strcmp(command, "info") == 0;
-	char *const arguments[] = {"qemu-img",
-				   (char *)(uintptr_t)command,
-				   "--output=json",
-				   "--image-opts",
-				   info ? "--backing-chain" : options,
-				   info ? options : NULL,
-				   NULL};
+	const char *const arguments[] = {
+		"qemu-img",
+		command,
+		"--output=json",
+		"--image-opts",
+		info ? "--backing-chain" : options,
+		info ? options : NULL,
+		NULL,
+	};
 
 	if (!options)
 		return fail_system(err, ENOMEM, "%s", image->name);

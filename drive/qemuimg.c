@@ -1,24 +1,19 @@
 #include "drive/qemuimg.h"
 
+#include "base/child.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define NOT_FOUND 127 /* the exit code of a child that found no program to become */
 /* Without a sign of life: vmabak-backup(1) states it. */
 #define LIMIT_MS  120000
 #define CREATE_MS 1800000 /* a flush may have to write all there is */
-#define KILLED_MS 2000
 #define WATCH_MS  500
 #define STEP_MS	  2
 
@@ -70,36 +65,12 @@ char *qemu_image_options(const struct qemu_nbd_options *image)
 	return text;
 }
 
-/* In the child, of a program that has threads: only what is safe in a signal handler. */
-static _Noreturn void become_qemu_img(char *const arguments[], int output, int complaints,
-				      pid_t parent)
-{
-	sigset_t none;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	output = fcntl(output, F_DUPFD, 10);
-	complaints = fcntl(complaints, F_DUPFD, 10);
-	dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
-	dup2(output, STDOUT_FILENO);
-	dup2(complaints, STDERR_FILENO);
-	close(output);
-	close(complaints);
-	execvp(arguments[0], arguments);
-	_exit(errno == ENOENT ? NOT_FOUND : 126);
-}
-
 /* ---- one that hangs ---- */
 
 struct watch {
-	pid_t pid;
-	int output;
+	struct child child;
 	int64_t limit_ms, quiet_ms; /* of waiting without a sign of life */
-	struct timespec spent;	    /* its time on a CPU, when last seen */
+	int64_t cpu_ns;		    /* its time on a CPU, when last seen */
 };
 
 static bool hangs(const struct watch *watch)
@@ -107,26 +78,22 @@ static bool hangs(const struct watch *watch)
 	return watch->quiet_ms >= watch->limit_ms;
 }
 
-/* How long a check takes nobody can tell, and it says nothing meanwhile. But while it gets on it
- * spends time on a CPU, be it only to ask for the next block. What is counted are waits: a program
- * that was stopped with its child gives that its time anew. */
+/* How long a check takes is unknown, and it prints nothing meanwhile. But while it makes progress
+ * it spends time on a CPU, if only to ask for the next block. What is counted are waits: a program
+ * that was stopped together with its child gives the child its time anew. */
 static void note_wait(struct watch *watch, int ms)
 {
-	struct timespec spent = watch->spent;
-	clockid_t clock;
+	int64_t cpu_ns = child_cpu_ns(&watch->child);
 
-	if (clock_getcpuclockid(watch->pid, &clock) == 0)
-		clock_gettime(clock, &spent);
-	bool lives = spent.tv_sec != watch->spent.tv_sec || spent.tv_nsec != watch->spent.tv_nsec;
-	watch->quiet_ms = lives ? 0 : watch->quiet_ms + ms;
-	watch->spent = spent;
+	watch->quiet_ms = cpu_ns != watch->cpu_ns ? 0 : watch->quiet_ms + ms;
+	watch->cpu_ns = cpu_ns;
 }
 
 /* For a stream: when it hangs that is the end of what it says. */
 static ssize_t read_watched(void *context, char *to, size_t n)
 {
 	struct watch *watch = context;
-	struct pollfd one = {.fd = watch->output, .events = POLLIN};
+	struct pollfd one = {.fd = watch->child.out, .events = POLLIN};
 	ssize_t got;
 
 	while (poll(&one, 1, WATCH_MS) <= 0) {
@@ -136,106 +103,74 @@ static ssize_t read_watched(void *context, char *to, size_t n)
 	}
 	watch->quiet_ms = 0;
 	do
-		got = read(watch->output, to, n);
+		got = read(watch->child.out, to, n);
 	while (got < 0 && errno == EINTR);
 	return got;
 }
 
-/* False: not all that it said could be read. */
+/* False: not all of its output could be read. */
 static bool read_lines(const struct qemu_img *run, struct watch *watch)
 {
 	FILE *output = fopencookie(watch, "r", (cookie_io_functions_t){.read = read_watched});
 	char *text = NULL;
 	size_t room = 0;
 
-	if (!output)
+	if (output == NULL)
 		return false;
-	while (getline(&text, &room, output) > 0)
-		if (run->line)
+	while (getline(&text, &room, output) > 0) {
+		if (run->line != NULL)
 			run->line(run->context, text);
+	}
 	bool all = feof(output) != 0;
 	free(text);
 	fclose(output);
 	return all;
 }
 
-/* Whether it ended. */
-static bool await_end(struct watch *watch, int *status)
-{
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
-	pid_t ended;
-
-	while ((ended = waitpid(watch->pid, status, WNOHANG)) == 0 && !hangs(watch)) {
-		nanosleep(&step, NULL);
-		note_wait(watch, STEP_MS);
-	}
-	return ended == watch->pid;
-}
-
-/* Reads all that it says and waits for it. */
-static int attend(struct qemu_img *run, struct watch *watch, int complaints, struct error *err)
+/* Reads all its output and waits for it. */
+static int attend(struct qemu_img *run, struct watch *watch, struct error *err)
 {
 	char text[4096];
-	int status = 0;
-	bool all = read_lines(run, watch);
 
-	if (!all)
-		kill(watch->pid, SIGKILL);
-	bool ended = await_end(watch, &status), given_up = hangs(watch);
-	if (given_up && !ended) {
-		/* A dead disk may hold it for ever: the system is left to see to its end. */
-		kill(watch->pid, SIGKILL);
-		watch->quiet_ms = watch->limit_ms - KILLED_MS;
-		await_end(watch, &status);
-	}
-	if (given_up)
+	if (!read_lines(run, watch))
+		return fail_memory(err);
+	while (!hangs(watch) && !child_wait(&watch->child, STEP_MS))
+		note_wait(watch, STEP_MS);
+	if (hangs(watch))
 		return fail(err, ERR_SYSTEM, "%s: qemu-img %s: no sign of life for %d s", run->name,
 			    run->arguments[1], (int)(watch->limit_ms / 1000));
-	if (!all)
-		return fail_system(err, ENOMEM, "%s: what qemu-img says", run->name);
-	ssize_t n = read(complaints, text, sizeof text - 1);
-	text[n > 0 ? n : 0] = '\0';
-	qemu_words(run->words, sizeof run->words, text, "qemu-img: ");
-	return ended && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	child_words(&watch->child, 0, text, sizeof(text));
+	qemu_words(run->words, sizeof(run->words), text, "qemu-img: ");
+	return watch->child.status >= 0 && watch->child.status < 128 ? watch->child.status : 1;
 }
 
 int qemu_img_run(struct qemu_img *run, struct error *err)
 {
-	int out[2] = {-1, -1}, complaints[2] = {-1, -1};
-	struct watch watch = {.pid = -1, .limit_ms = run->limit_ms ? run->limit_ms : LIMIT_MS};
-	pid_t parent = getpid();
-	int sys = 0, code = 0;
+	struct watch watch = {.limit_ms = run->limit_ms != 0 ? run->limit_ms : LIMIT_MS};
+	const struct child_options how = {
+		.argv = run->arguments,
+		.out = CHILD_PIPE,
+		.err = CHILD_PIPE,
+		.dies_with_us = true,
+	};
 
-	/* One that complains too much loses words, and does not hang. */
-	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(complaints, O_CLOEXEC | O_NONBLOCK) == 0)
-		watch.pid = fork();
-	if (watch.pid == 0)
-		become_qemu_img(run->arguments, out[1], complaints[1], parent);
-	if (watch.pid < 0)
-		sys = errno;
-	if (out[1] >= 0)
-		close(out[1]);
-	watch.output = out[0];
-	if (watch.pid > 0)
-		code = attend(run, &watch, complaints[0], err);
-	if (out[0] >= 0)
-		close(out[0]);
-	for (int i = 0; i < 2; i++)
-		if (complaints[i] >= 0)
-			close(complaints[i]);
-	if (sys != 0)
-		return fail_start(err, sys, "%s: starting qemu-img", run->name);
-	return code == NOT_FOUND ? qemu_not_found(run->name, "qemu-img", err) : code;
+	if (child_start(&watch.child, &how, err) != 0)
+		return qemu_not_started(run->name, "qemu-img", err);
+	int code = attend(run, &watch, err);
+	child_close(&watch.child);
+	return code;
 }
 
-int qemu_not_found(const char *name, const char *program, struct error *err)
+int qemu_not_started(const char *name, const char *program, struct error *err)
 {
 	const char *path = getenv("PATH");
 
-	return fail(err, ERR_SYSTEM,
-		    "%.150s: %s: cannot be run: it is not in PATH, which is '%.100s': install "
-		    "qemu-utils",
-		    name, program, path ? path : "");
+	if (err->sys == ENOENT)
+		fail(err, ERR_SYSTEM,
+		     "%s: cannot be run: it is not in PATH, which is '%.100s': install qemu-utils",
+		     program, path != NULL ? path : "");
+	error_prefix(err, "%s", name);
+	return err->code;
 }
 
 /* Adds text at *used, in one line: "; " between what were two. */
@@ -290,12 +225,12 @@ int qemu_img_create(const char *name, const char *path, const char *format, uint
 {
 	size_t room = strlen(path) + sizeof "file:";
 	char size[32], *file = malloc(room);
-	char *const arguments[] = {"qemu-img", "create", "-q", "-f", (char *)(uintptr_t)format,
-				   file,       size,	 NULL};
+	const char *const arguments[] = {"qemu-img", "create", "-q", "-f",
+					 format,     file,     size, NULL};
 	struct qemu_img run = {.name = name, .arguments = arguments, .limit_ms = CREATE_MS};
 
 	if (!file)
-		return fail_system(err, ENOMEM, "%s", name);
+		return fail_memory(err);
 	/* So that nothing in the name is taken for a protocol. */
 	snprintf(file, room, "file:%s", path);
 	snprintf(size, sizeof size, "%" PRIu64, size_bytes);

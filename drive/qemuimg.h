@@ -1,5 +1,5 @@
 /*
- * qemu-img, run to its end. Private to base/.
+ * qemu-img, run to its end. Private to drive/.
  */
 #ifndef DRIVE_QEMUIMG_H
 #define DRIVE_QEMUIMG_H
@@ -7,8 +7,8 @@
 #include "drive/qemunbd.h"
 
 struct qemu_img {
-	const char *name;	/* for messages */
-	char *const *arguments; /* "qemu-img" first, NULL at the end */
+	const char *name;	      /* for messages */
+	const char *const *arguments; /* "qemu-img" first, NULL at the end */
 	int limit_ms; /* without a sign of life it is given up after that; 0: as for reading */
 	/* Each line that it prints; may be NULL. */
 	void (*line)(void *context, const char *text);
@@ -23,7 +23,8 @@ int qemu_img_run(struct qemu_img *run, struct error *err);
  * caller; NULL: no memory. */
 char *qemu_image_options(const struct qemu_nbd_options *image);
 
-int qemu_not_found(const char *name, const char *program, struct error *err);
+/* Of child_start's failure what helps the user. */
+int qemu_not_started(const char *name, const char *program, struct error *err);
 
 /* What a program of QEMU's said, on one line and fit for a message: errors with the advice that
  * follows them, without its name and without the options that we gave it. Cuts text. */

@@ -43,9 +43,6 @@ void qemu_nbd_close(struct qemu_nbd *server); /* kills it; NULL-safe */
 int qemu_image_examine(const struct qemu_nbd_options *image, char *warning, size_t room,
 		       struct error *err);
 
-/* Ends all; for a signal that ends the program. */
-void qemu_nbd_abandon_all(void);
-
 /* Makes an image with qemu-img, over what is at path. */
 int qemu_img_create(const char *name, const char *path, const char *format, uint64_t size_bytes,
 		    struct error *err);

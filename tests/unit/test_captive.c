@@ -2,6 +2,7 @@
  * Images through a captive qemu-nbd.
  */
 #include "drive/qemuimg.h"
+#include "base/child.h"
 #include "cow/cow.h"
 #include "tests/unit/scratch.h"
 
@@ -328,7 +329,7 @@ static void no_qemu_nbd_is_left(void)
 
 	CU_ASSERT_FATAL(open_drive(&drive, scratch("e.qcow2"), NULL));
 	CU_ASSERT_EQUAL(drive_read(drive, 0, &byte, 1, &err), 0);
-	drive_abandon_all();
+	child_kill_all();
 	CU_ASSERT_EQUAL(drive_read(drive, 0, &byte, 1, &err), ERR_SYSTEM);
 	drive_close(drive);
 	CU_ASSERT_EQUAL(child_of(getpid()), 0);
@@ -416,9 +417,9 @@ static void count_line(void *context, const char *text)
 }
 
 /* As qemu-img: a script, which is given up after two seconds without a sign of life. */
-static int run_script(char *script, unsigned *n_lines, struct error *err)
+static int run_script(const char *script, unsigned *n_lines, struct error *err)
 {
-	char *const arguments[] = {"sh", "-c", script, NULL};
+	const char *const arguments[] = {"sh", "-c", script, NULL};
 	struct qemu_img run = {
 		.name = "a.qcow2",
 		.arguments = arguments,
@@ -433,7 +434,7 @@ static int run_script(char *script, unsigned *n_lines, struct error *err)
 
 static void a_qemu_img_that_hangs(void)
 {
-	static char *const scripts[] = {"echo 1; exec sleep 60", "echo 1; exec >&- sleep 60"};
+	static const char *const scripts[] = {"echo 1; exec sleep 60", "echo 1; exec >&- sleep 60"};
 	unsigned n_lines;
 
 	for (int i = 0; i < 2; i++) {

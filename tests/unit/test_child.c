@@ -62,8 +62,9 @@ static void streams(void)
 	CU_ASSERT_EQUAL(write(child.in, "it\n", 3), 3);
 	CU_ASSERT_EQUAL(read(child.out, text, sizeof(text)), 7);
 	CU_ASSERT_STRING_EQUAL(text, "got it\n");
-	child_close(&child);
+	CU_ASSERT(child_wait(&child, LONG_MS));
 	CU_ASSERT_EQUAL(child.status, 0);
+	child_close(&child);
 }
 
 /* A child that says too much neither waits nor fails. */
@@ -124,7 +125,7 @@ static void a_session_inherits_nothing(void)
 {
 	struct child_options how = {0};
 	struct child child;
-	int open_one = open("/dev/null", O_RDONLY);
+	int open_one = fcntl(STDIN_FILENO, F_DUPFD, 50); /* no number that the shell itself uses */
 	char script[100];
 
 	snprintf(script, sizeof(script), "ls /proc/$$/fd | grep -cx %d >&2; ps -o sid= -p $$ >&2",
