@@ -1,7 +1,9 @@
 /*
  * What a client may ask for, and the error that it gets otherwise.
  */
-#include "nbd/transmission.h"
+#include "nbd/check.h"
+
+#include "nbd/protocol.h"
 
 #include <errno.h>
 

@@ -3,8 +3,11 @@
  * has. A query that ends with a colon asks for all below it, and only in a list: nothing that is
  * not named is ever chosen.
  */
-#include "nbd/connection.h"
+#include "nbd/context.h"
+
+#include "nbd/exports.h"
 #include "nbd/protocol.h"
+#include "nbd/reply.h"
 
 #include <errno.h>
 
@@ -41,7 +44,7 @@ static void offer(struct selection *selection, uint32_t id, const char *prefix, 
 	memcpy(data + 4, prefix, n);
 	memcpy(data + 4 + n, name, more);
 	if (selection->sent)
-		selection->sent = option_reply(selection->connection, selection->option,
+		selection->sent = reply_option(selection->connection, selection->option,
 					       REP_META_CONTEXT, data, 4 + n + more);
 }
 
@@ -171,10 +174,10 @@ bool context_option(struct connection *connection, uint32_t option, const uint8_
 	if (option == OPT_SET_META_CONTEXT) /* whatever comes of it, it replaces the one before */
 		connection->n_contexts = 0;
 	if (!connection->structured || !queries_are_whole(data, n, &name_length, &n_queries))
-		return option_reply(connection, option, REP_ERR_INVALID, NULL, 0);
-	selection.export = server_find(connection->server, data + 4, name_length);
-	if (selection.export == NULL)
-		return option_reply(connection, option, REP_ERR_UNKNOWN, NULL, 0);
+		return reply_option(connection, option, REP_ERR_INVALID, NULL, 0);
+	selection.export = exports_find(connection->server, data + 4, name_length);
+	if (!selection.export)
+		return reply_option(connection, option, REP_ERR_UNKNOWN, NULL, 0);
 	if (option == OPT_SET_META_CONTEXT)
 		connection->contexts_of = selection.export;
 	each_query(&selection, data + 8 + name_length, n_queries);
@@ -182,7 +185,7 @@ bool context_option(struct connection *connection, uint32_t option, const uint8_
 		list_allocation(&selection);
 		list_bitmaps(&selection);
 	}
-	return selection.sent && option_reply(connection, option, REP_ACK, NULL, 0);
+	return selection.sent && reply_option(connection, option, REP_ACK, NULL, 0);
 }
 
 /* ---- asking ---- */

@@ -6,8 +6,15 @@
  * Data is read exactly, never ahead: what a client (or whoever sits between) sent in the clear
  * right behind STARTTLS meets the TLS handshake, and fails there.
  */
-#include "nbd/connection.h"
+#include "nbd/handshake.h"
+
+#include "nbd/context.h"
+#include "nbd/exports.h"
 #include "nbd/protocol.h"
+#include "nbd/reply.h"
+#include "nbd/socket.h"
+#include "nbd/stream.h"
+#include "nbd/tls.h"
 
 #include <stdlib.h>
 
@@ -18,22 +25,9 @@ struct option_message {
 	uint8_t data[OPTION_MAX_BYTES];
 };
 
-bool option_reply(struct connection *connection, uint32_t option, uint32_t type, const void *data,
-		  size_t n)
-{
-	uint8_t head[20];
-	struct iovec parts[2] = {{head, sizeof head}, {(void *)data, n}};
-
-	put64(head, MAGIC_REPLY);
-	put32(head + 8, option);
-	put32(head + 12, type);
-	put32(head + 16, (uint32_t)n);
-	return send_parts(connection, parts, 2);
-}
-
 static enum progress reply(struct connection *connection, uint32_t option, uint32_t type)
 {
-	return option_reply(connection, option, type, NULL, 0) ? CONTINUE : LOST;
+	return reply_option(connection, option, type, NULL, 0) ? CONTINUE : LOST;
 }
 
 static unsigned transmission_flags(const struct connection *connection,
@@ -62,18 +56,18 @@ static enum progress export_name(struct connection *connection,
 				 const struct option_message *message)
 {
 	const struct nbdserver_export *export =
-		server_find(connection->server, message->data, message->n);
+		exports_find(connection->server, message->data, message->n);
 	uint8_t answer[8 + 2 + 124] = {0};
 
 	if (export == NULL) {
 		connection_log(connection, "asked for an export that is not there");
 		return LOST;
 	}
-	if (!server_use(connection, export))
+	if (!exports_use(connection, export))
 		return LOST;
 	put64(answer, export->size_bytes);
 	put16(answer + 8, transmission_flags(connection, export));
-	if (!send_all(connection, answer, connection->no_zeroes ? 10 : sizeof answer))
+	if (!stream_send(connection, answer, connection->no_zeroes ? 10 : sizeof answer))
 		return LOST;
 	return READY;
 }
@@ -88,7 +82,7 @@ static bool send_text(struct connection *connection, uint32_t option, enum info 
 
 	put16(data, info);
 	memcpy(data + 2, text, n);
-	return option_reply(connection, option, REP_INFO, data, 2 + n);
+	return reply_option(connection, option, REP_INFO, data, 2 + n);
 }
 
 static bool send_block_sizes(struct connection *connection, uint32_t option,
@@ -100,7 +94,7 @@ static bool send_block_sizes(struct connection *connection, uint32_t option,
 	put32(data + 2, export->block_min);
 	put32(data + 6, export->block_preferred);
 	put32(data + 10, export->block_max);
-	return option_reply(connection, option, REP_INFO, data, sizeof data);
+	return reply_option(connection, option, REP_INFO, data, sizeof data);
 }
 
 static bool send_export(struct connection *connection, uint32_t option,
@@ -111,7 +105,7 @@ static bool send_export(struct connection *connection, uint32_t option,
 	put16(data, INFO_EXPORT);
 	put64(data + 2, export->size_bytes);
 	put16(data + 10, transmission_flags(connection, export));
-	return option_reply(connection, option, REP_INFO, data, sizeof data);
+	return reply_option(connection, option, REP_INFO, data, sizeof data);
 }
 
 /* Name length, name, number of requests, requests of two bytes; all of it and no more. */
@@ -143,8 +137,8 @@ static enum progress info_or_go(struct connection *connection, const struct opti
 		return reply(connection, option, REP_ERR_INVALID);
 	const uint8_t *requests = message->data + 6 + name_length;
 	const struct nbdserver_export *export =
-		server_find(connection->server, message->data + 4, name_length);
-	if (export == NULL)
+		exports_find(connection->server, message->data + 4, name_length);
+	if (!export)
 		return reply(connection, option, REP_ERR_UNKNOWN);
 	bool sent = send_export(connection, option, export) &&
 		    send_block_sizes(connection, option, export);
@@ -157,7 +151,7 @@ static enum progress info_or_go(struct connection *connection, const struct opti
 	/* A client that does not ask believes that any byte can be had. */
 	if (export->block_min > 1 && !wants(requests, n, INFO_BLOCK_SIZE))
 		return reply(connection, option, REP_ERR_BLOCK_SIZE_REQD);
-	if (option == OPT_GO && !server_use(connection, export))
+	if (option == OPT_GO && !exports_use(connection, export))
 		return reply(connection, option, REP_ERR_POLICY);
 	if (reply(connection, option, REP_ACK) == LOST)
 		return LOST;
@@ -180,7 +174,7 @@ static enum progress list(struct connection *connection, const struct option_mes
 		put32(data, (uint32_t)n);
 		memcpy(data + 4, export->name, n);
 		memcpy(data + 4 + n, description, more);
-		if (!option_reply(connection, OPT_LIST, REP_SERVER, data, 4 + n + more))
+		if (!reply_option(connection, OPT_LIST, REP_SERVER, data, 4 + n + more))
 			return LOST;
 	}
 	return reply(connection, OPT_LIST, REP_ACK);
@@ -241,7 +235,7 @@ static enum progress skip(struct connection *connection, struct option_message *
 	}
 	for (uint32_t left = message->n; left > 0;) {
 		uint32_t part = left < OPTION_MAX_BYTES ? left : OPTION_MAX_BYTES;
-		if (!receive_all(connection, message->data, part))
+		if (!stream_receive(connection, message->data, part))
 			return LOST;
 		left -= part;
 	}
@@ -252,7 +246,7 @@ static enum progress one_option(struct connection *connection, struct option_mes
 {
 	uint8_t head[16];
 
-	if (!receive_all(connection, head, sizeof head))
+	if (!stream_receive(connection, head, sizeof head))
 		return LOST;
 	message->option = get32(head + 8);
 	message->n = get32(head + 12);
@@ -269,7 +263,7 @@ static enum progress one_option(struct connection *connection, struct option_mes
 		return LOST; /* it could not read the reply */
 	if (message->n > OPTION_MAX_BYTES)
 		return skip(connection, message);
-	if (!receive_all(connection, message->data, message->n))
+	if (!stream_receive(connection, message->data, message->n))
 		return LOST;
 	if (message->option == OPT_ABORT) {
 		reply(connection, OPT_ABORT, REP_ACK);
@@ -289,8 +283,8 @@ static bool exchange_flags(struct connection *connection)
 	put64(hello, MAGIC_SERVER);
 	put64(hello + 8, MAGIC_OPTION);
 	put16(hello + 16, FIXED_NEWSTYLE | NO_ZEROES);
-	if (!send_all(connection, hello, sizeof hello) ||
-	    !receive_all(connection, client, sizeof client))
+	if (!stream_send(connection, hello, sizeof hello) ||
+	    !stream_receive(connection, client, sizeof client))
 		return false;
 	uint32_t flags = get32(client);
 	if (flags & ~(uint32_t)(FIXED_NEWSTYLE | NO_ZEROES)) {
@@ -303,7 +297,7 @@ static bool exchange_flags(struct connection *connection)
 }
 
 /* Ends with the deadline at the latest, however many options there are. */
-bool handshake(struct connection *connection)
+bool handshake_run(struct connection *connection)
 {
 	struct option_message *message = malloc(sizeof *message);
 	enum progress progress = message ? CONTINUE : LOST;

@@ -1,4 +1,8 @@
-#include "nbd/connection.h"
+#include "nbd/listen.h"
+
+#include "base/clock.h"
+#include "base/socket.h"
+#include "nbd/socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -6,12 +10,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define ADDRESSES_MAX 4u
@@ -32,9 +33,8 @@ struct listener {
 	unsigned n_fds;
 	int fds[ADDRESSES_MAX];
 	bool is_unix;
-	struct sockaddr_un address;
-	ino_t inode; /* of the socket that is ours */
-	dev_t device;
+	struct socket_place place; /* then; else all zero */
+	const struct listen_steps *steps;
 	pthread_t thread;
 };
 
@@ -66,15 +66,15 @@ static void accept_one(struct listener *listener, int listening)
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			server_log(listener->server, "nbd server: accept: %s", strerror(errno));
-			server_cut_oldest(listener->server);
-			usleep(10000); /* it would fail again at once */
+			listener->steps->make_room(listener->server);
+			clock_sleep_ms(10); /* it would fail again at once */
 		}
 		return;
 	}
 	prepare(listener, fd);
-	if (server_adopt(listener->server, fd, &err) != 0) {
+	if (listener->steps->adopt(listener->server, fd, &err) != 0) {
 		server_log(listener->server, "%s", err.text);
-		server_cut_oldest(listener->server);
+		listener->steps->make_room(listener->server);
 	}
 }
 
@@ -94,78 +94,6 @@ static void *listener_main(void *argument)
 				accept_one(listener, listener->fds[i]);
 	}
 	return NULL;
-}
-
-/* ---- unix sockets ---- */
-
-static bool unix_address(struct sockaddr_un *out, const char *path)
-{
-	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
-	return (size_t)snprintf(out->sun_path, sizeof out->sun_path, "%s", path) <
-	       sizeof out->sun_path;
-}
-
-/* Whether the path is free, or a socket that nobody answers at any more. */
-static int check_free(const struct sockaddr_un *address, struct error *err)
-{
-	const char *path = address->sun_path;
-	struct stat st;
-
-	if (lstat(path, &st) != 0)
-		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", path);
-	if (!S_ISSOCK(st.st_mode))
-		return fail(err, ERR_USAGE, "%s: exists already, and is no socket", path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail_system(err, errno, "%s: socket", path);
-	int failed =
-		connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 ? errno : 0;
-	close(fd);
-	if (failed == ECONNREFUSED || failed == ENOENT)
-		return 0;
-	if (failed == 0 || failed == EAGAIN)
-		return fail(err, ERR_LOCKED, "%s: another server listens there", path);
-	return fail_system(err, failed, "%s: connect", path);
-}
-
-/* Listens under a temporary name and gives it its own afterwards, so that no client finds it
- * before it may connect, and nobody whom the mode keeps out finds it open. */
-static int bind_unix(struct listener *listener, int fd, struct error *err)
-{
-	const char *path = listener->address.sun_path;
-	struct sockaddr_un temporary;
-	char name[sizeof temporary.sun_path + 32];
-	struct stat st;
-
-	snprintf(name, sizeof name, "%s.%d", path, (int)getpid());
-	if (!unix_address(&temporary, name))
-		return fail(err, ERR_USAGE, "%s: too long for a socket", path);
-	unlink(name); /* of a process of the same number that died here */
-	/* bind gives the name the mode of the socket: a mode set by name afterwards could be set on
-	 * what somebody else has put there. */
-	if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&temporary, sizeof temporary) != 0)
-		return fail_system(err, errno, "%s: bind", path);
-	if (lstat(name, &st) != 0 || listen(fd, BACKLOG) != 0 || rename(name, path) != 0) {
-		int failed = errno;
-		unlink(name);
-		return fail_system(err, failed, "%s", path);
-	}
-	listener->inode = st.st_ino;
-	listener->device = st.st_dev;
-	return 0;
-}
-
-static int open_unix(struct listener *listener, const char *path, struct error *err)
-{
-	listener->is_unix = true;
-	if (*path == '\0' || !unix_address(&listener->address, path))
-		return fail(err, ERR_USAGE, "unix:%s: no path, or too long for a socket", path);
-	TRY(check_free(&listener->address, err));
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail_system(err, errno, "%s: socket", path);
-	listener->fds[listener->n_fds++] = fd;
-	return bind_unix(listener, fd, err);
 }
 
 /* ---- TCP ---- */
@@ -272,25 +200,29 @@ static int open_tcp(struct listener *listener, const char *place, bool plain_loo
 
 static void listener_free(struct listener *listener)
 {
-	struct stat st;
-
 	for (unsigned i = 0; i < listener->n_fds; i++)
 		close(listener->fds[i]);
-	/* A successor may have put its own socket there. */
-	if (listener->inode != 0 && lstat(listener->address.sun_path, &st) == 0 &&
-	    st.st_ino == listener->inode && st.st_dev == listener->device)
-		unlink(listener->address.sun_path);
+	socket_remove(&listener->place);
 	free(listener);
 }
 
-void listener_close(struct listener *listener)
+void listen_close(struct listener *listener)
 {
 	pthread_join(listener->thread, NULL);
 	listener_free(listener);
 }
 
-static int listener_open(struct listener *listener, const char *place, bool plain_loopback,
-			 struct error *err)
+static int open_unix(struct listener *listener, const char *path, struct error *err)
+{
+	listener->is_unix = true;
+	TRY(socket_listen(&listener->fds[0], &listener->place, path, SOCK_STREAM | SOCK_NONBLOCK,
+			  err));
+	listener->n_fds = 1;
+	return 0;
+}
+
+static int open_place(struct listener *listener, const char *place, bool plain_loopback,
+		      struct error *err)
 {
 	if (strncmp(place, "unix:", 5) == 0)
 		TRY(open_unix(listener, place + 5, err));
@@ -300,21 +232,21 @@ static int listener_open(struct listener *listener, const char *place, bool plai
 	return failed == 0 ? 0 : fail_start(err, failed, "%s: cannot make a thread", place);
 }
 
-int nbdserver_listen(struct nbdserver *server, const char *place, bool plain_loopback,
-		     struct error *err)
+int listen_open(struct nbdserver *server, const char *place, bool plain_loopback,
+		const struct listen_steps *steps, struct error *err)
 {
 	if (server->n_listeners == LISTENERS_MAX)
 		return fail(err, ERR_USAGE, "%s: more than %u places to listen at", place,
 			    LISTENERS_MAX);
-	struct listener *listener = calloc(1, sizeof *listener);
-	if (!listener)
-		return fail_system(err, ENOMEM, "%s", place);
+	struct listener *listener = calloc(1, sizeof(*listener));
+	if (listener == NULL)
+		return fail_memory(err);
 	listener->server = server;
-	int code = listener_open(listener, place, plain_loopback, err);
-	if (code != 0) {
+	listener->steps = steps;
+	int code = open_place(listener, place, plain_loopback, err);
+	if (code != 0)
 		listener_free(listener);
-		return code;
-	}
-	server->listeners[server->n_listeners++] = listener;
-	return 0;
+	else
+		server->listeners[server->n_listeners++] = listener;
+	return code;
 }

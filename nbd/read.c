@@ -4,17 +4,24 @@
  * fragment") the buffer grows to hold it; if the server's memory is spent it goes by pieces behind
  * one head, and an error in the middle ends the connection, for nothing else can tell the client.
  */
-#include "nbd/transmission.h"
+#include "nbd/read.h"
+
+#include "nbd/perform.h"
+#include "nbd/protocol.h"
+#include "nbd/reply.h"
+#include "nbd/socket.h"
+#include "nbd/stream.h"
 
 static size_t put_read_head(const struct worker *worker, const struct request *request,
 			    uint8_t *out, uint32_t at, uint32_t n)
 {
 	if (!worker->connection->structured) {
-		put_simple(out, request, 0);
+		reply_put_simple(out, request, 0);
 		return SIMPLE_BYTES;
 	}
 	bool last = at + n == request->length;
-	put_structured(out, request, last ? REPLY_DONE : 0, REPLY_OFFSET_DATA, OFFSET_BYTES + n);
+	reply_put_structured(out, request, last ? REPLY_DONE : 0, REPLY_OFFSET_DATA,
+			     OFFSET_BYTES + n);
 	put64(out + STRUCTURED_BYTES, request->offset + at);
 	return STRUCTURED_BYTES + OFFSET_BYTES;
 }
@@ -38,7 +45,7 @@ static void read_small(struct worker *worker, const struct request *request)
 	put_read_head(worker, request, out, 0, request->length);
 	if (!worker->reader) { /* the replies before it are gone, and it may stand anywhere */
 		struct iovec part = {out, head + request->length};
-		send_now(worker, &part, 1);
+		reply_send(worker, &part, 1);
 		return;
 	}
 	reply_ready(worker, head + request->length);
@@ -66,7 +73,7 @@ static void read_chunks(struct worker *worker, const struct request *request)
 		}
 		size_t n_head = put_read_head(worker, request, head, at, n);
 		struct iovec parts[2] = {{head, n_head}, {worker->buffer, n}};
-		send_now(worker, parts, 2);
+		reply_send(worker, parts, 2);
 		at += n;
 	}
 }
@@ -88,20 +95,20 @@ static bool read_whole(struct worker *worker, const struct request *request)
 	}
 	pthread_mutex_lock(&connection->send_lock);
 	struct iovec parts[2] = {{head, n_head}, {worker->buffer, piece}};
-	bool sent = send_parts(connection, parts, 2);
+	bool sent = stream_send_parts(connection, parts, 2);
 	for (uint32_t at = piece; at < request->length && sent; at += piece) {
 		if (piece > request->length - at)
 			piece = request->length - at;
 		op.offset = request->offset + at;
 		op.n = piece;
-		sent = operate(connection->export, &op, 0) == 0 &&
-		       send_all(connection, worker->buffer, piece);
+		sent = perform_here(connection->export, &op, 0) == 0 &&
+		       stream_send(connection, worker->buffer, piece);
 	}
 	pthread_mutex_unlock(&connection->send_lock);
 	return sent;
 }
 
-void do_read(struct worker *worker, const struct request *request)
+void read_request(struct worker *worker, const struct request *request)
 {
 	uint32_t n = request->length;
 	bool whole = !worker->connection->structured || request->flags & FLAG_DF;
@@ -110,15 +117,15 @@ void do_read(struct worker *worker, const struct request *request)
 		read_small(worker, request);
 		return;
 	}
-	send_waiting(worker);
+	reply_send_waiting(worker);
 	if (worker->size < (whole || n < CHUNK_BYTES ? n : CHUNK_BYTES))
 		worker_grow(worker, whole ? n : CHUNK_BYTES);
 	if (n >= PARALLEL_BYTES)
-		read_on_elsewhere(worker);
+		perform_aside(worker);
 	if (!whole)
 		read_chunks(worker, request);
 	else if (!read_whole(worker, request))
-		cut(worker->connection);
+		connection_cut(worker->connection);
 	if (worker->size > PIECE_BYTES)
 		worker_grow(worker, PIECE_BYTES);
 }

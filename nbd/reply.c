@@ -1,7 +1,27 @@
-#include "nbd/transmission.h"
+#include "nbd/reply.h"
+
+#include "nbd/protocol.h"
+#include "nbd/socket.h"
+#include "nbd/stream.h"
 
 #include <errno.h>
-#include <sys/socket.h>
+
+/* ---- to options ---- */
+
+bool reply_option(struct connection *connection, uint32_t option, uint32_t type, const void *data,
+		  size_t n)
+{
+	uint8_t head[20];
+	struct iovec parts[2] = {{head, sizeof head}, {(void *)data, n}};
+
+	put64(head, MAGIC_REPLY);
+	put32(head + 8, option);
+	put32(head + 12, type);
+	put32(head + 16, (uint32_t)n);
+	return stream_send_parts(connection, parts, 2);
+}
+
+/* ---- to requests ---- */
 
 static uint32_t wire_error(int error)
 {
@@ -31,15 +51,15 @@ static uint32_t wire_error(int error)
 	}
 }
 
-void put_simple(uint8_t *out, const struct request *request, int error)
+void reply_put_simple(uint8_t *out, const struct request *request, int error)
 {
 	put32(out, MAGIC_SIMPLE);
 	put32(out + 4, wire_error(error));
 	memcpy(out + 8, request->cookie, 8);
 }
 
-void put_structured(uint8_t *out, const struct request *request, unsigned flags, unsigned type,
-		    uint32_t n)
+void reply_put_structured(uint8_t *out, const struct request *request, unsigned flags,
+			  unsigned type, uint32_t n)
 {
 	put32(out, MAGIC_STRUCTURED);
 	put16(out + 4, flags);
@@ -48,12 +68,7 @@ void put_structured(uint8_t *out, const struct request *request, unsigned flags,
 	put32(out + 16, n);
 }
 
-void cut(struct connection *connection)
-{
-	shutdown(connection->fd, SHUT_RDWR);
-}
-
-void send_now(struct worker *worker, const struct iovec *extra, unsigned n)
+void reply_send(struct worker *worker, const struct iovec *extra, unsigned n)
 {
 	struct connection *connection = worker->connection;
 	struct iovec parts[4] = {{worker->buffer, worker->used}};
@@ -61,23 +76,23 @@ void send_now(struct worker *worker, const struct iovec *extra, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		parts[1 + i] = extra[i];
 	pthread_mutex_lock(&connection->send_lock);
-	bool sent = send_parts(connection, parts, 1 + n);
+	bool sent = stream_send_parts(connection, parts, 1 + n);
 	pthread_mutex_unlock(&connection->send_lock);
 	worker->used = 0;
 	if (!sent)
-		cut(connection);
+		connection_cut(connection);
 }
 
-void send_waiting(struct worker *worker)
+void reply_send_waiting(struct worker *worker)
 {
 	if (worker->used > 0)
-		send_now(worker, NULL, 0);
+		reply_send(worker, NULL, 0);
 }
 
 uint8_t *reply_room(struct worker *worker, size_t n)
 {
 	if (worker->size - worker->used < n)
-		send_waiting(worker);
+		reply_send_waiting(worker);
 	return worker->buffer + worker->used;
 }
 
@@ -91,11 +106,11 @@ void reply_error(struct worker *worker, const struct request *request, int error
 	uint8_t *out = reply_room(worker, STRUCTURED_BYTES + 6);
 
 	if (!worker->connection->structured) {
-		put_simple(out, request, error);
+		reply_put_simple(out, request, error);
 		reply_ready(worker, SIMPLE_BYTES);
 		return;
 	}
-	put_structured(out, request, REPLY_DONE, REPLY_ERROR, 6);
+	reply_put_structured(out, request, REPLY_DONE, REPLY_ERROR, 6);
 	put32(out + STRUCTURED_BYTES, wire_error(error));
 	put16(out + STRUCTURED_BYTES + 4, 0);
 	reply_ready(worker, STRUCTURED_BYTES + 6);
@@ -107,6 +122,6 @@ void reply_result(struct worker *worker, const struct request *request, int erro
 		reply_error(worker, request, error);
 		return;
 	}
-	put_simple(reply_room(worker, SIMPLE_BYTES), request, 0);
+	reply_put_simple(reply_room(worker, SIMPLE_BYTES), request, 0);
 	reply_ready(worker, SIMPLE_BYTES);
 }

@@ -1,15 +1,19 @@
-#include "nbd/connection.h"
-#include "nbd/protocol.h"
+#include "nbd/server.h"
+
+#include "base/clock.h"
+#include "nbd/exports.h"
+#include "nbd/handshake.h"
+#include "nbd/listen.h"
+#include "nbd/socket.h"
+#include "nbd/tls.h"
+#include "nbd/transmission.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CLIENTS_DEFAULT 64u
@@ -18,76 +22,6 @@
 #define HANDSHAKES_MIN	8u
 #define YOUNG_MS	500u /* a connection is not cut before */
 #define STEP_MS		100u /* of waiting for a place: the server may stop */
-
-void server_log(const struct nbdserver *server, const char *format, ...)
-{
-	char text[400];
-	va_list args;
-
-	if (server->log == NULL)
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	server->log(server->log_context, text);
-}
-
-/* ---- exports ---- */
-
-static bool block_sizes_fit(const struct nbdserver_export *export)
-{
-	uint32_t min = export->block_min, preferred = export->block_preferred;
-
-	return min > 0 && (min & (min - 1)) == 0 && min <= BLOCK_SIZE * 16 && preferred >= min &&
-	       preferred >= 512 && (preferred & (preferred - 1)) == 0 &&
-	       export->block_max >= preferred && export->block_max <= PAYLOAD_MAX &&
-	       export->block_max % min == 0;
-}
-
-static int check_export(const struct nbdserver *server, unsigned i, struct error *err)
-{
-	struct nbdserver_export *export = &server->exports[i];
-	size_t n = strlen(export->name);
-
-	if (n == 0 || n > NAME_MAX_BYTES)
-		return fail(err, ERR_USAGE, "the name of an nbd export has 1 to %u bytes",
-			    NAME_MAX_BYTES);
-	for (unsigned other = 0; other < i; other++)
-		if (strcmp(server->exports[other].name, export->name) == 0)
-			return fail(err, ERR_USAGE, "two nbd exports are named %s", export->name);
-	if (export->description && strlen(export->description) > NAME_MAX_BYTES)
-		return fail(err, ERR_USAGE, "%s: the description is too long", export->name);
-	if (export->size_bytes > INT64_MAX)
-		return fail(err, ERR_USAGE, "%s: larger than nbd allows", export->name);
-	if (export->block_min == 0)
-		export->block_min = 1;
-	if (export->block_preferred == 0)
-		export->block_preferred = BLOCK_SIZE;
-	if (export->block_max == 0)
-		export->block_max = PAYLOAD_MAX;
-	if (!block_sizes_fit(export))
-		return fail(err, ERR_USAGE, "%s: block sizes that nbd does not allow",
-			    export->name);
-	if (export->ops->write == NULL)
-		export->read_only = true;
-	if (export->ops->read == NULL)
-		export->write_only = true;
-	return 0;
-}
-
-/* Without a name clients mean the only export. */
-const struct nbdserver_export *server_find(const struct nbdserver *server, const uint8_t *name,
-					   size_t n)
-{
-	if (n == 0)
-		return server->n_exports == 1 ? &server->exports[0] : NULL;
-	for (unsigned i = 0; i < server->n_exports; i++) {
-		const struct nbdserver_export *export = &server->exports[i];
-		if (strlen(export->name) == n && memcmp(export->name, name, n) == 0)
-			return export;
-	}
-	return NULL;
-}
 
 /* ---- the server ---- */
 
@@ -102,20 +36,13 @@ static unsigned choose_handshakes_max(void)
 						   : HANDSHAKES_MIN;
 }
 
-static int server_fill(struct nbdserver *server, const struct nbdserver_export *exports,
-		       const struct nbdserver_options *options, struct error *err)
+static int server_fill(struct nbdserver *server, const struct nbdserver_options *options,
+		       struct error *err)
 {
-	server->exports = calloc(server->n_exports + 1, sizeof *exports);
-	server->users = calloc(server->n_exports + 1, sizeof *server->users);
-	if (!server->exports || !server->users)
-		return fail_system(err, ENOMEM, "nbd server");
-	memcpy(server->exports, exports, server->n_exports * sizeof *exports);
-	for (unsigned i = 0; i < server->n_exports; i++)
-		TRY(check_export(server, i, err));
 	server->n_clients_max = options->n_connections ? options->n_connections : CLIENTS_DEFAULT;
 	server->n_handshakes_max = choose_handshakes_max();
 	server->handshake_ms =
-		1000ull * (options->handshake_s ? options->handshake_s : HANDSHAKE_S);
+		1000 * (int64_t)(options->handshake_s ? options->handshake_s : HANDSHAKE_S);
 	server->log = options->log;
 	server->log_context = options->log_context;
 	server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -129,18 +56,15 @@ int nbdserver_new(struct nbdserver **out, const struct nbdserver_export *exports
 {
 	static const struct nbdserver_options defaults;
 	struct nbdserver *server = calloc(1, sizeof *server);
-	pthread_condattr_t monotonic;
 
 	if (server == NULL)
 		return fail_system(err, ENOMEM, "nbd server");
-	server->n_exports = n_exports;
 	server->stop_fd = -1;
 	pthread_mutex_init(&server->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&server->gone, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	int code = server_fill(server, exports, options ? options : &defaults, err);
+	clock_cond_init(&server->gone);
+	int code = exports_take(server, exports, n_exports, err);
+	if (code == 0)
+		code = server_fill(server, options ? options : &defaults, err);
 	if (code != 0) {
 		nbdserver_free(server);
 		return code;
@@ -188,7 +112,6 @@ unsigned nbdserver_export_users(const struct nbdserver *server, unsigned export_
 static struct connection *connection_new(struct nbdserver *server, int fd)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
-	pthread_condattr_t monotonic;
 
 	if (connection == NULL)
 		return NULL;
@@ -203,10 +126,7 @@ static struct connection *connection_new(struct nbdserver *server, int fd)
 	connection->deadline_ms = connection->began_ms + server->handshake_ms;
 	pthread_mutex_init(&connection->lock, NULL);
 	pthread_mutex_init(&connection->send_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&connection->role_free, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&connection->role_free);
 	return connection;
 }
 
@@ -234,35 +154,20 @@ static void cut_oldest_locked(struct nbdserver *server)
 	shutdown(oldest->fd, SHUT_RDWR);
 }
 
-void server_cut_oldest(struct nbdserver *server)
+static void cut_oldest(struct nbdserver *server)
 {
 	pthread_mutex_lock(&server->lock);
 	cut_oldest_locked(server);
 	pthread_mutex_unlock(&server->lock);
 }
 
-static struct timespec after_ms(unsigned ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	return until;
-}
-
 static void wait_for_place_locked(struct nbdserver *server)
 {
 	while (server->n_connections - server->n_clients >= server->n_handshakes_max &&
 	       !server->stopping) {
-		struct timespec until = after_ms(STEP_MS);
 		if (server->n_cut == 0)
 			cut_oldest_locked(server);
-		pthread_cond_timedwait(&server->gone, &server->lock, &until);
+		clock_cond_wait(&server->gone, &server->lock, clock_ms() + STEP_MS);
 	}
 }
 
@@ -310,7 +215,7 @@ static void connection_free(struct connection *connection)
 }
 
 /* Counted until it is closed: whoever has stopped the server knows that all are. */
-void server_forget(struct connection *connection)
+static void forget(struct connection *connection)
 {
 	struct nbdserver *server = connection->server;
 	bool was_client = connection->is_client;
@@ -327,48 +232,32 @@ void server_forget(struct connection *connection)
 	pthread_mutex_unlock(&server->lock);
 }
 
-bool server_use(struct connection *connection, const struct nbdserver_export *export)
+int nbdserver_adopt(struct nbdserver *server, int fd, struct error *err)
 {
-	struct nbdserver *server = connection->server;
-
-	pthread_mutex_lock(&server->lock);
-	bool room = !connection->cut && server->n_clients < server->n_clients_max;
-	if (room) {
-		connection->is_client = true;
-		connection->export = export;
-		server->n_clients++;
-		server->users[export - server->exports]++;
-		pthread_cond_broadcast(&server->gone); /* a place for a handshake */
-	}
-	pthread_mutex_unlock(&server->lock);
-	if (!room)
-		connection_log(connection, "one more than the %u clients that may be there",
-			       server->n_clients_max);
-	return room;
-}
-
-int server_adopt(struct nbdserver *server, int fd, struct error *err)
-{
+	static const struct worker_steps steps = {handshake_run, transmission_run, forget};
 	struct connection *connection = connection_new(server, fd);
 
 	if (connection == NULL) {
 		close(fd);
-		return fail_system(err, ENOMEM, "nbd client");
+		return fail_memory(err);
 	}
 	if (!server_add(server, connection)) {
 		connection_free(connection);
 		return fail(err, ERR_USAGE, "nbd client: the server is stopping");
 	}
 	connection_log(connection, "here");
-	int code = connection_start(connection, err);
+	int code = worker_start(connection, &steps, err);
 	if (code != 0)
-		server_forget(connection);
+		forget(connection);
 	return code;
 }
 
-int nbdserver_adopt(struct nbdserver *server, int fd, struct error *err)
+int nbdserver_listen(struct nbdserver *server, const char *place, bool plain_loopback,
+		     struct error *err)
 {
-	return server_adopt(server, fd, err);
+	static const struct listen_steps steps = {nbdserver_adopt, cut_oldest};
+
+	return listen_open(server, place, plain_loopback, &steps, err);
 }
 
 /* ---- stopping ---- */
@@ -388,12 +277,12 @@ void nbdserver_stop(struct nbdserver *server, unsigned grace_ms)
 	if (write(server->stop_fd, &one, sizeof one) < 0)
 		server_log(server, "nbd server: eventfd: %s", strerror(errno));
 	while (server->n_listeners > 0)
-		listener_close(server->listeners[--server->n_listeners]);
-	struct timespec until = after_ms(grace_ms);
+		listen_close(server->listeners[--server->n_listeners]);
+	int64_t until = clock_ms() + grace_ms;
 	pthread_mutex_lock(&server->lock);
 	shut_all(server, SHUT_RD);
 	while (server->n_connections > 0 && waited == 0)
-		waited = pthread_cond_timedwait(&server->gone, &server->lock, &until);
+		waited = clock_cond_wait(&server->gone, &server->lock, until);
 	shut_all(server, SHUT_RDWR);
 	while (server->n_connections > 0)
 		pthread_cond_wait(&server->gone, &server->lock);

@@ -2,10 +2,14 @@
  * TLS for the NBD server, by GnuTLS: X.509 certificates, pre-shared keys, or both. Its records are
  * read by one thread and written by another; GnuTLS allows that, and no more.
  */
-#include "nbd/connection.h"
-#include "nbd/psk.h"
+#include "nbd/tls.h"
 
 #if HAVE_GNUTLS
+
+#include "base/clock.h"
+#include "nbd/psk.h"
+#include "nbd/socket.h"
+#include "nbd/tls_memory.h"
 
 #include <errno.h>
 #include <gnutls/gnutls.h>

@@ -8,21 +8,20 @@
  *
  * GMP is not linked with; it is there when GnuTLS has brought it along.
  */
-#include "nbd/connection.h"
+#include "nbd/tls_memory.h"
 
 #if HAVE_GNUTLS
+
+#include "base/clock.h"
 
 #include <dlfcn.h>
 #include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void wait_for_memory(void)
 {
-	const struct timespec moment = {.tv_nsec = 10000000};
-
-	nanosleep(&moment, NULL);
+	clock_sleep_ms(10);
 }
 
 static void *allocate_cleared(size_t n, size_t size)

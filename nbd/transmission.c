@@ -9,58 +9,21 @@
  */
 #include "nbd/transmission.h"
 
+#include "nbd/check.h"
+#include "nbd/context.h"
+#include "nbd/perform.h"
+#include "nbd/protocol.h"
+#include "nbd/read.h"
+#include "nbd/reply.h"
+#include "nbd/socket.h"
+#include "nbd/stream.h"
+
 #include <errno.h>
 
 /* As PARALLEL_BYTES, for writes, of which a file takes one at a time. */
 #define PARALLEL_WRITE_BYTES 131072u
+#define KEEP_BYTES	     4194304u  /* of a thread, when writes are long */
 #define CONSUME_BYTES	     67108864u /* of a refused write; more ends the connection */
-
-/* ---- what the export does ---- */
-
-int operate(const struct nbdserver_export *export, const struct operation *op, unsigned more)
-{
-	const struct nbdserver_ops *ops = export->ops;
-	unsigned flags = op->flags | more;
-
-	switch (op->command) {
-	case CMD_READ:
-		return ops->read(export->context, op->offset, op->data, (uint32_t)op->n, flags);
-	case CMD_WRITE:
-		return ops->write(export->context, op->offset, op->data, (uint32_t)op->n, flags);
-	case CMD_TRIM:
-		return ops->trim(export->context, op->offset, op->n, flags);
-	case CMD_WRITE_ZEROES:
-		return ops->zero(export->context, op->offset, op->n, flags);
-	default:
-		return ops->flush(export->context, flags);
-	}
-}
-
-void read_on_elsewhere(struct worker *worker)
-{
-	if (!worker->reader)
-		return;
-	send_waiting(worker);
-	give_role(worker);
-}
-
-int perform(struct worker *worker, struct operation *op)
-{
-	const struct nbdserver_export *export = worker->connection->export;
-
-	if (worker->reader) {
-		int error = operate(export, op, NBDSERVER_NOW);
-		if (error != EAGAIN)
-			return error;
-		send_waiting(worker);
-		if (op->command == CMD_WRITE && op->data != worker->buffer) {
-			memcpy(worker->buffer, op->data, op->n); /* out of the input */
-			op->data = worker->buffer;
-		}
-		give_role(worker);
-	}
-	return operate(export, op, 0);
-}
 
 /* ---- input ---- */
 
@@ -70,15 +33,15 @@ static bool fill_input(struct worker *worker, size_t wanted)
 	struct connection *connection = worker->connection;
 	size_t have = connection->input_end - connection->input_at;
 
-	send_waiting(worker);
+	reply_send_waiting(worker);
 	if (connection->input_at > 0) {
 		memmove(connection->input, connection->input + connection->input_at, have);
 		connection->input_at = 0;
 		connection->input_end = have;
 	}
 	size_t room = INPUT_BYTES - have;
-	size_t got = receive_some(connection, connection->input + have,
-				  wanted != 0 && wanted < room ? wanted : room);
+	size_t got = stream_receive_some(connection, connection->input + have,
+					 wanted != 0 && wanted < room ? wanted : room);
 	connection->input_end += got;
 	return got > 0;
 }
@@ -107,7 +70,7 @@ static bool receive_payload(struct worker *worker, uint8_t *to, size_t n)
 
 	memcpy(to, connection->input + connection->input_at, part);
 	connection->input_at += part;
-	return part == n || receive_all(connection, to + part, n - part);
+	return part == n || stream_receive(connection, to + part, n - part);
 }
 
 static bool next_request(struct worker *worker, struct request *request)
@@ -146,7 +109,7 @@ static bool write_pieces(struct worker *worker, struct operation *op, uint64_t *
 		if (!receive_payload(worker, worker->buffer, worker->size))
 			return false;
 		if (*error == 0)
-			*error = operate(export, op, 0);
+			*error = perform_here(export, op, 0);
 		op->offset += worker->size;
 	}
 	return true;
@@ -158,7 +121,7 @@ static bool write_large(struct worker *worker, const struct request *request)
 	uint64_t left = request->length;
 	int error = 0;
 
-	send_waiting(worker);
+	reply_send_waiting(worker);
 	if (worker->size < left)
 		worker_grow(worker, left);
 	if (worker->size < PIECE_BYTES && worker->size < left)
@@ -171,7 +134,7 @@ static bool write_large(struct worker *worker, const struct request *request)
 	op.data = worker->buffer;
 	op.flags = request->flags & FLAG_FUA && !by_pieces ? NBDSERVER_FUA : 0;
 	if (left >= PARALLEL_WRITE_BYTES)
-		read_on_elsewhere(worker);
+		perform_aside(worker);
 	if (error == 0)
 		error = perform(worker, &op);
 	if (error == 0 && by_pieces && request->flags & FLAG_FUA) {
@@ -180,7 +143,7 @@ static bool write_large(struct worker *worker, const struct request *request)
 	}
 	reply_result(worker, request, error);
 	if (worker->size > KEEP_BYTES) {
-		send_waiting(worker); /* the reply lies in the buffer that goes */
+		reply_send_waiting(worker); /* the reply lies in the buffer that goes */
 		worker_grow(worker, PIECE_BYTES);
 	}
 	return true;
@@ -211,7 +174,7 @@ static bool refuse(struct worker *worker, const struct request *request, int err
 		connection_log(worker->connection, "a write of %u bytes", left);
 		return false;
 	}
-	send_waiting(worker);
+	reply_send_waiting(worker);
 	while (left > 0) {
 		uint32_t n = left < worker->size ? left : (uint32_t)worker->size;
 		if (!receive_payload(worker, worker->buffer, n))
@@ -248,7 +211,7 @@ static void do_status(struct worker *worker, const struct request *request)
 	const struct connection *connection = worker->connection;
 	unsigned n_contexts = connection->n_contexts;
 
-	read_on_elsewhere(worker); /* there is no asking whether it would wait */
+	perform_aside(worker); /* there is no asking whether it would wait */
 	size_t share = worker->size / n_contexts, at = 0;
 	unsigned max =
 		request->flags & FLAG_REQ_ONE ? 1 : (unsigned)((share - STRUCTURED_BYTES - 4) / 8);
@@ -260,8 +223,8 @@ static void do_status(struct worker *worker, const struct request *request)
 			reply_error(worker, request, -n);
 			return;
 		}
-		put_structured(out, request, i + 1 == n_contexts ? REPLY_DONE : 0,
-			       REPLY_BLOCK_STATUS, 4 + 8 * (uint32_t)n);
+		reply_put_structured(out, request, i + 1 == n_contexts ? REPLY_DONE : 0,
+				     REPLY_BLOCK_STATUS, 4 + 8 * (uint32_t)n);
 		put32(payload, i);
 		at += STRUCTURED_BYTES + 4 + 8 * (size_t)n;
 	}
@@ -278,7 +241,7 @@ static bool answer(struct worker *worker, const struct request *request)
 		return refuse(worker, request, error);
 	switch (request->command) {
 	case CMD_READ:
-		do_read(worker, request);
+		read_request(worker, request);
 		return true;
 	case CMD_WRITE:
 		return do_write(worker, request);
@@ -291,12 +254,12 @@ static bool answer(struct worker *worker, const struct request *request)
 	}
 }
 
-void transmission(struct worker *worker)
+void transmission_run(struct worker *worker)
 {
 	struct request request;
 
 	while (worker->reader && next_request(worker, &request))
 		if (!answer(worker, &request))
 			break;
-	send_waiting(worker);
+	reply_send_waiting(worker);
 }

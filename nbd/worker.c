@@ -12,14 +12,18 @@
  * Each thread has a buffer of its own. The reader collects replies at its front while more
  * requests have come already, and sends them together before it waits for anything.
  */
-#include "nbd/connection.h"
+#include "nbd/worker.h"
+
+#include "base/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define STACK_BYTES 262144u
-#define IDLE_S	    5 /* after that a thread is let go, unless it is the last */
+#define THREADS_MAX  16u /* of a connection, and so requests of it that wait at once */
+#define BUFFER_BYTES 131072u
+#define LARGE_BUDGET 268435456u /* bytes of larger buffers in the whole server */
+#define STACK_BYTES  262144u
+#define IDLE_MS	     5000 /* after that a thread is let go, unless it is the last */
 
 static void *worker_main(void *argument);
 
@@ -81,7 +85,7 @@ void worker_grow(struct worker *worker, size_t wanted)
 		atomic_fetch_add(&server->large_bytes, worker->size);
 }
 
-void give_role(struct worker *worker)
+void worker_give_role(struct worker *worker)
 {
 	struct connection *connection = worker->connection;
 
@@ -111,15 +115,13 @@ void give_role(struct worker *worker)
 static bool take_role(struct worker *worker)
 {
 	struct connection *connection = worker->connection;
-	struct timespec until;
+	int64_t until = clock_ms() + IDLE_MS;
 	int waited = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += IDLE_S;
 	pthread_mutex_lock(&connection->lock);
 	connection->n_idle++;
 	while (connection->has_reader && !connection->ended && waited == 0)
-		waited = pthread_cond_timedwait(&connection->role_free, &connection->lock, &until);
+		waited = clock_cond_wait(&connection->role_free, &connection->lock, until);
 	connection->n_idle--;
 	worker->reader = !connection->has_reader && !connection->ended;
 	if (worker->reader)
@@ -150,15 +152,16 @@ static void leave(struct worker *worker)
 	bool last = --connection->n_threads == 0;
 	pthread_mutex_unlock(&connection->lock);
 	if (last)
-		server_forget(connection);
+		connection->steps->gone(connection);
 }
 
 static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
+	struct connection *connection = worker->connection;
 
 	while (take_role(worker)) {
-		transmission(worker);
+		connection->steps->transmission(worker);
 		if (worker->reader)
 			end_requests(worker);
 	}
@@ -172,7 +175,7 @@ static void *connection_main(void *argument)
 	struct worker *worker = argument;
 	struct connection *connection = worker->connection;
 
-	if (!handshake(connection)) {
+	if (!connection->steps->handshake(connection)) {
 		leave(worker);
 		return NULL;
 	}
@@ -180,10 +183,11 @@ static void *connection_main(void *argument)
 	return worker_main(worker);
 }
 
-int connection_start(struct connection *connection, struct error *err)
+int worker_start(struct connection *connection, const struct worker_steps *steps, struct error *err)
 {
 	struct worker *worker = worker_new(connection);
 
+	connection->steps = steps;
 	connection->n_threads = 1;
 	if (worker && start_thread(connection_main, worker))
 		return 0;

@@ -1,11 +1,25 @@
-#include "nbd/connection.h"
+#include "nbd/socket.h"
+
+#include "base/clock.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
+
+void server_log(const struct nbdserver *server, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	if (!server->log)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	server->log(server->log_context, text);
+}
 
 void connection_log(const struct connection *connection, const char *format, ...)
 {
@@ -24,7 +38,7 @@ static bool may_wait(const struct connection *connection, short events)
 	struct pollfd poll_fd = {.fd = connection->fd, .events = events};
 
 	while (connection->deadline_ms != 0) {
-		uint64_t now = clock_ms();
+		int64_t now = clock_ms();
 		if (now >= connection->deadline_ms) {
 			errno = ETIMEDOUT;
 			return false;
@@ -67,49 +81,7 @@ ssize_t connection_send(struct connection *connection, const struct iovec *parts
 	}
 }
 
-size_t receive_some(struct connection *connection, void *to, size_t n)
+void connection_cut(struct connection *connection)
 {
-	ssize_t got = connection->tls ? tls_receive(connection->tls, to, n)
-				      : connection_receive(connection, to, n);
-
-	return got > 0 ? (size_t)got : 0;
-}
-
-bool receive_all(struct connection *connection, void *to, size_t n)
-{
-	for (size_t at = 0; at < n;) {
-		size_t got = receive_some(connection, (uint8_t *)to + at, n - at);
-		if (got == 0)
-			return false;
-		at += got;
-	}
-	return true;
-}
-
-bool send_parts(struct connection *connection, struct iovec *parts, unsigned n)
-{
-	while (n > 0) {
-		ssize_t sent = 0;
-		if (parts->iov_len > 0 && connection->tls)
-			sent = tls_send(connection->tls, parts->iov_base, parts->iov_len);
-		else if (parts->iov_len > 0)
-			sent = connection_send(connection, parts, n);
-		if (sent < 0)
-			return false;
-		size_t done = (size_t)sent;
-		for (; n > 0 && done >= parts->iov_len; parts++, n--)
-			done -= parts->iov_len;
-		if (n > 0) {
-			parts->iov_base = (uint8_t *)parts->iov_base + done;
-			parts->iov_len -= done;
-		}
-	}
-	return true;
-}
-
-bool send_all(struct connection *connection, const void *from, size_t n)
-{
-	struct iovec part = {.iov_base = (void *)from, .iov_len = n};
-
-	return send_parts(connection, &part, 1);
+	shutdown(connection->fd, SHUT_RDWR);
 }
