@@ -17,7 +17,7 @@ static bool is_devtmpfs(dev_t device)
 	char line[4096];
 	bool found = false;
 
-	while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
+	while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL)
 		found = sscanf(line, "%*u %*u %lu:%lu", &major_number, &minor_number) == 2 &&
 			makedev(major_number, minor_number) == device &&
 			strstr(line, " - devtmpfs ") != NULL;
@@ -41,8 +41,8 @@ static bool is_below_dev(int folder, dev_t device)
 
 	if (stat("/dev", &dev) != 0 || dev.st_dev != device)
 		return false;
-	snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
-	ssize_t n = readlink(link, path, sizeof path - 1);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", folder);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
 	if (n < 0) /* no /proc here */
 		return stat("/", &root) == 0 && root.st_dev != device;
 	path[n] = '\0';
@@ -71,8 +71,8 @@ int place_check(const char *path, struct error *err)
 		n--;
 	while (n > 0 && path[n - 1] != '/')
 		n--;
-	if (n > 0 && n < sizeof folder)
-		snprintf(folder, sizeof folder, "%.*s", (int)n, path);
+	if (n > 0 && n < sizeof(folder))
+		snprintf(folder, sizeof(folder), "%.*s", (int)n, path);
 	if (!place_has_devices(folder))
 		return 0;
 	return fail(err, ERR_USAGE, "%s: there is no such device, and /dev takes no files", path);

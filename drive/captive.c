@@ -27,9 +27,9 @@ static int captive_read(struct drive *drive, uint64_t offset, void *buffer, size
 			struct error *err)
 {
 	struct captive *captive = captive_of(drive);
-	int rc = nbdclient_read(qemu_nbd_client(captive->server), offset, buffer, n, err);
+	int code = nbdclient_read(qemu_nbd_client(captive->server), offset, buffer, n, err);
 
-	return rc == 0 ? 0 : qemu_nbd_explain(captive->server, err);
+	return code == 0 ? 0 : qemu_nbd_explain(captive->server, err);
 }
 
 static int captive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero,
@@ -66,11 +66,11 @@ static int examine(struct captive *captive, const struct qemu_nbd_options *how, 
 {
 	char warning[1000];
 
-	TRY(qemu_image_examine(how, warning, sizeof warning, err));
+	TRY(qemu_image_examine(how, warning, sizeof(warning), err));
 	if (*warning == '\0')
 		return 0;
 	captive->drive.warning = strdup(warning);
-	return captive->drive.warning ? 0 : fail_system(err, ENOMEM, "%s", how->name);
+	return captive->drive.warning != NULL ? 0 : fail_system(err, ENOMEM, "%s", how->name);
 }
 
 int captive_open(struct drive **out, const char *path, const struct drive_options *options,
@@ -79,30 +79,30 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 	struct qemu_nbd_options how = {
 		.name = path,
 		.path = path,
-		.format = options->format ? options->format : image_format_of(path),
+		.format = options->format != NULL ? options->format : image_format_of(path),
 		.force_share = options->allow_writers,
 		.damaged_too = options->damaged_too,
 	};
 	struct image_mode mode = {.allow_writers = options->allow_writers};
-	struct captive *captive = calloc(1, sizeof *captive);
-	int rc;
+	struct captive *captive = calloc(1, sizeof(*captive));
+	int code;
 
-	if (!captive)
+	if (captive == NULL)
 		return fail_system(err, ENOMEM, "%s", path);
 	captive->drive.ops = &captive_ops;
 	captive->image.fd = -1;
-	rc = image_open(&captive->image, path, &mode, err);
-	if (rc == 0 && !options->format)
-		rc = image_check_content(&captive->image, path, how.format, err);
-	if (rc == 0) {
+	code = image_open(&captive->image, path, &mode, err);
+	if (code == 0 && options->format == NULL)
+		code = image_check_content(&captive->image, path, how.format, err);
+	if (code == 0) {
 		how.block_device = S_ISBLK(captive->image.opened.st_mode);
-		rc = qemu_nbd_open(&captive->server, &how, err);
+		code = qemu_nbd_open(&captive->server, &how, err);
 	}
-	if (rc == 0)
-		rc = examine(captive, &how, err);
-	if (rc != 0) {
+	if (code == 0)
+		code = examine(captive, &how, err);
+	if (code != 0) {
 		captive_close(&captive->drive);
-		return rc;
+		return code;
 	}
 	captive->drive.size_bytes = nbdclient_size(qemu_nbd_client(captive->server));
 	*out = &captive->drive;

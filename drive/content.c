@@ -129,11 +129,11 @@ static bool is_skippable_frame(const struct content *content)
 
 static const struct kind *kind_of(const struct content *content)
 {
-	for (size_t i = 0; i < sizeof at_head / sizeof at_head[0]; i++)
+	for (size_t i = 0; i < sizeof(at_head) / sizeof(at_head[0]); i++)
 		if (fits(&at_head[i], content->head, content->n_head))
 			return at_head[i].kind;
 	for (size_t i = 0;
-	     content->n_tail == CONTENT_END_SIZE && i < sizeof at_tail / sizeof at_tail[0]; i++)
+	     content->n_tail == CONTENT_END_SIZE && i < sizeof(at_tail) / sizeof(at_tail[0]); i++)
 		if (fits(&at_tail[i], content->tail, content->n_tail))
 			return at_tail[i].kind;
 	return is_skippable_frame(content) ? &zst : NULL;
@@ -144,7 +144,7 @@ static int refuse_source(const struct kind *kind, const char *path, const char *
 {
 	bool raw = strcmp(format, "raw") == 0;
 
-	if (!kind->format)
+	if (kind->format == NULL)
 		return fail(err, ERR_USAGE,
 			    "%.130s: looks like %s, not like a drive: unpack it first (%s "
 			    "%.130s%s), or add ,format=%s %s",
@@ -180,12 +180,12 @@ int content_check(const struct content *content, const char *path, const char *f
 {
 	const struct kind *kind = kind_of(content);
 
-	if (!kind || (kind->format && strcmp(kind->format, format) == 0))
+	if (kind == NULL || (kind->format != NULL && strcmp(kind->format, format) == 0))
 		return 0;
 	if (use == CONTENT_SOURCE)
 		return refuse_source(kind, path, format, err);
 	/* A guest may keep a tar or the like on a drive, and a server gives what it is told to. */
-	if (!kind->format)
+	if (kind->format == NULL)
 		return 0;
 	if (use == CONTENT_FILE_TARGET)
 		return refuse_target(kind, path, format, err);

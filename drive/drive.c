@@ -11,12 +11,12 @@
 int drive_open(struct drive **out, const char *path, const struct drive_options *options,
 	       struct error *err)
 {
-	const char *format = options->format ? options->format : image_format_of(path);
+	const char *format = options->format != NULL ? options->format : image_format_of(path);
 	struct drive *drive = NULL;
 	bool is_uri = nbdclient_is_uri(path);
-	int rc;
+	int code;
 
-	if (is_uri && !options->format)
+	if (is_uri && options->format == NULL)
 		format = "raw";
 	if (is_uri && (options->direct || strcmp(format, "raw") != 0))
 		return fail(err, ERR_USAGE,
@@ -34,17 +34,17 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	if (options->writable && options->direct)
 		return fail(err, ERR_USAGE, "%s: cannot be written past the page cache", path);
 	char *own_path = strdup(path);
-	if (!own_path)
+	if (own_path == NULL)
 		return fail_system(err, ENOMEM, "%s", path);
 	if (is_uri)
-		rc = drive_nbd_open(&drive, own_path, options, err);
+		code = drive_nbd_open(&drive, own_path, options, err);
 	else if (strcmp(format, "raw") == 0)
-		rc = drive_file_open(&drive, own_path, options, err);
+		code = drive_file_open(&drive, own_path, options, err);
 	else
-		rc = captive_open(&drive, own_path, options, err);
-	if (rc != 0) {
+		code = captive_open(&drive, own_path, options, err);
+	if (code != 0) {
 		free(own_path);
-		return rc;
+		return code;
 	}
 	drive->path = own_path;
 	pthread_mutex_init(&drive->asking, NULL);
@@ -54,7 +54,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 
 void drive_close(struct drive *drive)
 {
-	if (!drive)
+	if (drive == NULL)
 		return;
 	char *path = drive->path;
 	free(drive->warning);
@@ -83,11 +83,11 @@ int drive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, 
 {
 	assert(offset < drive->size_bytes);
 	pthread_mutex_lock(&drive->asking);
-	int rc = drive->ops->status(drive, offset, n, zero, err);
+	int code = drive->ops->status(drive, offset, n, zero, err);
 	pthread_mutex_unlock(&drive->asking);
-	if (rc == 0 && *n > drive->size_bytes - offset)
+	if (code == 0 && *n > drive->size_bytes - offset)
 		*n = drive->size_bytes - offset;
-	return rc;
+	return code;
 }
 
 int drive_read_clusters(struct drive *drive, uint64_t cluster, uint64_t n_clusters, uint8_t *to,
@@ -109,9 +109,9 @@ uint64_t drive_zeros(struct drive *drive, uint64_t offset)
 	return n < drive->size_bytes - offset ? n : drive->size_bytes - offset;
 }
 
-static int errno_of(int rc, const struct error *err)
+static int errno_of(int code, const struct error *err)
 {
-	return rc == 0 ? 0 : err->sys != 0 ? err->sys : EIO;
+	return code == 0 ? 0 : err->sys != 0 ? err->sys : EIO;
 }
 
 int drive_fetch(struct drive *drive, uint64_t offset, void *to, uint32_t n, unsigned flags)
@@ -120,7 +120,8 @@ int drive_fetch(struct drive *drive, uint64_t offset, void *to, uint32_t n, unsi
 
 	assert(offset <= drive->size_bytes && n <= drive->size_bytes - offset);
 	if (flags & DRIVE_NOW)
-		return drive->ops->read_now ? drive->ops->read_now(drive, offset, to, n) : EAGAIN;
+		return drive->ops->read_now != NULL ? drive->ops->read_now(drive, offset, to, n)
+						    : EAGAIN;
 	return errno_of(drive->ops->read(drive, offset, to, n, &err), &err);
 }
 

@@ -153,7 +153,8 @@ static bool is_cold(int fd, uint64_t offset, uint64_t n)
 
 	if (map == MAP_FAILED)
 		return false;
-	/* To look at all of them takes ten times as long, and that at the first is mostly enough. */
+	/* To look at all of them takes ten times as long, and that at the first is mostly enough.
+	 */
 	if (mincore(map, n < page_size ? n : page_size, pages) == 0 && (pages[0] & 1) == 0 &&
 	    mincore(map, n, pages) == 0) {
 		cold = true;
@@ -200,30 +201,30 @@ static const struct drive_ops file_ops = {
 int drive_file_open(struct drive **out, const char *path, const struct drive_options *options,
 		    struct error *err)
 {
-	struct file_drive *file = calloc(1, sizeof *file);
-	int rc;
+	struct file_drive *file = calloc(1, sizeof(*file));
+	int code;
 
-	if (!file)
+	if (file == NULL)
 		return fail_system(err, ENOMEM, "%s", path);
 	file->drive.ops = &file_ops;
 	file->path = path;
 	file->image.fd = file->direct_fd = -1;
 	struct image_mode mode = {options->allow_writers, options->writable};
-	rc = image_open(&file->image, path, &mode, err);
-	if (rc == 0)
-		rc = image_size(&file->image, path, &file->drive.size_bytes, err);
-	if (rc == 0 && !options->format)
-		rc = image_check_content(&file->image, path, "raw", err);
-	if (rc == 0 && options->writable)
-		rc = file_prepare_writing(file, err);
-	if (rc == 0 && options->direct) {
+	code = image_open(&file->image, path, &mode, err);
+	if (code == 0)
+		code = image_size(&file->image, path, &file->drive.size_bytes, err);
+	if (code == 0 && options->format == NULL)
+		code = image_check_content(&file->image, path, "raw", err);
+	if (code == 0 && options->writable)
+		code = file_prepare_writing(file, err);
+	if (code == 0 && options->direct) {
 		file->direct_fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 		if (file->direct_fd < 0)
-			rc = fail_system(err, errno, "%s: cannot be read directly", path);
+			code = fail_system(err, errno, "%s: cannot be read directly", path);
 	}
-	if (rc != 0) {
+	if (code != 0) {
 		file_close(&file->drive);
-		return rc;
+		return code;
 	}
 	file->drive.writable = options->writable;
 	/* What a guest reads has no order. */

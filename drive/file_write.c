@@ -122,33 +122,34 @@ int file_write(struct drive *drive, uint64_t offset, const void *from, uint32_t 
 		return write_all(fd, offset + (uint64_t)done, (const uint8_t *)from + done,
 				 n - (uint32_t)done, 0);
 	}
-	int rc = write_all(fd, offset, from, n, 0);
-	return rc == 0 && (flags & DRIVE_FUA) ? write_through(file, offset, from, n) : rc;
+	int code = write_all(fd, offset, from, n, 0);
+	return code == 0 && (flags & DRIVE_FUA) ? write_through(file, offset, from, n) : code;
 }
 
 static int write_zeros(struct file_drive *file, uint64_t offset, uint64_t n)
 {
-	int rc = 0;
+	int code = 0;
 
-	for (uint64_t at = 0; at < n && rc == 0; at += ZEROS_SIZE) {
+	for (uint64_t at = 0; at < n && code == 0; at += ZEROS_SIZE) {
 		uint32_t part = n - at < ZEROS_SIZE ? (uint32_t)(n - at) : ZEROS_SIZE;
-		rc = write_all(file->image.fd, offset + at, zeros, part, 0);
+		code = write_all(file->image.fd, offset + at, zeros, part, 0);
 	}
-	return rc;
+	return code;
 }
 
 /* Takes the way that mode is, unless it was found closed before. EOPNOTSUPP if it is closed. */
 static int try_fallocate(struct file_drive *file, int mode, atomic_bool *closed, uint64_t offset,
 			 uint64_t n)
 {
-	int rc;
+	int code;
 
 	if (atomic_load_explicit(closed, memory_order_relaxed))
 		return EOPNOTSUPP;
 	do
-		rc = fallocate(file->image.fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n);
-	while (rc != 0 && errno == EINTR);
-	if (rc == 0)
+		code = fallocate(file->image.fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+				 (off_t)n);
+	while (code != 0 && errno == EINTR);
+	if (code == 0)
 		return 0;
 	if (errno == EOPNOTSUPP || errno == ENOSYS || errno == ENOTTY) {
 		atomic_store_explicit(closed, true, memory_order_relaxed);
@@ -165,19 +166,19 @@ static int punch(struct file_drive *file, uint64_t offset, uint64_t n)
 /* n bytes of whole sectors, if it is a device. */
 static int zero_inside(struct file_drive *file, uint64_t offset, uint64_t n, unsigned flags)
 {
-	int rc = EOPNOTSUPP;
+	int code = EOPNOTSUPP;
 
 	if (flags & DRIVE_MAY_TRIM) {
 		if (file->drive.ops->zeros(&file->drive, offset) >= n)
 			return 0;
-		rc = punch(file, offset, n);
+		code = punch(file, offset, n);
 	}
 	/* A device that has to write them does so without telling. */
-	if (rc == EOPNOTSUPP && !(file->is_device && (flags & DRIVE_FAST)))
-		rc = try_fallocate(file, FALLOC_FL_ZERO_RANGE, &file->cannot_zero, offset, n);
-	if (rc == EOPNOTSUPP)
-		rc = flags & DRIVE_FAST ? ENOTSUP : write_zeros(file, offset, n);
-	return rc;
+	if (code == EOPNOTSUPP && !(file->is_device && (flags & DRIVE_FAST)))
+		code = try_fallocate(file, FALLOC_FL_ZERO_RANGE, &file->cannot_zero, offset, n);
+	if (code == EOPNOTSUPP)
+		code = flags & DRIVE_FAST ? ENOTSUP : write_zeros(file, offset, n);
+	return code;
 }
 
 int file_zero(struct drive *drive, uint64_t offset, uint64_t n, unsigned flags)
@@ -185,23 +186,23 @@ int file_zero(struct drive *drive, uint64_t offset, uint64_t n, unsigned flags)
 	struct file_drive *file = file_of(drive);
 	uint64_t grain = file->is_device ? file->grain : 1, end = offset + n;
 	uint64_t first = (offset + grain - 1) / grain * grain, last = end / grain * grain;
-	int rc = 0;
+	int code = 0;
 
 	if (flags & DRIVE_NOW)
 		return EAGAIN;
 	if (first >= last) {
-		rc = write_zeros(file, offset, n);
+		code = write_zeros(file, offset, n);
 	} else {
 		/* The inside first: if it cannot be had fast nothing is done. */
-		rc = zero_inside(file, first, last - first, flags);
-		if (rc == 0)
-			rc = write_zeros(file, offset, first - offset);
-		if (rc == 0)
-			rc = write_zeros(file, last, end - last);
+		code = zero_inside(file, first, last - first, flags);
+		if (code == 0)
+			code = write_zeros(file, offset, first - offset);
+		if (code == 0)
+			code = write_zeros(file, last, end - last);
 	}
-	if (rc == 0 && (flags & DRIVE_FUA))
-		rc = file_flush(drive);
-	return rc;
+	if (code == 0 && (flags & DRIVE_FUA))
+		code = file_flush(drive);
+	return code;
 }
 
 /* Whole grains only: a hint is not worth writing for. The end of a drive is a whole one too. */
@@ -214,8 +215,8 @@ int file_trim(struct drive *drive, uint64_t offset, uint64_t n)
 
 	if (first >= last || drive->ops->zeros(drive, first) >= last - first)
 		return 0;
-	int rc = punch(file, first, last - first);
-	return rc == EOPNOTSUPP ? 0 : rc;
+	int code = punch(file, first, last - first);
+	return code == EOPNOTSUPP ? 0 : code;
 }
 
 int file_flush(struct drive *drive)

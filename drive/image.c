@@ -126,7 +126,7 @@ int image_open(struct image *out, const char *path, const struct image_mode *mod
 	struct image image = {
 		.fd = -1, .allow_writers = mode->allow_writers, .writable = mode->writable};
 	int flags = O_CLOEXEC | O_NOCTTY | (mode->writable ? O_RDWR : O_RDONLY);
-	int rc = 0;
+	int code = 0;
 
 	/* Looked at first because to open a tape or a pipe already does something to it. */
 	if (stat(path, &image.opened) != 0)
@@ -138,14 +138,14 @@ int image_open(struct image *out, const char *path, const struct image_mode *mod
 		flags |= O_EXCL;
 	image.fd = open(path, flags);
 	if (image.fd < 0 || fstat(image.fd, &image.opened) != 0)
-		rc = fail_open(&image, path, err);
+		code = fail_open(&image, path, err);
 	else if (!is_usable(image.opened.st_mode))
-		rc = fail(err, ERR_USAGE, "%s: was replaced while it was opened", path);
+		code = fail(err, ERR_USAGE, "%s: was replaced while it was opened", path);
 	else
-		rc = check_users(&image, path, err);
-	if (rc != 0) {
+		code = check_users(&image, path, err);
+	if (code != 0) {
 		image_close(&image);
-		return rc;
+		return code;
 	}
 	*out = image;
 	return 0;
@@ -174,10 +174,10 @@ int image_check_content(const struct image *image, const char *path, const char 
 {
 	struct content content;
 	uint64_t size_bytes;
-	int rc = image_size(image, path, &size_bytes, err);
+	int code = image_size(image, path, &size_bytes, err);
 
-	if (rc != 0)
-		return rc;
+	if (code != 0)
+		return code;
 	content_read(&content, image->fd, size_bytes);
 	return content_check(&content, path, format,
 			     image->writable ? CONTENT_SERVED : CONTENT_SOURCE, err);

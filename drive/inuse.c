@@ -43,7 +43,7 @@ struct search {
 
 static bool found(struct search *search, const char *how, const char *who)
 {
-	snprintf(search->who, sizeof search->who, "%s %.150s", how, who);
+	snprintf(search->who, sizeof(search->who), "%s %.150s", how, who);
 	return true;
 }
 
@@ -80,7 +80,7 @@ static bool read_device(dev_t *out, const char *folder, const char *name, bool i
 	unsigned major_number, minor_number;
 	char line[64];
 
-	if (!read_line(line, sizeof line, folder, name) ||
+	if (!read_line(line, sizeof(line), folder, name) ||
 	    sscanf(line, is_hex ? "%x:%x" : "%u:%u", &major_number, &minor_number) != 2)
 		return false;
 	*out = makedev(major_number, minor_number);
@@ -142,11 +142,11 @@ static bool read_loop(struct loop *out, const char *name)
 	char path[ROOM], line[8];
 
 	join(path, "/sys/block", name);
-	if (!read_line(out->backing, sizeof out->backing, path, "loop/backing_file"))
+	if (!read_line(out->backing, sizeof(out->backing), path, "loop/backing_file"))
 		return false;
-	memset(&out->file, 0, sizeof out->file);
+	memset(&out->file, 0, sizeof(out->file));
 	stat(out->backing, &out->file);
-	out->read_only = read_line(line, sizeof line, path, "ro") && line[0] == '1';
+	out->read_only = read_line(line, sizeof(line), path, "ro") && line[0] == '1';
 	join(path, "/dev", name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0) {
@@ -175,7 +175,7 @@ static bool is_loop_over(struct search *search, const struct stat *what, const c
 	    (loop.read_only && !search->will_write) ||
 	    (read_device(&device, path, "dev", false) && device == search->through))
 		return false;
-	snprintf(shown, sizeof shown, "/dev/%.64s", name);
+	snprintf(shown, sizeof(shown), "/dev/%.64s", name);
 	return found(search, "attached to", shown);
 }
 
@@ -190,7 +190,7 @@ static bool is_xen_on(struct search *search, const struct stat *what, const char
 	join(path, folder, name);
 	if (!read_device(&device, path, "physical_device", true) || device != what->st_rdev)
 		return false;
-	read_line(mode, sizeof mode, path, "mode");
+	read_line(mode, sizeof(mode), path, "mode");
 	return (search->will_write || strchr(mode, 'w') != NULL) &&
 	       found(search, "used by a guest of Xen:", name);
 }
@@ -202,12 +202,12 @@ static bool is_store_on(struct search *search, const struct stat *what, const ch
 	char store[ROOM], path[ROOM], line[PATH_MAX], *file, *end;
 
 	join(store, folder, name);
-	if (read_line(line, sizeof line, store, "udev_path") && is_at(line, what))
+	if (read_line(line, sizeof(line), store, "udev_path") && is_at(line, what))
 		return found(search, "a backstore of LIO:", name);
 	join(path, store, "info");
 	FILE *info = fopen(path, "re");
 	bool result = false;
-	while (info != NULL && !result && fgets(line, sizeof line, info) != NULL) {
+	while (info != NULL && !result && fgets(line, sizeof(line), info) != NULL) {
 		file = strstr(line, "File: ");
 		end = file != NULL ? strstr(file, "  Size: ") : NULL;
 		if (end != NULL) {
@@ -269,7 +269,7 @@ static bool is_node_used(struct search *search, const char *folder)
 	join(path, folder, "uevent");
 	FILE *file = fopen(path, "re");
 	bool result = false;
-	while (file != NULL && !result && fgets(line, sizeof line, file) != NULL) {
+	while (file != NULL && !result && fgets(line, sizeof(line), file) != NULL) {
 		line[strcspn(line, "\n")] = '\0';
 		if (strncmp(line, "DEVNAME=", 8) == 0) {
 			join(path, "/dev", line + 8);
@@ -290,7 +290,7 @@ static bool is_partition_used(struct search *search, const struct stat *what, co
 
 	(void)what;
 	join(path, folder, name);
-	return read_line(line, sizeof line, path, "partition") && is_node_used(search, path);
+	return read_line(line, sizeof(line), path, "partition") && is_node_used(search, path);
 }
 
 static bool is_slave_used(struct search *search, const struct stat *what, const char *folder,
@@ -330,11 +330,11 @@ static bool is_below_used(struct search *search, dev_t device)
 	if (search->depth == DEPTH_MAX)
 		return false;
 	search->depth++;
-	snprintf(folder, sizeof folder, "/sys/dev/block/%u:%u", major(device), minor(device));
+	snprintf(folder, sizeof(folder), "/sys/dev/block/%u:%u", major(device), minor(device));
 	join(path, folder, "slaves");
 	bool result = each(path, "", search, NULL, is_slave_used) ||
 		      is_backing_used(search, folder, device);
-	if (!result && read_line(line, sizeof line, folder, "partition")) {
+	if (!result && read_line(line, sizeof(line), folder, "partition")) {
 		result = is_slave_used(search, NULL, folder, "..");
 	}
 	search->depth--;
@@ -349,11 +349,11 @@ int inuse_check(int fd, const char *path, bool will_write, struct error *err)
 
 	if (fstat(fd, &what) != 0)
 		return fail_system(err, errno, "%s", path);
-	snprintf(folder, sizeof folder, "/proc/self/fd/%d", fd);
+	snprintf(folder, sizeof(folder), "/proc/self/fd/%d", fd);
 	read_link(search.path, folder);
 	bool result = is_used(&search, &what);
 	if (!result && S_ISBLK(what.st_mode)) {
-		snprintf(folder, sizeof folder, "/sys/dev/block/%u:%u", major(what.st_rdev),
+		snprintf(folder, sizeof(folder), "/sys/dev/block/%u:%u", major(what.st_rdev),
 			 minor(what.st_rdev));
 		result = each(folder, "", &search, NULL, is_partition_used) ||
 			 is_below_used(&search, what.st_rdev);

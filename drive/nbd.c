@@ -75,19 +75,19 @@ static const struct drive_ops ops = {
 int drive_nbd_open(struct drive **out, const char *uri, const struct drive_options *options,
 		   struct error *err)
 {
-	struct drive_nbd *nbd = calloc(1, sizeof *nbd);
+	struct drive_nbd *nbd = calloc(1, sizeof(*nbd));
 
-	if (!nbd)
+	if (nbd == NULL)
 		return fail_system(err, ENOMEM, "%s", uri);
-	int rc = nbdclient_connect(&nbd->client, uri, err);
-	if (rc == 0 && options->snapshot) {
-		rc = nbdclient_read_whole(nbd->client, err);
-		if (rc != 0)
+	int code = nbdclient_connect(&nbd->client, uri, err);
+	if (code == 0 && options->snapshot) {
+		code = nbdclient_read_whole(nbd->client, err);
+		if (code != 0)
 			nbdclient_free(nbd->client);
 	}
-	if (rc != 0) {
+	if (code != 0) {
 		free(nbd);
-		return rc;
+		return code;
 	}
 	nbd->told = options->format != NULL;
 	nbd->drive.ops = &ops;

@@ -123,7 +123,7 @@ static int decompresses(const uint8_t *bytes, size_t n, uint8_t *out, size_t roo
 	ZSTD_outBuffer to = {out, room, 0};
 	size_t left = 1, before;
 
-	if (!context)
+	if (context == NULL)
 		return -1;
 	do {
 		before = from.pos + to.pos;
@@ -178,7 +178,7 @@ static int note_all(struct qcow2 *image, uint64_t l1_offset, uint32_t n_entries,
 	int code;
 
 	image->table = malloc((size_t)1 << image->cluster_bits);
-	if (l1 && image->table)
+	if (l1 != NULL && image->table != NULL)
 		code = read_table(image, l1_offset, l1, &n, err);
 	else
 		code = fail_system(err, ENOMEM, "%s", image->path);
@@ -197,7 +197,7 @@ int qcow2_reach(int fd, const char *path, uint64_t *reach, struct error *err)
 {
 	struct qcow2 image = {.fd = fd, .path = path};
 	uint8_t head[HEAD_SIZE];
-	size_t n = sizeof head;
+	size_t n = sizeof(head);
 
 	*reach = 0;
 	off_t end = lseek(fd, 0, SEEK_END);

@@ -75,7 +75,7 @@ static int ask(struct qemu_img *run, const char *command, const struct qemu_nbd_
 		NULL,
 	};
 
-	if (!options)
+	if (options == NULL)
 		return fail_system(err, ENOMEM, "%s", image->name);
 	run->name = image->name;
 	run->arguments = arguments;
@@ -91,12 +91,13 @@ static int read_chain(struct examination *exam, struct error *err)
 	FILE *memory = open_memstream(&text, &length);
 	struct qemu_img run = {.line = append_text, .context = memory};
 
-	if (!memory)
+	if (memory == NULL)
 		return fail_system(err, errno, "%s", exam->image->name);
 	int code = ask(&run, "info", exam->image, err);
 	fclose(memory);
 	if (code == 0)
-		exam->chain = json_loadb(text ? text : "", text ? length : 0, 0, NULL);
+		exam->chain =
+			json_loadb(text != NULL ? text : "", text != NULL ? length : 0, 0, NULL);
 	free(text);
 	if (code < 0)
 		return code;
@@ -109,7 +110,7 @@ static const char *member_text(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
-	return text ? text : "";
+	return text != NULL ? text : "";
 }
 
 /* What is said of the format of an image of the chain. */
@@ -130,9 +131,9 @@ static int add_part(struct examination *exam, const char *path, const struct par
 	struct part *parts = NULL;
 	char *own = strdup(path);
 
-	if (own && exam->n_parts < FILES_MAX)
-		parts = realloc(exam->parts, (exam->n_parts + 1) * sizeof *parts);
-	if (!parts) {
+	if (own != NULL && exam->n_parts < FILES_MAX)
+		parts = realloc(exam->parts, (exam->n_parts + 1) * sizeof(*parts));
+	if (parts == NULL) {
 		free(own);
 		return fail_system(err, ENOMEM, "%s", exam->image->name);
 	}
@@ -171,7 +172,7 @@ static bool find_number(const char *line, const char *key, uint64_t *out)
 	const char *at = strstr(line, key);
 	char *end;
 
-	if (!at)
+	if (at == NULL)
 		return false;
 	at += strlen(key);
 	errno = 0;
@@ -186,7 +187,7 @@ static void note_run(void *context, const char *line)
 	struct examination *exam = context;
 	uint64_t start, length, depth, offset;
 
-	if (!strstr(line, "\"data\": true") || !find_number(line, "\"start\": ", &start) ||
+	if (strstr(line, "\"data\": true") == NULL || !find_number(line, "\"start\": ", &start) ||
 	    !find_number(line, "\"length\": ", &length) ||
 	    !find_number(line, "\"depth\": ", &depth) ||
 	    !find_number(line, "\"offset\": ", &offset) || length > UINT64_MAX - offset)

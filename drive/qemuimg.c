@@ -29,7 +29,7 @@ const char *image_format_of(const char *path)
 {
 	size_t length = strlen(path);
 
-	for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
 		size_t n = strlen(endings[i].ending);
 		if (length > n && strcasecmp(path + length - n, endings[i].ending) == 0)
 			return endings[i].format;
@@ -48,10 +48,10 @@ bool is_image_format(const char *format)
 char *qemu_image_options(const struct qemu_nbd_options *image)
 {
 	static const char start[] = "driver=%s,force-share=%s,file.driver=%s,file.filename=";
-	size_t room = sizeof start + strlen(image->format) + 32 + 2 * strlen(image->path);
+	size_t room = sizeof(start) + strlen(image->format) + 32 + 2 * strlen(image->path);
 	char *text = malloc(room);
 
-	if (!text)
+	if (text == NULL)
 		return NULL;
 	int n = snprintf(text, room, start, image->format, image->force_share ? "on" : "off",
 			 image->block_device ? "host_device" : "file");
@@ -182,7 +182,7 @@ static void add_line(char *out, size_t room, const char *text, const char *name)
 	if (strncmp(text, name, n) == 0)
 		text += n;
 	/* It may quote the image, which is not to be trusted with a terminal. */
-	escape_text(line, sizeof line, (const uint8_t *)text, strlen(text));
+	escape_text(line, sizeof(line), (const uint8_t *)text, strlen(text));
 	if (*line == '\0' || strstr(out, line) != NULL)
 		return;
 	bool colon = used > 0 && out[used - 1] == ':';
@@ -195,13 +195,14 @@ void qemu_words(char *out, size_t room, char *text, const char *name)
 	char *rest = NULL;
 
 	out[0] = '\0';
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
 		size_t n = strncmp(line, name, strlen(name)) == 0 ? strlen(name) : 0;
 		/* The options that we gave it say nothing to anybody. */
-		if (strncmp(line + n, opening, sizeof opening - 1) == 0 ||
-		    strncmp(line + n, could, sizeof could - 1) == 0) {
+		if (strncmp(line + n, opening, sizeof(opening) - 1) == 0 ||
+		    strncmp(line + n, could, sizeof(could) - 1) == 0) {
 			char *end = strstr(line, "': ");
-			line = end ? end + 3 : line;
+			line = end != NULL ? end + 3 : line;
 		}
 		add_line(out, room, line, name);
 	}
@@ -209,11 +210,11 @@ void qemu_words(char *out, size_t room, char *text, const char *name)
 
 void qemu_add_limits(struct error *err, bool writable)
 {
-	if (strstr(err->text, strerror(EMFILE)))
+	if (strstr(err->text, strerror(EMFILE)) != NULL)
 		fail_add_limit(err, EMFILE, false);
-	if (strstr(err->text, strerror(ENOMEM)))
+	if (strstr(err->text, strerror(ENOMEM)) != NULL)
 		fail_add_limit(err, ENOMEM, false);
-	if (strstr(err->text, strerror(EAGAIN)))
+	if (strstr(err->text, strerror(EAGAIN)) != NULL)
 		fail_add_limit(err, EAGAIN, true);
 	/* Of this one little is left in what comes back. */
 	if (writable)
@@ -223,17 +224,17 @@ void qemu_add_limits(struct error *err, bool writable)
 int qemu_img_create(const char *name, const char *path, const char *format, uint64_t size_bytes,
 		    struct error *err)
 {
-	size_t room = strlen(path) + sizeof "file:";
+	size_t room = strlen(path) + sizeof("file:");
 	char size[32], *file = malloc(room);
 	const char *const arguments[] = {"qemu-img", "create", "-q", "-f",
 					 format,     file,     size, NULL};
 	struct qemu_img run = {.name = name, .arguments = arguments, .limit_ms = CREATE_MS};
 
-	if (!file)
+	if (file == NULL)
 		return fail_memory(err);
 	/* So that nothing in the name is taken for a protocol. */
 	snprintf(file, room, "file:%s", path);
-	snprintf(size, sizeof size, "%" PRIu64, size_bytes);
+	snprintf(size, sizeof(size), "%" PRIu64, size_bytes);
 	int status = qemu_img_run(&run, err);
 	free(file);
 	if (status > 0) {

@@ -12,7 +12,7 @@ struct rest {
 int rest_new(struct rest **out, uint64_t end_bytes, struct error *err)
 {
 	uint64_t n_clusters = end_bytes / CLUSTER_SIZE + (end_bytes % CLUSTER_SIZE != 0);
-	struct rest *rest = calloc(1, sizeof *rest + (n_clusters / 64 + 1) * sizeof(uint64_t));
+	struct rest *rest = calloc(1, sizeof(*rest) + (n_clusters / 64 + 1) * sizeof(uint64_t));
 
 	if (rest == NULL)
 		return fail(err, ERR_SYSTEM, "no memory for a map of the target");

@@ -38,18 +38,18 @@ int target_lock(const struct target *target, int fd, struct error *err)
 
 bool target_punch(struct target *target, uint64_t offset, uint64_t n)
 {
-	int rc;
+	int code;
 
 	if (atomic_load(&target->cannot_punch))
 		return false;
 	do
-		rc = fallocate(target->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			       (off_t)offset, (off_t)n);
-	while (rc != 0 && errno == EINTR);
+		code = fallocate(target->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 (off_t)offset, (off_t)n);
+	while (code != 0 && errno == EINTR);
 	/* Whatever the reason: if it is a serious one, writing will tell. */
-	if (rc != 0)
+	if (code != 0)
 		atomic_store(&target->cannot_punch, true);
-	return rc == 0;
+	return code == 0;
 }
 
 /* For a longer write the kernel looks for memory in pieces as large as can be had, which are the
@@ -116,7 +116,7 @@ int target_check_content(const struct target *target, uint64_t old_bytes, struct
 	if (target->told)
 		return 0;
 #if HAVE_LIBNBD
-	if (target->client)
+	if (target->client != NULL)
 		content_ask(&content, target->client);
 	else
 #endif
@@ -146,10 +146,10 @@ static int check_missing(const char *path, struct error *err)
 static int check_place(const char *path, struct error *err)
 {
 	char *real = realpath(path, NULL);
-	int rc = real != NULL ? place_check(real, err) : 0;
+	int code = real != NULL ? place_check(real, err) : 0;
 
 	free(real);
-	return rc;
+	return code;
 }
 
 static int open_by_kind(struct target *target, const struct target_options *options,
@@ -161,9 +161,9 @@ static int open_by_kind(struct target *target, const struct target_options *opti
 	if (stat(target->path, &st) != 0) {
 		if (errno != ENOENT)
 			return fail_system(err, errno, "%s", target->path);
-		int rc = check_missing(target->path, err);
-		if (rc != 0)
-			return rc;
+		int code = check_missing(target->path, err);
+		if (code != 0)
+			return code;
 		return is_raw ? target_file_create(target, err)
 			      : target_image_open(target, false, err);
 	}
@@ -185,7 +185,7 @@ static int open_by_kind(struct target *target, const struct target_options *opti
 
 static int open_uri(struct target *target, const struct target_options *options, struct error *err)
 {
-	if (options->format && strcmp(options->format, "raw") != 0)
+	if (options->format != NULL && strcmp(options->format, "raw") != 0)
 		return fail(err, ERR_USAGE, "%s: what an NBD server has is raw", target->path);
 	return target_nbd_open(target, options, err);
 }
@@ -193,27 +193,27 @@ static int open_uri(struct target *target, const struct target_options *options,
 int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		const struct target_options *options, struct error *err)
 {
-	struct target *target = calloc(1, sizeof *target);
-	int rc;
+	struct target *target = calloc(1, sizeof(*target));
+	int code;
 
-	if (target) {
+	if (target != NULL) {
 		target->fd = target->replaced_fd = target->look_fd = -1;
 		target->sync = options->sync;
-		target->format = options->format ? options->format : image_format_of(path);
+		target->format = options->format != NULL ? options->format : image_format_of(path);
 		target->told = options->format != NULL;
 		pthread_mutex_init(&target->writing, NULL);
 		target->size_bytes = size_bytes;
 		target->path = strdup(path);
 	}
-	if (!target || !target->path)
-		rc = fail_system(err, ENOMEM, "%s", path);
+	if (target == NULL || target->path == NULL)
+		code = fail_system(err, ENOMEM, "%s", path);
 	else if (nbdclient_is_uri(path))
-		rc = open_uri(target, options, err);
+		code = open_uri(target, options, err);
 	else
-		rc = open_by_kind(target, options, err);
-	if (rc != 0) {
+		code = open_by_kind(target, options, err);
+	if (code != 0) {
 		target_close(target);
-		return rc;
+		return code;
 	}
 	*out = target;
 	return 0;
@@ -239,17 +239,17 @@ int target_write(struct target *target, uint64_t offset, const void *bytes, size
 	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
 	if (target->rest != NULL)
 		mark_written(target, offset, n);
-	if (target->kind->write)
+	if (target->kind->write != NULL)
 		return target->kind->write(target, offset, bytes, n, err);
 	uint64_t begin, send = 0;
 
 	pthread_mutex_lock(&target->writing);
-	int rc = target_pwrite(target, offset, bytes, n, err);
-	if (rc == 0)
+	int code = target_pwrite(target, offset, bytes, n, err);
+	if (code == 0)
 		note_written(target, offset, n, &begin, &send);
 	pthread_mutex_unlock(&target->writing);
-	if (rc != 0 || send == 0)
-		return rc;
+	if (code != 0 || send == 0)
+		return code;
 	int sys = writeback_range(target->fd, begin, send, SYNC_FILE_RANGE_WRITE);
 	return sys == 0 ? 0
 			: fail_system(err, sys, "%s: writing back from byte %" PRIu64, target->path,
@@ -267,37 +267,39 @@ static int settle(int *fd, const char *path, bool sync, struct error *err)
 {
 	if (sync && fsync(*fd) != 0)
 		return fail_system(err, errno, "%s: syncing", path);
-	int rc = close(*fd);
+	int code = close(*fd);
 	*fd = -1;
-	return rc != 0 ? fail_system(err, errno, "%s: closing", path) : 0;
+	return code != 0 ? fail_system(err, errno, "%s: closing", path) : 0;
 }
 
 int target_settle(struct target *target, struct error *err)
 {
-	int rc = target->kind->settle && !target->settled ? target->kind->settle(target, err) : 0;
+	int code = target->kind->settle != NULL && !target->settled
+			   ? target->kind->settle(target, err)
+			   : 0;
 
-	target->settled = rc == 0;
-	return rc;
+	target->settled = code == 0;
+	return code;
 }
 
 int target_finish(struct target *target, struct error *err)
 {
-	int rc = target_settle(target, err);
+	int code = target_settle(target, err);
 
-	if (rc == 0)
-		rc = target->kind->finish(target, err);
-	if (rc == 0 && target->fd >= 0)
-		rc = settle(&target->fd, target->path, target->sync, err);
-	if (rc == 0 && target->temp)
-		rc = newfile_publish(target->temp, target->replace, target->sync, err);
-	return rc;
+	if (code == 0)
+		code = target->kind->finish(target, err);
+	if (code == 0 && target->fd >= 0)
+		code = settle(&target->fd, target->path, target->sync, err);
+	if (code == 0 && target->temp != NULL)
+		code = newfile_publish(target->temp, target->replace, target->sync, err);
+	return code;
 }
 
 void target_close(struct target *target)
 {
-	if (!target)
+	if (target == NULL)
 		return;
-	if (target->kind && target->kind->close)
+	if (target->kind != NULL && target->kind->close != NULL)
 		target->kind->close(target);
 	if (target->fd >= 0)
 		close(target->fd);
@@ -316,16 +318,16 @@ int target_put_file(const char *path, const void *bytes, size_t n,
 
 	if (!options->force && lstat(path, &st) == 0)
 		return fail(err, ERR_USAGE, "%s: exists already; --force overwrites it", path);
-	int rc = newfile_create(&file.temp, &file.fd, path, err);
-	if (rc != 0)
-		return rc;
-	rc = target_pwrite(&file, 0, bytes, n, err);
-	if (rc == 0)
-		rc = settle(&file.fd, path, options->sync, err);
-	if (rc == 0)
-		rc = newfile_publish(file.temp, options->force, options->sync, err);
+	int code = newfile_create(&file.temp, &file.fd, path, err);
+	if (code != 0)
+		return code;
+	code = target_pwrite(&file, 0, bytes, n, err);
+	if (code == 0)
+		code = settle(&file.fd, path, options->sync, err);
+	if (code == 0)
+		code = newfile_publish(file.temp, options->force, options->sync, err);
 	if (file.fd >= 0)
 		close(file.fd);
 	newfile_free(file.temp);
-	return rc;
+	return code;
 }

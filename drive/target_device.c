@@ -84,10 +84,10 @@ static int blank_once(struct target *target, uint8_t *buffer, bool may_look, str
 	for (; rest_next(target->rest, &cluster, &n, LOOK_CLUSTERS); cluster += n) {
 		bool known = may_look && look(target, cluster, n, buffer);
 		for (uint64_t i = 0; i < n; i++) {
-			int rc = blank(target, cluster + i,
-				       known ? buffer + i * CLUSTER_SIZE : NULL, err);
-			if (rc != 0)
-				return rc;
+			int code = blank(target, cluster + i,
+					 known ? buffer + i * CLUSTER_SIZE : NULL, err);
+			if (code != 0)
+				return code;
 		}
 	}
 	return 0;
@@ -102,19 +102,19 @@ static int blank_rest(struct target *target, struct error *err)
 {
 	uint8_t *buffer = aligned_alloc(CLUSTER_SIZE, LOOK_CLUSTERS * CLUSTER_SIZE);
 	uint64_t before;
-	int rc = 0;
+	int code = 0;
 
 	if (buffer == NULL)
 		return fail_system(err, ENOMEM, "%s", target->path);
-	for (unsigned pass = 1; rc == 0; pass++) {
+	for (unsigned pass = 1; code == 0; pass++) {
 		before = target->n_blanked;
-		rc = blank_once(target, buffer, target->look_fd >= 0 && pass <= LOOKS_MAX, err);
-		if (rc != 0 || target->n_blanked == before)
+		code = blank_once(target, buffer, target->look_fd >= 0 && pass <= LOOKS_MAX, err);
+		if (code != 0 || target->n_blanked == before)
 			break;
-		rc = sync_device(target, err);
+		code = sync_device(target, err);
 	}
 	free(buffer);
-	return rc;
+	return code;
 }
 
 /* ---- the end ---- */
@@ -136,11 +136,11 @@ static int complete_cluster(struct target *target, uint64_t at, struct error *er
 
 static int device_settle(struct target *target, struct error *err)
 {
-	int rc = complete_cluster(target, target->size_bytes, err);
+	int code = complete_cluster(target, target->size_bytes, err);
 
-	if (rc == 0)
-		rc = complete_cluster(target, target->end_bytes, err);
-	return rc == 0 ? sync_device(target, err) : rc;
+	if (code == 0)
+		code = complete_cluster(target, target->end_bytes, err);
+	return code == 0 ? sync_device(target, err) : code;
 }
 
 static int device_finish(struct target *target, struct error *err)
@@ -169,7 +169,7 @@ static int open_past_the_cache(int fd)
 {
 	char path[64];
 
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 }
 

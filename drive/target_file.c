@@ -21,10 +21,10 @@ static int file_zero(struct target *target, uint64_t offset, uint64_t n, struct 
 	if (n == 0 || target_punch(target, offset, n))
 		return 0;
 	while (n > 0) {
-		size_t part = n < sizeof zeros ? (size_t)n : sizeof zeros;
-		int rc = target_pwrite(target, offset, zeros, part, err);
-		if (rc != 0)
-			return rc;
+		size_t part = n < sizeof(zeros) ? (size_t)n : sizeof(zeros);
+		int code = target_pwrite(target, offset, zeros, part, err);
+		if (code != 0)
+			return code;
 		offset += part;
 		n -= part;
 	}
@@ -45,10 +45,10 @@ static const struct target_kind file_kind = {.zero = file_zero, .finish = set_si
  */
 int target_file_create(struct target *target, struct error *err)
 {
-	int rc = newfile_create(&target->temp, &target->fd, target->path, err);
+	int code = newfile_create(&target->temp, &target->fd, target->path, err);
 
 	target->kind = &file_kind;
-	return rc == 0 ? set_size(target, err) : rc;
+	return code == 0 ? set_size(target, err) : code;
 }
 
 int target_file_open(struct target *target, struct error *err)

@@ -23,9 +23,9 @@
 static int write_nbd(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		     struct error *err)
 {
-	int rc = nbdclient_write(target->client, offset, bytes, n, err);
+	int code = nbdclient_write(target->client, offset, bytes, n, err);
 
-	return rc == 0 || !target->server ? rc : qemu_nbd_explain(target->server, err);
+	return code == 0 || target->server == NULL ? code : qemu_nbd_explain(target->server, err);
 }
 
 static int zero_nbd(struct target *target, uint64_t offset, uint64_t n, struct error *err)
@@ -41,24 +41,24 @@ static int zero_nbd(struct target *target, uint64_t offset, uint64_t n, struct e
 static int zero_rest(struct target *target, struct error *err)
 {
 	uint64_t cluster = 0, n, size = target->size_bytes;
-	int rc = 0;
+	int code = 0;
 
-	for (; rc == 0 && rest_next(target->rest, &cluster, &n, UINT64_MAX); cluster += n) {
+	for (; code == 0 && rest_next(target->rest, &cluster, &n, UINT64_MAX); cluster += n) {
 		uint64_t offset = cluster * CLUSTER_SIZE, end = offset + n * CLUSTER_SIZE;
 		if (offset < size)
-			rc = nbdclient_zero(target->client, offset,
-					    (end < size ? end : size) - offset, err);
+			code = nbdclient_zero(target->client, offset,
+					      (end < size ? end : size) - offset, err);
 	}
-	return rc == 0 && target->end_bytes > size
+	return code == 0 && target->end_bytes > size
 		       ? nbdclient_zero(target->client, size, target->end_bytes - size, err)
-		       : rc;
+		       : code;
 }
 
 static int finish_nbd(struct target *target, struct error *err)
 {
-	int rc = zero_rest(target, err);
+	int code = zero_rest(target, err);
 
-	return rc == 0 && target->sync ? nbdclient_flush(target->client, err) : rc;
+	return code == 0 && target->sync ? nbdclient_flush(target->client, err) : code;
 }
 
 static void close_nbd(struct target *target)
@@ -80,9 +80,9 @@ int target_nbd_open(struct target *target, const struct target_options *options,
 	if (!options->force)
 		return fail(err, ERR_USAGE, "%s: is what a server has; --force overwrites it",
 			    target->path);
-	int rc = nbdclient_connect(&target->client, target->path, err);
-	if (rc != 0)
-		return rc;
+	int code = nbdclient_connect(&target->client, target->path, err);
+	if (code != 0)
+		return code;
 	target->old_bytes = nbdclient_size(target->client);
 	if (nbdclient_is_read_only(target->client))
 		return fail(err, ERR_USAGE, "%s: is read-only", target->path);
@@ -117,7 +117,7 @@ static int claim_old(struct target *target, struct error *err)
 	struct stat st;
 	char *real = realpath(target->path, NULL);
 
-	if (!real)
+	if (real == NULL)
 		return fail_system(err, errno, "%s", target->path);
 	free(target->path);
 	target->path = real;
@@ -136,15 +136,15 @@ static int make_image(struct target *target, struct error *err)
 	char path[64];
 	struct qemu_nbd_options how = {
 		.name = target->path, .path = path, .format = target->format, .writable = true};
-	int rc = newfile_create(&target->temp, &target->fd, target->path, err);
+	int code = newfile_create(&target->temp, &target->fd, target->path, err);
 
-	if (rc != 0)
-		return rc;
-	snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), target->fd);
-	rc = qemu_img_create(target->path, path, target->format, target->size_bytes, err);
-	if (rc == 0)
-		rc = qemu_nbd_open(&target->server, &how, err);
-	return rc;
+	if (code != 0)
+		return code;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), target->fd);
+	code = qemu_img_create(target->path, path, target->format, target->size_bytes, err);
+	if (code == 0)
+		code = qemu_nbd_open(&target->server, &how, err);
+	return code;
 }
 
 int target_image_open(struct target *target, bool exists, struct error *err)
@@ -153,11 +153,11 @@ int target_image_open(struct target *target, bool exists, struct error *err)
 	if (!is_image_format(target->format))
 		return fail(err, ERR_USAGE, "%s: '%s' is not the name of an image format",
 			    target->path, target->format);
-	int rc = exists ? claim_old(target, err) : 0;
-	if (rc == 0)
-		rc = make_image(target, err);
-	if (rc != 0)
-		return rc;
+	int code = exists ? claim_old(target, err) : 0;
+	if (code == 0)
+		code = make_image(target, err);
+	if (code != 0)
+		return code;
 	target->client = qemu_nbd_client(target->server);
 	/* What is larger than the drive, or was never written, is zero in a new image. */
 	if (nbdclient_size(target->client) < target->size_bytes)

@@ -10,7 +10,7 @@
 static unsigned allowed_flags(const struct connection *connection, unsigned command)
 {
 	/* The document wants it accepted with every command, if with any. */
-	unsigned flags = connection->export->ops->flush ? FLAG_FUA : 0;
+	unsigned flags = connection->export->ops->flush != NULL ? FLAG_FUA : 0;
 
 	if (command == CMD_READ && connection->structured)
 		flags |= FLAG_DF;
@@ -35,11 +35,11 @@ static int check_command(const struct connection *connection, const struct reque
 	case CMD_WRITE:
 		return 0;
 	case CMD_FLUSH:
-		return export->ops->flush ? 0 : EINVAL;
+		return export->ops->flush != NULL ? 0 : EINVAL;
 	case CMD_TRIM:
-		return export->ops->trim ? 0 : EINVAL;
+		return export->ops->trim != NULL ? 0 : EINVAL;
 	case CMD_WRITE_ZEROES:
-		return export->ops->zero ? 0 : EINVAL;
+		return export->ops->zero != NULL ? 0 : EINVAL;
 	case CMD_BLOCK_STATUS:
 		return connection->n_contexts > 0 ? 0 : EINVAL;
 	default:

@@ -10,6 +10,8 @@
 
 #include "nbd/client_private.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <libnbd.h>
@@ -23,17 +25,17 @@
 
 #define STATUS_MAX 4294901760u /* bytes: the most whole clusters that 32 bits can ask about */
 
-static struct connection *take_connection(struct nbdclient *client)
+static struct nbdclient_connection *take_connection(struct nbdclient *client)
 {
 	pthread_mutex_lock(&client->lock);
 	while (client->n_idle == 0)
 		pthread_cond_wait(&client->returned, &client->lock);
-	struct connection *connection = client->idle[--client->n_idle];
+	struct nbdclient_connection *connection = client->idle[--client->n_idle];
 	pthread_mutex_unlock(&client->lock);
 	return connection;
 }
 
-static void return_connection(struct nbdclient *client, struct connection *connection)
+static void return_connection(struct nbdclient *client, struct nbdclient_connection *connection)
 {
 	pthread_mutex_lock(&client->lock);
 	client->idle[client->n_idle++] = connection;
@@ -66,7 +68,7 @@ static int fail_nbd(const struct nbdclient *client, enum verb verb, uint64_t off
 	return err->code;
 }
 
-static void give_up(struct connection *connection)
+static void give_up(struct nbdclient_connection *connection)
 {
 	nbd_close(connection->handle);
 	connection->handle = NULL;
@@ -80,14 +82,14 @@ struct request {
 
 /* Waits for the answer, as long as requests on this connection are answered. When none can come any
  * more the connection has no handle after it. */
-static int land(struct nbdclient *client, struct connection *connection,
+static int land(struct nbdclient *client, struct nbdclient_connection *connection,
 		const struct request *request, struct error *err)
 {
 	struct nbd_handle *handle = connection->handle;
 	bool is_long = request->verb == FLUSH || request->verb == ZERO;
 	int patience_ms = is_long ? LONG_MS : PATIENCE_MS;
-	int64_t until = clock_now_ms() + patience_ms;
-	int n_waiting = nbd_aio_in_flight(handle), rc;
+	int64_t until = clock_ms() + patience_ms;
+	int n_waiting = nbd_aio_in_flight(handle), code;
 
 	for (;;) {
 		int done = nbd_aio_command_completed(handle, (uint64_t)request->cookie);
@@ -95,24 +97,24 @@ static int land(struct nbdclient *client, struct connection *connection,
 			return 0;
 		if (done < 0)
 			return fail_nbd(client, request->verb, request->offset, err);
-		int64_t left = until - clock_now_ms();
+		int64_t left = until - clock_ms();
 		int polled = left > 0 ? nbd_poll(handle, (int)left) : 0;
 		if (polled > 0) {
 			int n = nbd_aio_in_flight(handle);
 			if (n != n_waiting)
-				until = clock_now_ms() + patience_ms;
+				until = clock_ms() + patience_ms;
 			n_waiting = n;
 			continue;
 		}
 		if (polled < 0)
-			rc = fail_nbd(client, request->verb, request->offset, err);
+			code = fail_nbd(client, request->verb, request->offset, err);
 		else
-			rc = fail(err, ERR_SYSTEM,
-				  "%.200s: %s at byte %" PRIu64 ": no answer within %d s",
-				  client->name, doing[request->verb], request->offset,
-				  patience_ms / 1000);
+			code = fail(err, ERR_SYSTEM,
+				    "%.200s: %s at byte %" PRIu64 ": no answer within %d s",
+				    client->name, doing[request->verb], request->offset,
+				    patience_ms / 1000);
 		give_up(connection);
-		return rc;
+		return code;
 	}
 }
 
@@ -153,7 +155,7 @@ static int64_t launch_read(const struct nbdclient *client, struct nbd_handle *ha
 	return nbd_aio_pread(handle, to, n, offset, NBD_NULL_COMPLETION, 0);
 }
 
-static int launch(struct nbdclient *client, struct connection *connection,
+static int launch(struct nbdclient *client, struct nbdclient_connection *connection,
 		  struct transfer *transfer, struct request *request, struct error *err)
 {
 	struct nbd_handle *handle = connection->handle;
@@ -176,46 +178,46 @@ static int launch(struct nbdclient *client, struct connection *connection,
 		return fail_nbd(client, transfer->verb, at, err);
 	transfer->offset += part;
 	transfer->n -= part;
-	if (transfer->bytes && !transfer->same_bytes)
+	if (transfer->bytes != NULL && !transfer->same_bytes)
 		transfer->bytes += part;
 	return 0;
 }
 
 /* After an error the requests that are on their way are waited for: they use the caller's memory.
  */
-static int run_on(struct nbdclient *client, struct connection *connection,
+static int run_on(struct nbdclient *client, struct nbdclient_connection *connection,
 		  struct transfer *transfer, struct error *err)
 {
 	struct request requests[IN_FLIGHT];
 	unsigned first = 0, n = 0;
-	int rc = 0;
+	int code = 0;
 
-	while (connection->handle && (n > 0 || (rc == 0 && transfer->n > 0))) {
+	while (connection->handle != NULL && (n > 0 || (code == 0 && transfer->n > 0))) {
 		struct error later;
 		int one;
-		if (rc == 0 && transfer->n > 0 && n < IN_FLIGHT) {
-			rc = launch(client, connection, transfer,
-				    &requests[(first + n) % IN_FLIGHT], err);
-			n += rc == 0;
+		if (code == 0 && transfer->n > 0 && n < IN_FLIGHT) {
+			code = launch(client, connection, transfer,
+				      &requests[(first + n) % IN_FLIGHT], err);
+			n += code == 0;
 			continue;
 		}
-		one = land(client, connection, &requests[first], rc == 0 ? err : &later);
-		rc = rc == 0 ? one : rc;
+		one = land(client, connection, &requests[first], code == 0 ? err : &later);
+		code = code == 0 ? one : code;
 		first = (first + 1) % IN_FLIGHT;
 		n--;
 	}
-	if (rc == 0 && transfer->n > 0)
-		rc = fail_lost(client, transfer->verb, transfer->offset, err);
-	return rc;
+	if (code == 0 && transfer->n > 0)
+		code = fail_lost(client, transfer->verb, transfer->offset, err);
+	return code;
 }
 
 static int run(struct nbdclient *client, struct transfer *transfer, struct error *err)
 {
-	struct connection *connection = take_connection(client);
-	int rc = run_on(client, connection, transfer, err);
+	struct nbdclient_connection *connection = take_connection(client);
+	int code = run_on(client, connection, transfer, err);
 
 	return_connection(client, connection);
-	return rc;
+	return code;
 }
 
 int nbdclient_read(struct nbdclient *client, uint64_t offset, void *buffer, size_t n,
@@ -248,7 +250,7 @@ int nbdclient_zero(struct nbdclient *client, uint64_t offset, uint64_t n, struct
 		transfer = (struct transfer){.verb = WRITE,
 					     .offset = offset,
 					     .n = n,
-					     .part_max = sizeof zeros,
+					     .part_max = sizeof(zeros),
 					     .bytes = (uint8_t *)(uintptr_t)zeros,
 					     .same_bytes = true};
 	return run(client, &transfer, err);
@@ -256,22 +258,22 @@ int nbdclient_zero(struct nbdclient *client, uint64_t offset, uint64_t n, struct
 
 int nbdclient_flush(struct nbdclient *client, struct error *err)
 {
-	struct connection *connection;
+	struct nbdclient_connection *connection;
 	struct request request = {.verb = FLUSH};
-	int rc;
+	int code;
 
 	if (!client->can_flush)
 		return 0;
 	connection = take_connection(client);
-	if (connection->handle) {
+	if (connection->handle != NULL) {
 		request.cookie = nbd_aio_flush(connection->handle, NBD_NULL_COMPLETION, 0);
-		rc = request.cookie < 0 ? fail_nbd(client, FLUSH, 0, err)
-					: land(client, connection, &request, err);
+		code = request.cookie < 0 ? fail_nbd(client, FLUSH, 0, err)
+					  : land(client, connection, &request, err);
 	} else {
-		rc = fail_lost(client, FLUSH, 0, err);
+		code = fail_lost(client, FLUSH, 0, err);
 	}
 	return_connection(client, connection);
-	return rc;
+	return code;
 }
 
 /* ---- zeros ---- */
@@ -297,8 +299,8 @@ static int take_answer(void *user_data, const char *context, uint64_t offset, ui
 	return 0;
 }
 
-static int ask_on(struct nbdclient *client, struct connection *connection, uint64_t offset,
-		  struct error *err)
+static int ask_on(struct nbdclient *client, struct nbdclient_connection *connection,
+		  uint64_t offset, struct error *err)
 {
 	nbd_extent_callback callback = {.callback = take_answer, .user_data = client};
 	struct request request = {.verb = STATUS, .offset = offset};
@@ -335,19 +337,19 @@ static void join_answers(struct nbdclient *client)
 
 static int ask(struct nbdclient *client, uint64_t offset, struct error *err)
 {
-	struct connection *connection = take_connection(client);
+	struct nbdclient_connection *connection = take_connection(client);
 	unsigned n = client->whole ? 2 : 1;
-	int rc = 0;
+	int code = 0;
 
-	for (unsigned i = 0; i < n && rc == 0; i++) {
-		rc = ask_on(client, connection, offset, err);
+	for (unsigned i = 0; i < n && code == 0; i++) {
+		code = ask_on(client, connection, offset, err);
 		client->n_answer[i] = client->n_known;
 		memcpy(client->answers[i], client->known, sizeof(client->known));
 	}
-	if (rc == 0 && n == 2)
+	if (code == 0 && n == 2)
 		join_answers(client);
 	return_connection(client, connection);
-	return rc;
+	return code;
 }
 
 /* The stretch of the last answer that offset lies in, or NULL. */
@@ -373,9 +375,9 @@ int nbdclient_status(struct nbdclient *client, uint64_t offset, uint64_t *n, boo
 	}
 	stretch = find_known(client, offset);
 	if (stretch == NULL) {
-		int rc = ask(client, offset, err);
-		if (rc != 0)
-			return rc;
+		int code = ask(client, offset, err);
+		if (code != 0)
+			return code;
 		stretch = find_known(client, offset);
 	}
 	if (stretch == NULL)

@@ -8,7 +8,7 @@ bool nbdclient_is_uri(const char *text)
 	static const char *const schemes[] = {"nbd://",	      "nbds://",      "nbd+unix://",
 					      "nbds+unix://", "nbd+vsock://", "nbds+vsock://"};
 
-	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
 		if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
 			return true;
 	return false;
@@ -16,26 +16,18 @@ bool nbdclient_is_uri(const char *text)
 
 #if HAVE_LIBNBD
 
+#include "base/clock.h"
 #include "nbd/client_private.h"
 
 #include <errno.h>
 #include <libnbd.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
-
-int64_t clock_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* As nbd_poll, but a server that says a byte now and then gets no more time for that. */
 static int poll_until(struct nbd_handle *handle, int64_t until_ms)
 {
-	int64_t left = until_ms - clock_now_ms();
+	int64_t left = until_ms - clock_ms();
 
 	return left > 0 ? nbd_poll(handle, (int)left) : 0;
 }
@@ -44,11 +36,11 @@ static int poll_until(struct nbd_handle *handle, int64_t until_ms)
 const char *nbdclient_words(const char *instead)
 {
 	const char *words = nbd_get_error();
-	const char *colon = words ? strstr(words, ": ") : NULL;
+	const char *colon = words != NULL ? strstr(words, ": ") : NULL;
 
 	if (words == NULL)
 		return instead;
-	return strncmp(words, "nbd_", 4) == 0 && colon ? colon + 2 : words;
+	return strncmp(words, "nbd_", 4) == 0 && colon != NULL ? colon + 2 : words;
 }
 
 /* What every connection asks for. */
@@ -87,7 +79,7 @@ static int learn_server(struct nbdclient *client, struct error *err)
 
 static void add_connection(struct nbdclient *client, struct nbd_handle *handle)
 {
-	struct connection *connection = &client->connections[client->n_connections++];
+	struct nbdclient_connection *connection = &client->connections[client->n_connections++];
 
 	connection->handle = handle;
 	client->idle[client->n_idle++] = connection;
@@ -95,7 +87,7 @@ static void add_connection(struct nbdclient *client, struct nbd_handle *handle)
 
 static struct nbdclient *new_client(const char *name, struct error *err)
 {
-	struct nbdclient *client = calloc(1, sizeof *client);
+	struct nbdclient *client = calloc(1, sizeof(*client));
 
 	if (client == NULL) {
 		fail_system(err, ENOMEM, "%s", name);
@@ -107,19 +99,19 @@ static struct nbdclient *new_client(const char *name, struct error *err)
 	return client;
 }
 
-/* rc: of the call that began it. */
-static int finish_connecting(struct nbd_handle *handle, int rc, const char *name, int patience_ms,
+/* code: of the call that began it. */
+static int finish_connecting(struct nbd_handle *handle, int code, const char *name, int patience_ms,
 			     struct error *err)
 {
-	int64_t until = clock_now_ms() + patience_ms;
+	int64_t until = clock_ms() + patience_ms;
 
-	while (rc >= 0 && nbd_aio_is_connecting(handle) > 0) {
-		rc = poll_until(handle, until);
-		if (rc == 0)
+	while (code >= 0 && nbd_aio_is_connecting(handle) > 0) {
+		code = poll_until(handle, until);
+		if (code == 0)
 			return fail(err, ERR_SYSTEM, "%.200s: no answer within %d s", name,
 				    patience_ms / 1000);
 	}
-	if (rc >= 0 && nbd_aio_is_ready(handle) > 0)
+	if (code >= 0 && nbd_aio_is_ready(handle) > 0)
 		return 0;
 	return fail(err, ERR_SYSTEM, "%.200s: %s", name, nbdclient_words("cannot connect"));
 }
@@ -132,8 +124,8 @@ static int adopt_socket(struct nbdclient *client, int socket, struct error *err)
 		close(socket);
 		return err->code;
 	}
-	int rc = nbd_aio_connect_socket(handle, socket);
-	if (finish_connecting(handle, rc, client->name, CAPTIVE_MS, err) != 0) {
+	int code = nbd_aio_connect_socket(handle, socket);
+	if (finish_connecting(handle, code, client->name, CAPTIVE_MS, err) != 0) {
 		nbd_close(handle);
 		return err->code;
 	}
@@ -146,10 +138,10 @@ static int adopt_all(struct nbdclient *client, int *sockets, unsigned n_sockets,
 	for (unsigned i = 0; i < n_sockets; i++) {
 		if (i == 1 && nbd_can_multi_conn(client->connections[0].handle) <= 0)
 			return 0;
-		int rc = adopt_socket(client, sockets[i], err);
+		int code = adopt_socket(client, sockets[i], err);
 		sockets[i] = -1;
-		if (rc != 0)
-			return rc;
+		if (code != 0)
+			return code;
 	}
 	return 0;
 }
@@ -158,16 +150,16 @@ int nbdclient_new(struct nbdclient **out, const char *name, int *sockets, unsign
 		  struct error *err)
 {
 	struct nbdclient *client = new_client(name, err);
-	int rc = client ? adopt_all(client, sockets, n_sockets, err) : err->code;
+	int code = client != NULL ? adopt_all(client, sockets, n_sockets, err) : err->code;
 
 	for (unsigned i = 0; i < n_sockets; i++) {
 		if (sockets[i] >= 0)
 			close(sockets[i]);
 		sockets[i] = -1;
 	}
-	if (rc != 0) {
+	if (code != 0) {
 		nbdclient_free(client);
-		return rc;
+		return code;
 	}
 	*out = client;
 	return 0;
@@ -187,10 +179,10 @@ static int add_uri(struct nbdclient *client, int patience_ms, struct error *err)
 
 	if (handle == NULL)
 		return err->code;
-	int rc = connect_uri(handle, client->name, patience_ms, err);
-	if (rc != 0) {
+	int code = connect_uri(handle, client->name, patience_ms, err);
+	if (code != 0) {
 		nbd_close(handle);
-		return rc;
+		return code;
 	}
 	add_connection(client, handle);
 	return 0;
@@ -200,16 +192,16 @@ int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err
 {
 	struct nbdclient *client = new_client(uri, err);
 	struct error ignored;
-	int rc;
+	int code;
 
 	if (client == NULL)
 		return err->code;
-	rc = add_uri(client, CONNECT_MS, err);
-	if (rc == 0)
-		rc = learn_server(client, err);
-	if (rc != 0) {
+	code = add_uri(client, CONNECT_MS, err);
+	if (code == 0)
+		code = learn_server(client, err);
+	if (code != 0) {
 		nbdclient_free(client);
-		return rc;
+		return code;
 	}
 	/* A server that has a limit may refuse more, or let them wait. */
 	if (nbd_can_multi_conn(client->connections[0].handle) > 0)
@@ -225,7 +217,7 @@ void nbdclient_free(struct nbdclient *client)
 	if (client == NULL)
 		return;
 	for (unsigned i = 0; i < client->n_connections; i++)
-		if (client->connections[i].handle) {
+		if (client->connections[i].handle != NULL) {
 			/* So that the server does not take it for an accident. */
 			nbd_aio_disconnect(client->connections[i].handle, 0);
 			nbd_close(client->connections[i].handle);
@@ -238,8 +230,8 @@ void nbdclient_free(struct nbdclient *client)
 bool nbdclient_knock(const char *uri, int patience_ms)
 {
 	struct nbd_handle *handle = nbd_create();
-	int64_t until = clock_now_ms() + patience_ms;
-	bool good = handle && nbd_set_opt_mode(handle, true) == 0 &&
+	int64_t until = clock_ms() + patience_ms;
+	bool good = handle != NULL && nbd_set_opt_mode(handle, true) == 0 &&
 		    nbd_aio_connect_uri(handle, uri) == 0;
 
 	while (good && nbd_aio_is_connecting(handle) > 0)
@@ -247,7 +239,7 @@ bool nbdclient_knock(const char *uri, int patience_ms)
 	good = good && nbd_aio_is_negotiating(handle) > 0 && nbd_aio_opt_abort(handle) == 0;
 	while (good && nbd_aio_is_closed(handle) == 0 && nbd_aio_is_dead(handle) == 0)
 		good = poll_until(handle, until) > 0;
-	if (handle)
+	if (handle != NULL)
 		nbd_close(handle);
 	return good;
 }

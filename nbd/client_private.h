@@ -17,7 +17,7 @@ struct stretch {
 	bool zero;
 };
 
-struct connection {
+struct nbdclient_connection {
 	struct nbd_handle *handle; /* NULL: it broke */
 };
 
@@ -30,7 +30,7 @@ struct nbdclient {
 	bool tells_zeros; /* the server has base:allocation */
 	bool whole;	  /* nbdclient_read_whole was called */
 	unsigned n_connections;
-	struct connection connections[NBDCLIENT_CONNECTIONS_MAX];
+	struct nbdclient_connection connections[NBDCLIENT_CONNECTIONS_MAX];
 
 	/* The last answer about zeros, for the one caller of nbdclient_status. */
 	uint64_t known_from; /* byte where the first stretch begins */
@@ -44,7 +44,7 @@ struct nbdclient {
 	pthread_mutex_t lock;
 	pthread_cond_t returned;
 	unsigned n_idle;
-	struct connection *idle[NBDCLIENT_CONNECTIONS_MAX];
+	struct nbdclient_connection *idle[NBDCLIENT_CONNECTIONS_MAX];
 };
 
 /* For how long a server is waited for. The manual pages state it. */
@@ -53,9 +53,6 @@ struct nbdclient {
 #define CAPTIVE_MS  60000   /* the same, of a qemu-nbd of ours, which opens the image meanwhile */
 #define PATIENCE_MS 120000  /* any answer, when there are questions */
 #define LONG_MS	    1800000 /* to flush or to zero, which may write all there is */
-
-/* Milliseconds of a clock that only goes on. */
-int64_t clock_now_ms(void);
 
 /* What libnbd says of the failure in this thread, or instead. */
 const char *nbdclient_words(const char *instead);

@@ -37,7 +37,7 @@ static bool is(const struct query *query, const char *text)
 
 static void offer(struct selection *selection, uint32_t id, const char *prefix, const char *name)
 {
-	uint8_t data[4 + sizeof BITMAP + NAME_MAX_BYTES];
+	uint8_t data[4 + sizeof(BITMAP) + NAME_MAX_BYTES];
 	size_t n = strlen(prefix), more = strlen(name);
 
 	put32(data, id);
@@ -52,7 +52,7 @@ static void offer(struct selection *selection, uint32_t id, const char *prefix, 
 
 static void list_allocation(struct selection *selection)
 {
-	if (selection->export->ops->status)
+	if (selection->export->ops->status != NULL)
 		offer(selection, 0, ALLOCATION, "");
 }
 
@@ -122,7 +122,7 @@ static void choose_query(struct selection *selection, const struct query *query)
 	char name[256];
 
 	if (is(query, ALLOCATION)) {
-		if (selection->export->ops->status)
+		if (selection->export->ops->status != NULL)
 			choose(selection, &context, ALLOCATION, "");
 		return;
 	}
@@ -176,7 +176,7 @@ bool context_option(struct connection *connection, uint32_t option, const uint8_
 	if (!connection->structured || !queries_are_whole(data, n, &name_length, &n_queries))
 		return reply_option(connection, option, REP_ERR_INVALID, NULL, 0);
 	selection.export = exports_find(connection->server, data + 4, name_length);
-	if (!selection.export)
+	if (selection.export == NULL)
 		return reply_option(connection, option, REP_ERR_UNKNOWN, NULL, 0);
 	if (option == OPT_SET_META_CONTEXT)
 		connection->contexts_of = selection.export;

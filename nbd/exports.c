@@ -27,7 +27,7 @@ static int check_export(const struct nbdserver *server, unsigned i, struct error
 	for (unsigned other = 0; other < i; other++)
 		if (strcmp(server->exports[other].name, export->name) == 0)
 			return fail(err, ERR_USAGE, "two nbd exports are named %s", export->name);
-	if (export->description && strlen(export->description) > NAME_MAX_BYTES)
+	if (export->description != NULL && strlen(export->description) > NAME_MAX_BYTES)
 		return fail(err, ERR_USAGE, "%s: the description is too long", export->name);
 	if (export->size_bytes > INT64_MAX)
 		return fail(err, ERR_USAGE, "%s: larger than nbd allows", export->name);
@@ -40,9 +40,9 @@ static int check_export(const struct nbdserver *server, unsigned i, struct error
 	if (!block_sizes_fit(export))
 		return fail(err, ERR_USAGE, "%s: block sizes that nbd does not allow",
 			    export->name);
-	if (!export->ops->write)
+	if (export->ops->write == NULL)
 		export->read_only = true;
-	if (!export->ops->read)
+	if (export->ops->read == NULL)
 		export->write_only = true;
 	return 0;
 }

@@ -35,7 +35,7 @@ static unsigned transmission_flags(const struct connection *connection,
 {
 	unsigned flags = HAS_FLAGS;
 
-	if (export->ops->flush)
+	if (export->ops->flush != NULL)
 		flags |= SEND_FLUSH | SEND_FUA;
 	if (connection->structured)
 		flags |= SEND_DF;
@@ -43,9 +43,9 @@ static unsigned transmission_flags(const struct connection *connection,
 		flags |= CAN_MULTI_CONN;
 	if (export->read_only)
 		return flags | READ_ONLY;
-	if (export->ops->trim)
+	if (export->ops->trim != NULL)
 		flags |= SEND_TRIM;
-	if (export->ops->zero)
+	if (export->ops->zero != NULL)
 		flags |= SEND_WRITE_ZEROES | SEND_FAST_ZERO;
 	return flags;
 }
@@ -67,7 +67,7 @@ static enum progress export_name(struct connection *connection,
 		return LOST;
 	put64(answer, export->size_bytes);
 	put16(answer + 8, transmission_flags(connection, export));
-	if (!stream_send(connection, answer, connection->no_zeroes ? 10 : sizeof answer))
+	if (!stream_send(connection, answer, connection->no_zeroes ? 10 : sizeof(answer)))
 		return LOST;
 	return READY;
 }
@@ -94,7 +94,7 @@ static bool send_block_sizes(struct connection *connection, uint32_t option,
 	put32(data + 2, export->block_min);
 	put32(data + 6, export->block_preferred);
 	put32(data + 10, export->block_max);
-	return reply_option(connection, option, REP_INFO, data, sizeof data);
+	return reply_option(connection, option, REP_INFO, data, sizeof(data));
 }
 
 static bool send_export(struct connection *connection, uint32_t option,
@@ -105,7 +105,7 @@ static bool send_export(struct connection *connection, uint32_t option,
 	put16(data, INFO_EXPORT);
 	put64(data + 2, export->size_bytes);
 	put16(data + 10, transmission_flags(connection, export));
-	return reply_option(connection, option, REP_INFO, data, sizeof data);
+	return reply_option(connection, option, REP_INFO, data, sizeof(data));
 }
 
 /* Name length, name, number of requests, requests of two bytes; all of it and no more. */
@@ -138,13 +138,13 @@ static enum progress info_or_go(struct connection *connection, const struct opti
 	const uint8_t *requests = message->data + 6 + name_length;
 	const struct nbdserver_export *export =
 		exports_find(connection->server, message->data + 4, name_length);
-	if (!export)
+	if (export == NULL)
 		return reply(connection, option, REP_ERR_UNKNOWN);
 	bool sent = send_export(connection, option, export) &&
 		    send_block_sizes(connection, option, export);
 	if (sent && wants(requests, n, INFO_NAME))
 		sent = send_text(connection, option, INFO_NAME, export->name);
-	if (sent && export->description && wants(requests, n, INFO_DESCRIPTION))
+	if (sent && export->description != NULL && wants(requests, n, INFO_DESCRIPTION))
 		sent = send_text(connection, option, INFO_DESCRIPTION, export->description);
 	if (!sent)
 		return LOST;
@@ -169,7 +169,7 @@ static enum progress list(struct connection *connection, const struct option_mes
 		return reply(connection, OPT_LIST, REP_ERR_INVALID);
 	for (unsigned i = 0; i < server->n_exports; i++) {
 		const struct nbdserver_export *export = &server->exports[i];
-		const char *description = export->description ? export->description : "";
+		const char *description = export->description != NULL ? export->description : "";
 		size_t n = strlen(export->name), more = strlen(description);
 		put32(data, (uint32_t)n);
 		memcpy(data + 4, export->name, n);
@@ -184,7 +184,7 @@ static enum progress start_tls(struct connection *connection, const struct optio
 {
 	struct tls *tls = connection->server->tls;
 
-	if (message->n != 0 || connection->tls)
+	if (message->n != 0 || connection->tls != NULL)
 		return reply(connection, OPT_STARTTLS, REP_ERR_INVALID);
 	if (tls == NULL)
 		return reply(connection, OPT_STARTTLS, REP_ERR_UNSUP);
@@ -246,7 +246,7 @@ static enum progress one_option(struct connection *connection, struct option_mes
 {
 	uint8_t head[16];
 
-	if (!stream_receive(connection, head, sizeof head))
+	if (!stream_receive(connection, head, sizeof(head)))
 		return LOST;
 	message->option = get32(head + 8);
 	message->n = get32(head + 12);
@@ -254,7 +254,7 @@ static enum progress one_option(struct connection *connection, struct option_mes
 		connection_log(connection, "no option where one was due");
 		return LOST;
 	}
-	bool plain = connection->server->tls && connection->tls == NULL;
+	bool plain = connection->server->tls != NULL && connection->tls == NULL;
 	if (plain && message->option == OPT_EXPORT_NAME) {
 		connection_log(connection, "asked for an export without tls");
 		return LOST;
@@ -283,8 +283,8 @@ static bool exchange_flags(struct connection *connection)
 	put64(hello, MAGIC_SERVER);
 	put64(hello + 8, MAGIC_OPTION);
 	put16(hello + 16, FIXED_NEWSTYLE | NO_ZEROES);
-	if (!stream_send(connection, hello, sizeof hello) ||
-	    !stream_receive(connection, client, sizeof client))
+	if (!stream_send(connection, hello, sizeof(hello)) ||
+	    !stream_receive(connection, client, sizeof(client)))
 		return false;
 	uint32_t flags = get32(client);
 	if (flags & ~(uint32_t)(FIXED_NEWSTYLE | NO_ZEROES)) {
@@ -299,8 +299,8 @@ static bool exchange_flags(struct connection *connection)
 /* Ends with the deadline at the latest, however many options there are. */
 bool handshake_run(struct connection *connection)
 {
-	struct option_message *message = malloc(sizeof *message);
-	enum progress progress = message ? CONTINUE : LOST;
+	struct option_message *message = malloc(sizeof(*message));
+	enum progress progress = message != NULL ? CONTINUE : LOST;
 
 	if (progress == CONTINUE && !exchange_flags(connection))
 		progress = LOST;

@@ -46,16 +46,16 @@ static void prepare(const struct listener *listener, int fd)
 	unsigned unanswered_ms = 1000 * (KEEP_IDLE + KEEP_TRIES * KEEP_STEP);
 
 	if (listener->is_unix) {
-		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
-			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0)
+			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 		return;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step, sizeof step);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof unanswered_ms);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step, sizeof(step));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof(unanswered_ms));
 }
 
 static void accept_one(struct listener *listener, int listening)
@@ -124,7 +124,7 @@ static bool split_place(const char *place, char host[256], const char **port)
 			return false;
 		begin++;
 		end--;
-	} else if (memchr(begin, ':', (size_t)(end - begin))) {
+	} else if (memchr(begin, ':', (size_t)(end - begin)) != NULL) {
 		return false;
 	}
 	if (end <= begin || end - begin > 255)
@@ -144,9 +144,9 @@ static int bind_tcp(struct listener *listener, const struct addrinfo *info, cons
 	if (fd < 0)
 		return fail_system(err, errno, "%s: socket", place);
 	listener->fds[listener->n_fds++] = fd;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (info->ai_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
 		int failed = errno;
 		if (failed == EADDRINUSE)
@@ -162,8 +162,8 @@ static int check_addresses(const struct listener *listener, const struct addrinf
 {
 	unsigned n = 0;
 
-	for (const struct addrinfo *info = list; info; info = info->ai_next, n++) {
-		if (listener->server->tls)
+	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next, n++) {
+		if (listener->server->tls != NULL)
 			continue;
 		if (!plain_loopback)
 			return fail(err, ERR_USAGE, "%s: tcp needs tls", place);
@@ -190,7 +190,7 @@ static int open_tcp(struct listener *listener, const char *place, bool plain_loo
 	if (failed != 0)
 		return fail(err, ERR_USAGE, "%s: %s", place, gai_strerror(failed));
 	int code = check_addresses(listener, list, place, plain_loopback, err);
-	for (const struct addrinfo *info = list; info && code == 0; info = info->ai_next)
+	for (const struct addrinfo *info = list; info != NULL && code == 0; info = info->ai_next)
 		code = bind_tcp(listener, info, place, err);
 	freeaddrinfo(list);
 	return code;

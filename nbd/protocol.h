@@ -122,40 +122,40 @@ enum nbdserver_error {
 static inline uint16_t get16(const uint8_t *bytes)
 {
 	uint16_t value;
-	memcpy(&value, bytes, sizeof value);
+	memcpy(&value, bytes, sizeof(value));
 	return be16toh(value);
 }
 
 static inline uint32_t get32(const uint8_t *bytes)
 {
 	uint32_t value;
-	memcpy(&value, bytes, sizeof value);
+	memcpy(&value, bytes, sizeof(value));
 	return be32toh(value);
 }
 
 static inline uint64_t get64(const uint8_t *bytes)
 {
 	uint64_t value;
-	memcpy(&value, bytes, sizeof value);
+	memcpy(&value, bytes, sizeof(value));
 	return be64toh(value);
 }
 
 static inline void put16(uint8_t *bytes, unsigned value)
 {
 	uint16_t be = htobe16((uint16_t)value);
-	memcpy(bytes, &be, sizeof be);
+	memcpy(bytes, &be, sizeof(be));
 }
 
 static inline void put32(uint8_t *bytes, uint32_t value)
 {
 	uint32_t be = htobe32(value);
-	memcpy(bytes, &be, sizeof be);
+	memcpy(bytes, &be, sizeof(be));
 }
 
 static inline void put64(uint8_t *bytes, uint64_t value)
 {
 	uint64_t be = htobe64(value);
-	memcpy(bytes, &be, sizeof be);
+	memcpy(bytes, &be, sizeof(be));
 }
 
 #endif

@@ -10,7 +10,7 @@ static int hex_digit(char c)
 	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 	const char *found = c ? strchr(digits, c) : NULL;
 
-	return found ? (int)((found - digits) % 16) : -1;
+	return found != NULL ? (int)((found - digits) % 16) : -1;
 }
 
 /* In place. The number of bytes; 0: these are not the digits of any. */
@@ -52,7 +52,7 @@ static const char *read_line(struct psk **out, char *line, int *sys)
 		return colon[1] ? "has a key that is not pairs of hexadecimal digits"
 				: "has an empty key";
 	*out = malloc(sizeof **out + name_size + key_size);
-	if (!*out) {
+	if (*out == NULL) {
 		*sys = ENOMEM;
 		return NULL;
 	}
@@ -67,26 +67,26 @@ static int read_lines(struct psk **out, FILE *file, const char *path, struct err
 	char line[2048];
 	struct psk **end = out;
 
-	for (unsigned n = 1; errno = 0, fgets(line, sizeof line, file); n++) {
+	for (unsigned n = 1; errno = 0, fgets(line, sizeof(line), file); n++) {
 		const char *wrong = NULL;
 		int sys = 0;
 		/* A byte 0 hides the end of its line. */
-		if (!strchr(line, '\n') && !feof(file))
+		if (strchr(line, '\n') == NULL && !feof(file))
 			wrong = "is too long, or no text";
 		else
 			wrong = read_line(end, line, &sys);
 		if (sys != 0)
 			return fail_system(err, sys, "tls: %s", path);
-		if (*end && psk_find(*out, (*end)->bytes, (*end)->name_size) != *end)
+		if (*end != NULL && psk_find(*out, (*end)->bytes, (*end)->name_size) != *end)
 			wrong = "names a user a second time";
-		if (wrong)
+		if (wrong != NULL)
 			return fail(err, ERR_USAGE, "tls: %s: line %u %s", path, n, wrong);
-		if (*end)
+		if (*end != NULL)
 			end = &(*end)->next;
 	}
 	if (ferror(file))
 		return fail_system(err, errno, "tls: %s", path);
-	return *out ? 0 : fail(err, ERR_USAGE, "tls: %s: no key in it", path);
+	return *out != NULL ? 0 : fail(err, ERR_USAGE, "tls: %s: no key in it", path);
 }
 
 int psk_read(struct psk **out, const char *path, struct error *err)
@@ -108,14 +108,14 @@ int psk_read(struct psk **out, const char *path, struct error *err)
 
 const struct psk *psk_find(const struct psk *keys, const void *name, size_t size)
 {
-	while (keys && (keys->name_size != size || memcmp(keys->bytes, name, size) != 0))
+	while (keys != NULL && (keys->name_size != size || memcmp(keys->bytes, name, size) != 0))
 		keys = keys->next;
 	return keys;
 }
 
 void psk_free(struct psk *keys)
 {
-	while (keys) {
+	while (keys != NULL) {
 		struct psk *next = keys->next;
 		free(keys);
 		keys = next;

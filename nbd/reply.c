@@ -12,7 +12,7 @@ bool reply_option(struct connection *connection, uint32_t option, uint32_t type,
 		  size_t n)
 {
 	uint8_t head[20];
-	struct iovec parts[2] = {{head, sizeof head}, {(void *)data, n}};
+	struct iovec parts[2] = {{head, sizeof(head)}, {(void *)data, n}};
 
 	put64(head, MAGIC_REPLY);
 	put32(head + 8, option);

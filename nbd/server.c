@@ -48,14 +48,14 @@ static int server_fill(struct nbdserver *server, const struct nbdserver_options 
 	server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (server->stop_fd < 0)
 		return fail_system(err, errno, "nbd server: eventfd");
-	return options->tls ? tls_new(&server->tls, options->tls, err) : 0;
+	return options->tls != NULL ? tls_new(&server->tls, options->tls, err) : 0;
 }
 
 int nbdserver_new(struct nbdserver **out, const struct nbdserver_export *exports,
 		  unsigned n_exports, const struct nbdserver_options *options, struct error *err)
 {
 	static const struct nbdserver_options defaults;
-	struct nbdserver *server = calloc(1, sizeof *server);
+	struct nbdserver *server = calloc(1, sizeof(*server));
 
 	if (server == NULL)
 		return fail_system(err, ENOMEM, "nbd server");
@@ -64,7 +64,7 @@ int nbdserver_new(struct nbdserver **out, const struct nbdserver_export *exports
 	clock_cond_init(&server->gone);
 	int code = exports_take(server, exports, n_exports, err);
 	if (code == 0)
-		code = server_fill(server, options ? options : &defaults, err);
+		code = server_fill(server, options != NULL ? options : &defaults, err);
 	if (code != 0) {
 		nbdserver_free(server);
 		return code;
@@ -111,7 +111,7 @@ unsigned nbdserver_export_users(const struct nbdserver *server, unsigned export_
 
 static struct connection *connection_new(struct nbdserver *server, int fd)
 {
-	struct connection *connection = calloc(1, sizeof *connection);
+	struct connection *connection = calloc(1, sizeof(*connection));
 
 	if (connection == NULL)
 		return NULL;
@@ -137,10 +137,10 @@ static struct connection *find_oldest_locked(struct nbdserver *server)
 {
 	struct connection *oldest = NULL;
 
-	for (struct connection *c = server->connections; c; c = c->next)
+	for (struct connection *c = server->connections; c != NULL; c = c->next)
 		if (!c->is_client && !c->cut)
 			oldest = c; /* the last that came is the first in the list */
-	return oldest && clock_ms() - oldest->began_ms >= YOUNG_MS ? oldest : NULL;
+	return oldest != NULL && clock_ms() - oldest->began_ms >= YOUNG_MS ? oldest : NULL;
 }
 
 static void cut_oldest_locked(struct nbdserver *server)
@@ -181,7 +181,7 @@ static bool server_add(struct nbdserver *server, struct connection *connection)
 		connection->number = ++server->n_seen;
 		connection->next = server->connections;
 		connection->link = &server->connections;
-		if (connection->next)
+		if (connection->next != NULL)
 			connection->next->link = &connection->next;
 		server->connections = connection;
 	}
@@ -196,9 +196,9 @@ static void server_remove(struct connection *connection)
 
 	pthread_mutex_lock(&server->lock);
 	*connection->link = connection->next;
-	if (connection->next)
+	if (connection->next != NULL)
 		connection->next->link = connection->link;
-	if (connection->export)
+	if (connection->export != NULL)
 		server->users[connection->export - server->exports]--;
 	pthread_mutex_unlock(&server->lock);
 }
@@ -264,7 +264,7 @@ int nbdserver_listen(struct nbdserver *server, const char *place, bool plain_loo
 
 static void shut_all(struct nbdserver *server, int how)
 {
-	for (struct connection *c = server->connections; c; c = c->next)
+	for (struct connection *c = server->connections; c != NULL; c = c->next)
 		shutdown(c->fd, how);
 }
 
@@ -274,7 +274,7 @@ void nbdserver_stop(struct nbdserver *server, unsigned grace_ms)
 	int waited = 0;
 
 	server->stopping = true;
-	if (write(server->stop_fd, &one, sizeof one) < 0)
+	if (write(server->stop_fd, &one, sizeof(one)) < 0)
 		server_log(server, "nbd server: eventfd: %s", strerror(errno));
 	while (server->n_listeners > 0)
 		listen_close(server->listeners[--server->n_listeners]);

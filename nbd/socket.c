@@ -13,10 +13,10 @@ void server_log(const struct nbdserver *server, const char *format, ...)
 	char text[400];
 	va_list args;
 
-	if (!server->log)
+	if (server->log == NULL)
 		return;
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	server->log(server->log_context, text);
 }
@@ -27,7 +27,7 @@ void connection_log(const struct connection *connection, const char *format, ...
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	server_log(connection->server, "nbd client %u: %s", connection->number, text);
 }

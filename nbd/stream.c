@@ -5,8 +5,8 @@
 
 size_t stream_receive_some(struct connection *connection, void *to, size_t n)
 {
-	ssize_t got = connection->tls ? tls_receive(connection->tls, to, n)
-				      : connection_receive(connection, to, n);
+	ssize_t got = connection->tls != NULL ? tls_receive(connection->tls, to, n)
+					      : connection_receive(connection, to, n);
 
 	return got > 0 ? (size_t)got : 0;
 }
@@ -26,7 +26,7 @@ bool stream_send_parts(struct connection *connection, struct iovec *parts, unsig
 {
 	while (n > 0) {
 		ssize_t sent = 0;
-		if (parts->iov_len > 0 && connection->tls)
+		if (parts->iov_len > 0 && connection->tls != NULL)
 			sent = tls_send(connection->tls, parts->iov_base, parts->iov_len);
 		else if (parts->iov_len > 0)
 			sent = connection_send(connection, parts, n);

@@ -41,9 +41,9 @@ static int load_certificates(struct tls *tls, const char *folder, bool verify_pe
 {
 	char ca[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
 
-	snprintf(ca, sizeof ca, "%s/ca-cert.pem", folder);
-	snprintf(certificate, sizeof certificate, "%s/server-cert.pem", folder);
-	snprintf(key, sizeof key, "%s/server-key.pem", folder);
+	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", folder);
+	snprintf(certificate, sizeof(certificate), "%s/server-cert.pem", folder);
+	snprintf(key, sizeof(key), "%s/server-key.pem", folder);
 	if (gnutls_certificate_allocate_credentials(&tls->x509) != 0)
 		return fail_system(err, ENOMEM, "tls");
 	int loaded = gnutls_certificate_set_x509_key_file(tls->x509, certificate, key,
@@ -93,12 +93,12 @@ static int load(struct tls *tls, const struct nbdserver_tls *options, struct err
 		return fail(err, ERR_USAGE,
 			    "tls: clients are verified by certificates, and none are given");
 	/* A client that chose a key instead would need no certificate. */
-	if (options->verify_peer && options->psk)
+	if (options->verify_peer && options->psk != NULL)
 		return fail(err, ERR_USAGE,
 			    "tls: clients are verified by certificates or by keys, not both");
-	if (options->certificates)
+	if (options->certificates != NULL)
 		TRY(load_certificates(tls, options->certificates, options->verify_peer, err));
-	if (options->psk)
+	if (options->psk != NULL)
 		TRY(load_keys(tls, options->psk, err));
 	tls->verify_peer = options->verify_peer;
 	return 0;
@@ -106,7 +106,7 @@ static int load(struct tls *tls, const struct nbdserver_tls *options, struct err
 
 int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error *err)
 {
-	struct tls *tls = calloc(1, sizeof *tls);
+	struct tls *tls = calloc(1, sizeof(*tls));
 
 	if (tls == NULL)
 		return fail_system(err, ENOMEM, "tls");
@@ -190,7 +190,7 @@ static int prepare(struct tls_session *session, const struct tls *tls)
 
 bool tls_accept(struct tls *tls, struct connection *connection)
 {
-	struct tls_session *session = calloc(1, sizeof *session);
+	struct tls_session *session = calloc(1, sizeof(*session));
 
 	if (session == NULL)
 		return false;

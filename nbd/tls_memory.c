@@ -79,7 +79,7 @@ void tls_memory_start(void)
 	gnutls_realloc = grow;
 	gnutls_strdup = copy;
 	*(void **)&set = dlsym(RTLD_DEFAULT, "__gmp_set_memory_functions");
-	if (set)
+	if (set != NULL)
 		set(allocate, grow_number, release_number);
 }
 

@@ -43,7 +43,7 @@ static bool start_thread(void *(*function)(void *), void *argument)
 
 static struct worker *worker_new(struct connection *connection)
 {
-	struct worker *worker = calloc(1, sizeof *worker);
+	struct worker *worker = calloc(1, sizeof(*worker));
 
 	if (worker == NULL)
 		return NULL;
@@ -74,7 +74,7 @@ void worker_grow(struct worker *worker, size_t wanted)
 		atomic_fetch_sub(&server->large_bytes, worker->size);
 	size_t before = atomic_fetch_add(&server->large_bytes, size);
 	uint8_t *buffer = before + size <= LARGE_BUDGET ? aligned_alloc(BLOCK_SIZE, size) : NULL;
-	if (buffer) {
+	if (buffer != NULL) {
 		free(worker->buffer);
 		worker->buffer = buffer;
 		worker->size = size;
@@ -103,7 +103,7 @@ void worker_give_role(struct worker *worker)
 	/* Without another thread this one takes the role back when it is done. */
 	struct worker *other = worker_new(connection);
 	if (other == NULL || !start_thread(worker_main, other)) {
-		if (other)
+		if (other != NULL)
 			worker_free(other);
 		pthread_mutex_lock(&connection->lock);
 		connection->n_threads--;
@@ -189,9 +189,9 @@ int worker_start(struct connection *connection, const struct worker_steps *steps
 
 	connection->steps = steps;
 	connection->n_threads = 1;
-	if (worker && start_thread(connection_main, worker))
+	if (worker != NULL && start_thread(connection_main, worker))
 		return 0;
-	if (worker)
+	if (worker != NULL)
 		worker_free(worker);
 	return fail_start(err, EAGAIN, "cannot make a thread for an nbd client");
 }
