@@ -1,5 +1,7 @@
 #include "cow/buffer_spill.h"
 
+#include "base/io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -104,19 +106,9 @@ const char *spill_folder(const struct spill *spill)
 int spill_write(struct spill *spill, uint64_t place, const uint8_t *bytes)
 {
 	uint64_t offset = place % spill->n_places * CLUSTER_SIZE;
-	size_t at = 0;
 
 	record_at(spill, place)->checksum = XXH3_64bits(bytes, CLUSTER_SIZE);
-	while (at < CLUSTER_SIZE) {
-		ssize_t done =
-			pwrite(spill->fd, bytes + at, CLUSTER_SIZE - at, (off_t)(offset + at));
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return done < 0 ? errno : EIO;
-		at += (size_t)done;
-	}
-	return 0;
+	return io_pwrite(spill->fd, bytes, CLUSTER_SIZE, offset, 0);
 }
 
 void spill_settle(struct spill *spill, uint64_t place, uint32_t drive, uint64_t cluster, bool good)
@@ -158,17 +150,11 @@ static bool is_what_was_written(const struct spill *spill, uint32_t n, const uin
 int spill_read(struct spill *spill, uint32_t n, uint8_t *bytes, struct error *err)
 {
 	uint64_t offset = spill->first % spill->n_places * CLUSTER_SIZE;
-	size_t wanted = (size_t)n * CLUSTER_SIZE, at = 0;
+	size_t wanted = (size_t)n * CLUSTER_SIZE;
+	int sys = io_pread(spill->fd, bytes, wanted, offset, NULL);
 
-	while (at < wanted) {
-		ssize_t got = pread(spill->fd, bytes + at, wanted - at, (off_t)(offset + at));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return fail_system(err, got < 0 ? errno : EIO,
-					   "the spill file in %s cannot be read", spill->folder);
-		at += (size_t)got;
-	}
+	if (sys != 0)
+		return fail_system(err, sys, "the spill file in %s cannot be read", spill->folder);
 	if (!is_what_was_written(spill, n, bytes))
 		return fail(err, ERR_SYSTEM,
 			    "the spill file in %s does not give back what was written to it: its "

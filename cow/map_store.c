@@ -17,6 +17,7 @@
  */
 #include "cow/map_store.h"
 
+#include "base/io.h"
 #include "base/place.h"
 #include "base/bytes.h"
 
@@ -71,12 +72,7 @@ static void fail_store(struct map_store *store, int failed)
 
 static int write_page(const struct map_store *store, uint64_t offset)
 {
-	ssize_t n;
-
-	do
-		n = pwrite(store->fd, store->memory.bytes + offset, MAP_PAGE, (off_t)offset);
-	while (n < 0 && errno == EINTR);
-	return n == MAP_PAGE ? 0 : n < 0 ? errno : ENOSPC;
+	return io_pwrite(store->fd, store->memory.bytes + offset, MAP_PAGE, offset, 0);
 }
 
 void map_store_page_locked(struct map_store *store, uint64_t offset)
@@ -171,16 +167,7 @@ static int open_file(struct map_store *store, struct stat *found, struct error *
 
 static bool read_pages(const struct map_store *store, uint64_t offset, uint64_t n)
 {
-	while (n > 0) {
-		ssize_t got = pread(store->fd, store->memory.bytes + offset, n, (off_t)offset);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		offset += (uint64_t)got;
-		n -= (uint64_t)got;
-	}
-	return true;
+	return io_pread(store->fd, store->memory.bytes + offset, n, offset, NULL) == 0;
 }
 
 static uint64_t mark_at(const struct map_store *store, uint64_t offset)

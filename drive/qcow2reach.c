@@ -1,5 +1,7 @@
 #include "drive/qcow2reach.h"
 
+#include "base/io.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -49,20 +51,11 @@ static void must_reach(struct qcow2 *image, uint64_t end)
 static int read_table(struct qcow2 *image, uint64_t offset, uint8_t *bytes, size_t *n,
 		      struct error *err)
 {
-	size_t wanted = *n;
+	int sys = io_pread(image->fd, bytes, *n, offset, n);
 
-	for (*n = 0; *n < wanted;) {
-		ssize_t got = pread(image->fd, bytes + *n, wanted - *n, (off_t)(offset + *n));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fail_system(err, errno, "%s: reading at byte %" PRIu64, image->path,
-					   offset + *n);
-		if (got == 0)
-			break;
-		*n += (size_t)got;
-	}
-	return 0;
+	return sys == 0 ? 0
+			: fail_system(err, sys, "%s: reading at byte %" PRIu64, image->path,
+				      offset + *n);
 }
 
 /* The bytes of a cluster of its own that are in use: of one with subclusters up to the last that is
