@@ -7,7 +7,7 @@
 #include "base/watcher.h"
 #include "archive/source.h"
 
-#include "cow/cow.h"
+#include "drive/drive.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "archive/feeds.h"
 
-#include "cow/cow.h"
+#include "cow/sweep.h"
 
 static int next_piece(void *context, void *piece, struct error *err)
 {

@@ -12,7 +12,8 @@
 #include "cli/memory.h"
 #include "cli/report.h"
 #include "cli/summary.h"
-#include "cow/cow.h"
+#include "cow/sweep.h"
+#include "drive/drive.h"
 #include "drive/argument.h"
 
 #include <stdio.h>

@@ -21,7 +21,8 @@
 #include "cli/report.h"
 #include "cli/summary.h"
 
-#include "cow/cow.h"
+#include "cow/sweep.h"
+#include "drive/drive.h"
 
 #include <stdlib.h>
 #include <string.h>

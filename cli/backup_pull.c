@@ -15,7 +15,8 @@
 #include "cli/report.h"
 #include "cli/signals.h"
 
-#include "cow/cow.h"
+#include "cow/sweep.h"
+#include "drive/drive.h"
 
 #include <stdlib.h>
 

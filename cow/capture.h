@@ -12,7 +12,7 @@
 #define COW_CAPTURE_H
 
 #include "cow/buffer.h"
-#include "cow/cow.h"
+#include "drive/drive.h"
 #include "cow/generation.h"
 
 struct volume;

@@ -6,6 +6,7 @@
 #define COW_CAPTURE_STATE_H
 
 #include "cow/capture.h"
+#include "cow/sweep.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -12,6 +12,8 @@
  * the content alone, not on what the file system knows of holes, and a change in one place moves
  * nothing in another.
  */
+#include "cow/sweep.h"
+
 #include "drive/drive.h"
 
 #include <assert.h>

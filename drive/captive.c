@@ -3,7 +3,7 @@
  */
 #include "nbd/client.h"
 #include "drive/qemunbd.h"
-#include "drive/drive.h"
+#include "drive/kind.h"
 #include "drive/image.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "drive/drive.h"
+#include "drive/kind.h"
 
 #include "nbd/client.h"
 #include "drive/qemunbd.h"

@@ -4,7 +4,7 @@
 #ifndef DRIVE_FILE_H
 #define DRIVE_FILE_H
 
-#include "drive/drive.h"
+#include "drive/kind.h"
 #include "drive/image.h"
 
 #include <stdatomic.h>

@@ -3,7 +3,7 @@
  */
 #include "drive/content.h"
 #include "nbd/client.h"
-#include "drive/drive.h"
+#include "drive/kind.h"
 
 #include <errno.h>
 #include <stdlib.h>

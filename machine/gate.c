@@ -2,7 +2,7 @@
 
 #include "nbd/client.h"
 #include "machine/rundir.h"
-#include "cow/cow.h"
+#include "drive/drive.h"
 
 #include <stdlib.h>
 #include <time.h>

@@ -5,7 +5,7 @@
 #ifndef TESTS_FAKE_DRIVE_H
 #define TESTS_FAKE_DRIVE_H
 
-#include "drive/drive.h"
+#include "drive/kind.h"
 
 #include <stdatomic.h>
 

@@ -4,7 +4,7 @@
 #ifndef TESTS_SLOW_DRIVE_H
 #define TESTS_SLOW_DRIVE_H
 
-#include "drive/drive.h"
+#include "drive/kind.h"
 
 #include <time.h>
 

@@ -3,7 +3,8 @@
  */
 #include "drive/qemuimg.h"
 #include "base/child.h"
-#include "cow/cow.h"
+#include "cow/sweep.h"
+#include "drive/drive.h"
 #include "tests/unit/scratch.h"
 
 #include <CUnit/CUnit.h>

@@ -8,7 +8,7 @@
  * with NA - NB 0 or 1. Sectors hold the number of the operation that wrote them.
  */
 #include "cow/capture.h"
-#include "drive/drive.h"
+#include "drive/kind.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/slow_drive.h"
 #include "tests/unit/suites.h"

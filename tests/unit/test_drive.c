@@ -1,7 +1,7 @@
 /*
  * Drives: what is opened and what is refused, reading, holes, others that write, captive qemu-nbd.
  */
-#include "cow/cow.h"
+#include "drive/drive.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
 

@@ -2,7 +2,7 @@
  * Drives that a guest writes to: what is written, zeroed and trimmed is there and nothing else is
  * touched, on files and devices, with and without holes; and others are kept away.
  */
-#include "cow/cow.h"
+#include "drive/drive.h"
 #include "tests/unit/scratch.h"
 
 #include <CUnit/CUnit.h>

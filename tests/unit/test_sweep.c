@@ -1,7 +1,8 @@
 /*
  * The pass over the drives: drives that tell a scripted layout, in parts of any length.
  */
-#include "drive/drive.h"
+#include "cow/sweep.h"
+#include "drive/kind.h"
 #include "tests/unit/scratch.h"
 
 #include <CUnit/CUnit.h>
