@@ -1,0 +1,153 @@
+/*
+ * Maps in files whose process was killed at any moment, and maps of devices.
+ */
+#include "tests/unit/one_map.h"
+#include "tests/unit/suites.h"
+
+#include <linux/fs.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* ---- killed at any moment ---- */
+
+#define KILLED_CLUSTERS 4096u
+
+/* Marks and writes one cluster after the other, in an order that jumps, and counts them. */
+static void write_on(unsigned seed, _Atomic unsigned *n_done)
+{
+	struct generation *map;
+	struct error err;
+	int fd = open(scratch("drive"), O_WRONLY);
+	uint32_t at = seed;
+
+	if (open_map(&map, &err) != 0)
+		_exit(1);
+	for (unsigned i = 0; i < KILLED_CLUSTERS; i++, at += 1237) {
+		generation_mark(map, at % KILLED_CLUSTERS, 1);
+		if (pwrite(fd, "x", 1, (off_t)(at % KILLED_CLUSTERS) * 65536) != 1)
+			_exit(1);
+		if (i % 64 == 0)
+			generation_advance(map);
+		*n_done = i + 1;
+	}
+	pause();
+}
+
+/* Each cluster that has its byte on the drive is in the map. Returns how many are. */
+static unsigned check_killed(struct generation *map)
+{
+	int fd = open(scratch("drive"), O_RDONLY);
+	unsigned n_written = 0;
+
+	for (uint64_t at = 0; at < KILLED_CLUSTERS; at++) {
+		char byte = 0;
+		uint64_t n;
+		if (pread(fd, &byte, 1, (off_t)(at * 65536)) != 1)
+			CU_FAIL("reading");
+		n_written += byte != 0;
+		if (byte != 0 && !generation_changed(map, 0, at, &n))
+			CU_FAIL("a written cluster is not in the map");
+	}
+	close(fd);
+	return n_written;
+}
+
+static void killed_at_any_moment(void)
+{
+	_Atomic unsigned *n_done = mmap(NULL, sizeof *n_done, PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned n_partly = 0;
+
+	CU_ASSERT_FATAL(n_done != MAP_FAILED);
+	srand(2);
+	for (unsigned round = 0; round < 30; round++) {
+		struct generation *map;
+		struct error err;
+		/* Some while the map is made, the others when so many are written. */
+		unsigned wanted = round < 6 ? 0 : 1 + (unsigned)rand() % (KILLED_CLUSTERS / 2);
+
+		*n_done = 0;
+		make_drive();
+		if (truncate(scratch("drive"), (off_t)KILLED_CLUSTERS * 65536) != 0)
+			CU_FAIL("growing");
+		pid_t child = fork();
+		if (child == 0)
+			write_on(round * 7, n_done);
+		struct timespec time = {.tv_nsec = 100000 + rand() % 100000};
+		do
+			nanosleep(&time, NULL);
+		while (*n_done < wanted && waitpid(child, NULL, WNOHANG) == 0);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
+		CU_ASSERT(generation_trust(map) == MAP_KILLED || generation_trust(map) == MAP_NEW);
+		unsigned n = check_killed(map);
+		n_partly += n > 0 && n < KILLED_CLUSTERS;
+		CU_ASSERT(generation_close(map, &err) == 0);
+	}
+	CU_ASSERT(n_partly >= 3);
+	munmap(n_done, sizeof *n_done);
+}
+
+/* ---- devices ---- */
+
+static enum map_trust device_trust(const char *device, bool kill_it)
+{
+	struct generation *map;
+	struct error err;
+	enum map_trust trust = MAP_NEW;
+	pid_t child = kill_it ? fork() : -1;
+
+	if (kill_it && child != 0) {
+		waitpid(child, NULL, 0);
+		return trust;
+	}
+	CU_ASSERT_FATAL(generation_open(&map, scratch("map"), device, 3 * MIB, &err) == 0);
+	if (kill_it)
+		raise(SIGKILL);
+	trust = generation_trust(map);
+	CU_ASSERT(generation_close(map, &err) == 0);
+	return trust;
+}
+
+static void maps_of_devices(void)
+{
+	char device[64];
+
+	make_drive();
+	if (!scratch_loop(scratch("drive"), 512, device))
+		return;
+	CU_ASSERT(device_trust(device, false) == MAP_NEW);
+	CU_ASSERT(device_trust(device, false) == MAP_CLEAN);
+	int fd = open(device, O_WRONLY);
+	CU_ASSERT(pwrite(fd, "written", 7, 0) == 7 && fsync(fd) == 0);
+	close(fd);
+	CU_ASSERT(device_trust(device, false) == MAP_DRIVE_CHANGED);
+	CU_ASSERT(device_trust(device, false) == MAP_CLEAN);
+	/* Counted only when it reaches the device: not yet, here. */
+	fd = open(device, O_WRONLY);
+	CU_ASSERT(pwrite(fd, "again", 5, 0) == 5);
+	CU_ASSERT(device_trust(device, false) == MAP_DRIVE_CHANGED);
+	CU_ASSERT(device_trust(device, false) == MAP_CLEAN);
+	/* Sectors that are discarded are not written. */
+	if (ioctl(fd, BLKDISCARD, (uint64_t[]){0, MIB}) == 0)
+		CU_ASSERT(device_trust(device, false) == MAP_DRIVE_CHANGED);
+	close(fd);
+	CU_ASSERT(device_trust(device, false) == MAP_CLEAN);
+	device_trust(device, true);
+	CU_ASSERT(device_trust(device, false) == MAP_UNSURE);
+	patch_header(other_boot);
+	CU_ASSERT(device_trust(device, false) == MAP_UNSURE);
+	scratch_unloop(device);
+}
+
+void test_generation_killed(void)
+{
+	CU_pSuite suite = CU_add_suite("generation maps of the killed", scratch_make, scratch_remove);
+
+	CU_ADD_TEST(suite, killed_at_any_moment);
+	CU_ADD_TEST(suite, maps_of_devices);
+}
