@@ -10,7 +10,7 @@ examples=$(realpath "$(dirname "$0")/../examples")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 PATH=$PATH:/usr/sbin:/sbin
-passed=0 failed=0 skipped=0
+. "$(dirname "$0")/counts.sh"
 
 # check NAME COMMAND...: it has to succeed.
 check()
@@ -37,23 +37,6 @@ check_not()
 not()
 {
 	! "$@"
-}
-
-skip()
-{
-	skipped=$((skipped + 1))
-	echo "skipped: $1"
-}
-
-# For want of a program that tests/install-dependencies.sh installs; where that was run it is a failure.
-lacks()
-{
-	if [ -n "${VMABAK_INSTALLED:-}" ]; then
-		failed=$((failed + 1))
-		echo "FAILED: tests/install-dependencies.sh should have installed what is missing: $1"
-	else
-		skip "$1"
-	fi
 }
 
 have()

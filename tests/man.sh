@@ -9,7 +9,7 @@ vmabak=$(realpath "${1:?usage: tests/man.sh VMABAK}")
 man=$(realpath "$(dirname "$0")/../man")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0 skipped=0
+. "$(dirname "$0")/counts.sh"
 
 # check NAME EXPECTED FOUND: two sorted lists, a word a line.
 check()
@@ -23,23 +23,6 @@ check()
 	printf '%s\n' "$3" >"$work/found"
 	echo "FAILED: $1: $(diff "$work/expected" "$work/found" |
 		sed -n 's/^< /missing: /p; s/^> /too much: /p' | tr '\n' ' ')"
-}
-
-skip()
-{
-	skipped=$((skipped + 1))
-	echo "skipped: $1"
-}
-
-# For want of a program that tests/install-dependencies.sh installs; where that was run it is a failure.
-lacks()
-{
-	if [ -n "${VMABAK_INSTALLED:-}" ]; then
-		failed=$((failed + 1))
-		echo "FAILED: tests/install-dependencies.sh should have installed what is missing: $1"
-	else
-		skip "$1"
-	fi
 }
 
 table=$("$vmabak" commands) || exit 1
