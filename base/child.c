@@ -150,8 +150,9 @@ static bool make_stream(struct plan *plan, unsigned number, enum child_stream ho
 {
 	int pipe[2];
 
+	int as_err = plan->files[STDERR_FILENO] < 0 ? STDERR_FILENO : plan->files[STDERR_FILENO];
 	plan->files[number] = how == CHILD_NULL	    ? plan->null
-			      : how == CHILD_AS_ERR ? plan->files[STDERR_FILENO]
+			      : how == CHILD_AS_ERR ? as_err
 						    : -1;
 	if (how != CHILD_PIPE)
 		return true;

@@ -67,6 +67,26 @@ static void streams(void)
 	child_close(&child);
 }
 
+/* Output that joins this process's own stderr. */
+static void output_to_our_stderr(void)
+{
+	struct child_options how = {.out = CHILD_AS_ERR, .err = CHILD_KEEP};
+	struct child child;
+	int ends[2], kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	char text[10] = "";
+
+	CU_ASSERT_FATAL(kept >= 0 && pipe2(ends, O_CLOEXEC) == 0);
+	dup2(ends[1], STDERR_FILENO);
+	begin(&child, &how, "echo 1; echo 2 >&2");
+	dup2(kept, STDERR_FILENO);
+	CU_ASSERT(child_wait(&child, LONG_MS));
+	close(ends[1]);
+	CU_ASSERT_EQUAL(read(ends[0], text, sizeof(text)), 4);
+	CU_ASSERT_STRING_EQUAL(text, "1\n2\n");
+	close(ends[0]);
+	close(kept);
+}
+
 /* A child that says too much neither waits nor fails. */
 static void more_words_than_are_kept(void)
 {
@@ -270,6 +290,7 @@ void test_child(void)
 
 	CU_ADD_TEST(suite, how_it_ended);
 	CU_ADD_TEST(suite, streams);
+	CU_ADD_TEST(suite, output_to_our_stderr);
 	CU_ADD_TEST(suite, more_words_than_are_kept);
 	CU_ADD_TEST(suite, no_such_program);
 	CU_ADD_TEST(suite, passed_descriptors);
