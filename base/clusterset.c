@@ -6,6 +6,8 @@
  */
 #include "base/clusterset.h"
 
+#include "base/bits.h"
+
 #include <stdlib.h>
 
 #define BRANCHES  32u
@@ -78,17 +80,10 @@ static bool is_full(const union cluster_node *node, unsigned level)
 /* Sets bits in a leaf; *n: how many of the run it has. False: some were set. */
 static bool mark(union cluster_node *leaf, uint64_t cluster, uint64_t *n)
 {
-	uint64_t at = cluster % span_of(0), left = span_of(0) - at, part;
-	bool new = true;
+	uint64_t at = cluster % span_of(0), left = span_of(0) - at;
+
 	*n = *n < left ? *n : left;
-	for (left = *n; left > 0; at += part, left -= part) {
-		uint64_t bit = at % 64, *word = &leaf->bits[at / 64];
-		part = left < 64 - bit ? left : 64 - bit;
-		uint64_t bits = UINT64_MAX >> (64 - part) << bit;
-		new = new && (*word & bits) == 0;
-		*word |= bits;
-	}
-	return new;
+	return bits_set(leaf->bits, at, at + *n) == *n;
 }
 
 /* Fills those branches of the node, or the root itself, that the run covers from its beginning on;
@@ -190,10 +185,9 @@ static uint64_t look(const struct cluster_set *set, uint64_t cluster, bool *in)
 	*in = node == &full;
 	if (node == NULL || node == &full)
 		return span_of(level) - cluster % span_of(level);
-	uint64_t bit = cluster % 64, word = node->bits[cluster / 64 % BRANCHES];
-	*in = (word >> bit & 1) != 0;
-	uint64_t other = (*in ? ~word : word) >> bit;
-	return other != 0 ? (unsigned)__builtin_ctzll(other) : 64 - bit;
+	uint64_t at = cluster % span_of(0);
+	*in = bits_test(node->bits, at);
+	return bits_find(node->bits, at, span_of(0), !*in) - at;
 }
 
 uint64_t cluster_set_run(const struct cluster_set *set, uint64_t cluster, uint64_t n_max, bool *in)

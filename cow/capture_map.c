@@ -3,6 +3,8 @@
  */
 #include "cow/capture_state.h"
 
+#include "base/bits.h"
+
 #define BATCH (64u * 1024) /* clusters that are marked with the lock held once */
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -10,39 +12,18 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* The first cluster from at on whose bit is not like this, at most end. */
-static uint64_t run_end(const struct captured *captured, uint64_t at, uint64_t end, bool set)
-{
-	while (at < end) {
-		uint64_t bits =
-			atomic_load_explicit(&captured->saved[at / 64], memory_order_acquire);
-		bits = (set ? ~bits : bits) >> at % 64;
-		if (bits != 0)
-			return least(at + (uint64_t)__builtin_ctzll(bits), end);
-		at = (at / 64 + 1) * 64;
-	}
-	return end;
-}
-
 uint64_t saved_until(const struct captured *captured, uint64_t first, uint64_t end)
 {
 	if (atomic_load_explicit(&captured->capture->failed, memory_order_relaxed))
 		return end;
-	return run_end(captured, first, end, true);
+	return bits_find_atomic(captured->saved, first, end, false);
 }
 
 /* The old data is in the buffer before whoever sees the bit can write. */
 static void mark_locked(struct captured *captured, uint64_t first, uint64_t end)
 {
 	captured->capture->todo_clusters -= end - first;
-	while (first < end) {
-		uint64_t bits = UINT64_MAX << first % 64;
-		uint64_t next = (first / 64 + 1) * 64;
-		if (end < next)
-			bits &= ((uint64_t)1 << end % 64) - 1;
-		atomic_fetch_or_explicit(&captured->saved[first / 64], bits, memory_order_release);
-		first = next;
-	}
+	bits_set_atomic(captured->saved, first, end);
 }
 
 static const struct claim *claim_at_locked(const struct captured *captured, uint64_t cluster)
@@ -60,7 +41,7 @@ static const struct claim *claim_at_locked(const struct captured *captured, uint
 static uint64_t find_free_locked(const struct captured *captured, uint64_t at, uint64_t end,
 				 bool *busy)
 {
-	while ((at = run_end(captured, at, end, true)) < end) {
+	while ((at = bits_find_atomic(captured->saved, at, end, false)) < end) {
 		const struct claim *claim = claim_at_locked(captured, at);
 		if (!claim)
 			break;
@@ -73,7 +54,7 @@ static uint64_t find_free_locked(const struct captured *captured, uint64_t at, u
 /* Up to where all are free as the one at at is. */
 static uint64_t free_until_locked(const struct captured *captured, uint64_t at, uint64_t end)
 {
-	end = run_end(captured, at, end, false);
+	end = bits_find_atomic(captured->saved, at, end, true);
 	for (const struct claim *claim = captured->capture->claims; claim; claim = claim->next) {
 		if (claim->captured == captured && claim->first >= at && claim->first < end)
 			end = claim->first;

@@ -1,18 +1,19 @@
 #include "drive/rest.h"
 
+#include "base/bits.h"
+
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 struct rest {
 	uint64_t n_clusters;
-	_Atomic uint64_t written[]; /* a bit for each; only what is marked takes memory */
+	_Atomic uint64_t written[]; /* a bit map; only what is marked takes memory */
 };
 
 int rest_new(struct rest **out, uint64_t end_bytes, struct error *err)
 {
-	uint64_t n_clusters = end_bytes / CLUSTER_SIZE + (end_bytes % CLUSTER_SIZE != 0);
-	struct rest *rest = calloc(1, sizeof(*rest) + (n_clusters / 64 + 1) * sizeof(uint64_t));
+	uint64_t n_clusters = clusters_of(end_bytes);
+	struct rest *rest = calloc(1, sizeof(*rest) + bits_words(n_clusters) * sizeof(uint64_t));
 
 	if (rest == NULL)
 		return fail(err, ERR_SYSTEM, "no memory for a map of the target");
@@ -28,27 +29,20 @@ void rest_free(struct rest *rest)
 
 void rest_mark(struct rest *rest, uint64_t cluster, uint64_t n_clusters)
 {
-	for (uint64_t i = cluster; i < cluster + n_clusters; i++)
-		atomic_fetch_or_explicit(&rest->written[i / 64], UINT64_C(1) << i % 64,
-					 memory_order_relaxed);
+	bits_set_atomic(rest->written, cluster, cluster + n_clusters);
 }
 
 bool rest_has(const struct rest *rest, uint64_t cluster)
 {
-	uint64_t word = atomic_load_explicit(&rest->written[cluster / 64], memory_order_relaxed);
-
-	return (word >> cluster % 64 & 1) == 0;
+	return !bits_test_atomic(rest->written, cluster);
 }
 
 bool rest_next(const struct rest *rest, uint64_t *cluster, uint64_t *n_clusters, uint64_t max)
 {
-	uint64_t at = *cluster, n = 0;
+	uint64_t at = bits_find_atomic(rest->written, *cluster, rest->n_clusters, false);
+	uint64_t left = rest->n_clusters - at, end = at + (left < max ? left : max);
 
-	while (at < rest->n_clusters && !rest_has(rest, at))
-		at++;
-	while (n < max && at + n < rest->n_clusters && rest_has(rest, at + n))
-		n++;
 	*cluster = at;
-	*n_clusters = n;
-	return n > 0;
+	*n_clusters = bits_find_atomic(rest->written, at, end, true) - at;
+	return *n_clusters > 0;
 }

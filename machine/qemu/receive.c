@@ -17,6 +17,7 @@
  */
 #include "machine/qemu/receive.h"
 
+#include "base/bits.h"
 #include "nbd/server.h"
 
 #include <errno.h>
@@ -50,21 +51,6 @@ struct swallow {
 	struct drive_state *drives; /* owned */
 	_Atomic uint64_t data_clusters, zero_clusters, again_clusters, held_requests;
 };
-
-/* ---- the maps ---- */
-
-static bool get_bit(const _Atomic uint64_t *map, uint64_t i)
-{
-	return (atomic_load_explicit(&map[i / 64], memory_order_relaxed) >> i % 64 & 1) != 0;
-}
-
-/* Whether it was set already. */
-static bool set_bit(_Atomic uint64_t *map, uint64_t i)
-{
-	uint64_t bit = UINT64_C(1) << i % 64;
-
-	return (atomic_fetch_or(&map[i / 64], bit) & bit) != 0;
-}
 
 /* ---- what comes ---- */
 
@@ -110,7 +96,7 @@ static int put_cluster(struct drive_state *drive, uint64_t cluster, const uint8_
 	struct buffer_room room;
 	struct error err;
 
-	if (set_bit(drive->taken, cluster)) {
+	if (bits_set_atomic(drive->taken, cluster, cluster + 1) == 0) {
 		swallow->again_clusters++;
 		return 0;
 	}
@@ -156,12 +142,10 @@ static int take_zeros(void *context, uint64_t offset, uint64_t n, unsigned flags
 	(void)flags;
 	if (is_discarding(swallow) || !check_range(drive, offset, n))
 		return 0;
-	for (uint64_t i = offset / CLUSTER_SIZE; i < clusters_of(offset + n); i++) {
-		if (set_bit(drive->told, i))
-			swallow->again_clusters++;
-		else
-			swallow->zero_clusters++;
-	}
+	uint64_t first = offset / CLUSTER_SIZE, end = clusters_of(offset + n);
+	uint64_t n_new = bits_set_atomic(drive->told, first, end);
+	swallow->zero_clusters += n_new;
+	swallow->again_clusters += end - first - n_new;
 	return 0;
 }
 
@@ -184,30 +168,25 @@ static const struct nbdserver_ops ops = {
 /* The next run of clusters from *cluster on that did not come as data. False: there is none. */
 static bool next_zeros(const struct drive_state *drive, uint64_t *cluster, struct chunk_zeros *out)
 {
-	uint64_t n = clusters_of(drive->size_bytes), i = *cluster;
+	uint64_t n = clusters_of(drive->size_bytes);
+	uint64_t first = bits_find_atomic(drive->taken, *cluster, n, false);
 
-	while (i < n && get_bit(drive->taken, i))
-		i++;
-	*out = (struct chunk_zeros){.drive = drive->number, .cluster = i};
-	while (i < n && !get_bit(drive->taken, i))
-		i++;
-	out->n_clusters = i - out->cluster;
-	*cluster = i;
+	*cluster = bits_find_atomic(drive->taken, first, n, true);
+	*out = (struct chunk_zeros){drive->number, first, *cluster - first};
 	return out->n_clusters > 0;
 }
 
 static int check_told(const struct drive_state *drive, const struct chunk_zeros *run,
 		      struct error *err)
 {
-	for (uint64_t i = 0; i < run->n_clusters && !drive->may_leave_out; i++) {
-		if (!get_bit(drive->told, run->cluster + i))
-			return fail(
-				err, ERR_SYSTEM,
-				"drive %u: QEMU's job says that it is done, but cluster %" PRIu64
-				" never came",
-				drive->number, run->cluster + i);
-	}
-	return 0;
+	uint64_t end = run->cluster + run->n_clusters;
+	uint64_t missing = bits_find_atomic(drive->told, run->cluster, end, false);
+
+	if (drive->may_leave_out || missing == end)
+		return 0;
+	return fail(err, ERR_SYSTEM,
+		    "drive %u: QEMU's job says that it is done, but cluster %" PRIu64 " never came",
+		    drive->number, missing);
 }
 
 /* In chunks of the kind that can wait, as there may be very many runs. */
@@ -258,7 +237,7 @@ int swallow_finish(struct swallow *swallow, struct error *err)
 static int make_drive(struct swallow *swallow, uint32_t i, const struct swallow_drive *drive)
 {
 	struct drive_state *state = &swallow->drives[i];
-	uint64_t n_words = clusters_of(drive->size_bytes) / 64 + 1;
+	uint64_t n_words = bits_words(clusters_of(drive->size_bytes));
 
 	*state = (struct drive_state){
 		.swallow = swallow,

@@ -37,6 +37,7 @@ int main(int argc, char **argv)
 	test_mutation();
 	test_input();
 	test_random();
+	test_bits();
 	test_clusterset();
 	test_feed();
 	test_salvage();

@@ -7,6 +7,7 @@ void test_archive(void);
 void test_mutation(void);
 void test_input(void);
 void test_random(void);
+void test_bits(void);
 void test_clusterset(void);
 void test_feed(void);
 void test_salvage(void);
