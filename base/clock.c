@@ -1,13 +1,24 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
-int64_t clock_ns(void)
+static int64_t read_clock(clockid_t id)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(id, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t clock_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t clock_coarse_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC_COARSE);
 }
 
 int64_t clock_ms(void)
@@ -22,9 +33,21 @@ double clock_s(void)
 
 void clock_sleep_ms(unsigned ms)
 {
-	const struct timespec length = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+	const struct timespec length = {.tv_sec = ms / 1000,
+					.tv_nsec = (long)(ms % 1000) * 1000000};
 
 	nanosleep(&length, NULL);
+}
+
+void clock_sleep_until_ns(int64_t until_ns)
+{
+	const struct timespec until = {
+		.tv_sec = until_ns / 1000000000,
+		.tv_nsec = (long)(until_ns % 1000000000),
+	};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+		;
 }
 
 void clock_cond_init(pthread_cond_t *cond)

@@ -7,6 +7,8 @@
  * always of the whole buffer: see descriptor.h.
  */
 #include "reader/input/input.h"
+
+#include "base/pace.h"
 #include "base/tape.h"
 #include "reader/input/descriptor.h"
 #include "reader/input/filter.h"
@@ -17,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BUFFER_SIZE (1u << 20)
@@ -29,9 +30,7 @@ struct input {
 	bool direct_reads; /* large reads may go past the buffer */
 	uint64_t size;	   /* of a file that can seek, else 0 */
 	uint64_t position; /* of the next byte handed out */
-	uint64_t limit;	   /* bytes per second, 0: none */
-	struct timespec limit_since;
-	uint64_t limit_used; /* bytes read since then */
+	struct pace pace;
 	struct filter *filter;
 	const char *name;
 	uint8_t *buffer;     /* owned */
@@ -40,23 +39,6 @@ struct input {
 	struct error later; /* code != 0: met by input_check, to be told by the next read */
 };
 
-/* Sleeps so that all that was read since the limit was set does not exceed it. */
-static void hold_to_limit(struct input *in, size_t n)
-{
-	in->limit_used += n;
-	uint64_t seconds = in->limit_used / in->limit;
-	uint64_t ns = in->limit_used % in->limit * 1000000000 / in->limit;
-	struct timespec until = in->limit_since;
-	until.tv_sec += (time_t)seconds;
-	until.tv_nsec += (long)ns;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-		;
-}
-
 /* One read of the source below: the file, or what the filter makes of it. */
 static int read_below(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
 {
@@ -64,13 +46,15 @@ static int read_below(struct input *in, void *buffer, size_t n, size_t *got, str
 		*err = in->later;
 		return err->code;
 	}
-	if (in->limit != 0 && in->direct_reads && n > in->limit / 10 + 1)
-		n = (size_t)(in->limit / 10 + 1);
-	int code = in->filter != NULL ? filter_read(in->filter, buffer, n, got, err)
-				      : descriptor_read(&in->from, buffer, n, got, err);
-	if (code == 0 && in->limit != 0)
-		hold_to_limit(in, *got);
-	return code;
+	size_t slice = pace_slice(&in->pace);
+	if (in->direct_reads && n > slice)
+		n = slice;
+	if (in->filter != NULL)
+		TRY(filter_read(in->filter, buffer, n, got, err));
+	else
+		TRY(descriptor_read(&in->from, buffer, n, got, err));
+	pace_wait(&in->pace, *got);
+	return 0;
 }
 
 int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
@@ -147,9 +131,7 @@ int input_seek(struct input *in, uint64_t position, struct error *err)
 
 void input_limit(struct input *in, uint64_t bytes_per_s)
 {
-	in->limit = bytes_per_s;
-	in->limit_used = 0;
-	clock_gettime(CLOCK_MONOTONIC, &in->limit_since);
+	pace_start(&in->pace, bytes_per_s);
 }
 
 const char *input_filter(const struct input *in)

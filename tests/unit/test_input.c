@@ -1,5 +1,6 @@
 /* Inputs: what comes through a pipe byte by byte, and gzip with everything that may go wrong with
  * it. */
+#include "base/clock.h"
 #include "reader/input/input.h"
 #include "tests/unit/suites.h"
 
@@ -156,10 +157,34 @@ static void test_seek(void)
 	free(bytes);
 }
 
+/* After a pause, reading makes up for a tenth of a second of it and no more. */
+static void test_rate_after_a_pause(void)
+{
+	uint8_t *bytes = pattern();
+	struct input *in = NULL;
+	struct error err = {0};
+	char path[64];
+	int fd = memfd_create("file", 0);
+	CU_ASSERT_EQUAL(write(fd, bytes, N_BYTES), N_BYTES);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	CU_ASSERT_EQUAL_FATAL(input_open(&in, path, &err), 0);
+	CU_ASSERT_EQUAL(input_read(in, bytes, 1u << 20, &err), 0); /* read ahead by input_open */
+	input_limit(in, 1000000);
+	clock_sleep_ms(500);
+	double start = clock_s();
+	CU_ASSERT_EQUAL(input_read(in, bytes, 300000, &err), 0);
+	double took = clock_s() - start;
+	CU_ASSERT(took > 0.19 && took < 2);
+	input_close(in);
+	close(fd);
+	free(bytes);
+}
+
 void test_input(void)
 {
 	CU_pSuite suite = CU_add_suite("input", NULL, NULL);
 	CU_ADD_TEST(suite, test_gzip);
 	CU_ADD_TEST(suite, test_pipe);
 	CU_ADD_TEST(suite, test_seek);
+	CU_ADD_TEST(suite, test_rate_after_a_pause);
 }
