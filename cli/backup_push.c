@@ -29,10 +29,10 @@ struct backup {
 static int make_buffer(struct backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->qemu.options;
-	uint64_t size = options->machine.buffer == UINT64_MAX ? LIVE_BUFFER : options->machine.buffer;
+	uint64_t size = options->machine.buffer;
 	struct buffer_options how = {
 		.n_chunks = (uint32_t)(size / CHUNK_SIZE),
-		.spill_bytes = options->machine.spill == UINT64_MAX ? LIVE_SPILL : options->machine.spill,
+		.spill_bytes = options->machine.spill,
 		.spill_dir = options->machine.spill_dir == NULL ? "/var/tmp" : options->machine.spill_dir,
 		.when_full = options->machine.on_full == FULL_CHOICE_WAIT ? FULL_WAIT : FULL_FAIL,
 	};

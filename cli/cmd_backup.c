@@ -86,7 +86,7 @@ static const struct option_spec running[] = {
 
 static const struct option_spec tuning[] = {
 	{"buffer", 0, OPTION_SIZE, OPTION_FIELD(machine_options, buffer), .argument = "SIZE",
-	 .min = 16u << 20, .max = LIVE_BUFFER_MAX,
+	 .min = 16u << 20, .max = MACHINE_BUFFER_MAX,
 	 .help = "qemu, serve: memory for data waiting to be written, from 16M (default: 64M)",
 	 .sources = SOURCE_PUSH | SOURCE_SERVE},
 	{"spill", 0, OPTION_SIZE, OPTION_FIELD(machine_options, spill), .argument = "SIZE",

@@ -1,12 +1,12 @@
 #include "cli/commands.h"
 #include "cli/sources.h"
-#include "machine/serve/message.h"
 #include "base/human.h"
+#include "base/json.h"
+#include "cli/report.h"
 #include "cli/say.h"
+#include "machine/serve/call.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 static uint64_t number_of(const struct json_t *object, const char *key)
 {
@@ -26,21 +26,26 @@ static const char *text_of(const struct json_t *object, const char *key)
 	return text_or_mark(json_member_text(object, key));
 }
 
+static const char *connections(const struct json_t *object)
+{
+	return number_of(object, "n_connections") == 1 ? "connection" : "connections";
+}
+
 static void print_drive(const struct json_t *drive)
 {
 	const struct json_t *map = json_member(drive, "map");
 	const char *file = json_member_text(map, "file");
 	char size[HUMAN_SIZE], changed[HUMAN_SIZE];
 
-	say(stdout, "drive %s: %s, %s, %llu connections\n", text_of(drive, "name"),
-	       human_size(size, number_of(drive, "size_bytes")), text_of(drive, "path"),
-	       (unsigned long long)number_of(drive, "n_connections"));
+	say(stdout, "drive %s: %s, %s, %llu %s\n", text_of(drive, "name"),
+	    human_size(size, number_of(drive, "size_bytes")), text_of(drive, "path"),
+	    (unsigned long long)number_of(drive, "n_connections"), connections(drive));
 	if (json_member(map, "generation") == NULL)
 		return;
 	say(stdout, "  map %s: %s, generation %llu, %s changed in it\n",
-	       file == NULL ? "in memory" : file, text_of(map, "trust"),
-	       (unsigned long long)number_of(map, "generation"),
-	       human_size(changed, number_of(map, "changed_clusters") * CLUSTER_SIZE));
+	    file == NULL ? "in memory" : file, text_of(map, "trust"),
+	    (unsigned long long)number_of(map, "generation"),
+	    human_size(changed, number_of(map, "changed_clusters") * CLUSTER_SIZE));
 }
 
 static void print_backup(const struct json_t *backup)
@@ -48,12 +53,13 @@ static void print_backup(const struct json_t *backup)
 	uint64_t all = number_of(backup, "n_clusters"), todo = number_of(backup, "todo_clusters");
 	char done[HUMAN_SIZE], total[HUMAN_SIZE], delay[HUMAN_SIZE];
 
-	say(stdout, "backup: %llu%%, %s of %s saved, %llu clusters for guest writes, which waited at "
-	       "most %s\n",
-	       (unsigned long long)(all == 0 ? 100 : 100 - (todo * 100 + all - 1) / all),
-	       human_size(done, (all - todo) * CLUSTER_SIZE), human_size(total, all * CLUSTER_SIZE),
-	       (unsigned long long)number_of(backup, "guest_clusters"),
-	       human_delay(delay, number_of(backup, "delay_max_ns")));
+	say(stdout,
+	    "backup: %llu%%, %s of %s saved, %llu clusters for guest writes, which waited at "
+	    "most %s\n",
+	    (unsigned long long)(all == 0 ? 100 : 100 - (todo * 100 + all - 1) / all),
+	    human_size(done, (all - todo) * CLUSTER_SIZE), human_size(total, all * CLUSTER_SIZE),
+	    (unsigned long long)number_of(backup, "guest_clusters"),
+	    human_delay(delay, number_of(backup, "delay_max_ns")));
 }
 
 static void print_status(const struct json_t *status)
@@ -62,10 +68,10 @@ static void print_status(const struct json_t *status)
 	const struct json_t *places = json_member(status, "nbd");
 	const struct json_t *backup = json_member(status, "backup");
 
-	say(stdout, "serve: process %llu, %s, %llu connections\n",
-	       (unsigned long long)number_of(status, "pid"),
-	       json_member_bool(status, "read_only") ? "read only" : "writable",
-	       (unsigned long long)number_of(status, "n_connections"));
+	say(stdout, "serve: process %llu, %s, %llu %s\n",
+	    (unsigned long long)number_of(status, "pid"),
+	    json_member_bool(status, "read_only") ? "read only" : "writable",
+	    (unsigned long long)number_of(status, "n_connections"), connections(status));
 	for (size_t i = 0; i < json_length(places); i++)
 		say(stdout, "nbd: %s\n", text_or_mark(json_item_text(places, i)));
 	for (size_t i = 0; i < json_length(drives); i++)
@@ -74,23 +80,18 @@ static void print_status(const struct json_t *status)
 		print_backup(backup);
 	else
 		say(stdout, "backup: none is running, %llu done, %llu failed\n",
-		       (unsigned long long)number_of(status, "n_backups_done"),
-		       (unsigned long long)number_of(status, "n_backups_failed"));
+		    (unsigned long long)number_of(status, "n_backups_done"),
+		    (unsigned long long)number_of(status, "n_backups_failed"));
 }
 
 static int run(const void *given, struct report *report)
 {
 	const struct plain_options *options = given;
 	struct error err = {0};
-	struct control_server server = {.path = source_place(options->common.arguments.items[0], SOURCE_SERVE)};
+	const char *path = source_place(options->common.arguments.items[0], SOURCE_SERVE);
 	struct json_t *status;
-	int code;
 
-	if (control_connect(&server.fd, server.path, &err) < 0)
-		return report_error(report, NULL, &err);
-	code = control_call(&server, control_request("status"), &status, NULL, &err);
-	close(server.fd);
-	if (code < 0)
+	if (call_once(path, json_make("{s:s}", "execute", "status"), &status, &err) < 0)
 		return report_error(report, NULL, &err);
 	if (report->result == NULL)
 		print_status(status);
@@ -104,11 +105,11 @@ const struct command command_status = {
 	.name = "status",
 	.usage = "SOCKET [OPTION]...",
 	.summary = "tell what a running serve does",
-	.help =
-	"Tell what a running serve does: its drives, who is connected, the backup that runs.\n"
-	"\n"
-	"Example:\n"
-	"  vmabak status web.sock\n",
+	.help = "Tell what a running serve does: its drives, who is connected, the backup that "
+		"runs.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak status web.sock\n",
 	.run = run,
 	.groups = {{"Options", common_specs, 0}},
 	COMMAND_DEFAULTS(plain_defaults),

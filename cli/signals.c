@@ -2,6 +2,7 @@
 
 #include "base/child.h"
 #include "base/newfile.h"
+#include "base/stop.h"
 #include "cli/progress.h"
 
 #include <pthread.h>
@@ -131,6 +132,9 @@ static void *take_signals(void *unused)
 			end();
 			continue;
 		}
+		first_ms = now_ms();
+		if (stop_by(number) == STOP_UNWINDS)
+			continue;
 		signals_abandon();
 		progress_abandon();
 		die_by(number);

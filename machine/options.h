@@ -24,7 +24,7 @@ struct machine_options {
 	const char *scratch;	/* pull, libvirt: a folder */
 	unsigned sync_mode;	/* push: enum sync_choice */
 
-	uint64_t buffer; /* push, serve: bytes, as spill; UINT64_MAX: not given */
+	uint64_t buffer; /* push, serve: bytes, as spill */
 	uint64_t spill;
 	const char *spill_dir;
 	unsigned on_full; /* enum full_choice */
@@ -35,6 +35,11 @@ struct machine_options {
 	uint64_t freeze_timeout; /* seconds; 0: not given */
 };
 
-#define MACHINE_DEFAULTS .buffer = UINT64_MAX, .spill = UINT64_MAX
+/* Bytes. */
+#define MACHINE_BUFFER	   (UINT64_C(64) << 20)
+#define MACHINE_BUFFER_MAX (UINT64_C(1) << 40)
+#define MACHINE_SPILL	   (UINT64_C(1) << 30)
+
+#define MACHINE_DEFAULTS .buffer = MACHINE_BUFFER, .spill = MACHINE_SPILL
 
 #endif

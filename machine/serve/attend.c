@@ -1,28 +1,28 @@
 /*
- * What the client of a backup asks for while it runs, and gives back.
- *
- * Threads. Each of the client's that wants chunks has a channel, and an attendant here that waits
- * at its other end, does what it is asked for, which includes the next step of the pass, and
+ * Threads. Each of the client's that wants chunks has a data channel, and an attendant here that
+ * waits at its other end, does what it is asked for, which includes the next step of the sweep, and
  * answers. So of each such pair one works at a time: no more threads want a processor than the
- * client was told to use, and what is on its way between them is a chunk each. One attendant more
+ * client was told to use, and at most one chunk is on its way between them. One more attendant
  * waits at the control socket itself, for what comes while the others are at work: chunks given
- * back, the end.
+ * back, and the end.
  *
- * When the client has gone, or sends what makes no sense, whoever notices has the buffer fail,
- * which ends all waiting, that of the others and that of guest writes, and then the capture is
- * taken away. What the guest does never depends on the client.
+ * When the client has gone, or breaks the protocol, the attendant that notices makes the buffer
+ * fail, which ends all waiting, that of the others and that of guest writes, and then the capture
+ * is ended. What the guest does never depends on the client.
  */
-#include "machine/serve/session.h"
+#include "machine/serve/attend.h"
 
 #include "base/background.h"
+#include "base/patience.h"
 #include "machine/serve/message.h"
+#include "machine/serve/status.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SEND_S 10 /* for which a client may leave unread what it has asked for */
+#define SEND_S 10 /* for how long a client may leave unread what it has asked for */
 
 /* ---- what it is told ---- */
 
@@ -35,7 +35,7 @@ static void add_run(struct json_t *runs, uint32_t drive, uint64_t cluster, uint6
 	json_add_number(run, n_clusters);
 }
 
-static struct json_t *describe_chunk(const struct session *session, const struct chunk *chunk)
+static struct json_t *describe_chunk(const struct serve_backup *backup, const struct chunk *chunk)
 {
 	struct json_t *message = json_new();
 	struct json_t *data = json_put_array(message, "data");
@@ -43,7 +43,7 @@ static struct json_t *describe_chunk(const struct session *session, const struct
 	uint32_t n;
 
 	json_put_number(message, "chunk", chunk->index);
-	json_put_bool(message, "guests", capture_guests_at_work(session->capture));
+	json_put_bool(message, "guests", capture_guests_at_work(backup->capture));
 	for (uint32_t i = 0; i < chunk->n_clusters; i += n) {
 		const struct chunk_cluster *first = &chunk->clusters[i];
 		for (n = 1; i + n < chunk->n_clusters && first[n].drive == first->drive &&
@@ -57,51 +57,51 @@ static struct json_t *describe_chunk(const struct session *session, const struct
 	return message;
 }
 
-static struct json_t *describe_end(struct session *session)
+static struct json_t *describe_end(struct serve_backup *backup)
 {
 	struct json_t *message = json_new();
 
-	serve_backup_counts(json_put_object(message, "done"), session->capture, session->buffer);
+	serve_counts(json_put_object(message, "done"), backup->capture, backup->buffer);
 	return message;
 }
 
 /* ---- the end ---- */
 
-static void close_channels(struct session *session)
+static void close_channels(struct serve_backup *backup)
 {
-	for (uint32_t i = 0; i < session->n_channels; i++)
-		shutdown(session->channels[i].fd, SHUT_RDWR);
+	for (uint32_t i = 0; i < backup->n_channels; i++)
+		shutdown(backup->channels[i].fd, SHUT_RDWR);
 }
 
-/* nonsense: what the client did wrong; NULL: it has gone. Has all come back that wait for it. */
-static void leave(struct session *session, const struct error *nonsense)
+/* misuse: what the client did wrong; NULL: it has gone. Wakes all that wait for it. */
+static void leave(struct serve_backup *backup, const struct error *misuse)
 {
 	struct error gone;
 
-	pthread_mutex_lock(&session->lock);
-	if (!session->over && nonsense != NULL)
-		session->nonsense = *nonsense;
-	session->over = true;
-	pthread_mutex_unlock(&session->lock);
+	pthread_mutex_lock(&backup->lock);
+	if (!backup->over && misuse != NULL)
+		backup->misuse = *misuse;
+	backup->over = true;
+	pthread_mutex_unlock(&backup->lock);
 	fail(&gone, ERR_SYSTEM, "the client of the backup has gone");
-	buffer_fail(session->buffer, &gone);
-	shutdown(session->fd, SHUT_RD);
-	close_channels(session);
+	buffer_fail(backup->buffer, &gone);
+	shutdown(backup->fd, SHUT_RD);
+	close_channels(backup);
 }
 
-bool session_is_over(struct session *session)
+bool backup_is_over(struct serve_backup *backup)
 {
 	bool over;
 
-	pthread_mutex_lock(&session->lock);
-	over = session->over;
-	pthread_mutex_unlock(&session->lock);
+	pthread_mutex_lock(&backup->lock);
+	over = backup->over;
+	pthread_mutex_unlock(&backup->lock);
 	return over;
 }
 
 /* ---- what it sends ---- */
 
-static int take_back(struct session *session, const struct json_t *request, struct error *err)
+static int take_back(struct serve_backup *backup, const struct json_t *request, struct error *err)
 {
 	const struct json_t *chunks = json_member(request, "chunks");
 	size_t n = json_length(chunks);
@@ -109,43 +109,45 @@ static int take_back(struct session *session, const struct json_t *request, stru
 	for (size_t i = 0; i < n; i++) {
 		struct chunk *chunk = NULL;
 		uint64_t index;
-		if (json_item_number(chunks, i, &index) && index < session->n_chunks)
-			chunk = atomic_exchange(&session->lent[index], NULL);
+		if (json_item_number(chunks, i, &index) && index < backup->n_chunks)
+			chunk = atomic_exchange(&backup->lent[index], NULL);
 		if (chunk == NULL)
-			return fail(err, ERR_USAGE, "gives back a chunk that it has not got");
-		buffer_release(session->buffer, chunk);
+			return fail(err, ERR_USAGE,
+				    "the client gives back a chunk that it does not have");
+		buffer_release(backup->buffer, chunk);
 	}
 	return 0;
 }
 
-/* A failure is told by the one who waits for it. What the client did not get cannot come to be in
- * its archive, be it that it reads no answers or that there is no memory for this one. */
+/* A failure is told by the thread that waits for it (backup.c). An answer that is not delivered, as
+ * the client reads none or as memory is lacking, fails the backup: its chunk would be missing in
+ * the archive. */
 static void give_next(const struct attendant *attendant)
 {
-	struct session *session = attendant->session;
+	struct serve_backup *backup = attendant->backup;
 	struct json_t *message = NULL;
 	struct error err;
 	struct chunk *chunk;
-	int got = capture_next(session->capture, &chunk, &err);
+	int got = capture_next(backup->capture, &chunk, &err);
 
 	if (got > 0) {
-		message = describe_chunk(session, chunk);
+		message = describe_chunk(backup, chunk);
 		/* From here on another thread may be given it back. */
-		atomic_store(&session->lent[chunk->index], chunk);
+		atomic_store(&backup->lent[chunk->index], chunk);
 	} else if (got == 0) {
-		message = describe_end(session);
+		message = describe_end(backup);
 	}
 	if (got < 0)
 		return;
-	if (control_send(attendant->fd, message, -1, &err) < 0)
-		buffer_fail(session->buffer, &err);
+	if (message_send(attendant->fd, message, -1, &err) < 0)
+		buffer_fail(backup->buffer, &err);
 	else if (got == 0)
-		atomic_store(&session->done, true);
+		atomic_store(&backup->done, true);
 }
 
 static bool is_listener(const struct attendant *attendant)
 {
-	return attendant == &attendant->session->listener;
+	return attendant == &attendant->backup->listener;
 }
 
 static int answer(const struct attendant *attendant, const struct json_t *request,
@@ -155,8 +157,8 @@ static int answer(const struct attendant *attendant, const struct json_t *reques
 	bool asks = !is_listener(attendant);
 
 	if (what == NULL || strcmp(what, asks ? "next" : "release") != 0)
-		return fail(err, ERR_USAGE, "a message that has no place in a backup");
-	if (take_back(attendant->session, request, err) < 0)
+		return fail(err, ERR_USAGE, "unexpected message during a backup");
+	if (take_back(attendant->backup, request, err) < 0)
 		return err->code;
 	if (asks)
 		give_next(attendant);
@@ -171,24 +173,23 @@ static void *attend(void *context)
 	int got, code = 0;
 
 	background_work(BACKGROUND_SAVES);
-	while (code == 0 && (got = control_receive(attendant->fd, &message, NULL, &err)) != 0) {
+	while (code == 0 && (got = message_receive(attendant->fd, &message, NULL, &err)) != 0) {
 		code = got < 0 ? got : answer(attendant, message, &err);
 		if (got > 0)
 			json_free(message);
 	}
 	if (code < 0 || is_listener(attendant))
-		leave(attendant->session, code == 0 ? NULL : &err);
+		leave(attendant->backup, code == 0 ? NULL : &err);
 	return NULL;
 }
 
 static int start(struct attendant *attendant, struct error *err)
 {
-	/* A client that lives and does not read would keep a thread, and so the session. What is
-	 * sent is small and was asked for. */
-	const struct timeval patience = {.tv_sec = SEND_S};
 	int sys;
 
-	setsockopt(attendant->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	/* A client that lives and does not read would keep a thread, and so the backup. What is
+	 * sent is small and was asked for. */
+	patience_for_sending(attendant->fd, SEND_S);
 	sys = pthread_create(&attendant->thread, NULL, attend, attendant);
 	attendant->started = sys == 0;
 	return sys == 0 ? 0 : fail_start(err, sys, "cannot start a thread");
@@ -196,34 +197,31 @@ static int start(struct attendant *attendant, struct error *err)
 
 /* ---- the attendants ---- */
 
-int attendants_add(struct session *session, struct error *err)
+int attendants_add(struct serve_backup *backup, struct error *err)
 {
-	struct json_t *reply;
 	int ends[2], code;
 
-	if (session->n_channels == LIVE_CHANNELS_MAX)
-		return fail(err, ERR_USAGE, "more than %u channels", LIVE_CHANNELS_MAX);
+	if (backup->n_channels == PROTOCOL_CHANNELS_MAX)
+		return fail(err, ERR_USAGE, "more than %u data channels", PROTOCOL_CHANNELS_MAX);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return fail_system(err, errno, "a channel");
-	session->channels[session->n_channels++] =
-		(struct attendant){.session = session, .fd = ends[0]};
-	reply = json_new();
-	json_put_object(reply, "return");
-	code = control_send(session->fd, reply, ends[1], err);
+		return fail_system(err, errno, "a data channel");
+	backup->channels[backup->n_channels++] =
+		(struct attendant){.backup = backup, .fd = ends[0]};
+	code = message_send(backup->fd, json_make("{s:{}}", "return"), ends[1], err);
 	close(ends[1]);
 	return code;
 }
 
-int attendants_start(struct session *session, struct error *err)
+int attendants_start(struct serve_backup *backup, struct error *err)
 {
 	int code;
 
-	session->listener = (struct attendant){.session = session, .fd = session->fd};
-	code = start(&session->listener, err);
-	for (uint32_t i = 0; i < session->n_channels && code == 0; i++)
-		code = start(&session->channels[i], err);
+	backup->listener = (struct attendant){.backup = backup, .fd = backup->fd};
+	code = start(&backup->listener, err);
+	for (uint32_t i = 0; i < backup->n_channels && code == 0; i++)
+		code = start(&backup->channels[i], err);
 	if (code < 0)
-		leave(session, NULL);
+		leave(backup, NULL);
 	return code;
 }
 
@@ -233,16 +231,16 @@ static void join(const struct attendant *attendant)
 		pthread_join(attendant->thread, NULL);
 }
 
-void attendants_join(struct session *session)
+void attendants_join(struct serve_backup *backup)
 {
-	close_channels(session);
-	for (uint32_t i = 0; i < session->n_channels; i++)
-		join(&session->channels[i]);
-	join(&session->listener);
+	close_channels(backup);
+	for (uint32_t i = 0; i < backup->n_channels; i++)
+		join(&backup->channels[i]);
+	join(&backup->listener);
 }
 
-void attendants_free(struct session *session)
+void attendants_free(struct serve_backup *backup)
 {
-	for (uint32_t i = 0; i < session->n_channels; i++)
-		close(session->channels[i].fd);
+	for (uint32_t i = 0; i < backup->n_channels; i++)
+		close(backup->channels[i].fd);
 }

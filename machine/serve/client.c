@@ -1,10 +1,11 @@
 #include "machine/serve/client_state.h"
 
-#include "machine/qemu/line.h"
-#include "cli/memory.h"
+#include "base/clock.h"
 #include "base/name.h"
 #include "base/patience.h"
 #include "cow/buffer.h"
+#include "machine/serve/message.h"
+#include "machine/serve/protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +15,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define CHUNKS_MAX (LIVE_BUFFER_MAX / CHUNK_SIZE)
+#define CHUNKS_MAX (MACHINE_BUFFER_MAX / CHUNK_SIZE)
 #define SIZE_LIMIT (UINT64_C(1) << 62) /* bytes of a drive */
-#define STUCK_S	   3		       /* seconds that one gets to notice that all is over */
+#define STUCK_MS   3000		       /* for a thread to notice that all is over */
 
 pid_t live_server(const struct live *live)
 {
@@ -65,11 +65,6 @@ uint64_t live_drive_size(const struct live *live, uint32_t i)
 	return size;
 }
 
-int live_fail_nonsense(struct error *err)
-{
-	return fail(err, ERR_SYSTEM, "the server answers what makes no sense");
-}
-
 static int check_plan(struct live *live, struct error *err)
 {
 	uint64_t n_chunks;
@@ -77,14 +72,14 @@ static int check_plan(struct live *live, struct error *err)
 
 	if (n == 0 || n > DRIVES_MAX || !json_member_number(live->plan, "n_chunks", &n_chunks) ||
 	    n_chunks == 0 || n_chunks > CHUNKS_MAX)
-		return live_fail_nonsense(err);
+		return message_unexpected(err);
 	live->n_drives = (uint32_t)n;
 	live->n_chunks = (uint32_t)n_chunks;
 	for (uint32_t i = 0; i < live->n_drives; i++) {
 		const char *name = live_drive_name(live, i);
 		if (name == NULL || !name_usable((const uint8_t *)name, strlen(name)) ||
 		    live_drive_size(live, i) > SIZE_LIMIT)
-			return live_fail_nonsense(err);
+			return message_unexpected(err);
 	}
 	return 0;
 }
@@ -99,29 +94,27 @@ static int map_memory(struct live *live, int fd, struct error *err)
 
 	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(fd, &found) < 0 ||
 	    (uint64_t)found.st_size < size)
-		return live_fail_nonsense(err);
+		return message_unexpected(err);
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return fail_system(err, errno, "the memory of the server");
 	live->memory = memory;
-	live->in_use = memory_new(live->n_chunks, sizeof(*live->in_use));
-	live->given_back = memory_new(live->n_chunks, sizeof(*live->given_back));
-	return 0;
+	live->in_use = calloc(live->n_chunks, sizeof(*live->in_use));
+	live->given_back = calloc(live->n_chunks, sizeof(*live->given_back));
+	return live->in_use == NULL || live->given_back == NULL ? fail_memory(err) : 0;
 }
 
 static struct json_t *make_request(const struct machine_options *options, const char *spill_dir)
 {
-	struct json_t *request = control_request("backup"), *drives;
+	struct json_t *request = json_make("{s:s}", "execute", "backup"), *drives;
 
 	if (options->drives.n > 0) {
 		drives = json_put_array(request, "drives");
 		for (unsigned i = 0; i < options->drives.n; i++)
 			json_add_text(drives, options->drives.items[i]);
 	}
-	json_put_number(request, "buffer",
-			options->buffer == UINT64_MAX ? LIVE_BUFFER : options->buffer);
-	json_put_number(request, "spill",
-			options->spill == UINT64_MAX ? LIVE_SPILL : options->spill);
+	json_put_number(request, "buffer", options->buffer);
+	json_put_number(request, "spill", options->spill);
 	json_put_text(request, "spill_dir", spill_dir);
 	json_put_bool(request, "wait", options->on_full == FULL_CHOICE_WAIT);
 	return request;
@@ -135,7 +128,7 @@ static int agree(struct live *live, const struct machine_options *options, struc
 
 	if (full == NULL)
 		return fail_system(err, errno, "--spill-dir %s", folder);
-	code = control_call(&live->server, make_request(options, full), &live->plan, &memory_fd,
+	code = call_request(&live->server, make_request(options, full), &live->plan, &memory_fd,
 			    err);
 	free(full);
 	if (code < 0)
@@ -152,15 +145,17 @@ static int open_channels(struct live *live, unsigned n, struct error *err)
 {
 	struct json_t *reply;
 
-	live->channels = memory_new(n, sizeof(*live->channels));
+	live->channels = calloc(n, sizeof(*live->channels));
+	if (live->channels == NULL)
+		return fail_memory(err);
 	while (live->n_channels < n) {
 		int *channel = &live->channels[live->n_channels];
-		if (control_call(&live->server, control_request("channel"), &reply, channel, err) <
-		    0)
+		if (call_request(&live->server, json_make("{s:s}", "execute", "channel"), &reply,
+				 channel, err) < 0)
 			return err->code;
 		json_free(reply);
 		if (*channel < 0)
-			return live_fail_nonsense(err);
+			return message_unexpected(err);
 		live->n_channels++;
 	}
 	return 0;
@@ -168,13 +163,14 @@ static int open_channels(struct live *live, unsigned n, struct error *err)
 
 int live_open(struct live **out, const struct machine_options *options, struct error *err)
 {
-	struct live *live = memory_new(1, sizeof(*live));
+	struct live *live = calloc(1, sizeof(*live));
 	int code;
 
-	live->server = (struct control_server){-1, options->place};
+	if (live == NULL)
+		return fail_memory(err);
 	pthread_mutex_init(&live->lock, NULL);
-	pthread_cond_init(&live->changed, NULL);
-	code = control_connect(&live->server.fd, options->place, err);
+	clock_cond_init(&live->changed);
+	code = call_open(&live->server, options->place, err);
 	if (code == 0)
 		code = agree(live, options, err);
 	if (code == 0)
@@ -194,16 +190,14 @@ static void fail_gone(struct error *err)
 	fail(err, ERR_SYSTEM, "the server has gone before all was saved");
 }
 
-/* Until *what, or for STUCK_S. */
+/* Until *what, or for STUCK_MS. */
 static void wait_locked(struct live *live, const bool *what)
 {
-	struct timespec until;
+	int64_t until_ms = clock_ms() + STUCK_MS;
 	int sys = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STUCK_S;
 	while (!*what && sys == 0)
-		sys = pthread_cond_timedwait(&live->changed, &live->lock, &until);
+		sys = clock_cond_wait(&live->changed, &live->lock, until_ms);
 }
 
 /* A channel has ended. The reason comes over the control socket, to the watcher. */
@@ -229,7 +223,7 @@ int live_take_channel(struct live *live)
 /* {"execute": what, "chunks": those given back} */
 static struct json_t *make_return_locked(struct live *live, const char *what)
 {
-	struct json_t *request = control_request(what);
+	struct json_t *request = json_make("{s:s}", "execute", what);
 	struct json_t *chunks = json_put_array(request, "chunks");
 
 	while (live->n_given_back > 0) {
@@ -257,7 +251,7 @@ void live_give_back(struct live *live, uint32_t chunk)
 		request = make_return_locked(live, "release");
 	pthread_mutex_unlock(&live->lock);
 	if (request != NULL)
-		control_send(live->server.fd, request, -1, &ignored);
+		message_send(live->server.fd, request, -1, &ignored);
 }
 
 /* 1: a chunk, 0: that was all. */
@@ -286,11 +280,11 @@ int live_ask(struct live *live, int channel, struct json_t **chunk, struct error
 	if (request == NULL)
 		return 0;
 	if (atomic_fetch_add(&live->n_asking, 1) == 0)
-		atomic_store(&live->heard_ms, channel_now_ms());
-	if (control_send(channel, request, -1, err) < 0)
+		atomic_store(&live->heard_ms, clock_ms());
+	if (message_send(channel, request, -1, err) < 0)
 		return find_out_why(live, err);
-	got = control_receive(channel, chunk, NULL, err);
-	atomic_store(&live->heard_ms, channel_now_ms());
+	got = message_receive(channel, chunk, NULL, err);
+	atomic_store(&live->heard_ms, clock_ms());
 	atomic_fetch_sub(&live->n_asking, 1);
 	if (got == 0)
 		return find_out_why(live, err);
@@ -306,12 +300,12 @@ int live_ask(struct live *live, int channel, struct json_t **chunk, struct error
 /* Whether the server is to be given up: it gives no sign of life, or no data for very long. */
 static bool is_silent(const struct live *live)
 {
-	int64_t quiet_ms = channel_now_ms() - atomic_load(&live->heard_ms);
+	int64_t quiet_ms = clock_ms() - atomic_load(&live->heard_ms);
 
 	if (quiet_ms < PATIENCE_QUIET_MS)
 		return false;
 	return (atomic_load(&live->n_asking) > 0 && quiet_ms / 1000 > PATIENCE_SERVE_S) ||
-	       control_is_silent(live->server.path);
+	       call_is_silent(live->server.path);
 }
 
 /* Until the server has gone, or says why it will go: it says nothing else unasked. */
@@ -324,18 +318,18 @@ static void hear(const struct live *live, struct error *err)
 	while (poll(&poll_fd, 1, PATIENCE_QUIET_MS) == 0) {
 		if (!is_silent(live))
 			continue;
-		control_fail_silent(live->server.path, err);
+		call_fail_silent(live->server.path, err);
 		/* Who waits for a chunk, or cannot send, comes back. */
 		shutdown(live->server.fd, SHUT_RDWR);
 		for (uint32_t i = 0; i < live->n_channels; i++)
 			shutdown(live->channels[i], SHUT_RDWR);
 		return;
 	}
-	got = control_receive(live->server.fd, &message, NULL, err);
+	got = message_receive(live->server.fd, &message, NULL, err);
 	if (got == 0)
 		fail_gone(err);
 	if (got > 0) {
-		control_error(message, err);
+		message_error(message, err);
 		json_free(message);
 	}
 }
@@ -367,7 +361,8 @@ int live_begin(struct live *live, void (*give_up)(void *context, const struct er
 	struct json_t *reply;
 	int sys;
 
-	if (control_call(&live->server, control_request("begin"), &reply, NULL, err) < 0)
+	if (call_request(&live->server, json_make("{s:s}", "execute", "begin"), &reply, NULL, err) <
+	    0)
 		return err->code;
 	json_free(reply);
 	patience_for_sending(live->server.fd, 0); /* the watcher ends it */
@@ -405,8 +400,7 @@ void live_close(struct live *live)
 		munmap(live->memory, (size_t)live->n_chunks * CHUNK_SIZE);
 	for (uint32_t i = 0; i < live->n_channels; i++)
 		close(live->channels[i]);
-	if (live->server.fd >= 0)
-		close(live->server.fd);
+	call_close(&live->server);
 	json_free(live->plan);
 	json_free(live->counts);
 	free(live->channels);

@@ -1,29 +1,5 @@
 /*
- * The client's side of a live backup, and what goes over the control socket for it:
- *
- *   client                                        server
- *   {"execute": "backup", "drives": [NAME...],    {"return": {"drives": [{"name", "path",
- *    "buffer": BYTES, "spill": BYTES,               "size_bytes", "map_failure"}],
- *    "spill_dir": DIR, "wait": BOOL}               "n_chunks": N}}, and with it a descriptor: the
- *                                                 memory, sealed, of N chunks
- *   {"execute": "channel"}                        {"return": {}}, and with it a descriptor: a
- *                                                 channel, a socket like this one
- *   {"execute": "begin"}                          {"return": {"quiesce_ns"}}: the instant has been
- *   {"execute": "release", "chunks": [I...]}      no answer
- *
- * and over each channel, which is for one thread of the client
- *
- *   {"execute": "next", "chunks": [I...]}         {"chunk": I, "guests": BOOL,
- *                                                   "data": [[DRIVE, CLUSTER, N]...],
- *                                                   "zeros": [[DRIVE, CLUSTER, N]...]}
- *                                                   or, all has come, {"done": {...}}
- *
- * Chunk I lies I * 4 MiB into the memory and is the client's until it gives it back, which it may
- * do along with a question for the next one; its clusters follow each other as the runs in "data"
- * name them. Drives are numbered from 0 as in the first answer. "guests": whether guests are at
- * work. When the backup fails, {"error": ...} comes over the control socket, and the channels end.
- * When either side closes the control socket, the backup is over: the server forgets it, the client
- * fails unless it is done.
+ * The client of a live backup, as protocol.h has it.
  */
 #ifndef MACHINE_SERVE_CLIENT_H
 #define MACHINE_SERVE_CLIENT_H
@@ -32,11 +8,6 @@
 #include "writer/writer.h"
 
 #include <sys/types.h>
-
-#define LIVE_BUFFER	  (UINT64_C(64) << 20) /* bytes, unless the options say so */
-#define LIVE_BUFFER_MAX	  (UINT64_C(1) << 40)
-#define LIVE_SPILL	  (UINT64_C(1) << 30)
-#define LIVE_CHANNELS_MAX 256u
 
 struct live;
 struct json_t;

@@ -3,6 +3,7 @@
 #include "base/background.h"
 #include "base/json.h"
 #include "cow/buffer.h"
+#include "machine/serve/message.h"
 
 #define RUNS_MAX 64u /* of data or of zeros, in a chunk */
 
@@ -65,16 +66,16 @@ static int parse_chunk(struct live *live, const struct json_t *message, struct p
 	if (!json_member_number(message, "chunk", &index) || index >= live->n_chunks ||
 	    parse_runs(live, json_member(message, "data"), &piece->data) < 0 ||
 	    parse_runs(live, json_member(message, "zeros"), &piece->zeros) < 0)
-		return live_fail_nonsense(err);
+		return message_unexpected(err);
 	for (uint32_t i = 0; i < piece->data.n; i++) {
 		if (piece->data.items[i].n_clusters > CHUNK_CLUSTERS - n_clusters)
-			return live_fail_nonsense(err);
+			return message_unexpected(err);
 		n_clusters += piece->data.items[i].n_clusters;
 	}
 	n_pieces = (n_clusters + live->piece_clusters - 1) / live->piece_clusters;
 	n_pieces = n_pieces > 0 ? n_pieces : 1; /* zeros */
 	if (!atomic_compare_exchange_strong(&live->in_use[index], &unused, (unsigned)n_pieces + 1))
-		return live_fail_nonsense(err);
+		return message_unexpected(err);
 	piece->n_clusters = (uint32_t)n_clusters;
 	piece->n_given = 0;
 	piece->chunk = (uint32_t)index;

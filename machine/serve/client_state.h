@@ -4,14 +4,14 @@
 #ifndef MACHINE_SERVE_CLIENT_STATE_H
 #define MACHINE_SERVE_CLIENT_STATE_H
 
-#include "machine/serve/message.h"
+#include "machine/serve/call.h"
 #include "machine/serve/client.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct live {
-	struct control_server server;
+	struct call server;
 	struct json_t *plan; /* owned: what the server returned */
 	uint32_t n_drives;
 	uint8_t *memory; /* n_chunks of CHUNK_SIZE, mapped */
@@ -41,7 +41,6 @@ struct live {
 	void *give_up_context;
 };
 
-int live_fail_nonsense(struct error *err);
 /* A channel for one worker, or -1: there are no more. */
 int live_take_channel(struct live *live);
 /* Asks for the next chunk. 1: what came, owned by the caller; 0: there is no more; negative. */

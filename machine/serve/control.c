@@ -1,71 +1,78 @@
 /*
- * One thread takes clients in, each client has a thread. A client that sends nothing costs one of
+ * One thread accepts clients, each client has a thread. A client that sends nothing costs one of
  * CLIENTS_MAX places, and when all are taken the oldest gives way, unless it has just come;
  * requests are few and short, but for a backup, which stays in its client's thread until it is
  * over.
  */
-#include "machine/serve/serve.h"
+#include "machine/serve/control.h"
 
-#include "machine/qemu/line.h"
+#include "base/clock.h"
+#include "base/socket.h"
+#include "machine/serve/backup.h"
 #include "machine/serve/message.h"
-#include "cli/report.h"
+#include "machine/serve/status.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX 16u
 #define YOUNG_MS    500 /* after it has come, or was answered, a client does not give way */
-#define STEP_MS	    10
+#define STEP_MS	    10	/* until it is looked again for a free place */
+#define PAUSE_MS    20	/* when no client can be accepted, as for want of descriptors */
 
 struct client {
 	struct serve *serve;
-	int fd; /* -1: none, or handed over to stop_fd */
+	int fd; /* -1: none, or moved to stop_fd */
 	bool started;
-	bool done;	  /* the thread does nothing more */
+	bool done;	  /* the thread is about to end */
 	bool backs_up;	  /* it may be silent */
 	int64_t heard_ms; /* when it came or was answered last */
 	pthread_t thread;
 };
 
-struct serve_control {
+struct control {
 	int listener;
+	struct socket_place place;
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards clients, stopping, stop_fd */
 	struct client clients[CLIENTS_MAX];
 	bool stopping;
-	int stop_fd; /* owned: of the client that waits for the end, -1: none */
+	int stop_fd; /* owned: of the client that waits for the end; -1: none */
 };
 
 /* ---- requests ---- */
 
-static int refuse_stop(struct serve *serve, struct error *err)
+static int check_idle(struct serve *serve, struct error *err)
 {
-	unsigned n = 0; /* without those that are in their handshake */
+	unsigned n = 0; /* not those that are in their handshake */
 	bool busy;
 
 	for (uint32_t i = 0; i < serve->n_drives; i++)
 		n += nbdserver_export_users(serve->nbd, i);
 	pthread_mutex_lock(&serve->lock);
-	busy = serve->session != NULL;
+	busy = serve->backup != NULL;
 	pthread_mutex_unlock(&serve->lock);
 	if (n > 0)
-		return fail(err, ERR_LOCKED, "%u client%s connected; --force stops all the same", n,
+		return fail(err, ERR_LOCKED,
+			    "%u client%s connected; --force stops the server anyway", n,
 			    n == 1 ? " is" : "s are");
 	if (busy)
-		return fail(err, ERR_LOCKED, "a backup is running; --force stops all the same");
+		return fail(err, ERR_LOCKED,
+			    "a backup is running; --force stops the server anyway");
 	return 0;
 }
 
-/* The answer comes when all is over, from serve_control_close. */
+/* The answer comes from control_close, when all is closed. */
 static int request_stop(struct client *client, const struct json_t *request, struct error *err)
 {
-	struct serve_control *control = client->serve->control;
+	struct control *control = client->serve->control;
 	bool first;
 
-	if (!json_member_bool(request, "force") && refuse_stop(client->serve, err) < 0)
+	if (!json_member_bool(request, "force") && check_idle(client->serve, err) < 0)
 		return err->code;
 	pthread_mutex_lock(&control->lock);
 	first = control->stop_fd < 0;
@@ -75,8 +82,8 @@ static int request_stop(struct client *client, const struct json_t *request, str
 	}
 	pthread_mutex_unlock(&control->lock);
 	if (!first)
-		return fail(err, ERR_LOCKED, "it is stopping already");
-	serve_wake(client->serve);
+		return fail(err, ERR_LOCKED, "the server is stopping already");
+	eventfd_write(client->serve->wake, 1);
 	return 0;
 }
 
@@ -85,10 +92,10 @@ static int request_status(struct client *client, struct error *err)
 	struct json_t *reply = json_new();
 
 	serve_status(client->serve, json_put_object(reply, "return"));
-	return control_send(client->fd, reply, -1, err);
+	return message_send(client->fd, reply, -1, err);
 }
 
-/* False: this client's time is over. */
+/* False: the connection ends. */
 static bool answer(struct client *client, const struct json_t *request)
 {
 	const char *what = json_member_text(request, "execute");
@@ -96,7 +103,7 @@ static bool answer(struct client *client, const struct json_t *request)
 	int code;
 
 	if (what == NULL)
-		code = fail(&err, ERR_USAGE, "a message that asks for nothing");
+		code = fail(&err, ERR_USAGE, "a message without 'execute'");
 	else if (strcmp(what, "status") == 0)
 		code = request_status(client, &err);
 	else if (strcmp(what, "stop") == 0)
@@ -106,33 +113,33 @@ static bool answer(struct client *client, const struct json_t *request)
 	else
 		code = fail(&err, ERR_UNSUPPORTED, "this server does not know how to '%s'", what);
 	if (code < 0)
-		return control_send_error(client->fd, &err, &ignored) == 0;
+		return message_send_error(client->fd, &err, &ignored) == 0;
 	return client->fd >= 0;
 }
 
 static void note_backup(struct client *client, const struct json_t *request)
 {
-	struct serve_control *control = client->serve->control;
+	struct control *control = client->serve->control;
 	const char *what = json_member_text(request, "execute");
 
 	pthread_mutex_lock(&control->lock);
 	client->backs_up = what != NULL && strcmp(what, "backup") == 0;
-	client->heard_ms = channel_now_ms();
+	client->heard_ms = clock_ms();
 	pthread_mutex_unlock(&control->lock);
 }
 
 static void *serve_client(void *context)
 {
 	struct client *client = context;
-	struct serve_control *control = client->serve->control;
+	struct control *control = client->serve->control;
 	struct json_t *request;
 	struct error err, ignored;
 	bool more = true;
 
 	while (more) {
-		int got = control_receive(client->fd, &request, NULL, &err);
+		int got = message_receive(client->fd, &request, NULL, &err);
 		if (got < 0)
-			control_send_error(client->fd, &err, &ignored);
+			message_send_error(client->fd, &err, &ignored);
 		if (got <= 0)
 			break;
 		note_backup(client, request);
@@ -151,7 +158,7 @@ static void *serve_client(void *context)
 
 /* ---- clients ---- */
 
-static struct client *free_place_locked(struct serve_control *control)
+static struct client *free_place_locked(struct control *control)
 {
 	for (unsigned i = 0; i < CLIENTS_MAX && !control->stopping; i++) {
 		struct client *client = &control->clients[i];
@@ -166,7 +173,7 @@ static struct client *free_place_locked(struct serve_control *control)
 }
 
 /* NULL: all are at a backup, or leaving. */
-static struct client *oldest_locked(struct serve_control *control)
+static struct client *oldest_locked(struct control *control)
 {
 	struct client *oldest = NULL;
 
@@ -180,17 +187,16 @@ static struct client *oldest_locked(struct serve_control *control)
 }
 
 /* Waits for one if need be. NULL: the server is stopping. */
-static struct client *find_place_locked(struct serve_control *control)
+static struct client *find_place_locked(struct control *control)
 {
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
 	struct client *client = free_place_locked(control);
 
 	while (client == NULL && !control->stopping) {
 		struct client *oldest = oldest_locked(control);
-		if (oldest != NULL && channel_now_ms() - oldest->heard_ms >= YOUNG_MS)
+		if (oldest != NULL && clock_ms() - oldest->heard_ms >= YOUNG_MS)
 			shutdown(oldest->fd, SHUT_RDWR);
 		pthread_mutex_unlock(&control->lock);
-		nanosleep(&step, NULL);
+		clock_sleep_ms(STEP_MS);
 		pthread_mutex_lock(&control->lock);
 		client = free_place_locked(control);
 	}
@@ -199,7 +205,7 @@ static struct client *find_place_locked(struct serve_control *control)
 
 static void take_client(struct serve *serve, int fd)
 {
-	struct serve_control *control = serve->control;
+	struct control *control = serve->control;
 	struct error err = {0}, ignored;
 	struct client *client;
 	int sys;
@@ -210,7 +216,7 @@ static void take_client(struct serve *serve, int fd)
 		client->serve = serve;
 		client->fd = fd;
 		client->backs_up = false;
-		client->heard_ms = channel_now_ms();
+		client->heard_ms = clock_ms();
 		sys = pthread_create(&client->thread, NULL, serve_client, client);
 		client->started = sys == 0;
 		if (!client->started) {
@@ -223,23 +229,41 @@ static void take_client(struct serve *serve, int fd)
 	pthread_mutex_unlock(&control->lock);
 	if (err.code == 0)
 		return;
-	control_send_error(fd, &err, &ignored);
+	message_send_error(fd, &err, &ignored);
 	close(fd);
+}
+
+/* One that may be served; -1: none. */
+static int accept_client(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	if (fd < 0)
+		return -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
+	    (peer.uid != geteuid() && peer.uid != 0)) {
+		close(fd);
+		return -1;
+	}
+	message_make_room(fd);
+	return fd;
 }
 
 static void *take_clients(void *context)
 {
 	struct serve *serve = context;
-	struct serve_control *control = serve->control;
-	const struct timespec moment = {.tv_nsec = 20000000};
+	struct control *control = serve->control;
 	bool stopping = false;
 	int fd;
 
 	while (!stopping) {
-		if (control_accept(&fd, control->listener) == 0)
+		fd = accept_client(control->listener);
+		if (fd >= 0)
 			take_client(serve, fd);
 		else
-			nanosleep(&moment, NULL); /* descriptors may have run out */
+			clock_sleep_ms(PAUSE_MS);
 		pthread_mutex_lock(&control->lock);
 		stopping = control->stopping;
 		pthread_mutex_unlock(&control->lock);
@@ -247,39 +271,46 @@ static void *take_clients(void *context)
 	return NULL;
 }
 
-int serve_control_open(struct serve *serve, struct error *err)
+static int start(struct serve *serve, struct control *control, struct error *err)
 {
-	struct serve_control *control = calloc(1, sizeof(*control));
 	int sys;
 
-	if (control == NULL)
-		return fail_system(err, ENOMEM, "the control socket");
-	control->stop_fd = -1;
-	for (unsigned i = 0; i < CLIENTS_MAX; i++)
-		control->clients[i].fd = -1;
-	if (control_listen(&control->listener, serve->options->control, err) < 0) {
-		free(control);
-		return err->code;
-	}
-	pthread_mutex_init(&control->lock, NULL);
+	TRY(socket_listen(&control->listener, &control->place, serve->options->control,
+			  SOCK_SEQPACKET, err));
 	serve->control = control;
 	sys = pthread_create(&control->thread, NULL, take_clients, serve);
 	if (sys == 0)
 		return 0;
 	serve->control = NULL;
-	unlink(serve->options->control);
+	socket_remove(&control->place);
 	close(control->listener);
-	free(control);
 	return fail_start(err, sys, "cannot start a thread");
 }
 
-void serve_control_cut(struct serve *serve)
+int control_open(struct serve *serve, struct error *err)
 {
-	struct serve_control *control = serve->control;
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (control == NULL)
+		return fail_memory(err);
+	control->stop_fd = -1;
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		control->clients[i].fd = -1;
+	pthread_mutex_init(&control->lock, NULL);
+	if (start(serve, control, err) == 0)
+		return 0;
+	pthread_mutex_destroy(&control->lock);
+	free(control);
+	return err->code;
+}
+
+void control_cut(struct serve *serve)
+{
+	struct control *control = serve->control;
 
 	if (control == NULL)
 		return;
-	unlink(serve->options->control);
+	socket_remove(&control->place);
 	pthread_mutex_lock(&control->lock);
 	control->stopping = true;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
@@ -295,25 +326,32 @@ void serve_control_cut(struct serve *serve)
 	}
 }
 
-void serve_control_close(struct serve *serve, const struct error *how)
+static void tell_end(const struct serve *serve, int fd, const struct error *how)
 {
-	struct serve_control *control = serve->control;
-	struct json_t *reply;
+	struct json_t *reply, *told;
 	struct error ignored;
+
+	if (how->code != 0) {
+		message_send_error(fd, how, &ignored);
+		return;
+	}
+	reply = json_new();
+	told = json_put_object(reply, "return");
+	if (serve->map_error.code != 0)
+		json_put_text(told, "warning", serve->map_error.text);
+	message_send(fd, reply, -1, &ignored);
+}
+
+void control_close(struct serve *serve, const struct error *how)
+{
+	struct control *control = serve->control;
 
 	if (control == NULL)
 		return;
-	if (control->stop_fd >= 0 && how->code != 0)
-		control_send_error(control->stop_fd, how, &ignored);
-	if (control->stop_fd >= 0 && how->code == 0) {
-		reply = json_new();
-		struct json_t *told = json_put_object(reply, "return");
-		if (serve->map_error.code != 0)
-			json_put_text(told, "warning", serve->map_error.text);
-		control_send(control->stop_fd, reply, -1, &ignored);
-	}
-	if (control->stop_fd >= 0)
+	if (control->stop_fd >= 0) {
+		tell_end(serve, control->stop_fd, how);
 		close(control->stop_fd);
+	}
 	close(control->listener);
 	pthread_mutex_destroy(&control->lock);
 	free(control);

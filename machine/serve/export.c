@@ -1,4 +1,4 @@
-#include "machine/serve/serve.h"
+#include "machine/serve/export.h"
 
 #include "base/parse.h"
 
@@ -13,7 +13,7 @@ static_assert((int)NBDSERVER_FUA == (int)VOLUME_FUA &&
 		      (int)NBDSERVER_NOW == (int)VOLUME_NOW,
 	      "flags of NBD and of volumes");
 
-/* Of the generations there are, those that a client is told of without asking for one by name. */
+/* How many of the latest generations a client that lists them is told of. */
 #define LATEST 16u
 
 static struct volume *volume_of(void *context)
@@ -52,7 +52,7 @@ static int do_status(void *context, uint64_t offset, uint64_t *n, bool *zero)
 	return volume_status(volume_of(context), offset, n, zero);
 }
 
-/* The n bytes from offset on lie in clusters from first on, of which count answer alike. */
+/* How many bytes from offset on lie in the count clusters from there on, within the drive. */
 static uint64_t bytes_of(uint64_t offset, uint64_t count, uint64_t size)
 {
 	uint64_t end = (offset / CLUSTER_SIZE + count) * CLUSTER_SIZE;
@@ -113,7 +113,7 @@ static const struct nbdserver_ops ops = {
 	.bitmap_name = bitmap_name,
 };
 
-/* Without those that need a map or a writable drive. */
+/* Without the operations that need a map or a writable drive. */
 static const struct nbdserver_ops read_only_ops = {
 	.read = do_read,
 	.flush = do_flush,
@@ -126,7 +126,7 @@ struct nbdserver_export serve_export(const struct served *served, bool read_only
 		.name = served->argument.name,
 		.size_bytes = drive_size(served->drive),
 		.read_only = read_only,
-		/* volume_flush makes all durable that was answered before, on any connection. */
+		/* volume_flush makes durable what was answered before on any connection. */
 		.multi_conn = true,
 		.ops = read_only ? &read_only_ops : &ops,
 		.context = (void *)(uintptr_t)served,

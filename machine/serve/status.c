@@ -1,6 +1,8 @@
-#include "machine/serve/serve.h"
+#include "machine/serve/status.h"
 
+#include "base/clock.h"
 #include "base/json.h"
+#include "machine/serve/backup_state.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -41,16 +43,49 @@ static void put_drive(struct json_t *drives, const struct serve *serve, uint32_t
 	put_map(drive, served);
 }
 
+void serve_counts(struct json_t *out, const struct capture *capture, const struct buffer *buffer)
+{
+	const struct buffer_counts *counts = buffer_counts(buffer);
+	struct capture_status status;
+
+	capture_status(capture, &status);
+	json_put_number(out, "n_clusters", status.n_clusters);
+	json_put_number(out, "todo_clusters", status.todo_clusters);
+	json_put_number(out, "sweep_clusters", status.swept_clusters);
+	json_put_number(out, "guest_clusters", status.saved_clusters);
+	json_put_number(out, "zero_clusters", status.zero_clusters);
+	json_put_number(out, "read_bytes", status.read_clusters * CLUSTER_SIZE);
+	json_put_number(out, "spilled_clusters", atomic_load(&counts->spilled_clusters));
+	json_put_number(out, "buffer_peak_bytes", atomic_load(&counts->peak_bytes));
+	json_put_number(out, "quiesce_ns", status.quiesce_ns);
+	json_put_number(out, "guest_writes", status.delays.n);
+	json_put_number(out, "delay_p50_ns", status.delays.p50_ns);
+	json_put_number(out, "delay_p99_ns", status.delays.p99_ns);
+	json_put_number(out, "delay_max_ns", status.delays.max_ns);
+}
+
+/* Nothing is told of a backup before its instant. */
+static void put_backup_locked(struct json_t *out, const struct serve_backup *backup)
+{
+	struct json_t *object;
+
+	if (backup == NULL || backup->capture == NULL) {
+		json_put_null(out, "backup");
+		return;
+	}
+	object = json_put_object(out, "backup");
+	json_put_real(object, "duration_s", clock_s() - backup->began_s);
+	json_put_number(object, "n_drives", backup->n_volumes);
+	json_put_number(object, "buffer_fill", buffer_fill(backup->buffer));
+	serve_counts(object, backup->capture, backup->buffer);
+}
+
 void serve_status(struct serve *serve, struct json_t *out)
 {
 	struct json_t *drives, *places;
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	json_put_number(out, "pid", (uint64_t)getpid());
-	json_put_real(out, "duration_s",
-		      (double)(now.tv_sec - serve->began.tv_sec) +
-			      (double)(now.tv_nsec - serve->began.tv_nsec) / 1e9);
+	json_put_real(out, "duration_s", clock_s() - serve->began_s);
 	json_put_bool(out, "read_only", serve->options->read_only);
 	json_put_number(out, "n_connections", nbdserver_n_connections(serve->nbd));
 	places = json_put_array(out, "nbd");
@@ -59,5 +94,9 @@ void serve_status(struct serve *serve, struct json_t *out)
 	drives = json_put_array(out, "drives");
 	for (uint32_t i = 0; i < serve->n_drives; i++)
 		put_drive(drives, serve, i);
-	serve_backup_status(serve, out);
+	pthread_mutex_lock(&serve->lock);
+	json_put_number(out, "n_backups_done", serve->n_backups_done);
+	json_put_number(out, "n_backups_failed", serve->n_backups_failed);
+	put_backup_locked(out, serve->backup);
+	pthread_mutex_unlock(&serve->lock);
 }

@@ -24,7 +24,7 @@ expect_error 2 '--control SOCKET is needed' "$VMABAK" serve --nbd unix:n.sock a.
 expect_error 2 '--nbd is needed' "$VMABAK" serve --control c.sock a.raw
 expect_error 2 'too few arguments' "$VMABAK" serve --control c.sock --nbd unix:n.sock
 expect_error 2 'taken already' "$VMABAK" serve --control c.sock --nbd unix:n.sock x=a.raw x=b.raw
-expect_error 2 'whose' "$VMABAK" serve --control c.sock --nbd unix:n.sock --map m x=a.raw y=b.raw
+expect_error 2 'of which drive' "$VMABAK" serve --control c.sock --nbd unix:n.sock --map m x=a.raw y=b.raw
 expect_error 2 'no drive of that name' "$VMABAK" serve --control c.sock --nbd unix:n.sock --map z=m x=a.raw y=b.raw
 expect_error 2 'has one already' "$VMABAK" serve --control c.sock --nbd unix:n.sock --map m --map x=n x=a.raw
 expect_error 2 'nothing changes' "$VMABAK" serve --control c.sock --nbd unix:n.sock --read-only --map m x=a.raw

@@ -21,7 +21,8 @@ stand_still
 gives_up status c.sock
 gives_up backup -q serve:c.sock -o a.vmab
 # Nor is there a place in its queue any more.
-expect_code 1 timeout 100 "$PYTHON" -c 'import socket, subprocess, sys
+expect_code 1 timeout 100 "$PYTHON" -c 'import resource, socket, subprocess, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 held = []
 try:
     while True:

@@ -28,13 +28,18 @@ except nbd.Error:
 start_serve --map a.map a=a.raw
 hold
 status "s['n_connections'] == 1" "s['drives'][0]['n_connections'] == 1" "s['drives'][0]['map']['changed_clusters'] == 1"
-expect_error 7 '1 client is connected; --force' "$VMABAK" stop c.sock
+expect_code 0 "$VMABAK" status serve:c.sock
+expect_text "$out" ', writable, 1 connection' 'a.raw, 1 connection'
+expect_no_text "$out" connections
+expect_error 7 '1 client is connected; --force' "$VMABAK" stop serve:c.sock
 expect_code 7 "$VMABAK" stop --json c.sock
 expect_json "$out" "d['error']['code'] == 'locked'"
 kill -0 $serve || fail "it ended all the same"
 kill $holder
 wait $holder || true
 wait_until status "s['n_connections'] == 0" >/dev/null
+expect_code 0 "$VMABAK" status c.sock
+expect_text "$out" ', writable, 0 connections'
 stalled_backup -q --buffer 16M
 expect_error 7 'a backup is running' "$VMABAK" stop c.sock
 hold

@@ -2,14 +2,16 @@
  * What a client says to the control socket of a serve of two drives: messages, one to a line. In a
  * line
  *   0x02 first   before it, an answer is waited for, a moment
- *   0x04 first   it, and what is waited for from there on, goes over the last channel
+ *   0x04 first   it, and what is waited for from there on, goes over the last data channel
  *   0x05 first   a descriptor goes with it
  *   0x03         is more than a message may have
  * Every message of the server's must be one that a client can read; it must end the connection when
  * the client has gone, and the drives must take writes as before.
  */
+#include "machine/serve/call.h"
+#include "machine/serve/control.h"
+#include "machine/serve/export.h"
 #include "machine/serve/message.h"
-#include "machine/serve/serve.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -23,7 +25,7 @@
 #include <unistd.h>
 
 #define N_DRIVES   2u
-#define TOO_LONG   (CONTROL_MESSAGE_MAX + 1000)
+#define TOO_LONG   (MESSAGE_MAX + 1000)
 #define LINES_MAX  64u
 #define MOMENT_MS  50
 #define CHUNKS_MAX 64u /* of a buffer that is really made: the time goes into tables else */
@@ -37,8 +39,8 @@ static struct served drives[N_DRIVES];
 static struct serve serve = {
 	.options = &options, .drives = drives, .lock = PTHREAD_MUTEX_INITIALIZER};
 static char folder[] = "/tmp/vmabak-fuzz-XXXXXX", place[64], paths[N_DRIVES][32];
-static int channel = -1; /* owned: an end of it */
-static uint8_t message[TOO_LONG], answer[CONTROL_MESSAGE_MAX + 1];
+static int channel = -1; /* owned: the client's end of a data channel */
+static uint8_t message[TOO_LONG], answer[MESSAGE_MAX + 1];
 
 int __wrap_buffer_new(struct buffer **out, const struct buffer_options *how, struct error *err)
 {
@@ -88,7 +90,7 @@ static void start(void)
 		exports[i] = serve_export(&drives[i], false);
 	}
 	MUST(nbdserver_new(&serve.nbd, exports, N_DRIVES, NULL, &err) == 0);
-	MUST(serve_control_open(&serve, &err) == 0);
+	MUST(control_open(&serve, &err) == 0);
 }
 
 /* The fuzzer's alarm may come at any time. */
@@ -134,12 +136,12 @@ static bool hear(int fd, int timeout_ms)
 		return true;
 	if (n <= 0)
 		return false;
-	MUST(n <= (ssize_t)CONTROL_MESSAGE_MAX);
+	MUST(n <= (ssize_t)MESSAGE_MAX);
 	struct json_t *said = json_parse((const char *)answer, (size_t)n);
 	struct error err;
 	MUST(said != NULL);
 	if (json_member(said, "error") != NULL) {
-		control_error(said, &err);
+		message_error(said, &err);
 		MUST(err.code < 0 && err.text[0] != '\0');
 	} else {
 		MUST(json_member(said, "return") != NULL || json_member(said, "done") != NULL ||
@@ -204,11 +206,11 @@ static void restart_if_stopped(int fd)
 	uint64_t n;
 	if (read(serve.wake, &n, sizeof n) < 0)
 		return;
-	serve_control_cut(&serve);
-	serve_control_close(&serve, &how);
+	control_cut(&serve);
+	control_close(&serve, &how);
 	while (hear(fd, LATE_MS))
 		;
-	MUST(serve_control_open(&serve, &err) == 0);
+	MUST(control_open(&serve, &err) == 0);
 }
 
 static void converse(int fd, const uint8_t *data, size_t size)
@@ -239,19 +241,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct error err;
 	bool over = false;
-	int fd;
+	struct call call;
 	if (serve.control == NULL)
 		start();
-	MUST(control_connect(&fd, place, &err) == 0);
-	converse(fd, data, size);
-	close(fd);
+	MUST(call_open(&call, place, &err) == 0);
+	converse(call.fd, data, size);
+	call_close(&call);
 	if (channel >= 0)
 		close(channel);
 	channel = -1;
 	while (!over) {
 		sched_yield();
 		pthread_mutex_lock(&serve.lock);
-		over = serve.session == NULL;
+		over = serve.backup == NULL;
 		pthread_mutex_unlock(&serve.lock);
 	}
 	for (unsigned i = 0; i < N_DRIVES; i++)

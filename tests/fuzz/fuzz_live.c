@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define N_CHUNKS  4u
-#define TOO_LONG  (CONTROL_MESSAGE_MAX + 1000)
+#define TOO_LONG  (MESSAGE_MAX + 1000)
 #define LINES_MAX 64u
 #define MOMENT_MS 20
 #define LOANS_MAX 3u
@@ -49,7 +49,7 @@ static struct server {
 } server;
 
 static int memories[3]; /* by 0x05 to 0x07 */
-static uint8_t message[TOO_LONG], heard[CONTROL_MESSAGE_MAX];
+static uint8_t message[TOO_LONG], heard[MESSAGE_MAX];
 
 static void make_memories(void)
 {
@@ -280,8 +280,8 @@ static int take_all(struct live *live, uint32_t piece_clusters, struct error *er
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct machine_options options = {.place = "server",
-					.buffer = UINT64_MAX,
-					.spill = UINT64_MAX,
+						.buffer = MACHINE_BUFFER,
+						.spill = MACHINE_SPILL,
 					.spill_dir = "/",
 					.threads = 1};
 	struct error err = {0};
