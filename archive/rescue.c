@@ -2,9 +2,9 @@
 
 #include "cli/memory.h"
 #include "archive/mapfile.h"
-#include "cli/signals.h"
 
 #include "base/place.h"
+#include "base/stop.h"
 
 #include "drive/target.h"
 
@@ -155,7 +155,7 @@ int rescue_open(struct rescue *out, const struct archive *archive, bool made_dri
 		return err->code;
 	if (made) {
 		out->made_folder = options->restore.directory;
-		signals_guard_folder(out->made_folder);
+		stop_guard_folder(out->made_folder);
 	}
 	if (check_paths(out, options, err) < 0 ||
 	    (options->map != NULL && plan_maps(out, options->map, err) < 0))
@@ -171,7 +171,7 @@ void rescue_close(struct rescue *rescue, bool done)
 		cluster_map_close(&rescue->drives[i].map);
 		free(rescue->drives[i].map_path);
 	}
-	signals_guard_folder(NULL);
+	stop_guard_folder(NULL);
 	if (!done && rescue->made_folder != NULL)
 		rmdir(rescue->made_folder);
 	free(rescue->drives);

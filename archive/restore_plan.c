@@ -6,7 +6,7 @@
 #include "base/watcher.h"
 #include "archive/source.h"
 
-#include "nbd/client.h"
+#include "drive/target.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -153,7 +153,7 @@ static struct place find_place(const char *path)
 	struct place place = {.name = name, .path = path};
 	struct stat found;
 
-	if (nbdclient_is_uri(path)) {
+	if (target_is_uri(path)) {
 		free(folder);
 		place.name = path;
 		return place;

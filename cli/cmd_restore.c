@@ -10,10 +10,10 @@
 #include "cli/groups.h"
 #include "cli/progress.h"
 #include "archive/restore_plan.h"
-#include "cli/signals.h"
 #include "archive/source.h"
 
 #include "base/place.h"
+#include "base/stop.h"
 
 #include "reader/input/input.h"
 #include "reader/reader.h"
@@ -78,7 +78,7 @@ static int make_directory(struct restore *restore, struct error *err)
 		return err->code;
 	if (mkdir(path, 0700) == 0) {
 		restore->made_directory = true;
-		signals_guard_folder(path);
+		stop_guard_folder(path);
 		return 0;
 	}
 	if (errno != EEXIST)
@@ -239,7 +239,7 @@ static void close_all(struct restore *restore, bool done)
 		target_close(restore->targets[i]);
 	if (!done)
 		take_back(restore);
-	signals_guard_folder(NULL);
+	stop_guard_folder(NULL);
 	if (!done && restore->made_directory)
 		rmdir(restore->options->directory);
 	free(restore->targets);

@@ -17,15 +17,9 @@
  * program and then to its group, and init systems and terminals do the like. */
 #define ONE_SIGNAL_MS 2000
 
-static _Atomic(const char *) guarded_folder;
 static void (*_Atomic end_by)(void); /* NULL: none, or it was called */
 static sigset_t ours;		     /* what the thread takes; set before it starts */
 static bool taken;		     /* there is that thread */
-
-void signals_guard_folder(const char *path)
-{
-	atomic_store(&guarded_folder, path);
-}
 
 static atomic_int noted;
 
@@ -46,13 +40,9 @@ void signals_end_by(void (*end)(void))
 
 void signals_abandon(void)
 {
-	const char *folder;
-
 	newfile_abandon_all();
 	child_kill_all();
-	folder = atomic_load(&guarded_folder);
-	if (folder != NULL)
-		rmdir(folder);
+	stop_remove_folder();
 }
 
 /* Ends the program by the signal itself, so that a shell sees what happened. */

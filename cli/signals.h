@@ -26,9 +26,6 @@ int signals_noted(void);
 /* Ends the program by it, as without signals_end_by. */
 _Noreturn void signals_end(void);
 
-/* A folder of ours that is to go too if it is empty; NULL: none. Borrowed. */
-void signals_guard_folder(const char *path);
-
 /* Removes temporary files and ends helpers, for good: nothing gets its final name after this. */
 void signals_abandon(void);
 

@@ -207,7 +207,7 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 	}
 	if (target == NULL || target->path == NULL)
 		code = fail_system(err, ENOMEM, "%s", path);
-	else if (nbdclient_is_uri(path))
+	else if (target_is_uri(path))
 		code = open_uri(target, options, err);
 	else
 		code = open_by_kind(target, options, err);
@@ -217,6 +217,11 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 	}
 	*out = target;
 	return 0;
+}
+
+bool target_is_uri(const char *path)
+{
+	return nbdclient_is_uri(path);
 }
 
 bool target_takes_clusters(const struct target *target)

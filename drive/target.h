@@ -38,6 +38,9 @@ struct target_options {
 int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		const struct target_options *options, struct error *err);
 
+/* Whether path is that of what an NBD server has, not of a file. */
+bool target_is_uri(const char *path);
+
 /* Whether it takes data in whole clusters only, with the zeros in them: a device or what a server
  * has may be a thin volume, which must not be written piece by piece. Its zeros come with
  * target_finish, after all data. */

@@ -8,6 +8,7 @@
 #include "machine/libvirt/job.h"
 #include "machine/rundir.h"
 #include "cli/memory.h"
+#include "base/stop.h"
 #include "base/name.h"
 #include "machine/qemu/jobs.h"
 #include "machine/qemu/scratch.h"
@@ -307,7 +308,7 @@ static int make_folder(struct libvirt_run *run, struct error *err)
 
 	if (meetingplace_make(run->socket, err) < 0)
 		return err->code;
-	signals_guard_folder(run->folder);
+	stop_guard_folder(run->folder);
 	run->lock = meetingplace_lock(run->socket);
 	if (run->lock < 0)
 		return fail_system(err, errno, "%s", run->folder);
@@ -450,7 +451,7 @@ void libvirt_run_free(struct libvirt_run *run)
 	if (run->lock >= 0)
 		close(run->lock);
 	meetingplace_remove(run->socket);
-	signals_guard_folder(NULL);
+	stop_guard_folder(NULL);
 	pthread_cond_destroy(&run->stopped);
 	free(run->folder);
 	free(run->socket);
