@@ -1,8 +1,8 @@
 #include "archive/configs.h"
 
-#include "cli/memory.h"
+#include "archive/create_plan.h"
+#include "base/io.h"
 #include "base/name.h"
-#include "archive/sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,52 +13,71 @@
 
 #define READ_STEP 65536u
 
-/* Reads fd to its end into *out, at most limit bytes. */
-static int read_all(int fd, const char *path, uint32_t limit, struct text *out, struct error *err)
+static int too_large(const char *name, struct error *err)
 {
-	uint8_t *bytes = NULL;
-	uint32_t used = 0, room = 0;
-
-	for (;;) {
-		ssize_t n;
-
-		if (used == room) {
-			room = room == 0 ? READ_STEP : room * 2;
-			bytes = memory_grow(bytes, room, 1);
-		}
-		n = read(fd, bytes + used, room - used);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n > 0)
-			used += (uint32_t)n;
-		if (n <= 0 || used > limit) {
-			*out = (struct text){bytes, used};
-			if (n < 0)
-				return fail_system(err, errno, "config %s", path);
-			if (used > limit)
-				return fail(
-					err, ERR_USAGE,
-					"config %s: all configs together must be at most 15 MiB",
-					path);
-			return 0;
-		}
-	}
+	return fail(err, ERR_USAGE, "config %s: all configs together must be at most 15 MiB", name);
 }
 
-static int read_config(const char *path, const struct sink *sink, uint32_t limit, struct text *out,
-		       struct error *err)
+/* Reads fd to its end, at most limit bytes. *out is owned by the caller, also after a failure. */
+static int read_all(int fd, const char *path, uint32_t limit, struct text *out, struct error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), result;
+	uint8_t *bytes = NULL, *more;
+	uint32_t room = 0;
+
+	while (out->length == room) {
+		size_t got;
+		int sys;
+
+		room = room == 0 ? READ_STEP : room * 2;
+		more = realloc(bytes, room);
+		if (more == NULL)
+			return fail_memory(err);
+		out->bytes = bytes = more;
+		sys = io_read(fd, bytes + out->length, room - out->length, &got);
+		if (sys != 0)
+			return fail_system(err, sys, "config %s", path);
+		out->length += (uint32_t)got;
+		if (out->length > limit)
+			return too_large(path, err);
+	}
+	return 0;
+}
+
+static int read_file(const char *path, const char *output, uint32_t limit, struct text *out,
+		     struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), code;
 	struct stat found;
 
 	if (fd < 0)
 		return fail_system(err, errno, "config %s", path);
-	if (fstat(fd, &found) == 0 && sink_is(sink, &found))
-		result = fail(err, ERR_USAGE, "config %s: is what is to be written", path);
+	if (fstat(fd, &found) == 0 && create_plan_overwrites(output, &found))
+		code = fail(err, ERR_USAGE, "config %s: is what is to be written", path);
 	else
-		result = read_all(fd, path, limit, out, err);
+		code = read_all(fd, path, limit, out, err);
 	close(fd);
-	return result;
+	return code;
+}
+
+static uint32_t bytes_left(const struct archive *archive)
+{
+	uint32_t left = CONFIGS_SIZE_MAX;
+
+	for (uint32_t i = 0; i < archive->n_configs; i++)
+		left -= archive->configs[i].data.length;
+	return left;
+}
+
+bool configs_have(const struct archive *archive, struct text name)
+{
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		struct text other = archive->configs[i].name;
+
+		if (other.length == name.length &&
+		    memcmp(other.bytes, name.bytes, name.length) == 0)
+			return true;
+	}
+	return false;
 }
 
 static int check_name(const char *argument, const struct archive *archive, struct text name,
@@ -67,47 +86,78 @@ static int check_name(const char *argument, const struct archive *archive, struc
 	if (!name_usable(name.bytes, name.length))
 		return fail(err, ERR_USAGE,
 			    "config '%s': only letters, digits and ._+@%%:- may be in its name, "
-			    "the first a "
-			    "letter, digit or _, at most %u; give another as -c NAME=FILE",
+			    "the first a letter, digit or _, at most %u; give another as "
+			    "-c NAME=FILE",
 			    argument, NAME_MAX_LENGTH);
-	for (uint32_t i = 0; i < archive->n_configs; i++) {
-		struct text other = archive->configs[i].name;
-
-		if (other.length == name.length &&
-		    memcmp(other.bytes, name.bytes, name.length) == 0)
-			return fail(err, ERR_USAGE,
-				    "config '%s': that name is taken already; give "
-				    "another as -c NAME=FILE",
-				    argument);
-	}
-	if (archive->n_configs == CONFIGS_MAX)
-		return fail(err, ERR_USAGE, "config '%s': too many", argument);
+	if (configs_have(archive, name))
+		return fail(err, ERR_USAGE,
+			    "config '%s': that name is taken already; give another as "
+			    "-c NAME=FILE",
+			    argument);
 	return 0;
 }
 
-int configs_read(const struct strings *files, const struct sink *sink, struct archive *archive,
+/* Reads path into a new config. */
+static int add_file(struct archive *archive, struct text name, const char *path, const char *output,
+		    struct error *err)
+{
+	struct text data = {NULL, 0};
+	int code;
+
+	if (archive->n_configs == CONFIGS_MAX)
+		return fail(err, ERR_USAGE, "config %s: too many", path);
+	code = read_file(path, output, bytes_left(archive), &data, err);
+	if (code == 0)
+		archive->configs[archive->n_configs++] = (struct archive_config){name, data};
+	else
+		free((void *)(uintptr_t)data.bytes);
+	return code;
+}
+
+int configs_read(struct archive *archive, const struct strings *files, const char *output,
 		 struct error *err)
 {
-	uint32_t left = CONFIGS_SIZE_MAX;
-
 	for (unsigned i = 0; i < files->n; i++) {
 		const char *argument = files->items[i];
 		size_t length = name_prefix(argument);
 		const char *path = length > 0 ? argument + length + 1 : argument;
 		const char *name = length > 0 ? argument : base_name(path);
-		struct archive_config *config = &archive->configs[archive->n_configs];
+		struct text text = {(const uint8_t *)name,
+				    (uint32_t)(length > 0 ? length : strlen(name))};
 
 		if (*path == '\0')
 			return fail(err, ERR_USAGE, "config '%s': no file named", argument);
-		config->name.bytes = (const uint8_t *)name;
-		config->name.length = (uint32_t)(length > 0 ? length : strlen(name));
-		if (check_name(argument, archive, config->name, err) < 0)
-			return err->code;
-		archive->n_configs++;
-		if (read_config(path, sink, left, &config->data, err) < 0)
-			return err->code;
-		left -= config->data.length;
+		TRY(check_name(argument, archive, text, err));
+		TRY(add_file(archive, text, path, output, err));
 	}
+	return 0;
+}
+
+int configs_read_file(struct archive *archive, const char *name, const char *path,
+		      const char *output, struct error *err)
+{
+	struct text text = {(const uint8_t *)name, (uint32_t)strlen(name)};
+
+	return add_file(archive, text, path, output, err);
+}
+
+int configs_add(struct archive *archive, const char *name, struct text data, struct error *err)
+{
+	struct archive_config *config = &archive->configs[archive->n_configs];
+	uint8_t *copy;
+
+	if (archive->n_configs == CONFIGS_MAX)
+		return fail(err, ERR_USAGE, "config %s: too many", name);
+	if (data.length > bytes_left(archive))
+		return too_large(name, err);
+	copy = malloc(data.length == 0 ? 1 : data.length);
+	if (copy == NULL)
+		return fail_memory(err);
+	if (data.length > 0)
+		memcpy(copy, data.bytes, data.length);
+	config->name = (struct text){(const uint8_t *)name, (uint32_t)strlen(name)};
+	config->data = (struct text){copy, data.length};
+	archive->n_configs++;
 	return 0;
 }
 

@@ -1,21 +1,25 @@
 /*
- * Configuration files on their way into an archive.
+ * Configuration files on their way into an archive. Their bytes are owned by archive->configs until
+ * configs_free; names are borrowed from the caller.
  */
 #ifndef ARCHIVE_CONFIGS_H
 #define ARCHIVE_CONFIGS_H
 
 #include "format/format.h"
 
-#define CONFIGS_SIZE_MAX                                                        \
-	15728640u /* bytes of all together: they must fit into a head of 16 MiB \
-		   */
+/* Bytes of all configs together: they must fit into a head of 16 MiB. */
+#define CONFIGS_SIZE_MAX 15728640u
 
-struct sink;
-
-/* Reads the files named by [NAME=]FILE into archive->configs. The bytes and names are owned by the
- * caller: free them with configs_free. Refuses a file that is the output itself. */
-int configs_read(const struct strings *files, const struct sink *sink, struct archive *archive,
+/* Reads the files named by [NAME=]FILE into archive->configs. output: the name of the archive that
+ * is being written; a config that is this very file is refused. */
+int configs_read(struct archive *archive, const struct strings *files, const char *output,
 		 struct error *err);
+/* Reads one file. When that fails nothing is added. */
+int configs_read_file(struct archive *archive, const char *name, const char *path,
+		      const char *output, struct error *err);
+/* Adds a copy of the data. */
+int configs_add(struct archive *archive, const char *name, struct text data, struct error *err);
+bool configs_have(const struct archive *archive, struct text name);
 void configs_free(struct archive *archive);
 
 #endif

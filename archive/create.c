@@ -2,7 +2,9 @@
 
 #include "archive/configs.h"
 #include "archive/source.h"
+#include "base/parse.h"
 #include "base/watcher.h"
+#include "writer/output/output.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,10 +12,10 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define VMA1_PLAIN_DATA \
-	58u /* data clusters an extent without checksums gets: as the genuine writer does */
-#define VMAB_DATA	64u /* as much as an extent holds: compresses best */
-#define VMAB_PLAIN_DATA 16u /* what is only copied had better stay in the processor's caches */
+/* Data clusters in an extent. */
+#define VMA1_PLAIN_DATA 58u /* without checksums: as many as the genuine writer puts in */
+#define VMAB_DATA	64u /* as many as fit in: compresses best */
+#define VMAB_PLAIN_DATA 16u /* data that is only copied should stay in the processor's caches */
 
 static int set_time(struct archive *archive, struct error *err)
 {
@@ -63,54 +65,127 @@ static int set_note(struct archive *archive, const char *note, struct error *err
 	return 0;
 }
 
-int new_archive_begin(struct archive *archive, struct sink *sink, const struct sink_options *options,
-		      const struct head_options *head, struct error *err)
+int create_begin(struct create *out, const struct create_options *options,
+		 const struct head_options *head, struct error *err)
 {
-	if (sink_prepare(sink, options, err) < 0)
-		return err->code;
-	archive->format = sink->plan.format;
-	archive->cluster_checksum = sink->plan.cluster_checksum;
-	if (set_time(archive, err) < 0 || set_uuid(archive, head->uuid, err) < 0)
-		return err->code;
+	struct archive *archive;
+
+	*out = (struct create){.options = options, .name = options->name};
+	TRY(create_plan_make(&out->plan, options, err));
+	archive = out->archive = calloc(1, sizeof(*archive));
+	if (archive == NULL)
+		return fail_memory(err);
+	archive->format = out->plan.format;
+	archive->cluster_checksum = out->plan.cluster_checksum;
+	if (head == NULL)
+		return 0;
+	TRY(set_time(archive, err));
+	TRY(set_uuid(archive, head->uuid, err));
 	return set_note(archive, head->note, err);
 }
 
-uint64_t new_archive_size(const struct sink *sink, const char *name, uint64_t size_bytes,
-			  const struct watcher *watcher)
+static bool is_named(const struct archive_drive *drive, const char *name)
 {
-	if (sink->plan.format == FORMAT_VMA1 && size_bytes % SECTOR_SIZE != 0) {
-		size_bytes += SECTOR_SIZE - size_bytes % SECTOR_SIZE;
-		watcher_detail(watcher, "drive %s: stored as %llu bytes: VMA has multiples of %u",
-			      name, (unsigned long long)size_bytes, SECTOR_SIZE);
-	}
-	return size_bytes;
+	return drive->name.length == strlen(name) &&
+	       memcmp(drive->name.bytes, name, drive->name.length) == 0;
 }
 
-uint32_t new_archive_piece(const struct sink *sink)
+int create_add_drive(struct create *create, const char *name, const char *path, struct error *err)
 {
-	const struct sink_plan *plan = &sink->plan;
+	struct archive *archive = create->archive;
+	struct stat found;
+
+	if (archive->n_drives == DRIVES_MAX)
+		return fail(err, ERR_USAGE, "more than %u drives", DRIVES_MAX);
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		if (is_named(&archive->drives[i], name))
+			return fail(err, ERR_USAGE, "drive %s: that name is taken already", name);
+	}
+	if (path != NULL && stat(path, &found) == 0 && create_plan_overwrites(create->name, &found))
+		return fail(err, ERR_USAGE, "drive %s: %s is what is to be written", name, path);
+	archive->drives[archive->n_drives++].name =
+		(struct text){(const uint8_t *)name, (uint32_t)strlen(name)};
+	return 0;
+}
+
+void create_set_size(struct create *create, uint32_t drive, uint64_t size_bytes,
+		     const struct watcher *watcher)
+{
+	struct archive_drive *it = &create->archive->drives[drive];
+	char name[120];
+
+	if (create->plan.format == FORMAT_VMA1 && size_bytes % SECTOR_SIZE != 0) {
+		size_bytes += SECTOR_SIZE - size_bytes % SECTOR_SIZE;
+		watcher_detail(watcher, "drive %s: stored as %llu bytes: VMA has multiples of %u",
+			       escape_text(name, sizeof(name), it->name.bytes, it->name.length),
+			       (unsigned long long)size_bytes, SECTOR_SIZE);
+	}
+	it->size_bytes = size_bytes;
+}
+
+uint32_t create_piece(const struct create *create)
+{
+	const struct create_plan *plan = &create->plan;
 
 	if (plan->format == FORMAT_VMAB)
 		return plan->level != 0 ? VMAB_DATA : VMAB_PLAIN_DATA;
 	return plan->cluster_checksum == CLUSTER_UNPROTECTED ? VMA1_PLAIN_DATA : VMA1_CHECKED_DATA;
 }
 
-int new_archive_write(struct sink *sink, const struct archive *archive, const struct feed *feed,
-		      const struct watcher *watcher, struct error *err)
+int create_open(struct create *create, struct error *err)
+{
+	const struct create_options *options = create->options;
+	struct output_options to = {
+		.force = options->force,
+		.sync = !options->no_sync,
+		.record_size = (uint32_t)options->record_size,
+		.no_padding = create->plan.wrap != WRAP_NONE,
+		.bytes_per_s = options->rate,
+	};
+	struct writer_options how = {
+		.level = create->plan.level,
+		.wrap = create->plan.wrap,
+		.counts = &create->counts,
+	};
+
+	/* An archive that cannot be written must not leave even an empty file. */
+	TRY(archive_check(create->archive, err));
+	TRY(output_open(&create->output, create->name, &to, err));
+	return writer_open(&create->writer, create->archive, create->output, &how, err);
+}
+
+static int write_all(struct create *create, const struct feed *feed, struct error *err)
+{
+	TRY(writer_run(create->writer, feed, threads_wanted(create->options->threads), err));
+	TRY(writer_finish(create->writer, err));
+	return output_finish(create->output, err);
+}
+
+int create_write(struct create *create, const struct feed *feed, const struct watcher *watcher,
+		 struct error *err)
 {
 	struct progress_view view = {
-		.label = sink->name,
-		.total_bytes = archive_drive_bytes(archive),
-		.covered_bytes = &sink->counts.covered_bytes,
-		.data_bytes = &sink->counts.data_bytes,
-		.archive_bytes = &sink->counts.written_bytes,
+		.label = create->name,
+		.total_bytes = archive_drive_bytes(create->archive),
+		.covered_bytes = &create->counts.covered_bytes,
+		.data_bytes = &create->counts.data_bytes,
+		.archive_bytes = &create->counts.written_bytes,
 	};
-	int result;
+	int code;
 
 	watcher_begin(watcher, &view);
-	result = sink_run(sink, feed, err);
-	if (result == 0)
-		result = sink_finish(sink, err);
-	watcher_end(watcher, result == 0);
-	return result;
+	code = write_all(create, feed, err);
+	watcher_end(watcher, code == 0);
+	return code;
+}
+
+void create_close(struct create *create)
+{
+	if (create->writer != NULL)
+		writer_free(create->writer);
+	output_close(create->output);
+	if (create->archive != NULL)
+		configs_free(create->archive);
+	free(create->archive);
+	*create = (struct create){0};
 }

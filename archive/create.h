@@ -1,12 +1,13 @@
 /*
- * What all backups have in common: the head of the archive, the sizes of drives and of pieces of
- * work, the run.
+ * The making of an archive: begin, name the drives and configs, open, write. Everything that can be
+ * refused is refused before the output is created, and a run that fails leaves none.
  */
 #ifndef ARCHIVE_CREATE_H
 #define ARCHIVE_CREATE_H
 
-#include "archive/sink.h"
+#include "archive/create_plan.h"
 
+struct output;
 struct watcher;
 
 /* What a user may say about the head of a new archive. */
@@ -15,16 +16,36 @@ struct head_options {
 	const char *uuid; /* as text; NULL: random */
 };
 
-/* Prepares the sink, and sets all of the head but drives and configs: format, time, uuid, note. */
-int new_archive_begin(struct archive *archive, struct sink *sink, const struct sink_options *options,
-		      const struct head_options *head, struct error *err);
-/* The size of a drive as the format can hold it. */
-uint64_t new_archive_size(const struct sink *sink, const char *name, uint64_t size_bytes,
-			  const struct watcher *watcher);
+struct create {
+	const struct create_options *options; /* borrowed */
+	const char *name;		      /* of the archive; borrowed */
+	struct create_plan plan;
+	/* Owned. Its texts are borrowed, but configs are as in archive/configs.h. */
+	struct archive *archive;
+	struct writer_counts counts;
+	struct output *output;
+	struct writer *writer;
+};
+
+/* Judges the options and makes a head without drives and configs. head: NULL when the caller sets
+ * time, uuid and note. *out can be closed even after a failure. */
+int create_begin(struct create *out, const struct create_options *options,
+		 const struct head_options *head, struct error *err);
+/* Adds a drive, of size 0 as yet. name passed the allow-list; path: the file with its data, which
+ * must not be the output, or NULL. */
+int create_add_drive(struct create *create, const char *name, const char *path, struct error *err);
+/* The drive gets this size, or what the format makes of it. */
+void create_set_size(struct create *create, uint32_t drive, uint64_t size_bytes,
+		     const struct watcher *watcher);
 /* How many data clusters a piece of work should have. */
-uint32_t new_archive_piece(const struct sink *sink);
-/* From the feed into the sink, with progress, up to the finished archive. */
-int new_archive_write(struct sink *sink, const struct archive *archive, const struct feed *feed,
-		      const struct watcher *watcher, struct error *err);
+uint32_t create_piece(const struct create *create);
+
+/* Creates the output and writes the head, which must not change any more. */
+int create_open(struct create *create, struct error *err);
+/* Writes all that the feed brings, and finishes the archive. Tells the watcher of progress. */
+int create_write(struct create *create, const struct feed *feed, const struct watcher *watcher,
+		 struct error *err);
+/* Removes an archive that is not finished. */
+void create_close(struct create *create);
 
 #endif

@@ -10,7 +10,7 @@
 
 struct backup_options {
 	struct common_options common;
-	struct sink_options sink;
+	struct create_options create;
 	struct head_options head;
 	struct strings config_files; /* [NAME=]FILE */
 	bool allow_writers;

@@ -8,7 +8,6 @@
 #include "archive/configs.h"
 #include "archive/create.h"
 #include "archive/feeds.h"
-#include "base/name.h"
 #include "cli/memory.h"
 #include "cli/report.h"
 #include "cli/summary.h"
@@ -18,71 +17,51 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 struct backup {
 	const struct backup_options *options;
 	struct report *report;
-	struct archive *archive;
+	struct create create;
 	struct drive_argument *arguments;
 	struct drive **drives;
 	char (*names)[16]; /* of drives without one: "disk0" */
 	struct sweep *sweep;
-	struct sink sink;
 };
 
-/* The names of the drives, taken from the command line; the files are not touched yet. */
+/* Names the drives by the command line, before any is opened. */
 static int name_drives(struct backup *backup, struct error *err)
 {
-	struct archive *archive = backup->archive;
 	const struct strings *arguments = &backup->options->common.arguments;
 
 	for (unsigned i = 0; i < arguments->n; i++) {
 		struct drive_argument *drive = &backup->arguments[i];
 
-		if (drive_argument_parse(arguments->items[i], drive, err) < 0)
-			return err->code;
+		TRY(drive_argument_parse(arguments->items[i], drive, err));
 		if (drive->name == NULL) {
 			snprintf(backup->names[i], sizeof(backup->names[i]), "disk%u", i);
 			drive->name = backup->names[i];
 		}
-		for (unsigned j = 0; j < i; j++) {
-			if (strcmp(drive->name, backup->arguments[j].name) == 0)
-				return fail(err, ERR_USAGE,
-					    "drive '%s': the name %s is taken already",
-					    arguments->items[i], drive->name);
-		}
-		archive->drives[i].name.bytes = (const uint8_t *)drive->name;
-		archive->drives[i].name.length = (uint32_t)strlen(drive->name);
+		TRY(create_add_drive(&backup->create, drive->name, drive->path, err));
 	}
 	if (arguments->n + backup->options->config_files.n == 0)
 		return fail(err, ERR_USAGE,
 			    "nothing to back up: name at least one drive or config");
-	archive->n_drives = arguments->n;
 	return 0;
 }
 
 static int open_drives(struct backup *backup, struct error *err)
 {
-	for (uint32_t i = 0; i < backup->archive->n_drives; i++) {
+	for (uint32_t i = 0; i < backup->create.archive->n_drives; i++) {
 		struct drive_argument *argument = &backup->arguments[i];
 		struct drive_options how = {
 			.format = argument->format,
 			.allow_writers = backup->options->allow_writers,
 			.direct = backup->options->direct,
 		};
-		struct stat found;
 
-		if (stat(argument->path, &found) == 0 && sink_is(&backup->sink, &found))
-			return fail(err, ERR_USAGE, "drive %s: %s is what is to be written",
-				    argument->name, argument->path);
-		if (drive_open(&backup->drives[i], argument->path, &how, err) < 0)
-			return err->code;
-		backup->archive->drives[i].size_bytes =
-			new_archive_size(&backup->sink, argument->name,
-					 drive_size(backup->drives[i]),
-					 &backup->report->watcher);
+		TRY(drive_open(&backup->drives[i], argument->path, &how, err));
+		create_set_size(&backup->create, i, drive_size(backup->drives[i]),
+				&backup->report->watcher);
 	}
 	return 0;
 }
@@ -90,40 +69,37 @@ static int open_drives(struct backup *backup, struct error *err)
 static int prepare(struct backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->options;
-	struct archive *archive = backup->archive;
+	struct create *create = &backup->create;
 
-	if (new_archive_begin(archive, &backup->sink, &options->sink, &options->head, err) < 0 ||
-	    name_drives(backup, err) < 0 ||
-	    configs_read(&options->config_files, &backup->sink, archive, err) < 0)
-		return err->code;
-	return open_drives(backup, err);
+	TRY(create_begin(create, &options->create, &options->head, err));
+	TRY(name_drives(backup, err));
+	TRY(configs_read(create->archive, &options->config_files, create->name, err));
+	TRY(open_drives(backup, err));
+	return create_open(create, err);
 }
 
 static int copy_drives(struct backup *backup, struct error *err)
 {
+	struct create *create = &backup->create;
 	struct feed feed;
 
-	if (sweep_new(&backup->sweep, backup->drives, backup->archive->n_drives,
-		      new_archive_piece(&backup->sink), err) < 0)
-		return err->code;
+	TRY(sweep_new(&backup->sweep, backup->drives, create->archive->n_drives,
+		      create_piece(create), err));
 	feed = feed_of_sweep(backup->sweep);
-	return new_archive_write(&backup->sink, backup->archive, &feed,
-				 &backup->report->watcher, err);
+	return create_write(create, &feed, &backup->report->watcher, err);
 }
 
-/* What was read may be from before and after a change: the archive is kept, but the user must know.
- */
+/* The archive may hold data from before and after a change. It is kept, but the user must know. */
 static void warn_of_changes(struct backup *backup)
 {
-	for (uint32_t i = 0; i < backup->archive->n_drives; i++) {
+	for (uint32_t i = 0; i < backup->create.archive->n_drives; i++) {
 		if (drive_warning(backup->drives[i]) != NULL)
 			report_warning(backup->report, "drive %s: %s", backup->arguments[i].name,
 				       drive_warning(backup->drives[i]));
 		if (drive_was_changed(backup->drives[i]))
 			report_warning(backup->report,
 				       "drive %s: %s was changed while it was read; its state in "
-				       "the archive is of "
-				       "no one instant",
+				       "the archive is of no one instant",
 				       backup->arguments[i].name, backup->arguments[i].path);
 	}
 }
@@ -132,7 +108,7 @@ static void close_all(struct backup *backup)
 {
 	unsigned n = backup->options->common.arguments.n;
 
-	sink_close(&backup->sink);
+	create_close(&backup->create);
 	if (backup->sweep != NULL)
 		sweep_free(backup->sweep);
 	for (unsigned i = 0; i < n; i++) {
@@ -140,11 +116,9 @@ static void close_all(struct backup *backup)
 			drive_close(backup->drives[i]);
 		drive_argument_free(&backup->arguments[i]);
 	}
-	configs_free(backup->archive);
 	free(backup->names);
 	free(backup->drives);
 	free(backup->arguments);
-	free(backup->archive);
 }
 
 int backup_images(const struct backup_options *options, struct report *report)
@@ -155,19 +129,16 @@ int backup_images(const struct backup_options *options, struct report *report)
 	struct backup backup = {
 		.options = options,
 		.report = report,
-		.archive = memory_new(1, sizeof(struct archive)),
 		.arguments = memory_new(n, sizeof(struct drive_argument)),
 		.drives = memory_new(n, sizeof(struct drive *)),
 		.names = memory_new(n, sizeof(*backup.names)),
 	};
 
-	if (prepare(&backup, &err) < 0 ||
-	    sink_open(&backup.sink, backup.archive, &err) < 0 ||
-	    copy_drives(&backup, &err) < 0) {
+	if (prepare(&backup, &err) < 0 || copy_drives(&backup, &err) < 0) {
 		code = report_error(report, NULL, &err);
 	} else {
 		warn_of_changes(&backup);
-		sink_summary(&backup.sink, backup.archive, report);
+		summary_tell(&backup.create, report);
 	}
 	close_all(&backup);
 	return code;

@@ -33,8 +33,7 @@
 struct backup {
 	const struct backup_options *options;
 	struct report *report;
-	struct archive *archive;
-	struct sink sink;
+	struct create create;
 	struct domain *domain;
 	struct domain_disks disks;
 	char *nvram_argument; /* owned: "nvram=FILE"; the archive borrows its name */
@@ -59,7 +58,7 @@ static bool has_config(const struct archive *archive, const char *name)
 /* What libvirt would start the next time; a user's config of that name is meant to be another. */
 static int add_description(struct backup *backup, struct error *err)
 {
-	struct archive *archive = backup->archive;
+	struct archive *archive = backup->create.archive;
 	struct archive_config *config = &archive->configs[archive->n_configs];
 	char *text;
 
@@ -79,19 +78,15 @@ static void add_nvram(struct backup *backup)
 	struct error err = {0};
 	const char *argument;
 	struct strings one = {.items = &argument, .n = 1};
-	uint32_t n = backup->archive->n_configs;
 
-	if (backup->disks.nvram == NULL || has_config(backup->archive, NVRAM_NAME))
+	if (backup->disks.nvram == NULL || has_config(backup->create.archive, NVRAM_NAME))
 		return;
 	backup->nvram_argument = memory_text(NVRAM_NAME "=%s", backup->disks.nvram);
 	argument = backup->nvram_argument;
-	if (configs_read(&one, &backup->sink, backup->archive, &err) == 0)
+	if (configs_read(backup->create.archive, &one, backup->create.name, &err) == 0)
 		return;
 	report_warning(backup->report, "the firmware's variables are not in the archive: %s",
 		       err.text);
-	if (backup->archive->n_configs > n)
-		free((void *)(uintptr_t)backup->archive->configs[n].data.bytes);
-	backup->archive->n_configs = n;
 }
 
 /* A domain that is off has no backups: its drives are files like any others. */
@@ -131,31 +126,19 @@ static int find_disks(struct backup *backup, struct error *err)
 
 static int name_drives(struct backup *backup, struct error *err)
 {
-	struct archive *archive = backup->archive;
-
-	if (backup->disks.n > DRIVES_MAX)
-		return fail(err, ERR_USAGE, "more than %u drives", DRIVES_MAX);
-	archive->n_drives = backup->disks.n;
 	for (uint32_t i = 0; i < backup->disks.n; i++) {
 		const struct domain_disk *disk = &backup->disks.disks[i];
 		uint64_t size_bytes = 0;
-		struct stat found;
 
 		if (backup->options->machine.scratch == NULL && !disk->is_file)
 			return fail(err, ERR_USAGE,
 				    "drive %s: is not a file, so name a folder with --scratch for "
 				    "what the guest overwrites meanwhile",
 				    disk->name);
-		if (disk->source != NULL && stat(disk->source, &found) == 0 &&
-		    sink_is(&backup->sink, &found))
-			return fail(err, ERR_USAGE, "drive %s: %.200s is what is to be written",
-				    disk->name, disk->source);
+		TRY(create_add_drive(&backup->create, disk->name, disk->source, err));
 		if (domain_disk_size(backup->domain, disk->target, &size_bytes, err) < 0)
 			return err->code;
-		archive->drives[i].name.bytes = (const uint8_t *)disk->name;
-		archive->drives[i].name.length = (uint32_t)strlen(disk->name);
-		archive->drives[i].size_bytes =
-			new_archive_size(&backup->sink, disk->name, size_bytes, &backup->report->watcher);
+		create_set_size(&backup->create, i, size_bytes, &backup->report->watcher);
 	}
 	return 0;
 }
@@ -164,8 +147,8 @@ static int prepare(struct backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->options;
 
-	if (new_archive_begin(backup->archive, &backup->sink, &options->sink, &options->head, err) < 0 ||
-	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
+	if (create_begin(&backup->create, &options->create, &options->head, err) < 0 ||
+	    configs_read(backup->create.archive, &options->config_files, backup->create.name, err) < 0 ||
 	    deadlines_start(backup->report, err) < 0 ||
 	    domain_open(&backup->domain, options->machine.connect, options->machine.place, err) < 0 ||
 	    find_disks(backup, err) < 0 || name_drives(backup, err) < 0 ||
@@ -173,20 +156,21 @@ static int prepare(struct backup *backup, struct error *err)
 	    libvirt_job_clear(backup->domain, &backup->had_leftover, err) < 0)
 		return err->code;
 	add_nvram(backup);
-	return sink_open(&backup->sink, backup->archive, err);
+	return create_open(&backup->create, err);
 }
 
 static int open_drive(struct backup *backup, unsigned i, struct error *err)
 {
 	const struct domain_disk *disk = &backup->disks.disks[i];
-	int result = libvirt_run_open(backup->run, disk->target, &backup->drives[i], err);
+	struct archive_drive *drive = &backup->create.archive->drives[i];
+	uint64_t size_bytes = drive->size_bytes;
 
-	if (result == 0 &&
-	    new_archive_size(&backup->sink, disk->name, drive_size(backup->drives[i]),
-			     &backup->report->watcher) != backup->archive->drives[i].size_bytes)
+	TRY(libvirt_run_open(backup->run, disk->target, &backup->drives[i], err));
+	create_set_size(&backup->create, i, drive_size(backup->drives[i]), NULL);
+	if (drive->size_bytes != size_bytes)
 		return fail(err, ERR_SYSTEM, "drive %s: its size changed while the backup began",
 			    disk->name);
-	return result;
+	return 0;
 }
 
 static int open_drives(struct backup *backup, struct error *err)
@@ -209,14 +193,14 @@ static int copy(struct backup *backup, struct error *err)
 	struct feed feed;
 
 	if (open_drives(backup, err) < 0 ||
-	    sweep_new(&backup->sweep, backup->drives, backup->archive->n_drives,
-		      new_archive_piece(&backup->sink), err) < 0)
+	    sweep_new(&backup->sweep, backup->drives, backup->create.archive->n_drives,
+		      create_piece(&backup->create), err) < 0)
 		return libvirt_run_explain(backup->run, err);
 	feed = feed_of_sweep(backup->sweep);
 	feed.ended = all_was_read;
 	feed.ended_context = backup->run;
 	background_backup(0); /* no guest of libvirt is in our session */
-	if (new_archive_write(&backup->sink, backup->archive, &feed, &backup->report->watcher, err) < 0)
+	if (create_write(&backup->create, &feed, &backup->report->watcher, err) < 0)
 		return libvirt_run_explain(backup->run, err);
 	return 0;
 }
@@ -243,7 +227,7 @@ static void tell(const struct backup *backup)
 	const struct libvirt_story *story = &backup->story;
 	struct json_t *capture;
 
-	sink_summary(&backup->sink, backup->archive, backup->report);
+	summary_tell(&backup->create, backup->report);
 	capture = json_put_object(backup->report->result, "capture");
 	json_put_number(capture, "instant_ms", story->instant_ms);
 	json_put_number(capture, "frozen_ms", story->frozen_ms);
@@ -253,7 +237,7 @@ static void tell(const struct backup *backup)
 
 static void close_all(struct backup *backup)
 {
-	sink_close(&backup->sink);
+	create_close(&backup->create);
 	if (backup->sweep != NULL)
 		sweep_free(backup->sweep);
 	for (unsigned i = 0; backup->drives != NULL && i < backup->disks.n; i++)
@@ -261,9 +245,7 @@ static void close_all(struct backup *backup)
 	free(backup->drives);
 	domain_close(backup->domain);
 	domain_disks_free(&backup->disks);
-	configs_free(backup->archive);
 	free(backup->nvram_argument);
-	free(backup->archive);
 }
 
 int backup_libvirt(const struct backup_options *options, struct report *report)
@@ -273,7 +255,6 @@ int backup_libvirt(const struct backup_options *options, struct report *report)
 	struct backup backup = {
 		.options = options,
 		.report = report,
-		.archive = memory_new(1, sizeof(struct archive)),
 	};
 	bool done = prepare(&backup, &err) == 0 &&
 		    libvirt_run_begin(&backup.run, backup.domain, &backup.disks, &options->machine,

@@ -23,33 +23,24 @@
 struct backup {
 	const struct backup_options *options;
 	struct report *report;
-	struct archive *archive;
-	struct sink sink;
+	struct create create;
 	struct live *live;
 };
 
 static int name_drives(struct backup *backup, struct error *err)
 {
-	struct archive *archive = backup->archive;
-
-	archive->n_drives = live_n_drives(backup->live);
-	for (uint32_t i = 0; i < archive->n_drives; i++) {
+	for (uint32_t i = 0; i < live_n_drives(backup->live); i++) {
 		const char *name = live_drive_name(backup->live, i);
 		const char *path = live_drive_path(backup->live, i);
-		struct stat found;
 
-		if (path != NULL && stat(path, &found) == 0 && sink_is(&backup->sink, &found))
-			return fail(err, ERR_USAGE, "drive %s: %s is what is to be written", name,
-				    path);
-		archive->drives[i].name.bytes = (const uint8_t *)name;
-		archive->drives[i].name.length = (uint32_t)strlen(name);
+		TRY(create_add_drive(&backup->create, name, path, err));
 		if (live_drive_map_failure(backup->live, i) != NULL)
 			report_warning(backup->report,
 				       "drive %s: %s; what changes is known only until the server "
 				       "ends",
 				       name, live_drive_map_failure(backup->live, i));
-		archive->drives[i].size_bytes = new_archive_size(
-			&backup->sink, name, live_drive_size(backup->live, i), &backup->report->watcher);
+		create_set_size(&backup->create, i, live_drive_size(backup->live, i),
+				&backup->report->watcher);
 	}
 	return 0;
 }
@@ -58,11 +49,11 @@ static int prepare(struct backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->options;
 
-	if (new_archive_begin(backup->archive, &backup->sink, &options->sink, &options->head, err) < 0 ||
-	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
+	if (create_begin(&backup->create, &options->create, &options->head, err) < 0 ||
+	    configs_read(backup->create.archive, &options->config_files, backup->create.name, err) < 0 ||
 	    live_open(&backup->live, &options->machine, err) < 0 || name_drives(backup, err) < 0)
 		return err->code;
-	return sink_open(&backup->sink, backup->archive, err);
+	return create_open(&backup->create, err);
 }
 
 /* The writer is stuck in its output, so the program ends as it does by a signal. */
@@ -85,10 +76,10 @@ static int begin(struct backup *backup, struct error *err)
 
 static int copy(struct backup *backup, struct error *err)
 {
-	struct feed feed = live_feed(backup->live, new_archive_piece(&backup->sink));
+	struct feed feed = live_feed(backup->live, create_piece(&backup->create));
 
 	background_backup(live_server(backup->live));
-	return new_archive_write(&backup->sink, backup->archive, &feed, &backup->report->watcher, err);
+	return create_write(&backup->create, &feed, &backup->report->watcher, err);
 }
 
 static uint64_t count(const struct backup *backup, const char *key)
@@ -103,7 +94,7 @@ static void tell(struct backup *backup)
 {
 	char delays[2][HUMAN_SIZE];
 
-	sink_summary(&backup->sink, backup->archive, backup->report);
+	summary_tell(&backup->create, backup->report);
 	if (backup->report->result != NULL) {
 		json_put(backup->report->result, "capture", json_share(live_counts(backup->live)));
 		return;
@@ -123,16 +114,13 @@ int backup_live(const struct backup_options *options, struct report *report)
 	struct backup backup = {
 		.options = options,
 		.report = report,
-		.archive = memory_new(1, sizeof(struct archive)),
 	};
 
 	if (prepare(&backup, &err) < 0 || begin(&backup, &err) < 0 || copy(&backup, &err) < 0)
 		code = report_error(report, NULL, &err);
 	else
 		tell(&backup);
-	sink_close(&backup.sink);
+	create_close(&backup.create);
 	live_close(backup.live);
-	configs_free(backup.archive);
-	free(backup.archive);
 	return code;
 }

@@ -82,14 +82,14 @@ static int copy(struct backup *backup, struct error *err)
 	struct feed feed;
 
 	if (open_drives(backup, err) < 0 ||
-	    sweep_new(&backup->sweep, backup->drives, qemu->archive->n_drives,
-		      new_archive_piece(&qemu->sink), err) < 0)
+	    sweep_new(&backup->sweep, backup->drives, qemu->create.archive->n_drives,
+		      create_piece(&qemu->create), err) < 0)
 		return pull_explain(backup->pull, err);
 	feed = feed_of_sweep(backup->sweep);
 	feed.ended = all_was_read;
 	feed.ended_context = backup->pull;
 	qemu_backup_stand_back(qemu);
-	if (new_archive_write(&qemu->sink, qemu->archive, &feed, &qemu->report->watcher, err) < 0)
+	if (create_write(&qemu->create, &feed, &qemu->report->watcher, err) < 0)
 		return pull_explain(backup->pull, err);
 	return 0;
 }
@@ -125,7 +125,7 @@ int backup_pull(const struct backup_options *options, struct report *report)
 		tell(&backup);
 	else
 		code = report_error(report, NULL, &err);
-	sink_close(&backup.qemu.sink);
+	create_close(&backup.qemu.create);
 	close_drives(&backup);
 	qemu_backup_free(&backup.qemu);
 	return code;

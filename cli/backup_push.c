@@ -53,7 +53,7 @@ static int begin_push(void *context, struct error *err)
 	struct qemu_backup *qemu = &backup->qemu;
 
 	return push_begin(&backup->push, qemu->qmp, &qemu->machine, backup->buffer, &qemu->options->machine,
-			  &qemu->sink.counts.covered_bytes, &backup->story, err);
+			  &qemu->create.counts.covered_bytes, &backup->story, err);
 }
 
 /* ---- ^C: it ends all who wait for the buffer ---- */
@@ -115,7 +115,7 @@ static int copy(struct backup *backup, struct error *err)
 		return result;
 	}
 	qemu_backup_stand_back(&backup->qemu); /* QEMU is answered by other threads */
-	result = new_archive_write(&backup->qemu.sink, backup->qemu.archive, &feed, &backup->qemu.report->watcher, err);
+	result = create_write(&backup->qemu.create, &feed, &backup->qemu.report->watcher, err);
 	if (result < 0)
 		result = explain(backup, err);
 	push_end(backup->push);
@@ -149,7 +149,7 @@ int backup_push(const struct backup_options *options, struct report *report)
 		code = report_error(report, NULL, &err);
 	push_free(backup.push);
 	interrupt_by(NULL);
-	sink_close(&backup.qemu.sink);
+	create_close(&backup.qemu.create);
 	buffer_free(backup.buffer);
 	qemu_backup_free(&backup.qemu);
 	return code;

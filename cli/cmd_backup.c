@@ -17,7 +17,7 @@
 
 static const struct backup_options defaults = {
 	.common = {COMMON_DEFAULTS},
-	.sink = {SINK_DEFAULTS},
+	.create = {CREATE_DEFAULTS},
 	.machine = {MACHINE_DEFAULTS},
 };
 
@@ -177,7 +177,7 @@ static int run(const void *given, struct report *report)
 	if (find_source(&options, &kind, &err) < 0 || check_given(&options, kind, &err) < 0 ||
 	    (kind != SOURCE_DRIVES && check_machine(&options.machine, &err) < 0))
 		return report_error(report, NULL, &err);
-	options.machine.threads = threads_wanted(options.sink.threads);
+	options.machine.threads = threads_wanted(options.create.threads);
 	switch (kind) {
 	case SOURCE_SERVE:
 		return backup_live(&options, report);
@@ -214,11 +214,11 @@ const struct command command_backup = {
 	"  vmabak backup -o web.vmab libvirt:web\n",
 	.run = run,
 	.groups = {{"What", what, 0},
-		   {"Where to", output_specs, offsetof(struct backup_options, sink)},
+		   {"Where to", output_specs, offsetof(struct backup_options, create)},
 		   {"Consistency", consistency, offsetof(struct backup_options, machine)},
 		   {"A running machine", running, offsetof(struct backup_options, machine)},
 		   {"Tuning", tuning, offsetof(struct backup_options, machine)},
-		   {NULL, writing_specs, offsetof(struct backup_options, sink)},
+		   {NULL, writing_specs, offsetof(struct backup_options, create)},
 		   {"Common", common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.max_arguments = DRIVES_MAX,

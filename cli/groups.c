@@ -1,33 +1,33 @@
 #include "cli/groups.h"
 
 const struct option_spec output_specs[] = {
-	{"output", 'o', OPTION_OUTPUT, OPTION_FIELD(sink_options, name), .argument = "ARCHIVE",
+	{"output", 'o', OPTION_OUTPUT, OPTION_FIELD(create_options, name), .argument = "ARCHIVE",
 	 .help = "where to write (default: -, standard output); the name tells the format: .vmab, "
 		 ".vma, .vma.zst or .vma.gz"},
-	{"format", 0, OPTION_CHOICE, OPTION_FIELD(sink_options, format), .argument = "FORMAT",
+	{"format", 0, OPTION_CHOICE, OPTION_FIELD(create_options, format), .argument = "FORMAT",
 	 .choices = "vmab vma",
 	 .help = "vmab or vma, where the name does not tell (default: vmab)"},
-	{"compress", 0, OPTION_TEXT, OPTION_FIELD(sink_options, compress),
+	{"compress", 0, OPTION_TEXT, OPTION_FIELD(create_options, compress),
 	 .argument = "METHOD[:LEVEL]",
 	 .help = "zstd (1 to 19), none, or for .vma.gz gzip (1 to 9) (default: zstd:1; .vma: "
 		 "none)"},
-	{"no-vma-checksums", 0, OPTION_FLAG, OPTION_FIELD(sink_options, no_vma_checksums),
+	{"no-vma-checksums", 0, OPTION_FLAG, OPTION_FIELD(create_options, no_vma_checksums),
 	 .help = "write plain VMA, without checksums of the data"},
-	{"record-size", 0, OPTION_SIZE, OPTION_FIELD(sink_options, record_size),
+	{"record-size", 0, OPTION_SIZE, OPTION_FIELD(create_options, record_size),
 	 .argument = "SIZE", .min = SECTOR_SIZE, .max = PADDING_SIZE_MAX,
 	 .help = "for tapes: write records of exactly this size, up to 16M, the last padded with "
 		 "zeros (default: 256K on a tape)"},
-	{"force", 0, OPTION_FLAG, OPTION_FIELD(sink_options, force),
+	{"force", 0, OPTION_FLAG, OPTION_FIELD(create_options, force),
 	 .help = "replace an archive of that name"},
-	{"no-sync", 0, OPTION_FLAG, OPTION_FIELD(sink_options, no_sync),
+	{"no-sync", 0, OPTION_FLAG, OPTION_FIELD(create_options, no_sync),
 	 .help = "do not wait until the archive is safe on disk"},
 	OPTIONS_END,
 };
 
 const struct option_spec writing_specs[] = {
-	{"rate", 0, OPTION_RATE, OPTION_FIELD(sink_options, rate), .argument = "RATE",
+	{"rate", 0, OPTION_RATE, OPTION_FIELD(create_options, rate), .argument = "RATE",
 	 .max = INT64_MAX,
 	 .help = "write at most this much a second, such as 10M (default: 0, no limit)"},
-	OPTION_THREADS(sink_options, threads),
+	OPTION_THREADS(create_options, threads),
 	OPTIONS_END,
 };

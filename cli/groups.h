@@ -4,15 +4,15 @@
 #ifndef CLI_GROUPS_H
 #define CLI_GROUPS_H
 
-#include "archive/sink.h"
+#include "archive/create_plan.h"
 #include "cli/options.h"
 
-/* Of struct sink_options: where an archive goes and in which format; how it is written. */
+/* Of struct create_options: where an archive goes and in which format; how it is written. */
 extern const struct option_spec output_specs[];
 extern const struct option_spec writing_specs[];
 
-/* The initial value of struct sink_options. */
-#define SINK_DEFAULTS .name = "-"
+/* The initial value of struct create_options. */
+#define CREATE_DEFAULTS .name = "-"
 
 /* --threads and --rate, in any struct. */
 #define OPTION_THREADS(STRUCT, in)                                                            \

@@ -22,7 +22,6 @@ struct qemu_backup qemu_backup_new(const struct backup_options *options, struct 
 	return (struct qemu_backup){
 		.options = options,
 		.report = report,
-		.archive = memory_new(1, sizeof(struct archive)),
 	};
 }
 
@@ -30,14 +29,13 @@ void qemu_backup_free(struct qemu_backup *backup)
 {
 	machine_free(&backup->machine);
 	qmp_close(backup->qmp);
-	configs_free(backup->archive);
-	free(backup->archive);
+	create_close(&backup->create);
 }
 
 /* What QEMU tells of the machine, unless the user has a config of that name. */
 static void add_description(struct qemu_backup *backup)
 {
-	struct archive *archive = backup->archive;
+	struct archive *archive = backup->create.archive;
 	struct archive_config *config = &archive->configs[archive->n_configs];
 	struct json_t *all;
 	char *text;
@@ -67,24 +65,13 @@ static void add_description(struct qemu_backup *backup)
 
 static int name_drives(struct qemu_backup *backup, struct error *err)
 {
-	struct archive *archive = backup->archive;
 	const struct machine *machine = &backup->machine;
 
-	if (machine->n_drives > DRIVES_MAX)
-		return fail(err, ERR_USAGE, "more than %u drives", DRIVES_MAX);
-	archive->n_drives = machine->n_drives;
 	for (uint32_t i = 0; i < machine->n_drives; i++) {
 		const struct machine_drive *drive = &machine->drives[i];
-		struct stat found;
 
-		if (drive->file != NULL && stat(drive->file, &found) == 0 &&
-		    sink_is(&backup->sink, &found))
-			return fail(err, ERR_USAGE, "drive %s: %.200s is what is to be written",
-				    drive->name, drive->file);
-		archive->drives[i].name.bytes = (const uint8_t *)drive->name;
-		archive->drives[i].name.length = (uint32_t)strlen(drive->name);
-		archive->drives[i].size_bytes = new_archive_size(&backup->sink, drive->name,
-								 drive->size_bytes, &backup->report->watcher);
+		TRY(create_add_drive(&backup->create, drive->name, drive->file, err));
+		create_set_size(&backup->create, i, drive->size_bytes, &backup->report->watcher);
 	}
 	return 0;
 }
@@ -93,8 +80,8 @@ int qemu_backup_prepare(struct qemu_backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->options;
 
-	if (new_archive_begin(backup->archive, &backup->sink, &options->sink, &options->head, err) < 0 ||
-	    configs_read(&options->config_files, &backup->sink, backup->archive, err) < 0 ||
+	if (create_begin(&backup->create, &options->create, &options->head, err) < 0 ||
+	    configs_read(backup->create.archive, &options->config_files, backup->create.name, err) < 0 ||
 	    qmp_open(&backup->qmp, options->machine.place, err) < 0 ||
 	    leftovers_remove(backup->qmp, NULL, &backup->n_leftovers, err) < 0 ||
 	    machine_read(&backup->machine, backup->qmp, err) < 0 ||
@@ -107,7 +94,7 @@ int qemu_backup_prepare(struct qemu_backup *backup, struct error *err)
 
 int qemu_backup_open(struct qemu_backup *backup, struct error *err)
 {
-	return sink_open(&backup->sink, backup->archive, err);
+	return create_open(&backup->create, err);
 }
 
 void qemu_backup_stand_back(const struct qemu_backup *backup)
@@ -135,7 +122,7 @@ struct json_t *qemu_backup_tell(const struct qemu_backup *backup,
 {
 	struct json_t *capture;
 
-	sink_summary(&backup->sink, backup->archive, backup->report);
+	summary_tell(&backup->create, backup->report);
 	if (instant->n_frozen > 0)
 		report_note(
 			backup->report, "%llu file system%s of the guest stood still for %llu ms",

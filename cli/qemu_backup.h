@@ -6,7 +6,7 @@
 
 #include "machine/qemu/instant.h"
 #include "machine/qemu/inventory.h"
-#include "archive/sink.h"
+#include "archive/create.h"
 
 struct json_t;
 struct qmp;
@@ -15,8 +15,7 @@ struct report;
 struct qemu_backup {
 	const struct backup_options *options;
 	struct report *report;
-	struct archive *archive; /* owned */
-	struct sink sink;	 /* whoever opens it closes it, before the free */
+	struct create create;	 /* whoever opens it closes it, before the free */
 	struct qmp *qmp;	 /* owned */
 	struct machine machine;
 	unsigned n_leftovers; /* dead runs that were cleaned up after */

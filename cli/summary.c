@@ -1,49 +1,51 @@
 #include "cli/summary.h"
 
-#include "archive/sink.h"
+#include "archive/create.h"
 #include "archive/source.h"
 #include "base/human.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static void put_summary(const struct sink *sink, const struct archive *archive, double seconds,
-			struct json_t *result)
+static void put_summary(const struct create *create, double seconds, struct json_t *result)
 {
-	const struct totals *totals = writer_totals(sink->writer);
+	const struct totals *totals = writer_totals(create->writer);
+	const struct archive *archive = create->archive;
 	char text[UUID_TEXT_SIZE];
 
-	json_put_text(result, "archive", sink->name);
+	json_put_text(result, "archive", create->name);
 	json_put_text(result, "format", archive_format_name(archive));
 	json_put_text(result, "uuid", format_uuid(text, archive->uuid));
 	json_put_number(result, "n_drives", archive->n_drives);
 	json_put_number(result, "n_configs", archive->n_configs);
 	json_put_number(result, "drives_bytes", archive_drive_bytes(archive));
 	json_put_number(result, "data_bytes", totals->raw_size);
-	json_put_number(result, "written_bytes", atomic_load(&sink->counts.written_bytes));
+	json_put_number(result, "written_bytes", atomic_load(&create->counts.written_bytes));
 	json_put_number(result, "data_clusters", totals->n_data);
 	json_put_number(result, "zero_clusters", totals->n_zero);
 	json_put_real(result, "duration_s", seconds);
 }
 
-void sink_summary(const struct sink *sink, const struct archive *archive, struct report *report)
+void summary_tell(const struct create *create, struct report *report)
 {
-	uint64_t data = writer_totals(sink->writer)->raw_size;
-	uint64_t written = atomic_load(&sink->counts.written_bytes);
+	const struct archive *archive = create->archive;
+	uint64_t data = writer_totals(create->writer)->raw_size;
+	uint64_t written = atomic_load(&create->counts.written_bytes);
 	uint64_t all = archive_drive_bytes(archive);
 	double seconds = progress_seconds();
 	char sizes[5][HUMAN_SIZE], ratio[HUMAN_SIZE] = "";
 
-	put_summary(sink, archive, seconds, report->result);
+	put_summary(create, seconds, report->result);
 	if (report->result != NULL)
 		return;
 	if (data > 0 && written > 0)
 		snprintf(ratio, sizeof(ratio), " (ratio %.1f)", (double)data / (double)written);
 	report_note(report, "%s: %u drive%s, %s, %s data, %s written%s in %s, %s/s",
-		    strcmp(sink->name, "-") == 0 ? "standard output" : sink->name,
+		    strcmp(create->name, "-") == 0 ? "standard output" : create->name,
 		    archive->n_drives, archive->n_drives == 1 ? "" : "s", human_size(sizes[0], all),
 		    human_size(sizes[1], data), human_size(sizes[2], written), ratio,
 		    human_duration(sizes[3], seconds),

@@ -4,11 +4,10 @@
 #ifndef CLI_SUMMARY_H
 #define CLI_SUMMARY_H
 
-struct archive;
+struct create;
 struct report;
-struct sink;
 
-/* After sink_finish: the summary on standard error, or the fields of the result. */
-void sink_summary(const struct sink *sink, const struct archive *archive, struct report *report);
+/* After create_write: a line on standard error, or the fields of the JSON result. */
+void summary_tell(const struct create *create, struct report *report);
 
 #endif

@@ -2,7 +2,7 @@
  * The parts that judge texts of the command line.
  */
 #include "archive/select.h"
-#include "archive/sink.h"
+#include "archive/create_plan.h"
 #include "base/human.h"
 #include "base/name.h"
 #include "base/parse.h"
@@ -294,7 +294,7 @@ struct plan_case {
 	uint64_t record_size;
 	bool plain;
 	int result;
-	struct sink_plan expected;
+	struct create_plan expected;
 };
 
 static const struct plan_case plan_cases[] = {
@@ -376,7 +376,7 @@ static void plans_the_output(void)
 {
 	for (size_t i = 0; i < N_OF(plan_cases); i++) {
 		const struct plan_case *one = &plan_cases[i];
-		struct sink_options options = {
+		struct create_options options = {
 			.name = one->name,
 			.format = one->format,
 			.compress = one->compress,
@@ -384,8 +384,8 @@ static void plans_the_output(void)
 			.no_vma_checksums = one->plain,
 		};
 		struct error err = {0};
-		struct sink_plan plan;
-		int result = sink_plan(&plan, one->by_name, &options, &err);
+		struct create_plan plan;
+		int result = create_plan_format(&plan, one->by_name, &options, &err);
 
 		CU_ASSERT_EQUAL(result, one->result);
 		CU_ASSERT_EQUAL(err.code, one->result);

@@ -1,9 +1,14 @@
 /*
- * Format and compression of an archive to be written: from its name, --format and --compress, which
- * must agree.
+ * Format and compression follow from the name, --format and --compress, which must agree.
  */
+#include "archive/create_plan.h"
+
 #include "base/name.h"
-#include "archive/sink.h"
+#include "base/parse.h"
+#include "base/place.h"
+
+#include <string.h>
+#include <unistd.h>
 
 #define ZSTD_LEVEL_DEFAULT 1 /* fast: the output is seldom faster */
 #define GZIP_LEVEL_DEFAULT 6 /* gzip's own */
@@ -43,9 +48,9 @@ static int level_of(struct compress compress)
 	return compress.method == COMPRESS_GZIP ? GZIP_LEVEL_DEFAULT : ZSTD_LEVEL_DEFAULT;
 }
 
-/* The ending and --format together. */
-static int plan_format(struct sink_plan *out, const char *name, const struct ending *ending,
-		       const struct sink_options *options, struct error *err)
+/* From the ending and --format. */
+static int plan_format(struct create_plan *out, const char *name, const struct ending *ending,
+		       const struct create_options *options, struct error *err)
 {
 	enum archive_format asked =
 		options->format == FORMAT_CHOICE_VMA ? FORMAT_VMA1 : FORMAT_VMAB;
@@ -65,9 +70,9 @@ static int plan_format(struct sink_plan *out, const char *name, const struct end
 	return 0;
 }
 
-/* --compress, and what the ending allows of it. */
-static int plan_compression(struct sink_plan *out, const char *name, const struct ending *ending,
-			    const struct sink_options *options, struct error *err)
+/* From --compress, within what the ending allows. */
+static int plan_compression(struct create_plan *out, const char *name, const struct ending *ending,
+			    const struct create_options *options, struct error *err)
 {
 	struct compress compress = {COMPRESS_DEFAULT, 0};
 
@@ -98,19 +103,70 @@ static int plan_compression(struct sink_plan *out, const char *name, const struc
 	return 0;
 }
 
-int sink_plan(struct sink_plan *out, bool by_name, const struct sink_options *options,
-	      struct error *err)
+int create_plan_format(struct create_plan *out, bool by_name, const struct create_options *options,
+		       struct error *err)
 {
 	const char *name = options->name;
 	const struct ending *ending = by_name ? find_ending(name) : NULL;
 
-	*out = (struct sink_plan){0};
+	*out = (struct create_plan){0};
 	if (by_name && ending == NULL && options->format == FORMAT_BY_NAME)
 		return fail(err, ERR_USAGE,
 			    "%s: the name tells no format: end it in .vmab, .vma, .vma.zst or "
 			    ".vma.gz, or give --format",
 			    name);
-	if (plan_format(out, name, ending, options, err) < 0)
-		return err->code;
+	TRY(plan_format(out, name, ending, options, err));
 	return plan_compression(out, name, ending, options, err);
+}
+
+/* *by_name: the archive is, or will be, a regular file. The name of a tape or a pipe tells nothing
+ * about the format. */
+static int check_name(const char *name, bool force, bool *by_name, struct error *err)
+{
+	struct stat found;
+
+	*by_name = true;
+	if (strcmp(name, "-") == 0) {
+		*by_name = false;
+		if (isatty(STDOUT_FILENO))
+			return fail(err, ERR_USAGE,
+				    "standard output is a terminal, where no archive can go: "
+				    "give -o ARCHIVE");
+		return 0;
+	}
+	if (stat(name, &found) < 0)
+		return place_check(name, err);
+	*by_name = S_ISREG(found.st_mode);
+	if (S_ISDIR(found.st_mode))
+		return fail(err, ERR_USAGE, "%s: is a folder, not an archive", name);
+	if (S_ISREG(found.st_mode) && !force)
+		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", name);
+	if (S_ISBLK(found.st_mode))
+		return fail(err, ERR_USAGE,
+			    "%s: is a block device: an archive goes to a file, a pipe or a tape",
+			    name);
+	return 0;
+}
+
+int create_plan_make(struct create_plan *out, const struct create_options *options,
+		     struct error *err)
+{
+	bool by_name;
+
+	if (*options->name == '\0')
+		return fail(err, ERR_USAGE, "-o: the name of an archive must not be empty");
+	if (options->record_size % SECTOR_SIZE != 0)
+		return fail(err, ERR_USAGE, "--record-size %llu: must be a multiple of %u",
+			    (unsigned long long)options->record_size, SECTOR_SIZE);
+	TRY(check_name(options->name, options->force, &by_name, err));
+	return create_plan_format(out, by_name, options, err);
+}
+
+bool create_plan_overwrites(const char *name, const struct stat *file)
+{
+	struct stat own;
+	int code = strcmp(name, "-") == 0 ? fstat(STDOUT_FILENO, &own) : stat(name, &own);
+
+	return code == 0 && S_ISREG(own.st_mode) && own.st_dev == file->st_dev &&
+	       own.st_ino == file->st_ino;
 }
