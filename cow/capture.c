@@ -51,6 +51,9 @@
 #include "cow/capture_state.h"
 #include "cow/volume.h"
 
+#include "base/bits.h"
+#include "base/clock.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -84,7 +87,7 @@ static int prepare_volume(struct capture *capture, uint32_t i, struct volume *vo
 		.number = i,
 		.n_clusters = n,
 		/* Pages of it take memory when the first bit in them is set. */
-		.saved = calloc(n / 64 + 1, sizeof *captured->saved),
+		.saved = calloc(bits_words(n), sizeof *captured->saved),
 	};
 	if (!captured->saved)
 		return fail_system(err, ENOMEM, "%s: a map of its clusters", volume_name(volume));
@@ -144,11 +147,11 @@ static void unclaim_all(struct volume *const *volumes, uint32_t n_volumes)
 /* Gates are closed. */
 static int arm_all(struct capture *capture, uint64_t drain_ms, struct error *err)
 {
-	uint64_t deadline = monotonic_ns() + drain_ms * 1000000u;
+	int64_t until_ms = clock_ms() + (int64_t)drain_ms;
 
 	for (uint32_t i = 0; i < capture->n_captured; i++) {
 		struct volume *volume = capture->captured[i].volume;
-		if (!volume_drain(volume, deadline))
+		if (!volume_drain(volume, until_ms))
 			return fail(err, ERR_SYSTEM,
 				    "%s: a write has been in flight for %" PRIu64
 				    " ms, so there is no quiet instant",
@@ -165,13 +168,13 @@ static int arm_all(struct capture *capture, uint64_t drain_ms, struct error *err
 
 static int take_the_instant(struct capture *capture, uint64_t drain_ms, struct error *err)
 {
-	uint64_t start = monotonic_ns();
+	int64_t start = clock_ns();
 
 	for (uint32_t i = 0; i < capture->n_captured; i++)
 		volume_hold(capture->captured[i].volume);
 	int rc = arm_all(capture, drain_ms, err);
 	/* Before the gates open: nobody else looks at it by then. */
-	capture->quiesce_ns = monotonic_ns() - start;
+	capture->quiesce_ns = (uint64_t)(clock_ns() - start);
 	for (uint32_t i = 0; i < capture->n_captured; i++)
 		volume_let_go(capture->captured[i].volume);
 	return rc;

@@ -1,6 +1,7 @@
 /*
  * What a guest's write has to save before it may go.
  */
+#include "base/clock.h"
 #include "cow/capture_state.h"
 #include "drive/drive.h"
 #include "cow/volume.h"
@@ -98,23 +99,23 @@ uint64_t captured_save(struct captured *captured, uint64_t first, uint64_t end)
 
 	if (saved_until(captured, first, end) == end)
 		return 0;
-	uint64_t start = monotonic_ns();
+	int64_t start = clock_ns();
 	while (claim_some(&claim, captured, range, CLAIM_MAX, true))
 		save_claim(&claim, true);
-	uint64_t ns = monotonic_ns() - start;
-	return ns > 0 ? ns : 1;
+	int64_t ns = clock_ns() - start;
+	return ns > 0 ? (uint64_t)ns : 1;
 }
 
 bool captured_save_now(struct captured *captured, uint64_t first, uint64_t end, uint64_t *delay_ns)
 {
 	const uint64_t range[2] = {first, end};
-	uint64_t start = monotonic_ns();
+	int64_t start = clock_ns();
 	struct claim claim;
 	bool saved = end - first <= NOW_MAX;
 
 	while (saved && claim_some(&claim, captured, range, NOW_MAX, false))
 		saved = save_claim(&claim, false);
-	*delay_ns = monotonic_ns() - start;
+	*delay_ns = (uint64_t)(clock_ns() - start);
 	return saved && saved_until(captured, first, end) == end;
 }
 

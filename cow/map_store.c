@@ -17,9 +17,10 @@
  */
 #include "cow/map_store.h"
 
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/place.h"
-#include "base/bytes.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -52,6 +53,7 @@ struct map_store {
 	uint64_t touched_ns;	 /* the time of the last mark, as it was written last */
 };
 
+/* By the clock that the kernel stamps files with. */
 static uint64_t now_ns(void)
 {
 	struct timespec now;
@@ -321,10 +323,8 @@ int map_store_open(struct map_store **out, const char *path, const char *drive_p
 /* Times of files go in steps: what somebody writes later must get a later one. */
 static void let_time_pass(const struct drive_look *look)
 {
-	const struct timespec step = {.tv_nsec = 1000000};
-
 	for (unsigned i = 0; i < 50 && now_ns() <= look->mtime_ns; i++)
-		nanosleep(&step, NULL);
+		clock_sleep_ms(1);
 }
 
 /* All that was ever written to the file, once more: the memory has it, whatever became of that. */

@@ -19,6 +19,7 @@
  */
 #include "cow/volume.h"
 
+#include "base/clock.h"
 #include "cow/capture_state.h"
 
 #include <assert.h>
@@ -26,11 +27,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define GATE_MAX   (256u << 20) /* bytes */
 #define STRETCH	   64u		/* clusters that are saved before they are changed in one go */
-#define AT_WORK_NS 1000000000u
+#define AT_WORK_NS 1000000000
 
 static_assert((int)VOLUME_FUA == DRIVE_FUA && (int)VOLUME_MAY_TRIM == DRIVE_MAY_TRIM &&
 		      (int)VOLUME_FAST == DRIVE_FAST && (int)VOLUME_NOW == DRIVE_NOW,
@@ -43,33 +43,16 @@ struct volume {
 	_Atomic uint64_t in_flight;
 	atomic_bool closed;
 	_Atomic(struct captured *) armed;
-	_Atomic uint64_t users;	   /* of *armed */
-	atomic_bool claimed;	   /* by a capture */
-	_Atomic uint64_t asked_ns; /* when the last request came: of the coarse clock */
-	pthread_mutex_t lock;	   /* for sleeping on: changed tells that one of the above did */
+	_Atomic uint64_t users;	  /* of *armed */
+	atomic_bool claimed;	  /* by a capture */
+	_Atomic int64_t asked_ns; /* when the last request came, by the coarse clock; 0: none yet */
+	pthread_mutex_t lock;	  /* for sleeping on: changed tells that one of the above did */
 	pthread_cond_t changed;
 };
 
-uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* Good for a few milliseconds, and for next to nothing. */
-static uint64_t coarse_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void note_request(struct volume *volume)
 {
-	uint64_t now = coarse_ns();
+	int64_t now = clock_coarse_ns();
 
 	/* Requests of many threads do not take it from each other's caches for the same value. */
 	if (atomic_load_explicit(&volume->asked_ns, memory_order_relaxed) != now)
@@ -78,16 +61,15 @@ static void note_request(struct volume *volume)
 
 bool volume_is_at_work(const struct volume *volume)
 {
-	uint64_t asked = atomic_load_explicit(&volume->asked_ns, memory_order_relaxed);
+	int64_t asked = atomic_load_explicit(&volume->asked_ns, memory_order_relaxed);
 
-	return asked != 0 && coarse_ns() < asked + AT_WORK_NS;
+	return asked != 0 && clock_coarse_ns() < asked + AT_WORK_NS;
 }
 
 int volume_new(struct volume **out, const char *name, struct drive *drive, struct generation *map,
 	       struct error *err)
 {
 	struct volume *volume = calloc(1, sizeof *volume);
-	pthread_condattr_t monotonic;
 
 	if (volume)
 		volume->name = strdup(name);
@@ -98,10 +80,7 @@ int volume_new(struct volume **out, const char *name, struct drive *drive, struc
 	volume->drive = drive;
 	volume->map = map;
 	pthread_mutex_init(&volume->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&volume->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&volume->changed);
 	*out = volume;
 	return 0;
 }
@@ -179,17 +158,15 @@ void volume_hold(struct volume *volume)
 	atomic_store(&volume->closed, true);
 }
 
-bool volume_drain(struct volume *volume, uint64_t deadline_ns)
+bool volume_drain(struct volume *volume, int64_t until_ms)
 {
-	const struct timespec deadline = {(time_t)(deadline_ns / 1000000000u),
-					  (long)(deadline_ns % 1000000000u)};
 	bool drained;
 	int rc = 0;
 
 	pthread_mutex_lock(&volume->lock);
 	/* To see 0 once is enough: who comes later turns back, but counts for a moment. */
 	while (!(drained = atomic_load(&volume->in_flight) == 0) && rc == 0)
-		rc = pthread_cond_timedwait(&volume->changed, &volume->lock, &deadline);
+		rc = clock_cond_wait(&volume->changed, &volume->lock, until_ms);
 	pthread_mutex_unlock(&volume->lock);
 	return drained;
 }

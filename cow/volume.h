@@ -13,9 +13,9 @@ bool volume_claim(struct volume *volume);
 void volume_unclaim(struct volume *volume);
 
 /* The instant: no request that changes something begins between hold and let_go; after a drain that
- * returned true (false: not by deadline_ns of the monotonic clock) none is in flight either. */
+ * returned true (false: not before clock_ms() was until_ms) none is in flight either. */
 void volume_hold(struct volume *volume);
-bool volume_drain(struct volume *volume, uint64_t deadline_ns);
+bool volume_drain(struct volume *volume, int64_t until_ms);
 void volume_let_go(struct volume *volume);
 
 /* While held and drained: from now on requests go by way of *captured. */
@@ -25,7 +25,5 @@ void volume_disarm(struct volume *volume);
 
 /* Whether a request came within the last second. */
 bool volume_is_at_work(const struct volume *volume);
-
-uint64_t monotonic_ns(void);
 
 #endif
