@@ -1,10 +1,12 @@
 /*
  * Images that QEMU understands, as drives: drive/qemunbd.c tells how.
  */
-#include "nbd/client.h"
 #include "drive/qemunbd.h"
-#include "drive/kind.h"
+
 #include "drive/image.h"
+#include "drive/kind.h"
+#include "drive/qemucheck.h"
+#include "nbd/client.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -62,7 +64,7 @@ static const struct drive_ops captive_ops = {
 	.close = captive_close,
 };
 
-static int examine(struct captive *captive, const struct qemu_nbd_options *how, struct error *err)
+static int examine(struct captive *captive, const struct qemu_image *how, struct error *err)
 {
 	char warning[1000];
 
@@ -76,14 +78,13 @@ static int examine(struct captive *captive, const struct qemu_nbd_options *how, 
 int captive_open(struct drive **out, const char *path, const struct drive_options *options,
 		 struct error *err)
 {
-	struct qemu_nbd_options how = {
+	struct qemu_image how = {
 		.name = path,
 		.path = path,
 		.format = options->format != NULL ? options->format : image_format_of(path),
 		.force_share = options->allow_writers,
 		.damaged_too = options->damaged_too,
 	};
-	struct image_mode mode = {.allow_writers = options->allow_writers};
 	struct captive *captive = calloc(1, sizeof(*captive));
 	int code;
 
@@ -91,9 +92,10 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 		return fail_system(err, ENOMEM, "%s", path);
 	captive->drive.ops = &captive_ops;
 	captive->image.fd = -1;
-	code = image_open(&captive->image, path, &mode, err);
+	code = image_open(&captive->image, path,
+			  options->allow_writers ? IMAGE_READ_SHARED : IMAGE_READ, err);
 	if (code == 0 && options->format == NULL)
-		code = image_check_content(&captive->image, path, how.format, err);
+		code = image_check_content(&captive->image, path, how.format, CONTENT_SOURCE, err);
 	if (code == 0) {
 		how.block_device = S_ISBLK(captive->image.opened.st_mode);
 		code = qemu_nbd_open(&captive->server, &how, err);
@@ -114,7 +116,7 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 int captive_open(struct drive **out, const char *path, const struct drive_options *options,
 		 struct error *err)
 {
-	struct qemu_nbd_options how = {
+	struct qemu_image how = {
 		.name = path,
 		.format = options->format ? options->format : image_format_of(path),
 	};

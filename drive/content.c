@@ -1,5 +1,6 @@
 #include "drive/content.h"
 
+#include "base/io.h"
 #include "nbd/client.h"
 
 #include <errno.h>
@@ -80,11 +81,9 @@ static const struct sign {
 void content_read(struct content *out, int fd, uint64_t size_bytes)
 {
 	uint64_t n = size_bytes < CONTENT_END_SIZE ? size_bytes : CONTENT_END_SIZE;
-	ssize_t got = pread(fd, out->head, (size_t)n, 0);
 
-	out->n_head = got > 0 ? (size_t)got : 0;
-	got = pread(fd, out->tail, (size_t)n, (off_t)(size_bytes - n));
-	out->n_tail = got > 0 ? (size_t)got : 0;
+	io_pread(fd, out->head, (size_t)n, 0, &out->n_head);
+	io_pread(fd, out->tail, (size_t)n, size_bytes - n, &out->n_tail);
 }
 
 #if HAVE_LIBNBD

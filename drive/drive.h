@@ -44,7 +44,8 @@ int drive_read_clusters(struct drive *drive, uint64_t cluster, uint64_t n_cluste
  * that holds for (at least 1, within the drive). Any thread. */
 int drive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, struct error *err);
 
-/* How many bytes from offset on are known to be zeros without asking anyone; 0: none. Any thread. */
+/* How many bytes from offset on are known to be zeros without asking anyone; 0: none. Any thread.
+ */
 uint64_t drive_zeros(struct drive *drive, uint64_t offset);
 
 /* Tells that a range will soon be read, so that a device with latency can begin. *cold: it took no

@@ -1,11 +1,11 @@
 /*
- * Raw images and block devices: opening and reading. Writing is in drive_file_write.c.
+ * Raw images and block devices: opening and reading. Writing is in file_write.c.
  *
  * A file that shrinks must not be taken for one that ends in a hole: pread says so by itself, but
  * SEEK_DATA past the end of a file answers as it does for a hole that reaches to the end. So that
  * answer counts only after a look at the size.
  */
-#include "drive/file.h"
+#include "drive/file_write.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -209,14 +209,19 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 	file->drive.ops = &file_ops;
 	file->path = path;
 	file->image.fd = file->direct_fd = -1;
-	struct image_mode mode = {options->allow_writers, options->writable};
-	code = image_open(&file->image, path, &mode, err);
+	code = image_open(&file->image, path,
+			  options->writable	   ? IMAGE_WRITE
+			  : options->allow_writers ? IMAGE_READ_SHARED
+						   : IMAGE_READ,
+			  err);
 	if (code == 0)
 		code = image_size(&file->image, path, &file->drive.size_bytes, err);
 	if (code == 0 && options->format == NULL)
-		code = image_check_content(&file->image, path, "raw", err);
+		code = image_check_content(&file->image, path, "raw",
+					   options->writable ? CONTENT_SERVED : CONTENT_SOURCE,
+					   err);
 	if (code == 0 && options->writable)
-		code = file_prepare_writing(file, err);
+		code = disk_init(&file->disk, file->image.fd, path, err);
 	if (code == 0 && options->direct) {
 		file->direct_fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 		if (file->direct_fd < 0)

@@ -1,42 +1,42 @@
 /*
- * The file or block device that a drive lives in, and who else uses it. Private to cow/.
+ * The file or block device that a drive lives in, and who else uses it. Private to drive/.
  */
 #ifndef DRIVE_IMAGE_H
 #define DRIVE_IMAGE_H
 
-#include "base/error.h"
+#include "drive/content.h"
 
 #include <sys/stat.h>
 
+enum image_use {
+	IMAGE_READ,	   /* ERR_LOCKED when others write to it */
+	IMAGE_READ_SHARED, /* though others may write to it */
+	IMAGE_WRITE,	   /* for a guest: ERR_LOCKED unless others only read it */
+	IMAGE_REPLACE,	   /* for a restore: ERR_LOCKED when others use it in any way */
+};
+
 struct image {
 	int fd;
-	bool allow_writers;
-	bool writable;	    /* by us */
+	enum image_use use;
 	struct stat opened; /* as it was when it was opened */
 };
 
-/* Anything but a file or a block device is ERR_USAGE. ERR_LOCKED when others write to it: a running
- * QEMU, or a mounted file system on a device. One that is opened for writing is locked against them
- * until it is closed, and ERR_LOCKED when others use it in any way that a lock tells of. On failure
- * nothing is left open. */
-struct image_mode {
-	bool allow_writers; /* counts for reading only */
-	bool writable;
-};
-int image_open(struct image *out, const char *path, const struct image_mode *mode,
-	       struct error *err);
+/* Anything but a file or a block device is ERR_USAGE. What others do with it is told by QEMU's
+ * locks, by exclusive claims on devices (a mounted file system) and by inuse_check. For writing it
+ * is locked against them until it is closed. On failure nothing is left open. */
+int image_open(struct image *out, const char *path, enum image_use use, struct error *err);
 void image_close(struct image *image);
 
 int image_size(const struct image *image, const char *path, uint64_t *size_bytes,
 	       struct error *err);
 /* ERR_USAGE when it looks like another format than this one, that only its name has told. */
 int image_check_content(const struct image *image, const char *path, const char *format,
-			struct error *err);
+			enum content_use use, struct error *err);
 
-/* False for one that is open for writing: it was us. A file whose size or times are no longer what
- * they were, or that a QEMU has begun to write to. A ctime that a rename, a removal, a link or
- * another mode or owner explains does not count. A write to a block device by anything else leaves
- * no trace that could be looked for. */
+/* False for one that is open for writing: we changed it. Otherwise true for a file whose size or
+ * times differ from those at its opening, or that a QEMU writes to by now. A ctime that a rename, a
+ * removal, a link or another mode or owner explains does not count. A write to a block device by
+ * anything else leaves no trace to look for. */
 bool image_was_changed(const struct image *image, const char *path);
 
 #endif

@@ -4,12 +4,14 @@
  *	loop devices over F or D        /sys/block/loop*, LOOP_GET_STATUS64
  *	Xen's block backend on D        /sys/bus/xen-backend/devices/vbd-*
  *	backstores of LIO on F or D     /sys/kernel/config/target/core
- *	QEMU's locks on what D lies in  as in drive/image.c
+ *	QEMU's locks on what D lies in  as in drive/lock.h
  *
  * Then the same for what D lies in, and for D's partitions. Files are compared by device and inode:
  * names change and go.
  */
 #include "drive/inuse.h"
+
+#include "drive/lock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -35,11 +37,6 @@ struct search {
 	dev_t through;	     /* the loop device whose file is looked at: it does not count */
 	char who[200];
 };
-
-/* The numbers of QEMU's locks that tell of a writer, and of any user. */
-#define QEMU_WRITES_BYTE 101
-#define QEMU_BYTES	 100
-#define QEMU_BYTES_N	 200
 
 static bool found(struct search *search, const char *how, const char *who)
 {
@@ -242,16 +239,10 @@ static bool is_used(struct search *search, const struct stat *what)
 
 static bool is_locked(struct search *search, const char *path, const struct stat *what)
 {
-	struct flock lock = {
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = search->will_write ? QEMU_BYTES : QEMU_WRITES_BYTE,
-		.l_len = search->will_write ? QEMU_BYTES_N : 1,
-	};
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	bool result = fd >= 0 && fstat(fd, &st) == 0 && same(&st, what) &&
-		      fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+		      (search->will_write ? lock_others_use(fd) : lock_others_write(fd));
 
 	if (fd >= 0)
 		close(fd);

@@ -9,7 +9,8 @@
  *
  * and each file must be so long. All that reads metadata alone.
  */
-#include "drive/qemuimg.h"
+#include "drive/qemucheck.h"
+
 #include "drive/qcow2reach.h"
 
 #if HAVE_LIBNBD
@@ -36,7 +37,7 @@ struct part {
 };
 
 struct examination {
-	const struct qemu_nbd_options *image;
+	const struct qemu_image *image;
 	json_t *chain; /* owned */
 	struct part *parts;
 	size_t n_parts;
@@ -60,7 +61,7 @@ static void append_text(void *context, const char *text)
 }
 
 /* Runs qemu-img with the image as its last argument. */
-static int ask(struct qemu_img *run, const char *command, const struct qemu_nbd_options *image,
+static int ask(struct qemu_img *run, const char *command, const struct qemu_image *image,
 	       struct error *err)
 {
 	char *options = qemu_image_options(image);
@@ -282,7 +283,7 @@ static int run_check(struct examination *exam, size_t depth, struct error *err)
 {
 	const json_t *image = json_array_get(exam->chain, depth);
 	const char *path = path_of(exam, depth), *format = member_text(image, "format");
-	struct qemu_nbd_options how = {.name = exam->image->name, .path = path, .format = format};
+	struct qemu_image how = {.name = exam->image->name, .path = path, .format = format};
 	struct qemu_img run = {0};
 	struct stat st;
 
@@ -314,7 +315,7 @@ static int check_state(struct examination *exam, struct error *err)
 	return 0;
 }
 
-int qemu_image_examine(const struct qemu_nbd_options *image, char *warning, size_t room,
+int qemu_image_examine(const struct qemu_image *image, char *warning, size_t room,
 		       struct error *err)
 {
 	struct examination exam = {.image = image, .warning = warning, .room = room};

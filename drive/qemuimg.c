@@ -45,7 +45,7 @@ bool is_image_format(const char *format)
 }
 
 /* For qemu's option syntax a comma in a name is doubled. */
-char *qemu_image_options(const struct qemu_nbd_options *image)
+char *qemu_image_options(const struct qemu_image *image)
 {
 	static const char start[] = "driver=%s,force-share=%s,file.driver=%s,file.filename=";
 	size_t room = sizeof(start) + strlen(image->format) + 32 + 2 * strlen(image->path);

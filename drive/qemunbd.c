@@ -24,7 +24,7 @@
  * So the images must come from someone who is trusted not to name files that are none of his; a
  * guest cannot write to the part of the image where these names are.
  */
-#include "drive/qemuimg.h"
+#include "drive/qemunbd.h"
 
 #if HAVE_LIBNBD
 
@@ -53,14 +53,14 @@ struct qemu_nbd {
 	bool writable;
 };
 
-static int start(struct qemu_nbd *server, const struct qemu_nbd_options *options, int listener,
+static int start(struct qemu_nbd *server, const struct qemu_image *image, int listener,
 		 struct error *err)
 {
-	char *image = qemu_image_options(options);
+	char *options = qemu_image_options(image);
 	char shared[20];
 	const char *const arguments[] = {
-		"qemu-nbd",	shared, options->writable ? "--discard=unmap" : "--read-only",
-		"--image-opts", image,	NULL,
+		"qemu-nbd",	shared,	 image->writable ? "--discard=unmap" : "--read-only",
+		"--image-opts", options, NULL,
 	};
 	const struct child_options how = {
 		.argv = arguments,
@@ -72,11 +72,11 @@ static int start(struct qemu_nbd *server, const struct qemu_nbd_options *options
 		.dies_with_us = true,
 	};
 
-	if (image == NULL)
+	if (options == NULL)
 		return fail_memory(err);
 	snprintf(shared, sizeof(shared), "--shared=%u", N_SOCKETS);
 	int code = child_start(&server->child, &how, err);
-	free(image);
+	free(options);
 	return code == 0 ? 0 : qemu_not_started(server->name, "qemu-nbd", err);
 }
 
@@ -122,8 +122,8 @@ static void close_all(int *files, unsigned n)
 }
 
 /* Starts qemu-nbd and leaves the connections to it in sockets, even when it fails. */
-static int launch(struct qemu_nbd *server, const struct qemu_nbd_options *options,
-		  int sockets[N_SOCKETS], struct error *err)
+static int launch(struct qemu_nbd *server, const struct qemu_image *image, int sockets[N_SOCKETS],
+		  struct error *err)
 {
 	int listener = -1;
 	int code = make_sockets(&listener, sockets, err);
@@ -132,7 +132,7 @@ static int launch(struct qemu_nbd *server, const struct qemu_nbd_options *option
 		error_prefix(err, "%s: a socket for qemu-nbd (TMPDIR chooses its folder)",
 			     server->name);
 	else
-		code = start(server, options, listener, err);
+		code = start(server, image, listener, err);
 	if (listener >= 0)
 		close(listener); /* so that the connections break when the child ends */
 	return code;
@@ -169,16 +169,15 @@ int qemu_nbd_explain(const struct qemu_nbd *server, struct error *err)
 
 /* ---- opening and closing ---- */
 
-static int open_server(struct qemu_nbd *server, const struct qemu_nbd_options *options,
-		       struct error *err)
+static int open_server(struct qemu_nbd *server, const struct qemu_image *image, struct error *err)
 {
 	int sockets[] = {-1, -1, -1, -1};
 
 	static_assert(sizeof(sockets) / sizeof(sockets[0]) == N_SOCKETS, "-1 for each");
-	server->name = strdup(options->name);
+	server->name = strdup(image->name);
 	if (server->name == NULL)
 		return fail_memory(err);
-	int code = launch(server, options, sockets, err);
+	int code = launch(server, image, sockets, err);
 	if (code != 0) {
 		close_all(sockets, N_SOCKETS);
 		return code;
@@ -187,15 +186,15 @@ static int open_server(struct qemu_nbd *server, const struct qemu_nbd_options *o
 	return code == 0 ? 0 : explain(server, LAST_WORDS_MS, true, err);
 }
 
-int qemu_nbd_open(struct qemu_nbd **out, const struct qemu_nbd_options *options, struct error *err)
+int qemu_nbd_open(struct qemu_nbd **out, const struct qemu_image *image, struct error *err)
 {
 	struct qemu_nbd *server = calloc(1, sizeof(*server));
 
 	if (server == NULL)
 		return fail_memory(err);
 	server->child = CHILD_NONE;
-	server->writable = options->writable;
-	int code = open_server(server, options, err);
+	server->writable = image->writable;
+	int code = open_server(server, image, err);
 	if (code != 0)
 		qemu_nbd_close(server);
 	else
@@ -235,13 +234,13 @@ void qemu_nbd_close(struct qemu_nbd *server)
 
 #else
 
-int qemu_nbd_open(struct qemu_nbd **out, const struct qemu_nbd_options *options, struct error *err)
+int qemu_nbd_open(struct qemu_nbd **out, const struct qemu_image *image, struct error *err)
 {
 	(void)out;
 	return fail(err, ERR_USAGE,
 		    "%s: %s images need libnbd, and this program was built without it: "
 		    "install libnbd-dev and qemu-utils and build again",
-		    options->name, options->format);
+		    image->name, image->format);
 }
 
 #endif

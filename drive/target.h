@@ -13,7 +13,6 @@
 
 struct target;
 
-/* What target_open found at path, so that a caller can judge all targets before the first write. */
 struct target_options {
 	bool force;	    /* an existing file or a block device may be overwritten */
 	bool sync;	    /* target_finish makes the data durable */
@@ -64,8 +63,8 @@ int target_finish(struct target *target, struct error *err);
 /* Closes and frees; without target_finish before, a temporary file is removed. NULL-safe. */
 void target_close(struct target *target);
 
-/* A target at an open file that is new and empty, for a config or the like: writes the file whole.
- * path is created under a temporary name, synced, renamed; overwrites only with force. */
+/* For a config or the like: writes a new file whole. path is created under a temporary name,
+ * synced, renamed; overwrites only with force. */
 int target_put_file(const char *path, const void *bytes, size_t n,
 		    const struct target_options *options, struct error *err);
 

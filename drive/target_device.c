@@ -17,41 +17,56 @@
  * changed nothing: all that it saw is so. The last pass that may be needed does not look and
  * writes: it leaves no cluster that was not written.
  */
-#include "drive/target_kind.h"
+#include "drive/target_raw.h"
+
+#include "base/io.h"
+#include "drive/rest.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#define PAGE	      4096u  /* so that the kernel need not split a page between cache and device */
 #define PUNCH_MAX     16384u /* clusters in one call, for signals and errors to come through */
 #define LOOK_CLUSTERS 64u    /* read at once */
 #define LOOKS_MAX     4u     /* passes that look before they write */
+
+struct device {
+	struct target_raw raw;
+	struct rest *rest;
+	int look_fd;	    /* past the page cache; -1: none */
+	uint64_t n_blanked; /* times that zeros were written */
+};
 
 static const uint8_t zeros[CLUSTER_SIZE];
 
 /* ---- zeros ---- */
 
 /* All or nothing. */
-static bool punch_rest(struct target *target)
+static bool punch_rest(struct device *device)
 {
 	uint64_t cluster = 0, n;
 
-	for (; rest_next(target->rest, &cluster, &n, PUNCH_MAX); cluster += n)
-		if (!target_punch(target, cluster * CLUSTER_SIZE, n * CLUSTER_SIZE))
+	for (; rest_next(device->rest, &cluster, &n, PUNCH_MAX); cluster += n) {
+		if (disk_punch(&device->raw.disk, cluster * CLUSTER_SIZE, n * CLUSTER_SIZE) != 0)
 			return false;
+	}
 	return true;
 }
 
-/* Writes zeros to a cluster that reads as these bytes; NULL: it is not known what it reads as. */
-static int blank(struct target *target, uint64_t cluster, const uint8_t *bytes, struct error *err)
+static int write_zeros(struct device *device, uint64_t offset, uint64_t n, struct error *err)
 {
-	uint32_t grain = target->grain, from = 0, to = CLUSTER_SIZE;
+	int sys = disk_write_zeros(&device->raw.disk, offset, n);
+
+	return target_raw_result(&device->raw.target, sys, offset, err);
+}
+
+/* Writes zeros to a cluster that reads as these bytes; NULL: it is not known what it reads as. */
+static int blank(struct device *device, uint64_t cluster, const uint8_t *bytes, struct error *err)
+{
+	uint32_t grain = device->raw.disk.grain, from = 0, to = CLUSTER_SIZE;
 
 	while (bytes != NULL && from < to && memcmp(bytes + from, zeros, grain) == 0)
 		from += grain;
@@ -59,108 +74,110 @@ static int blank(struct target *target, uint64_t cluster, const uint8_t *bytes, 
 		to -= grain;
 	if (from == to)
 		return 0;
-	target->n_blanked++;
+	device->n_blanked++;
 	if (to - from == CLUSTER_SIZE)
-		rest_mark(target->rest, cluster, 1);
-	return target_pwrite(target, cluster * CLUSTER_SIZE + from, zeros, to - from, err);
+		rest_mark(device->rest, cluster, 1);
+	return write_zeros(device, cluster * CLUSTER_SIZE + from, to - from, err);
 }
 
-/* What cannot be read is to be written. */
-static bool look(const struct target *target, uint64_t cluster, uint64_t n, uint8_t *buffer)
+/* What cannot be read is written. */
+static bool look(const struct device *device, uint64_t cluster, uint64_t n, uint8_t *buffer)
 {
-	ssize_t got;
-
-	do
-		got = pread(target->look_fd, buffer, n * CLUSTER_SIZE,
-			    (off_t)(cluster * CLUSTER_SIZE));
-	while (got < 0 && errno == EINTR);
-	return got == (ssize_t)(n * CLUSTER_SIZE);
+	return io_pread(device->look_fd, buffer, n * CLUSTER_SIZE, cluster * CLUSTER_SIZE, NULL) ==
+	       0;
 }
 
-static int blank_once(struct target *target, uint8_t *buffer, bool may_look, struct error *err)
+static int blank_once(struct device *device, uint8_t *buffer, bool may_look, struct error *err)
 {
 	uint64_t cluster = 0, n;
 
-	for (; rest_next(target->rest, &cluster, &n, LOOK_CLUSTERS); cluster += n) {
-		bool known = may_look && look(target, cluster, n, buffer);
-		for (uint64_t i = 0; i < n; i++) {
-			int code = blank(target, cluster + i,
-					 known ? buffer + i * CLUSTER_SIZE : NULL, err);
-			if (code != 0)
-				return code;
-		}
+	for (; rest_next(device->rest, &cluster, &n, LOOK_CLUSTERS); cluster += n) {
+		bool known = may_look && look(device, cluster, n, buffer);
+		for (uint64_t i = 0; i < n; i++)
+			TRY(blank(device, cluster + i, known ? buffer + i * CLUSTER_SIZE : NULL,
+				  err));
 	}
 	return 0;
 }
 
-static int sync_device(const struct target *target, struct error *err)
+static int sync_device(const struct device *device, struct error *err)
 {
-	return fsync(target->fd) != 0 ? fail_system(err, errno, "%s: syncing", target->path) : 0;
+	return fsync(device->raw.image.fd) == 0
+		       ? 0
+		       : fail_system(err, errno, "%s: syncing", device->raw.target.path);
 }
 
-static int blank_rest(struct target *target, struct error *err)
+static int blank_rest(struct device *device, struct error *err)
 {
 	uint8_t *buffer = aligned_alloc(CLUSTER_SIZE, LOOK_CLUSTERS * CLUSTER_SIZE);
-	uint64_t before;
 	int code = 0;
 
 	if (buffer == NULL)
-		return fail_system(err, ENOMEM, "%s", target->path);
+		return fail_memory(err);
 	for (unsigned pass = 1; code == 0; pass++) {
-		before = target->n_blanked;
-		code = blank_once(target, buffer, target->look_fd >= 0 && pass <= LOOKS_MAX, err);
-		if (code != 0 || target->n_blanked == before)
+		uint64_t before = device->n_blanked;
+		code = blank_once(device, buffer, device->look_fd >= 0 && pass <= LOOKS_MAX, err);
+		if (code != 0 || device->n_blanked == before)
 			break;
-		code = sync_device(target, err);
+		code = sync_device(device, err);
 	}
 	free(buffer);
 	return code;
 }
 
-/* ---- the end ---- */
+/* ---- writing and the end ---- */
+
+/* It is marked first: a write that fails ends the restore. */
+static int device_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
+			struct error *err)
+{
+	rest_mark_bytes(((struct device *)target)->rest, offset, n);
+	return target_raw_write(target, offset, bytes, n, err);
+}
 
 /* Makes the cluster that ends or begins at this byte, within it, a written one: what remains is
  * whole clusters then. */
-static int complete_cluster(struct target *target, uint64_t at, struct error *err)
+static int complete_cluster(struct device *device, uint64_t at, struct error *err)
 {
-	uint64_t cluster = at / CLUSTER_SIZE, begin = cluster * CLUSTER_SIZE, end;
+	uint64_t cluster = at / CLUSTER_SIZE, begin = cluster * CLUSTER_SIZE;
+	uint64_t all = rest_end(device->rest);
+	uint64_t end = all - begin < CLUSTER_SIZE ? all : begin + CLUSTER_SIZE;
 
 	if (at == begin)
 		return 0;
-	end = target->end_bytes - begin < CLUSTER_SIZE ? target->end_bytes : begin + CLUSTER_SIZE;
-	if (!rest_has(target->rest, cluster))
+	if (!rest_has(device->rest, cluster))
 		begin = at;
-	rest_mark(target->rest, cluster, 1);
-	return target_pwrite(target, begin, zeros, end - begin, err);
+	rest_mark(device->rest, cluster, 1);
+	return write_zeros(device, begin, end - begin, err);
 }
 
 static int device_settle(struct target *target, struct error *err)
 {
-	int code = complete_cluster(target, target->size_bytes, err);
+	struct device *device = (struct device *)target;
 
-	if (code == 0)
-		code = complete_cluster(target, target->end_bytes, err);
-	return code == 0 ? sync_device(target, err) : code;
+	TRY(complete_cluster(device, target->size_bytes, err));
+	TRY(complete_cluster(device, rest_end(device->rest), err));
+	return sync_device(device, err);
 }
 
 static int device_finish(struct target *target, struct error *err)
 {
-	return punch_rest(target) ? 0 : blank_rest(target, err);
+	struct device *device = (struct device *)target;
+
+	if (!punch_rest(device))
+		TRY(blank_rest(device, err));
+	return disk_end(&device->raw.image.fd, target->path, target->sync, err);
 }
 
 static void device_close(struct target *target)
 {
-	if (target->look_fd >= 0)
-		close(target->look_fd);
-}
+	struct device *device = (struct device *)target;
 
-static const struct target_kind device_kind = {
-	.settle = device_settle,
-	.finish = device_finish,
-	.close = device_close,
-	.keeps_rest = true,
-	.zeros_last = true,
-};
+	if (device->look_fd >= 0)
+		close(device->look_fd);
+	rest_free(device->rest);
+	target_raw_close(&device->raw);
+}
 
 /* ---- opening ---- */
 
@@ -173,24 +190,29 @@ static int open_past_the_cache(int fd)
 	return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 }
 
-int target_device_open(struct target *target, struct error *err)
+static int device_open(struct target *target, const struct target_options *options,
+		       struct error *err)
 {
-	int sector = 0, read_only = 0;
+	struct device *device = (struct device *)target;
+	uint64_t room_bytes;
 
-	target->kind = &device_kind;
-	target->fd = open(target->path, O_RDWR | O_EXCL | O_CLOEXEC);
-	if (target->fd < 0 && errno == EBUSY)
-		return fail(err, ERR_LOCKED, "%s: is mounted or otherwise in use", target->path);
-	if (target->fd < 0)
-		return fail_system(err, errno, "%s", target->path);
-	if (ioctl(target->fd, BLKGETSIZE64, &target->old_bytes) != 0 ||
-	    ioctl(target->fd, BLKSSZGET, &sector) != 0)
-		return fail_system(err, errno, "%s: asking for its size", target->path);
-	if (ioctl(target->fd, BLKROGET, &read_only) == 0 && read_only != 0)
-		return fail(err, ERR_USAGE, "%s: is read-only", target->path);
-	target->grain = (uint32_t)sector > PAGE ? (uint32_t)sector : PAGE;
-	target->look_fd = open_past_the_cache(target->fd);
-	TRY(target_fit(target, err));
-	TRY(target_lock(target, target->fd, err));
-	return target_check_content(target, target->old_bytes, err);
+	device->look_fd = -1;
+	target_raw_init(&device->raw);
+	TRY(target_raw_open(&device->raw, options, CONTENT_RAW_TARGET, err));
+	if (!device->raw.disk.is_device)
+		return fail(err, ERR_USAGE, "%s: was replaced while it was opened", target->path);
+	TRY(image_size(&device->raw.image, target->path, &room_bytes, err));
+	device->look_fd = open_past_the_cache(device->raw.image.fd);
+	TRY(rest_new(&device->rest, target->path, target->size_bytes, room_bytes, err));
+	target->excess_bytes = rest_excess(device->rest);
+	return 0;
 }
+
+const struct target_kind target_device = {
+	.size = sizeof(struct device),
+	.open = device_open,
+	.write = device_write,
+	.settle = device_settle,
+	.finish = device_finish,
+	.close = device_close,
+};

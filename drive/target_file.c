@@ -2,66 +2,98 @@
  * Files: new ones, and ones that are overwritten in place.
  *
  * What lies past old_bytes was never written by anybody but us, and is a hole: so in a new file
- * there is nothing at all to do for zeros.
+ * zeros take nothing at all.
  */
-#include "drive/target_kind.h"
+#include "drive/target_raw.h"
+
+#include "base/newfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
-static const uint8_t zeros[CLUSTER_SIZE];
+struct target_file {
+	struct target_raw raw;
+	uint64_t old_bytes;   /* up to here it holds what was there before */
+	struct newfile *temp; /* of a new one */
+};
 
 static int file_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)
 {
-	if (offset >= target->old_bytes)
+	struct target_file *file = (struct target_file *)target;
+
+	if (offset >= file->old_bytes)
 		return 0;
-	if (n > target->old_bytes - offset)
-		n = target->old_bytes - offset;
-	if (n == 0 || target_punch(target, offset, n))
-		return 0;
-	while (n > 0) {
-		size_t part = n < sizeof(zeros) ? (size_t)n : sizeof(zeros);
-		int code = target_pwrite(target, offset, zeros, part, err);
-		if (code != 0)
-			return code;
-		offset += part;
-		n -= part;
-	}
-	return 0;
+	if (n > file->old_bytes - offset)
+		n = file->old_bytes - offset;
+	return target_raw_result(target, disk_zero(&file->raw.disk, offset, n, DISK_MAY_PUNCH),
+				 offset, err);
 }
 
-static int set_size(struct target *target, struct error *err)
+static int set_size(const struct target_file *file, struct error *err)
 {
-	if (ftruncate(target->fd, (off_t)target->size_bytes) != 0)
+	const struct target *target = &file->raw.target;
+
+	if (ftruncate(file->raw.image.fd, (off_t)target->size_bytes) != 0)
 		return fail_system(err, errno, "%s: making it %llu bytes large", target->path,
 				   (unsigned long long)target->size_bytes);
 	return 0;
 }
 
-static const struct target_kind file_kind = {.zero = file_zero, .finish = set_size};
-
-/* The size comes first: a file system that cannot have such a file says so before any work is done.
- */
-int target_file_create(struct target *target, struct error *err)
+static int file_finish(struct target *target, struct error *err)
 {
-	int code = newfile_create(&target->temp, &target->fd, target->path, err);
+	struct target_file *file = (struct target_file *)target;
 
-	target->kind = &file_kind;
-	return code == 0 ? set_size(target, err) : code;
+	TRY(set_size(file, err));
+	TRY(disk_end(&file->raw.image.fd, target->path, target->sync, err));
+	return file->temp != NULL ? newfile_publish(file->temp, false, target->sync, err) : 0;
 }
 
-int target_file_open(struct target *target, struct error *err)
+static void file_close(struct target *target)
 {
-	struct stat st;
+	struct target_file *file = (struct target_file *)target;
 
-	target->kind = &file_kind;
-	target->fd = open(target->path, O_RDWR | O_CLOEXEC | O_NOCTTY);
-	if (target->fd < 0 || fstat(target->fd, &st) != 0)
-		return fail_system(err, errno, "%s", target->path);
-	if (!S_ISREG(st.st_mode))
+	target_raw_close(&file->raw);
+	newfile_free(file->temp);
+}
+
+/* The size comes first: a file system that cannot have such a file says so before any work is
+ * done. */
+static int open_new(struct target *target, const struct target_options *options, struct error *err)
+{
+	struct target_file *file = (struct target_file *)target;
+
+	(void)options;
+	target_raw_init(&file->raw);
+	TRY(newfile_create(&file->temp, &file->raw.image.fd, target->path, err));
+	TRY(disk_init(&file->raw.disk, file->raw.image.fd, target->path, err));
+	return set_size(file, err);
+}
+
+static int open_old(struct target *target, const struct target_options *options, struct error *err)
+{
+	struct target_file *file = (struct target_file *)target;
+
+	target_raw_init(&file->raw);
+	TRY(target_raw_open(&file->raw, options, CONTENT_FILE_TARGET, err));
+	if (file->raw.disk.is_device)
 		return fail(err, ERR_USAGE, "%s: was replaced while it was opened", target->path);
-	target->old_bytes = (uint64_t)st.st_size;
-	TRY(target_lock(target, target->fd, err));
-	return target_check_content(target, target->old_bytes, err);
+	return image_size(&file->raw.image, target->path, &file->old_bytes, err);
 }
+
+const struct target_kind target_new_file = {
+	.size = sizeof(struct target_file),
+	.open = open_new,
+	.write = target_raw_write,
+	.zero = file_zero,
+	.finish = file_finish,
+	.close = file_close,
+};
+
+const struct target_kind target_old_file = {
+	.size = sizeof(struct target_file),
+	.open = open_old,
+	.write = target_raw_write,
+	.zero = file_zero,
+	.finish = file_finish,
+	.close = file_close,
+};

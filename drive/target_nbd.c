@@ -6,188 +6,240 @@
  * was in it, its backing file and its snapshots go with it. qemu-img and qemu-nbd reach the file
  * through our descriptor of it in /proc, so that a folder that is renamed meanwhile does no harm.
  */
-#include "nbd/client.h"
-#include "drive/qemunbd.h"
 #include "drive/target_kind.h"
 
+#include "base/newfile.h"
+#include "drive/disk.h"
+#include "drive/image.h"
+#include "drive/qemunbd.h"
+#include "drive/rest.h"
+#include "nbd/client.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #if HAVE_LIBNBD
 
-static int write_nbd(struct target *target, uint64_t offset, const void *bytes, size_t n,
-		     struct error *err)
-{
-	int code = nbdclient_write(target->client, offset, bytes, n, err);
+/* ---- what a server has ---- */
 
-	return code == 0 || target->server == NULL ? code : qemu_nbd_explain(target->server, err);
+struct server {
+	struct target target;
+	struct nbdclient *client;
+	struct rest *rest;
+};
+
+static int server_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
+			struct error *err)
+{
+	struct server *server = (struct server *)target;
+
+	rest_mark_bytes(server->rest, offset, n);
+	return nbdclient_write(server->client, offset, bytes, n, err);
 }
 
-static int zero_nbd(struct target *target, uint64_t offset, uint64_t n, struct error *err)
+/* It may be a thin volume: see target_device.c. */
+static int zero_rest(struct server *server, struct error *err)
 {
-	if (offset >= target->old_bytes)
-		return 0;
-	if (n > target->old_bytes - offset)
-		n = target->old_bytes - offset;
-	return nbdclient_zero(target->client, offset, n, err);
-}
+	uint64_t cluster = 0, n, size = server->target.size_bytes, all = rest_end(server->rest);
 
-/* It may have a thin volume: see device.c. */
-static int zero_rest(struct target *target, struct error *err)
-{
-	uint64_t cluster = 0, n, size = target->size_bytes;
-	int code = 0;
-
-	for (; code == 0 && rest_next(target->rest, &cluster, &n, UINT64_MAX); cluster += n) {
+	while (rest_next(server->rest, &cluster, &n, UINT64_MAX)) {
 		uint64_t offset = cluster * CLUSTER_SIZE, end = offset + n * CLUSTER_SIZE;
 		if (offset < size)
-			code = nbdclient_zero(target->client, offset,
-					      (end < size ? end : size) - offset, err);
+			TRY(nbdclient_zero(server->client, offset,
+					   (end < size ? end : size) - offset, err));
+		cluster += n;
 	}
-	return code == 0 && target->end_bytes > size
-		       ? nbdclient_zero(target->client, size, target->end_bytes - size, err)
-		       : code;
+	return all > size ? nbdclient_zero(server->client, size, all - size, err) : 0;
 }
 
-static int finish_nbd(struct target *target, struct error *err)
+static int server_finish(struct target *target, struct error *err)
 {
-	int code = zero_rest(target, err);
+	struct server *server = (struct server *)target;
 
-	return code == 0 && target->sync ? nbdclient_flush(target->client, err) : code;
+	TRY(zero_rest(server, err));
+	return target->sync ? nbdclient_flush(server->client, err) : 0;
 }
 
-static void close_nbd(struct target *target)
+static void server_close(struct target *target)
 {
-	nbdclient_free(target->client);
+	struct server *server = (struct server *)target;
+
+	nbdclient_free(server->client);
+	rest_free(server->rest);
 }
 
-static const struct target_kind server_kind = {
-	.write = write_nbd,
-	.finish = finish_nbd,
-	.close = close_nbd,
-	.keeps_rest = true,
-	.zeros_last = true,
-};
-
-int target_nbd_open(struct target *target, const struct target_options *options, struct error *err)
+static int check_content(const struct server *server, struct error *err)
 {
-	target->kind = &server_kind;
-	if (!options->force)
-		return fail(err, ERR_USAGE, "%s: is what a server has; --force overwrites it",
-			    target->path);
-	int code = nbdclient_connect(&target->client, target->path, err);
-	if (code != 0)
-		return code;
-	target->old_bytes = nbdclient_size(target->client);
-	if (nbdclient_is_read_only(target->client))
+	struct content content;
+
+	content_ask(&content, server->client);
+	return content_check(&content, server->target.path, "raw", CONTENT_RAW_TARGET, err);
+}
+
+static int server_open(struct target *target, const struct target_options *options,
+		       struct error *err)
+{
+	struct server *server = (struct server *)target;
+
+	TRY(nbdclient_connect(&server->client, target->path, err));
+	if (nbdclient_is_read_only(server->client))
 		return fail(err, ERR_USAGE, "%s: is read-only", target->path);
-	TRY(target_check_content(target, target->old_bytes, err));
-	return target_fit(target, err);
-}
-
-/* ---- images ---- */
-
-static int finish_image(struct target *target, struct error *err)
-{
-	return qemu_nbd_finish(target->server, err);
-}
-
-static void close_image(struct target *target)
-{
-	qemu_nbd_close(target->server);
-	if (target->replaced_fd >= 0)
-		close(target->replaced_fd);
-}
-
-static const struct target_kind image_kind = {
-	.write = write_nbd,
-	.zero = zero_nbd,
-	.finish = finish_image,
-	.close = close_image,
-};
-
-/* The one that is there, which stays as it is until the new one is complete. */
-static int claim_old(struct target *target, struct error *err)
-{
-	struct stat st;
-	char *real = realpath(target->path, NULL);
-
-	if (real == NULL)
-		return fail_system(err, errno, "%s", target->path);
-	free(target->path);
-	target->path = real;
-	target->replaced_fd = open(real, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (target->replaced_fd < 0 || fstat(target->replaced_fd, &st) != 0)
-		return fail_system(err, errno, "%s", target->path);
-	if (!S_ISREG(st.st_mode))
-		return fail(err, ERR_USAGE, "%s: a %s image goes to a file only", target->path,
-			    target->format);
-	TRY(target_lock(target, target->replaced_fd, err));
-	return target_check_content(target, (uint64_t)st.st_size, err);
-}
-
-static int make_image(struct target *target, struct error *err)
-{
-	char path[64];
-	struct qemu_nbd_options how = {
-		.name = target->path, .path = path, .format = target->format, .writable = true};
-	int code = newfile_create(&target->temp, &target->fd, target->path, err);
-
-	if (code != 0)
-		return code;
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), target->fd);
-	code = qemu_img_create(target->path, path, target->format, target->size_bytes, err);
-	if (code == 0)
-		code = qemu_nbd_open(&target->server, &how, err);
-	return code;
-}
-
-int target_image_open(struct target *target, bool exists, struct error *err)
-{
-	target->kind = &image_kind;
-	if (!is_image_format(target->format))
-		return fail(err, ERR_USAGE, "%s: '%s' is not the name of an image format",
-			    target->path, target->format);
-	int code = exists ? claim_old(target, err) : 0;
-	if (code == 0)
-		code = make_image(target, err);
-	if (code != 0)
-		return code;
-	target->client = qemu_nbd_client(target->server);
-	/* What is larger than the drive, or was never written, is zero in a new image. */
-	if (nbdclient_size(target->client) < target->size_bytes)
-		return fail(err, ERR_USAGE,
-			    "%s: a %s image has %" PRIu64 " bytes, and the drive %" PRIu64,
-			    target->path, target->format, nbdclient_size(target->client),
-			    target->size_bytes);
+	if (options->format == NULL)
+		TRY(check_content(server, err));
+	TRY(rest_new(&server->rest, target->path, target->size_bytes,
+		     nbdclient_size(server->client), err));
+	target->excess_bytes = rest_excess(server->rest);
 	return 0;
 }
 
+const struct target_kind target_server = {
+	.size = sizeof(struct server),
+	.open = server_open,
+	.write = server_write,
+	.finish = server_finish,
+	.close = server_close,
+};
+
+/* ---- images ---- */
+
+struct target_image {
+	struct target target;
+	struct image old; /* locked, and left alone until the new one is complete */
+	int fd;		  /* of the new one */
+	struct newfile *temp;
+	bool replaces;
+	struct qemu_nbd *server;
+};
+
+static int image_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
+		       struct error *err)
+{
+	struct qemu_nbd *server = ((struct target_image *)target)->server;
+
+	if (nbdclient_write(qemu_nbd_client(server), offset, bytes, n, err) != 0)
+		return qemu_nbd_explain(server, err);
+	return 0;
+}
+
+/* What was never written is zero in a new image. */
+static int image_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)
+{
+	(void)target, (void)offset, (void)n, (void)err;
+	return 0;
+}
+
+static int image_finish(struct target *target, struct error *err)
+{
+	struct target_image *image = (struct target_image *)target;
+
+	TRY(qemu_nbd_finish(image->server, err));
+	TRY(disk_end(&image->fd, target->path, target->sync, err));
+	return newfile_publish(image->temp, image->replaces, target->sync, err);
+}
+
+static void image_end(struct target *target)
+{
+	struct target_image *image = (struct target_image *)target;
+
+	qemu_nbd_close(image->server);
+	image_close(&image->old);
+	if (image->fd >= 0)
+		close(image->fd);
+	newfile_free(image->temp);
+}
+
+static int claim_old(struct target_image *image, const char *format, bool format_given,
+		     struct error *err)
+{
+	struct target *target = &image->target;
+	char *real = realpath(target->path, NULL);
+
+	if (real == NULL)
+		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", target->path);
+	free(target->path);
+	target->path = real;
+	image->replaces = true;
+	TRY(image_open(&image->old, real, IMAGE_REPLACE, err));
+	return format_given
+		       ? 0
+		       : image_check_content(&image->old, real, format, CONTENT_FILE_TARGET, err);
+}
+
+static int make_new(struct target_image *image, const char *format, struct error *err)
+{
+	const struct target *target = &image->target;
+	char path[64];
+	const struct qemu_image how = {
+		.name = target->path,
+		.path = path,
+		.format = format,
+		.writable = true,
+	};
+
+	TRY(newfile_create(&image->temp, &image->fd, target->path, err));
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), image->fd);
+	TRY(qemu_img_create(target->path, path, format, target->size_bytes, err));
+	TRY(qemu_nbd_open(&image->server, &how, err));
+	uint64_t size_bytes = nbdclient_size(qemu_nbd_client(image->server));
+	if (size_bytes < target->size_bytes)
+		return fail(err, ERR_USAGE,
+			    "%s: a %s image has %" PRIu64 " bytes, and the drive %" PRIu64,
+			    target->path, format, size_bytes, target->size_bytes);
+	return 0;
+}
+
+static int image_begin(struct target *target, const struct target_options *options,
+		       struct error *err)
+{
+	struct target_image *image = (struct target_image *)target;
+	const char *format =
+		options->format != NULL ? options->format : image_format_of(target->path);
+
+	image->fd = image->old.fd = -1;
+	if (!is_image_format(format))
+		return fail(err, ERR_USAGE, "%s: '%s' is not the name of an image format",
+			    target->path, format);
+	TRY(claim_old(image, format, options->format != NULL, err));
+	return make_new(image, format, err);
+}
+
+const struct target_kind target_image = {
+	.size = sizeof(struct target_image),
+	.open = image_begin,
+	.write = image_write,
+	.zero = image_zero,
+	.finish = image_finish,
+	.close = image_end,
+};
+
 #else
 
-static int fail_without(const struct target *target, struct error *err)
+static int open_none(struct target *target, const struct target_options *options, struct error *err)
 {
+	(void)options;
 	return fail(err, ERR_USAGE,
 		    "%s: needs libnbd, and this program was built without it: install libnbd-dev "
 		    "and qemu-utils and build again",
 		    target->path);
 }
 
-int target_nbd_open(struct target *target, const struct target_options *options, struct error *err)
+static void close_none(struct target *target)
 {
-	(void)options;
-	return fail_without(target, err);
+	(void)target;
 }
 
-int target_image_open(struct target *target, bool exists, struct error *err)
-{
-	(void)exists;
-	return fail_without(target, err);
-}
+const struct target_kind target_server = {
+	.size = sizeof(struct target),
+	.open = open_none,
+	.close = close_none,
+};
+const struct target_kind target_image = {
+	.size = sizeof(struct target),
+	.open = open_none,
+	.close = close_none,
+};
 
 #endif

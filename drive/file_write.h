@@ -1,13 +1,12 @@
 /*
- * A raw image or block device. Private to cow/drive_file*.c.
+ * A raw image or block device, and what a guest does to it. Private to drive/file*.c.
  */
-#ifndef DRIVE_FILE_H
-#define DRIVE_FILE_H
+#ifndef DRIVE_FILE_WRITE_H
+#define DRIVE_FILE_WRITE_H
 
-#include "drive/kind.h"
+#include "drive/disk.h"
 #include "drive/image.h"
-
-#include <stdatomic.h>
+#include "drive/kind.h"
 
 struct file_drive {
 	struct drive drive;
@@ -16,10 +15,7 @@ struct file_drive {
 	int direct_fd;	      /* -1: read through the page cache */
 	atomic_bool no_holes; /* the file system or device cannot tell: all is data */
 	/* For writing. */
-	uint32_t grain; /* bytes: holes begin and end at multiples of it */
-	bool is_device;
-	atomic_bool cannot_punch; /* found out by trying */
-	atomic_bool cannot_zero;
+	struct disk disk;
 	atomic_bool cannot_now;	 /* no write without waiting */
 	atomic_int flush_failed; /* errno: what was written may be lost */
 };
@@ -29,7 +25,6 @@ static inline struct file_drive *file_of(struct drive *drive)
 	return (struct file_drive *)drive;
 }
 
-int file_prepare_writing(struct file_drive *file, struct error *err);
 int file_read_now(struct drive *drive, uint64_t offset, void *to, uint32_t n);
 int file_write(struct drive *drive, uint64_t offset, const void *from, uint32_t n, unsigned flags);
 int file_zero(struct drive *drive, uint64_t offset, uint64_t n, unsigned flags);
