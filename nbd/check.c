@@ -1,5 +1,5 @@
 /*
- * What a client may ask for, and the error that it gets otherwise.
+ * What a client may ask for, and the error it gets otherwise.
  */
 #include "nbd/check.h"
 
@@ -9,7 +9,7 @@
 
 static unsigned allowed_flags(const struct connection *connection, unsigned command)
 {
-	/* The document wants it accepted with every command, if with any. */
+	/* The protocol wants it accepted with every command if with any. */
 	unsigned flags = connection->export->ops->flush != NULL ? FLAG_FUA : 0;
 
 	if (command == CMD_READ && connection->structured)
@@ -67,7 +67,7 @@ static int check_range(const struct nbdserver_export *export, const struct reque
 	return 0;
 }
 
-/* Of several faults the one that other servers would name. */
+/* Of several faults, the one that other servers would report. */
 int check_request(const struct connection *connection, const struct request *request)
 {
 	int error = check_command(connection, request);

@@ -1,10 +1,10 @@
 /*
- * A connection serves one caller at a time, who keeps up to IN_FLIGHT requests on their way and
- * waits for the oldest. Callers beyond the number of connections wait for one to come back.
+ * A connection serves one caller at a time, which keeps up to IN_FLIGHT requests in flight and
+ * waits for the oldest. Callers beyond the number of connections wait for one to become idle.
  *
- * A connection that broke, or on which nothing came for too long, is closed at once: only that
- * makes sure that libnbd no longer touches the caller's memory. It stays in its place without a
- * handle, and whoever gets it is told.
+ * A connection that broke, or was silent for too long, is closed immediately: nothing else ensures
+ * that libnbd no longer touches the caller's memory. It keeps its place without a handle, and the
+ * next caller that takes it gets an error.
  */
 #if HAVE_LIBNBD
 
@@ -17,13 +17,13 @@
 #include <libnbd.h>
 #include <string.h>
 
-/* Bytes. Servers must take up to 32 MiB, but qemu-nbd gets a new buffer from the kernel for each
- * large one: measured on an image in the page cache, 4 MiB gave 700 MiB/s and 512 KiB gave 2000. */
+/* Bytes. Servers must accept up to 32 MiB, but qemu-nbd maps a new buffer for each large request:
+ * on an image in the page cache, 4 MiB gave 700 MiB/s and 512 KiB gave 2000. */
 #define REQUEST_MAX 524288u
-#define ZERO_MAX    268435456u /* bytes in a request for zeros, which a server may have to write */
+#define ZERO_MAX    268435456u /* bytes in a request to zero, which a server may have to write out */
 #define IN_FLIGHT   8u
 
-#define STATUS_MAX 4294901760u /* bytes: the most whole clusters that 32 bits can ask about */
+#define STATUS_MAX 4294901760u /* bytes: the largest multiple of a cluster that fits in 32 bits */
 
 static struct nbdclient_connection *take_connection(struct nbdclient *client)
 {
@@ -50,7 +50,7 @@ enum verb { READ, WRITE, ZERO, FLUSH, STATUS };
 static const char *const doing[] = {"reading", "writing", "zeroing", "flushing",
 				    "asking for zeros"};
 
-/* What libnbd says is kept for each thread, so this comes from the thread whose call failed. */
+/* libnbd keeps its last error per thread, so this must run on the thread whose call failed. */
 static int fail_nbd(const struct nbdclient *client, enum verb verb, uint64_t offset,
 		    struct error *err)
 {
@@ -59,10 +59,10 @@ static int fail_nbd(const struct nbdclient *client, enum verb verb, uint64_t off
 	bool full = sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
 
 	if (verb == FLUSH)
-		fail(err, ERR_SYSTEM, "%.200s: flushing: %s", client->name, words);
+		fail(err, ERR_SYSTEM, "%s: flushing: %s", client->name, words);
 	else
-		fail(err, ERR_SYSTEM, "%.200s: %s at byte %" PRIu64 ": %s", client->name,
-		     doing[verb], offset, words);
+		fail(err, ERR_SYSTEM, "%s: %s at byte %" PRIu64 ": %s", client->name, doing[verb],
+		     offset, words);
 	err->code = full ? ERR_FULL : ERR_SYSTEM;
 	err->sys = sys;
 	return err->code;
@@ -80,8 +80,8 @@ struct request {
 	int64_t cookie;
 };
 
-/* Waits for the answer, as long as requests on this connection are answered. When none can come any
- * more the connection has no handle after it. */
+/* Waits for the reply for as long as the server keeps replying on this connection. If no more can
+ * come, the connection has no handle afterwards. */
 static int land(struct nbdclient *client, struct nbdclient_connection *connection,
 		const struct request *request, struct error *err)
 {
@@ -110,7 +110,7 @@ static int land(struct nbdclient *client, struct nbdclient_connection *connectio
 			code = fail_nbd(client, request->verb, request->offset, err);
 		else
 			code = fail(err, ERR_SYSTEM,
-				    "%.200s: %s at byte %" PRIu64 ": no answer within %d s",
+				    "%s: %s at byte %" PRIu64 ": no answer within %d s",
 				    client->name, doing[request->verb], request->offset,
 				    patience_ms / 1000);
 		give_up(connection);
@@ -121,7 +121,7 @@ static int land(struct nbdclient *client, struct nbdclient_connection *connectio
 static int fail_lost(const struct nbdclient *client, enum verb verb, uint64_t offset,
 		     struct error *err)
 {
-	return fail(err, ERR_SYSTEM, "%.200s: %s at byte %" PRIu64 ": the connection is lost",
+	return fail(err, ERR_SYSTEM, "%s: %s at byte %" PRIu64 ": the connection is lost",
 		    client->name, doing[verb], offset);
 }
 
@@ -133,10 +133,10 @@ struct transfer {
 	uint64_t n;
 	uint64_t part_max;
 	uint8_t *bytes;	 /* of READ and WRITE */
-	bool same_bytes; /* every part has the same: zeros */
+	bool same_bytes; /* each part is sent from the same buffer of zeros */
 };
 
-/* Only this call of libnbd takes the flag. */
+/* Only this function of libnbd accepts the DF flag. */
 static int take_chunk(void *user_data, const void *bytes, size_t n, uint64_t offset,
 		      unsigned status, int *error)
 {
@@ -183,8 +183,7 @@ static int launch(struct nbdclient *client, struct nbdclient_connection *connect
 	return 0;
 }
 
-/* After an error the requests that are on their way are waited for: they use the caller's memory.
- */
+/* After an error it still waits for the requests in flight: they use the caller's memory. */
 static int run_on(struct nbdclient *client, struct nbdclient_connection *connection,
 		  struct transfer *transfer, struct error *err)
 {
@@ -278,14 +277,14 @@ int nbdclient_flush(struct nbdclient *client, struct error *err)
 
 /* ---- zeros ---- */
 
-/* entries are pairs of a length and flags. */
+/* entries: pairs of length and flags. */
 static int take_answer(void *user_data, const char *context, uint64_t offset, uint32_t *entries,
 		       size_t n_entries, int *error)
 {
 	struct nbdclient *client = user_data;
 	uint64_t end = offset;
 
-	(void)context; /* there is only the one that was asked for */
+	(void)context; /* only one was negotiated */
 	(void)error;
 	client->known_from = offset;
 	client->n_known = 0;
@@ -316,7 +315,7 @@ static int ask_on(struct nbdclient *client, struct nbdclient_connection *connect
 	return land(client, connection, &request, err);
 }
 
-/* Zeros are what both answers say is zeros, as far as both go. */
+/* A range is zero if both answers say so; the result ends where the shorter answer ends. */
 static void join_answers(struct nbdclient *client)
 {
 	unsigned at[2] = {0, 0};
@@ -352,7 +351,7 @@ static int ask(struct nbdclient *client, uint64_t offset, struct error *err)
 	return code;
 }
 
-/* The stretch of the last answer that offset lies in, or NULL. */
+/* The stretch of the last answer that contains offset, or NULL. */
 static const struct stretch *find_known(const struct nbdclient *client, uint64_t offset)
 {
 	if (offset < client->known_from)
@@ -381,7 +380,8 @@ int nbdclient_status(struct nbdclient *client, uint64_t offset, uint64_t *n, boo
 		stretch = find_known(client, offset);
 	}
 	if (stretch == NULL)
-		return fail(err, ERR_SYSTEM, "%.200s: the server tells nothing about byte %" PRIu64,
+		return fail(err, ERR_SYSTEM,
+			    "%s: the server reports no block status for byte %" PRIu64,
 			    client->name, offset);
 	*n = stretch->end - offset;
 	*zero = stretch->zero;

@@ -24,7 +24,7 @@ bool nbdclient_is_uri(const char *text)
 #include <stdlib.h>
 #include <unistd.h>
 
-/* As nbd_poll, but a server that says a byte now and then gets no more time for that. */
+/* As nbd_poll, but with a deadline that a trickle of bytes does not extend. */
 static int poll_until(struct nbd_handle *handle, int64_t until_ms)
 {
 	int64_t left = until_ms - clock_ms();
@@ -32,7 +32,7 @@ static int poll_until(struct nbd_handle *handle, int64_t until_ms)
 	return left > 0 ? nbd_poll(handle, (int)left) : 0;
 }
 
-/* The name of libnbd's own function says nothing to the user. */
+/* Without the name of libnbd's function, which means nothing to the user. */
 const char *nbdclient_words(const char *instead)
 {
 	const char *words = nbd_get_error();
@@ -43,31 +43,31 @@ const char *nbdclient_words(const char *instead)
 	return strncmp(words, "nbd_", 4) == 0 && colon != NULL ? colon + 2 : words;
 }
 
-/* What every connection asks for. */
+/* Asks for what every connection needs. */
 static struct nbd_handle *new_handle(const char *name, struct error *err)
 {
 	struct nbd_handle *handle = nbd_create();
 
 	if (handle == NULL) {
-		fail(err, ERR_SYSTEM, "%.200s: %s", name, nbdclient_words("no connection"));
+		fail(err, ERR_SYSTEM, "%s: %s", name, nbdclient_words("no connection"));
 		return NULL;
 	}
 	nbd_add_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION);
 #ifdef LIBNBD_HAVE_NBD_SET_REQUEST_BLOCK_SIZE
-	/* A client that does not ask for block sizes may read at any byte. */
+	/* Without negotiated block sizes a client may read at any byte. */
 	nbd_set_request_block_size(handle, false);
 #endif
 	return handle;
 }
 
-/* The first connection tells what there is. */
+/* From the first connection. */
 static int learn_server(struct nbdclient *client, struct error *err)
 {
 	struct nbd_handle *handle = client->connections[0].handle;
 	int64_t size = nbd_get_size(handle);
 
 	if (size < 0)
-		return fail(err, ERR_SYSTEM, "%.200s: %s", client->name,
+		return fail(err, ERR_SYSTEM, "%s: %s", client->name,
 			    nbdclient_words("no connection"));
 	client->size_bytes = (uint64_t)size;
 	client->read_only = nbd_is_read_only(handle) > 0;
@@ -90,7 +90,7 @@ static struct nbdclient *new_client(const char *name, struct error *err)
 	struct nbdclient *client = calloc(1, sizeof(*client));
 
 	if (client == NULL) {
-		fail_system(err, ENOMEM, "%s", name);
+		fail_memory(err);
 		return NULL;
 	}
 	client->name = name;
@@ -99,7 +99,7 @@ static struct nbdclient *new_client(const char *name, struct error *err)
 	return client;
 }
 
-/* code: of the call that began it. */
+/* code: the result of the call that started connecting. */
 static int finish_connecting(struct nbd_handle *handle, int code, const char *name, int patience_ms,
 			     struct error *err)
 {
@@ -108,12 +108,12 @@ static int finish_connecting(struct nbd_handle *handle, int code, const char *na
 	while (code >= 0 && nbd_aio_is_connecting(handle) > 0) {
 		code = poll_until(handle, until);
 		if (code == 0)
-			return fail(err, ERR_SYSTEM, "%.200s: no answer within %d s", name,
+			return fail(err, ERR_SYSTEM, "%s: no answer within %d s", name,
 				    patience_ms / 1000);
 	}
 	if (code >= 0 && nbd_aio_is_ready(handle) > 0)
 		return 0;
-	return fail(err, ERR_SYSTEM, "%.200s: %s", name, nbdclient_words("cannot connect"));
+	return fail(err, ERR_SYSTEM, "%s: %s", name, nbdclient_words("cannot connect"));
 }
 
 static int adopt_socket(struct nbdclient *client, int socket, struct error *err)
@@ -168,7 +168,7 @@ int nbdclient_new(struct nbdclient **out, const char *name, int *sockets, unsign
 static int connect_uri(struct nbd_handle *handle, const char *uri, int patience_ms,
 		       struct error *err)
 {
-	/* The URI is the user's, and so are the files that it names for TLS. */
+	/* The user wrote the URI, so the TLS files it names are the user's too. */
 	nbd_set_uri_allow_local_file(handle, true);
 	return finish_connecting(handle, nbd_aio_connect_uri(handle, uri), uri, patience_ms, err);
 }
@@ -203,7 +203,7 @@ int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err
 		nbdclient_free(client);
 		return code;
 	}
-	/* A server that has a limit may refuse more, or let them wait. */
+	/* A server with a limit may refuse more, or leave them waiting. */
 	if (nbd_can_multi_conn(client->connections[0].handle) > 0)
 		while (client->n_connections < NBDCLIENT_CONNECTIONS_MAX &&
 		       add_uri(client, MORE_MS, &ignored) == 0)
@@ -218,7 +218,7 @@ void nbdclient_free(struct nbdclient *client)
 		return;
 	for (unsigned i = 0; i < client->n_connections; i++)
 		if (client->connections[i].handle != NULL) {
-			/* So that the server does not take it for an accident. */
+			/* So that the server does not log a lost connection. */
 			nbd_aio_disconnect(client->connections[i].handle, 0);
 			nbd_close(client->connections[i].handle);
 		}
@@ -257,7 +257,7 @@ bool nbdclient_is_read_only(const struct nbdclient *client)
 int nbdclient_read_whole(struct nbdclient *client, struct error *err)
 {
 	if (nbd_can_df(client->connections[0].handle) <= 0)
-		return fail(err, ERR_UNSUPPORTED, "%.200s: cannot answer reads in one piece",
+		return fail(err, ERR_UNSUPPORTED, "%s: cannot answer reads in one piece",
 			    client->name);
 	client->whole = true;
 	return 0;

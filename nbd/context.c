@@ -1,7 +1,7 @@
 /*
- * Metadata contexts: "base:allocation", and "qemu:dirty-bitmap:NAME" for the bitmaps that an export
- * has. A query that ends with a colon asks for all below it, and only in a list: nothing that is
- * not named is ever chosen.
+ * Metadata contexts: "base:allocation", and "qemu:dirty-bitmap:NAME" for the bitmaps of an export.
+ * A query that ends with a colon lists everything below it; it never selects anything: only
+ * contexts that are named in full are selected.
  */
 #include "nbd/context.h"
 
@@ -15,19 +15,19 @@
 #define ALLOCATION  "base:allocation"
 #define QEMU	    "qemu:"
 #define BITMAP	    "qemu:dirty-bitmap:"
-#define BITMAPS_MAX 65536u /* that are listed */
+#define BITMAPS_MAX 65536u /* listed at most */
 
 struct query {
 	const char *text; /* no NUL at its end */
 	size_t n;
 };
 
-/* An option in work. */
+/* The option being processed. */
 struct selection {
 	struct connection *connection;
 	const struct nbdserver_export *export;
 	uint32_t option;
-	bool sent; /* every reply so far */
+	bool sent; /* every reply so far was sent */
 };
 
 static bool is(const struct query *query, const char *text)
@@ -135,7 +135,7 @@ static void choose_query(struct selection *selection, const struct query *query)
 
 /* ---- the option ---- */
 
-/* Name length, name, number of queries, and each with its length; all of it and no more. */
+/* Name length, name, number of queries, then each query with its length, and nothing after it. */
 static bool queries_are_whole(const uint8_t *data, size_t n, size_t *name_length,
 			      uint32_t *n_queries)
 {
@@ -171,7 +171,7 @@ bool context_option(struct connection *connection, uint32_t option, const uint8_
 	size_t name_length;
 	uint32_t n_queries;
 
-	if (option == OPT_SET_META_CONTEXT) /* whatever comes of it, it replaces the one before */
+	if (option == OPT_SET_META_CONTEXT) /* even if it fails, it replaces the selection before */
 		connection->n_contexts = 0;
 	if (!connection->structured || !queries_are_whole(data, n, &name_length, &n_queries))
 		return reply_option(connection, option, REP_ERR_INVALID, NULL, 0);
@@ -202,7 +202,7 @@ static int ask_one(const struct nbdserver_export *export, const struct context *
 	return error == 0 && *n == 0 ? EIO : error;
 }
 
-/* Neighbours of one state are one descriptor. */
+/* Adjacent ranges of equal state become one descriptor. */
 int context_ask(const struct connection *connection, unsigned context, uint64_t offset,
 		uint64_t length, uint8_t *out, unsigned max)
 {
@@ -214,7 +214,7 @@ int context_ask(const struct connection *connection, unsigned context, uint64_t 
 		uint32_t state;
 		int error = ask_one(connection->export, &connection->contexts[context], offset + at,
 				    &n, &state);
-		if (error != 0) /* it will be asked about again, from there */
+		if (error != 0) /* the client will ask again from there */
 			return n_found > 0 ? (int)n_found : -error;
 		if (n > length - at)
 			n = length - at;

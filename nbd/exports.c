@@ -47,7 +47,7 @@ static int check_export(const struct nbdserver *server, unsigned i, struct error
 	return 0;
 }
 
-/* Without a name clients mean the only export. */
+/* An empty name means the only export. */
 int exports_take(struct nbdserver *server, const struct nbdserver_export *exports, unsigned n,
 		 struct error *err)
 {
@@ -86,11 +86,10 @@ bool exports_use(struct connection *connection, const struct nbdserver_export *e
 		connection->export = export;
 		server->n_clients++;
 		server->users[export - server->exports]++;
-		pthread_cond_broadcast(&server->gone); /* a place for a handshake */
+		pthread_cond_broadcast(&server->gone); /* its place among the handshakes is free */
 	}
 	pthread_mutex_unlock(&server->lock);
 	if (!room)
-		connection_log(connection, "one more than the %u clients that may be there",
-			       server->n_clients_max);
+		connection_log(connection, "too many clients (limit %u)", server->n_clients_max);
 	return room;
 }

@@ -1,10 +1,10 @@
 /*
  * Fixed newstyle negotiation. The client sends options, each with its length, and gets replies,
- * until EXPORT_NAME or GO takes both sides to transmission. Where TLS is demanded, nothing but
- * STARTTLS and ABORT is answered before it, and what was said before it is forgotten.
+ * until EXPORT_NAME or GO moves both sides on to transmission. If TLS is required, the server
+ * answers nothing but STARTTLS and ABORT before it, and forgets whatever was negotiated before it.
  *
- * Data is read exactly, never ahead: what a client (or whoever sits between) sent in the clear
- * right behind STARTTLS meets the TLS handshake, and fails there.
+ * It never reads ahead: anything that a client, or a man in the middle, sends in the clear right
+ * after STARTTLS is taken for part of the TLS handshake, and fails there.
  */
 #include "nbd/handshake.h"
 
@@ -50,7 +50,7 @@ static unsigned transmission_flags(const struct connection *connection,
 	return flags;
 }
 
-/* ---- EXPORT_NAME: no error can be told ---- */
+/* ---- EXPORT_NAME: has no error reply ---- */
 
 static enum progress export_name(struct connection *connection,
 				 const struct option_message *message)
@@ -60,7 +60,7 @@ static enum progress export_name(struct connection *connection,
 	uint8_t answer[8 + 2 + 124] = {0};
 
 	if (export == NULL) {
-		connection_log(connection, "asked for an export that is not there");
+		connection_log(connection, "asked for an export that does not exist");
 		return LOST;
 	}
 	if (!exports_use(connection, export))
@@ -108,7 +108,7 @@ static bool send_export(struct connection *connection, uint32_t option,
 	return reply_option(connection, option, REP_INFO, data, sizeof(data));
 }
 
-/* Name length, name, number of requests, requests of two bytes; all of it and no more. */
+/* Name length, name, number of requests, requests of two bytes each, and nothing after them. */
 static bool info_is_whole(const struct option_message *message, uint32_t *name_length,
 			  uint32_t *n_requests)
 {
@@ -148,7 +148,7 @@ static enum progress info_or_go(struct connection *connection, const struct opti
 		sent = send_text(connection, option, INFO_DESCRIPTION, export->description);
 	if (!sent)
 		return LOST;
-	/* A client that does not ask believes that any byte can be had. */
+	/* A client that does not ask assumes that it may read any byte. */
 	if (export->block_min > 1 && !wants(requests, n, INFO_BLOCK_SIZE))
 		return reply(connection, option, REP_ERR_BLOCK_SIZE_REQD);
 	if (option == OPT_GO && !exports_use(connection, export))
@@ -226,7 +226,7 @@ static enum progress answer(struct connection *connection, const struct option_m
 	}
 }
 
-/* Reads the data of an option that is too long to be looked at. */
+/* Reads and drops the data of an option that is too long. */
 static enum progress skip(struct connection *connection, struct option_message *message)
 {
 	if (message->n > OPTION_SKIP_BYTES || message->option == OPT_EXPORT_NAME) {
@@ -251,7 +251,7 @@ static enum progress one_option(struct connection *connection, struct option_mes
 	message->option = get32(head + 8);
 	message->n = get32(head + 12);
 	if (get64(head) != MAGIC_OPTION) {
-		connection_log(connection, "no option where one was due");
+		connection_log(connection, "sent something other than an option");
 		return LOST;
 	}
 	bool plain = connection->server->tls != NULL && connection->tls == NULL;
@@ -296,7 +296,7 @@ static bool exchange_flags(struct connection *connection)
 	return true;
 }
 
-/* Ends with the deadline at the latest, however many options there are. */
+/* Ends by the deadline, however many options the client sends. */
 bool handshake_run(struct connection *connection)
 {
 	struct option_message *message = malloc(sizeof(*message));
@@ -307,7 +307,7 @@ bool handshake_run(struct connection *connection)
 	while (progress == CONTINUE)
 		progress = one_option(connection, message);
 	free(message);
-	/* Contexts hold for the export that they were chosen for, and for no other. */
+	/* Contexts are valid only for the export they were selected for. */
 	if (connection->contexts_of != connection->export)
 		connection->n_contexts = 0;
 	return progress == READY;

@@ -16,16 +16,16 @@
 #include <unistd.h>
 
 #define ADDRESSES_MAX 4u
-#define BACKLOG	      1024 /* a client that does not wait for a place in it gets an error */
+#define BACKLOG	      1024 /* clients that connect without waiting get an error beyond it */
 
-/* Seconds. A guest's disk may have nothing to say for weeks, so a client may be silent as long as
- * its TCP answers. One that has gone without a word is noticed after KEEP_IDLE + KEEP_TRIES *
- * KEEP_STEP, also when replies to it wait. */
+/* Seconds. A guest's disk may be idle for weeks, so a client may be silent for as long as its host
+ * answers keepalives. A peer that vanished is noticed after KEEP_IDLE + KEEP_TRIES * KEEP_STEP,
+ * even while replies to it are pending. */
 #define KEEP_IDLE  60
 #define KEEP_STEP  20
 #define KEEP_TRIES 6
 #define SOCKET_BUFFER \
-	524288 /* bytes, of unix sockets: a chunk of a read fits, and caches hold it */
+	524288 /* bytes, for unix sockets: holds a chunk of a read, and fits in caches */
 
 /* A place to listen at; a host name may have several addresses. */
 struct listener {
@@ -33,7 +33,7 @@ struct listener {
 	unsigned n_fds;
 	int fds[ADDRESSES_MAX];
 	bool is_unix;
-	struct socket_place place; /* then; else all zero */
+	struct socket_place place; /* of a unix socket */
 	const struct listen_steps *steps;
 	pthread_t thread;
 };
@@ -156,7 +156,7 @@ static int bind_tcp(struct listener *listener, const struct addrinfo *info, cons
 	return 0;
 }
 
-/* Plain text goes no further than this machine. */
+/* Plain text must not leave this machine. */
 static int check_addresses(const struct listener *listener, const struct addrinfo *list,
 			   const char *place, bool plain_loopback, struct error *err)
 {
@@ -169,7 +169,7 @@ static int check_addresses(const struct listener *listener, const struct addrinf
 			return fail(err, ERR_USAGE, "%s: tcp needs tls", place);
 		if (!is_loopback(info->ai_addr))
 			return fail(err, ERR_USAGE,
-				    "%s: tcp without tls on a loopback address only", place);
+				    "%s: tcp without tls is for loopback addresses only", place);
 	}
 	if (n > ADDRESSES_MAX)
 		return fail(err, ERR_USAGE, "%s: has more than %u addresses", place, ADDRESSES_MAX);

@@ -6,15 +6,15 @@
 
 #include "nbd/state.h"
 
-/* What becomes of connected sockets. */
+/* What to do with connected sockets. */
 struct listen_steps {
-	/* Takes the socket over, also when it fails. */
+	/* Takes the socket over, even when it fails. */
 	int (*adopt)(struct nbdserver *server, int fd, struct error *err);
-	/* There is no room for more: makes some. */
+	/* Called when no more can be accepted: drops one. */
 	void (*make_room)(struct nbdserver *server);
 };
 
-/* Adds it to the server's. */
+/* Adds it to the server. */
 int listen_open(struct nbdserver *server, const char *place, bool plain_loopback,
 		const struct listen_steps *steps, struct error *err);
 void listen_close(struct listener *listener); /* after stop_fd: waits for its thread */

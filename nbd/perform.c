@@ -42,7 +42,8 @@ int perform(struct worker *worker, struct operation *op)
 			return error;
 		reply_send_waiting(worker);
 		if (op->command == CMD_WRITE && op->data != worker->buffer) {
-			memcpy(worker->buffer, op->data, op->n); /* out of the input */
+			memcpy(worker->buffer, op->data,
+			       op->n); /* the input is the next reader's */
 			op->data = worker->buffer;
 		}
 		worker_give_role(worker);

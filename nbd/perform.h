@@ -1,14 +1,14 @@
 /*
- * What requests have the export do.
+ * Executing requests on the export.
  */
 #ifndef NBD_PERFORM_H
 #define NBD_PERFORM_H
 
 #include "nbd/worker.h"
 
-/* From here on copying takes longer than waking another thread to read on meanwhile. */
+/* From this size on, copying takes longer than waking another thread that reads on. */
 #define PARALLEL_BYTES 65536u
-#define SMALL_BYTES    16384u /* data up to this is collected, and taken from the input */
+#define SMALL_BYTES    16384u /* up to this size, data is collected in buffers */
 
 struct operation {
 	unsigned command, flags; /* enum nbdserver_flags */
@@ -16,11 +16,12 @@ struct operation {
 	void *data;
 };
 
-/* At once, or after giving the role of the reader to another thread. */
+/* Immediately, or after handing the reader's role to another thread if that would block. */
 int perform(struct worker *worker, struct operation *op);
-/* By the export as it is, waiting if need be. more: flags. */
+/* On this thread, even if it blocks. more: further flags. */
 int perform_here(const struct nbdserver_export *export, const struct operation *op, unsigned more);
-/* Another thread reads on. Nothing of the connection's input may be in use. */
+/* Hands the reader's role to another thread. The caller must not use connection->input afterwards.
+ */
 void perform_aside(struct worker *worker);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The numbers of the NBD protocol, as its document names them, and its byte order. Private to
- * cow/nbd/.
+ * The numbers of the NBD protocol, by the names in its document, and its byte order. Private to
+ * nbd/.
  */
 #ifndef NBD_PROTOCOL_H
 #define NBD_PROTOCOL_H
@@ -65,9 +65,10 @@ enum transmission_flag {
 	SEND_FAST_ZERO = 0x800,
 };
 
-#define NAME_MAX_BYTES	  4096u	   /* of any string in the protocol */
-#define OPTION_MAX_BYTES  65536u   /* of an option's data that is looked at */
-#define OPTION_SKIP_BYTES 1048576u /* of an option's data that is read and thrown away */
+#define NAME_MAX_BYTES	 4096u	/* of any string in the protocol */
+#define OPTION_MAX_BYTES 65536u /* of an option's data; more is skipped */
+#define OPTION_SKIP_BYTES \
+	1048576u /* of an option's data that is skipped; more ends the connection */
 
 /* ---- transmission ---- */
 
@@ -105,7 +106,7 @@ enum command_flag {
 
 #define STATE_HOLE_ZERO 3u /* base:allocation: not allocated, reads as zeros */
 
-/* Errors as they travel. */
+/* Errors on the wire. */
 enum nbdserver_error {
 	NBDSERVER_EPERM = 1,
 	NBDSERVER_EIO = 5,

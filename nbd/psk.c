@@ -13,7 +13,7 @@ static int hex_digit(char c)
 	return found != NULL ? (int)((found - digits) % 16) : -1;
 }
 
-/* In place. The number of bytes; 0: these are not the digits of any. */
+/* Decodes in place. The number of bytes; 0: not pairs of hexadecimal digits. */
 static size_t decode(char *text)
 {
 	size_t n = strlen(text);
@@ -29,7 +29,7 @@ static size_t decode(char *text)
 	return n / 2;
 }
 
-/* What is wrong with the line, or NULL. *out stays NULL for a line without a key. */
+/* Returns what is wrong with the line, or NULL. *out stays NULL for a line without a key. */
 static const char *read_line(struct psk **out, char *line, int *sys)
 {
 	char *colon = strchr(line, ':');
@@ -43,7 +43,7 @@ static const char *read_line(struct psk **out, char *line, int *sys)
 	if (colon == NULL || colon == line)
 		return "is not USER:HEXKEY";
 	*colon = '\0';
-	/* GnuTLS, too, takes a name after # for hexadecimal. Else it is a comment. */
+	/* Like GnuTLS: a name after # is hexadecimal, otherwise the line is a comment. */
 	name_size = *line == '#' ? decode(++line) : strlen(line);
 	if (name_size == 0)
 		return NULL;
@@ -70,7 +70,7 @@ static int read_lines(struct psk **out, FILE *file, const char *path, struct err
 	for (unsigned n = 1; errno = 0, fgets(line, sizeof(line), file); n++) {
 		const char *wrong = NULL;
 		int sys = 0;
-		/* A byte 0 hides the end of its line. */
+		/* A NUL hides the end of its line. */
 		if (strchr(line, '\n') == NULL && !feof(file))
 			wrong = "is too long, or no text";
 		else

@@ -1,6 +1,6 @@
 /*
- * The keys of --tls-psk, read once: GnuTLS would read the file at each handshake, and crashes when
- * it has no memory there (seen with 3.7.9). Private to cow/nbd/.
+ * The keys of --tls-psk, read once: GnuTLS would read the file in every handshake, and crashes
+ * there when memory runs out (seen with 3.7.9). Private to nbd/.
  */
 #ifndef NBD_PSK_H
 #define NBD_PSK_H
@@ -16,9 +16,9 @@ struct psk {
 	uint8_t bytes[]; /* the name, then the key */
 };
 
-/* A file of USER:HEXKEY lines, as psktool makes it. On success *out has one key or more. */
+/* A file of USER:HEXKEY lines, as psktool writes it. On success *out has at least one key. */
 int psk_read(struct psk **out, const char *path, struct error *err);
-/* NULL: there is no such user. */
+/* NULL: no such user. */
 const struct psk *psk_find(const struct psk *keys, const void *name, size_t size);
 void psk_free(struct psk *keys); /* NULL-safe */
 

@@ -1,8 +1,9 @@
 /*
- * Reads are answered from the worker's own buffer, where small replies are collected. A long read
- * goes as chunks of a structured reply. Where a reply must be one piece (simple replies, "don't
- * fragment") the buffer grows to hold it; if the server's memory is spent it goes by pieces behind
- * one head, and an error in the middle ends the connection, for nothing else can tell the client.
+ * Reads are answered from the worker's own buffer, which also collects small replies. A long read
+ * is answered by chunks of a structured reply. If the reply must be one piece (simple replies,
+ * "don't fragment") the buffer grows to hold it; when the server's memory is used up, the data is
+ * sent in pieces after one header, and an error in the middle closes the connection, since there is
+ * no other way left to report it.
  */
 #include "nbd/read.h"
 
@@ -26,7 +27,7 @@ static size_t put_read_head(const struct worker *worker, const struct request *r
 	return STRUCTURED_BYTES + OFFSET_BYTES;
 }
 
-/* Head and data stand one behind the other, so that many replies are one piece. */
+/* Header and data are adjacent, so that many replies form one piece. */
 static void read_small(struct worker *worker, const struct request *request)
 {
 	size_t head =
@@ -43,7 +44,8 @@ static void read_small(struct worker *worker, const struct request *request)
 		return;
 	}
 	put_read_head(worker, request, out, 0, request->length);
-	if (!worker->reader) { /* the replies before it are gone, and it may stand anywhere */
+	if (!worker->reader) { /* earlier replies were sent, and this one may be anywhere in the
+				  buffer */
 		struct iovec part = {out, head + request->length};
 		reply_send(worker, &part, 1);
 		return;
@@ -51,7 +53,7 @@ static void read_small(struct worker *worker, const struct request *request)
 	reply_ready(worker, head + request->length);
 }
 
-/* By chunks, each a part of the reply that stands for itself. */
+/* By chunks, each a self-contained part of the reply. */
 static void read_chunks(struct worker *worker, const struct request *request)
 {
 	uint8_t head[STRUCTURED_BYTES + OFFSET_BYTES];
@@ -78,7 +80,7 @@ static void read_chunks(struct worker *worker, const struct request *request)
 	}
 }
 
-/* Behind one head. True: all went, or the error could still be told. */
+/* After one header. True: everything was sent, or the error could still be reported. */
 static bool read_whole(struct worker *worker, const struct request *request)
 {
 	struct connection *connection = worker->connection;

@@ -1,6 +1,6 @@
 /*
- * What goes to the client. Replies are collected at the front of the worker's buffer, and sent
- * together before the worker waits for anything.
+ * Replies. They are collected at the front of the worker's buffer and sent together before the
+ * worker waits for anything.
  */
 #ifndef NBD_REPLY_H
 #define NBD_REPLY_H
@@ -19,9 +19,9 @@ void reply_put_structured(uint8_t *out, const struct request *request, unsigned 
 /* Sends waiting replies and then these parts, at most 2, in one piece. */
 void reply_send(struct worker *worker, const struct iovec *parts, unsigned n);
 void reply_send_waiting(struct worker *worker);
-/* Room for a reply behind those that wait. */
+/* Room for another reply after the waiting ones. */
 uint8_t *reply_room(struct worker *worker, size_t n);
-/* A reply stands complete in the room. It is sent when the worker has no other request at hand. */
+/* The reply in the room is complete. It is sent when the worker has no further request at hand. */
 void reply_ready(struct worker *worker, size_t n);
 void reply_error(struct worker *worker, const struct request *request, int error);
 /* For requests whose only answer is whether they worked. */

@@ -20,12 +20,12 @@
 #define HANDSHAKE_S	10u
 #define HANDSHAKES_MAX	256u
 #define HANDSHAKES_MIN	8u
-#define YOUNG_MS	500u /* a connection is not cut before */
-#define STEP_MS		100u /* of waiting for a place: the server may stop */
+#define YOUNG_MS	500u /* minimum age of a connection that is cut */
+#define STEP_MS		100u /* between two checks whether the server stops */
 
 /* ---- the server ---- */
 
-/* A quarter of the descriptors that this process may have: strangers do not take the rest. */
+/* A quarter of this process's descriptors: strangers must not use up the rest. */
 static unsigned choose_handshakes_max(void)
 {
 	struct rlimit limit;
@@ -58,7 +58,7 @@ int nbdserver_new(struct nbdserver **out, const struct nbdserver_export *exports
 	struct nbdserver *server = calloc(1, sizeof(*server));
 
 	if (server == NULL)
-		return fail_system(err, ENOMEM, "nbd server");
+		return fail_memory(err);
 	server->stop_fd = -1;
 	pthread_mutex_init(&server->lock, NULL);
 	clock_cond_init(&server->gone);
@@ -130,16 +130,16 @@ static struct connection *connection_new(struct nbdserver *server, int fd)
 	return connection;
 }
 
-/* Those that have not finished their handshake may be of strangers, and may be any number. They
- * wait in line: each gets a place, and YOUNG_MS to finish, before it must give way to a later one.
- * So whoever finishes in that time gets in, whatever strangers do. */
+/* Connections in their handshake may belong to strangers, and there may be any number of them. They
+ * queue: each gets a place, and YOUNG_MS to finish, before it must give way to a later one. So a
+ * client that finishes in that time gets in, whatever strangers do. */
 static struct connection *find_oldest_locked(struct nbdserver *server)
 {
 	struct connection *oldest = NULL;
 
 	for (struct connection *c = server->connections; c != NULL; c = c->next)
 		if (!c->is_client && !c->cut)
-			oldest = c; /* the last that came is the first in the list */
+			oldest = c; /* the list begins with the latest */
 	return oldest != NULL && clock_ms() - oldest->began_ms >= YOUNG_MS ? oldest : NULL;
 }
 
@@ -189,7 +189,7 @@ static bool server_add(struct nbdserver *server, struct connection *connection)
 	return room;
 }
 
-/* After this the server may be freed at any moment. */
+/* The server may be freed at any moment after this. */
 static void server_remove(struct connection *connection)
 {
 	struct nbdserver *server = connection->server;
@@ -214,7 +214,7 @@ static void connection_free(struct connection *connection)
 	free(connection);
 }
 
-/* Counted until it is closed: whoever has stopped the server knows that all are. */
+/* It counts until it is closed: after nbdserver_stop all connections are closed. */
 static void forget(struct connection *connection)
 {
 	struct nbdserver *server = connection->server;
@@ -222,7 +222,7 @@ static void forget(struct connection *connection)
 
 	connection_log(connection, "gone");
 	server_remove(connection);
-	bool was_cut = connection->cut; /* nobody finds it any more */
+	bool was_cut = connection->cut; /* no other thread can find it now */
 	connection_free(connection);
 	pthread_mutex_lock(&server->lock);
 	server->n_connections--;

@@ -3,16 +3,15 @@
  * NetworkBlockDevice project): fixed newstyle negotiation, simple and structured replies, block
  * status.
  *
- * The exports bring functions; who keeps the data, and what happens to it on the way, the server
- * does not know. A client is not trusted: whatever it sends costs it at most its own connection.
+ * Exports provide functions; the server does not know where the data is kept or what happens to it
+ * on the way. Clients are not trusted: whatever a client sends costs it at most its own connection.
  *
- * Memory: at most 256 MiB for long requests in the whole server, and for each connection 128 KiB
- * and as much again for each of its threads, at most 16. Writes of up to 1 MiB reach the export in
- * one call unless that memory is spent; longer ones in several.
+ * Memory: at most 256 MiB for long requests in the whole server, plus 128 KiB for each connection
+ * and for each of its threads, at most 16. Writes of up to 1 MiB reach the export in one call
+ * unless that memory is used up; longer ones may take several.
  *
- * Connections that have not finished their handshake have places of their own: 256, or fewer if the
- * process may not open many files. When all are taken the oldest gives way, but none within its
- * first half second.
+ * Connections in their handshake have places of their own: 256, or fewer if the process may not
+ * open many files. When all are taken the oldest is dropped, but not within its first half second.
  */
 #ifndef NBD_SERVER_H
 #define NBD_SERVER_H
@@ -25,12 +24,13 @@ enum nbdserver_flags {
 	NBDSERVER_FUA = 1,	/* durable before the reply */
 	NBDSERVER_MAY_TRIM = 2, /* write zeroes: holes are welcome */
 	NBDSERVER_FAST = 4,	/* write zeroes: ENOTSUP unless faster than writing */
-	NBDSERVER_NOW = 8,	/* EAGAIN rather than wait; it is asked again without this flag */
+	NBDSERVER_NOW =
+		8, /* EAGAIN rather than block; the call is then repeated without this flag */
 };
 
-/* What an export can do; NULL where it cannot, and the client is told so. All: from any thread,
- * several at once; ranges lie within the export; 0 or an errno value (what NBD has no number for
- * goes out as EIO or EINVAL). */
+/* What an export can do; NULL: it cannot, and clients are told so. Called from any thread, several
+ * at the same time; ranges lie within the export; they return 0 or an errno value (those without a
+ * number in NBD are sent as EIO or EINVAL). */
 struct nbdserver_ops {
 	int (*read)(void *context, uint64_t offset, void *to, uint32_t n, unsigned flags);
 	int (*write)(void *context, uint64_t offset, const void *from, uint32_t n, unsigned flags);
@@ -39,12 +39,12 @@ struct nbdserver_ops {
 	int (*flush)(void *context, unsigned flags);
 	/* base:allocation, from offset on: whether it reads as zeros, and for how many bytes. */
 	int (*status)(void *context, uint64_t offset, uint64_t *n, bool *zero);
-	/* A context of its own, by its number: whether the bit is set, and for how many bytes. */
+	/* Bitmap number which: whether the bit is set, and for how many bytes. */
 	int (*bitmap)(void *context, unsigned which, uint64_t offset, uint64_t *n, bool *set);
-	/* Whether there is a bitmap of that name ("qemu:dirty-bitmap:NAME" without the prefix):
+	/* The bitmap of that name ("qemu:dirty-bitmap:NAME" without the prefix):
 	 * its number, or -1. Without a name clients mean all: bitmap_name. */
 	int (*find_bitmap)(void *context, const char *name);
-	/* The i-th bitmap's name into out, for a client that asks what there is. False: no more. */
+	/* Puts the i-th bitmap's name into out, for clients that list them. False: no more. */
 	bool (*bitmap_name)(void *context, unsigned i, char out[256]);
 };
 
@@ -54,7 +54,7 @@ struct nbdserver_export {
 	uint64_t size_bytes;
 	bool read_only;
 	bool write_only; /* reads are answered with EPERM */
-	bool multi_conn; /* a flush on one connection covers what was answered on all */
+	bool multi_conn; /* a flush on one connection covers replies on all of them */
 	uint32_t block_min, block_preferred, block_max; /* bytes; 0: 1, 4096, 32 MiB */
 	const struct nbdserver_ops *ops;
 	void *context;
@@ -68,11 +68,10 @@ struct nbdserver_tls {
 };
 
 struct nbdserver_options {
-	unsigned n_connections; /* past their handshake, at most; 0: 64. More are refused */
+	unsigned n_connections;		 /* limit, past their handshake; 0: 64. More are refused */
 	const struct nbdserver_tls *tls; /* NULL: plain. With it every client must use TLS */
 	unsigned handshake_s; /* seconds a client may take to reach transmission; 0: 10 */
-	/* For the log of the program: a connection came, went, or did something wrong. May be
-	 * NULL. */
+	/* For the program's log: a connection begins, ends or misbehaves. May be NULL. */
 	void (*log)(void *context, const char *text);
 	void *log_context;
 };
@@ -81,22 +80,21 @@ struct nbdserver_options {
 int nbdserver_new(struct nbdserver **out, const struct nbdserver_export *exports,
 		  unsigned n_exports, const struct nbdserver_options *options, struct error *err);
 
-/* Adds a place to listen at and starts to accept, on a thread of its own.
- * "unix:PATH": mode 0600, made under a temporary name and renamed, so that whoever sees it can
- * connect; a socket that a dead server left is replaced, one that answers is ERR_LOCKED.
+/* Adds a place to listen at, with a thread of its own that accepts.
+ * "unix:PATH": as socket_listen.
  * "HOST:PORT", "[::1]:PORT": TCP; plain only on a loopback address and with plain_loopback. */
 int nbdserver_listen(struct nbdserver *server, const char *place, bool plain_loopback,
 		     struct error *err);
-/* Serves one socket that is connected already; takes it over. For tests and inherited sockets. */
+/* Serves a connected socket; takes it over, even when it fails. Waits for a place if need be. */
 int nbdserver_adopt(struct nbdserver *server, int fd, struct error *err);
 
-/* All, also those in their handshake. */
+/* Including those in their handshake. */
 unsigned nbdserver_n_connections(const struct nbdserver *server);
 /* Connections that use this export now. */
 unsigned nbdserver_export_users(const struct nbdserver *server, unsigned export_index);
 
-/* Stops to accept; requests that were read are answered, then connections end: those that do not
- * within grace_ms are cut. Removes its sockets. */
+/* Stops accepting, answers the requests that it has read and ends all connections; those that take
+ * longer than grace_ms are cut. Removes its sockets. */
 void nbdserver_stop(struct nbdserver *server, unsigned grace_ms);
 void nbdserver_free(struct nbdserver *server); /* after stop; NULL-safe */
 

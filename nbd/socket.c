@@ -32,7 +32,7 @@ void connection_log(const struct connection *connection, const char *format, ...
 	server_log(connection->server, "nbd client %u: %s", connection->number, text);
 }
 
-/* In the handshake nothing waits beyond its deadline; afterwards a client may take its time. */
+/* During the handshake until its deadline; afterwards a client may take its time. */
 static bool may_wait(const struct connection *connection, short events)
 {
 	struct pollfd poll_fd = {.fd = connection->fd, .events = events};

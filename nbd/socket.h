@@ -14,10 +14,10 @@ void server_log(const struct nbdserver *server, const char *format, ...)
 void connection_log(const struct connection *connection, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* With the deadline of the handshake: bytes, 0 at the end, -1. */
+/* Until the handshake's deadline. Bytes, 0 at the end, or -1. */
 ssize_t connection_receive(struct connection *connection, void *to, size_t n);
 ssize_t connection_send(struct connection *connection, const struct iovec *parts, unsigned n);
-/* Ends both directions: the socket does not work any more, and the reader is to know. */
+/* Shuts both directions down, so that the reader notices that the connection is lost. */
 void connection_cut(struct connection *connection);
 
 #endif

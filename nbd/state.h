@@ -9,17 +9,17 @@
  *   worker.c        threads of a connection, and which of them reads
  *   reply.c         what goes to the client
  *   exports.c       what is served
- *   context.c       metadata contexts: choosing them, asking them
+ *   context.c       metadata contexts: selecting and querying them
  *   handshake.c     options
  *   check.c         what a request may ask for
- *   perform.c       requests, by the export
+ *   perform.c       executing requests on the export
  *   read.c          reads
- *   transmission.c  requests: reading and answering them
+ *   transmission.c  receiving and answering requests
  *   listen.c        places to listen at
  *   server.c        connections; starting and stopping
  *
- * A file that needs one below it gets a pointer: worker.c to handshake and transmission, listen.c
- * to what takes a connected socket over.
+ * A file that needs one further down gets pointers: worker.c to handshake and transmission,
+ * listen.c to what takes a connected socket over.
  */
 #ifndef NBD_STATE_H
 #define NBD_STATE_H
@@ -33,9 +33,10 @@
 #define CONTEXTS_MAX  32u /* of a connection */
 
 #define PAYLOAD_MAX 33554432u /* bytes: of a read or write, unless the export takes less */
-#define INPUT_BYTES 131072u   /* of a connection: requests that came together */
-#define CHUNK_BYTES 262144u   /* of a long read: small enough to stay in the cache */
-#define PIECE_BYTES 1048576u  /* of a thread: longer requests go by pieces if memory is short */
+#define INPUT_BYTES 131072u   /* of a connection: requests received together */
+#define CHUNK_BYTES 262144u   /* of a long read: small enough for the processor's caches */
+#define PIECE_BYTES \
+	1048576u /* of a thread: longer requests are done in pieces if memory is short */
 
 struct tls;
 struct tls_session;
@@ -53,23 +54,23 @@ struct nbdserver {
 	_Atomic bool stopping;
 	_Atomic size_t large_bytes; /* buffers of threads that have grown */
 
-	/* lock guards what follows; it is never held while anything waits or is called. */
+	/* lock guards what follows; never held across a wait for anything else or a callback. */
 	pthread_mutex_t lock;
 	pthread_cond_t gone; /* a connection has ended */
 	unsigned n_connections, n_seen;
-	unsigned n_clients; /* of them, past the handshake */
-	unsigned n_cut;	    /* in the handshake, and told to end */
+	unsigned n_clients; /* connections past their handshake */
+	unsigned n_cut; /* connections in their handshake that were cut and have not ended yet */
 	struct connection *connections;
 	unsigned *users; /* connections of each export */
 
-	/* Used by the caller of listen and stop alone. */
+	/* Used only by the thread that calls listen and stop. */
 	unsigned n_listeners;
 	struct listener *listeners[LISTENERS_MAX];
 };
 
-/* A metadata context that the client chose. Its number for the client is its place. */
+/* A metadata context that the client selected. Its id for the client is its index. */
 struct context {
-	bool allocation; /* else the export's bitmap number */
+	bool allocation; /* otherwise the export's bitmap of that number */
 	unsigned bitmap;
 };
 
@@ -83,22 +84,22 @@ struct connection {
 	int64_t deadline_ms; /* of the handshake; 0: it is over */
 	struct tls_session *tls;
 
-	/* What the handshake found; constant after it. */
+	/* Set by the handshake; constant after it. */
 	const struct nbdserver_export *export;
 	bool structured, fixed, no_zeroes;
 	unsigned n_contexts;
 	struct context contexts[CONTEXTS_MAX];
-	const struct nbdserver_export *contexts_of; /* the export they were chosen for */
+	const struct nbdserver_export *contexts_of; /* the export they were selected for */
 
-	/* Of the thread that has the role of the reader. */
+	/* Belongs to the thread that has the reader's role. */
 	uint8_t *input;
 	size_t input_at, input_end;
-	bool large_writes; /* the last request was one: take no more than a request's head */
+	bool large_writes; /* the last request was one: receive no more than a request's header */
 
 	pthread_mutex_t send_lock; /* one reply at a time */
 
 	const struct worker_steps *steps;
-	/* lock guards the roles. */
+	/* lock guards what follows. */
 	pthread_mutex_t lock;
 	pthread_cond_t role_free;
 	bool has_reader, ended;

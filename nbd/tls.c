@@ -1,6 +1,6 @@
 /*
- * TLS for the NBD server, by GnuTLS: X.509 certificates, pre-shared keys, or both. Its records are
- * read by one thread and written by another; GnuTLS allows that, and no more.
+ * TLS for the NBD server, by GnuTLS: X.509 certificates, pre-shared keys, or both. One thread reads
+ * a session's records while another writes them: GnuTLS allows that much.
  */
 #include "nbd/tls.h"
 
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GOODBYE_MS 1000 /* the client may have stopped to listen */
+#define GOODBYE_MS 1000 /* the client may no longer be listening */
 
 struct tls {
 	gnutls_certificate_credentials_t x509; /* or NULL */
@@ -45,7 +45,7 @@ static int load_certificates(struct tls *tls, const char *folder, bool verify_pe
 	snprintf(certificate, sizeof(certificate), "%s/server-cert.pem", folder);
 	snprintf(key, sizeof(key), "%s/server-key.pem", folder);
 	if (gnutls_certificate_allocate_credentials(&tls->x509) != 0)
-		return fail_system(err, ENOMEM, "tls");
+		return fail_memory(err);
 	int loaded = gnutls_certificate_set_x509_key_file(tls->x509, certificate, key,
 							  GNUTLS_X509_FMT_PEM);
 	if (loaded < 0)
@@ -65,7 +65,7 @@ static int find_key(gnutls_session_t gnutls, const gnutls_datum_t *user, gnutls_
 	const struct tls_session *session = gnutls_session_get_ptr(gnutls);
 	const struct psk *found = psk_find(session->keys, user->data, user->size);
 
-	/* GnuTLS then goes on with a random key: a stranger learns of no name that it is there. */
+	/* GnuTLS then goes on with a random key, so strangers cannot find out which names exist. */
 	if (found == NULL)
 		return 1;
 	key->size = (unsigned)found->key_size;
@@ -80,7 +80,7 @@ static int load_keys(struct tls *tls, const char *path, struct error *err)
 {
 	TRY(psk_read(&tls->keys, path, err));
 	if (gnutls_psk_allocate_server_credentials(&tls->psk) != 0)
-		return fail_system(err, ENOMEM, "tls");
+		return fail_memory(err);
 	gnutls_psk_set_server_credentials_function2(tls->psk, find_key);
 	return 0;
 }
@@ -92,7 +92,7 @@ static int load(struct tls *tls, const struct nbdserver_tls *options, struct err
 	if (options->verify_peer && options->certificates == NULL)
 		return fail(err, ERR_USAGE,
 			    "tls: clients are verified by certificates, and none are given");
-	/* A client that chose a key instead would need no certificate. */
+	/* A client could choose a key instead and would need no certificate. */
 	if (options->verify_peer && options->psk != NULL)
 		return fail(err, ERR_USAGE,
 			    "tls: clients are verified by certificates or by keys, not both");
@@ -109,7 +109,7 @@ int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error 
 	struct tls *tls = calloc(1, sizeof(*tls));
 
 	if (tls == NULL)
-		return fail_system(err, ENOMEM, "tls");
+		return fail_memory(err);
 	tls_memory_start();
 	int code = load(tls, options, err);
 	if (code != 0) {
@@ -155,7 +155,7 @@ static ssize_t push(gnutls_transport_ptr_t pointer, const void *from, size_t n)
 	return sent;
 }
 
-/* The deadline is the socket's. */
+/* connection_receive has the deadline. */
 static int pull_timeout(gnutls_transport_ptr_t pointer, unsigned ms)
 {
 	(void)pointer;
@@ -165,7 +165,7 @@ static int pull_timeout(gnutls_transport_ptr_t pointer, unsigned ms)
 
 static int prepare(struct tls_session *session, const struct tls *tls)
 {
-	/* Suites without a certificate only where there are keys. */
+	/* Cipher suites without certificates only if there are keys. */
 	const char *priority = tls->psk ? "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:"
 					  "+ECDHE-PSK:+DHE-PSK"
 					: "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";

@@ -10,7 +10,7 @@
 
 int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error *err);
 void tls_free(struct tls *tls); /* NULL-safe */
-/* The TLS handshake; sets connection->tls. False: it failed, and why is in the log. */
+/* Does the TLS handshake and sets connection->tls. False: it failed; the log says why. */
 bool tls_accept(struct tls *tls, struct connection *connection);
 ssize_t tls_receive(struct tls_session *session, void *to, size_t n);
 ssize_t tls_send(struct tls_session *session, const void *from, size_t n);

@@ -1,12 +1,11 @@
 /*
  * Memory for GnuTLS, and for GMP, which it computes with.
  *
- * When there is none GMP aborts the program, and GnuTLS frees twice or clears what was never made
- * (seen with 3.7.9): a client's handshake would end the server, and the guests' drives with it.
- * What they are given here to allocate with never fails: that one thread waits until there is
- * memory.
+ * When allocation fails GMP aborts the program, and GnuTLS frees memory twice or clears memory that
+ * it never got (seen with 3.7.9): a client's handshake would end the server, and the guests' drives
+ * with it. The allocators here never fail: the thread waits until there is memory.
  *
- * GMP is not linked with; it is there when GnuTLS has brought it along.
+ * This program does not link with GMP; GMP is loaded if GnuTLS depends on it.
  */
 #include "nbd/tls_memory.h"
 

@@ -1,7 +1,7 @@
 #ifndef NBD_TLS_MEMORY_H
 #define NBD_TLS_MEMORY_H
 
-/* From here on computing waits for memory, where the library would abort the program. */
+/* From now on GnuTLS waits for memory instead of ending the program. */
 void tls_memory_start(void);
 
 #endif

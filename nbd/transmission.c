@@ -1,11 +1,11 @@
 /*
- * Requests: reading them, doing them. Who reads, and when, is told in worker.c; reads are in
- * read.c.
+ * Receiving and answering requests. worker.c explains which thread reads, and when; read.c has the
+ * reads.
  *
- * A small write is done straight from the input of the connection. A longer one is received whole
- * first: the export takes a request as one, so that no instant of a backup cuts it. Only when the
- * memory of the server is spent does it go by pieces; a drive that loses power then could also show
- * a part of a request that was not answered.
+ * A small write is executed straight from the connection's input. A longer one is received whole
+ * first: the export gets it in one call, so that no backup's instant falls into its middle. Only
+ * when the server's memory is used up is it done in pieces; a drive that loses power may likewise
+ * keep part of a request that was not answered.
  */
 #include "nbd/transmission.h"
 
@@ -20,14 +20,15 @@
 
 #include <errno.h>
 
-/* As PARALLEL_BYTES, for writes, of which a file takes one at a time. */
+/* As PARALLEL_BYTES, for writes: a file system lets only one into a file at a time. */
 #define PARALLEL_WRITE_BYTES 131072u
-#define KEEP_BYTES	     4194304u  /* of a thread, when writes are long */
-#define CONSUME_BYTES	     67108864u /* of a refused write; more ends the connection */
+#define KEEP_BYTES	     4194304u /* of a thread: what a long write leaves allocated */
+#define CONSUME_BYTES \
+	67108864u /* of a refused write are read and dropped; more ends the connection */
 
 /* ---- input ---- */
 
-/* Waits for bytes, with no reply held back meanwhile. At most wanted, if that is not 0. */
+/* Waits for bytes, after sending waiting replies. Receives at most wanted, if that is not 0. */
 static bool fill_input(struct worker *worker, size_t wanted)
 {
 	struct connection *connection = worker->connection;
@@ -46,7 +47,7 @@ static bool fill_input(struct worker *worker, size_t wanted)
 	return got > 0;
 }
 
-/* n bytes of the input, once they are there. */
+/* The next n bytes of input; NULL: the connection has ended. */
 static const uint8_t *take_input(struct worker *worker, size_t n)
 {
 	struct connection *connection = worker->connection;
@@ -61,7 +62,7 @@ static const uint8_t *take_input(struct worker *worker, size_t n)
 	return bytes;
 }
 
-/* Straight to where it belongs, but for what has come with the request. */
+/* What arrived with the request is copied; the rest is received in place. */
 static bool receive_payload(struct worker *worker, uint8_t *to, size_t n)
 {
 	struct connection *connection = worker->connection;
@@ -83,7 +84,7 @@ static bool next_request(struct worker *worker, struct request *request)
 	if (bytes == NULL)
 		return false;
 	if (get32(bytes) != MAGIC_REQUEST) {
-		connection_log(connection, "no request where one was due");
+		connection_log(connection, "sent something other than a request");
 		return false;
 	}
 	request->flags = get16(bytes + 4);
@@ -97,7 +98,7 @@ static bool next_request(struct worker *worker, struct request *request)
 
 /* ---- writes ---- */
 
-/* Larger than the buffer: a piece after the other, since the rest is behind it in the socket.
+/* For more data than the buffer holds: one piece after the other, in the order of the socket.
  * False: the connection is lost. */
 static bool write_pieces(struct worker *worker, struct operation *op, uint64_t *left, int *error)
 {
@@ -143,7 +144,7 @@ static bool write_large(struct worker *worker, const struct request *request)
 	}
 	reply_result(worker, request, error);
 	if (worker->size > KEEP_BYTES) {
-		reply_send_waiting(worker); /* the reply lies in the buffer that goes */
+		reply_send_waiting(worker); /* the reply is in the buffer that is replaced */
 		worker_grow(worker, PIECE_BYTES);
 	}
 	return true;
@@ -165,7 +166,7 @@ static bool do_write(struct worker *worker, const struct request *request)
 	return true;
 }
 
-/* The data of a write that is refused is in the way of the next request. */
+/* The data of a refused write precedes the next request. */
 static bool refuse(struct worker *worker, const struct request *request, int error)
 {
 	uint32_t left = request->command == CMD_WRITE ? request->length : 0;
@@ -199,19 +200,19 @@ static void do_change(struct worker *worker, const struct request *request)
 	if (request->flags & FLAG_FAST_ZERO)
 		op.flags |= NBDSERVER_FAST;
 	int error = perform(worker, &op);
-	/* The document has that number for one thing only. */
+	/* The protocol reserves that error for fast zeroing. */
 	if (error == ENOTSUP && !(request->flags & FLAG_FAST_ZERO))
 		error = EINVAL;
 	reply_result(worker, request, error);
 }
 
-/* One chunk a context, each with its share of the buffer. */
+/* One chunk per context, each with an equal share of the buffer. */
 static void do_status(struct worker *worker, const struct request *request)
 {
 	const struct connection *connection = worker->connection;
 	unsigned n_contexts = connection->n_contexts;
 
-	perform_aside(worker); /* there is no asking whether it would wait */
+	perform_aside(worker); /* there is no way to ask whether it would block */
 	size_t share = worker->size / n_contexts, at = 0;
 	unsigned max =
 		request->flags & FLAG_REQ_ONE ? 1 : (unsigned)((share - STRUCTURED_BYTES - 4) / 8);
@@ -231,7 +232,7 @@ static void do_status(struct worker *worker, const struct request *request)
 	reply_ready(worker, at);
 }
 
-/* False: no more requests are to be read. */
+/* False: read no more requests. */
 static bool answer(struct worker *worker, const struct request *request)
 {
 	if (request->command == CMD_DISC)

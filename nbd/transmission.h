@@ -3,7 +3,7 @@
 
 #include "nbd/worker.h"
 
-/* Answers requests until the worker has given up the role of the reader, or to the end. */
+/* Answers requests until the worker gives up the reader's role or the connection ends. */
 void transmission_run(struct worker *worker);
 
 #endif

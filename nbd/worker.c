@@ -1,16 +1,16 @@
 /*
  * The threads of a connection.
  *
- * One thread reads: it has the role of the reader. It does a request at once if that needs no
- * waiting, and then reads on, so that a request answered from memory costs no change of threads
- * and no lock but that of sending. When an export would have to wait (NBDSERVER_NOW, EAGAIN), the
- * reader gives its role to another thread, which is made if none is idle, does the waiting itself,
- * replies, and stands in line for the role. It does so too before it copies much: two processors
- * then work at one stream of long requests. When THREADS_MAX requests wait nobody reads, until one
- * of them is done: a client that sends more is held up by its own socket.
+ * One thread at a time has the reader's role. It executes a request itself if that does not block,
+ * and then reads on, so that a request answered from memory costs no switch of threads and no lock
+ * but the one for sending. When an export would have to wait (NBDSERVER_NOW, EAGAIN), the reader
+ * hands its role to another thread, which is started if none is idle, waits itself, replies, and
+ * queues for the role. It does the same before it copies much data, so that two processors work on
+ * one stream of long requests. When THREADS_MAX requests are waiting no thread reads until one is
+ * done: a client that sends more is held up by its own socket.
  *
- * Each thread has a buffer of its own. The reader collects replies at its front while more
- * requests have come already, and sends them together before it waits for anything.
+ * Each thread has a buffer of its own. The reader collects replies at its front while further
+ * requests have already arrived, and sends them together before it waits for anything.
  */
 #include "nbd/worker.h"
 
@@ -19,11 +19,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define THREADS_MAX  16u /* of a connection, and so requests of it that wait at once */
+#define THREADS_MAX  16u /* of a connection, and so its requests that can wait at the same time */
 #define BUFFER_BYTES 131072u
-#define LARGE_BUDGET 268435456u /* bytes of larger buffers in the whole server */
+#define LARGE_BUDGET 268435456u /* bytes of grown buffers in the whole server */
 #define STACK_BYTES  262144u
-#define IDLE_MS	     5000 /* after that a thread is let go, unless it is the last */
+#define IDLE_MS	     5000 /* then a thread ends, unless it is the last */
 
 static void *worker_main(void *argument);
 
@@ -100,7 +100,7 @@ void worker_give_role(struct worker *worker)
 	pthread_mutex_unlock(&connection->lock);
 	if (!make)
 		return;
-	/* Without another thread this one takes the role back when it is done. */
+	/* If no thread can be started, this one takes the role back when it is done. */
 	struct worker *other = worker_new(connection);
 	if (other == NULL || !start_thread(worker_main, other)) {
 		if (other != NULL)
@@ -111,7 +111,7 @@ void worker_give_role(struct worker *worker)
 	}
 }
 
-/* Waits until nobody reads, and then is the reader. False: the thread is not needed any more. */
+/* Waits until the role is free, and takes it. False: the thread is no longer needed. */
 static bool take_role(struct worker *worker)
 {
 	struct connection *connection = worker->connection;
@@ -130,7 +130,7 @@ static bool take_role(struct worker *worker)
 	return worker->reader;
 }
 
-/* The reader found the end; those that still do something finish it. */
+/* By the reader, at the end; other threads finish their requests. */
 static void end_requests(struct worker *worker)
 {
 	struct connection *connection = worker->connection;
