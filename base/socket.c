@@ -49,6 +49,7 @@ int socket_connect(int *out, const char *path, int type, struct error *err)
 /* Whether the path is free, or a socket that nobody listens at any more. */
 static int check_free(const char *path, int type, struct error *err)
 {
+	struct error refused;
 	struct stat found;
 	int fd;
 
@@ -56,14 +57,16 @@ static int check_free(const char *path, int type, struct error *err)
 		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", path);
 	if (!S_ISSOCK(found.st_mode))
 		return fail(err, ERR_USAGE, "%s: exists already, and is no socket", path);
-	if (socket_connect(&fd, path, type, err) == 0)
+	if (socket_connect(&fd, path, type, &refused) == 0)
 		close(fd);
-	else if (err->sys == ECONNREFUSED || err->sys == ENOENT)
+	else if (refused.sys == ECONNREFUSED || refused.sys == ENOENT)
 		return 0;
-	else if (err->sys == EPROTOTYPE)
+	else if (refused.sys == EPROTOTYPE)
 		return fail(err, ERR_USAGE, "%s: another program's socket", path);
-	else if (err->sys != EAGAIN)
+	else if (refused.sys != EAGAIN) {
+		*err = refused;
 		return err->code;
+	}
 	return fail(err, ERR_LOCKED, "%s: another server listens there", path);
 }
 

@@ -246,8 +246,11 @@ static void listening(void)
 	CU_ASSERT_EQUAL(socket_listen(&client, &other, path, SOCK_SEQPACKET, &err), ERR_LOCKED);
 	CU_ASSERT_EQUAL(socket_listen(&client, &other, path, SOCK_STREAM, &err), ERR_USAGE);
 	close(fd);
-	/* Its name is still there, and it is replaced: the first one then removes nothing. */
+	/* Its name is still there, and it is replaced: the first one then removes nothing. No error
+	 * is left behind. */
+	err = (struct error){0};
 	CU_ASSERT_EQUAL_FATAL(socket_listen(&fd, &other, path, SOCK_STREAM, &err), 0);
+	CU_ASSERT_EQUAL(err.code, 0);
 	socket_remove(&place);
 	CU_ASSERT(scratch_exists(path));
 	socket_remove(&other);
