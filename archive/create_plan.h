@@ -40,7 +40,8 @@ int create_plan_make(struct create_plan *out, const struct create_options *optio
 int create_plan_format(struct create_plan *out, bool by_name, const struct create_options *options,
 		       struct error *err);
 
-/* Whether writing an archive of this name would write to this file; "-": what standard output is. */
+/* Whether writing an archive of this name would write to this file; "-": what standard output is.
+ */
 bool create_plan_overwrites(const char *name, const struct stat *file);
 
 #endif

@@ -11,7 +11,7 @@ static char letter_of(enum cluster_state state)
 	return state == CLUSTER_GOOD ? '+' : state == CLUSTER_LOST ? '-' : '?';
 }
 
-/* Neighbours of one letter are one line: unproved and absent share one. */
+/* Runs of one letter share a line; unproved and absent clusters have the same letter. */
 static void print_lines(FILE *file, const struct cluster_map *map, uint64_t size_bytes)
 {
 	uint64_t cluster = 0, begin = 0, n;
@@ -44,27 +44,31 @@ static int write_lines(FILE *file, const char *path, const struct cluster_map *m
 	print_lines(file, map, size_bytes);
 	if (ferror(file) || fflush(file) != 0 || (sync && fsync(fileno(file)) != 0)) {
 		int sys = errno != 0 ? errno : EIO;
+
 		fclose(file);
 		return fail_system(err, sys, "%s", path);
 	}
 	return fclose(file) != 0 ? fail_system(err, errno, "%s", path) : 0;
 }
 
-int ddrescue_map_write(const char *path, const struct cluster_map *map, uint64_t size_bytes,
-		       bool sync, struct error *err)
+int mapfile_write(const char *path, const struct cluster_map *map, uint64_t size_bytes, bool sync,
+		  struct error *err)
 {
 	struct newfile *temp = NULL;
-	int fd = -1, result = newfile_create(&temp, &fd, path, err);
-	FILE *file = result == 0 ? fdopen(fd, "w") : NULL;
+	FILE *file;
+	int fd = -1, code;
 
-	if (result == 0 && file == NULL) {
-		result = fail_system(err, errno, "%s", path);
+	TRY(newfile_create(&temp, &fd, path, err));
+	file = fdopen(fd, "w");
+	if (file == NULL) {
+		code = fail_system(err, errno, "%s", path);
 		close(fd);
+		goto out;
 	}
-	if (result == 0)
-		result = write_lines(file, path, map, size_bytes, sync, err);
-	if (result == 0)
-		result = newfile_publish(temp, false, sync, err);
+	code = write_lines(file, path, map, size_bytes, sync, err);
+	if (code == 0)
+		code = newfile_publish(temp, false, sync, err);
+out:
 	newfile_free(temp);
-	return result;
+	return code;
 }

@@ -1,31 +1,36 @@
 #include "archive/restore_plan.h"
 
-#include "cli/memory.h"
 #include "base/name.h"
+#include "base/place.h"
+#include "base/stop.h"
 #include "archive/select.h"
 #include "base/watcher.h"
 #include "archive/source.h"
 
 #include "drive/target.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define SHOWN_SIZE   120u /* bytes of a name in a message */
 #define WARNINGS_MAX 10u  /* about configs */
 
-/* DIR/NAME and an ending. The name passed the allow-list. */
+/* DIR/NAME and an ending; owned, NULL: no memory. The name passed the allow-list. */
 static char *path_in(const char *directory, struct text name, const char *ending)
 {
 	const char *slash = directory[strlen(directory) - 1] == '/' ? "" : "/";
 
-	return memory_text("%s%s%.*s%s", directory, slash, (int)name.length,
-			   (const char *)name.bytes, ending);
+	return text_make("%s%s%.*s%s", directory, slash, (int)name.length, (const char *)name.bytes,
+			 ending);
 }
 
-static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *target,
-		      const struct restore_options *options, struct error *err)
+/* Whether this drive can go to this target, or with NULL into the folder. */
+static int check_drive(const struct restore_plan *plan, uint32_t drive, const char *target,
+		       struct error *err)
 {
 	struct text name = plan->archive->drives[drive].name;
 	char shown[SHOWN_SIZE];
@@ -44,36 +49,47 @@ static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *tar
 			    "-d: drive %s cannot go to standard output: it needs a target that can "
 			    "seek",
 			    shown);
-	plan->drive_paths[drive] = target != NULL ? memory_text("%s", target)
-						  : path_in(options->directory, name, ".raw");
-	if (target != NULL) {
-		const char *format = name_cut_format(plan->drive_paths[drive]);
-
-		if (*plan->drive_paths[drive] == '\0')
-			return fail(err, ERR_USAGE, "-d: no target for drive %s", shown);
-		if (format != NULL)
-			plan->drive_formats[drive] = memory_text("%s", format);
-	}
-	plan->in_directory |= target == NULL;
-	plan->n_drives++;
 	return 0;
 }
 
-static int plan_drives(struct restore_plan *plan, const struct restore_options *options, struct error *err)
+static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *target,
+		      const struct restore_options *options, struct error *err)
+{
+	struct text name = plan->archive->drives[drive].name;
+	char *path, *format = NULL;
+
+	TRY(check_drive(plan, drive, target, err));
+	path = target != NULL ? strdup(target) : path_in(options->directory, name, ".raw");
+	if (path == NULL)
+		return fail_memory(err);
+	plan->drive_paths[drive] = path;
+	plan->in_directory |= target == NULL;
+	plan->n_drives++;
+	if (target != NULL)
+		format = name_cut_format(path);
+	if (*path == '\0')
+		return fail(err, ERR_USAGE, "-d: no target before ,format=%s", format);
+	if (format != NULL) {
+		plan->drive_formats[drive] = strdup(format);
+		if (plan->drive_formats[drive] == NULL)
+			return fail_memory(err);
+	}
+	return 0;
+}
+
+static int plan_drives(struct restore_plan *plan, const struct restore_options *options,
+		       struct error *err)
 {
 	for (unsigned i = 0; i < options->drives.n; i++) {
 		const char *target;
 		uint32_t drive;
 
-		if (drive_selection_parse(options->drives.items[i], plan->archive, &drive, &target,
-					  err) < 0 ||
-		    plan_drive(plan, drive, target, options, err) < 0)
-			return err->code;
+		TRY(drive_selection_parse(options->drives.items[i], plan->archive, &drive, &target,
+					  err));
+		TRY(plan_drive(plan, drive, target, options, err));
 	}
-	for (uint32_t i = 0; options->drives.n == 0 && i < plan->archive->n_drives; i++) {
-		if (plan_drive(plan, i, NULL, options, err) < 0)
-			return err->code;
-	}
+	for (uint32_t i = 0; options->drives.n == 0 && i < plan->archive->n_drives; i++)
+		TRY(plan_drive(plan, i, NULL, options, err));
 	return 0;
 }
 
@@ -84,18 +100,18 @@ static void warn_of_config(struct text name, uint32_t n_before, const struct wat
 
 	if (n_before < WARNINGS_MAX)
 		watcher_warn(watcher,
-			       "config '%s' is not restored: not usable as a file name; \"vmabak "
-			       "config\" prints it",
-			       escape_text(shown, sizeof(shown), name.bytes, name.length));
+			     "config '%s' is not restored: not usable as a file name; \"vmabak "
+			     "config\" prints it",
+			     escape_text(shown, sizeof(shown), name.bytes, name.length));
 }
 
-static void plan_configs(struct restore_plan *plan, const struct restore_options *options,
-			 const struct watcher *watcher)
+static int plan_configs(struct restore_plan *plan, const struct restore_options *options,
+			const struct watcher *watcher, struct error *err)
 {
 	uint32_t n_unusable = 0;
 
 	if (options->no_configs || (options->drives.n > 0 && !options->configs))
-		return;
+		return 0;
 	for (uint32_t i = 0; i < plan->archive->n_configs; i++) {
 		struct text name = plan->archive->configs[i].name;
 
@@ -104,12 +120,15 @@ static void plan_configs(struct restore_plan *plan, const struct restore_options
 			continue;
 		}
 		plan->config_paths[i] = path_in(options->directory, name, "");
+		if (plan->config_paths[i] == NULL)
+			return fail_memory(err);
 		plan->in_directory = true;
 		plan->n_configs++;
 	}
 	if (n_unusable > WARNINGS_MAX)
 		watcher_warn(watcher, "%u more configs are not restored for that reason",
-			       n_unusable - WARNINGS_MAX);
+			     n_unusable - WARNINGS_MAX);
+	return 0;
 }
 
 int restore_plan_options(const struct restore_options *options, struct error *err)
@@ -122,18 +141,33 @@ int restore_plan_options(const struct restore_options *options, struct error *er
 }
 
 int restore_plan_make(struct restore_plan *out, const struct archive *archive,
-		      const struct restore_options *options, const struct watcher *watcher, struct error *err)
+		      const struct restore_options *options, const struct watcher *watcher,
+		      struct error *err)
 {
 	*out = (struct restore_plan){
 		.archive = archive,
 		.sandbox = {.rules = -1},
-		.drive_paths = memory_new(archive->n_drives, sizeof(char *)),
-		.drive_formats = memory_new(archive->n_drives, sizeof(char *)),
-		.config_paths = memory_new(archive->n_configs, sizeof(char *)),
+		.drive_paths = calloc((size_t)archive->n_drives + 1, sizeof(char *)),
+		.drive_formats = calloc((size_t)archive->n_drives + 1, sizeof(char *)),
+		.config_paths = calloc((size_t)archive->n_configs + 1, sizeof(char *)),
 	};
-	if (plan_drives(out, options, err) < 0)
-		return err->code;
-	plan_configs(out, options, watcher);
+	if (out->drive_paths == NULL || out->drive_formats == NULL || out->config_paths == NULL)
+		return fail_memory(err);
+	TRY(plan_drives(out, options, err));
+	return plan_configs(out, options, watcher, err);
+}
+
+int restore_plan_make_folder(struct restore_plan *plan, const struct restore_options *options,
+			     struct error *err)
+{
+	bool made = false;
+
+	if (plan->in_directory)
+		TRY(place_make_folder(options->directory, &made, err));
+	if (made) {
+		plan->made_folder = options->directory;
+		stop_guard_folder(plan->made_folder);
+	}
 	return 0;
 }
 
@@ -149,25 +183,27 @@ struct place {
 static struct place find_place(const char *path)
 {
 	const char *name = base_name(path);
-	char *folder = memory_text("%.*s", (int)(name - path), path);
 	struct place place = {.name = name, .path = path};
+	char folder[PATH_MAX];
 	struct stat found;
 
 	if (target_is_uri(path)) {
-		free(folder);
 		place.name = path;
 		return place;
 	}
+	if (name == path)
+		strcpy(folder, ".");
+	else
+		snprintf(folder, sizeof(folder), "%.*s", (int)(name - path), path);
 	if (stat(path, &found) == 0) {
 		place.name = NULL;
 		place.block = S_ISBLK(found.st_mode);
 		place.device = place.block ? found.st_rdev : found.st_dev;
 		place.number = place.block ? 0 : found.st_ino;
-	} else if (stat(*folder == '\0' ? "." : folder, &found) == 0) {
+	} else if (stat(folder, &found) == 0) {
 		place.device = found.st_dev;
 		place.number = found.st_ino;
 	}
-	free(folder);
 	return place;
 }
 
@@ -189,10 +225,13 @@ static int compare_places(const void *left, const void *right)
 /* Sorted, so that an archive with very many names costs no time to speak of. */
 static int check_places(const struct restore_plan *plan, struct error *err)
 {
-	struct place *places = memory_new(plan->n_drives + plan->n_configs, sizeof(*places));
+	struct place *places =
+		calloc((size_t)plan->n_drives + plan->n_configs + 1, sizeof(*places));
 	size_t n = 0;
-	int result = 0;
+	int code = 0;
 
+	if (places == NULL)
+		return fail_memory(err);
 	for (uint32_t i = 0; i < plan->archive->n_drives; i++) {
 		if (plan->drive_paths[i] != NULL)
 			places[n++] = find_place(plan->drive_paths[i]);
@@ -202,17 +241,16 @@ static int check_places(const struct restore_plan *plan, struct error *err)
 			places[n++] = find_place(plan->config_paths[i]);
 	}
 	qsort(places, n, sizeof(*places), compare_places);
-	for (size_t i = 1; i < n && result == 0; i++) {
+	for (size_t i = 1; i < n && code == 0; i++) {
 		if (compare_places(&places[i - 1], &places[i]) == 0)
-			result = fail(
-				err, ERR_USAGE,
-				"two things are to be restored to one place: %s and %s; send a "
-				"drive elsewhere with -d NAME=TARGET or @N=TARGET, leave "
-				"configs out with --no-configs",
-				places[i - 1].path, places[i].path);
+			code = fail(err, ERR_USAGE,
+				    "two things are to be restored to one place: %s and %s; send a "
+				    "drive elsewhere with -d NAME=TARGET or @N=TARGET, leave "
+				    "configs out with --no-configs",
+				    places[i - 1].path, places[i].path);
 	}
 	free(places);
-	return result;
+	return code;
 }
 
 static int check_path(const char *path, bool is_config, const struct restore_options *options,
@@ -239,14 +277,10 @@ static int check_path(const char *path, bool is_config, const struct restore_opt
 int restore_plan_check(const struct restore_plan *plan, const struct restore_options *options,
 		       struct error *err)
 {
-	for (uint32_t i = 0; i < plan->archive->n_drives; i++) {
-		if (check_path(plan->drive_paths[i], false, options, err) < 0)
-			return err->code;
-	}
-	for (uint32_t i = 0; i < plan->archive->n_configs; i++) {
-		if (check_path(plan->config_paths[i], true, options, err) < 0)
-			return err->code;
-	}
+	for (uint32_t i = 0; i < plan->archive->n_drives; i++)
+		TRY(check_path(plan->drive_paths[i], false, options, err));
+	for (uint32_t i = 0; i < plan->archive->n_configs; i++)
+		TRY(check_path(plan->config_paths[i], true, options, err));
 	return check_places(plan, err);
 }
 
@@ -262,11 +296,11 @@ void restore_plan_rules(struct restore_plan *plan, const char *directory, const 
 	if (plan->in_directory)
 		sandbox_allow_removal(sandbox, directory);
 	if (map != NULL) { /* a file, or a folder */
-		char *inner = memory_text("%s/.", map);
+		char inner[PATH_MAX];
 
+		snprintf(inner, sizeof(inner), "%s/.", map);
 		sandbox_allow_file(sandbox, map);
 		sandbox_allow_file(sandbox, inner);
-		free(inner);
 	}
 }
 
@@ -277,10 +311,13 @@ static void free_paths(char **paths, uint32_t n)
 	free(paths);
 }
 
-void restore_plan_free(struct restore_plan *plan)
+void restore_plan_close(struct restore_plan *plan, bool done)
 {
 	if (plan->archive == NULL)
 		return;
+	stop_guard_folder(NULL);
+	if (!done && plan->made_folder != NULL)
+		rmdir(plan->made_folder);
 	sandbox_end(&plan->sandbox);
 	free_paths(plan->drive_paths, plan->archive->n_drives);
 	free_paths(plan->drive_formats, plan->archive->n_drives);

@@ -30,23 +30,31 @@ struct restore_plan {
 	char **config_paths;  /* the same for the configs */
 	uint32_t n_drives, n_configs; /* that are restored */
 	bool in_directory;	      /* something goes into --directory */
+	const char *made_folder;      /* --directory, which did not exist; borrowed, or NULL */
 	struct sandbox sandbox;	      /* of restore_plan_rules */
 };
 
-/* What the options alone tell, before the archive is opened. */
+/* Judges the options, before the archive is opened. */
 int restore_plan_options(const struct restore_options *options, struct error *err);
 /* Chooses the paths. Drives whose names cannot be paths are an error, configs a warning. *out can
- * be freed whatever comes. */
+ * be closed even after a failure. */
 int restore_plan_make(struct restore_plan *out, const struct archive *archive,
-		      const struct restore_options *options, const struct watcher *watcher, struct error *err);
-/* Refuses two things that go to one place, the archive itself as a target, and configs that are
- * there already without --force. The folder exists by now. */
+		      const struct restore_options *options, const struct watcher *watcher,
+		      struct error *err);
+/* Makes --directory if the plan needs it and it is missing. A signal removes it, too. */
+int restore_plan_make_folder(struct restore_plan *plan, const struct restore_options *options,
+			     struct error *err);
+/* Refuses two things that go to one place, the archive itself as a target, and, without --force,
+ * configs that exist already. To be called once the folder exists. */
 int restore_plan_check(const struct restore_plan *plan, const struct restore_options *options,
 		       struct error *err);
-/* Before targets are opened, which may take all descriptors there are: what the process will still
- * need, to put configs there and to give names to what it made. With all open, sandbox_enter gives
- * up the rest. map: a file, or a folder for files, that will be written too, or NULL. */
+/* Allows the sandbox what the process still needs once all targets are open: to put configs there
+ * and to give names to what it made; sandbox_enter gives up the rest. To be called before targets
+ * are opened, which may take all descriptors. map: a file, or a folder for files, that will be
+ * written too, or NULL. */
 void restore_plan_rules(struct restore_plan *plan, const char *directory, const char *map);
-void restore_plan_free(struct restore_plan *plan);
+/* To be called once the targets are closed. done: the restore went well; else a folder that was
+ * made is removed if it is empty. */
+void restore_plan_close(struct restore_plan *plan, bool done);
 
 #endif

@@ -1,5 +1,6 @@
 #include "base/place.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -76,4 +77,22 @@ int place_check(const char *path, struct error *err)
 	if (!place_has_devices(folder))
 		return 0;
 	return fail(err, ERR_USAGE, "%s: there is no such device, and /dev takes no files", path);
+}
+
+int place_make_folder(const char *path, bool *made, struct error *err)
+{
+	struct stat found;
+
+	*made = false;
+	if (lstat(path, &found) < 0)
+		TRY(place_check(path, err));
+	if (mkdir(path, 0700) == 0) {
+		*made = true;
+		return 0;
+	}
+	if (errno != EEXIST)
+		return fail_system(err, errno, "%s", path);
+	if (stat(path, &found) == 0 && !S_ISDIR(found.st_mode))
+		return fail(err, ERR_USAGE, "%s: is not a folder", path);
+	return 0;
 }

@@ -15,4 +15,7 @@ bool place_has_devices(const char *folder);
  * is wrong with it is left to whoever makes it. */
 int place_check(const char *path, struct error *err);
 
+/* Makes a folder that only its owner may use, if there is none yet. *made: there was none. */
+int place_make_folder(const char *path, bool *made, struct error *err);
+
 #endif

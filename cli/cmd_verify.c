@@ -4,8 +4,7 @@
 #include "base/parse.h"
 #include "cli/groups.h"
 #include "cli/progress.h"
-#include "base/sandbox.h"
-#include "archive/source.h"
+#include "archive/verify.h"
 #include "cli/say.h"
 
 #include "reader/input/input.h"
@@ -15,14 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
-struct verify_options {
+struct verify_command {
 	struct common_options common;
-	bool quick;
-	uint64_t threads; /* 0: one a processor */
-	uint64_t rate;	  /* bytes a second, 0: no limit */
+	struct verify_options verify;
 };
 
-static const struct verify_options defaults = {.common = {COMMON_DEFAULTS}};
+static const struct verify_command defaults = {.common = {COMMON_DEFAULTS}};
 
 static const struct option_spec specs[] = {
 	{"quick", 0, OPTION_FLAG, OPTION_FIELD(verify_options, quick),
@@ -32,7 +29,7 @@ static const struct option_spec specs[] = {
 	OPTIONS_END,
 };
 
-/* Damage outweighs all; else the first failure tells. */
+/* Damage outweighs all else; otherwise the first failure counts. */
 static int worse(int code, int other)
 {
 	if (code == EXIT_DAMAGED || other == EXIT_DAMAGED)
@@ -40,7 +37,6 @@ static int worse(int code, int other)
 	return code != EXIT_DONE ? code : other;
 }
 
-/* What the run proved, in words. */
 static const char *proof(const struct archive *archive, bool quick)
 {
 	if (archive->cluster_checksum == CLUSTER_UNPROTECTED)
@@ -51,7 +47,8 @@ static const char *proof(const struct archive *archive, bool quick)
 	return "complete, every checksum matches";
 }
 
-static void put_json(const struct source *source, const struct verify_options *options, struct json_t *one)
+static void put_json(const struct source *source, const struct verify_options *options,
+		     struct json_t *one)
 {
 	const struct archive *archive = source->archive;
 	const struct totals *totals = reader_totals(source->reader);
@@ -79,57 +76,11 @@ static void print_result(const struct source *source, const struct verify_option
 	char size[HUMAN_SIZE], data[HUMAN_SIZE];
 
 	say(stdout, "%s: ok, %s: %s%u drive%s, %s (%s of data), %llu clusters, %u config%s\n",
-	       source->name, proof(archive, options->quick),
-	       archive_is_incremental(archive) ? "incremental, " : "", archive->n_drives,
-	       archive->n_drives == 1 ? "" : "s", human_size(size, archive_drive_bytes(archive)),
-	       human_size(data, totals->raw_size),
-	       (unsigned long long)totals->n_data + totals->n_zero, archive->n_configs,
-	       archive->n_configs == 1 ? "" : "s");
-}
-
-static int verify_source(struct source *source, const struct verify_options *options, unsigned part,
-			 const struct watcher *watcher, struct error *err)
-{
-	struct reader_counts counts = {0};
-	struct reader_job job = {
-		.n_threads = threads_wanted(options->threads),
-		.scrub = options->quick,
-		.counts = &counts,
-	};
-	struct progress_view view = {
-		.label = source->name,
-		.total_bytes = archive_drive_bytes(source->archive),
-		.covered_bytes = &counts.covered_bytes,
-		.data_bytes = &counts.data_bytes,
-		.archive_bytes = &counts.read_bytes,
-		.part = part,
-		.n_parts = options->common.arguments.n,
-	};
-	int result;
-
-	watcher_begin(watcher, &view);
-	result = reader_run(source->reader, &job, err);
-	watcher_end(watcher, result == 0);
-	return result;
-}
-
-/* While there are others to be opened, only what could be changed is given up. */
-static int open_source(struct source *source, const struct verify_options *options, unsigned part,
-		       struct error *err)
-{
-	const char *name = options->common.arguments.items[part];
-	struct sandbox sandbox;
-
-	*source = (struct source){.name = name};
-	if (part + 1 == options->common.arguments.n)
-		return source_open_alone(source, name, options->rate, err);
-	if (part == 0) {
-		sandbox_begin(&sandbox);
-		sandbox_allow_reading(&sandbox);
-		if (sandbox_enter(&sandbox, err) < 0)
-			return err->code;
-	}
-	return source_open(source, name, options->rate, err);
+	    source->name, proof(archive, options->quick),
+	    archive_is_incremental(archive) ? "incremental, " : "", archive->n_drives,
+	    archive->n_drives == 1 ? "" : "s", human_size(size, archive_drive_bytes(archive)),
+	    human_size(data, totals->raw_size), (unsigned long long)totals->n_data + totals->n_zero,
+	    archive->n_configs, archive->n_configs == 1 ? "" : "s");
 }
 
 static int verify_one(const struct verify_options *options, struct report *report, unsigned part,
@@ -139,8 +90,8 @@ static int verify_one(const struct verify_options *options, struct report *repor
 	struct source source;
 	struct error err = {0};
 	int code = EXIT_DONE;
-	bool ok = open_source(&source, options, part, &err) == 0 &&
-		  verify_source(&source, options, part, &report->watcher, &err) == 0;
+	bool ok = verify_open(&source, options, part, &err) == 0 &&
+		  verify_run(&source, options, part, &report->watcher, &err) == 0;
 
 	json_put_text(one, "archive", source.name);
 	json_put_bool(one, "ok", ok);
@@ -152,7 +103,7 @@ static int verify_one(const struct verify_options *options, struct report *repor
 		print_result(&source, options);
 	if (!ok)
 		code = report_error_line(report, source.name, &err);
-	/* A line is out before the next archive is begun, also into a file. */
+	/* Even into a file, a line is out before the next archive is begun. */
 	if (!report->json)
 		report_flush(report);
 	source_close(&source);
@@ -163,8 +114,8 @@ static int check_arguments(const struct verify_options *options, struct error *e
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < options->common.arguments.n; i++)
-		n += strcmp(options->common.arguments.items[i], "-") == 0;
+	for (unsigned i = 0; i < options->archives.n; i++)
+		n += strcmp(options->archives.items[i], "-") == 0;
 	if (n > 1)
 		return fail(err, ERR_USAGE, "standard input can be verified only once");
 	return 0;
@@ -172,16 +123,18 @@ static int check_arguments(const struct verify_options *options, struct error *e
 
 static int run(const void *given, struct report *report)
 {
-	const struct verify_options *options = given;
+	const struct verify_command *command = given;
+	struct verify_options options = command->verify;
 	struct json_t *archives;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (check_arguments(options, &err) < 0)
+	options.archives = command->common.arguments;
+	if (check_arguments(&options, &err) < 0)
 		return report_error(report, NULL, &err);
 	archives = json_put_array(report->result, "archives");
-	for (unsigned i = 0; i < options->common.arguments.n; i++)
-		code = worse(code, verify_one(options, report, i, archives));
+	for (unsigned i = 0; i < options.archives.n; i++)
+		code = worse(code, verify_one(&options, report, i, archives));
 	return code;
 }
 
@@ -189,15 +142,17 @@ const struct command command_verify = {
 	.name = "verify",
 	.usage = "[--quick] ARCHIVE|-... [OPTION]...",
 	.summary = "prove that archives are whole and intact",
-	.help =
-	"Read archives to their end and prove that they are whole: every checksum, every cluster\n"
-	"exactly once, the end. Stock VMA archives carry no checksums of their data; they are\n"
-	"checked for completeness, and the result says so.\n"
-	"\n"
-	"Example:\n"
-	"  vmabak verify /backup/*.vmab\n",
+	.help = "Read archives to their end and prove that they are whole: every checksum, every "
+		"cluster\n"
+		"exactly once, the end. Stock VMA archives carry no checksums of their data; they "
+		"are\n"
+		"checked for completeness, and the result says so.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak verify /backup/*.vmab\n",
 	.run = run,
-	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}},
+	.groups = {{"Options", specs, offsetof(struct verify_command, verify)},
+		   {NULL, common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = UINT_MAX,

@@ -1,0 +1,185 @@
+#include "archive/restore.h"
+
+#include "base/watcher.h"
+#include "reader/input/input.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- before the first write ---- */
+
+static int open_target(struct restore *restore, uint32_t i, struct error *err)
+{
+	const struct archive_drive *drive = &restore->source.archive->drives[i];
+	const char *path = restore->plan.drive_paths[i];
+	uint64_t excess;
+	char name[80];
+
+	if (path == NULL)
+		return 0;
+	restore->how.format = restore->plan.drive_formats[i];
+	TRY(target_open(&restore->targets[i], path, drive->size_bytes, &restore->how, err));
+	excess = target_excess(restore->targets[i]);
+	if (excess > 0)
+		watcher_note(restore->watcher,
+			     "drive %s: %s is %llu bytes larger; what lies past the drive stays as "
+			     "it is",
+			     escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
+			     path, (unsigned long long)excess);
+	return 0;
+}
+
+static int check_archive(const struct restore *restore, struct error *err)
+{
+	if (archive_is_incremental(restore->source.archive))
+		return fail(err, ERR_UNSUPPORTED,
+			    "%s: is incremental: it holds only what changed since its parent, and "
+			    "restoring a chain is not supported",
+			    restore->source.name);
+	return 0;
+}
+
+static int prepare(struct restore *restore, struct error *err)
+{
+	const struct restore_options *options = restore->options;
+	struct restore_plan *plan = &restore->plan;
+	const struct archive *archive;
+
+	TRY(restore_plan_options(options, err));
+	TRY(source_open(&restore->source, options->archive, options->rate, err));
+	TRY(check_archive(restore, err));
+	archive = restore->source.archive;
+	restore->targets = calloc((size_t)archive->n_drives + 1, sizeof(*restore->targets));
+	restore->created =
+		calloc((size_t)archive->n_drives + archive->n_configs + 1, sizeof(char *));
+	if (restore->targets == NULL || restore->created == NULL)
+		return fail_memory(err);
+	TRY(restore_plan_make(plan, archive, options, restore->watcher, err));
+	TRY(restore_plan_make_folder(plan, options, err));
+	TRY(restore_plan_check(plan, options, err));
+	restore_plan_rules(plan, options->directory, NULL);
+	for (uint32_t i = 0; i < archive->n_drives; i++)
+		TRY(open_target(restore, i, err));
+	return sandbox_enter(&plan->sandbox, err);
+}
+
+/* ---- from the first write on ---- */
+
+static bool is_new(const char *path)
+{
+	struct stat found;
+
+	return lstat(path, &found) < 0;
+}
+
+static int put_configs(struct restore *restore, struct error *err)
+{
+	const struct archive *archive = restore->source.archive;
+
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		const char *path = restore->plan.config_paths[i];
+		struct text data = archive->configs[i].data;
+		bool new;
+
+		if (path == NULL)
+			continue;
+		new = is_new(path);
+		TRY(target_put_file(path, data.bytes, data.length, &restore->how, err));
+		if (new)
+			restore->created[restore->n_created++] = path;
+	}
+	return 0;
+}
+
+static int finish_targets(struct restore *restore, struct error *err)
+{
+	uint32_t n = restore->source.archive->n_drives;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (restore->targets[i] != NULL)
+			TRY(target_settle(restore->targets[i], err));
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const char *path = restore->plan.drive_paths[i];
+		bool new;
+
+		if (path == NULL)
+			continue;
+		new = is_new(path);
+		TRY(target_finish(restore->targets[i], err));
+		if (new)
+			restore->created[restore->n_created++] = path;
+	}
+	return 0;
+}
+
+static int write_all(struct restore *restore, struct error *err)
+{
+	struct reader_job job = {
+		.n_threads = threads_wanted(restore->options->threads),
+		.targets = restore->targets,
+		.seek_in = restore->source.input,
+		.counts = &restore->counts,
+	};
+
+	TRY(reader_run(restore->source.reader, &job, err));
+	TRY(put_configs(restore, err));
+	return finish_targets(restore, err);
+}
+
+int restore_run(struct restore *out, const struct restore_options *options,
+		const struct watcher *watcher, struct error *err)
+{
+	struct progress_view view = {
+		.covered_bytes = &out->counts.covered_bytes,
+		.data_bytes = &out->counts.data_bytes,
+		.archive_bytes = &out->counts.read_bytes,
+	};
+	int code;
+
+	*out = (struct restore){
+		.options = options,
+		.watcher = watcher,
+		.how = {.force = options->force, .sync = !options->no_sync},
+	};
+	TRY(prepare(out, err));
+	view.label = out->source.name;
+	view.total_bytes = restore_drive_bytes(out);
+	watcher_begin(watcher, &view);
+	code = write_all(out, err);
+	watcher_end(watcher, code == 0);
+	return code;
+}
+
+uint64_t restore_drive_bytes(const struct restore *restore)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < restore->source.archive->n_drives; i++) {
+		if (restore->plan.drive_paths[i] != NULL)
+			bytes += restore->source.archive->drives[i].size_bytes;
+	}
+	return bytes;
+}
+
+uint64_t restore_archive_bytes(const struct restore *restore)
+{
+	uint64_t size = input_size(restore->source.input);
+
+	return size != 0 ? size : input_position(restore->source.input);
+}
+
+void restore_close(struct restore *restore, bool done)
+{
+	uint32_t n = restore->source.archive == NULL ? 0 : restore->source.archive->n_drives;
+
+	for (uint32_t i = 0; restore->targets != NULL && i < n; i++)
+		target_close(restore->targets[i]);
+	for (size_t i = 0; !done && i < restore->n_created; i++)
+		unlink(restore->created[i]);
+	free(restore->targets);
+	free(restore->created);
+	restore_plan_close(&restore->plan, done);
+	source_close(&restore->source);
+}

@@ -1,0 +1,27 @@
+/*
+ * Proof that archives are whole and intact, one after the other.
+ */
+#ifndef ARCHIVE_VERIFY_H
+#define ARCHIVE_VERIFY_H
+
+#include "archive/source.h"
+
+struct watcher;
+
+/* What a user may say about it. */
+struct verify_options {
+	struct strings archives;
+	bool quick;	  /* check what is stored without decompressing it */
+	uint64_t threads; /* 0: one a processor */
+	uint64_t rate;	  /* bytes a second, 0: no limit */
+};
+
+/* Opens one of the archives. From the first one on the process can change no files any more, from
+ * the last one on it cannot open any. *out can be closed even after a failure. */
+int verify_open(struct source *out, const struct verify_options *options, unsigned i,
+		struct error *err);
+/* Reads the rest of it, and checks all of it. */
+int verify_run(struct source *source, const struct verify_options *options, unsigned i,
+	       const struct watcher *watcher, struct error *err);
+
+#endif

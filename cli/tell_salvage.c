@@ -1,0 +1,194 @@
+#include "cli/tell_salvage.h"
+
+#include "archive/rescue.h"
+#include "archive/source.h"
+#include "base/human.h"
+#include "base/json.h"
+#include "base/parse.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/say.h"
+
+#define RANGES_SHOWN 20u    /* of a drive, as text */
+#define RANGES_JSON  10000u /* of a drive */
+
+static const char *name_of(const struct rescue *rescue)
+{
+	return rescue->options->restore.archive;
+}
+
+static bool head_is_lost(const struct rescue *rescue)
+{
+	return salvage_head(rescue->salvage) == SALVAGE_HEAD_LOST;
+}
+
+static const char *head_word(const struct rescue *rescue)
+{
+	if (head_is_lost(rescue))
+		return "lost";
+	return rescue->moved ? "moved" : "found";
+}
+
+static void print_lost(const struct recovery *recovery, uint32_t drive)
+{
+	uint64_t offset = 0, size;
+
+	for (unsigned n = 0; n < RANGES_SHOWN; n++, offset += size) {
+		if (!recovery_next_lost(recovery, drive, &offset, &size))
+			return;
+		say(stdout, "  lost: bytes %llu to %llu\n", (unsigned long long)offset,
+		    (unsigned long long)(offset + size - 1));
+	}
+}
+
+static void print_drive(const struct rescue *rescue, uint32_t i)
+{
+	static const char *const words[] = {"lost", "good", "without proof",
+					    "absent, or lost with the list of what there was"};
+	const struct archive_drive *drive = &rescue->archive->drives[i];
+	char name[120], size[HUMAN_SIZE];
+	struct recovery_sums sums;
+
+	recovery_sum(&rescue->recovery, i, &sums);
+	say(stdout, "%s: %llu bytes%s",
+	    escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
+	    (unsigned long long)drive->size_bytes,
+	    head_is_lost(rescue) ? " (its size is not known)" : "");
+	for (unsigned n = 1; n <= 4; n++) { /* what is lost comes last */
+		if (sums.bytes[n % 4] > 0)
+			say(stdout, ", %s %s", human_size(size, sums.bytes[n % 4]), words[n % 4]);
+		if (n == CLUSTER_GOOD && rescue->recovery.drives[i].donated_bytes > 0)
+			say(stdout, " (%s from donors)",
+			    human_size(size, rescue->recovery.drives[i].donated_bytes));
+	}
+	say(stdout, ": %s\n", rescue->recovery.plan.drive_paths[i]);
+	print_lost(&rescue->recovery, i);
+	if (sums.n_lost > RANGES_SHOWN)
+		say(stdout, "  lost: %llu more ranges; --map has them all\n",
+		    (unsigned long long)(sums.n_lost - RANGES_SHOWN));
+}
+
+static void print_result(const struct rescue *rescue)
+{
+	const struct salvage_totals *totals = salvage_totals(rescue->salvage);
+	char uuid[UUID_TEXT_SIZE];
+
+	say(stdout, "%s: %s %s, head %s, %llu section%s", name_of(rescue),
+	    archive_format_name(rescue->archive), format_uuid(uuid, rescue->archive->uuid),
+	    head_word(rescue), (unsigned long long)totals->n_sections,
+	    totals->n_sections == 1 ? "" : "s");
+	if (totals->n_expected > 0)
+		say(stdout, " of %llu", (unsigned long long)totals->n_expected);
+	say(stdout, ", %llu damaged, %llu bytes passed over\n",
+	    (unsigned long long)totals->n_damaged, (unsigned long long)totals->passed_bytes);
+	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {
+		if (rescue->recovery.drives[i].target != NULL)
+			print_drive(rescue, i);
+	}
+}
+
+static void put_lost(const struct recovery *recovery, uint32_t drive, struct json_t *list)
+{
+	uint64_t offset = 0, size;
+
+	for (unsigned n = 0; n < RANGES_JSON; n++, offset += size) {
+		struct json_t *one;
+
+		if (!recovery_next_lost(recovery, drive, &offset, &size))
+			return;
+		one = json_add_object(list);
+		json_put_number(one, "offset", offset);
+		json_put_number(one, "size_bytes", size);
+	}
+}
+
+static void put_drive(const struct rescue *rescue, uint32_t i, struct json_t *one)
+{
+	const struct recovery_drive *drive = &rescue->recovery.drives[i];
+	struct recovery_sums sums;
+
+	recovery_sum(&rescue->recovery, i, &sums);
+	json_put_bytes(one, "name", rescue->archive->drives[i].name);
+	json_put_number(one, "size_bytes", rescue->archive->drives[i].size_bytes);
+	json_put_bool(one, "size_known", !head_is_lost(rescue));
+	json_put_text(one, "target", rescue->recovery.plan.drive_paths[i]);
+	if (drive->map_path != NULL)
+		json_put_text(one, "map", drive->map_path);
+	else
+		json_put_null(one, "map");
+	json_put_number(one, "good_bytes", sums.bytes[CLUSTER_GOOD]);
+	json_put_number(one, "donated_bytes", drive->donated_bytes);
+	json_put_number(one, "unverified_bytes", sums.bytes[CLUSTER_UNPROVED]);
+	json_put_number(one, "absent_bytes", sums.bytes[CLUSTER_ABSENT]);
+	json_put_number(one, "lost_bytes", sums.bytes[CLUSTER_LOST]);
+	json_put_number(one, "n_lost", sums.n_lost);
+	put_lost(&rescue->recovery, i, json_put_array(one, "lost"));
+}
+
+static void put_json(const struct rescue *rescue, struct json_t *result)
+{
+	const struct salvage_totals *totals = salvage_totals(rescue->salvage);
+	char uuid[UUID_TEXT_SIZE];
+	struct json_t *list;
+
+	json_put_text(result, "archive", name_of(rescue));
+	json_put_number(result, "archive_bytes", totals->archive_bytes);
+	json_put_text(result, "format", archive_format_name(rescue->archive));
+	json_put_text(result, "uuid", format_uuid(uuid, rescue->archive->uuid));
+	json_put_text(result, "head", head_word(rescue));
+	json_put_bool(result, "tail", totals->n_expected > 0);
+	json_put_number(result, "sections", totals->n_sections);
+	json_put_number(result, "damaged_sections", totals->n_damaged);
+	json_put_number(result, "passed_bytes", totals->passed_bytes);
+	if (rescue->ended.code != 0)
+		json_put_text(result, "read_error", rescue->ended.text);
+	else
+		json_put_null(result, "read_error");
+	json_put_real(result, "duration_s", progress_seconds());
+	list = json_put_array(result, "drives");
+	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {
+		if (rescue->recovery.drives[i].target != NULL)
+			put_drive(rescue, i, json_add_object(list));
+	}
+	list = json_put_array(result, "configs");
+	for (uint32_t i = 0; i < rescue->archive->n_configs; i++) {
+		struct json_t *one;
+
+		if (rescue->recovery.plan.config_paths[i] == NULL)
+			continue;
+		one = json_add_object(list);
+		json_put_bytes(one, "name", rescue->archive->configs[i].name);
+		json_put_number(one, "size_bytes", rescue->archive->configs[i].data.length);
+		json_put_text(one, "target", rescue->recovery.plan.config_paths[i]);
+	}
+}
+
+static void tell_notes(const struct rescue *rescue, struct report *report)
+{
+	if (head_is_lost(rescue))
+		report_note(report,
+			    "%s: the head is lost, and with it configs, the names of drives and "
+			    "their sizes: each is called by its number, and is at least as large "
+			    "as its last cluster found",
+			    name_of(rescue));
+	if (rescue->archive->cluster_checksum == CLUSTER_UNPROTECTED)
+		report_note(report, "%s: has no checksums of data: what was had may be wrong",
+			    name_of(rescue));
+	if (archive_is_incremental(rescue->archive))
+		report_note(report, "%s: is incremental: what its parent holds is not in it",
+			    name_of(rescue));
+	if (rescue->ended.code != 0)
+		report_note(report, "%s: cannot be read further: %s", name_of(rescue),
+			    rescue->ended.text);
+}
+
+void tell_salvage(const struct rescue *rescue, struct report *report)
+{
+	if (report->result != NULL)
+		put_json(rescue, report->result);
+	else if (!report->quiet)
+		print_result(rescue);
+	report_flush(report);
+	if (!report->json)
+		tell_notes(rescue, report);
+}
