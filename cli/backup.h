@@ -13,8 +13,6 @@ struct backup_options {
 	struct create_options create;
 	struct head_options head;
 	struct strings config_files; /* [NAME=]FILE */
-	bool allow_writers;
-	bool direct;
 	struct machine_options machine;
 };
 

@@ -3,9 +3,9 @@
  */
 #include "archive/source.h"
 #include "cli/backup.h"
-#include "cli/backup_images.h"
 #include "cli/backup_libvirt.h"
 #include "cli/backup_live.h"
+#include "cli/backup_machine.h"
 #include "cli/backup_pull.h"
 #include "cli/backup_push.h"
 #include "cli/commands.h"
@@ -13,6 +13,7 @@
 #include "cli/sources.h"
 
 #include "base/place.h"
+#include "machine/kinds.h"
 #include "machine/serve/client.h"
 
 static const struct backup_options defaults = {
@@ -33,10 +34,10 @@ static const struct option_spec what[] = {
 	 .help = "store a note for people (not in VMA)"},
 	{"uuid", 0, OPTION_TEXT, OPTION_FIELD(backup_options, head.uuid), .argument = "UUID",
 	 .help = "identify the archive (default: random)"},
-	{"allow-writers", 0, OPTION_FLAG, OPTION_FIELD(backup_options, allow_writers),
+	{"allow-writers", 0, OPTION_FLAG, OPTION_FIELD(backup_options, machine.allow_writers),
 	 .help = "go on though another program has a drive open for writing",
 	 .sources = SOURCE_DRIVES},
-	{"direct", 0, OPTION_FLAG, OPTION_FIELD(backup_options, direct),
+	{"direct", 0, OPTION_FLAG, OPTION_FIELD(backup_options, machine.direct),
 	 .help = "read raw images and devices past the page cache (O_DIRECT)",
 	 .sources = SOURCE_DRIVES},
 	OPTIONS_END,
@@ -177,6 +178,7 @@ static int run(const void *given, struct report *report)
 	if (find_source(&options, &kind, &err) < 0 || check_given(&options, kind, &err) < 0 ||
 	    (kind != SOURCE_DRIVES && check_machine(&options.machine, &err) < 0))
 		return report_error(report, NULL, &err);
+	options.machine.images = options.common.arguments;
 	options.machine.threads = threads_wanted(options.create.threads);
 	switch (kind) {
 	case SOURCE_SERVE:
@@ -188,7 +190,7 @@ static int run(const void *given, struct report *report)
 	case SOURCE_PUSH:
 		return backup_push(&options, report);
 	default:
-		return backup_images(&options, report);
+		return backup_machine(&machine_images, &options, report);
 	}
 }
 

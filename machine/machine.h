@@ -1,10 +1,10 @@
 /*
- * A machine that runs, as a backup sees it: asked for its drives, for one instant of all of them,
- * and for what they held then. There are four kinds (machine/kinds.h), and one way to use them:
+ * A machine, as a backup sees it: asked for its drives, for one instant of all of them, and for what
+ * they held then. There are several kinds (machine/kinds.h), and one way to use them:
  *
  *   open      connects, and finds the drives asked for; nothing is changed in the machine
  *   begin     the instant, with the guest frozen around it if that is asked for
- *   drive     pull, libvirt: each drive as it was at the instant, to be swept over
+ *   drive     images, pull, libvirt: each drive as it was at the instant, to be swept over
  *   chunks    push, serve: clusters as they come
  *   finish    all was read: whether all of it was of that instant; then nothing is left in the
  *             machine
@@ -64,7 +64,7 @@ struct machine_kind {
 		      const struct chunk_source **out, struct error *err);
 	int (*finish)(struct machine *machine, struct error *err);
 	int (*explain)(struct machine *machine, struct error *err);
-	/* After finish: puts what the instant cost and what was captured into a JSON object, and
+	/* NULL: nothing. After finish: puts what the instant cost and what was captured into a JSON object, and
 	 * tells the watcher of it in a line. */
 	void (*outcome)(struct machine *machine, struct json_t *capture);
 	void (*end)(struct machine *machine); /* NULL-safe */

@@ -1,6 +1,6 @@
 /*
- * What a user may say about the backup of a machine that runs. Each kind of machine reads its own
- * part; the command line refuses what is for another kind.
+ * What a user may say about the backup of a machine. Each kind of machine reads its own part; the
+ * command line refuses what is for another kind.
  */
 #ifndef MACHINE_OPTIONS_H
 #define MACHINE_OPTIONS_H
@@ -14,6 +14,10 @@ enum sync_choice { SYNC_TOP = 1, SYNC_FULL };
 enum full_choice { FULL_CHOICE_ABORT = 1, FULL_CHOICE_WAIT };
 
 struct machine_options {
+	struct strings images; /* [NAME=]DRIVE[,format=FMT]; each is a drive of the machine */
+	bool allow_writers;    /* images: go on though another program has one open for writing */
+	bool direct;	       /* images: past the page cache */
+
 	const char *place;     /* a socket, or the name of a domain */
 	unsigned threads;      /* that will take what it gives; at least 1 */
 	struct strings drives; /* [NAME=]DRIVE; none: all that are written to */

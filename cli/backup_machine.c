@@ -1,0 +1,156 @@
+/*
+ * A backup of any source: all kinds of machine are asked in one way (machine/machine.h), and drives
+ * named one by one are a kind, too. Everything that can be refused is refused before the output is
+ * created, and the machine is asked to begin only once the output is there.
+ */
+#include "cli/backup_machine.h"
+
+#include "archive/configs.h"
+#include "archive/create.h"
+#include "archive/feeds.h"
+#include "base/json.h"
+#include "cli/backup.h"
+#include "cli/memory.h"
+#include "cli/report.h"
+#include "cli/summary.h"
+#include "cow/sweep.h"
+#include "drive/drive.h"
+#include "machine/machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct backup {
+	const struct machine_kind *kind;
+	const struct backup_options *options;
+	struct report *report;
+	struct create create;
+	struct machine *machine;
+	struct machine_description description;
+	struct drive **drives; /* the machine's; the array is owned */
+	struct sweep *sweep;
+};
+
+static int add_drives(struct backup *backup, struct error *err)
+{
+	const struct machine_description *description = &backup->description;
+
+	for (uint32_t i = 0; i < description->n_drives; i++) {
+		const struct machine_drive *drive = &description->drives[i];
+
+		TRY(create_add_drive(&backup->create, drive->name, drive->path, err));
+		create_set_size(&backup->create, i, drive->size_bytes, &backup->report->watcher);
+	}
+	return 0;
+}
+
+/* A machine starts without its own configs, too, mostly: one that is lacking is worth a warning. */
+static void add_configs(struct backup *backup)
+{
+	struct archive *archive = backup->create.archive;
+
+	for (uint32_t i = 0; i < backup->description.n_configs; i++) {
+		const struct machine_config *config = &backup->description.configs[i];
+		struct text name = {(const uint8_t *)config->name, (uint32_t)strlen(config->name)};
+		struct error err = {0};
+		int code;
+
+		if (configs_have(archive, name))
+			continue;
+		if (config->path != NULL)
+			code = configs_read_file(archive, config->name, config->path,
+						 backup->create.name, &err);
+		else
+			code = configs_add(archive, config->name, config->data, &err);
+		if (code < 0)
+			report_warning(backup->report, "%s is not in the archive: %s", config->name,
+				       err.text);
+	}
+}
+
+static int prepare(struct backup *backup, struct error *err)
+{
+	const struct backup_options *options = backup->options;
+	struct create *create = &backup->create;
+
+	TRY(create_begin(create, &options->create, &options->head, err));
+	TRY(configs_read(create->archive, &options->config_files, create->name, err));
+	TRY(backup->kind->open(&backup->machine, &options->machine, &backup->report->watcher, err));
+	backup->kind->describe(backup->machine, &backup->description);
+	TRY(add_drives(backup, err));
+	add_configs(backup);
+	if (create->archive->n_drives + create->archive->n_configs == 0)
+		return fail(err, ERR_USAGE,
+			    "nothing to back up: name at least one drive or config");
+	return create_open(create, err);
+}
+
+static int all_was_read(void *context, struct error *err)
+{
+	struct backup *backup = context;
+
+	return backup->kind->finish(backup->machine, err);
+}
+
+static int sweep_drives(struct backup *backup, struct feed *feed, struct error *err)
+{
+	uint32_t n = backup->description.n_drives;
+
+	backup->drives = memory_new(n, sizeof(*backup->drives));
+	for (uint32_t i = 0; i < n; i++) {
+		const struct machine_drive *drive = &backup->description.drives[i];
+
+		TRY(backup->kind->drive(backup->machine, i, &backup->drives[i], err));
+		if (drive_size(backup->drives[i]) != drive->size_bytes)
+			return fail(err, ERR_SYSTEM,
+				    "drive %s: its size changed while the backup began",
+				    drive->name);
+	}
+	TRY(sweep_new(&backup->sweep, backup->drives, n, create_piece(&backup->create), err));
+	*feed = feed_of_sweep(backup->sweep);
+	return 0;
+}
+
+static int copy(struct backup *backup, struct error *err)
+{
+	struct machine_since everything = {.checkpoint = NULL};
+	struct feed feed;
+
+	TRY(backup->kind->begin(backup->machine, &everything, err));
+	TRY(sweep_drives(backup, &feed, err));
+	feed.ended = all_was_read;
+	feed.ended_context = backup;
+	return create_write(&backup->create, &feed, &backup->report->watcher, err);
+}
+
+static void tell(struct backup *backup)
+{
+	struct json_t *result = backup->report->result;
+
+	summary_tell(&backup->create, backup->report);
+	if (backup->kind->outcome != NULL)
+		backup->kind->outcome(backup->machine, json_put_object(result, "capture"));
+}
+
+int backup_machine(const struct machine_kind *kind, const struct backup_options *options,
+		   struct report *report)
+{
+	struct backup backup = {.kind = kind, .options = options, .report = report};
+	struct error err = {0};
+	int code = EXIT_DONE;
+
+	if (prepare(&backup, &err) < 0) {
+		code = report_error(report, NULL, &err);
+	} else if (copy(&backup, &err) < 0) {
+		kind->explain(backup.machine, &err);
+		code = report_error(report, NULL, &err);
+	} else {
+		tell(&backup);
+	}
+	create_close(&backup.create);
+	if (backup.sweep != NULL)
+		sweep_free(backup.sweep);
+	free(backup.drives);
+	kind->end(backup.machine);
+	return code;
+}
