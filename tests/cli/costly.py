@@ -25,7 +25,7 @@ def checked(data):
 
 class Archive:
     def __init__(self, drives, parent=b""):
-        records = b""
+        records = bytearray()
         for name, size in drives:
             value = struct.pack("<QQ", size, 0) + name
             records += struct.pack("<HHI", 1, 0, len(value)) + value + bytes(-len(value) % 8)
