@@ -50,10 +50,10 @@ BASE_CPPFLAGS := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)
 	$(if $(HAVE_LIBVIRT),-DHAVE_LIBVIRT=1,-DHAVE_LIBVIRT=0)
 # The plain MD5 function takes no memory: without any a good archive would look damaged.
 BASE_CPPFLAGS += -DOPENSSL_SUPPRESS_DEPRECATED
-BASE_CFLAGS = -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \
+BASE_CFLAGS := -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBRARIES) 2>/dev/null)
 # libvirt is loaded when it is needed (machine/libvirt/domain.c).
-LIBS = $(shell $(PKG_CONFIG) --libs $(filter-out libvirt,$(LIBRARIES))) -ldl -pthread
+LIBS := $(shell $(PKG_CONFIG) --libs $(filter-out libvirt,$(LIBRARIES)) 2>/dev/null) -ldl -pthread
 
 # The rooms of the house below the command line (CONTRIBUTING.md).
 ROOMS := archive machine cow reader writer drive nbd format base

@@ -3,7 +3,7 @@
 need make pkg-config
 
 mkdir tree
-(cd "$SRC" && cp -r Makefile base cli cow format nbd reader tests writer "$OLDPWD/tree" 2>/dev/null) || :
+(cd "$SRC" && cp -r Makefile archive base cli cow drive format machine nbd reader tests writer "$OLDPWD/tree")
 cd tree
 mkdir bin
 # A compiler that only makes what it is to make, and a pkg-config that does not know what $HIDDEN names.
