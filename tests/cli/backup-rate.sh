@@ -1,4 +1,5 @@
 # --rate holds back what is written, and what is read.
+# alone: a rate that is kept is told from one that the machine limits
 . "$(dirname "$0")/lib.sh"
 
 make_random drive.raw 16777216 1

@@ -1,4 +1,5 @@
 # A drive of 64 TiB that is almost all holes: seconds, and 64 MiB of memory beside its map.
+# alone: each command has ten seconds
 . "$(dirname "$0")/lib.sh"
 
 # ext4 ends at 16 TiB; tmpfs does not.

@@ -1,5 +1,6 @@
 # What is around an archive as people have it: pzstd's output, skippable frames, zeros of a last record, several members;
 # and windows that are too large are told with the pipe that works.
+# long: two hundred commands
 . "$(dirname "$0")/lib.sh"
 
 need zstd gzip lzop xz bzip2

@@ -1,4 +1,5 @@
 # Through pipes and compressors, both ways; what is around an archive is recognised by content.
+# long: compressors, in all formats
 . "$(dirname "$0")/lib.sh"
 
 need zstd gzip lzop xz bzip2

@@ -1,5 +1,6 @@
 # A machine of libvirt writes to a file system and two drives, raw and qcow2; $LIBVIRT_BACKUPS (1) backups of it
 # while it does. What is restored is the machine as if its plug had been pulled.
+# long: a machine is booted, without KVM
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need e2fsck debugfs

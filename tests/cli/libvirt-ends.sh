@@ -1,5 +1,6 @@
 # Whatever ends a backup by libvirt early, no job is left in libvirt, no file and no archive, the guest is
 # well, and the next backup succeeds. What cannot be backed up is refused, and why is said.
+# long: many backups of a domain that runs
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_guest_in_libvirt

@@ -1,5 +1,6 @@
 # A backup that is ended while it connects to QEMU does not end QEMU's server in the midst of a
 # handshake: QEMU would wait for that for ever, and the guest with it.
+# long: is killed at many moments
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_strace

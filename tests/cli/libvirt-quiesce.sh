@@ -1,5 +1,6 @@
 # By the guest's agent a backup by libvirt has the file system stand still for the instant: it needs no
 # journal then. It goes on whatever happens, also when the backup is killed in between.
+# long: waits for limits of a frozen guest
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need e2fsck

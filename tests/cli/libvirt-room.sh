@@ -1,5 +1,6 @@
 # When there is little room for what the guest overwrites during a backup by libvirt, the backup is refused
 # or given up before a write of the guest fails.
+# long: waits for a guest that writes
 . "$(dirname "$0")/lib.sh"
 if [ "${1:-}" != inside ]; then
 	mkdir "$base/inside"

@@ -1,4 +1,5 @@
 # When the disk loses data of a scratch file of libvirt the backup fails. The guest is well.
+# long: waits for a guest that writes
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_strace

@@ -1,4 +1,5 @@
 # A libvirt that takes a connection and says nothing is given up.
+# long: waits for 90 seconds
 . "$(dirname "$0")/lib.sh"
 
 "$VMABAK" --version | grep -q libvirt=yes || skip "vmabak was built without libvirt"

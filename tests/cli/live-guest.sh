@@ -1,5 +1,6 @@
 # A Linux machine writes to a file system and to two raw drives, all served by vmabak; $GUEST_BACKUPS (2) backups of
 # them while it does. What is restored is the machine as if its plug had been pulled.
+# long: a machine is booted, without KVM
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/live/lib.sh"
 . "$SRC/tests/live/guest/guest.sh"

@@ -1,4 +1,5 @@
 # Whatever an archive claims, a reader stays within its memory and time.
+# alone: each command has 20 seconds
 . "$(dirname "$0")/lib.sh"
 
 ulimit -c 0

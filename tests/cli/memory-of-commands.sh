@@ -1,4 +1,5 @@
 # No command takes more than 64 MiB, whatever the size of the drives, with two threads.
+# long: half a gigabyte, in all formats
 . "$(dirname "$0")/lib.sh"
 
 make_random drive.raw 314572800 1

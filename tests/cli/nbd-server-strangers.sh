@@ -1,5 +1,6 @@
 # Connections that do not finish their handshake keep nobody out: neither with TLS, nor without, nor
 # when the server may open few files. They are ended in time; clients may be silent.
+# long: waits for limits of the handshake
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
 

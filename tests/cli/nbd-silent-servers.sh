@@ -1,5 +1,6 @@
 # NBD servers that are connected and say nothing, or say it byte by byte, are given up in time, by
 # name; so is a qemu-nbd of ours. One that takes its time to answer is waited for.
+# long: waits for 60 seconds
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 

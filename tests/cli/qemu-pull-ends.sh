@@ -1,5 +1,6 @@
 # Whatever ends a pull early, the guest's writes go on without an error, nothing is left in QEMU or
 # on disk, no archive appears, and the next one succeeds.
+# long: many ends of a backup
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"

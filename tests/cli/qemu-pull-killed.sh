@@ -1,5 +1,6 @@
 # SIGKILL of a pull at VMABAK_KILLS moments (4): the guest's writes go on without an error, and
 # nothing is left in QEMU or on disk.
+# long: many runs are killed
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"

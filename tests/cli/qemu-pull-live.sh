@@ -1,4 +1,5 @@
 # Snapshots of a machine that writes all the while are of one instant: VMABAK_LIVE of them (6).
+# long: six backups of a machine that writes
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"

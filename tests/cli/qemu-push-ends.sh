@@ -1,5 +1,6 @@
 # Whatever ends a backup early, the guest's writes go on without an error, nothing of it is left in
 # QEMU, no archive appears, and the next backup succeeds.
+# long: many ends of a backup
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"

@@ -1,4 +1,5 @@
 # The guest's file systems stand still around the instant, and are thawed on every path.
+# long: waits for limits of a frozen guest
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 

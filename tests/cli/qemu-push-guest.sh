@@ -1,6 +1,7 @@
 # A Linux machine under a QEMU as it is writes to a file system and two drives, raw and qcow2, one with
 # an iothread; backups of them while it does, one of which is killed. What is restored is the machine
 # as if its plug had been pulled, and it boots again.
+# long: a machine is booted, without KVM
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"

@@ -1,4 +1,5 @@
 # QEMU's job is done, and the output takes nothing: the first signal ends the backup.
+# long: waits for jobs of QEMU
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 

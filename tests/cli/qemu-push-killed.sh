@@ -1,4 +1,5 @@
 # SIGKILL at VMABAK_KILLS moments (5): the guest's writes go on without an error, and nothing is left.
+# long: many runs are killed
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"

@@ -1,5 +1,6 @@
 # Restores to real thin volumes, in a guest: no old data of a pool that does not zero is left in the drive, and what is
 # zeros in it takes no room, whatever the size of a chunk and wherever the volume begins.
+# long: a machine is booted, without KVM
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/lab/lab.sh"
 need dmsetup

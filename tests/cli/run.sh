@@ -1,11 +1,15 @@
 #!/bin/sh
-# Runs the tests of the command line, two at a time, each in a private folder that is gone after it.
+# Runs the tests of the command line, each in a private folder that is gone after it.
 #
-#   tests/cli/run.sh [VMABAK [NAME]...]
+#   tests/cli/run.sh [--together | --alone] [VMABAK [NAME]...]
 #
 # NAME is a test (restore-sparse), how it begins, or an area: backup restore list config verify convert salvage, format
 # (what is in an archive), source, output, serve, live, nbd, qemu, libvirt, tape, stop (signals and kills), progress,
 # memory, cli (what all commands have in common), build, install.
+#
+# Most of them wait more than they work: $JOBS run at a time, usually two for each processor. A test with a line
+# "# alone: why" measures what others would disturb, and runs with no other, at the end; --together leaves these out, and
+# --alone runs nothing else. One with a line "# long: why" is among the first, so that the last ones are short.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 timeout_s=300
@@ -16,13 +20,15 @@ if [ "${1:-}" = --one ]; then
 	CLI_TEST_FOLDER=$CLI_TESTS/$name
 	export CLI_TEST_FOLDER
 	mkdir "$CLI_TEST_FOLDER"
+	begin=$(date +%s)
 	timeout -k 10 $timeout_s sh "$here/$name.sh" >"$CLI_TESTS/$name.log" 2>&1 </dev/null
 	code=$?
+	seconds=$(($(date +%s) - begin))
 	chmod -R u+rwx "$CLI_TEST_FOLDER" 2>/dev/null
 	rm -rf "$CLI_TEST_FOLDER"
 	{
 		case $code in
-		0) echo "ok       $name" ;;
+		0) echo "ok       $name ($seconds s)" ;;
 		77) echo "skipped  $name: $(cat "$CLI_TEST_FOLDER.reason" 2>/dev/null || echo 'it does not say why')" ;;
 		124 | 137) echo "FAILED   $name: not done after $timeout_s s" ;;
 		*) echo "FAILED   $name" ;;
@@ -33,6 +39,8 @@ if [ "${1:-}" = --one ]; then
 	exit 0
 fi
 
+which=all
+case ${1:-} in --together | --alone) which=${1#--} && shift ;; esac
 VMABAK=${1:-$here/../../build/release/vmabak}
 [ $# = 0 ] || shift
 case $VMABAK in /*) ;; *) VMABAK=$PWD/$VMABAK ;; esac
@@ -47,31 +55,45 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 export VMABAK CLI_TESTS
 
-wanted()
+# names BEGIN: of tests, one a line. The other files in this folder, which tests share, have no hyphen.
+names()
 {
-	[ $# -gt 1 ] || return 0
-	found=$1
-	shift
-	for begin; do
-		case $found in "$begin"*) return 0 ;; esac
+	for test in "$here/$1"*.sh; do
+		case $test in "$here"/*-*.sh) basename "$test" .sh ;; esac
 	done
-	return 1
 }
 
-# The other files in this folder, which tests share, have no hyphen.
-for test in "$here"/*-*.sh; do
-	name=$(basename "$test" .sh)
-	if wanted "$name" "$@"; then
-		echo "$name"
-	fi
-done >"$CLI_TESTS/names"
+# marked MARK: which of those names have that line.
+marked()
+{
+	while read -r name; do
+		! grep -q "^# $1: " "$here/$name.sh" || echo "$name"
+	done
+}
+
+[ $# -gt 0 ] || set -- ''
 for begin; do
-	grep -q "^$begin" "$CLI_TESTS/names" || {
+	names "$begin" >>"$CLI_TESTS/found"
+	[ -n "$(names "$begin")" ] || {
 		echo "run.sh: no test is named $begin" >&2
 		exit 1
 	}
 done
-xargs -P 2 -n 1 sh "$here/run.sh" --one <"$CLI_TESTS/names"
+sort -u "$CLI_TESTS/found" >"$CLI_TESTS/names"
+marked alone <"$CLI_TESTS/names" >"$CLI_TESTS/alone"
+grep -vxFf "$CLI_TESTS/alone" "$CLI_TESTS/names" >"$CLI_TESTS/others"
+marked long <"$CLI_TESTS/others" >"$CLI_TESTS/together"
+grep -vxFf "$CLI_TESTS/together" "$CLI_TESTS/others" >>"$CLI_TESTS/together"
+
+all=0
+# run_all JOBS LIST
+run_all()
+{
+	all=$((all + $(wc -l <"$2")))
+	xargs -r -P "$1" -n 1 sh "$here/run.sh" --one <"$2"
+}
+[ $which = alone ] || run_all "${JOBS:-$(($(getconf _NPROCESSORS_ONLN) * 2))}" "$CLI_TESTS/together"
+[ $which = together ] || run_all 1 "$CLI_TESTS/alone"
 
 count()
 {
@@ -79,9 +101,8 @@ count()
 }
 
 passed=$(count 'ok ') failed=$(count FAILED) skipped=$(count skipped)
-all=$(wc -l <"$CLI_TESTS/names")
-[ $((passed + failed + skipped)) = "$((all))" ] || {
-	echo "run.sh: only $((passed + failed + skipped)) of $((all)) tests told how they ended" >&2
+[ $((passed + failed + skipped)) = "$all" ] || {
+	echo "run.sh: only $((passed + failed + skipped)) of $all tests told how they ended" >&2
 	failed=$((failed + all - passed - failed - skipped))
 }
 echo "$passed passed, $failed failed, $skipped skipped"

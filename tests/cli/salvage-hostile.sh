@@ -1,4 +1,5 @@
 # What is made to cost time or memory costs little: time grows with the size of the archive only.
+# alone: each command has 30 seconds
 . "$(dirname "$0")/lib.sh"
 
 need_python xxhash zstandard

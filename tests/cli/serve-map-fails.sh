@@ -1,5 +1,6 @@
 # The file of a map cannot be written any more, or is cut or deleted: the guest goes on, status and backups say so, and what
 # the next serve finds is not trusted unless all was saved at the end.
+# long: many servers
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
 

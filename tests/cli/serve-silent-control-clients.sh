@@ -1,5 +1,6 @@
 # Clients of the control socket that say nothing keep nobody out, nor does one that stands still in
 # the middle of a backup, once that has failed.
+# long: waits for limits of a client
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
 

@@ -1,5 +1,6 @@
 # A serve that stands still: its clients end with 1 within seconds, and say whom they gave up. One
 # that is slow is waited for.
+# long: waits for limits of a client
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
 

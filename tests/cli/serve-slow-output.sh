@@ -1,5 +1,6 @@
 # An output that stands still: the guest goes on all the same, and the backup fails; it spills to disk
 # if it may, or has the guest wait if told so.
+# alone: no write of the guest may take a second
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
 

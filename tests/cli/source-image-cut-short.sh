@@ -1,5 +1,6 @@
 # An image whose end is missing, as an interrupted copy leaves it, is no drive: QEMU would read zeros
 # there. So is one that stands on such an image, or has its data in a file that is cut.
+# long: many images
 . "$(dirname "$0")/lib.sh"
 
 need_images

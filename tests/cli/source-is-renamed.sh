@@ -1,5 +1,6 @@
 # A drive that is renamed, removed, linked, or gets another mode while it is read was not changed.
 # One that is written to was, whatever else happens to it.
+# long: waits for times of change to differ
 . "$(dirname "$0")/lib.sh"
 
 make_random content 25000000 1

@@ -1,5 +1,6 @@
 # A backup that is stopped between freeze and thaw: the guest is thawed in time all the same, and the
 # backup, when it goes on, fails. So does one that was frozen together with its guard.
+# long: waits for limits of a frozen guest
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 
