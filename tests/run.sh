@@ -2,86 +2,100 @@
 # Every test, and a count at the end. Called by make, so that $MAKE is there.
 #
 #   tests/run.sh [--vectors FOLDER]    archives made by the genuine tool, when there are any
+#
+# The tests of the command line mostly wait, so what works for the processor runs beside them. What measures time runs
+# alone, at the end.
 set -u
 cd "$(dirname "$0")/.."
-MAKE="${MAKE:-make} -j$(getconf _NPROCESSORS_ONLN)"
+make="${MAKE:-make} -j$(getconf _NPROCESSORS_ONLN) --no-print-directory"
 vectors=${VMABAK_VECTORS:-../shared/vectors}
 [ "${1:-}" != --vectors ] || vectors=$2
-passed=0 failed=0 skipped=0
-log=$(mktemp)
-failures=$(mktemp)
-trap 'rm -f "$log" "$failures"' EXIT
 
-# What a step that failed said, without what was compiled; and the last of it again at the very end,
-# for those who see only the end.
-failure()
+# step NAME COMMAND...: what it said is shown when it fails, without what was compiled, and the last of it again at the
+# very end, for those who see only the end; "skipped" lines always. A step whose last line is "N passed, N failed[, N
+# skipped]" counts for itself, any other as one.
+step()
 {
-	echo "FAILED   $1"
-	grep -vE '^  (CC|AR|LD) ' "$log" | sed 's/^/    | /'
+	name=$1 log=$(mktemp "$results/log.XXXXXX") begin=$(date +%s) code=0
+	shift
+	"$@" >"$log" 2>&1 || code=$?
+	line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed') || line=
+	told=$name${line:+: $line}
+	[ -n "$line" ] || line="$((code == 0)) passed, $((code != 0)) failed"
+	case "$code $line" in
+	0*' 0 failed'*) ;;
+	*' 0 failed'*) line="$line, 1 failed" code=1 ;;
+	*) code=1 ;;
+	esac
+	echo "$line" >>"$results/counts"
 	{
-		echo "FAILED   $1"
-		grep -vE '^  (CC|AR|LD) ' "$log" | tail -n 40 | cut -c 1-300 | sed 's/^/    | /'
-	} >>"$failures"
+		if [ "$code" = 0 ]; then
+			echo "ok       $told ($(($(date +%s) - begin)) s)"
+			grep -iE '^ *skipped' "$log" | sed 's/^/         /'
+		else
+			echo "FAILED   $told"
+			grep -vE '^  (CC|AR|LD) ' "$log" | sed 's/^/    | /'
+			{
+				echo "FAILED   $told"
+				grep -vE '^  (CC|AR|LD) ' "$log" | tail -n 40 | cut -c 1-300 | sed 's/^/    | /'
+			} >>"$results/failures"
+		fi
+	} >"$log.told"
+	cat "$log.told"
 }
 
-# run NAME COMMAND...: one step; its output is shown when it fails, and "skipped" lines always.
-run()
+# The sum of the numbers before a word in the counts.
+sum()
 {
-	name=$1
-	shift
-	begin=$(date +%s)
-	if "$@" >"$log" 2>&1; then
-		passed=$((passed + 1))
-		echo "ok       $name ($(($(date +%s) - begin)) s)"
-		grep -iE '^ *skipped' "$log" | sed 's/^/         /'
-	else
-		failed=$((failed + 1))
-		failure "$name"
-	fi
+	grep -oE "[0-9]+ $1" "$results/counts" | awk '{ n += $1 } END { print n + 0 }'
 }
 
-# Steps that count for themselves: their last line is "N passed, N failed[, N skipped]".
-run_counted()
+# What works for the processor.
+working()
 {
-	name=$1
-	shift
-	begin=$(date +%s)
-	"$@" >"$log" 2>&1
-	code=$?
-	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
-	p=$(echo "$line" | sed -nE 's/^([0-9]+) passed.*/\1/p')
-	f=$(echo "$line" | sed -nE 's/.* ([0-9]+) failed.*/\1/p')
-	s=$(echo "$line" | sed -nE 's/.* ([0-9]+) skipped.*/\1/p')
-	[ "$code" = 0 ] || [ "${f:-0}" != 0 ] || f=1
-	passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) skipped=$((skipped + ${s:-0}))
-	grep -iE '^ *skipped' "$log" | sed 's/^/         /'
-	if [ "$code" = 0 ] && [ "${f:-0}" = 0 ] && [ -n "$line" ]; then
-		echo "ok       $name: $line ($(($(date +%s) - begin)) s)"
-	else
-		[ -n "$line" ] || failed=$((failed + 1))
-		failure "$name: $line"
-	fi
+	step "unit tests" $make unit
+	step "unit tests, address and undefined-behaviour sanitizers" $make VARIANT=asan unit
+	step "unit tests, thread sanitizer" $make VARIANT=tsan unit
+	step "every bit and every length of small archives" $make VARIANT=asan mutation-short
+	step "fuzz targets over what they begin with" $make VARIANT=asan fuzz-replay
+	step "archives described as text" /usr/bin/python3 tests/images/check.py --vmabak build/release/vmabak
+	step "genuine archives" /usr/bin/python3 tests/images/vectors.py "$vectors" --vmabak build/release/vmabak
+	step "calls that fail" $make faults
+	step "kills" $make kills
+	step "man pages" tests/man.sh build/release/vmabak
+	step "examples" tests/examples.sh build/release/vmabak
 }
 
-run "build" $MAKE all live-tools build/release/nbd-serve
-run "nothing in the root that does not belong there" tests/root.sh
-run "arrows" $MAKE --no-print-directory arrows
-run "arrows are seen that point up" $MAKE --no-print-directory arrows-self-test
-run "audit-size" $MAKE --no-print-directory audit-size
-run "unit tests" $MAKE --no-print-directory unit
-run "unit tests, address and undefined-behaviour sanitizers" $MAKE --no-print-directory VARIANT=asan unit
-run "unit tests, thread sanitizer" $MAKE --no-print-directory VARIANT=tsan unit
-run "every bit and every length of small archives" $MAKE --no-print-directory VARIANT=asan mutation-short
-run "fuzz targets over what they begin with" $MAKE --no-print-directory VARIANT=asan fuzz-replay
-run_counted "archives described as text" /usr/bin/python3 tests/images/check.py --vmabak build/release/vmabak
-run_counted "genuine archives" /usr/bin/python3 tests/images/vectors.py "$vectors" --vmabak build/release/vmabak
-run_counted "command line" tests/cli/run.sh build/release/vmabak
-run "calls that fail" $MAKE --no-print-directory faults
-run "kills" $MAKE --no-print-directory kills
-run_counted "man pages" tests/man.sh build/release/vmabak
-run_counted "examples" tests/examples.sh build/release/vmabak
+# What mostly waits.
+waiting()
+{
+	step "command line" tests/cli/run.sh --together build/release/vmabak
+}
+
+# A process of its own, so that it gets signals as any other: what a shell has in the background ignores ^C.
+if [ "${1:-}" = --lane ]; then
+	"$2"
+	exit 0
+fi
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+: >"$results/counts"
+: >"$results/failures"
+VMABAK_VECTORS=$vectors
+export results VMABAK_VECTORS
+began=$(date +%s)
+step "build" $make all live-tools build/release/nbd-serve build/release/fault.so
+step "nothing in the root that does not belong there" tests/root.sh
+step "arrows" $make arrows
+step "arrows are seen that point up" $make arrows-self-test
+step "audit-size" $make audit-size
+printf '%s\n' waiting working | xargs -P 2 -n 1 sh tests/run.sh --lane
+step "command line, what measures time" tests/cli/run.sh --alone build/release/vmabak
 
 echo
-[ $failed = 0 ] || cat "$failures"
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+failed=$(sum failed)
+[ "$failed" = 0 ] || cat "$results/failures"
+echo "$(($(date +%s) - began)) s"
+echo "$(sum passed) passed, $failed failed, $(sum skipped) skipped"
+[ "$failed" = 0 ]
