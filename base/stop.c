@@ -1,16 +1,26 @@
 #include "base/stop.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <unistd.h>
 
-static enum stop_next (*_Atomic handler)(void); /* NULL: none, or it was called */
+static struct {
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t returned;
+	enum stop_next (*handler)(void); /* NULL: none, or it was called */
+	unsigned n_running;
+	enum stop_next next; /* what the last one returned */
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .returned = PTHREAD_COND_INITIALIZER};
+
 static _Atomic(const char *) folder;
 static atomic_int signal_number;
 
-void stop_handle(enum stop_next (*new)(void))
+void stop_handle(enum stop_next (*handler)(void))
 {
-	atomic_store(&handler, new);
+	pthread_mutex_lock(&state.lock);
+	state.handler = handler;
+	pthread_mutex_unlock(&state.lock);
 }
 
 void stop_guard_folder(const char *path)
@@ -28,15 +38,43 @@ void stop_remove_folder(void)
 
 enum stop_next stop_by(int number)
 {
-	enum stop_next (*called)(void) = atomic_exchange(&handler, NULL);
+	enum stop_next (*handler)(void);
+	enum stop_next next;
 
-	if (called == NULL)
+	pthread_mutex_lock(&state.lock);
+	handler = state.handler;
+	state.handler = NULL;
+	if (handler != NULL) {
+		state.n_running++;
+		atomic_store(&signal_number, number);
+	}
+	pthread_mutex_unlock(&state.lock);
+	if (handler == NULL)
 		return STOP_NOW;
-	atomic_store(&signal_number, number);
-	return called();
+	next = handler();
+	pthread_mutex_lock(&state.lock);
+	state.n_running--;
+	state.next = next;
+	pthread_cond_broadcast(&state.returned);
+	pthread_mutex_unlock(&state.lock);
+	return next;
 }
 
 int stop_signal(void)
 {
 	return atomic_load(&signal_number);
+}
+
+bool stop_ends_process(void)
+{
+	bool ends;
+
+	if (stop_signal() == 0)
+		return false;
+	pthread_mutex_lock(&state.lock);
+	while (state.n_running > 0)
+		pthread_cond_wait(&state.returned, &state.lock);
+	ends = state.next != STOP_ENDS;
+	pthread_mutex_unlock(&state.lock);
+	return ends;
 }

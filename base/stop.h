@@ -1,7 +1,7 @@
 /*
  * The end that a signal asks for, as the code below the command line sees it. What receives signals
- * (cli/signals.c) calls stop_by; what runs may have said before what is to be done then. Nothing
- * here ends the process.
+ * (cli/signals.c) calls stop_by; an operation may have said before what has to be done first.
+ * Nothing here ends the process.
  */
 #ifndef BASE_STOP_H
 #define BASE_STOP_H
@@ -9,12 +9,15 @@
 #include <stdbool.h>
 
 enum stop_next {
-	STOP_UNWINDS, /* what runs fails now, by what was done, and returns: the process ends then */
-	STOP_NOW,     /* all that had to be done is done: the process may end */
+	STOP_UNWINDS, /* the operation now fails and returns; the signal then ends the process */
+	STOP_ENDS,    /* the operation now ends as if asked to: its own result counts */
+	STOP_NOW,     /* nothing is left to be done: the signal ends the process at once */
 };
 
-/* What a signal is to do first; on the thread that takes signals, once, and then never again until
- * the next call. NULL: nothing, the process may end. */
+/* Sets what a signal does first: it is called once, on a thread of its own, and not again until the
+ * next call of this function. NULL: nothing. It may block, but not until the thread that runs the
+ * command returns. An operation whose threads may be stuck (a write to a full pipe) cannot unwind:
+ * its handler cleans up and returns STOP_NOW. */
 void stop_handle(enum stop_next (*handler)(void));
 
 /* A folder that is to be removed too if it is empty; NULL: none. Borrowed. */
@@ -24,7 +27,11 @@ void stop_remove_folder(void);
 
 /* For what receives signals: number came. Runs the handler, if there is one. */
 enum stop_next stop_by(int number);
-/* Which signal it was; 0: none yet. Any thread. */
+/* Which signal a handler was called for; 0: none yet. Any thread. */
 int stop_signal(void);
+/* Whether the process is going to end by that signal, whatever the operation returns, so that a
+ * failure need not be reported. Waits until the handler has returned: for the thread that runs the
+ * command. */
+bool stop_ends_process(void);
 
 #endif

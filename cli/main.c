@@ -60,7 +60,9 @@ static int run(const struct command *command, int argc, char **argv)
 	} else if (progress_check(common, options_output(command, options), &err) < 0) {
 		code = report_end(&report, report_error(&report, NULL, &err));
 	} else {
-		code = report_end(&report, command->run(options, &report));
+		code = command->run(options, &report);
+		signals_finish();
+		code = report_end(&report, code);
 	}
 	options_free(command, options);
 	free(options);

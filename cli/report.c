@@ -1,6 +1,7 @@
 #include "cli/report.h"
 
 #include "base/json.h"
+#include "base/stop.h"
 #include "cli/memory.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -81,10 +82,13 @@ void report_use(struct report *report, const struct common_options *options, con
 
 int report_error_line(struct report *report, const char *archive, const struct error *err)
 {
-	if (!report->text_off && err->has_place)
+	/* What fails because a signal ends the program is no news. */
+	bool silent = report->text_off || stop_ends_process();
+
+	if (!silent && err->has_place)
 		say(stderr, "vmabak: %s: byte %llu: %s\n", archive == NULL ? "-" : archive,
-			   (unsigned long long)err->place, err->text);
-	else if (!report->text_off)
+		    (unsigned long long)err->place, err->text);
+	else if (!silent)
 		say(stderr, "vmabak: %s\n", err->text);
 	return exit_code_of(err->code);
 }

@@ -1,6 +1,7 @@
 #include "cli/signals.h"
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/newfile.h"
 #include "base/stop.h"
 #include "cli/progress.h"
@@ -10,32 +11,24 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 
-/* A second signal within this time is taken for the first: timeout(1) sends its signal to the
- * program and then to its group, and init systems and terminals do the like. */
+/* timeout(1) sends its signal to the program and then to its group; init systems and terminals do
+ * much the same. */
 #define ONE_SIGNAL_MS 2000
 
-static void (*_Atomic end_by)(void); /* NULL: none, or it was called */
-static sigset_t ours;		     /* what the thread takes; set before it starts */
-static bool taken;		     /* there is that thread */
-
-static atomic_int noted;
-
-int signals_noted(void)
-{
-	return atomic_load(&noted);
-}
+static sigset_t ours; /* what the thread receives; set before it starts */
+static bool taken;    /* whether that thread exists */
+static atomic_bool outliving;
 
 bool signals_taken(void)
 {
 	return taken;
 }
 
-void signals_end_by(void (*end)(void))
+void signals_outlive(void)
 {
-	atomic_store(&end_by, end);
+	atomic_store(&outliving, true);
 }
 
 void signals_abandon(void)
@@ -46,11 +39,13 @@ void signals_abandon(void)
 }
 
 /* Ends the program by the signal itself, so that a shell sees what happened. */
-static _Noreturn void die_by(int number)
+static _Noreturn void end_by(int number)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t set;
 
+	signals_abandon();
+	progress_abandon();
 	sigaction(number, &action, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, number);
@@ -59,15 +54,52 @@ static _Noreturn void die_by(int number)
 	_exit(128 + number);
 }
 
-void signals_end(void)
+void signals_finish(void)
 {
-	signals_abandon();
-	progress_abandon();
-	die_by(signals_noted());
+	if (stop_ends_process())
+		end_by(stop_signal());
 }
 
-/* What is ignored from birth stays so: nohup, and background jobs of scripts, count on it. A
- * blocked signal would be taken by sigwait though it is ignored. */
+static void *act(void *number)
+{
+	if (stop_by((int)(intptr_t)number) == STOP_NOW)
+		end_by((int)(intptr_t)number);
+	return NULL;
+}
+
+/* On a thread of its own: handlers may block, and a later signal ends the program even then. */
+static void act_elsewhere(int number)
+{
+	void *argument = (void *)(intptr_t)number;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, act, argument) == 0)
+		pthread_detach(thread);
+	else
+		act(argument);
+}
+
+static void *receive_signals(void *unused)
+{
+	int64_t last_ms = -ONE_SIGNAL_MS;
+	int number;
+
+	(void)unused;
+	for (;;) {
+		if (sigwait(&ours, &number) != 0)
+			continue;
+		if (number == SIGUSR1) {
+			progress_ask();
+		} else if (!atomic_load(&outliving) && clock_ms() - last_ms >= ONE_SIGNAL_MS) {
+			last_ms = clock_ms();
+			act_elsewhere(number);
+		}
+	}
+	return NULL;
+}
+
+/* A signal that was ignored from the start stays ignored: nohup, and background jobs of scripts,
+ * count on it. Blocked, it would be received by sigwait all the same. */
 static sigset_t choose_signals(void)
 {
 	static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
@@ -83,72 +115,51 @@ static sigset_t choose_signals(void)
 	return set;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static atomic_bool outliving;
-
-void signals_outlive(void)
-{
-	atomic_store(&outliving, true);
-}
-
-static void *take_signals(void *unused)
-{
-	int64_t first_ms = 0;
-	void (*end)(void);
-	int number;
-
-	(void)unused;
-	for (;;) {
-		if (sigwait(&ours, &number) != 0)
-			continue;
-		if (number == SIGUSR1) {
-			progress_ask();
-			continue;
-		}
-		if (atomic_load(&outliving) ||
-		    (first_ms != 0 && now_ms() - first_ms < ONE_SIGNAL_MS))
-			continue;
-		end = atomic_exchange(&end_by, NULL);
-		if (end != NULL) {
-			first_ms = now_ms();
-			atomic_store(&noted, number);
-			end();
-			continue;
-		}
-		first_ms = now_ms();
-		if (stop_by(number) == STOP_UNWINDS)
-			continue;
-		signals_abandon();
-		progress_abandon();
-		die_by(number);
-	}
-	return NULL;
-}
-
 void signals_start(void)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	pthread_t thread;
 
-	/* Ignored from birth, the kernel would throw away how children ended. */
+	/* While it is ignored the kernel throws away the exit codes of children. */
 	signal(SIGCHLD, SIG_DFL);
-	/* A reader that has gone, a limit on the size of files: the call fails, and that is told.
+	/* A closed pipe, a limit on the size of files: the call fails, and the error is reported.
 	 */
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL);
 	ours = choose_signals();
 	pthread_sigmask(SIG_BLOCK, &ours, NULL);
-	/* Without that thread the defaults must do. */
-	taken = pthread_create(&thread, NULL, take_signals, NULL) == 0;
-	if (!taken)
-		pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
-	else
+	taken = pthread_create(&thread, NULL, receive_signals, NULL) == 0;
+	if (taken)
 		pthread_detach(thread);
+	else
+		pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+}
+
+/* ---- of before base/stop.h ---- */
+
+static void (*_Atomic old_end)(void);
+
+static enum stop_next call_old_end(void)
+{
+	void (*end)(void) = atomic_load(&old_end);
+
+	end();
+	return STOP_ENDS;
+}
+
+void signals_end_by(void (*end)(void))
+{
+	if (end != NULL)
+		atomic_store(&old_end, end);
+	stop_handle(end == NULL ? NULL : call_old_end);
+}
+
+int signals_noted(void)
+{
+	return stop_signal();
+}
+
+_Noreturn void signals_end(void)
+{
+	end_by(stop_signal());
 }

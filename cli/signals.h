@@ -1,5 +1,6 @@
 /*
- * Signals, all taken by one thread, so that no handler interrupts anything.
+ * Signals, all received by one thread, so that no handler interrupts anything. What each operation
+ * does when one arrives is base/stop's affair.
  */
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H
@@ -7,26 +8,26 @@
 #include <stdbool.h>
 
 /* To be called before any other thread exists. SIGPIPE is ignored from then on; SIGINT, SIGTERM and
- * SIGHUP remove what is unfinished and end the program as they would by default; SIGUSR1 asks for a
- * line of progress. */
+ * SIGHUP remove unfinished files and end the program as they would by default, after what
+ * stop_handle was told; SIGUSR1 asks for a line of progress. Signals that follow within two seconds
+ * are taken for the same one; a later one ends the program. */
 void signals_start(void);
 
-/* False: no thread could be made for that, and signals end the program as they would by default. */
+/* False: that thread could not be started, and signals end the program as they would by default. */
 bool signals_taken(void);
 
-/* Has the first signal that would end the program call this instead, on that thread. Those of the
- * next two seconds are taken for the same; one that comes later ends it. */
-void signals_end_by(void (*end)(void));
+/* The command has returned: when a signal made it, ends the program by that signal. */
+void signals_finish(void);
 
-/* No signal but SIGKILL ends the program any more: for what has to outlive others. */
+/* No signal but SIGKILL ends the program any more: for processes that outlive others. */
 void signals_outlive(void);
-
-/* Which signal that was; 0: none yet. */
-int signals_noted(void);
-/* Ends the program by it, as without signals_end_by. */
-_Noreturn void signals_end(void);
 
 /* Removes temporary files and ends helpers, for good: nothing gets its final name after this. */
 void signals_abandon(void);
+
+/* Of before base/stop.h: gone when nobody calls them. */
+void signals_end_by(void (*end)(void));
+int signals_noted(void);
+_Noreturn void signals_end(void);
 
 #endif

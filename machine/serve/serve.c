@@ -30,7 +30,7 @@ static atomic_int wake_fd = -1; /* for signals */
 static enum stop_next end_by_signal(void)
 {
 	eventfd_write(atomic_load(&wake_fd), 1);
-	return STOP_UNWINDS;
+	return STOP_ENDS;
 }
 
 void serve_wait(struct serve *serve)
