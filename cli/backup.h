@@ -5,7 +5,7 @@
 #define CLI_BACKUP_H
 
 #include "archive/create.h"
-#include "cli/options.h"
+#include "cli/command.h"
 #include "machine/options.h"
 
 struct backup_options {

@@ -8,8 +8,8 @@
 #include "cli/backup_machine.h"
 #include "cli/backup_pull.h"
 #include "cli/backup_push.h"
-#include "cli/commands.h"
 #include "cli/groups.h"
+#include "cli/options.h"
 #include "cli/sources.h"
 
 #include "base/place.h"
@@ -110,6 +110,8 @@ static int check_folder(const char *option, const char *path, struct error *err)
 		       ? fail(err, ERR_USAGE, "%s '%.100s': /dev takes no files", option, path)
 		       : 0;
 }
+
+extern const struct command command_backup;
 
 /* What the tables say of each option that was given. */
 static int check_given(const struct backup_options *options, enum source_kind kind,

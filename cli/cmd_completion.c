@@ -1,7 +1,8 @@
 /*
  * A bash completion made from the table of commands.
  */
-#include "cli/commands.h"
+#include "cli/groups.h"
+#include "cli/options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,7 +46,7 @@ static const char tail[] = "\tif [[ $cur == -* ]]; then\n"
 			   "}\n"
 			   "complete -F _vmabak vmabak\n";
 
-static void print_verbs(void)
+static void print_verbs(const struct command *const *commands)
 {
 	printf("\tlocal verbs='");
 	for (const struct command *const *command = commands; *command != NULL; command++) {
@@ -81,7 +82,7 @@ static void print_value(const struct option_spec *spec)
 }
 
 /* Options mean the same wherever they occur, so each is printed once. */
-static void print_values(void)
+static void print_values(const struct command *const *commands)
 {
 	const struct option_spec *seen[OPTIONS_MAX * 4];
 	struct option_use uses[OPTIONS_MAX];
@@ -106,7 +107,7 @@ static void print_values(void)
 	puts("\tesac");
 }
 
-static void print_options(void)
+static void print_options(const struct command *const *commands)
 {
 	puts("\tlocal options=\n\tcase $verb in");
 	for (const struct command *const *command = commands; *command != NULL; command++) {
@@ -133,9 +134,9 @@ static int run(const void *given, struct report *report)
 	}
 	report->no_document = true;
 	fputs(head, stdout);
-	print_verbs();
-	print_values();
-	print_options();
+	print_verbs(options->common.commands);
+	print_values(options->common.commands);
+	print_options(options->common.commands);
 	fputs(tail, stdout);
 	return EXIT_DONE;
 }

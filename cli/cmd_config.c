@@ -1,4 +1,4 @@
-#include "cli/commands.h"
+#include "cli/groups.h"
 #include "base/json.h"
 #include "cli/say.h"
 #include "archive/source.h"

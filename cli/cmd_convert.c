@@ -1,5 +1,4 @@
 #include "archive/convert.h"
-#include "cli/commands.h"
 #include "cli/groups.h"
 #include "cli/summary.h"
 

@@ -1,10 +1,12 @@
 /*
  * Everything that is printed from the table of commands.
  */
-#include "cli/commands.h"
+#include "cli/cmd_help.h"
 
-#include "base/json.h"
+#include "cli/groups.h"
+#include "cli/options.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,12 +46,12 @@ static void print_option(const struct option_spec *spec)
 	print_wrapped(spec->help);
 }
 
-static void print_commands(void)
+static void print_commands(const struct command *const *commands)
 {
 	puts("\nCommands:");
-	for (const struct command *const *command = commands; *command != NULL; command++) {
-		if (!(*command)->hidden)
-			printf("  %-11s %s\n", (*command)->name, (*command)->summary);
+	for (; *commands != NULL; commands++) {
+		if (!(*commands)->hidden)
+			printf("  %-11s %s\n", (*commands)->name, (*commands)->summary);
 	}
 }
 
@@ -65,14 +67,14 @@ static void print_options(const struct command *command)
 	}
 }
 
-void help_print(const struct command *command)
+void help_print(const struct command *command, const struct command *const *commands)
 {
 	bool all = command == &command_none;
 
 	printf("Usage: vmabak %s%s%s\n\n%s", all ? "" : command->name, all ? "" : " ",
 	       command->usage, command->help);
 	if (all)
-		print_commands();
+		print_commands(commands);
 	print_options(command);
 	if (all)
 		puts("\nExit codes: 0 done, 1 failed, 2 usage, 3 done with warnings, 4 archive "
@@ -89,21 +91,23 @@ static int run_help(const void *given, struct report *report)
 	struct error err = {0};
 
 	if (arguments->n > 0)
-		command = commands_find(arguments->items[0]);
+		command = command_find(options->common.commands, arguments->items[0]);
 	if (command == NULL) {
 		fail(&err, ERR_USAGE, "help: unknown command '%s'", arguments->items[0]);
 		return report_error(report, NULL, &err);
 	}
 	report->no_document = true;
-	help_print(command);
+	help_print(command, options->common.commands);
 	return EXIT_DONE;
 }
 
 static int run_commands(const void *given, struct report *report)
 {
-	(void)given;
+	const struct plain_options *options = given;
+	const struct command *const *command = options->common.commands;
+
 	report->no_document = true;
-	for (const struct command *const *command = commands; *command != NULL; command++) {
+	for (; *command != NULL; command++) {
 		struct option_use uses[OPTIONS_MAX];
 		unsigned n = options_list(*command, uses);
 
@@ -116,6 +120,27 @@ static int run_commands(const void *given, struct report *report)
 	}
 	return EXIT_DONE;
 }
+
+static const struct option_spec program_specs[] = {
+	{"help", 'h', OPTION_FLAG, OPTION_FIELD(program_options, common.help),
+	 .help = "print this and exit"},
+	{"version", 'V', OPTION_FLAG, OPTION_FIELD(program_options, version),
+	 .help = "print the version, features and libraries, and exit"},
+	{"json", 0, OPTION_FLAG, OPTION_FIELD(program_options, common.report.json),
+	 .help = "print the version as one JSON object"},
+	OPTIONS_END,
+};
+
+static const struct program_options program_defaults = {.common = {COMMON_DEFAULTS}};
+
+const struct command command_none = {
+	.name = "vmabak",
+	.usage = "COMMAND [OPTION]... [ARGUMENT]...",
+	.help = "Back up the drives of virtual machines into one archive, and restore them.\n",
+	.groups = {{"Options", program_specs, 0}},
+	COMMAND_DEFAULTS(program_defaults),
+	.max_arguments = UINT_MAX,
+};
 
 const struct command command_help = {
 	.name = "help",

@@ -5,7 +5,7 @@
  * vmabak libvirt-freeze [--connect URI] [--thaw] DOMAIN: freezes or thaws, as a process of its own,
  * which machine/hooks.c ends when it takes too long.
  */
-#include "cli/commands.h"
+#include "cli/groups.h"
 #include "machine/libvirt/domain.h"
 #include "machine/guard.h"
 #include "machine/libvirt/job.h"

@@ -1,4 +1,4 @@
-#include "cli/commands.h"
+#include "cli/groups.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/memory.h"

@@ -4,7 +4,7 @@
  * after run ID.
  */
 #include "machine/qemu/agent.h"
-#include "cli/commands.h"
+#include "cli/groups.h"
 #include "machine/qemu/fleece.h"
 #include "machine/guard.h"
 #include "machine/qemu/instant.h"

@@ -1,7 +1,6 @@
 #include "archive/restore.h"
 #include "base/human.h"
 #include "base/json.h"
-#include "cli/commands.h"
 #include "cli/groups.h"
 #include "cli/progress.h"
 

@@ -1,5 +1,4 @@
 #include "archive/rescue.h"
-#include "cli/commands.h"
 #include "cli/groups.h"
 #include "cli/tell_salvage.h"
 

@@ -1,4 +1,4 @@
-#include "cli/commands.h"
+#include "cli/groups.h"
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "machine/serve/serve.h"
@@ -39,9 +39,9 @@ static const struct option_spec specs[] = {
 };
 
 static const struct option_spec common[] = {
-	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, quiet),
+	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
 	 .help = "say nothing but warnings and errors"},
-	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, verbose),
+	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose),
 	 .help = "also tell of clients that come and go"},
 	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
 	 .help = "print this and exit"},

@@ -1,4 +1,4 @@
-#include "cli/commands.h"
+#include "cli/groups.h"
 #include "cli/sources.h"
 #include "base/json.h"
 #include "cli/report.h"

@@ -1,4 +1,4 @@
-#include "cli/commands.h"
+#include "cli/command.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "base/parse.h"
@@ -99,7 +99,7 @@ static int verify_one(const struct verify_options *options, struct report *repor
 		put_json(&source, options, one);
 	else
 		json_put(one, "error", report_error_object(report, &err));
-	if (ok && !report->json && !report->quiet)
+	if (ok && !report->json && !report->options.quiet)
 		print_result(&source, options);
 	if (!ok)
 		code = report_error_line(report, source.name, &err);

@@ -1,5 +1,26 @@
 #include "cli/groups.h"
 
+#include <limits.h>
+
+const struct option_spec common_specs[] = {
+	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
+	 .help = "say nothing but warnings and errors"},
+	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose), .help = "say more"},
+	{"json", 0, OPTION_FLAG, OPTION_FIELD(common_options, report.json),
+	 .help = "print the result as one JSON object"},
+	{"progress", 0, OPTION_CHOICE, OPTION_FIELD(common_options, report.progress.when), .argument = "WHEN",
+	 .choices = "auto always never",
+	 .help = "show progress: auto (on a terminal), always or never"},
+	{"progress-fd", 0, OPTION_NUMBER, OPTION_FIELD(common_options, report.progress.fd),
+	 .argument = "N", .max = INT_MAX,
+	 .help = "write lines PERCENT/100 to file descriptor N"},
+	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
+	 .help = "print this and exit"},
+	OPTIONS_END,
+};
+
+const struct plain_options plain_defaults = {.common = {COMMON_DEFAULTS}};
+
 const struct option_spec output_specs[] = {
 	{"output", 'o', OPTION_OUTPUT, OPTION_FIELD(create_options, name), .argument = "ARCHIVE",
 	 .help = "where to write (default: -, standard output); the name tells the format: .vmab, "

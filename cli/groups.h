@@ -5,7 +5,16 @@
 #define CLI_GROUPS_H
 
 #include "archive/create_plan.h"
-#include "cli/options.h"
+#include "cli/command.h"
+
+/* Of struct common_options. */
+extern const struct option_spec common_specs[];
+
+/* For commands with no options of their own. */
+struct plain_options {
+	struct common_options common;
+};
+extern const struct plain_options plain_defaults;
 
 /* Of struct create_options: where an archive goes and in which format; how it is written. */
 extern const struct option_spec output_specs[];

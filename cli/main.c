@@ -1,8 +1,11 @@
+#include "cli/cmd_help.h"
 #include "cli/commands.h"
 #include "cli/memory.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/say.h"
 #include "cli/signals.h"
+#include "cli/version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,21 +46,22 @@ static int usage_error(struct report *report, const char *verb, const struct err
 static int run(const struct command *command, int argc, char **argv)
 {
 	void *options = memory_new(1, command->options_size);
-	const struct common_options *common = options;
+	struct common_options *common = options;
 	struct report report;
 	struct error err = {0};
 	int code;
 
 	report_begin(&report, command->name, wants_json(argc, argv));
 	code = options_parse(command, argc, argv, options, &err);
-	report_use(&report, common, options_output(command, options));
+	report_use(&report, &common->report, options_output(command, options));
+	common->commands = commands;
 	if (code < 0) {
 		code = usage_error(&report, command->name, &err);
 	} else if (common->help) {
 		report.no_document = true;
-		help_print(command);
+		help_print(command, commands);
 		code = report_end(&report, EXIT_DONE);
-	} else if (progress_check(common, options_output(command, options), &err) < 0) {
+	} else if (progress_check(&common->report.progress, options_output(command, options), &err) < 0) {
 		code = report_end(&report, report_error(&report, NULL, &err));
 	} else {
 		code = command->run(options, &report);
@@ -86,7 +90,7 @@ static int run_without_command(int argc, char **argv)
 		fail(&err, ERR_USAGE, "the command comes first: vmabak COMMAND [OPTION]...");
 	if (err.code == 0 && options.common.help) {
 		report.no_document = true;
-		help_print(&command_none);
+		help_print(&command_none, commands);
 	} else if (err.code == 0) {
 		version_print(&report);
 	}
@@ -96,7 +100,7 @@ static int run_without_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	const struct command *command = argc < 2 ? NULL : commands_find(argv[1]);
+	const struct command *command = argc < 2 ? NULL : command_find(commands, argv[1]);
 
 	memory_start();
 	signals_start();

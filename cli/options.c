@@ -1,6 +1,5 @@
 #include "cli/options.h"
 
-#include "cli/commands.h"
 #include "cli/memory.h"
 #include "base/parse.h"
 
@@ -221,6 +220,13 @@ void options_free(const struct command *command, void *options)
 		if (uses[i].spec->kind == OPTION_LIST)
 			free(((struct strings *)((char *)options + uses[i].field))->items);
 	}
+}
+
+const struct command *command_find(const struct command *const *commands, const char *name)
+{
+	while (*commands != NULL && strcmp((*commands)->name, name) != 0)
+		commands++;
+	return *commands;
 }
 
 const char *options_output(const struct command *command, const void *options)

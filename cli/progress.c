@@ -57,14 +57,14 @@ double progress_seconds(void)
 	return (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
 }
 
-int progress_check(const struct common_options *options, const char *output, struct error *err)
+int progress_check(const struct progress_options *options, const char *output, struct error *err)
 {
-	if (options->progress_fd == UINT64_MAX)
+	if (options->fd == UINT64_MAX)
 		return 0;
-	if (fcntl((int)options->progress_fd, F_GETFD) < 0)
+	if (fcntl((int)options->fd, F_GETFD) < 0)
 		return fail(err, ERR_USAGE, "--progress-fd %llu: that descriptor is not open",
-			    (unsigned long long)options->progress_fd);
-	if (options->progress_fd == STDOUT_FILENO && output != NULL && strcmp(output, "-") == 0)
+			    (unsigned long long)options->fd);
+	if (options->fd == STDOUT_FILENO && output != NULL && strcmp(output, "-") == 0)
 		return fail(err, ERR_USAGE, "--progress-fd 1: the archive goes there");
 	return 0;
 }
@@ -246,7 +246,7 @@ static void *run(void *unused)
 	return NULL;
 }
 
-void progress_begin(const struct common_options *options, bool mute,
+void progress_begin(const struct progress_options *options, bool mute,
 		    const struct progress_view *view)
 {
 	bool terminal = isatty(STDERR_FILENO);
@@ -255,10 +255,10 @@ void progress_begin(const struct common_options *options, bool mute,
 	memset(&state, 0, sizeof(state));
 	state.view = *view;
 	state.percent = percent;
-	state.percent_fd = options->progress_fd == UINT64_MAX ? -1 : (int)options->progress_fd;
-	state.bar = terminal && (options->progress == PROGRESS_ALWAYS ||
-				 (options->progress != PROGRESS_NEVER && !mute));
-	state.lines = !terminal && options->progress == PROGRESS_ALWAYS;
+	state.percent_fd = options->fd == UINT64_MAX ? -1 : (int)options->fd;
+	state.bar = terminal && (options->when == PROGRESS_ALWAYS ||
+				 (options->when != PROGRESS_NEVER && !mute));
+	state.lines = !terminal && options->when == PROGRESS_ALWAYS;
 	clock_gettime(CLOCK_MONOTONIC, &began);
 	pthread_mutex_lock(&shared.lock);
 	shared.stopping = shared.done = shared.asked = false;

@@ -5,15 +5,26 @@
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 
+#include "base/error.h"
 #include "base/watcher.h"
-#include "cli/options.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* 0: not given. */
+enum progress_choice { PROGRESS_AUTO = 1, PROGRESS_ALWAYS, PROGRESS_NEVER };
+
+struct progress_options {
+	unsigned when; /* enum progress_choice */
+	uint64_t fd;   /* where percents go; UINT64_MAX: nowhere */
+};
 
 /* Whether the options make sense here: that descriptor is open, and not where the archive goes.
  * output: NULL when the command writes none. */
-int progress_check(const struct common_options *options, const char *output, struct error *err);
+int progress_check(const struct progress_options *options, const char *output, struct error *err);
 
 /* One at a time. mute: no bar and no lines unless asked for. */
-void progress_begin(const struct common_options *options, bool mute,
+void progress_begin(const struct progress_options *options, bool mute,
 		    const struct progress_view *view);
 /* done: all went well, so that 100 percent is told. */
 void progress_end(bool done);

@@ -3,8 +3,6 @@
 #include "base/json.h"
 #include "base/stop.h"
 #include "cli/memory.h"
-#include "cli/options.h"
-#include "cli/progress.h"
 #include "cli/say.h"
 
 #include <errno.h>
@@ -61,7 +59,7 @@ static void begin(void *context, const struct progress_view *view)
 {
 	const struct report *report = context;
 
-	progress_begin(report->options, report->quiet || report->text_off, view);
+	progress_begin(&report->options.progress, report->options.quiet || report->text_off, view);
 }
 
 static void end(void *context, bool done)
@@ -70,12 +68,10 @@ static void end(void *context, bool done)
 	progress_end(done);
 }
 
-void report_use(struct report *report, const struct common_options *options, const char *output)
+void report_use(struct report *report, const struct report_options *options, const char *output)
 {
-	report->quiet = options->quiet;
-	report->verbose = options->verbose;
+	report->options = *options;
 	report->text_off = report->json && output != NULL && strcmp(output, "-") == 0;
-	report->options = options;
 	report->watcher =
 		(struct watcher){.context = report, .tell = tell, .begin = begin, .end = end};
 }
@@ -132,7 +128,7 @@ void report_note(struct report *report, const char *format, ...)
 	va_list arguments;
 	char text[LINE_SIZE];
 
-	if (report->quiet || report->text_off)
+	if (report->options.quiet || report->text_off)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
@@ -145,7 +141,7 @@ void report_detail(struct report *report, const char *format, ...)
 	va_list arguments;
 	char text[LINE_SIZE];
 
-	if (!report->verbose || report->text_off)
+	if (!report->options.verbose || report->text_off)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);

@@ -44,8 +44,8 @@
 
 #include "base/error.h"
 #include "base/watcher.h"
+#include "cli/progress.h"
 
-struct common_options;
 struct json_t;
 
 /* design: frozen. 128 + n when signal n ended the program. */
@@ -60,9 +60,15 @@ enum exit_code {
 	EXIT_LOCKED = 7,
 };
 
-struct report {
+struct report_options {
 	bool quiet;
 	bool verbose;
+	bool json;
+	struct progress_options progress;
+};
+
+struct report {
+	struct report_options options;
 	bool json;
 	bool text_off;	  /* the JSON goes to standard error, which then holds nothing else */
 	bool no_document; /* standard output is not for JSON here (completion and the like) */
@@ -70,13 +76,12 @@ struct report {
 		*result; /* owned; an object; NULL without json: the put functions take that */
 	unsigned n_warnings;
 	int output_errno; /* why standard output could not be written; 0: it could */
-	const struct common_options *options; /* borrowed */
 	struct watcher watcher; /* tells warnings, notes and details as below, and shows progress */
 };
 
 void report_begin(struct report *report, const char *command, bool json);
 /* output: where the archive that is written goes, or NULL: with "-" the JSON goes to standard error. */
-void report_use(struct report *report, const struct common_options *options, const char *output);
+void report_use(struct report *report, const struct report_options *options, const char *output);
 
 /* "vmabak: ARCHIVE: byte N: text" or "vmabak: text". Returns the exit code that fits. */
 int report_error(struct report *report, const char *archive, const struct error *err);

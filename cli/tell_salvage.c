@@ -186,7 +186,7 @@ void tell_salvage(const struct rescue *rescue, struct report *report)
 {
 	if (report->result != NULL)
 		put_json(rescue, report->result);
-	else if (!report->quiet)
+	else if (!report->options.quiet)
 		print_result(rescue);
 	report_flush(report);
 	if (!report->json)

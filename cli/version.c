@@ -2,7 +2,8 @@
  * The versions of everything. The one file that includes all libraries, for the functions that tell
  * the version found at run time, which may not be the one of the build.
  */
-#include "cli/commands.h"
+#include "cli/version.h"
+
 #include "base/json.h"
 
 #include <archive.h>

@@ -1,5 +1,7 @@
 /* A command line, one word to a line, and each word as a number, size, rate, compression, uuid. */
+#include "cli/cmd_help.h"
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "base/parse.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -37,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	optind = 0; /* the C library keeps where it was in the last command line; the program has
 		       one */
 	getopt(1, words, "");
-	const struct command *command = commands_find(words[0]);
+	const struct command *command = command_find(commands, words[0]);
 	struct error err = {0};
 	if (command == NULL)
 		command = &command_none;
