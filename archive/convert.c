@@ -13,7 +13,7 @@ static bool is_same_file(const char *from, const char *to)
 	struct stat found;
 	int code = strcmp(to, "-") == 0 ? fstat(STDOUT_FILENO, &found) : stat(to, &found);
 
-	return code == 0 && source_is(from, &found);
+	return code == 0 && archive_is_file(from, &found);
 }
 
 /* The format alone knows which configs it can carry: each is checked as the only one of an archive.
@@ -61,16 +61,16 @@ static void copy_drives(struct create *create, const struct archive *from,
 static int copy_head(struct convert *convert, const struct watcher *watcher, struct error *err)
 {
 	static const uint8_t none[UUID_SIZE];
-	const struct archive *from = convert->source.archive;
+	const struct archive *from = convert->opened.archive;
 	struct archive *to = convert->create.archive;
 
 	if (to->format == FORMAT_VMA1 && archive_is_incremental(from))
 		return fail(err, ERR_UNSUPPORTED,
 			    "%s: is incremental, and VMA cannot hold that; write a .vmab",
-			    convert->source.name);
+			    convert->opened.name);
 	if (to->format == FORMAT_VMAB && memcmp(from->uuid, none, UUID_SIZE) == 0)
 		return fail(err, ERR_UNSUPPORTED, "%s: has no uuid, and VMAB demands one",
-			    convert->source.name);
+			    convert->opened.name);
 	memcpy(to->uuid, from->uuid, UUID_SIZE);
 	memcpy(to->parent, from->parent, UUID_SIZE);
 	to->created_ns = from->created_ns;
@@ -106,19 +106,19 @@ int convert_run(struct convert *out, const char *name, const struct create_optio
 	if (is_same_file(name, options->name))
 		return fail(err, ERR_USAGE,
 			    "%s: cannot be read and replaced at once; write to another name", name);
-	TRY(source_open(&out->source, name, 0, err));
+	TRY(archive_open(&out->opened, name, 0, err));
 	TRY(copy_head(out, watcher, err));
 	TRY(create_open(&out->create, err));
 	TRY(confine(&out->create, err));
-	feed = feed_of_reader(out->source.reader);
+	feed = feed_of_reader(out->opened.reader);
 	return create_write(&out->create, &feed, watcher, err);
 }
 
 void convert_close(struct convert *convert)
 {
-	/* The configs are the source's. */
+	/* The configs belong to the archive that was read. */
 	if (convert->create.archive != NULL)
 		convert->create.archive->n_configs = 0;
 	create_close(&convert->create);
-	source_close(&convert->source);
+	archive_close(&convert->opened);
 }

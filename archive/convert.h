@@ -6,11 +6,11 @@
 #define ARCHIVE_CONVERT_H
 
 #include "archive/create.h"
-#include "archive/source.h"
+#include "archive/open.h"
 
 struct convert {
-	struct source source;
-	struct create create; /* borrows the texts of the source */
+	struct opened_archive opened;
+	struct create create; /* borrows texts of the opened archive */
 };
 
 /* name: of the archive that is read. options->rate limits the output. Confines the process once all

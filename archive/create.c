@@ -1,7 +1,7 @@
 #include "archive/create.h"
 
 #include "archive/configs.h"
-#include "archive/source.h"
+#include "archive/open.h"
 #include "base/parse.h"
 #include "base/watcher.h"
 #include "writer/output/output.h"

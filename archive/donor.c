@@ -4,7 +4,7 @@
 #include "archive/select.h"
 #include "drive/argument.h"
 #include "base/watcher.h"
-#include "archive/source.h"
+#include "archive/open.h"
 
 #include "drive/drive.h"
 
@@ -12,12 +12,12 @@
 #include <string.h>
 
 struct donor {
-	const char *argument; /* borrowed */
-	struct drive *image;  /* or NULL: an archive */
-	char *copy;	      /* owned: the argument taken apart */
-	uint32_t drive;	      /* of the damaged archive, that the image is for */
-	struct source source; /* an archive */
-	uint32_t *drives;     /* owned: which of the damaged archive each of its drives is, + 1 */
+	const char *argument;	      /* borrowed */
+	struct drive *image;	      /* or NULL: an archive */
+	char *copy;		      /* owned: the argument taken apart */
+	uint32_t drive;		      /* of the damaged archive, that the image is for */
+	struct opened_archive opened; /* an archive */
+	uint32_t *drives; /* owned: which of the damaged archive each of its drives is, + 1 */
 };
 
 struct donors {
@@ -81,8 +81,8 @@ static int open_image(struct donor *donor, const struct archive *archive, struct
 
 static int open_archive(struct donor *donor, struct error *err)
 {
-	TRY(source_open(&donor->source, donor->argument, 0, err));
-	donor->drives = calloc((size_t)donor->source.archive->n_drives + 1, sizeof(*donor->drives));
+	TRY(archive_open(&donor->opened, donor->argument, 0, err));
+	donor->drives = calloc((size_t)donor->opened.archive->n_drives + 1, sizeof(*donor->drives));
 	return donor->drives == NULL ? fail_memory(err) : 0;
 }
 
@@ -131,7 +131,7 @@ void donors_close(struct donors *donors)
 	for (uint32_t i = 0; i < donors->n; i++) {
 		if (donors->items[i].image != NULL)
 			drive_close(donors->items[i].image);
-		source_close(&donors->items[i].source);
+		archive_close(&donors->items[i].opened);
 		free(donors->items[i].copy);
 		free(donors->items[i].drives);
 	}
@@ -180,7 +180,7 @@ static int ask_image(struct donors *donors, struct donor *donor, struct recovery
 static uint32_t drive_of(const struct donors *donors, const struct recovery *recovery,
 			 struct donor *donor, uint32_t drive)
 {
-	struct text name = donor->source.archive->drives[drive].name;
+	struct text name = donor->opened.archive->drives[drive].name;
 	uint32_t first = 0, end = donors->n_by_name, n_all = recovery->archive->n_drives;
 	bool found;
 
@@ -201,11 +201,11 @@ static uint32_t drive_of(const struct donors *donors, const struct recovery *rec
 	return donor->drives[drive] - 1;
 }
 
-/* The clusters of an extent that are wanted; its payload is opened for the first of them. */
+/* Offers the wanted clusters of an extent. Its payload is decoded when the first is found. */
 static int ask_extent(struct donors *donors, struct donor *donor, struct recovery *recovery,
 		      struct error *failed, struct error *err)
 {
-	const struct archive *archive = donor->source.archive;
+	const struct archive *archive = donor->opened.archive;
 	const struct section *extent = &donors->extent;
 	const uint8_t *blocks = NULL, *cluster;
 	size_t at = 0;
@@ -236,7 +236,7 @@ static int ask_archive(struct donors *donors, struct donor *donor, struct recove
 		       struct error *failed, struct error *err)
 {
 	while (failed->code == 0) {
-		if (reader_next(donor->source.reader, &donors->extent, donors->stored, failed) <= 0)
+		if (reader_next(donor->opened.reader, &donors->extent, donors->stored, failed) <= 0)
 			return 0;
 		TRY(ask_extent(donors, donor, recovery, failed, err));
 	}

@@ -1,6 +1,6 @@
 /*
- * Reading one archive and writing another: each extent becomes one piece of work. It is read and
- * its header checked in order; decoding and checking its clusters is the worker's part.
+ * Reading one archive and writing another: each extent becomes one piece of work. Extents are read
+ * and their headers checked in order; the workers decode their clusters and check them.
  */
 #include "archive/feeds.h"
 
@@ -19,18 +19,15 @@ static int next_piece(void *context, void *opaque, struct error *err)
 	return reader_next(context, &piece->extent, piece->stored, err);
 }
 
-/* The payload is decoded into the buffer of the batch, which packs blocks towards its front. That
- * is never ahead of the blocks still to come, as an extent's blocks lie in the order of its slots.
- */
+/* The payload is decoded into the buffer of the batch, which packs blocks towards its front. It
+ * never overtakes blocks that are still to be added, as they lie in the order of the slots. */
 static int fill_batch(void *context, void *opaque, struct batch *batch, struct error *err)
 {
 	const struct archive *archive = reader_archive(context);
 	struct piece *piece = opaque;
 	const uint8_t *blocks;
 
-	if (extent_open(archive, &piece->extent, piece->stored, batch_buffer(batch), &blocks, err) <
-	    0)
-		return err->code;
+	TRY(extent_open(archive, &piece->extent, piece->stored, batch_buffer(batch), &blocks, err));
 	for (uint32_t i = 0; i < piece->extent.n_slots; i++) {
 		const struct slot *slot = &piece->extent.slots[i];
 		const uint8_t *cluster;
@@ -39,9 +36,8 @@ static int fill_batch(void *context, void *opaque, struct batch *batch, struct e
 			batch_zeros(batch, slot->drive, slot->cluster, slot->n_clusters);
 			continue;
 		}
-		if (extent_cluster(archive, &piece->extent, i, blocks, piece->scratch, &cluster,
-				   err) < 0)
-			return err->code;
+		TRY(extent_cluster(archive, &piece->extent, i, blocks, piece->scratch, &cluster,
+				   err));
 		batch_cluster(batch, slot->drive, slot->cluster, cluster);
 		blocks += (size_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
 	}

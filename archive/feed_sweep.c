@@ -12,9 +12,9 @@ static int fill_batch(void *context, void *opaque, struct batch *batch, struct e
 	const struct sweep_piece *piece = opaque;
 	const uint8_t *cluster = batch_buffer(batch);
 
-	/* All are read first, in large reads, then packed in the place they were read to. */
-	if (piece->n_data > 0 && sweep_read(context, piece, batch_buffer(batch), err) < 0)
-		return err->code;
+	/* All clusters are read first, in large reads, and then packed where they lie. */
+	if (piece->n_data > 0)
+		TRY(sweep_read(context, piece, batch_buffer(batch), err));
 	for (uint32_t i = 0; i < piece->n_runs; i++) {
 		const struct sweep_run *run = &piece->runs[i];
 

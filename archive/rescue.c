@@ -1,6 +1,6 @@
 #include "archive/rescue.h"
 
-#include "archive/source.h"
+#include "archive/open.h"
 #include "base/parse.h"
 #include "base/watcher.h"
 #include "reader/input/input.h"

@@ -11,7 +11,7 @@
 
 static int open_target(struct restore *restore, uint32_t i, struct error *err)
 {
-	const struct archive_drive *drive = &restore->source.archive->drives[i];
+	const struct archive_drive *drive = &restore->opened.archive->drives[i];
 	const char *path = restore->plan.drive_paths[i];
 	uint64_t excess;
 	char name[80];
@@ -32,11 +32,11 @@ static int open_target(struct restore *restore, uint32_t i, struct error *err)
 
 static int check_archive(const struct restore *restore, struct error *err)
 {
-	if (archive_is_incremental(restore->source.archive))
+	if (archive_is_incremental(restore->opened.archive))
 		return fail(err, ERR_UNSUPPORTED,
 			    "%s: is incremental: it holds only what changed since its parent, and "
 			    "restoring a chain is not supported",
-			    restore->source.name);
+			    restore->opened.name);
 	return 0;
 }
 
@@ -47,9 +47,9 @@ static int prepare(struct restore *restore, struct error *err)
 	const struct archive *archive;
 
 	TRY(restore_plan_options(options, err));
-	TRY(source_open(&restore->source, options->archive, options->rate, err));
+	TRY(archive_open(&restore->opened, options->archive, options->rate, err));
 	TRY(check_archive(restore, err));
-	archive = restore->source.archive;
+	archive = restore->opened.archive;
 	restore->targets = calloc((size_t)archive->n_drives + 1, sizeof(*restore->targets));
 	restore->created =
 		calloc((size_t)archive->n_drives + archive->n_configs + 1, sizeof(char *));
@@ -75,7 +75,7 @@ static bool is_new(const char *path)
 
 static int put_configs(struct restore *restore, struct error *err)
 {
-	const struct archive *archive = restore->source.archive;
+	const struct archive *archive = restore->opened.archive;
 
 	for (uint32_t i = 0; i < archive->n_configs; i++) {
 		const char *path = restore->plan.config_paths[i];
@@ -94,7 +94,7 @@ static int put_configs(struct restore *restore, struct error *err)
 
 static int finish_targets(struct restore *restore, struct error *err)
 {
-	uint32_t n = restore->source.archive->n_drives;
+	uint32_t n = restore->opened.archive->n_drives;
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (restore->targets[i] != NULL)
@@ -119,11 +119,11 @@ static int write_all(struct restore *restore, struct error *err)
 	struct reader_job job = {
 		.n_threads = threads_wanted(restore->options->threads),
 		.targets = restore->targets,
-		.seek_in = restore->source.input,
+		.seek_in = restore->opened.input,
 		.counts = &restore->counts,
 	};
 
-	TRY(reader_run(restore->source.reader, &job, err));
+	TRY(reader_run(restore->opened.reader, &job, err));
 	TRY(put_configs(restore, err));
 	return finish_targets(restore, err);
 }
@@ -144,7 +144,7 @@ int restore_run(struct restore *out, const struct restore_options *options,
 		.how = {.force = options->force, .sync = !options->no_sync},
 	};
 	TRY(prepare(out, err));
-	view.label = out->source.name;
+	view.label = out->opened.name;
 	view.total_bytes = restore_drive_bytes(out);
 	watcher_begin(watcher, &view);
 	code = write_all(out, err);
@@ -156,23 +156,23 @@ uint64_t restore_drive_bytes(const struct restore *restore)
 {
 	uint64_t bytes = 0;
 
-	for (uint32_t i = 0; i < restore->source.archive->n_drives; i++) {
+	for (uint32_t i = 0; i < restore->opened.archive->n_drives; i++) {
 		if (restore->plan.drive_paths[i] != NULL)
-			bytes += restore->source.archive->drives[i].size_bytes;
+			bytes += restore->opened.archive->drives[i].size_bytes;
 	}
 	return bytes;
 }
 
 uint64_t restore_archive_bytes(const struct restore *restore)
 {
-	uint64_t size = input_size(restore->source.input);
+	uint64_t size = input_size(restore->opened.input);
 
-	return size != 0 ? size : input_position(restore->source.input);
+	return size != 0 ? size : input_position(restore->opened.input);
 }
 
 void restore_close(struct restore *restore, bool done)
 {
-	uint32_t n = restore->source.archive == NULL ? 0 : restore->source.archive->n_drives;
+	uint32_t n = restore->opened.archive == NULL ? 0 : restore->opened.archive->n_drives;
 
 	for (uint32_t i = 0; restore->targets != NULL && i < n; i++)
 		target_close(restore->targets[i]);
@@ -181,5 +181,5 @@ void restore_close(struct restore *restore, bool done)
 	free(restore->targets);
 	free(restore->created);
 	restore_plan_close(&restore->plan, done);
-	source_close(&restore->source);
+	archive_close(&restore->opened);
 }

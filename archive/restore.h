@@ -7,14 +7,14 @@
 #define ARCHIVE_RESTORE_H
 
 #include "archive/restore_plan.h"
-#include "archive/source.h"
+#include "archive/open.h"
 #include "drive/target.h"
 #include "reader/reader.h"
 
 struct restore {
 	const struct restore_options *options; /* borrowed */
 	const struct watcher *watcher;	       /* borrowed */
-	struct source source;
+	struct opened_archive opened;
 	struct restore_plan plan;
 	struct target_options how;
 	struct target **targets; /* owned; one for each drive of the archive, NULL: not restored */

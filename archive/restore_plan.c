@@ -5,7 +5,7 @@
 #include "base/stop.h"
 #include "archive/select.h"
 #include "base/watcher.h"
-#include "archive/source.h"
+#include "archive/open.h"
 
 #include "drive/target.h"
 
@@ -260,7 +260,7 @@ static int check_path(const char *path, bool is_config, const struct restore_opt
 
 	if (path == NULL)
 		return 0;
-	if (stat(path, &found) == 0 && source_is(options->archive, &found))
+	if (stat(path, &found) == 0 && archive_is_file(options->archive, &found))
 		return fail(err, ERR_USAGE, "%s: is the archive that is to be restored", path);
 	if (!is_config || lstat(path, &found) < 0)
 		return 0;

@@ -6,9 +6,9 @@
 
 #include "format/format.h"
 
-/* NAME[=TARGET] against the drives of an archive. *drive is its number from 0, *target points into
- * argument or is NULL. The longest name of a drive that argument begins with, an '=' or the end
- * after it, is meant; "@N", counted from 1, when no name fits. */
+/* Finds the drive that NAME[=TARGET] means: the one with the longest name that argument begins
+ * with, followed by '=' or the end; if there is none, "@N" counted from 1. *drive counts from 0;
+ * *target points into argument or is NULL. */
 int drive_selection_parse(const char *argument, const struct archive *archive, uint32_t *drive,
 			  const char **target, struct error *err);
 

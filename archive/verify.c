@@ -4,24 +4,24 @@
 #include "base/watcher.h"
 #include "reader/reader.h"
 
-int verify_open(struct source *out, const struct verify_options *options, unsigned i,
+int verify_open(struct opened_archive *out, const struct verify_options *options, unsigned i,
 		struct error *err)
 {
 	const char *name = options->archives.items[i];
 	struct sandbox sandbox;
 
-	*out = (struct source){.name = name};
+	*out = (struct opened_archive){.name = name};
 	if (i + 1 == options->archives.n)
-		return source_open_alone(out, name, options->rate, err);
+		return archive_open_alone(out, name, options->rate, err);
 	if (i == 0) {
 		sandbox_begin(&sandbox);
 		sandbox_allow_reading(&sandbox);
 		TRY(sandbox_enter(&sandbox, err));
 	}
-	return source_open(out, name, options->rate, err);
+	return archive_open(out, name, options->rate, err);
 }
 
-int verify_run(struct source *source, const struct verify_options *options, unsigned i,
+int verify_run(struct opened_archive *opened, const struct verify_options *options, unsigned i,
 	       const struct watcher *watcher, struct error *err)
 {
 	struct reader_counts counts = {0};
@@ -31,8 +31,8 @@ int verify_run(struct source *source, const struct verify_options *options, unsi
 		.counts = &counts,
 	};
 	struct progress_view view = {
-		.label = source->name,
-		.total_bytes = archive_drive_bytes(source->archive),
+		.label = opened->name,
+		.total_bytes = archive_drive_bytes(opened->archive),
 		.covered_bytes = &counts.covered_bytes,
 		.data_bytes = &counts.data_bytes,
 		.archive_bytes = &counts.read_bytes,
@@ -42,7 +42,7 @@ int verify_run(struct source *source, const struct verify_options *options, unsi
 	int code;
 
 	watcher_begin(watcher, &view);
-	code = reader_run(source->reader, &job, err);
+	code = reader_run(opened->reader, &job, err);
 	watcher_end(watcher, code == 0);
 	return code;
 }

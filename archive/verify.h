@@ -4,7 +4,7 @@
 #ifndef ARCHIVE_VERIFY_H
 #define ARCHIVE_VERIFY_H
 
-#include "archive/source.h"
+#include "archive/open.h"
 
 struct watcher;
 
@@ -18,10 +18,10 @@ struct verify_options {
 
 /* Opens one of the archives. From the first one on the process can change no files any more, from
  * the last one on it cannot open any. *out can be closed even after a failure. */
-int verify_open(struct source *out, const struct verify_options *options, unsigned i,
+int verify_open(struct opened_archive *out, const struct verify_options *options, unsigned i,
 		struct error *err);
 /* Reads the rest of it, and checks all of it. */
-int verify_run(struct source *source, const struct verify_options *options, unsigned i,
+int verify_run(struct opened_archive *opened, const struct verify_options *options, unsigned i,
 	       const struct watcher *watcher, struct error *err);
 
 #endif

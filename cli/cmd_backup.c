@@ -1,7 +1,7 @@
 /*
  * The command: its options, which of them are for which source, and who makes the backup.
  */
-#include "archive/source.h"
+#include "archive/open.h"
 #include "cli/backup.h"
 #include "cli/backup_libvirt.h"
 #include "cli/backup_live.h"

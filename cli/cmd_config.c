@@ -1,7 +1,7 @@
 #include "cli/groups.h"
 #include "base/json.h"
 #include "cli/say.h"
-#include "archive/source.h"
+#include "archive/open.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static const struct archive_config *find_config(const struct archive *archive, c
 	return NULL;
 }
 
-/* Not a fault of the archive, nor of how the command was called: code 1. */
+/* Neither the archive nor the call is at fault: exit code 1. */
 static int not_found(const struct archive *archive, const char *name, struct error *err)
 {
 	char names[300] = "", one[80];
@@ -49,10 +49,10 @@ static int not_found(const struct archive *archive, const char *name, struct err
 	return fail(err, ERR_SYSTEM, "no config '%s' in the archive; it holds %s", name, names);
 }
 
-static void print_config(const struct source *source, const struct archive_config *config,
+static void print_config(const struct opened_archive *opened, const struct archive_config *config,
 			 struct report *report)
 {
-	/* What is piped is exact; a terminal is not for the archive to steer. */
+	/* Bytes to a pipe are exact, but an archive must not steer a terminal. */
 	if (report->result == NULL && isatty(STDOUT_FILENO)) {
 		say_lines(stdout, config->data.bytes, config->data.length);
 		return;
@@ -61,7 +61,7 @@ static void print_config(const struct source *source, const struct archive_confi
 		fwrite(config->data.bytes, 1, config->data.length, stdout);
 		return;
 	}
-	json_put_text(report->result, "archive", source->name);
+	json_put_text(report->result, "archive", opened->name);
 	json_put_bytes(report->result, "name", config->name);
 	json_put_number(report->result, "size_bytes", config->data.length);
 	json_put_bytes(report->result, "data", config->data);
@@ -73,20 +73,20 @@ static int run(const void *given, struct report *report)
 	const struct strings *arguments = &options->common.arguments;
 	const char *name = arguments->n > 1 ? arguments->items[1] : NULL;
 	const struct archive_config *config;
-	struct source source;
+	struct opened_archive opened;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (source_open_alone(&source, arguments->items[0], 0, &err) == 0) {
-		config = find_config(source.archive, name);
+	if (archive_open_alone(&opened, arguments->items[0], 0, &err) == 0) {
+		config = find_config(opened.archive, name);
 		if (config == NULL)
-			not_found(source.archive, name, &err);
+			not_found(opened.archive, name, &err);
 		else
-			print_config(&source, config, report);
+			print_config(&opened, config, report);
 	}
 	if (err.code != 0)
-		code = report_error(report, source.name, &err);
-	source_close(&source);
+		code = report_error(report, opened.name, &err);
+	archive_close(&opened);
 	return code;
 }
 
@@ -94,11 +94,11 @@ const struct command command_config = {
 	.name = "config",
 	.usage = "ARCHIVE|- [NAME] [OPTION]...",
 	.summary = "print a config of an archive",
-	.help =
-	"Print a config of an archive as it is. Without NAME: the only one, or qemu-server.conf.\n"
-	"\n"
-	"Example:\n"
-	"  vmabak config web.vmab web.conf > web.conf\n",
+	.help = "Print a config of an archive as it is. Without NAME: the only one, or "
+		"qemu-server.conf.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak config web.vmab web.conf > web.conf\n",
 	.run = run,
 	.groups = {{"Options", common_specs, 0}},
 	COMMAND_DEFAULTS(plain_defaults),

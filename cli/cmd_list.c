@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "cli/memory.h"
 #include "base/parse.h"
-#include "archive/source.h"
+#include "archive/open.h"
 #include "cli/say.h"
 
 #include "reader/input/input.h"
@@ -55,31 +55,30 @@ static void print_completeness(const struct completeness *complete)
 
 	if (complete->found > 0)
 		say(stdout, "%-11s yes: %s, %llu clusters of data, %llu of zeros\n", "complete",
-		       human_size(size, complete->totals.archive_size),
-		       (unsigned long long)complete->totals.n_data,
-		       (unsigned long long)complete->totals.n_zero);
+		    human_size(size, complete->totals.archive_size),
+		    (unsigned long long)complete->totals.n_data,
+		    (unsigned long long)complete->totals.n_zero);
 	else if (complete->found < 0)
 		print_key("complete", "NO");
 	else
 		print_key("complete", "not known: only reading all of it can tell (vmabak verify)");
 }
 
-static void print_head(const struct source *source, const struct completeness *complete)
+static void print_head(const struct opened_archive *opened, const struct completeness *complete)
 {
-	const struct archive *archive = source->archive;
-	const char *filter = input_filter(source->input);
+	const struct archive *archive = opened->archive;
+	const char *filter = input_filter(opened->input);
 	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
 
 	say(stdout, "%-11s %s%s%s\n", "format", archive->format == FORMAT_VMAB ? "VMAB 1" : "VMA 1",
-	       filter == NULL ? "" : ", compressed around with ", filter == NULL ? "" : filter);
+	    filter == NULL ? "" : ", compressed around with ", filter == NULL ? "" : filter);
 	print_key("uuid", format_uuid(uuid, archive->uuid));
 	if (archive_is_incremental(archive))
 		print_key("parent", format_uuid(uuid, archive->parent));
 	print_key("created", human_time(when, archive->created_ns));
 	say(stdout, "%-11s %s\n", "checksums",
-	       archive->cluster_checksum == CLUSTER_UNPROTECTED
-		       ? "headers only: the data carries none"
-		       : checksum_text(archive));
+	    archive->cluster_checksum == CLUSTER_UNPROTECTED ? "headers only: the data carries none"
+							     : checksum_text(archive));
 	print_completeness(complete);
 	print_note("note", archive->note);
 	print_note("checkpoint", archive->checkpoint);
@@ -111,19 +110,19 @@ static void print_rows(const char *title, const struct row *rows, uint32_t n)
 	say(stdout, "\n%-6s  %-*s  %*s\n", title, width, "NAME", digits, "BYTES");
 	for (uint32_t i = 0; i < n; i++)
 		say(stdout, "%6u  %-*s  %*llu  %s\n", i + 1, width,
-		       escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length),
-		       digits, (unsigned long long)rows[i].size_bytes,
-		       human_size(size, rows[i].size_bytes));
+		    escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length),
+		    digits, (unsigned long long)rows[i].size_bytes,
+		    human_size(size, rows[i].size_bytes));
 }
 
-static void print_text(const struct source *source, const struct completeness *complete)
+static void print_text(const struct opened_archive *opened, const struct completeness *complete)
 {
-	const struct archive *archive = source->archive;
+	const struct archive *archive = opened->archive;
 	uint32_t most =
 		archive->n_drives > archive->n_configs ? archive->n_drives : archive->n_configs;
 	struct row *rows = memory_new(most, sizeof(*rows));
 
-	print_head(source, complete);
+	print_head(opened, complete);
 	for (uint32_t i = 0; i < archive->n_drives; i++)
 		rows[i] = (struct row){archive->drives[i].name, archive->drives[i].size_bytes};
 	print_rows("DRIVE", rows, archive->n_drives);
@@ -172,16 +171,16 @@ static void put_completeness(const struct completeness *complete, struct json_t 
 	json_put_number(result, "zero_clusters", complete->totals.n_zero);
 }
 
-static void put_json(const struct source *source, const struct completeness *complete,
+static void put_json(const struct opened_archive *opened, const struct completeness *complete,
 		     struct json_t *result)
 {
-	const struct archive *archive = source->archive;
-	const char *filter = input_filter(source->input);
+	const struct archive *archive = opened->archive;
+	const char *filter = input_filter(opened->input);
 	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
 
 	if (result == NULL)
 		return;
-	json_put_text(result, "archive", source->name);
+	json_put_text(result, "archive", opened->name);
 	json_put_text(result, "format", archive_format_name(archive));
 	if (filter == NULL)
 		json_put_null(result, "filter");
@@ -206,24 +205,24 @@ static int run(const void *given, struct report *report)
 {
 	const struct plain_options *options = given;
 	struct completeness complete = {0};
-	struct source source;
+	struct opened_archive opened;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (source_open_alone(&source, options->common.arguments.items[0], 0, &err) < 0) {
-		code = report_error(report, source.name, &err);
+	if (archive_open_alone(&opened, options->common.arguments.items[0], 0, &err) < 0) {
+		code = report_error(report, opened.name, &err);
 	} else {
-		complete.found = reader_find_tail(source.reader, source.input, &complete.totals,
+		complete.found = reader_find_tail(opened.reader, opened.input, &complete.totals,
 						  &complete.err);
 		if (report->json)
-			put_json(&source, &complete, report->result);
+			put_json(&opened, &complete, report->result);
 		else
-			print_text(&source, &complete);
+			print_text(&opened, &complete);
 		report_flush(report);
 		if (complete.found < 0)
-			code = report_error(report, source.name, &complete.err);
+			code = report_error(report, opened.name, &complete.err);
 	}
-	source_close(&source);
+	archive_close(&opened);
 	return code;
 }
 
@@ -231,12 +230,12 @@ const struct command command_list = {
 	.name = "list",
 	.usage = "ARCHIVE|- [OPTION]...",
 	.summary = "show what an archive holds",
-	.help =
-	"List what an archive holds, and whether it is complete where that can be told without\n"
-	"reading all of it. ARCHIVE may be compressed; - is standard input.\n"
-	"\n"
-	"Example:\n"
-	"  vmabak list web.vmab\n",
+	.help = "List what an archive holds, and whether it is complete where that can be told "
+		"without\n"
+		"reading all of it. ARCHIVE may be compressed; - is standard input.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak list web.vmab\n",
 	.run = run,
 	.groups = {{"Options", common_specs, 0}},
 	COMMAND_DEFAULTS(plain_defaults),

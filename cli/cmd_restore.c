@@ -37,10 +37,10 @@ static const struct option_spec specs[] = {
 
 static void put_json(const struct restore *restore, struct json_t *result)
 {
-	const struct archive *archive = restore->source.archive;
+	const struct archive *archive = restore->opened.archive;
 	struct json_t *list, *one;
 
-	json_put_text(result, "archive", restore->source.name);
+	json_put_text(result, "archive", restore->opened.name);
 	list = json_put_array(result, "drives");
 	for (uint32_t i = 0; i < archive->n_drives; i++) {
 		if (restore->plan.drive_paths[i] == NULL)
@@ -75,8 +75,8 @@ static void tell_summary(const struct restore *restore, struct report *report)
 		return;
 	}
 	report_note(report, "%s: %u drive%s, %s, and %u config%s restored in %s, %s/s",
-		    strcmp(restore->source.name, "-") == 0 ? "standard input"
-							   : restore->source.name,
+		    strcmp(restore->opened.name, "-") == 0 ? "standard input"
+							   : restore->opened.name,
 		    restore->plan.n_drives, restore->plan.n_drives == 1 ? "" : "s",
 		    human_size(sizes[0], all), restore->plan.n_configs,
 		    restore->plan.n_configs == 1 ? "" : "s", human_duration(sizes[1], seconds),

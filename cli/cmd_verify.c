@@ -47,11 +47,11 @@ static const char *proof(const struct archive *archive, bool quick)
 	return "complete, every checksum matches";
 }
 
-static void put_json(const struct source *source, const struct verify_options *options,
+static void put_json(const struct opened_archive *opened, const struct verify_options *options,
 		     struct json_t *one)
 {
-	const struct archive *archive = source->archive;
-	const struct totals *totals = reader_totals(source->reader);
+	const struct archive *archive = opened->archive;
+	const struct totals *totals = reader_totals(opened->reader);
 	char uuid[UUID_TEXT_SIZE];
 
 	json_put_text(one, "format", archive_format_name(archive));
@@ -63,20 +63,20 @@ static void put_json(const struct source *source, const struct verify_options *o
 	json_put_number(one, "n_configs", archive->n_configs);
 	json_put_number(one, "drives_bytes", archive_drive_bytes(archive));
 	json_put_number(one, "data_bytes", totals->raw_size);
-	json_put_number(one, "archive_bytes", input_position(source->input));
+	json_put_number(one, "archive_bytes", input_position(opened->input));
 	json_put_number(one, "data_clusters", totals->n_data);
 	json_put_number(one, "zero_clusters", totals->n_zero);
 	json_put_real(one, "duration_s", progress_seconds());
 }
 
-static void print_result(const struct source *source, const struct verify_options *options)
+static void print_result(const struct opened_archive *opened, const struct verify_options *options)
 {
-	const struct archive *archive = source->archive;
-	const struct totals *totals = reader_totals(source->reader);
+	const struct archive *archive = opened->archive;
+	const struct totals *totals = reader_totals(opened->reader);
 	char size[HUMAN_SIZE], data[HUMAN_SIZE];
 
 	say(stdout, "%s: ok, %s: %s%u drive%s, %s (%s of data), %llu clusters, %u config%s\n",
-	    source->name, proof(archive, options->quick),
+	    opened->name, proof(archive, options->quick),
 	    archive_is_incremental(archive) ? "incremental, " : "", archive->n_drives,
 	    archive->n_drives == 1 ? "" : "s", human_size(size, archive_drive_bytes(archive)),
 	    human_size(data, totals->raw_size), (unsigned long long)totals->n_data + totals->n_zero,
@@ -87,26 +87,26 @@ static int verify_one(const struct verify_options *options, struct report *repor
 		      struct json_t *archives)
 {
 	struct json_t *one = json_add_object(archives);
-	struct source source;
+	struct opened_archive opened;
 	struct error err = {0};
 	int code = EXIT_DONE;
-	bool ok = verify_open(&source, options, part, &err) == 0 &&
-		  verify_run(&source, options, part, &report->watcher, &err) == 0;
+	bool ok = verify_open(&opened, options, part, &err) == 0 &&
+		  verify_run(&opened, options, part, &report->watcher, &err) == 0;
 
-	json_put_text(one, "archive", source.name);
+	json_put_text(one, "archive", opened.name);
 	json_put_bool(one, "ok", ok);
 	if (ok)
-		put_json(&source, options, one);
+		put_json(&opened, options, one);
 	else
 		json_put(one, "error", report_error_object(report, &err));
 	if (ok && !report->json && !report->options.quiet)
-		print_result(&source, options);
+		print_result(&opened, options);
 	if (!ok)
-		code = report_error_line(report, source.name, &err);
+		code = report_error_line(report, opened.name, &err);
 	/* Even into a file, a line is out before the next archive is begun. */
 	if (!report->json)
 		report_flush(report);
-	source_close(&source);
+	archive_close(&opened);
 	return code;
 }
 

@@ -1,7 +1,7 @@
 #include "cli/summary.h"
 
 #include "archive/create.h"
-#include "archive/source.h"
+#include "archive/open.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "base/parse.h"

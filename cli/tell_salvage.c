@@ -1,7 +1,7 @@
 #include "cli/tell_salvage.h"
 
 #include "archive/rescue.h"
-#include "archive/source.h"
+#include "archive/open.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "base/parse.h"
@@ -44,7 +44,7 @@ static void print_lost(const struct recovery *recovery, uint32_t drive)
 static void print_drive(const struct rescue *rescue, uint32_t i)
 {
 	static const char *const words[] = {"lost", "good", "without proof",
-					    "absent, or lost with the list of what there was"};
+					    "absent, or lost together with the index"};
 	const struct archive_drive *drive = &rescue->archive->drives[i];
 	char name[120], size[HUMAN_SIZE];
 	struct recovery_sums sums;
@@ -54,7 +54,7 @@ static void print_drive(const struct rescue *rescue, uint32_t i)
 	    escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
 	    (unsigned long long)drive->size_bytes,
 	    head_is_lost(rescue) ? " (its size is not known)" : "");
-	for (unsigned n = 1; n <= 4; n++) { /* what is lost comes last */
+	for (unsigned n = 1; n <= 4; n++) { /* lost bytes come last */
 		if (sums.bytes[n % 4] > 0)
 			say(stdout, ", %s %s", human_size(size, sums.bytes[n % 4]), words[n % 4]);
 		if (n == CLUSTER_GOOD && rescue->recovery.drives[i].donated_bytes > 0)
@@ -172,10 +172,11 @@ static void tell_notes(const struct rescue *rescue, struct report *report)
 			    "as its last cluster found",
 			    name_of(rescue));
 	if (rescue->archive->cluster_checksum == CLUSTER_UNPROTECTED)
-		report_note(report, "%s: has no checksums of data: what was had may be wrong",
+		report_note(report, "%s: has no data checksums: recovered data may be wrong",
 			    name_of(rescue));
 	if (archive_is_incremental(rescue->archive))
-		report_note(report, "%s: is incremental: what its parent holds is not in it",
+		report_note(report,
+			    "%s: is incremental: data that its parent holds is not recovered",
 			    name_of(rescue));
 	if (rescue->ended.code != 0)
 		report_note(report, "%s: cannot be read further: %s", name_of(rescue),

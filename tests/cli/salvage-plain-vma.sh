@@ -8,7 +8,7 @@ expect_code 0 "$VMABAK" salvage --json a.vma -C whole --map whole
 expect_json "$out" 'd["drives"][0]["unverified_bytes"] == 12000256' 'd["drives"][0]["lost_bytes"] == 0'
 grep -q '^0x00000000  0x00B71C00  ?$' whole/a.raw.map || fail "$(cat whole/a.raw.map)"
 expect_code 0 "$VMABAK" salvage a.vma -C text
-expect_text "$err" 'has no checksums of data'
+expect_text "$err" 'has no data checksums'
 cmp -n 12000000 a.raw whole/a.raw
 
 # 58 clusters an extent: the second begins at 12800 + 512 + 58 * 65536

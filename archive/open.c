@@ -1,4 +1,4 @@
-#include "archive/source.h"
+#include "archive/open.h"
 
 #include "base/sandbox.h"
 
@@ -11,56 +11,58 @@
 
 #define DEFAULT_THREADS_MAX 64
 
-static int open_input(struct source *out, const char *path, uint64_t rate, struct error *err)
+static int open_input(struct opened_archive *out, const char *path, uint64_t rate,
+		      struct error *err)
 {
-	*out = (struct source){.name = path};
+	*out = (struct opened_archive){.name = path};
 	if (*path == '\0')
 		return fail(err, ERR_USAGE, "the name of an archive must not be empty");
 	if (strcmp(path, "-") == 0 && isatty(STDIN_FILENO))
 		return fail(err, ERR_USAGE,
 			    "standard input is a terminal: no archive can come from there");
-	if (input_open(&out->input, path, err) < 0)
-		return err->code;
+	TRY(input_open(&out->input, path, err));
 	if (rate != 0)
 		input_limit(out->input, rate);
 	return 0;
 }
 
-static int read_head(struct source *out, struct error *err)
+static int read_head(struct opened_archive *out, struct error *err)
 {
-	if (input_check(out->input, err) < 0 || reader_open(&out->reader, out->input, err) < 0)
-		return err->code;
+	TRY(input_check(out->input, err));
+	TRY(reader_open(&out->reader, out->input, err));
 	out->archive = reader_archive(out->reader);
 	return 0;
 }
 
-int source_open(struct source *out, const char *path, uint64_t rate, struct error *err)
+int archive_open(struct opened_archive *out, const char *path, uint64_t rate, struct error *err)
 {
-	return open_input(out, path, rate, err) < 0 ? err->code : read_head(out, err);
-}
-
-int source_open_alone(struct source *out, const char *path, uint64_t rate, struct error *err)
-{
-	if (open_input(out, path, rate, err) < 0 || sandbox_enter_at_once(err) < 0)
-		return err->code;
+	TRY(open_input(out, path, rate, err));
 	return read_head(out, err);
 }
 
-void source_close(struct source *source)
+int archive_open_alone(struct opened_archive *out, const char *path, uint64_t rate,
+		       struct error *err)
 {
-	if (source->reader != NULL)
-		reader_free(source->reader);
-	if (source->input != NULL)
-		input_close(source->input);
-	*source = (struct source){.name = source->name};
+	TRY(open_input(out, path, rate, err));
+	TRY(sandbox_enter_at_once(err));
+	return read_head(out, err);
 }
 
-bool source_is(const char *path, const struct stat *file)
+void archive_close(struct opened_archive *opened)
+{
+	if (opened->reader != NULL)
+		reader_free(opened->reader);
+	if (opened->input != NULL)
+		input_close(opened->input);
+	*opened = (struct opened_archive){.name = opened->name};
+}
+
+bool archive_is_file(const char *path, const struct stat *file)
 {
 	struct stat own;
-	int result = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &own) : stat(path, &own);
+	int code = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &own) : stat(path, &own);
 
-	if (result < 0)
+	if (code < 0)
 		return false;
 	if (S_ISBLK(own.st_mode) && S_ISBLK(file->st_mode))
 		return own.st_rdev == file->st_rdev;
@@ -75,7 +77,7 @@ uint64_t archive_drive_bytes(const struct archive *archive)
 	for (uint32_t i = 0; i < archive->n_drives; i++) {
 		uint64_t size = archive->drives[i].size_bytes;
 
-		/* Only a display depends on it: hostile sizes must not wrap around. */
+		/* Hostile sizes must not wrap around; only a display depends on the sum. */
 		sum = size > UINT64_MAX - sum ? UINT64_MAX : sum + size;
 	}
 	return sum;

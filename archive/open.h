@@ -1,0 +1,42 @@
+/*
+ * An archive that is read: the input, the reader, and its name in messages.
+ */
+#ifndef ARCHIVE_OPEN_H
+#define ARCHIVE_OPEN_H
+
+#include "format/format.h"
+
+#include <sys/stat.h>
+
+struct input;
+struct reader;
+
+struct opened_archive {
+	const char *name; /* as given; borrowed */
+	struct input *input;
+	struct reader *reader;
+	const struct archive *archive;
+};
+
+/* Opens the archive and reads its head. rate: bytes a second, 0: no limit. *out can be closed even
+ * after a failure. */
+int archive_open(struct opened_archive *out, const char *path, uint64_t rate, struct error *err);
+/* The same for a command that opens no other files: the process gives up the right to before it
+ * reads the head. */
+int archive_open_alone(struct opened_archive *out, const char *path, uint64_t rate,
+		       struct error *err);
+void archive_close(struct opened_archive *opened);
+
+/* Whether the archive is this file, by device and number; "-": what standard input is. */
+bool archive_is_file(const char *path, const struct stat *file);
+
+/* Bytes of all drives. */
+uint64_t archive_drive_bytes(const struct archive *archive);
+bool archive_is_incremental(const struct archive *archive);
+/* "vmab" or "vma" */
+const char *archive_format_name(const struct archive *archive);
+
+/* The number asked for; 0: one thread a processor, at most 64. */
+unsigned threads_wanted(uint64_t asked);
+
+#endif
