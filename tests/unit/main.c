@@ -51,6 +51,7 @@ int main(int argc, char **argv)
 	test_nbd_server();
 	test_target();
 	test_output();
+	test_create();
 	test_cli();
 	test_json();
 	test_child();

@@ -21,6 +21,7 @@ void test_generation_marks(void);
 void test_nbd_server(void);
 void test_target(void);
 void test_output(void);
+void test_create(void);
 void test_cli(void);
 void test_json(void);
 void test_child(void);
