@@ -66,7 +66,7 @@ static int open_image(struct donor *donor, const struct archive *archive, struct
 	char *named;
 	int code;
 
-	TRY(drive_selection_parse(donor->argument, archive, &donor->drive, &path, err));
+	TRY(select_drive(donor->argument, archive, &donor->drive, &path, err));
 	named = text_make("image=%s", path);
 	if (named == NULL)
 		return fail_memory(err);

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NAMES_SIZE     300u
+#define DEFAULT_CONFIG "qemu-server.conf"
+
 static bool begins_with_name(const char *argument, struct text name)
 {
 	return strlen(argument) >= name.length && memcmp(argument, name.bytes, name.length) == 0 &&
@@ -25,20 +28,28 @@ static uint64_t drive_number(const char *argument, size_t *length)
 	return parse_number(digits, &number) ? number : 0;
 }
 
+/* Adds a name to a list for a message, "a, b, ...". False: the list is full. */
+static bool add_name(char list[NAMES_SIZE], struct text name)
+{
+	size_t used = strlen(list), length;
+	char one[80];
+
+	length = strlen(escape_text(one, sizeof(one), name.bytes, name.length));
+	if (used + length + sizeof(", , ...") > NAMES_SIZE) {
+		strcpy(list + used, ", ...");
+		return false;
+	}
+	sprintf(list + used, "%s%s", used == 0 ? "" : ", ", one);
+	return true;
+}
+
 static int no_such_drive(const char *argument, const struct archive *archive, struct error *err)
 {
-	char names[300] = "", one[64];
-	size_t used = 0;
+	char names[NAMES_SIZE] = "";
 
 	for (uint32_t i = 0; i < archive->n_drives; i++) {
-		struct text name = archive->drives[i].name;
-		size_t length = strlen(escape_text(one, sizeof(one), name.bytes, name.length));
-
-		if (used + length + 8 > sizeof(names)) {
-			strcpy(names + used, ", ...");
+		if (!add_name(names, archive->drives[i].name))
 			break;
-		}
-		used += (size_t)sprintf(names + used, "%s%s", i == 0 ? "" : ", ", one);
 	}
 	if (archive->n_drives == 0)
 		return fail(err, ERR_USAGE, "-d '%s': the archive holds no drives", argument);
@@ -46,8 +57,8 @@ static int no_such_drive(const char *argument, const struct archive *archive, st
 		    names);
 }
 
-int drive_selection_parse(const char *argument, const struct archive *archive, uint32_t *drive,
-			  const char **target, struct error *err)
+int select_drive(const char *argument, const struct archive *archive, uint32_t *drive,
+		 const char **target, struct error *err)
 {
 	uint32_t best = 0, n_best = 0;
 	size_t length = 0;
@@ -76,5 +87,48 @@ int drive_selection_parse(const char *argument, const struct archive *archive, u
 		return fail(err, ERR_USAGE, "-d '%s': no target after the '='", argument);
 	*drive = best;
 	*target = argument[length] == '=' ? argument + length + 1 : NULL;
+	return 0;
+}
+
+static const struct archive_config *find_config(const struct archive *archive, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		struct text found = archive->configs[i].name;
+
+		if (found.length == length && memcmp(found.bytes, name, length) == 0)
+			return &archive->configs[i];
+	}
+	return NULL;
+}
+
+static int no_such_config(const char *name, const struct archive *archive, struct error *err)
+{
+	char names[NAMES_SIZE] = "";
+
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		if (!add_name(names, archive->configs[i].name))
+			break;
+	}
+	if (archive->n_configs == 0)
+		return fail(err, ERR_SYSTEM, "the archive holds no configs");
+	if (name == NULL)
+		return fail(err, ERR_SYSTEM, "which config? the archive holds %s", names);
+	return fail(err, ERR_SYSTEM, "no config '%s' in the archive; it holds %s", name, names);
+}
+
+int select_config(const char *name, const struct archive *archive,
+		  const struct archive_config **config, struct error *err)
+{
+	const struct archive_config *found = NULL;
+
+	if (name == NULL && archive->n_configs == 1)
+		found = &archive->configs[0];
+	else
+		found = find_config(archive, name == NULL ? DEFAULT_CONFIG : name);
+	if (found == NULL)
+		return no_such_config(name, archive, err);
+	*config = found;
 	return 0;
 }

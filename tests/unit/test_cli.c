@@ -274,7 +274,7 @@ static void selects_drives(void)
 		uint32_t drive = 99;
 		struct error err = {0};
 		int result =
-			drive_selection_parse(cases[i].argument, archive, &drive, &target, &err);
+			select_drive(cases[i].argument, archive, &drive, &target, &err);
 
 		CU_ASSERT_EQUAL(result, cases[i].drive < 0 ? ERR_USAGE : 0);
 		CU_ASSERT_EQUAL(drive, cases[i].drive < 0 ? 99 : (uint32_t)cases[i].drive);
