@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ZSTD_LEVEL_DEFAULT 1 /* fast: the output is seldom faster */
+#define ZSTD_LEVEL_DEFAULT 1 /* faster than most outputs */
 #define GZIP_LEVEL_DEFAULT 6 /* gzip's own */
 
 /* What the ending of a name says. */

@@ -14,10 +14,10 @@
 struct donor {
 	const char *argument;	      /* borrowed */
 	struct drive *image;	      /* or NULL: an archive */
-	char *copy;		      /* owned: the argument taken apart */
+	char *copy;		      /* owned: the texts of the parsed argument */
 	uint32_t drive;		      /* of the damaged archive, that the image is for */
 	struct opened_archive opened; /* an archive */
-	uint32_t *drives; /* owned: which of the damaged archive each of its drives is, + 1 */
+	uint32_t *drives; /* owned: for each of its drives, that of the damaged archive + 1 */
 };
 
 struct donors {
@@ -46,7 +46,7 @@ static int compare_drives(const void *left, const void *right)
 	return order != 0 ? order : (a > b) - (a < b);
 }
 
-/* Sorted, as both archives may have very many drives. */
+/* Sorts the drives by name, as both archives may have very many. */
 static void sort_drives(struct donors *donors, const struct recovery *recovery)
 {
 	const struct archive *archive = recovery->archive;
@@ -140,7 +140,7 @@ void donors_close(struct donors *donors)
 	free(donors);
 }
 
-/* Takes the cluster if it is the one wanted. */
+/* Writes the cluster if it has the checksum wanted. */
 static int offer(struct recovery *recovery, const struct wanted *wanted, const uint8_t *cluster,
 		 struct error *err)
 {
@@ -175,8 +175,8 @@ static int ask_image(struct donors *donors, struct donor *donor, struct recovery
 	return 0;
 }
 
-/* The first drive of the damaged archive that has the name of this one of the donor; its number of
- * drives when there is none. */
+/* The first drive of the damaged archive with the name of this drive of the donor; without one, the
+ * number of its drives. */
 static uint32_t drive_of(const struct donors *donors, const struct recovery *recovery,
 			 struct donor *donor, uint32_t drive)
 {

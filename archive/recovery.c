@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- where things go ---- */
+/* ---- paths ---- */
 
 static int check_new(const char *path, struct error *err)
 {
@@ -35,7 +35,7 @@ static int compare_names(const void *left, const void *right)
 	return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-/* Sorted: there may be very many. */
+/* Sorts the names, as there may be very many. */
 static int check_map_names(const struct recovery *recovery, struct error *err)
 {
 	const char **names = calloc((size_t)recovery->archive->n_drives + 1, sizeof(*names));
@@ -160,7 +160,7 @@ void recovery_close(struct recovery *recovery, bool done)
 
 /* ---- clusters ---- */
 
-/* Blocks that are not stored are zeros, and a new file has those already. */
+/* Blocks that are not stored are zeros, as a new file is anyway. */
 static int write_blocks(struct recovery *recovery, const struct slot *slot, const uint8_t *cluster,
 			struct error *err)
 {

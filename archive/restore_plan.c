@@ -28,7 +28,7 @@ static char *path_in(const char *directory, struct text name, const char *ending
 			 ending);
 }
 
-/* Whether this drive can go to this target, or with NULL into the folder. */
+/* Whether this drive can go to this target; NULL: into the folder. */
 static int check_drive(const struct restore_plan *plan, uint32_t drive, const char *target,
 		       struct error *err)
 {
@@ -92,7 +92,7 @@ static int plan_drives(struct restore_plan *plan, const struct restore_options *
 	return 0;
 }
 
-/* The first few are told one by one: an archive may hold very many. */
+/* Only the first few get a warning each: an archive may hold very many configs. */
 static void warn_of_config(struct text name, uint32_t n_before, const struct watcher *watcher)
 {
 	char shown[SHOWN_SIZE];
@@ -170,12 +170,12 @@ int restore_plan_make_folder(struct restore_plan *plan, const struct restore_opt
 	return 0;
 }
 
-/* Which file a path means: itself if it exists, else its name in its folder. */
+/* The file that a path means: an existing one, or a name in a folder. */
 struct place {
 	dev_t device;
 	ino_t number;
 	bool block;	  /* a block device: device tells which */
-	const char *name; /* NULL: it exists */
+	const char *name; /* NULL: the file exists */
 	const char *path;
 };
 
@@ -221,7 +221,7 @@ static int compare_places(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-/* Sorted, so that an archive with very many names costs no time to speak of. */
+/* Sorts the places, as an archive may hold very many names. */
 static int check_places(const struct restore_plan *plan, struct error *err)
 {
 	struct place *places =

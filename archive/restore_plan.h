@@ -1,5 +1,5 @@
 /*
- * What a restore puts where: decided, and judged as a whole, before anything is written.
+ * Where a restore puts drives and configs, decided and judged as a whole before it writes anything.
  */
 #ifndef ARCHIVE_RESTORE_PLAN_H
 #define ARCHIVE_RESTORE_PLAN_H
@@ -13,7 +13,7 @@ struct watcher;
 /* What a user may say about what is restored, and where to. */
 struct restore_options {
 	const char *archive;   /* its name; "-": standard input */
-	const char *directory; /* where what has no target goes */
+	const char *directory; /* for drives without a target, and for configs */
 	struct strings drives; /* NAME[=TARGET]; none: all */
 	bool configs;	       /* even with drives */
 	bool no_configs;

@@ -14,10 +14,10 @@
 #include <string.h>
 
 #define NAME_TEXT_SIZE 1021u /* 255 bytes as \xNN, NUL */
-#define NOTE_TEXT_SIZE 4000u /* what is shown of a note */
-#define COLUMN_MAX     40    /* longer names push their line out of shape */
+#define NOTE_TEXT_SIZE 4000u /* longer notes are cut */
+#define COLUMN_MAX     40    /* longer names break the alignment */
 
-/* Whether the archive is complete, as far as it can be told without reading all of it. */
+/* Whether the archive is complete, as far as its tail can tell. */
 struct completeness {
 	int found; /* as reader_find_tail */
 	struct totals totals;
