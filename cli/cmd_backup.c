@@ -199,6 +199,7 @@ static int run(const void *given, struct report *report)
 const struct command command_backup = {
 	.name = "backup",
 	.usage = "[-o ARCHIVE|-] [OPTION]... SOURCE...",
+	.operand = "SOURCE",
 	.summary = "back up drives and configs into an archive",
 	.help =
 	"Back up the drives and configuration files of a virtual machine into one archive.\n"

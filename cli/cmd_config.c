@@ -49,6 +49,7 @@ static int run(const void *given, struct report *report)
 const struct command command_config = {
 	.name = "config",
 	.usage = "ARCHIVE|- [NAME] [OPTION]...",
+	.operand = "ARCHIVE",
 	.summary = "print a config of an archive",
 	.help = "Print a config of an archive as it is. Without NAME: the only one, or "
 		"qemu-server.conf.\n"

@@ -31,6 +31,7 @@ static int run(const void *given, struct report *report)
 const struct command command_convert = {
 	.name = "convert",
 	.usage = "ARCHIVE|- [-o ARCHIVE|-] [OPTION]...",
+	.operand = "ARCHIVE",
 	.summary = "write an archive again in another format",
 	.help = "Write an archive again in another format or compression. The uuid, the time, "
 		"notes and\n"

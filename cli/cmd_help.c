@@ -145,6 +145,7 @@ const struct command command_none = {
 const struct command command_help = {
 	.name = "help",
 	.usage = "[COMMAND]",
+	.operand = "VERB",
 	.summary = "explain a command",
 	.help = "Print what there is to know about a command, or list all commands.\n"
 		"\n"

@@ -229,6 +229,7 @@ static int run(const void *given, struct report *report)
 const struct command command_list = {
 	.name = "list",
 	.usage = "ARCHIVE|- [OPTION]...",
+	.operand = "ARCHIVE",
 	.summary = "show what an archive holds",
 	.help = "List what an archive holds, and whether it is complete where that can be told "
 		"without\n"

@@ -88,6 +88,7 @@ static int run(const void *given, struct report *report)
 const struct command command_qemu_drives = {
 	.name = "qemu-drives",
 	.usage = "SOCKET [OPTION]...",
+	.operand = "SOCKET",
 	.summary = "list the drives of a running QEMU",
 	.help =
 	"List the drives of a running QEMU, or of a qemu-storage-daemon: names as an archive would\n"

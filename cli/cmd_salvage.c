@@ -62,6 +62,7 @@ static int run(const void *given, struct report *report)
 const struct command command_salvage = {
 	.name = "salvage",
 	.usage = "ARCHIVE|- [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
+	.operand = "ARCHIVE",
 	.summary = "get what is still good out of a damaged archive",
 	.help = "Get out of a damaged or incomplete archive every cluster that still proves good, "
 		"and "

@@ -91,6 +91,7 @@ static int run(const void *given, struct report *report)
 const struct command command_serve = {
 	.name = "serve",
 	.usage = "--control SOCKET --nbd PLACE [OPTION]... [NAME=]DRIVE[,format=raw]...",
+	.operand = "IMAGE",
 	.summary = "serve drives over NBD, to be backed up while they are written to",
 	.help = "Serve raw images and block devices over NBD. A hypervisor that uses them from "
 		"here can "

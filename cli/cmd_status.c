@@ -104,6 +104,7 @@ static int run(const void *given, struct report *report)
 const struct command command_status = {
 	.name = "status",
 	.usage = "SOCKET [OPTION]...",
+	.operand = "SOCKET",
 	.summary = "tell what a running serve does",
 	.help = "Tell what a running serve does: its drives, who is connected, the backup that "
 		"runs.\n"

@@ -39,6 +39,7 @@ static int run(const void *given, struct report *report)
 const struct command command_stop = {
 	.name = "stop",
 	.usage = "SOCKET [--force] [OPTION]...",
+	.operand = "SOCKET",
 	.summary = "end a running serve in order",
 	.help = "End a running serve: requests in flight are answered, drives flushed, maps "
 		"closed.\n"

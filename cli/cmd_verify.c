@@ -141,6 +141,7 @@ static int run(const void *given, struct report *report)
 const struct command command_verify = {
 	.name = "verify",
 	.usage = "[--quick] ARCHIVE|-... [OPTION]...",
+	.operand = "ARCHIVE",
 	.summary = "prove that archives are whole and intact",
 	.help = "Read archives to their end and prove that they are whole: every checksum, every "
 		"cluster\n"

@@ -43,7 +43,7 @@ struct option_spec {
 	size_t field;	      /* offset in the struct of its group */
 	const char *argument; /* what help calls the value; NULL for a flag */
 	const char *help;
-	const char *choices; /* words with blanks between; also what completion offers */
+	const char *choices; /* words with blanks between; of a text: what completion offers */
 	uint64_t min, max;
 	unsigned sources; /* kinds of source it is for, as bits (cli/sources.h); 0: any */
 };
@@ -64,6 +64,7 @@ struct option_group {
 struct command {
 	const char *name;
 	const char *usage;   /* what follows the name */
+	const char *operand; /* what its arguments are, for completion: ARCHIVE, SOCKET, ... */
 	const char *summary; /* one line */
 	const char *help;    /* the longer text, with an example */
 	/* Returns the exit code; warnings are the report's affair. options: the command's own

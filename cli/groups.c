@@ -29,7 +29,7 @@ const struct option_spec output_specs[] = {
 	 .choices = "vmab vma",
 	 .help = "vmab or vma, where the name does not tell (default: vmab)"},
 	{"compress", 0, OPTION_TEXT, OPTION_FIELD(create_options, compress),
-	 .argument = "METHOD[:LEVEL]",
+	 .argument = "METHOD[:LEVEL]", .choices = "zstd gzip none",
 	 .help = "zstd (1 to 19), none, or for .vma.gz gzip (1 to 9) (default: zstd:1; .vma: "
 		 "none)"},
 	{"no-vma-checksums", 0, OPTION_FLAG, OPTION_FIELD(create_options, no_vma_checksums),

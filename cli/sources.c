@@ -39,6 +39,15 @@ const char *source_place(const char *word, enum source_kind kind)
 	return source_of(word, &place) == kind ? place : word;
 }
 
+const char *source_prefix(unsigned i)
+{
+	for (unsigned j = 0; j < N_KINDS; j++) {
+		if (table[j].prefix != NULL && i-- == 0)
+			return table[j].prefix;
+	}
+	return NULL;
+}
+
 const char *source_names(unsigned kinds, char *out, unsigned size)
 {
 	const char *names[N_KINDS];
@@ -53,6 +62,9 @@ const char *source_names(unsigned kinds, char *out, unsigned size)
 	out[0] = '\0';
 	for (unsigned i = 0; i < n && used < size; i++)
 		used += (unsigned)snprintf(out + used, size - used, "%s%s",
-					   i == 0 ? "" : i + 1 < n ? ", " : " and ", names[i]);
+					   i == 0      ? ""
+					   : i + 1 < n ? ", "
+						       : " and ",
+					   names[i]);
 	return out;
 }

@@ -21,6 +21,9 @@ enum source_kind source_of(const char *word, const char **place);
 /* For commands that know one kind alone: the word without its kind, if it is there. */
 const char *source_place(const char *word, enum source_kind kind);
 
+/* "qemu:", "libvirt:", "serve:"; NULL after the last. */
+const char *source_prefix(unsigned i);
+
 /* "qemu:SOCKET and serve:SOCKET": which sources these kinds are, for messages. */
 const char *source_names(unsigned kinds, char *out, unsigned size);
 
