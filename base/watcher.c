@@ -29,3 +29,9 @@ void watcher_end(const struct watcher *watcher, bool done)
 	if (watcher != NULL && watcher->end != NULL)
 		watcher->end(watcher->context, done);
 }
+
+void watcher_give_up(const struct watcher *watcher, const struct error *why)
+{
+	if (watcher != NULL && watcher->give_up != NULL)
+		watcher->give_up(watcher->context, why);
+}

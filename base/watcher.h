@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct error;
+
 enum watcher_level {
 	WATCHER_DETAIL,  /* for those who asked for more */
 	WATCHER_NOTE,	 /* to be known, not to be worried about */
@@ -32,6 +34,9 @@ struct watcher {
 	void (*tell)(void *context, enum watcher_level level, const char *text);
 	void (*begin)(void *context, const struct progress_view *view);
 	void (*end)(void *context, bool done); /* done: all went well */
+	/* Ends the process, as a signal would: a thread that does not come back from a call into
+	 * the system or a library holds what an orderly end needs. Any thread; does not return. */
+	void (*give_up)(void *context, const struct error *why);
 };
 
 /* Any of them with a watcher of NULL does nothing. */
@@ -42,5 +47,6 @@ void watcher_tell(const struct watcher *watcher, enum watcher_level level, const
 #define watcher_detail(watcher, ...) watcher_tell(watcher, WATCHER_DETAIL, __VA_ARGS__)
 void watcher_begin(const struct watcher *watcher, const struct progress_view *view);
 void watcher_end(const struct watcher *watcher, bool done);
+void watcher_give_up(const struct watcher *watcher, const struct error *why);
 
 #endif

@@ -149,7 +149,7 @@ static int prepare(struct backup *backup, struct error *err)
 
 	if (create_begin(&backup->create, &options->create, &options->head, err) < 0 ||
 	    configs_read(backup->create.archive, &options->config_files, backup->create.name, err) < 0 ||
-	    deadlines_start(backup->report, err) < 0 ||
+	    deadlines_start(&backup->report->watcher, err) < 0 ||
 	    domain_open(&backup->domain, options->machine.connect, options->machine.place, err) < 0 ||
 	    find_disks(backup, err) < 0 || name_drives(backup, err) < 0 ||
 	    add_description(backup, err) < 0 ||

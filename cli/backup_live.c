@@ -6,7 +6,6 @@
 
 #include "base/background.h"
 #include "archive/configs.h"
-#include "machine/libvirt/deadline.h"
 #include "machine/hooks.h"
 #include "base/human.h"
 #include "base/json.h"
@@ -56,17 +55,11 @@ static int prepare(struct backup *backup, struct error *err)
 	return create_open(&backup->create, err);
 }
 
-/* The writer is stuck in its output, so the program ends as it does by a signal. */
-static void end_stuck(void *context, const struct error *why)
-{
-	give_up(context, why);
-}
-
 static int begin_live(void *context, struct error *err)
 {
 	struct backup *backup = context;
 
-	return live_begin(backup->live, end_stuck, backup->report, err);
+	return live_begin(backup->live, &backup->report->watcher, err);
 }
 
 static int begin(struct backup *backup, struct error *err)

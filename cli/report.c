@@ -4,6 +4,7 @@
 #include "base/stop.h"
 #include "cli/memory.h"
 #include "cli/say.h"
+#include "cli/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,12 +69,26 @@ static void end(void *context, bool done)
 	progress_end(done);
 }
 
+static void give_up(void *context, const struct error *why)
+{
+	int code = report_error(context, NULL, why);
+
+	signals_abandon();
+	progress_abandon();
+	_exit(report_end(context, code));
+}
+
 void report_use(struct report *report, const struct report_options *options, const char *output)
 {
 	report->options = *options;
 	report->text_off = report->json && output != NULL && strcmp(output, "-") == 0;
-	report->watcher =
-		(struct watcher){.context = report, .tell = tell, .begin = begin, .end = end};
+	report->watcher = (struct watcher){
+		.context = report,
+		.tell = tell,
+		.begin = begin,
+		.end = end,
+		.give_up = give_up,
+	};
 }
 
 int report_error_line(struct report *report, const char *archive, const struct error *err)

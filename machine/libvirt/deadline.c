@@ -1,13 +1,10 @@
 #include "machine/libvirt/deadline.h"
 
-#include "cli/progress.h"
-#include "cli/report.h"
-#include "cli/signals.h"
+#include "base/watcher.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
-#include <unistd.h>
 
 static struct {
 	pthread_mutex_t lock; /* guards all */
@@ -17,15 +14,6 @@ static struct {
 	int seconds;
 	struct timespec until;
 } deadline = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-_Noreturn void give_up(struct report *report, const struct error *why)
-{
-	int code = report_error(report, NULL, why);
-
-	signals_abandon();
-	progress_abandon();
-	_exit(report_end(report, code));
-}
 
 static void *watch(void *context)
 {
@@ -47,10 +35,11 @@ static void *watch(void *context)
 			sys = 0;
 	}
 	fail(&err, ERR_SYSTEM, "%s: no answer within %d s", deadline.who, deadline.seconds);
-	give_up(context, &err);
+	watcher_give_up(context, &err);
+	return NULL;
 }
 
-int deadlines_start(struct report *report, struct error *err)
+int deadlines_start(const struct watcher *watcher, struct error *err)
 {
 	pthread_condattr_t monotonic;
 	pthread_t thread;
@@ -60,7 +49,7 @@ int deadlines_start(struct report *report, struct error *err)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&deadline.changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	sys = pthread_create(&thread, NULL, watch, report);
+	sys = pthread_create(&thread, NULL, watch, (void *)(uintptr_t)watcher);
 	if (sys != 0)
 		return fail_system(err, sys, "starting a thread");
 	pthread_detach(thread);

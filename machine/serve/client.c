@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/name.h"
 #include "base/patience.h"
+#include "base/watcher.h"
 #include "cow/buffer.h"
 #include "machine/serve/message.h"
 #include "machine/serve/protocol.h"
@@ -351,12 +352,11 @@ static void *watch(void *context)
 	stuck = !live->closing && live->counts == NULL;
 	pthread_mutex_unlock(&live->lock);
 	if (stuck)
-		live->give_up(live->give_up_context, &err);
+		watcher_give_up(live->told, &err);
 	return NULL;
 }
 
-int live_begin(struct live *live, void (*give_up)(void *context, const struct error *why),
-	       void *context, struct error *err)
+int live_begin(struct live *live, const struct watcher *watcher, struct error *err)
 {
 	struct json_t *reply;
 	int sys;
@@ -366,8 +366,7 @@ int live_begin(struct live *live, void (*give_up)(void *context, const struct er
 		return err->code;
 	json_free(reply);
 	patience_for_sending(live->server.fd, 0); /* the watcher ends it */
-	live->give_up = give_up;
-	live->give_up_context = context;
+	live->told = watcher;
 	sys = pthread_create(&live->watcher, NULL, watch, live);
 	live->watching = sys == 0;
 	return sys == 0 ? 0 : fail_start(err, sys, "cannot start a thread");

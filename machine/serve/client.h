@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 struct live;
+struct watcher;
 struct json_t;
 
 /* Connects; from here on there is no other backup. */
@@ -21,10 +22,9 @@ const char *live_drive_path(const struct live *live, uint32_t i); /* or NULL */
 uint64_t live_drive_size(const struct live *live, uint32_t i);	  /* bytes */
 /* Why the file of its map does not count any more; NULL: it does, or there is none. */
 const char *live_drive_map_failure(const struct live *live, uint32_t i);
-/* The instant. give_up: called when the backup has failed on the server's side and nobody has
- * closed it within some seconds, because the output takes nothing; from a thread of its own. */
-int live_begin(struct live *live, void (*give_up)(void *context, const struct error *why),
-	       void *context, struct error *err);
+/* The instant. The watcher is told to give up when the backup has failed on the server's side, and
+ * it was not closed within some seconds, because the output takes nothing. */
+int live_begin(struct live *live, const struct watcher *watcher, struct error *err);
 /* piece_clusters: the most that a piece of work has. For as many workers as the options have
  * threads. */
 struct feed live_feed(struct live *live, uint32_t piece_clusters);

@@ -37,8 +37,7 @@ struct live {
 	bool failed;
 	struct error err; /* failed: why */
 	bool closing;
-	void (*give_up)(void *context, const struct error *why);
-	void *give_up_context;
+	const struct watcher *told;
 };
 
 /* A channel for one worker, or -1: there are no more. */

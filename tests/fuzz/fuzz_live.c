@@ -243,11 +243,6 @@ void __wrap_batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, u
 	check_range(batch->live, drive, cluster, n_clusters);
 }
 
-static void give_up(void *context, const struct error *why)
-{
-	(void)context, (void)why;
-}
-
 static void give_back(struct batch *batch)
 {
 	if (batch->give_back != NULL)
@@ -295,7 +290,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (code == 0) {
 		for (uint32_t i = 0; i < live_n_drives(live); i++)
 			MUST(live_drive_name(live, i) != NULL);
-		code = live_begin(live, give_up, NULL, &err);
+		code = live_begin(live, NULL, &err);
 		if (code == 0)
 			code = take_all(live, 1u << data[0] % 7, &err);
 		MUST(code != 0 || live_counts(live) != NULL);
