@@ -1,20 +1,20 @@
 /*
- * Where the writer's clusters come from: a sweep over drives, another archive, the buffer of a live
- * backup.
+ * Where the writer's clusters come from: a sweep over drives, another archive, the chunks of a
+ * running machine.
  */
 #ifndef ARCHIVE_FEEDS_H
 #define ARCHIVE_FEEDS_H
 
 #include "writer/writer.h"
 
-struct buffer;
+struct chunk_source;
 struct reader;
 struct sweep;
 
 /* Each feed borrows what it is made of. */
 struct feed feed_of_sweep(struct sweep *sweep);
 struct feed feed_of_reader(struct reader *reader);
-/* Packs clusters in the buffer's own memory. Ends when the buffer does. */
-struct feed feed_of_buffer(struct buffer *buffer);
+/* Packs clusters in the source's own memory. */
+struct feed feed_of_chunks(const struct chunk_source *source);
 
 #endif

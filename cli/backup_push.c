@@ -15,7 +15,7 @@
 #include "cli/report.h"
 #include "cli/signals.h"
 
-#include "cow/buffer.h"
+#include "cow/chunks.h"
 
 #include <pthread.h>
 
@@ -100,7 +100,8 @@ static int explain(struct backup *backup, struct error *err)
 
 static int copy(struct backup *backup, struct error *err)
 {
-	struct feed feed = feed_of_buffer(backup->buffer);
+	struct chunk_source source = buffer_chunks(backup->buffer);
+	struct feed feed = feed_of_chunks(&source);
 	int result;
 
 	interrupt_by(backup->buffer);
