@@ -111,13 +111,25 @@ static int sweep_drives(struct backup *backup, struct feed *feed, struct error *
 	return 0;
 }
 
+static int take_chunks(struct backup *backup, struct feed *feed, struct error *err)
+{
+	const struct chunk_source *source;
+
+	TRY(backup->kind->chunks(backup->machine, create_piece(&backup->create), &source, err));
+	*feed = feed_of_chunks(source);
+	return 0;
+}
+
 static int copy(struct backup *backup, struct error *err)
 {
 	struct machine_since everything = {.checkpoint = NULL};
 	struct feed feed;
 
 	TRY(backup->kind->begin(backup->machine, &everything, err));
-	TRY(sweep_drives(backup, &feed, err));
+	if (backup->kind->chunks != NULL)
+		TRY(take_chunks(backup, &feed, err));
+	else
+		TRY(sweep_drives(backup, &feed, err));
 	feed.ended = all_was_read;
 	feed.ended_context = backup;
 	return create_write(&backup->create, &feed, &backup->report->watcher, err);

@@ -1,4 +1,6 @@
 /* What a source that is wrong hands to the writer: no archive comes of it, whatever the format. */
+#include "archive/feeds.h"
+#include "cow/chunks.h"
 #include "format/format.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
@@ -135,8 +137,103 @@ static void test_wrong_sources(void)
 	free(archive);
 }
 
+/* ---- chunks ---- */
+
+/* Two drives of 100 clusters: the first comes in chunks of 64 and 36 clusters, zeros of the second
+ * with the second chunk, data of it in a chunk of its own. */
+struct chunks {
+	uint8_t memory[3][CHUNK_SIZE];
+	struct chunk chunks[3];
+	unsigned n_next;
+	unsigned given_back[3];
+};
+
+static int next_chunk(void *context, struct chunk_piece *piece, struct error *err)
+{
+	struct chunks *chunks = context;
+
+	(void)err;
+	if (chunks->n_next == 4)
+		return 0;
+	if (chunks->n_next == 3) { /* one with zeros alone, that lies in the piece */
+		piece->own = (struct chunk){.n_zeros = 1, .zeros = {{1, 10, 90}}};
+		piece->own.bytes = chunks->memory[0];
+		piece->chunk = &piece->own;
+		piece->loan = NULL;
+	} else {
+		piece->chunk = &chunks->chunks[chunks->n_next];
+		piece->loan = &chunks->given_back[chunks->n_next];
+	}
+	chunks->n_next++;
+	return 1;
+}
+
+static void give_chunk_back(void *context, void *loan)
+{
+	(void)context;
+	if (loan != NULL)
+		++*(unsigned *)loan;
+}
+
+static void add_data(struct chunk *chunk, uint8_t *memory, uint32_t drive, uint64_t first,
+		     uint32_t n)
+{
+	chunk->bytes = memory;
+	chunk->n_clusters = n;
+	for (uint32_t i = 0; i < n; i++) {
+		chunk->clusters[i] = (struct chunk_cluster){drive, first + i};
+		memset(memory + (size_t)i * CLUSTER_SIZE, (int)(1 + first + i), CLUSTER_SIZE);
+	}
+}
+
+static void test_chunks(void)
+{
+	struct chunks *chunks = calloc(1, sizeof(*chunks));
+	struct chunk_source source = {
+		.context = chunks,
+		.piece_clusters = 27,
+		.next = next_chunk,
+		.give_back = give_chunk_back,
+	};
+	struct archive *archive = calloc(1, sizeof(*archive));
+	struct writer_counts counts = {0};
+	struct writer_options writing = {.level = 1, .counts = &counts};
+	struct output_options plain = {.sync = false};
+	struct feed feed = feed_of_chunks(&source);
+	struct output *output = NULL;
+	struct writer *writer = NULL;
+	struct error err = {0};
+
+	CU_ASSERT_FATAL(chunks != NULL && archive != NULL);
+	add_data(&chunks->chunks[0], chunks->memory[0], 0, 0, 64);
+	add_data(&chunks->chunks[1], chunks->memory[1], 0, 64, 36);
+	add_data(&chunks->chunks[2], chunks->memory[2], 1, 0, 9);
+	chunks->chunks[1].n_zeros = 1;
+	chunks->chunks[1].zeros[0] = (struct chunk_zeros){1, 9, 1};
+	memset(archive->uuid, 1, UUID_SIZE);
+	archive->cluster_checksum = CLUSTER_XXH3_128;
+	archive->n_drives = 2;
+	archive->drives[0] = (struct archive_drive){{(const uint8_t *)"a", 1}, 100 * CLUSTER_SIZE};
+	archive->drives[1] = (struct archive_drive){{(const uint8_t *)"b", 1}, 100 * CLUSTER_SIZE};
+	CU_ASSERT_FATAL(output_open(&output, scratch("chunks"), &plain, &err) == 0);
+	CU_ASSERT_FATAL(writer_open(&writer, archive, output, &writing, &err) == 0);
+	/* The writer itself refuses an archive in which a cluster is lacking or comes twice. */
+	CU_ASSERT_EQUAL(writer_run(writer, &feed, 2, &err), 0);
+	CU_ASSERT_EQUAL(writer_finish(writer, &err), 0);
+	CU_ASSERT_EQUAL(writer_totals(writer)->n_data, 109);
+	CU_ASSERT_EQUAL(writer_totals(writer)->n_zero, 91);
+	CU_ASSERT_EQUAL(chunks->given_back[0], 3);
+	CU_ASSERT_EQUAL(chunks->given_back[1], 2);
+	CU_ASSERT_EQUAL(chunks->given_back[2], 1);
+	writer_free(writer);
+	output_close(output);
+	free(archive);
+	free(chunks);
+}
+
 void test_feed(void)
 {
 	CU_pSuite suite = CU_add_suite("feed", scratch_make, scratch_remove);
 	CU_ADD_TEST(suite, test_wrong_sources);
+	CU_add_test(suite, "chunks", test_chunks);
 }
