@@ -144,25 +144,30 @@ static void tell(struct backup *backup)
 		backup->kind->outcome(backup->machine, json_put_object(result, "capture"));
 }
 
+/* The machine first, so that a guest waits for nothing that is of no use any more. */
+static void close_all(struct backup *backup)
+{
+	if (backup->sweep != NULL)
+		sweep_free(backup->sweep);
+	free(backup->drives);
+	backup->kind->end(backup->machine);
+	create_close(&backup->create);
+}
+
 int backup_machine(const struct machine_kind *kind, const struct backup_options *options,
 		   struct report *report)
 {
 	struct backup backup = {.kind = kind, .options = options, .report = report};
 	struct error err = {0};
-	int code = EXIT_DONE;
+	int code = prepare(&backup, &err);
 
-	if (prepare(&backup, &err) < 0) {
-		code = report_error(report, NULL, &err);
-	} else if (copy(&backup, &err) < 0) {
-		kind->explain(backup.machine, &err);
-		code = report_error(report, NULL, &err);
-	} else {
-		tell(&backup);
+	if (code == 0) {
+		code = copy(&backup, &err);
+		if (code < 0)
+			kind->explain(backup.machine, &err);
 	}
-	create_close(&backup.create);
-	if (backup.sweep != NULL)
-		sweep_free(backup.sweep);
-	free(backup.drives);
-	kind->end(backup.machine);
-	return code;
+	if (code == 0)
+		tell(&backup);
+	close_all(&backup);
+	return code == 0 ? EXIT_DONE : report_error(report, NULL, &err);
 }
