@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "cli/groups.h"
 #include "cli/progress.h"
+#include "cli/summary.h"
 
 #include <string.h>
 
@@ -51,15 +52,7 @@ static void put_json(const struct restore *restore, struct json_t *result)
 		json_put_text(one, "target", restore->plan.drive_paths[i]);
 		json_put_number(one, "excess_bytes", target_excess(restore->targets[i]));
 	}
-	list = json_put_array(result, "configs");
-	for (uint32_t i = 0; i < archive->n_configs; i++) {
-		if (restore->plan.config_paths[i] == NULL)
-			continue;
-		one = json_add_object(list);
-		json_put_bytes(one, "name", archive->configs[i].name);
-		json_put_number(one, "size_bytes", archive->configs[i].data.length);
-		json_put_text(one, "target", restore->plan.config_paths[i]);
-	}
+	summary_put_configs(&restore->plan, result);
 	json_put_number(result, "archive_bytes", restore_archive_bytes(restore));
 	json_put_real(result, "duration_s", progress_seconds());
 }

@@ -2,6 +2,7 @@
 
 #include "archive/create.h"
 #include "archive/open.h"
+#include "archive/restore_plan.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "base/parse.h"
@@ -50,4 +51,20 @@ void summary_tell(const struct create *create, struct report *report)
 		    human_size(sizes[1], data), human_size(sizes[2], written), ratio,
 		    human_duration(sizes[3], seconds),
 		    human_size(sizes[4], seconds > 0 ? (uint64_t)((double)all / seconds) : 0));
+}
+
+void summary_put_configs(const struct restore_plan *plan, struct json_t *result)
+{
+	struct json_t *list = json_put_array(result, "configs"), *one;
+
+	for (uint32_t i = 0; i < plan->archive->n_configs; i++) {
+		const struct archive_config *config = &plan->archive->configs[i];
+
+		if (plan->config_paths[i] == NULL)
+			continue;
+		one = json_add_object(list);
+		json_put_bytes(one, "name", config->name);
+		json_put_number(one, "size_bytes", config->data.length);
+		json_put_text(one, "target", plan->config_paths[i]);
+	}
 }

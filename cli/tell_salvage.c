@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/say.h"
+#include "cli/summary.h"
 
 #define RANGES_SHOWN 20u    /* of a drive, as text */
 #define RANGES_JSON  10000u /* of a drive */
@@ -150,17 +151,7 @@ static void put_json(const struct rescue *rescue, struct json_t *result)
 		if (rescue->recovery.drives[i].target != NULL)
 			put_drive(rescue, i, json_add_object(list));
 	}
-	list = json_put_array(result, "configs");
-	for (uint32_t i = 0; i < rescue->archive->n_configs; i++) {
-		struct json_t *one;
-
-		if (rescue->recovery.plan.config_paths[i] == NULL)
-			continue;
-		one = json_add_object(list);
-		json_put_bytes(one, "name", rescue->archive->configs[i].name);
-		json_put_number(one, "size_bytes", rescue->archive->configs[i].data.length);
-		json_put_text(one, "target", rescue->recovery.plan.config_paths[i]);
-	}
+	summary_put_configs(&rescue->recovery.plan, result);
 }
 
 static void tell_notes(const struct rescue *rescue, struct report *report)
