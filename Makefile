@@ -174,8 +174,8 @@ check-installed:
 unit: $(B)/unit
 	$(B)/unit
 
-SCRIPTED := $(foreach name,connect poll clock_gettime nanosleep meetingplace_make meetingplace_open \
-	meetingplace_remove swallow_listen swallow_users,-Wl,--wrap=$(name))
+SCRIPTED := $(foreach name,connect poll clock_gettime nanosleep rundir_make rundir_open \
+	rundir_remove swallow_listen swallow_users,-Wl,--wrap=$(name))
 QUICK := -Wl,--wrap=calloc,--wrap=free,--wrap=pthread_create,--wrap=pthread_join
 
 # Every bit and every length of small archives, under the sanitizers; STEP=: fewer of them. The short

@@ -81,11 +81,11 @@ static int run_guard(const void *given, struct report *report)
 		fail(&err, ERR_USAGE, "libvirt-guard is started by backup libvirt:");
 		return report_error(report, NULL, &err);
 	}
-	socket = meetingplace_path(id);
+	socket = rundir_path(id);
 	signals_outlive();
 	word = guard_last_word(NULL);
 	/* As long as this is at work the next run waits. */
-	lock = meetingplace_lock(socket);
+	lock = rundir_lock(socket);
 	if (word != LIBVIRT_BEGINS && word != LIBVIRT_BEGAN)
 		result = 0;
 	for (int i = 0; i < TRIES && result < 0; i++) {
@@ -95,7 +95,7 @@ static int run_guard(const void *given, struct report *report)
 	}
 	if (result == 0) {
 		unlink(socket);
-		meetingplace_remove(socket);
+		rundir_remove(socket);
 	}
 	if (lock >= 0)
 		close(lock);

@@ -82,8 +82,8 @@ static void remove_files(const char *scratch, const char *id)
 	char *path = NULL;
 
 	if (scratch == NULL)
-		path = meetingplace_path(id);
-	else if (meetingplace_path_in(&path, scratch, id, &ignored) < 0)
+		path = rundir_path(id);
+	else if (rundir_path_in(&path, scratch, id, &ignored) < 0)
 		return;
 	fleece_remove_files(path);
 	free(path);

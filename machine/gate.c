@@ -46,7 +46,7 @@ void handshake_end(struct handshake *handshake)
 
 void handshake_settle(const char *socket)
 {
-	char *uri = meetingplace_uri(socket, "");
+	char *uri = rundir_uri(socket, "");
 
 	nbdclient_knock(uri, SETTLE_MS);
 	free(uri);

@@ -21,7 +21,7 @@ static char *end_of_path(const char *id)
 	return memory_text("/vmabak-%s/nbd", id);
 }
 
-char *meetingplace_path(const char *id)
+char *rundir_path(const char *id)
 {
 	const char *folder = getenv("TMPDIR");
 	char *end = end_of_path(id), *path;
@@ -34,7 +34,7 @@ char *meetingplace_path(const char *id)
 	return path;
 }
 
-int meetingplace_path_in(char **out, const char *folder, const char *id, struct error *err)
+int rundir_path_in(char **out, const char *folder, const char *id, struct error *err)
 {
 	char *end = end_of_path(id);
 	bool fits = *folder == '/' && strlen(folder) + strlen(end) <= SOCKET_PATH_MAX;
@@ -49,7 +49,7 @@ int meetingplace_path_in(char **out, const char *folder, const char *id, struct 
 			   folder);
 }
 
-char *meetingplace_uri(const char *path, const char *export)
+char *rundir_uri(const char *path, const char *export)
 {
 	char *escaped = memory_new(strlen(path) + 1, 3), *at = escaped, *uri;
 
@@ -64,12 +64,12 @@ char *meetingplace_uri(const char *path, const char *export)
 	return uri;
 }
 
-char *meetingplace_file(const char *path, unsigned number)
+char *rundir_file(const char *path, unsigned number)
 {
 	return memory_text("%.*s%u", (int)(base_name(path) - path), path, number);
 }
 
-bool meetingplace_fits(const char *path, const char *id)
+bool rundir_fits(const char *path, const char *id)
 {
 	char *end = end_of_path(id);
 	bool result = *path == '/' && has_ending(path, end);
@@ -109,7 +109,7 @@ static int open_folder(const char *path, struct error *err)
 	return fd;
 }
 
-int meetingplace_make(const char *path, struct error *err)
+int rundir_make(const char *path, struct error *err)
 {
 	char *folder = folder_of(path);
 	int result = 0;
@@ -120,7 +120,7 @@ int meetingplace_make(const char *path, struct error *err)
 	return result;
 }
 
-int meetingplace_open(const char *path, const struct qmp *qmp, struct error *err)
+int rundir_open(const char *path, const struct qmp *qmp, struct error *err)
 {
 	const char *name = base_name(path);
 	struct ucred peer;
@@ -140,7 +140,7 @@ int meetingplace_open(const char *path, const struct qmp *qmp, struct error *err
 	return result;
 }
 
-int meetingplace_admit(const char *path, gid_t group, struct error *err)
+int rundir_admit(const char *path, gid_t group, struct error *err)
 {
 	int folder = open_folder(path, err), result = 0;
 
@@ -152,7 +152,7 @@ int meetingplace_admit(const char *path, gid_t group, struct error *err)
 	return result;
 }
 
-int meetingplace_lock(const char *path)
+int rundir_lock(const char *path)
 {
 	char *folder = folder_of(path);
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -166,7 +166,7 @@ int meetingplace_lock(const char *path)
 	return fd;
 }
 
-void meetingplace_remove(const char *path)
+void rundir_remove(const char *path)
 {
 	char *folder = folder_of(path);
 

@@ -54,7 +54,7 @@ int libvirt_job_end(struct domain *domain, const char *socket, struct error *err
 			return err->code;
 	}
 	unlink(socket);
-	meetingplace_remove(socket);
+	rundir_remove(socket);
 	return 0;
 }
 
@@ -67,18 +67,18 @@ static bool is_of_ours(const char *socket)
 	if (length <= tail)
 		return false;
 	memcpy(id, socket + length - tail, RUN_ID_SIZE - 1);
-	return strspn(id, "0123456789abcdef") == RUN_ID_SIZE - 1 && meetingplace_fits(socket, id);
+	return strspn(id, "0123456789abcdef") == RUN_ID_SIZE - 1 && rundir_fits(socket, id);
 }
 
 /* The lock of a run that is dead, or about to be; -1: it is alive, or its folder has gone. */
 static int lock_dead(const char *socket)
 {
 	const struct timespec moment = {.tv_nsec = 100000000};
-	int fd = meetingplace_lock(socket);
+	int fd = rundir_lock(socket);
 
 	for (int i = 0; i < LOCK_TRIES && fd < 0 && errno == EWOULDBLOCK; i++) {
 		nanosleep(&moment, NULL);
-		fd = meetingplace_lock(socket);
+		fd = rundir_lock(socket);
 	}
 	return fd;
 }

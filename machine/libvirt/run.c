@@ -306,14 +306,14 @@ static int make_folder(struct libvirt_run *run, struct error *err)
 {
 	gid_t group;
 
-	if (meetingplace_make(run->socket, err) < 0)
+	if (rundir_make(run->socket, err) < 0)
 		return err->code;
 	stop_guard_folder(run->folder);
-	run->lock = meetingplace_lock(run->socket);
+	run->lock = rundir_lock(run->socket);
 	if (run->lock < 0)
 		return fail_system(err, errno, "%s", run->folder);
 	if (geteuid() == 0 && domain_group(run->domain, &group))
-		return meetingplace_admit(run->socket, group, err);
+		return rundir_admit(run->socket, group, err);
 	return 0;
 }
 
@@ -371,7 +371,7 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 	if (getrandom(&number, sizeof(number), 0) < 0)
 		number = (uint32_t)channel_now_ms();
 	snprintf(run->id, sizeof(run->id), "%08x", number);
-	run->socket = meetingplace_path(run->id);
+	run->socket = rundir_path(run->id);
 	run->folder =
 		memory_text("%.*s", (int)(base_name(run->socket) - run->socket - 1), run->socket);
 	if (begin(run, err) < 0) {
@@ -387,7 +387,7 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive **out,
 		     struct error *err)
 {
-	char *uri = meetingplace_uri(run->socket, target);
+	char *uri = rundir_uri(run->socket, target);
 	int result = handshake_open(&handshake, out, uri, err);
 
 	free(uri);
@@ -450,7 +450,7 @@ void libvirt_run_free(struct libvirt_run *run)
 	close_scratches(run);
 	if (run->lock >= 0)
 		close(run->lock);
-	meetingplace_remove(run->socket);
+	rundir_remove(run->socket);
 	stop_guard_folder(NULL);
 	pthread_cond_destroy(&run->stopped);
 	free(run->folder);

@@ -116,12 +116,12 @@ void fleece_remove_files(const char *socket)
 {
 	unlink(socket);
 	for (unsigned i = 0; i < MACHINE_DRIVES_MAX; i++) {
-		char *file = meetingplace_file(socket, i);
+		char *file = rundir_file(socket, i);
 		int result = unlink(file);
 
 		free(file);
 		if (result < 0)
 			break;
 	}
-	meetingplace_remove(socket);
+	rundir_remove(socket);
 }

@@ -380,7 +380,7 @@ static bool is_alive(const struct leftover *left)
 
 	if (left->socket == NULL || !left->pulled)
 		return left->socket != NULL && answers(left->socket);
-	lock = meetingplace_lock(left->socket);
+	lock = rundir_lock(left->socket);
 	if (lock >= 0)
 		close(lock);
 	return lock < 0 && errno == EWOULDBLOCK;
@@ -421,22 +421,22 @@ static int remove_one(struct qmp *qmp, const struct leftover *left, struct error
 	struct swallow *swallow = NULL;
 	int result;
 
-	if (left->socket == NULL || !meetingplace_fits(left->socket, left->id))
+	if (left->socket == NULL || !rundir_fits(left->socket, left->id))
 		return fail(err, ERR_SYSTEM, "QEMU has nodes called " PREFIX "%s that are not ours",
 			    left->id);
 	if (left->pulled)
 		return fleece_remove(qmp, left->id, left->socket, err);
 	result = swallow_new(&swallow, left->drives, left->n_drives, NULL, err);
 	if (result == 0)
-		result = meetingplace_make(left->socket, err);
+		result = rundir_make(left->socket, err);
 	if (result == 0)
 		result = swallow_listen(swallow, left->socket, err);
 	if (result == 0)
-		result = meetingplace_open(left->socket, qmp, err);
+		result = rundir_open(left->socket, qmp, err);
 	if (result == 0)
 		result = end_run(qmp, left, swallow, err);
 	swallow_free(swallow);
-	meetingplace_remove(left->socket);
+	rundir_remove(left->socket);
 	return result;
 }
 

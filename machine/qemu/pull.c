@@ -68,15 +68,15 @@ static int choose_folder(struct pull *pull, struct error *err)
 {
 	const char *folder = pull->options->scratch;
 
-	return meetingplace_path_in(&pull->path, folder == NULL ? SCRATCH_FOLDER : folder, pull->id,
+	return rundir_path_in(&pull->path, folder == NULL ? SCRATCH_FOLDER : folder, pull->id,
 				    err);
 }
 
 static int make_folder(struct pull *pull, struct error *err)
 {
-	if (meetingplace_make(pull->path, err) < 0)
+	if (rundir_make(pull->path, err) < 0)
 		return err->code;
-	pull->lock = meetingplace_lock(pull->path);
+	pull->lock = rundir_lock(pull->path);
 	if (pull->lock < 0)
 		return fail_system(err, errno, "%s", pull->path);
 	return 0;
@@ -89,7 +89,7 @@ static int admit(struct pull *pull, struct error *err)
 
 	if (geteuid() != 0 || !qmp_peer(pull->qmp, &peer) || peer.uid == 0)
 		return 0;
-	return meetingplace_admit(pull->path, peer.gid, err);
+	return rundir_admit(pull->path, peer.gid, err);
 }
 
 static int make_scratches(struct pull *pull, struct error *err)
@@ -98,12 +98,12 @@ static int make_scratches(struct pull *pull, struct error *err)
 
 	pull->scratches = memory_new(machine->n_drives, sizeof(*pull->scratches));
 	for (unsigned i = 0; i < machine->n_drives; i++) {
-		char *file = meetingplace_file(pull->path, i);
+		char *file = rundir_file(pull->path, i);
 
 		pull->n_scratches++;
 		if (scratch_make(&pull->scratches[i], file, machine->drives[i].size_bytes, err) <
 			    0 ||
-		    meetingplace_open(pull->scratches[i].path, pull->qmp, err) < 0)
+		    rundir_open(pull->scratches[i].path, pull->qmp, err) < 0)
 			return err->code;
 	}
 	return 0;
@@ -293,7 +293,7 @@ int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct erro
 {
 	const char *server = pull->options->nbd_server;
 	char name[NODE_NAME_SIZE];
-	char *uri = meetingplace_uri(server == NULL ? pull->path : server,
+	char *uri = rundir_uri(server == NULL ? pull->path : server,
 				     node_name(name, pull->id, drive));
 	int result = handshake_open(&pull->handshake, out, uri, err);
 

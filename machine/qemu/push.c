@@ -90,12 +90,12 @@ static int serve(struct push *push, struct error *err)
 	result = swallow_new(&push->swallow, drives, n, push->buffer, err);
 	free(drives);
 	if (result == 0)
-		result = meetingplace_make(push->path, err);
+		result = rundir_make(push->path, err);
 	if (result == 0) {
 		push->listening = true;
 		result = swallow_listen(push->swallow, push->path, err);
 	}
-	return result == 0 ? meetingplace_open(push->path, push->qmp, err) : result;
+	return result == 0 ? rundir_open(push->path, push->qmp, err) : result;
 }
 
 static int add_node(struct push *push, unsigned drive, struct error *err)
@@ -287,7 +287,7 @@ static void undo(struct push *push)
 	swallow_free(push->swallow);
 	push->swallow = NULL;
 	if (push->listening)
-		meetingplace_remove(push->path);
+		rundir_remove(push->path);
 	guard_end(push->guard, push->story->remains[0] == '\0');
 	push->guard = NULL;
 }
@@ -338,7 +338,7 @@ int push_begin(struct push **out, struct qmp *qmp, const struct machine *machine
 	push->covered_bytes = covered_bytes;
 	push->story = story;
 	run_id_make(push->id);
-	push->path = meetingplace_path(push->id);
+	push->path = rundir_path(push->id);
 	if (begin(push, err) < 0) {
 		/* Jobs may have been started all the same: nothing they send must wait now. */
 		buffer_fail(buffer, err);
