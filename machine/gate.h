@@ -14,25 +14,25 @@
 
 struct drive;
 
-struct handshake {
+struct gate {
 	pthread_mutex_t mutex; /* guards the rest */
 	pthread_cond_t over;
 	bool now;  /* somebody connects */
 	bool last; /* nobody may any more */
 };
 
-#define HANDSHAKE_INIT                                                               \
+#define GATE_INIT                                                               \
 	{                                                                            \
 		.mutex = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER \
 	}
 
-/* As drive_open, of a snapshot. One thread at a time. Fails when handshake_end was called. */
-int handshake_open(struct handshake *handshake, struct drive **out, const char *uri,
+/* As drive_open, of a snapshot. One thread at a time. Fails when gate_end was called. */
+int gate_open(struct gate *gate, struct drive **out, const char *uri,
 		   struct error *err);
 /* From another thread, before the server is ended: waits for one that goes on, 25 s at most. */
-void handshake_end(struct handshake *handshake);
+void gate_end(struct gate *gate);
 /* Before the server at a socket is ended: until QEMU has noticed which of its clients are gone, or
  * 5 s. */
-void handshake_settle(const char *socket);
+void gate_settle(const char *socket);
 
 #endif

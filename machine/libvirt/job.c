@@ -49,7 +49,7 @@ int libvirt_job_end(struct domain *domain, const char *socket, struct error *err
 	if (libvirt_job_runs(domain, socket, &runs, err) < 0)
 		return err->code;
 	if (runs) {
-		handshake_settle(socket);
+		gate_settle(socket);
 		if (domain_backup_end(domain, err) < 0)
 			return err->code;
 	}

@@ -61,11 +61,11 @@ static struct {
 	bool remains;	     /* the guard could not end it */
 } job = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static struct handshake handshake = HANDSHAKE_INIT; /* as the job: of the one run */
+static struct gate gate = GATE_INIT; /* as the job: of the one run */
 
 static void end_locked(void)
 {
-	handshake_end(&handshake);
+	gate_end(&gate);
 	if (job.guard != NULL && !guard_clean_up(job.guard, GUARD_S))
 		job.remains = true;
 	job.guard = NULL;
@@ -388,7 +388,7 @@ int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive *
 		     struct error *err)
 {
 	char *uri = rundir_uri(run->socket, target);
-	int result = handshake_open(&handshake, out, uri, err);
+	int result = gate_open(&gate, out, uri, err);
 
 	free(uri);
 	return result;

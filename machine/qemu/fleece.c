@@ -95,7 +95,7 @@ static int stop_server(struct qmp *qmp, const char *socket, struct error *err)
 
 	if (lstat(socket, &found) < 0 || !S_ISSOCK(found.st_mode))
 		return 0;
-	handshake_settle(socket);
+	gate_settle(socket);
 	if (qmp_execute(qmp, "nbd-server-stop", NULL, NULL, err) < 0 && qmp_works(qmp))
 		*err = (struct error){0}; /* it had ended, and left its socket */
 	return err->code;

@@ -58,7 +58,7 @@ struct pull {
 	bool running;		   /* the thread is */
 	pthread_t thread;
 	atomic_bool asked; /* to end */
-	struct handshake handshake;
+	struct gate gate;
 	struct error err; /* why it ended early, once the thread has ended */
 };
 
@@ -217,7 +217,7 @@ static void undo(struct pull *pull)
 	bool gone = false;
 
 	tell_sizes(pull);
-	handshake_end(&pull->handshake);
+	gate_end(&pull->gate);
 	if (pull->guard != NULL &&
 	    (qmp_again(&pull->qmp, &pull->own_qmp, pull->options->place, &gone, &err) < 0 ||
 	     fleece_remove(pull->qmp, pull->id, pull->path, &err) < 0) &&
@@ -278,7 +278,7 @@ int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine
 	pull->options = options;
 	pull->story = story;
 	pull->lock = -1;
-	pull->handshake = (struct handshake)HANDSHAKE_INIT;
+	pull->gate = (struct gate)GATE_INIT;
 	run_id_make(pull->id);
 	if (begin(pull, err) < 0) {
 		undo(pull);
@@ -295,7 +295,7 @@ int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct erro
 	char name[NODE_NAME_SIZE];
 	char *uri = rundir_uri(server == NULL ? pull->path : server,
 				     node_name(name, pull->id, drive));
-	int result = handshake_open(&pull->handshake, out, uri, err);
+	int result = gate_open(&pull->gate, out, uri, err);
 
 	free(uri);
 	return result;
