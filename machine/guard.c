@@ -11,7 +11,7 @@
 #include "machine/guard.h"
 
 #include "machine/qemu/agent.h"
-#include "machine/qemu/line.h"
+#include "base/clock.h"
 #include "machine/qemu/fleece.h"
 #include "cli/memory.h"
 #include "base/patience.h"
@@ -180,7 +180,7 @@ static bool comes(int fd, int64_t until_ms)
 	int ready;
 
 	do {
-		left = until_ms - channel_now_ms();
+		left = until_ms - clock_ms();
 		ready = poll(&one, 1, left > 0 ? (int)left : 0);
 	} while (ready < 0 && errno == EINTR);
 	return ready > 0;
@@ -190,7 +190,7 @@ static bool comes(int fd, int64_t until_ms)
 static bool hear(const struct guard *guard, char what, unsigned timeout_s, struct said *out)
 {
 	*out = (struct said){0};
-	return comes(guard->fd, channel_now_ms() + (int64_t)timeout_s * 1000) &&
+	return comes(guard->fd, clock_ms() + (int64_t)timeout_s * 1000) &&
 	       recv(guard->fd, out, sizeof(*out), 0) == sizeof(*out) && out->what == what;
 }
 
@@ -291,11 +291,11 @@ void guard_say_frozen(uint64_t n, const struct error *err)
  * group. */
 void guard_await_instant(uint64_t timeout_s)
 {
-	int64_t until = channel_now_ms() + (int64_t)timeout_s * 1000;
+	int64_t until = clock_ms() + (int64_t)timeout_s * 1000;
 	int passed;
 
 	if (comes(SOCKET_FD, until))
-		said.in_time = hear_word(&passed) == 'T' && channel_now_ms() <= until;
+		said.in_time = hear_word(&passed) == 'T' && clock_ms() <= until;
 }
 
 void guard_say_thawed(const struct error *err)

@@ -1,6 +1,6 @@
 #include "machine/libvirt/run.h"
 
-#include "machine/qemu/line.h"
+#include "base/clock.h"
 #include "machine/libvirt/domain.h"
 #include "machine/guard.h"
 #include "machine/gate.h"
@@ -265,7 +265,7 @@ static int thaw(struct libvirt_run *run, struct hooks *hooks, struct error *err)
 static int begin_job(struct libvirt_run *run, struct error *err)
 {
 	char *xml = backup_description(run->disks, run->socket, run->options->scratch, run->id);
-	int64_t begin = channel_now_ms();
+	int64_t begin = clock_ms();
 	int result;
 
 	/* The mutex is held, so that a signal does not end what begins right then. */
@@ -278,7 +278,7 @@ static int begin_job(struct libvirt_run *run, struct error *err)
 		guard_tell(job.guard, result == 0 ? LIBVIRT_BEGAN : LIBVIRT_FAILED);
 	}
 	pthread_mutex_unlock(&job.mutex);
-	run->story->instant_ms = (uint64_t)(channel_now_ms() - begin);
+	run->story->instant_ms = (uint64_t)(clock_ms() - begin);
 	free(xml);
 	return result;
 }
@@ -287,7 +287,7 @@ static int instant(struct libvirt_run *run, struct error *err)
 {
 	struct error thawing = {0};
 	struct hooks *hooks;
-	int64_t frozen = channel_now_ms();
+	int64_t frozen = clock_ms();
 	int result;
 
 	if (freeze(run->options, &hooks, err) < 0)
@@ -298,7 +298,7 @@ static int instant(struct libvirt_run *run, struct error *err)
 		result = err->code;
 	}
 	if (hooks != NULL)
-		run->story->frozen_ms = (uint64_t)(channel_now_ms() - frozen);
+		run->story->frozen_ms = (uint64_t)(clock_ms() - frozen);
 	return result;
 }
 
@@ -369,7 +369,7 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 	run->lock = -1;
 	pthread_cond_init(&run->stopped, NULL);
 	if (getrandom(&number, sizeof(number), 0) < 0)
-		number = (uint32_t)channel_now_ms();
+		number = (uint32_t)clock_ms();
 	snprintf(run->id, sizeof(run->id), "%08x", number);
 	run->socket = rundir_path(run->id);
 	run->folder =

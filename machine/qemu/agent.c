@@ -6,6 +6,7 @@
  */
 #include "machine/qemu/agent.h"
 
+#include "base/clock.h"
 #include "machine/qemu/line.h"
 #include "base/json.h"
 #include "cli/memory.h"
@@ -22,32 +23,32 @@
 #define SHOWN_SIZE 200u
 
 struct agent {
-	struct channel *channel;
+	struct line *line;
 };
 
 static int send_text(struct agent *agent, const char *text, struct error *err)
 {
-	return channel_send(agent->channel, text, strlen(text), SYNC_MS, err);
+	return line_send(agent->line, text, strlen(text), SYNC_MS, err);
 }
 
 static int fail_silent(const struct agent *agent, int timeout_ms, struct error *err)
 {
-	return fail(err, ERR_SYSTEM, "%s: no answer within %d s", channel_name(agent->channel),
+	return fail(err, ERR_SYSTEM, "%s: no answer within %d s", line_name(agent->line),
 		    timeout_ms / 1000);
 }
 
 /* Skips what comes until the answer to this number; it may come without end. */
 static int wait_for_number(struct agent *agent, uint64_t number, int timeout_ms, struct error *err)
 {
-	int64_t until = channel_now_ms() + timeout_ms;
+	int64_t until = clock_ms() + timeout_ms;
 
 	for (;;) {
-		int64_t left = until - channel_now_ms();
+		int64_t left = until - clock_ms();
 		struct json_t *answer;
 		uint64_t found = 0;
 		size_t n;
 		char *line;
-		int got = left < 0 ? 0 : channel_line(agent->channel, (int)left, &line, &n, err);
+		int got = left < 0 ? 0 : line_read(agent->line, (int)left, &line, &n, err);
 
 		if (got < 0)
 			return got;
@@ -91,7 +92,7 @@ static int execute(struct agent *agent, const char *command, int timeout_ms, uin
 
 	free(text);
 	if (got == 0)
-		got = channel_line(agent->channel, timeout_ms, &line, &n, err);
+		got = line_read(agent->line, timeout_ms, &line, &n, err);
 	if (got < 0)
 		return got;
 	if (got == 0)
@@ -100,11 +101,11 @@ static int execute(struct agent *agent, const char *command, int timeout_ms, uin
 	words = json_member_text(json_member(answer, "error"), "desc");
 	if (words != NULL)
 		got = fail(
-			err, ERR_SYSTEM, "%.120s: %s: %s", channel_name(agent->channel), command,
+			err, ERR_SYSTEM, "%.120s: %s: %s", line_name(agent->line), command,
 			escape_text(shown, sizeof(shown), (const uint8_t *)words, strlen(words)));
 	else if (!json_member_number(answer, "return", number))
 		got = fail(err, ERR_SYSTEM, "%s: says what makes no sense",
-			   channel_name(agent->channel));
+			   line_name(agent->line));
 	else
 		got = 0;
 	json_free(answer);
@@ -114,7 +115,7 @@ static int execute(struct agent *agent, const char *command, int timeout_ms, uin
 int agent_open(struct agent **out, const char *path, struct error *err)
 {
 	struct agent *agent = memory_new(1, sizeof(*agent));
-	int result = channel_open(&agent->channel, "guest agent", path, err);
+	int result = line_open(&agent->line, "guest agent", path, err);
 
 	if (result == 0)
 		result = synchronise(agent, SYNC_MS, err);
@@ -128,14 +129,14 @@ int agent_open(struct agent **out, const char *path, struct error *err)
 
 int agent_fd(const struct agent *agent)
 {
-	return channel_fd(agent->channel);
+	return line_fd(agent->line);
 }
 
 struct agent *agent_adopt(const char *path, int fd)
 {
 	struct agent *agent = memory_new(1, sizeof(*agent));
 
-	agent->channel = channel_adopt("guest agent", path, fd);
+	agent->line = line_adopt("guest agent", path, fd);
 	return agent;
 }
 
@@ -143,17 +144,17 @@ void agent_close(struct agent *agent)
 {
 	if (agent == NULL)
 		return;
-	channel_close(agent->channel);
+	line_close(agent->line);
 	free(agent);
 }
 
 int agent_freeze(struct agent *agent, int timeout_ms, uint64_t *n, struct error *err)
 {
-	int64_t until = channel_now_ms() + timeout_ms;
+	int64_t until = clock_ms() + timeout_ms;
 	int result = execute(agent, "guest-fsfreeze-freeze", timeout_ms, n, err);
 
 	/* This process may have been stopped meanwhile. */
-	if (result == 0 && channel_now_ms() > until)
+	if (result == 0 && clock_ms() > until)
 		return fail_silent(agent, timeout_ms, err);
 	return result;
 }

@@ -1,7 +1,7 @@
 #include "machine/qemu/instant.h"
 
 #include "machine/qemu/agent.h"
-#include "machine/qemu/line.h"
+#include "base/clock.h"
 #include "machine/guard.h"
 #include "base/json.h"
 #include "machine/qemu/qmp.h"
@@ -39,7 +39,7 @@ int instant_start(int (*start)(void *context, struct error *err), void *context,
 		return start(context, err);
 	if (agent_open(&agent, options->guest_agent, err) < 0)
 		return err->code;
-	begun = channel_now_ms();
+	begun = clock_ms();
 	result = guard_freeze(guard, agent, instant_freeze_timeout(options), &story->n_frozen, err);
 	if (result == 0)
 		result = start(context, err);
@@ -47,7 +47,7 @@ int instant_start(int (*start)(void *context, struct error *err), void *context,
 		*err = thawing;
 		result = err->code;
 	}
-	story->frozen_ms = (uint64_t)(channel_now_ms() - begun);
+	story->frozen_ms = (uint64_t)(clock_ms() - begun);
 	agent_close(agent);
 	return result;
 }
@@ -55,9 +55,9 @@ int instant_start(int (*start)(void *context, struct error *err), void *context,
 int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_story *story,
 			struct error *err)
 {
-	int64_t begun = channel_now_ms();
+	int64_t begun = clock_ms();
 	int result = qmp_execute(qmp, "transaction", arguments, NULL, err);
 
-	story->instant_ms = (uint64_t)(channel_now_ms() - begun);
+	story->instant_ms = (uint64_t)(clock_ms() - begun);
 	return result;
 }

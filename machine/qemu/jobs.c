@@ -1,6 +1,6 @@
 #include "machine/qemu/jobs.h"
 
-#include "machine/qemu/line.h"
+#include "base/clock.h"
 #include "machine/qemu/fleece.h"
 #include "base/json.h"
 #include "machine/qemu/inventory.h"
@@ -35,7 +35,7 @@ void run_id_make(char id[RUN_ID_SIZE])
 	uint32_t number = 0;
 
 	if (getrandom(&number, sizeof(number), 0) < 0)
-		number = (uint32_t)channel_now_ms();
+		number = (uint32_t)clock_ms();
 	snprintf(id, RUN_ID_SIZE, "%08x", number);
 }
 
@@ -184,7 +184,7 @@ static int push_on(struct qmp *qmp, const char *id, bool cancel, struct error *e
 
 int jobs_end(struct qmp *qmp, const char *id, struct error *err)
 {
-	int64_t until = channel_now_ms() + END_MS;
+	int64_t until = clock_ms() + END_MS;
 	struct jobs_state state;
 	bool cancel = true;
 
@@ -194,7 +194,7 @@ int jobs_end(struct qmp *qmp, const char *id, struct error *err)
 		if (state.n == 0)
 			return 0;
 		cancel = false;
-		if (channel_now_ms() > until)
+		if (clock_ms() > until)
 			return fail(err, ERR_SYSTEM, "QEMU's jobs do not end");
 		pause_ms(STEP_MS);
 	}
@@ -265,7 +265,7 @@ static int end_exports(struct qmp *qmp, const char *id, bool tell, unsigned *n, 
 
 int exports_remove(struct qmp *qmp, const char *id, struct error *err)
 {
-	int64_t until = channel_now_ms() + END_MS;
+	int64_t until = clock_ms() + END_MS;
 	bool tell = true;
 	unsigned n;
 
@@ -275,7 +275,7 @@ int exports_remove(struct qmp *qmp, const char *id, struct error *err)
 		if (n == 0)
 			return 0;
 		tell = false;
-		if (channel_now_ms() > until)
+		if (clock_ms() > until)
 			return fail(err, ERR_SYSTEM, "QEMU's exports do not end");
 		pause_ms(STEP_MS / 10);
 	}
@@ -400,14 +400,14 @@ static bool all_connected(const struct swallow *swallow, const struct leftover *
 static int end_run(struct qmp *qmp, const struct leftover *left, const struct swallow *swallow,
 		   struct error *err)
 {
-	int64_t until = channel_now_ms() + RECONNECT_MS;
+	int64_t until = clock_ms() + RECONNECT_MS;
 	struct jobs_state state;
 
 	for (;;) {
 		if (jobs_look(qmp, left->id, &state, err) < 0)
 			return err->code;
 		if (state.n == state.n_concluded || all_connected(swallow, left) ||
-		    channel_now_ms() > until)
+		    clock_ms() > until)
 			break;
 		pause_ms(STEP_MS);
 	}

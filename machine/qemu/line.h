@@ -10,30 +10,25 @@
 
 #include <sys/socket.h>
 
-#define CHANNEL_LINE_MAX (16u << 20) /* bytes; the longest known, QEMU's schema, has 300 KiB */
+#define LINE_SIZE_MAX (16u << 20) /* bytes; the longest known, QEMU's schema, has 300 KiB */
 
-struct channel;
+struct line;
 
 /* what: for messages, before the path. Both borrowed. */
-int channel_open(struct channel **out, const char *what, const char *path, struct error *err);
+int line_open(struct line **out, const char *what, const char *path, struct error *err);
 /* Takes over a connected socket. */
-struct channel *channel_adopt(const char *what, const char *path, int fd);
-void channel_close(struct channel *channel);   /* NULL-safe */
-int channel_fd(const struct channel *channel); /* borrowed */
+struct line *line_adopt(const char *what, const char *path, int fd);
+void line_close(struct line *line);   /* NULL-safe */
+int line_fd(const struct line *line); /* borrowed */
 
-int channel_send(struct channel *channel, const char *bytes, size_t n, int timeout_ms,
-		 struct error *err);
+int line_send(struct line *line, const char *bytes, size_t n, int timeout_ms, struct error *err);
 /* The next line without its end, as a text that is borrowed until the next call. 1: there it is, 0:
  * not in time. */
-int channel_line(struct channel *channel, int timeout_ms, char **line, size_t *n,
-		 struct error *err);
+int line_read(struct line *line, int timeout_ms, char **text, size_t *n, struct error *err);
 
 /* "WHAT PATH" */
-const char *channel_name(const struct channel *channel);
+const char *line_name(const struct line *line);
 /* Who the other side is: who owns the process that listens. False: not known. */
-bool channel_peer(const struct channel *channel, struct ucred *peer);
-
-/* Milliseconds of a clock that only goes on. */
-int64_t channel_now_ms(void);
+bool line_peer(const struct line *line, struct ucred *peer);
 
 #endif

@@ -20,7 +20,7 @@
  */
 #include "machine/qemu/pull.h"
 
-#include "machine/qemu/line.h"
+#include "base/clock.h"
 #include "machine/qemu/fleece.h"
 #include "machine/guard.h"
 #include "machine/gate.h"
@@ -184,14 +184,14 @@ static void watch(struct pull *pull)
 			if (scratch_take_room(&pull->scratches[i], err) < 0)
 				return;
 		}
-		if (last || channel_now_ms() >= next_look) {
+		if (last || clock_ms() >= next_look) {
 			if (look(pull, err) < 0)
 				return;
 			if (last) {
 				check_scratches(pull, err);
 				return;
 			}
-			next_look = channel_now_ms() + LOOK_MS;
+			next_look = clock_ms() + LOOK_MS;
 		}
 		if (qmp_wait(pull->qmp, STEP_MS))
 			next_look = 0;

@@ -17,7 +17,7 @@
  */
 #include "machine/qemu/push.h"
 
-#include "machine/qemu/line.h"
+#include "base/clock.h"
 #include "machine/guard.h"
 #include "machine/qemu/instant.h"
 #include "base/json.h"
@@ -179,7 +179,7 @@ static int start_jobs(void *context, struct error *err)
 
 static void measure(struct push *push)
 {
-	int64_t now = channel_now_ms();
+	int64_t now = clock_ms();
 	uint64_t bytes = atomic_load(push->covered_bytes);
 	double seconds = (double)(now - push->measured_ms) / 1000;
 
@@ -244,9 +244,9 @@ static void run_jobs(struct push *push)
 	int state = 0;
 
 	while (state == 0 && !buffer_has_failed(push->buffer)) {
-		if (channel_now_ms() >= next_look || signals_noted() != 0) {
+		if (clock_ms() >= next_look || signals_noted() != 0) {
 			state = look(push, &err);
-			next_look = channel_now_ms() + LOOK_MS;
+			next_look = clock_ms() + LOOK_MS;
 		}
 		measure(push);
 		if (state != 0)
@@ -317,7 +317,7 @@ static int begin(struct push *push, struct error *err)
 			       err);
 	if (result < 0)
 		return result;
-	push->measured_ms = channel_now_ms();
+	push->measured_ms = clock_ms();
 	result = pthread_create(&push->thread, NULL, look_after, push);
 	if (result != 0)
 		return fail_start(err, result, "starting a thread");

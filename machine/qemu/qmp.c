@@ -1,5 +1,6 @@
 #include "machine/qemu/qmp.h"
 
+#include "base/clock.h"
 #include "machine/qemu/line.h"
 #include "base/json.h"
 #include "cli/memory.h"
@@ -14,7 +15,7 @@
 #define SHOWN_SIZE  240u
 
 struct qmp {
-	struct channel *channel;
+	struct line *line;
 	struct json_t *greeting; /* owned */
 	uint64_t last_id;
 	bool broken;
@@ -27,7 +28,7 @@ bool qmp_works(const struct qmp *qmp)
 
 bool qmp_peer(const struct qmp *qmp, struct ucred *peer)
 {
-	return channel_peer(qmp->channel, peer);
+	return line_peer(qmp->line, peer);
 }
 
 const struct json_t *qmp_greeting(const struct qmp *qmp)
@@ -37,7 +38,7 @@ const struct json_t *qmp_greeting(const struct qmp *qmp)
 
 static int fail_nonsense(const struct qmp *qmp, struct error *err)
 {
-	return fail(err, ERR_SYSTEM, "%s: says what is no QMP", channel_name(qmp->channel));
+	return fail(err, ERR_SYSTEM, "%s: says what is no QMP", line_name(qmp->line));
 }
 
 /* The next document. 1, or 0: not in time. */
@@ -45,7 +46,7 @@ static int receive(struct qmp *qmp, int timeout_ms, struct json_t **out, struct 
 {
 	size_t n;
 	char *line;
-	int got = channel_line(qmp->channel, timeout_ms, &line, &n, err);
+	int got = line_read(qmp->line, timeout_ms, &line, &n, err);
 
 	if (got <= 0)
 		return got;
@@ -68,7 +69,7 @@ static int send_command(struct qmp *qmp, const char *command, struct json_t *arg
 	if (line == NULL)
 		memory_give_up();
 	text = memory_text("%s\r\n", line);
-	result = channel_send(qmp->channel, text, strlen(text), ANSWER_MS, err);
+	result = line_send(qmp->line, text, strlen(text), ANSWER_MS, err);
 	free(text);
 	free(line);
 	return result;
@@ -85,7 +86,7 @@ static int take_answer(struct qmp *qmp, const char *command, struct json_t *answ
 
 	if (words != NULL)
 		return fail(
-			err, ERR_SYSTEM, "%.120s: %s: %s", channel_name(qmp->channel), command,
+			err, ERR_SYSTEM, "%.120s: %s: %s", line_name(qmp->line), command,
 			escape_text(shown, sizeof(shown), (const uint8_t *)words, strlen(words)));
 	if (value == NULL) {
 		qmp->broken = true;
@@ -99,17 +100,17 @@ static int take_answer(struct qmp *qmp, const char *command, struct json_t *answ
 /* Waits for the answer with our id; others are of nobody, and may come without end. */
 static int find_answer(struct qmp *qmp, const char *command, struct json_t **out, struct error *err)
 {
-	int64_t until = channel_now_ms() + ANSWER_MS;
+	int64_t until = clock_ms() + ANSWER_MS;
 
 	for (;;) {
-		int64_t left = until - channel_now_ms();
+		int64_t left = until - clock_ms();
 		struct json_t *answer;
 		uint64_t id;
 		int got = left < 0 ? 0 : receive(qmp, (int)left, &answer, err);
 
 		if (got == 0)
 			return fail(err, ERR_SYSTEM, "%.120s: %s: no answer within %d s",
-				    channel_name(qmp->channel), command, ANSWER_MS / 1000);
+				    line_name(qmp->line), command, ANSWER_MS / 1000);
 		if (got < 0)
 			return got;
 		if (json_member_number(answer, "id", &id) && id == qmp->last_id) {
@@ -129,7 +130,7 @@ int qmp_execute(struct qmp *qmp, const char *command, struct json_t *arguments, 
 	if (qmp->broken) {
 		json_free(arguments);
 		return fail(err, ERR_SYSTEM, "%.120s: %s: the connection is lost",
-			    channel_name(qmp->channel), command);
+			    line_name(qmp->line), command);
 	}
 	result = send_command(qmp, command, arguments, err);
 	if (result == 0)
@@ -165,7 +166,7 @@ static int greet(struct qmp *qmp, struct error *err)
 
 	if (got == 0)
 		return fail(err, ERR_LOCKED, "%s: does not greet: another program may be using it",
-			    channel_name(qmp->channel));
+			    line_name(qmp->line));
 	if (got < 0)
 		return got;
 	said = json_member(greeting, "QMP");
@@ -179,7 +180,7 @@ static int greet(struct qmp *qmp, struct error *err)
 int qmp_open(struct qmp **out, const char *path, struct error *err)
 {
 	struct qmp *qmp = memory_new(1, sizeof(*qmp));
-	int result = channel_open(&qmp->channel, "QMP", path, err);
+	int result = line_open(&qmp->line, "QMP", path, err);
 
 	if (result == 0)
 		result = greet(qmp, err);
@@ -208,7 +209,7 @@ void qmp_close(struct qmp *qmp)
 {
 	if (qmp == NULL)
 		return;
-	channel_close(qmp->channel);
+	line_close(qmp->line);
 	json_free(qmp->greeting);
 	free(qmp);
 }

@@ -4,7 +4,7 @@
  * time than there is for an answer, nor name a folder that is not of a run.
  */
 #include "machine/qemu/agent.h"
-#include "machine/qemu/line.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "machine/qemu/inventory.h"
 #include "machine/qemu/jobs.h"
@@ -20,9 +20,9 @@
 #define RUNS_MAX 100u
 #define RUN_S	 600
 
-int __wrap_meetingplace_make(const char *path, struct error *err);
-int __wrap_meetingplace_open(const char *path, const struct qmp *qmp, struct error *err);
-void __wrap_meetingplace_remove(const char *path);
+int __wrap_rundir_make(const char *path, struct error *err);
+int __wrap_rundir_open(const char *path, const struct qmp *qmp, struct error *err);
+void __wrap_rundir_remove(const char *path);
 int __wrap_swallow_listen(struct swallow *swallow, const char *path, struct error *err);
 unsigned __wrap_swallow_users(const struct swallow *swallow, uint32_t drive);
 
@@ -31,17 +31,17 @@ static int64_t begun;
 
 static void begin(void)
 {
-	begun = channel_now_ms();
+	begun = clock_ms();
 }
 
 static void must_be_done_within(int64_t seconds)
 {
-	MUST(channel_now_ms() - begun <= seconds * 1000);
+	MUST(clock_ms() - begun <= seconds * 1000);
 }
 
 /* ---- nothing is made ---- */
 
-int __wrap_meetingplace_make(const char *path, struct error *err)
+int __wrap_rundir_make(const char *path, struct error *err)
 {
 	size_t n = strlen(path);
 	(void)err;
@@ -51,13 +51,13 @@ int __wrap_meetingplace_make(const char *path, struct error *err)
 	return 0;
 }
 
-int __wrap_meetingplace_open(const char *path, const struct qmp *qmp, struct error *err)
+int __wrap_rundir_open(const char *path, const struct qmp *qmp, struct error *err)
 {
 	(void)path, (void)qmp, (void)err;
 	return 0;
 }
 
-void __wrap_meetingplace_remove(const char *path)
+void __wrap_rundir_remove(const char *path)
 {
 	(void)path;
 }
