@@ -175,7 +175,7 @@ unit: $(B)/unit
 	$(B)/unit
 
 SCRIPTED := $(foreach name,connect poll clock_gettime nanosleep rundir_make rundir_open \
-	rundir_remove swallow_listen swallow_users,-Wl,--wrap=$(name))
+	rundir_remove receiver_listen receiver_users,-Wl,--wrap=$(name))
 QUICK := -Wl,--wrap=calloc,--wrap=free,--wrap=pthread_create,--wrap=pthread_join
 
 # Every bit and every length of small archives, under the sanitizers; STEP=: fewer of them. The short

@@ -288,7 +288,7 @@ struct leftover {
 	char id[RUN_ID_SIZE];
 	char *socket;		      /* owned; NULL: not known */
 	bool pulled;		      /* the socket is QEMU's */
-	struct swallow_drive *drives; /* owned, by number; of size 0 where there is no node */
+	struct receiver_drive *drives; /* owned, by number; of size 0 where there is no node */
 	uint32_t n_drives;
 };
 
@@ -386,10 +386,10 @@ static bool is_alive(const struct leftover *left)
 	return lock < 0 && errno == EWOULDBLOCK;
 }
 
-static bool all_connected(const struct swallow *swallow, const struct leftover *left)
+static bool all_connected(const struct receiver *receiver, const struct leftover *left)
 {
 	for (uint32_t i = 0; i < left->n_drives; i++) {
-		if (left->drives[i].size_bytes != 0 && swallow_users(swallow, i) == 0)
+		if (left->drives[i].size_bytes != 0 && receiver_users(receiver, i) == 0)
 			return false;
 	}
 	return true;
@@ -397,7 +397,7 @@ static bool all_connected(const struct swallow *swallow, const struct leftover *
 
 /* To cancel a job that waits for an answer would stop all of QEMU. So QEMU gets its answers first:
  * it tries to connect again for as long as it has not given up, and then needs none. */
-static int end_run(struct qmp *qmp, const struct leftover *left, const struct swallow *swallow,
+static int end_run(struct qmp *qmp, const struct leftover *left, const struct receiver *receiver,
 		   struct error *err)
 {
 	int64_t until = clock_ms() + RECONNECT_MS;
@@ -406,7 +406,7 @@ static int end_run(struct qmp *qmp, const struct leftover *left, const struct sw
 	for (;;) {
 		if (jobs_look(qmp, left->id, &state, err) < 0)
 			return err->code;
-		if (state.n == state.n_concluded || all_connected(swallow, left) ||
+		if (state.n == state.n_concluded || all_connected(receiver, left) ||
 		    clock_ms() > until)
 			break;
 		pause_ms(STEP_MS);
@@ -418,7 +418,7 @@ static int end_run(struct qmp *qmp, const struct leftover *left, const struct sw
 
 static int remove_one(struct qmp *qmp, const struct leftover *left, struct error *err)
 {
-	struct swallow *swallow = NULL;
+	struct receiver *receiver = NULL;
 	int result;
 
 	if (left->socket == NULL || !rundir_fits(left->socket, left->id))
@@ -426,16 +426,16 @@ static int remove_one(struct qmp *qmp, const struct leftover *left, struct error
 			    left->id);
 	if (left->pulled)
 		return fleece_remove(qmp, left->id, left->socket, err);
-	result = swallow_new(&swallow, left->drives, left->n_drives, NULL, err);
+	result = receiver_new(&receiver, left->drives, left->n_drives, NULL, err);
 	if (result == 0)
 		result = rundir_make(left->socket, err);
 	if (result == 0)
-		result = swallow_listen(swallow, left->socket, err);
+		result = receiver_listen(receiver, left->socket, err);
 	if (result == 0)
 		result = rundir_open(left->socket, qmp, err);
 	if (result == 0)
-		result = end_run(qmp, left, swallow, err);
-	swallow_free(swallow);
+		result = end_run(qmp, left, receiver, err);
+	receiver_free(receiver);
 	rundir_remove(left->socket);
 	return result;
 }

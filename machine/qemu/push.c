@@ -52,7 +52,7 @@ struct push {
 	struct push_story *story;
 	char id[RUN_ID_SIZE];
 	char *path; /* owned: of the socket */
-	struct swallow *swallow;
+	struct receiver *receiver;
 	struct guard *guard;
 	bool listening;
 	bool running; /* the thread is */
@@ -77,7 +77,7 @@ static bool may_leave_out(const struct machine_drive *drive)
 static int serve(struct push *push, struct error *err)
 {
 	unsigned n = push->machine->n_drives;
-	struct swallow_drive *drives = memory_new(n, sizeof(*drives));
+	struct receiver_drive *drives = memory_new(n, sizeof(*drives));
 	int result;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -87,13 +87,13 @@ static int serve(struct push *push, struct error *err)
 		drives[i].may_leave_out =
 			push->options->sync_mode != SYNC_FULL && may_leave_out(drive);
 	}
-	result = swallow_new(&push->swallow, drives, n, push->buffer, err);
+	result = receiver_new(&push->receiver, drives, n, push->buffer, err);
 	free(drives);
 	if (result == 0)
 		result = rundir_make(push->path, err);
 	if (result == 0) {
 		push->listening = true;
-		result = swallow_listen(push->swallow, push->path, err);
+		result = receiver_listen(push->receiver, push->path, err);
 	}
 	return result == 0 ? rundir_open(push->path, push->qmp, err) : result;
 }
@@ -256,7 +256,7 @@ static void run_jobs(struct push *push)
 			next_look = 0;
 	}
 	if (state == 1)
-		state = swallow_finish(push->swallow, &err);
+		state = receiver_finish(push->receiver, &err);
 	if (state < 0)
 		buffer_fail(push->buffer, &err);
 }
@@ -282,10 +282,10 @@ static void undo(struct push *push)
 {
 	if (push->guard != NULL)
 		clean_up(push);
-	if (push->swallow != NULL)
-		push->story->counts = swallow_counts(push->swallow);
-	swallow_free(push->swallow);
-	push->swallow = NULL;
+	if (push->receiver != NULL)
+		push->story->counts = receiver_counts(push->receiver);
+	receiver_free(push->receiver);
+	push->receiver = NULL;
 	if (push->listening)
 		rundir_remove(push->path);
 	guard_end(push->guard, push->story->remains[0] == '\0');

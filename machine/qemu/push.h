@@ -17,7 +17,7 @@ struct push;
 /* What there is to tell of it. */
 struct push_story {
 	struct instant_story instant;
-	struct swallow_counts counts;
+	struct receiver_counts counts;
 	char remains[1000]; /* why something is left in QEMU, or empty: nothing is */
 };
 

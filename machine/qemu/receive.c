@@ -36,7 +36,7 @@
 #define GRACE_MS    2000u
 
 struct drive_state {
-	struct swallow *swallow;
+	struct receiver *receiver;
 	uint32_t number;
 	uint64_t size_bytes;
 	bool may_leave_out;
@@ -44,7 +44,7 @@ struct drive_state {
 	_Atomic uint64_t *taken, *told; /* owned */
 };
 
-struct swallow {
+struct receiver {
 	struct buffer *buffer; /* borrowed; NULL: nothing is kept */
 	struct nbdserver *server;
 	uint32_t n_drives;
@@ -54,9 +54,9 @@ struct swallow {
 
 /* ---- what comes ---- */
 
-static bool is_discarding(const struct swallow *swallow)
+static bool is_discarding(const struct receiver *receiver)
 {
-	return !swallow->buffer || buffer_has_failed(swallow->buffer);
+	return !receiver->buffer || buffer_has_failed(receiver->buffer);
 }
 
 /* Whole clusters; the last one of the drive may be partial. Anything else comes from no backup job,
@@ -72,55 +72,55 @@ static bool check_range(struct drive_state *drive, uint64_t offset, uint64_t n)
 	     "drive %u: QEMU writes %" PRIu64 " bytes at byte %" PRIu64
 	     ", which are not whole clusters of 64 KiB",
 	     drive->number, n, offset);
-	buffer_fail(drive->swallow->buffer, &err);
+	buffer_fail(drive->receiver->buffer, &err);
 	return false;
 }
 
-static bool is_half_full(const struct swallow *swallow)
+static bool is_half_full(const struct receiver *receiver)
 {
-	return buffer_fill(swallow->buffer) >= HOLD_FILL && !buffer_has_failed(swallow->buffer);
+	return buffer_fill(receiver->buffer) >= HOLD_FILL && !buffer_has_failed(receiver->buffer);
 }
 
-static void hold(struct swallow *swallow)
+static void hold(struct receiver *receiver)
 {
 	const struct timespec pause = {.tv_nsec = HOLD_NS};
 
-	swallow->held_requests++;
-	for (unsigned i = 0; i < HOLD_STEPS && is_half_full(swallow); i++)
+	receiver->held_requests++;
+	for (unsigned i = 0; i < HOLD_STEPS && is_half_full(receiver); i++)
 		nanosleep(&pause, NULL);
 }
 
 static int put_cluster(struct drive_state *drive, uint64_t cluster, const uint8_t *from, size_t n)
 {
-	struct swallow *swallow = drive->swallow;
+	struct receiver *receiver = drive->receiver;
 	struct buffer_room room;
 	struct error err;
 
 	if (bits_set_atomic(drive->taken, cluster, cluster + 1) == 0) {
-		swallow->again_clusters++;
+		receiver->again_clusters++;
 		return 0;
 	}
-	if (buffer_put(swallow->buffer, &room, true, &err) != 0)
+	if (buffer_put(receiver->buffer, &room, true, &err) != 0)
 		return -1;
 	memcpy(room.bytes, from, n);
 	memset(room.bytes + n, 0, CLUSTER_SIZE - n);
-	buffer_commit(swallow->buffer, &room, drive->number, cluster);
-	swallow->data_clusters++;
+	buffer_commit(receiver->buffer, &room, drive->number, cluster);
+	receiver->data_clusters++;
 	return 0;
 }
 
 static int take_data(void *context, uint64_t offset, const void *from, uint32_t n, unsigned flags)
 {
 	struct drive_state *drive = context;
-	struct swallow *swallow = drive->swallow;
+	struct receiver *receiver = drive->receiver;
 	const uint8_t *bytes = from;
 
-	if (is_discarding(swallow) || !check_range(drive, offset, n))
+	if (is_discarding(receiver) || !check_range(drive, offset, n))
 		return 0;
-	if (n > CLUSTER_SIZE && is_half_full(swallow)) {
+	if (n > CLUSTER_SIZE && is_half_full(receiver)) {
 		if (flags & NBDSERVER_NOW)
 			return EAGAIN;
-		hold(swallow);
+		hold(receiver);
 	}
 	while (n > 0) {
 		uint32_t part = n < CLUSTER_SIZE ? n : CLUSTER_SIZE;
@@ -137,15 +137,15 @@ static int take_data(void *context, uint64_t offset, const void *from, uint32_t 
 static int take_zeros(void *context, uint64_t offset, uint64_t n, unsigned flags)
 {
 	struct drive_state *drive = context;
-	struct swallow *swallow = drive->swallow;
+	struct receiver *receiver = drive->receiver;
 
 	(void)flags;
-	if (is_discarding(swallow) || !check_range(drive, offset, n))
+	if (is_discarding(receiver) || !check_range(drive, offset, n))
 		return 0;
 	uint64_t first = offset / CLUSTER_SIZE, end = clusters_of(offset + n);
 	uint64_t n_new = bits_set_atomic(drive->told, first, end);
-	swallow->zero_clusters += n_new;
-	swallow->again_clusters += end - first - n_new;
+	receiver->zero_clusters += n_new;
+	receiver->again_clusters += end - first - n_new;
 	return 0;
 }
 
@@ -190,154 +190,154 @@ static int check_told(const struct drive_state *drive, const struct chunk_zeros 
 }
 
 /* In chunks of the kind that can wait, as there may be very many runs. */
-static int put_zeros(struct swallow *swallow, struct chunk **chunk, const struct chunk_zeros *run,
+static int put_zeros(struct receiver *receiver, struct chunk **chunk, const struct chunk_zeros *run,
 		     struct error *err)
 {
 	if (!*chunk)
-		*chunk = buffer_take_empty(swallow->buffer, true);
+		*chunk = buffer_take_empty(receiver->buffer, true);
 	if (!*chunk) {
-		buffer_error(swallow->buffer, err);
+		buffer_error(receiver->buffer, err);
 		return err->code;
 	}
 	(*chunk)->zeros[(*chunk)->n_zeros++] = *run;
 	if ((*chunk)->n_zeros == CHUNK_ZEROS) {
-		buffer_hand_in(swallow->buffer, *chunk);
+		buffer_hand_in(receiver->buffer, *chunk);
 		*chunk = NULL;
 	}
 	return 0;
 }
 
-int swallow_finish(struct swallow *swallow, struct error *err)
+int receiver_finish(struct receiver *receiver, struct error *err)
 {
 	struct chunk *chunk = NULL;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < swallow->n_drives && rc == 0; i++) {
-		const struct drive_state *drive = &swallow->drives[i];
+	for (uint32_t i = 0; i < receiver->n_drives && rc == 0; i++) {
+		const struct drive_state *drive = &receiver->drives[i];
 		struct chunk_zeros run;
 		uint64_t cluster = 0;
 
 		while (rc == 0 && next_zeros(drive, &cluster, &run)) {
 			rc = check_told(drive, &run, err);
 			if (rc == 0)
-				rc = put_zeros(swallow, &chunk, &run, err);
+				rc = put_zeros(receiver, &chunk, &run, err);
 		}
 	}
 	if (chunk)
-		buffer_hand_in(swallow->buffer, chunk);
+		buffer_hand_in(receiver->buffer, chunk);
 	if (rc == 0)
-		buffer_end(swallow->buffer);
+		buffer_end(receiver->buffer);
 	else
-		buffer_fail(swallow->buffer, err);
+		buffer_fail(receiver->buffer, err);
 	return rc;
 }
 
 /* ---- making it ---- */
 
-static int make_drive(struct swallow *swallow, uint32_t i, const struct swallow_drive *drive)
+static int make_drive(struct receiver *receiver, uint32_t i, const struct receiver_drive *drive)
 {
-	struct drive_state *state = &swallow->drives[i];
+	struct drive_state *state = &receiver->drives[i];
 	uint64_t n_words = bits_words(clusters_of(drive->size_bytes));
 
 	*state = (struct drive_state){
-		.swallow = swallow,
+		.receiver = receiver,
 		.number = i,
 		.size_bytes = drive->size_bytes,
 		.may_leave_out = drive->may_leave_out,
 	};
 	snprintf(state->name, sizeof state->name, "%u", i);
-	if (!swallow->buffer)
+	if (!receiver->buffer)
 		return 0;
 	state->taken = calloc(n_words, sizeof *state->taken);
 	state->told = calloc(n_words, sizeof *state->told);
 	return state->taken && state->told ? 0 : -1;
 }
 
-static int make_server(struct swallow *swallow, struct error *err)
+static int make_server(struct receiver *receiver, struct error *err)
 {
-	struct nbdserver_export *exports = calloc(swallow->n_drives, sizeof *exports);
-	struct nbdserver_options options = {.n_connections = 2 * swallow->n_drives + 8};
+	struct nbdserver_export *exports = calloc(receiver->n_drives, sizeof *exports);
+	struct nbdserver_options options = {.n_connections = 2 * receiver->n_drives + 8};
 
 	if (!exports)
 		return fail_system(err, ENOMEM, "exports");
-	for (uint32_t i = 0; i < swallow->n_drives; i++)
+	for (uint32_t i = 0; i < receiver->n_drives; i++)
 		exports[i] = (struct nbdserver_export){
-			.name = swallow->drives[i].name,
-			.size_bytes = swallow->drives[i].size_bytes,
+			.name = receiver->drives[i].name,
+			.size_bytes = receiver->drives[i].size_bytes,
 			.write_only = true,
 			.block_max = REQUEST_MAX,
 			.ops = &ops,
-			.context = &swallow->drives[i],
+			.context = &receiver->drives[i],
 		};
-	int rc = nbdserver_new(&swallow->server, exports, swallow->n_drives, &options, err);
+	int rc = nbdserver_new(&receiver->server, exports, receiver->n_drives, &options, err);
 	free(exports);
 	return rc;
 }
 
-int swallow_new(struct swallow **out, const struct swallow_drive *drives, uint32_t n_drives,
+int receiver_new(struct receiver **out, const struct receiver_drive *drives, uint32_t n_drives,
 		struct buffer *buffer, struct error *err)
 {
-	struct swallow *swallow = calloc(1, sizeof *swallow);
+	struct receiver *receiver = calloc(1, sizeof *receiver);
 	int rc = 0;
 
-	if (!swallow)
+	if (!receiver)
 		return fail_system(err, ENOMEM, "exports");
-	swallow->buffer = buffer;
-	swallow->drives = calloc(n_drives, sizeof *swallow->drives);
-	if (!swallow->drives)
+	receiver->buffer = buffer;
+	receiver->drives = calloc(n_drives, sizeof *receiver->drives);
+	if (!receiver->drives)
 		rc = fail_system(err, ENOMEM, "exports");
 	else
-		swallow->n_drives = n_drives;
-	for (uint32_t i = 0; i < swallow->n_drives && rc == 0; i++)
-		if (make_drive(swallow, i, &drives[i]) != 0)
+		receiver->n_drives = n_drives;
+	for (uint32_t i = 0; i < receiver->n_drives && rc == 0; i++)
+		if (make_drive(receiver, i, &drives[i]) != 0)
 			rc = fail_system(err, ENOMEM, "the maps of drives");
 	if (rc == 0)
-		rc = make_server(swallow, err);
+		rc = make_server(receiver, err);
 	if (rc != 0) {
-		swallow_free(swallow);
+		receiver_free(receiver);
 		return rc;
 	}
-	*out = swallow;
+	*out = receiver;
 	return 0;
 }
 
-int swallow_listen(struct swallow *swallow, const char *path, struct error *err)
+int receiver_listen(struct receiver *receiver, const char *path, struct error *err)
 {
 	char place[256] = "unix:";
 
 	if (strlen(path) >= sizeof place - 5)
 		return fail(err, ERR_USAGE, "%.200s: too long for the path of a socket", path);
 	strcat(place, path);
-	return nbdserver_listen(swallow->server, place, false, err);
+	return nbdserver_listen(receiver->server, place, false, err);
 }
 
-unsigned swallow_users(const struct swallow *swallow, uint32_t drive)
+unsigned receiver_users(const struct receiver *receiver, uint32_t drive)
 {
-	return nbdserver_export_users(swallow->server, drive);
+	return nbdserver_export_users(receiver->server, drive);
 }
 
-struct swallow_counts swallow_counts(const struct swallow *swallow)
+struct receiver_counts receiver_counts(const struct receiver *receiver)
 {
-	return (struct swallow_counts){
-		.data_clusters = swallow->data_clusters,
-		.zero_clusters = swallow->zero_clusters,
-		.again_clusters = swallow->again_clusters,
-		.held_requests = swallow->held_requests,
+	return (struct receiver_counts){
+		.data_clusters = receiver->data_clusters,
+		.zero_clusters = receiver->zero_clusters,
+		.again_clusters = receiver->again_clusters,
+		.held_requests = receiver->held_requests,
 	};
 }
 
-void swallow_free(struct swallow *swallow)
+void receiver_free(struct receiver *receiver)
 {
-	if (!swallow)
+	if (!receiver)
 		return;
-	if (swallow->server) {
-		nbdserver_stop(swallow->server, GRACE_MS);
-		nbdserver_free(swallow->server);
+	if (receiver->server) {
+		nbdserver_stop(receiver->server, GRACE_MS);
+		nbdserver_free(receiver->server);
 	}
-	for (uint32_t i = 0; i < swallow->n_drives; i++) {
-		free((void *)swallow->drives[i].taken);
-		free((void *)swallow->drives[i].told);
+	for (uint32_t i = 0; i < receiver->n_drives; i++) {
+		free((void *)receiver->drives[i].taken);
+		free((void *)receiver->drives[i].told);
 	}
-	free(swallow->drives);
-	free(swallow);
+	free(receiver->drives);
+	free(receiver);
 }

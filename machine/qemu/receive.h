@@ -10,14 +10,14 @@
 
 #include "cow/buffer.h"
 
-struct swallow;
+struct receiver;
 
-struct swallow_drive {
+struct receiver_drive {
 	uint64_t size_bytes;
 	bool may_leave_out; /* the job does not tell of what it knows to be zeros */
 };
 
-struct swallow_counts {
+struct receiver_counts {
 	uint64_t data_clusters;
 	uint64_t zero_clusters;	 /* that were told */
 	uint64_t again_clusters; /* came once more, after a connection broke: not taken */
@@ -27,20 +27,20 @@ struct swallow_counts {
 /* One export a drive, named "0", "1" and so on. drives and buffer are borrowed. Without a buffer,
  * and once it has failed, all that comes is acknowledged and thrown away: a job whose archive has
  * come to nothing must end without harm to its machine. */
-int swallow_new(struct swallow **out, const struct swallow_drive *drives, uint32_t n_drives,
+int receiver_new(struct receiver **out, const struct receiver_drive *drives, uint32_t n_drives,
 		struct buffer *buffer, struct error *err);
 /* At a unix socket: path. */
-int swallow_listen(struct swallow *swallow, const char *path, struct error *err);
+int receiver_listen(struct receiver *receiver, const char *path, struct error *err);
 /* Connections that use the export of a drive. */
-unsigned swallow_users(const struct swallow *swallow, uint32_t drive);
+unsigned receiver_users(const struct receiver *receiver, uint32_t drive);
 
 /* All jobs have ended well: puts the zeros into the buffer and ends it. A cluster that should have
  * come and did not is an error. */
-int swallow_finish(struct swallow *swallow, struct error *err);
+int receiver_finish(struct receiver *receiver, struct error *err);
 
-struct swallow_counts swallow_counts(const struct swallow *swallow);
+struct receiver_counts receiver_counts(const struct receiver *receiver);
 
 /* Answers what has been read, hangs up, removes the socket. NULL-safe. */
-void swallow_free(struct swallow *swallow);
+void receiver_free(struct receiver *receiver);
 
 #endif

@@ -23,8 +23,8 @@
 int __wrap_rundir_make(const char *path, struct error *err);
 int __wrap_rundir_open(const char *path, const struct qmp *qmp, struct error *err);
 void __wrap_rundir_remove(const char *path);
-int __wrap_swallow_listen(struct swallow *swallow, const char *path, struct error *err);
-unsigned __wrap_swallow_users(const struct swallow *swallow, uint32_t drive);
+int __wrap_receiver_listen(struct receiver *receiver, const char *path, struct error *err);
+unsigned __wrap_receiver_users(const struct receiver *receiver, uint32_t drive);
 
 static unsigned n_runs;
 static int64_t begun;
@@ -62,15 +62,15 @@ void __wrap_rundir_remove(const char *path)
 	(void)path;
 }
 
-int __wrap_swallow_listen(struct swallow *swallow, const char *path, struct error *err)
+int __wrap_receiver_listen(struct receiver *receiver, const char *path, struct error *err)
 {
-	(void)swallow, (void)path, (void)err;
+	(void)receiver, (void)path, (void)err;
 	return 0;
 }
 
-unsigned __wrap_swallow_users(const struct swallow *swallow, uint32_t drive)
+unsigned __wrap_receiver_users(const struct receiver *receiver, uint32_t drive)
 {
-	(void)swallow, (void)drive;
+	(void)receiver, (void)drive;
 	return 0;
 }
 

@@ -56,7 +56,7 @@ int main(int argc, char **argv)
 	test_json();
 	test_child();
 	test_sandbox();
-	test_swallow();
+	test_receive();
 	test_live();
 	test_nbd_whole();
 	CU_basic_set_mode(CU_BRM_NORMAL);

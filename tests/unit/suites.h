@@ -26,7 +26,7 @@ void test_cli(void);
 void test_json(void);
 void test_child(void);
 void test_sandbox(void);
-void test_swallow(void);
+void test_receive(void);
 void test_live(void);
 void test_nbd_whole(void);
 

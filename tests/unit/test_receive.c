@@ -20,7 +20,7 @@
 #define N_CLUSTERS 11u
 
 static struct buffer *buffer;
-static struct swallow *swallow;
+static struct receiver *receiver;
 static struct nbdclient *client;
 static uint8_t bytes[4 * CLUSTER_SIZE];
 
@@ -29,22 +29,22 @@ static unsigned users(uint32_t drive)
 {
 	const struct timespec pause = {.tv_nsec = 5000000};
 
-	for (int i = 0; i < 200 && swallow_users(swallow, drive) == 0; i++)
+	for (int i = 0; i < 200 && receiver_users(receiver, drive) == 0; i++)
 		nanosleep(&pause, NULL);
-	return swallow_users(swallow, drive);
+	return receiver_users(receiver, drive);
 }
 
 static void begin(bool may_leave_out, uint32_t n_chunks)
 {
 	struct buffer_options options = {.n_chunks = n_chunks};
-	struct swallow_drive drive = {.size_bytes = SIZE, .may_leave_out = may_leave_out};
+	struct receiver_drive drive = {.size_bytes = SIZE, .may_leave_out = may_leave_out};
 	static char uri[300];
 	struct error err;
 
-	snprintf(uri, sizeof uri, "nbd+unix:///0?socket=%s", scratch("swallow"));
+	snprintf(uri, sizeof uri, "nbd+unix:///0?socket=%s", scratch("receiver"));
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(swallow_new(&swallow, &drive, 1, buffer, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(swallow_listen(swallow, scratch("swallow"), &err), 0);
+	CU_ASSERT_EQUAL_FATAL(receiver_new(&receiver, &drive, 1, buffer, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(receiver_listen(receiver, scratch("receiver"), &err), 0);
 	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
 	CU_ASSERT_EQUAL(users(0), 1);
 	scratch_fill(bytes, sizeof bytes, 1);
@@ -53,7 +53,7 @@ static void begin(bool may_leave_out, uint32_t n_chunks)
 static void end(void)
 {
 	nbdclient_free(client);
-	swallow_free(swallow);
+	receiver_free(receiver);
 	buffer_free(buffer);
 }
 
@@ -109,11 +109,11 @@ static void every_cluster_once(void)
 	CU_ASSERT_EQUAL(zero_at(6 * CLUSTER_SIZE, 4 * CLUSTER_SIZE), 0);
 	CU_ASSERT_EQUAL(write_at(10 * CLUSTER_SIZE, 1536), 0);
 	CU_ASSERT_EQUAL(write_at(10 * CLUSTER_SIZE, 1536), 0);
-	CU_ASSERT_EQUAL(swallow_finish(swallow, &err), 0);
+	CU_ASSERT_EQUAL(receiver_finish(receiver, &err), 0);
 	CU_ASSERT_EQUAL(drain(found, &err), 0);
 	CU_ASSERT_STRING_EQUAL(found, "zzzdddzzzzd");
-	CU_ASSERT_EQUAL(swallow_counts(swallow).data_clusters, 4);
-	CU_ASSERT_EQUAL(swallow_counts(swallow).again_clusters, 2);
+	CU_ASSERT_EQUAL(receiver_counts(receiver).data_clusters, 4);
+	CU_ASSERT_EQUAL(receiver_counts(receiver).again_clusters, 2);
 	end();
 }
 
@@ -142,7 +142,7 @@ static void what_was_left_out(void)
 
 	begin(true, 4);
 	CU_ASSERT_EQUAL(write_at(0, CLUSTER_SIZE), 0);
-	CU_ASSERT_EQUAL(swallow_finish(swallow, &err), 0);
+	CU_ASSERT_EQUAL(receiver_finish(receiver, &err), 0);
 	CU_ASSERT_EQUAL(drain(found, &err), 0);
 	CU_ASSERT_STRING_EQUAL(found, "dzzzzzzzzzz");
 	end();
@@ -150,7 +150,7 @@ static void what_was_left_out(void)
 	begin(false, 4);
 	CU_ASSERT_EQUAL(write_at(0, CLUSTER_SIZE), 0);
 	CU_ASSERT_EQUAL(zero_at(CLUSTER_SIZE, 8 * CLUSTER_SIZE), 0);
-	CU_ASSERT_EQUAL(swallow_finish(swallow, &err), ERR_SYSTEM);
+	CU_ASSERT_EQUAL(receiver_finish(receiver, &err), ERR_SYSTEM);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "cluster 9 never came"));
 	CU_ASSERT_EQUAL(drain(found, &err), ERR_SYSTEM);
 	end();
@@ -196,19 +196,19 @@ static void requests_of_no_backup_job(void)
 static void full(void)
 {
 	struct buffer_options options = {.n_chunks = 4};
-	struct swallow_drive drive = {.size_bytes = 400 * CLUSTER_SIZE};
+	struct receiver_drive drive = {.size_bytes = 400 * CLUSTER_SIZE};
 	char uri[300];
 	struct error err;
 
-	snprintf(uri, sizeof uri, "nbd+unix:///0?socket=%s", scratch("swallow"));
+	snprintf(uri, sizeof uri, "nbd+unix:///0?socket=%s", scratch("receiver"));
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(swallow_new(&swallow, &drive, 1, buffer, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(swallow_listen(swallow, scratch("swallow"), &err), 0);
+	CU_ASSERT_EQUAL_FATAL(receiver_new(&receiver, &drive, 1, buffer, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(receiver_listen(receiver, scratch("receiver"), &err), 0);
 	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
 	for (uint64_t i = 0; i < 400; i++)
 		CU_ASSERT_EQUAL(write_at(i * CLUSTER_SIZE, CLUSTER_SIZE), 0);
 	CU_ASSERT(buffer_has_failed(buffer));
-	CU_ASSERT_NOT_EQUAL(swallow_finish(swallow, &err), 0);
+	CU_ASSERT_NOT_EQUAL(receiver_finish(receiver, &err), 0);
 	end();
 }
 
@@ -216,24 +216,24 @@ static void full(void)
 static void long_requests_are_held(void)
 {
 	struct buffer_options options = {.n_chunks = 4};
-	struct swallow_drive drive = {.size_bytes = 400 * CLUSTER_SIZE};
+	struct receiver_drive drive = {.size_bytes = 400 * CLUSTER_SIZE};
 	char uri[300];
 	struct error err;
 
-	snprintf(uri, sizeof uri, "nbd+unix:///0?socket=%s", scratch("swallow"));
+	snprintf(uri, sizeof uri, "nbd+unix:///0?socket=%s", scratch("receiver"));
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(swallow_new(&swallow, &drive, 1, buffer, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(swallow_listen(swallow, scratch("swallow"), &err), 0);
+	CU_ASSERT_EQUAL_FATAL(receiver_new(&receiver, &drive, 1, buffer, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(receiver_listen(receiver, scratch("receiver"), &err), 0);
 	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
 	CU_ASSERT_EQUAL(write_at(0, 4 * CLUSTER_SIZE), 0);
-	CU_ASSERT_EQUAL(swallow_counts(swallow).held_requests, 0);
+	CU_ASSERT_EQUAL(receiver_counts(receiver).held_requests, 0);
 	for (uint64_t i = 4; i < 160; i++)
 		CU_ASSERT_EQUAL(write_at(i * CLUSTER_SIZE, CLUSTER_SIZE), 0);
-	CU_ASSERT_EQUAL(swallow_counts(swallow).held_requests, 0);
+	CU_ASSERT_EQUAL(receiver_counts(receiver).held_requests, 0);
 	double start = scratch_seconds();
 	CU_ASSERT_EQUAL(write_at(160 * CLUSTER_SIZE, 4 * CLUSTER_SIZE), 0);
 	double seconds = scratch_seconds() - start;
-	CU_ASSERT_EQUAL(swallow_counts(swallow).held_requests, 1);
+	CU_ASSERT_EQUAL(receiver_counts(receiver).held_requests, 1);
 	CU_ASSERT(seconds >= 0.025 && seconds < 5);
 	CU_ASSERT_FALSE(buffer_has_failed(buffer));
 	end();
@@ -241,29 +241,29 @@ static void long_requests_are_held(void)
 
 static void without_a_buffer(void)
 {
-	struct swallow_drive drives[12];
+	struct receiver_drive drives[12];
 	char uri[300];
 	struct error err;
 
 	for (unsigned i = 0; i < 12; i++)
-		drives[i] = (struct swallow_drive){.size_bytes = SIZE};
-	CU_ASSERT_EQUAL_FATAL(swallow_new(&swallow, drives, 12, NULL, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(swallow_listen(swallow, scratch("swallow"), &err), 0);
-	snprintf(uri, sizeof uri, "nbd+unix:///11?socket=%s", scratch("swallow"));
+		drives[i] = (struct receiver_drive){.size_bytes = SIZE};
+	CU_ASSERT_EQUAL_FATAL(receiver_new(&receiver, drives, 12, NULL, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(receiver_listen(receiver, scratch("receiver"), &err), 0);
+	snprintf(uri, sizeof uri, "nbd+unix:///11?socket=%s", scratch("receiver"));
 	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
 	CU_ASSERT_EQUAL(nbdclient_size(client), SIZE);
 	CU_ASSERT_EQUAL(users(11), 1);
-	CU_ASSERT_EQUAL(swallow_users(swallow, 0), 0);
+	CU_ASSERT_EQUAL(receiver_users(receiver, 0), 0);
 	CU_ASSERT_EQUAL(write_at(512, 1024), 0);
 	CU_ASSERT_EQUAL(zero_at(512, 1024), 0);
 	CU_ASSERT_EQUAL(nbdclient_flush(client, &err), 0);
 	nbdclient_free(client);
-	swallow_free(swallow);
+	receiver_free(receiver);
 }
 
-void test_swallow(void)
+void test_receive(void)
 {
-	CU_pSuite suite = CU_add_suite("swallow", scratch_make, scratch_remove);
+	CU_pSuite suite = CU_add_suite("receiver", scratch_make, scratch_remove);
 
 	CU_ADD_TEST(suite, every_cluster_once);
 	CU_ADD_TEST(suite, the_bytes_are_those_that_came);
@@ -276,7 +276,7 @@ void test_swallow(void)
 
 #else
 
-void test_swallow(void)
+void test_receive(void)
 {
 }
 
