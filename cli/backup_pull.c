@@ -37,7 +37,7 @@ static int begin_pull(void *context, struct error *err)
 	struct backup *backup = context;
 	struct qemu_backup *qemu = &backup->qemu;
 
-	return pull_begin(&backup->pull, qemu->qmp, &qemu->machine, &qemu->options->machine, &backup->story,
+	return pull_begin(&backup->pull, qemu->qmp, &qemu->inventory, &qemu->options->machine, &backup->story,
 			  err);
 }
 
@@ -57,16 +57,16 @@ static int begin(struct backup *backup, struct error *err)
 
 static int open_drives(struct backup *backup, struct error *err)
 {
-	const struct machine *machine = &backup->qemu.machine;
+	const struct inventory *inventory = &backup->qemu.inventory;
 
-	backup->drives = memory_new(machine->n_drives, sizeof(*backup->drives));
-	for (unsigned i = 0; i < machine->n_drives; i++) {
+	backup->drives = memory_new(inventory->n_drives, sizeof(*backup->drives));
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
 		if (pull_open(backup->pull, i, &backup->drives[i], err) < 0)
 			return err->code;
-		if (drive_size(backup->drives[i]) != machine->drives[i].size_bytes)
+		if (drive_size(backup->drives[i]) != inventory->drives[i].size_bytes)
 			return fail(err, ERR_SYSTEM,
 				    "drive %s: its size changed while the backup began",
-				    machine->drives[i].name);
+				    inventory->drives[i].name);
 	}
 	return 0;
 }
@@ -107,7 +107,7 @@ static void close_drives(struct backup *backup)
 {
 	if (backup->sweep != NULL)
 		sweep_free(backup->sweep);
-	for (unsigned i = 0; backup->drives != NULL && i < backup->qemu.machine.n_drives; i++)
+	for (unsigned i = 0; backup->drives != NULL && i < backup->qemu.inventory.n_drives; i++)
 		drive_close(backup->drives[i]);
 	free(backup->drives);
 }

@@ -52,7 +52,7 @@ static int begin_push(void *context, struct error *err)
 	struct backup *backup = context;
 	struct qemu_backup *qemu = &backup->qemu;
 
-	return push_begin(&backup->push, qemu->qmp, &qemu->machine, backup->buffer, &qemu->options->machine,
+	return push_begin(&backup->push, qemu->qmp, &qemu->inventory, backup->buffer, &qemu->options->machine,
 			  &qemu->create.counts.covered_bytes, &backup->story, err);
 }
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void put_drive(struct json_t *list, const struct machine_drive *drive)
+static void put_drive(struct json_t *list, const struct inventory_drive *drive)
 {
 	const struct {
 		const char *key, *text;
@@ -33,7 +33,7 @@ static void put_drive(struct json_t *list, const struct machine_drive *drive)
 	json_put_bool(one, "by_default", !drive->read_only && !drive->removable);
 }
 
-static void print_drive(const struct machine_drive *drive)
+static void print_drive(const struct inventory_drive *drive)
 {
 	char size[HUMAN_SIZE];
 
@@ -62,25 +62,25 @@ static int run(const void *given, struct report *report)
 {
 	const struct plain_options *options = given;
 	const char *socket = source_place(options->common.arguments.items[0], SOURCE_QEMU);
-	struct machine machine = {0};
+	struct inventory inventory = {0};
 	struct json_t *list;
 	struct qmp *qmp = NULL;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
 	if (qmp_open(&qmp, socket, &err) == 0)
-		machine_read(&machine, qmp, &err);
+		inventory_read(&inventory, qmp, &err);
 	if (err.code != 0) {
 		code = report_error(report, NULL, &err);
 	} else if (report->result != NULL) {
 		list = json_put_array(report->result, "drives");
-		for (unsigned i = 0; i < machine.n_drives; i++)
-			put_drive(list, &machine.drives[i]);
+		for (unsigned i = 0; i < inventory.n_drives; i++)
+			put_drive(list, &inventory.drives[i]);
 	} else {
-		for (unsigned i = 0; i < machine.n_drives; i++)
-			print_drive(&machine.drives[i]);
+		for (unsigned i = 0; i < inventory.n_drives; i++)
+			print_drive(&inventory.drives[i]);
 	}
-	machine_free(&machine);
+	inventory_free(&inventory);
 	qmp_close(qmp);
 	return code;
 }

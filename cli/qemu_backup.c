@@ -27,7 +27,7 @@ struct qemu_backup qemu_backup_new(const struct backup_options *options, struct 
 
 void qemu_backup_free(struct qemu_backup *backup)
 {
-	machine_free(&backup->machine);
+	inventory_free(&backup->inventory);
 	qmp_close(backup->qmp);
 	create_close(&backup->create);
 }
@@ -47,7 +47,7 @@ static void add_description(struct qemu_backup *backup)
 		    memcmp(name.bytes, CONFIG_NAME, name.length) == 0)
 			return;
 	}
-	all = machine_describe(&backup->machine, backup->qmp);
+	all = inventory_describe(&backup->inventory, backup->qmp);
 	text = json_line(all);
 	json_free(all);
 	if (text == NULL)
@@ -65,10 +65,10 @@ static void add_description(struct qemu_backup *backup)
 
 static int name_drives(struct qemu_backup *backup, struct error *err)
 {
-	const struct machine *machine = &backup->machine;
+	const struct inventory *inventory = &backup->inventory;
 
-	for (uint32_t i = 0; i < machine->n_drives; i++) {
-		const struct machine_drive *drive = &machine->drives[i];
+	for (uint32_t i = 0; i < inventory->n_drives; i++) {
+		const struct inventory_drive *drive = &inventory->drives[i];
 
 		TRY(create_add_drive(&backup->create, drive->name, drive->file, err));
 		create_set_size(&backup->create, i, drive->size_bytes, &backup->report->watcher);
@@ -84,8 +84,8 @@ int qemu_backup_prepare(struct qemu_backup *backup, struct error *err)
 	    configs_read(backup->create.archive, &options->config_files, backup->create.name, err) < 0 ||
 	    qmp_open(&backup->qmp, options->machine.place, err) < 0 ||
 	    leftovers_remove(backup->qmp, NULL, &backup->n_leftovers, err) < 0 ||
-	    machine_read(&backup->machine, backup->qmp, err) < 0 ||
-	    machine_choose(&backup->machine, &options->machine.drives, err) < 0 ||
+	    inventory_read(&backup->inventory, backup->qmp, err) < 0 ||
+	    inventory_choose(&backup->inventory, &options->machine.drives, err) < 0 ||
 	    name_drives(backup, err) < 0)
 		return err->code;
 	add_description(backup);

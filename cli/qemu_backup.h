@@ -17,7 +17,7 @@ struct qemu_backup {
 	struct report *report;
 	struct create create;	 /* whoever opens it closes it, before the free */
 	struct qmp *qmp;	 /* owned */
-	struct machine machine;
+	struct inventory inventory;
 	unsigned n_leftovers; /* dead runs that were cleaned up after */
 };
 

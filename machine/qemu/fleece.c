@@ -14,7 +14,7 @@
 
 /* The file's node has a name, by which a later run finds where the files were. Nothing of a scratch
  * image needs to outlive a crash. */
-int fleece_add_node(struct qmp *qmp, const char *id, const struct machine *machine, unsigned i,
+int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inventory, unsigned i,
 		    const char *path, struct error *err)
 {
 	struct json_t *arguments = json_new(), *file;
@@ -24,7 +24,7 @@ int fleece_add_node(struct qmp *qmp, const char *id, const struct machine *machi
 	snprintf(file_name, sizeof(file_name), "%s-file", name);
 	json_put_text(arguments, "driver", "qcow2");
 	json_put_text(arguments, "node-name", name);
-	json_put_text(arguments, "backing", machine->drives[i].node);
+	json_put_text(arguments, "backing", inventory->drives[i].node);
 	json_put_bool(json_put_object(arguments, "cache"), "no-flush", true);
 	file = json_put_object(arguments, "file");
 	json_put_text(file, "driver", "file");
@@ -33,20 +33,20 @@ int fleece_add_node(struct qmp *qmp, const char *id, const struct machine *machi
 	return qmp_execute(qmp, "blockdev-add", arguments, NULL, err);
 }
 
-struct json_t *fleece_jobs(const char *id, const struct machine *machine)
+struct json_t *fleece_jobs(const char *id, const struct inventory *inventory)
 {
 	struct json_t *arguments = json_new(), *actions;
 
 	json_put_text(json_put_object(arguments, "properties"), "completion-mode", "grouped");
 	actions = json_put_array(arguments, "actions");
-	for (unsigned i = 0; i < machine->n_drives; i++) {
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
 		struct json_t *action = json_add_object(actions), *data;
 		char name[NODE_NAME_SIZE];
 
 		node_name(name, id, i);
 		json_put_text(action, "type", "blockdev-backup");
 		data = json_put_object(action, "data");
-		json_put_text(data, "device", machine->drives[i].node);
+		json_put_text(data, "device", inventory->drives[i].node);
 		json_put_text(data, "target", name);
 		json_put_text(data, "job-id", name);
 		json_put_text(data, "sync", "none");
@@ -69,10 +69,10 @@ int fleece_start_server(struct qmp *qmp, const char *socket, struct error *err)
 	return err->code;
 }
 
-int fleece_add_exports(struct qmp *qmp, const char *id, const struct machine *machine,
+int fleece_add_exports(struct qmp *qmp, const char *id, const struct inventory *inventory,
 		       struct error *err)
 {
-	for (unsigned i = 0; i < machine->n_drives; i++) {
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
 		struct json_t *arguments = json_new();
 		char name[NODE_NAME_SIZE];
 
@@ -115,7 +115,7 @@ int fleece_remove(struct qmp *qmp, const char *id, const char *socket, struct er
 void fleece_remove_files(const char *socket)
 {
 	unlink(socket);
-	for (unsigned i = 0; i < MACHINE_DRIVES_MAX; i++) {
+	for (unsigned i = 0; i < INVENTORY_DRIVES_MAX; i++) {
 		char *file = rundir_file(socket, i);
 		int result = unlink(file);
 

@@ -12,13 +12,13 @@ struct json_t;
 #define SCRATCH_FOLDER "/var/tmp" /* if nothing is said */
 
 /* The node of drive number i, over an image that lies at path. */
-int fleece_add_node(struct qmp *qmp, const char *id, const struct machine *machine, unsigned i,
+int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inventory, unsigned i,
 		    const char *path, struct error *err);
 /* For a transaction: jobs that save, for each drive, what is overwritten. Owned. */
-struct json_t *fleece_jobs(const char *id, const struct machine *machine);
+struct json_t *fleece_jobs(const char *id, const struct inventory *inventory);
 /* A server of QEMU's own at that unix socket. ERR_LOCKED: it has one already. */
 int fleece_start_server(struct qmp *qmp, const char *socket, struct error *err);
-int fleece_add_exports(struct qmp *qmp, const char *id, const struct machine *machine,
+int fleece_add_exports(struct qmp *qmp, const char *id, const struct inventory *inventory,
 		       struct error *err);
 
 /* Takes all of that out of QEMU again, also of a dead run: exports, jobs, the server if there is

@@ -21,7 +21,7 @@ static bool same(const char *text, const char *other)
 	return text != NULL && strcmp(text, other) == 0;
 }
 
-static void free_drive(struct machine_drive *drive)
+static void free_drive(struct inventory_drive *drive)
 {
 	free(drive->name);
 	free(drive->device);
@@ -32,13 +32,13 @@ static void free_drive(struct machine_drive *drive)
 	free(drive->iothread);
 }
 
-void machine_free(struct machine *machine)
+void inventory_free(struct inventory *inventory)
 {
-	for (unsigned i = 0; i < machine->n_drives; i++)
-		free_drive(&machine->drives[i]);
-	free(machine->drives);
-	json_free(machine->nodes);
-	*machine = (struct machine){0};
+	for (unsigned i = 0; i < inventory->n_drives; i++)
+		free_drive(&inventory->drives[i]);
+	free(inventory->drives);
+	json_free(inventory->nodes);
+	*inventory = (struct inventory){0};
 }
 
 /* ---- names ---- */
@@ -55,17 +55,17 @@ static char *qdev_id(const char *qdev)
 	return memory_text("%.*s", (int)strcspn(qdev, "/"), qdev);
 }
 
-static bool is_free(const struct machine *machine, const char *name)
+static bool is_free(const struct inventory *inventory, const char *name)
 {
-	for (unsigned i = 0; i < machine->n_drives; i++) {
-		if (same(machine->drives[i].name, name))
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		if (same(inventory->drives[i].name, name))
 			return false;
 	}
 	return true;
 }
 
 /* Of what is before it in the machine no two have the same. */
-static char *choose_name(const struct machine *machine, const struct machine_drive *drive)
+static char *choose_name(const struct inventory *inventory, const struct inventory_drive *drive)
 {
 	const char *candidates[] = {drive->device, drive->qdev, drive->node};
 
@@ -73,13 +73,13 @@ static char *choose_name(const struct machine *machine, const struct machine_dri
 		const char *name = candidates[i];
 
 		if (name != NULL && name_usable((const uint8_t *)name, strlen(name)) &&
-		    is_free(machine, name))
+		    is_free(inventory, name))
 			return memory_text("%s", name);
 	}
-	for (unsigned number = machine->n_drives;; number++) {
+	for (unsigned number = inventory->n_drives;; number++) {
 		char *name = memory_text("disk%u", number);
 
-		if (is_free(machine, name))
+		if (is_free(inventory, name))
 			return name;
 		free(name);
 	}
@@ -87,17 +87,17 @@ static char *choose_name(const struct machine *machine, const struct machine_dri
 
 /* ---- drives ---- */
 
-static void add_drive(struct machine *machine, struct machine_drive drive)
+static void add_drive(struct inventory *inventory, struct inventory_drive drive)
 {
 	if (drive.name == NULL)
-		drive.name = choose_name(machine, &drive);
-	machine->drives =
-		memory_grow(machine->drives, machine->n_drives + 1, sizeof(*machine->drives));
-	machine->drives[machine->n_drives++] = drive;
+		drive.name = choose_name(inventory, &drive);
+	inventory->drives =
+		memory_grow(inventory->drives, inventory->n_drives + 1, sizeof(*inventory->drives));
+	inventory->drives[inventory->n_drives++] = drive;
 }
 
 /* What QEMU says of a node, in query-block or query-named-block-nodes. */
-static int take_node(struct machine_drive *drive, const struct json_t *node, struct error *err)
+static int take_node(struct inventory_drive *drive, const struct json_t *node, struct error *err)
 {
 	const struct json_t *image = json_member(node, "image");
 	const char *name = json_member_text(node, "node-name");
@@ -136,17 +136,17 @@ static char *find_iothread(struct qmp *qmp, const char *qdev)
 	return name;
 }
 
-static int take_device(struct machine *machine, struct qmp *qmp, const struct json_t *device,
+static int take_device(struct inventory *inventory, struct qmp *qmp, const struct json_t *device,
 		       struct error *err)
 {
 	const struct json_t *inserted = json_member(device, "inserted");
 	const char *qdev = json_member_text(device, "qdev");
-	struct machine_drive drive = {.removable = json_member_bool(device, "removable")};
+	struct inventory_drive drive = {.removable = json_member_bool(device, "removable")};
 
 	if (inserted == NULL)
 		return 0;
-	if (machine->n_drives >= MACHINE_DRIVES_MAX)
-		return fail(err, ERR_SYSTEM, "QMP: more than %u drives", MACHINE_DRIVES_MAX);
+	if (inventory->n_drives >= INVENTORY_DRIVES_MAX)
+		return fail(err, ERR_SYSTEM, "QMP: more than %u drives", INVENTORY_DRIVES_MAX);
 	if (take_node(&drive, inserted, err) < 0) {
 		free_drive(&drive);
 		return err->code;
@@ -155,14 +155,14 @@ static int take_device(struct machine *machine, struct qmp *qmp, const struct js
 	drive.qdev = qdev_id(qdev);
 	if (qdev != NULL)
 		drive.iothread = find_iothread(qmp, qdev);
-	add_drive(machine, drive);
+	add_drive(inventory, drive);
 	return 0;
 }
 
-static const struct json_t *find_node(const struct machine *machine, const char *name)
+static const struct json_t *find_node(const struct inventory *inventory, const char *name)
 {
-	for (size_t i = 0; i < json_length(machine->nodes); i++) {
-		const struct json_t *node = json_item(machine->nodes, i);
+	for (size_t i = 0; i < json_length(inventory->nodes); i++) {
+		const struct json_t *node = json_item(inventory->nodes, i);
 
 		if (same(json_member_text(node, "node-name"), name))
 			return node;
@@ -170,17 +170,17 @@ static const struct json_t *find_node(const struct machine *machine, const char 
 	return NULL;
 }
 
-static bool has_node(const struct machine *machine, const char *node)
+static bool has_node(const struct inventory *inventory, const char *node)
 {
-	for (unsigned i = 0; i < machine->n_drives; i++) {
-		if (same(machine->drives[i].node, node))
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		if (same(inventory->drives[i].node, node))
 			return true;
 	}
 	return false;
 }
 
 /* What a qemu-storage-daemon has for others. */
-static int take_exports(struct machine *machine, struct qmp *qmp, struct error *err)
+static int take_exports(struct inventory *inventory, struct qmp *qmp, struct error *err)
 {
 	struct json_t *exports;
 	struct error ignored;
@@ -188,21 +188,21 @@ static int take_exports(struct machine *machine, struct qmp *qmp, struct error *
 
 	if (qmp_execute(qmp, "query-block-exports", NULL, &exports, &ignored) < 0)
 		return 0;
-	if (json_length(exports) > MACHINE_DRIVES_MAX || json_length(machine->nodes) > NODES_MAX)
+	if (json_length(exports) > INVENTORY_DRIVES_MAX || json_length(inventory->nodes) > NODES_MAX)
 		result = fail(err, ERR_SYSTEM, "QMP: more than %u exports or %u block nodes",
-			      MACHINE_DRIVES_MAX, NODES_MAX);
+			      INVENTORY_DRIVES_MAX, NODES_MAX);
 	/* They are listed with the last made first. */
 	for (size_t i = json_length(exports); i-- > 0 && result == 0;) {
 		const char *name = json_member_text(json_item(exports, i), "node-name");
-		const struct json_t *node = name == NULL ? NULL : find_node(machine, name);
-		struct machine_drive drive = {0};
+		const struct json_t *node = name == NULL ? NULL : find_node(inventory, name);
+		struct inventory_drive drive = {0};
 
-		if (node == NULL || has_node(machine, name) ||
-		    machine->n_drives >= MACHINE_DRIVES_MAX)
+		if (node == NULL || has_node(inventory, name) ||
+		    inventory->n_drives >= INVENTORY_DRIVES_MAX)
 			continue;
 		result = take_node(&drive, node, err);
 		if (result == 0)
-			add_drive(machine, drive);
+			add_drive(inventory, drive);
 		else
 			free_drive(&drive);
 	}
@@ -210,12 +210,12 @@ static int take_exports(struct machine *machine, struct qmp *qmp, struct error *
 	return result;
 }
 
-int machine_read(struct machine *out, struct qmp *qmp, struct error *err)
+int inventory_read(struct inventory *out, struct qmp *qmp, struct error *err)
 {
 	struct json_t *flat = json_new(), *blocks;
 	int result = 0;
 
-	*out = (struct machine){0};
+	*out = (struct inventory){0};
 	json_put_bool(flat, "flat", true);
 	if (qmp_execute(qmp, "query-named-block-nodes", flat, &out->nodes, err) < 0 ||
 	    qmp_execute(qmp, "query-block", NULL, &blocks, err) < 0)
@@ -230,18 +230,18 @@ int machine_read(struct machine *out, struct qmp *qmp, struct error *err)
 
 /* ---- choosing ---- */
 
-static bool is_called(const struct machine_drive *drive, const char *word)
+static bool is_called(const struct inventory_drive *drive, const char *word)
 {
 	return same(drive->name, word) || same(drive->device, word) || same(drive->qdev, word) ||
 	       same(drive->node, word);
 }
 
-static int list_names(const struct machine *machine, const char *word, struct error *err)
+static int list_names(const struct inventory *inventory, const char *word, struct error *err)
 {
 	char *names = memory_text("%s", ""), *more;
 
-	for (unsigned i = 0; i < machine->n_drives && strlen(names) < 200; i++) {
-		more = memory_text("%s%s%s", names, i == 0 ? "" : ", ", machine->drives[i].name);
+	for (unsigned i = 0; i < inventory->n_drives && strlen(names) < 200; i++) {
+		more = memory_text("%s%s%s", names, i == 0 ? "" : ", ", inventory->drives[i].name);
 		free(names);
 		names = more;
 	}
@@ -256,15 +256,15 @@ static char *copy_or_null(const char *text)
 	return text == NULL ? NULL : memory_text("%s", text);
 }
 
-/* A drive of the machine, or a node that is none, copied. */
-static int find_wanted(const struct machine *machine, const char *word, struct machine_drive *out,
+/* A drive of the inventory, or a node that is none, copied. */
+static int find_wanted(const struct inventory *inventory, const char *word, struct inventory_drive *out,
 		       struct error *err)
 {
 	const struct json_t *node;
 
-	*out = (struct machine_drive){0};
-	for (unsigned i = 0; i < machine->n_drives; i++) {
-		const struct machine_drive *drive = &machine->drives[i];
+	*out = (struct inventory_drive){0};
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		const struct inventory_drive *drive = &inventory->drives[i];
 
 		if (!is_called(drive, word))
 			continue;
@@ -278,22 +278,22 @@ static int find_wanted(const struct machine *machine, const char *word, struct m
 		out->iothread = copy_or_null(drive->iothread);
 		return 0;
 	}
-	node = find_node(machine, word);
+	node = find_node(inventory, word);
 	if (node == NULL)
-		return list_names(machine, word, err);
+		return list_names(inventory, word, err);
 	return take_node(out, node, err);
 }
 
-static int add_wanted(const struct machine *machine, struct machine *chosen, const char *argument,
+static int add_wanted(const struct inventory *inventory, struct inventory *chosen, const char *argument,
 		      struct error *err)
 {
 	size_t length = name_prefix(argument);
-	struct machine_drive drive;
+	struct inventory_drive drive;
 
 	if (length > 0 && !name_usable((const uint8_t *)argument, length))
 		return fail(err, ERR_USAGE, "-d '%.100s': not usable as the name of a drive",
 			    argument);
-	if (find_wanted(machine, argument + (length > 0 ? length + 1 : 0), &drive, err) < 0) {
+	if (find_wanted(inventory, argument + (length > 0 ? length + 1 : 0), &drive, err) < 0) {
 		free_drive(&drive);
 		return err->code;
 	}
@@ -310,43 +310,43 @@ static int add_wanted(const struct machine *machine, struct machine *chosen, con
 	return 0;
 }
 
-static void leave_out_others(struct machine *machine)
+static void leave_out_others(struct inventory *inventory)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < machine->n_drives; i++) {
-		struct machine_drive *drive = &machine->drives[i];
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		struct inventory_drive *drive = &inventory->drives[i];
 
 		if (drive->removable || drive->read_only)
 			free_drive(drive);
 		else
-			machine->drives[n++] = *drive;
+			inventory->drives[n++] = *drive;
 	}
-	machine->n_drives = n;
+	inventory->n_drives = n;
 }
 
-int machine_choose(struct machine *machine, const struct strings *wanted, struct error *err)
+int inventory_choose(struct inventory *inventory, const struct strings *wanted, struct error *err)
 {
-	struct machine chosen = {0};
+	struct inventory chosen = {0};
 
 	if (wanted->n == 0) {
-		leave_out_others(machine);
-		if (machine->n_drives == 0)
+		leave_out_others(inventory);
+		if (inventory->n_drives == 0)
 			return fail(err, ERR_USAGE,
 				    "the machine has no drive that can be written to; name others "
 				    "with -d");
 		return 0;
 	}
 	for (unsigned i = 0; i < wanted->n; i++) {
-		if (add_wanted(machine, &chosen, wanted->items[i], err) < 0) {
-			machine_free(&chosen);
+		if (add_wanted(inventory, &chosen, wanted->items[i], err) < 0) {
+			inventory_free(&chosen);
 			return err->code;
 		}
 	}
-	chosen.nodes = machine->nodes;
-	machine->nodes = NULL;
-	machine_free(machine);
-	*machine = chosen;
+	chosen.nodes = inventory->nodes;
+	inventory->nodes = NULL;
+	inventory_free(inventory);
+	*inventory = chosen;
 	return 0;
 }
 
@@ -361,7 +361,7 @@ static void describe(struct json_t *to, const char *key, struct qmp *qmp, const 
 		json_put(to, key, value);
 }
 
-struct json_t *machine_describe(const struct machine *machine, struct qmp *qmp)
+struct json_t *inventory_describe(const struct inventory *inventory, struct qmp *qmp)
 {
 	static const struct {
 		const char *key, *command;
@@ -386,6 +386,6 @@ struct json_t *machine_describe(const struct machine *machine, struct qmp *qmp)
 		json_put(all, "machine", value);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		describe(all, parts[i].key, qmp, parts[i].command);
-	json_put(all, "nodes", json_share(machine->nodes));
+	json_put(all, "nodes", json_share(inventory->nodes));
 	return all;
 }

@@ -11,7 +11,7 @@ struct json_t;
 struct qmp;
 
 /* All texts owned; NULL where QEMU says nothing. Only the name has passed the allow-list. */
-struct machine_drive {
+struct inventory_drive {
 	char *name;   /* in the archive: by the device, its number in QEMU, or the node */
 	char *device; /* of -drive: its id */
 	char *qdev;   /* of -device: its id, or its path */
@@ -25,25 +25,25 @@ struct machine_drive {
 	bool has_backing; /* the image stands on another */
 };
 
-struct machine {
-	struct machine_drive *drives; /* owned */
+struct inventory {
+	struct inventory_drive *drives; /* owned */
 	unsigned n_drives;
 	struct json_t *nodes; /* owned: all block nodes */
 };
 
-#define MACHINE_DRIVES_MAX 4096u
+#define INVENTORY_DRIVES_MAX 4096u
 
 /* The drives of a machine; of a qemu-storage-daemon what it exports. *out can be freed whatever
  * comes. */
-int machine_read(struct machine *out, struct qmp *qmp, struct error *err);
-void machine_free(struct machine *machine);
+int inventory_read(struct inventory *out, struct qmp *qmp, struct error *err);
+void inventory_free(struct inventory *inventory);
 
 /* Leaves those that are named, each as [NAME=]DEVICE or NODE, in that order; with nothing named all
  * that are neither removable nor read-only. None is an error. */
-int machine_choose(struct machine *machine, const struct strings *wanted, struct error *err);
+int inventory_choose(struct inventory *inventory, const struct strings *wanted, struct error *err);
 
 /* What QEMU tells of the machine as a whole, for people and tools, as an object: owned. Needs the
  * nodes, and uses what works. */
-struct json_t *machine_describe(const struct machine *machine, struct qmp *qmp);
+struct json_t *inventory_describe(const struct inventory *inventory, struct qmp *qmp);
 
 #endif

@@ -57,7 +57,7 @@ static bool parse_name(const char *name, char id[RUN_ID_SIZE], uint64_t *drive)
 		return false;
 	memcpy(id, name, digits);
 	id[digits] = '\0';
-	return parse_number(name + digits + 1, drive) && *drive < MACHINE_DRIVES_MAX;
+	return parse_number(name + digits + 1, drive) && *drive < INVENTORY_DRIVES_MAX;
 }
 
 /* Of the node of a scratch image's file. */
@@ -138,16 +138,16 @@ int jobs_look(struct qmp *qmp, const char *id, struct jobs_state *out, struct er
 	return 0;
 }
 
-int jobs_check(struct qmp *qmp, const char *id, const struct machine *machine,
+int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventory,
 	       struct jobs_state *out, struct error *err)
 {
-	unsigned n = machine->n_drives;
+	unsigned n = inventory->n_drives;
 
 	if (jobs_look(qmp, id, out, err) < 0)
 		return err->code;
 	if (out->failed)
 		return fail(err, ERR_SYSTEM, "drive %s: QEMU's job failed: %s",
-			    out->failed_drive < n ? machine->drives[out->failed_drive].name : "?",
+			    out->failed_drive < n ? inventory->drives[out->failed_drive].name : "?",
 			    out->error);
 	if (out->n < n)
 		return fail(err, ERR_SYSTEM, "a job in QEMU has gone: somebody has ended it");

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 
-struct machine;
+struct inventory;
 struct qmp;
 
 #define RUN_ID_SIZE    9u  /* bytes, with a NUL */
@@ -30,8 +30,8 @@ struct jobs_state {
 
 /* What has become of the jobs of a run. */
 int jobs_look(struct qmp *qmp, const char *id, struct jobs_state *out, struct error *err);
-/* The same for the drives of a machine, of which each must have one that has not failed. */
-int jobs_check(struct qmp *qmp, const char *id, const struct machine *machine,
+/* The same for the drives of a inventory, of which each must have one that has not failed. */
+int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventory,
 	       struct jobs_state *out, struct error *err);
 /* Cancels those that still run, waits until they have ended, and forgets them. What they have
  * written must be being answered meanwhile. */

@@ -45,7 +45,7 @@
 struct pull {
 	struct qmp *qmp; /* borrowed, or own_qmp */
 	struct qmp *own_qmp;
-	const struct machine *machine;
+	const struct inventory *inventory;
 	const struct machine_options *options;
 	struct pull_story *story;
 	char id[RUN_ID_SIZE];
@@ -94,14 +94,14 @@ static int admit(struct pull *pull, struct error *err)
 
 static int make_scratches(struct pull *pull, struct error *err)
 {
-	const struct machine *machine = pull->machine;
+	const struct inventory *inventory = pull->inventory;
 
-	pull->scratches = memory_new(machine->n_drives, sizeof(*pull->scratches));
-	for (unsigned i = 0; i < machine->n_drives; i++) {
+	pull->scratches = memory_new(inventory->n_drives, sizeof(*pull->scratches));
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
 		char *file = rundir_file(pull->path, i);
 
 		pull->n_scratches++;
-		if (scratch_make(&pull->scratches[i], file, machine->drives[i].size_bytes, err) <
+		if (scratch_make(&pull->scratches[i], file, inventory->drives[i].size_bytes, err) <
 			    0 ||
 		    rundir_open(pull->scratches[i].path, pull->qmp, err) < 0)
 			return err->code;
@@ -112,7 +112,7 @@ static int make_scratches(struct pull *pull, struct error *err)
 static int add_nodes(struct pull *pull, struct error *err)
 {
 	for (unsigned i = 0; i < pull->n_scratches; i++) {
-		if (fleece_add_node(pull->qmp, pull->id, pull->machine, i, pull->scratches[i].path,
+		if (fleece_add_node(pull->qmp, pull->id, pull->inventory, i, pull->scratches[i].path,
 				    err) < 0)
 			return err->code;
 	}
@@ -136,7 +136,7 @@ static int start_jobs(void *context, struct error *err)
 {
 	struct pull *pull = context;
 
-	return instant_transaction(pull->qmp, fleece_jobs(pull->id, pull->machine),
+	return instant_transaction(pull->qmp, fleece_jobs(pull->id, pull->inventory),
 				   &pull->story->instant, err);
 }
 
@@ -146,7 +146,7 @@ static int look(struct pull *pull, struct error *err)
 {
 	struct jobs_state state;
 
-	if (jobs_check(pull->qmp, pull->id, pull->machine, &state, err) < 0)
+	if (jobs_check(pull->qmp, pull->id, pull->inventory, &state, err) < 0)
 		return err->code;
 	if (state.n_concluded > 0)
 		return fail(err, ERR_SYSTEM, "a job in QEMU has ended: somebody has ended it");
@@ -259,7 +259,7 @@ static int begin(struct pull *pull, struct error *err)
 	    add_nodes(pull, err) < 0 || start_server(pull, err) < 0 ||
 	    instant_start(start_jobs, pull, pull->options, pull->guard, &pull->story->instant,
 			  err) < 0 ||
-	    fleece_add_exports(pull->qmp, pull->id, pull->machine, err) < 0)
+	    fleece_add_exports(pull->qmp, pull->id, pull->inventory, err) < 0)
 		return err->code;
 	result = pthread_create(&pull->thread, NULL, look_after, pull);
 	if (result != 0)
@@ -268,13 +268,13 @@ static int begin(struct pull *pull, struct error *err)
 	return 0;
 }
 
-int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine,
+int pull_begin(struct pull **out, struct qmp *qmp, const struct inventory *inventory,
 	       const struct machine_options *options, struct pull_story *story, struct error *err)
 {
 	struct pull *pull = memory_new(1, sizeof(*pull));
 
 	pull->qmp = qmp;
-	pull->machine = machine;
+	pull->inventory = inventory;
 	pull->options = options;
 	pull->story = story;
 	pull->lock = -1;

@@ -21,7 +21,7 @@ struct pull_story {
 /* When this returns 0 the exports are there, and a thread looks after QEMU, which alone uses qmp
  * then. All is borrowed until pull_free. When it fails nothing is left either; *story tells in both
  * cases. */
-int pull_begin(struct pull **out, struct qmp *qmp, const struct machine *machine,
+int pull_begin(struct pull **out, struct qmp *qmp, const struct inventory *inventory,
 	       const struct machine_options *options, struct pull_story *story, struct error *err);
 /* A drive as it was at the instant. */
 int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct error *err);

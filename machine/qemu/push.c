@@ -45,7 +45,7 @@
 struct push {
 	struct qmp *qmp; /* borrowed, or own_qmp */
 	struct qmp *own_qmp;
-	const struct machine *machine;
+	const struct inventory *inventory;
 	struct buffer *buffer;
 	const struct machine_options *options;
 	const _Atomic uint64_t *covered_bytes;
@@ -69,19 +69,19 @@ struct push {
 
 /* Whether leaving out what was never written loses nothing: on a qcow2 that stands on no other
  * image such clusters are zeros. Of other formats and of filters it is not known. */
-static bool may_leave_out(const struct machine_drive *drive)
+static bool may_leave_out(const struct inventory_drive *drive)
 {
 	return drive->format != NULL && strcmp(drive->format, "qcow2") == 0 && !drive->has_backing;
 }
 
 static int serve(struct push *push, struct error *err)
 {
-	unsigned n = push->machine->n_drives;
+	unsigned n = push->inventory->n_drives;
 	struct receiver_drive *drives = memory_new(n, sizeof(*drives));
 	int result;
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct machine_drive *drive = &push->machine->drives[i];
+		const struct inventory_drive *drive = &push->inventory->drives[i];
 
 		drives[i].size_bytes = drive->size_bytes;
 		drives[i].may_leave_out =
@@ -116,7 +116,7 @@ static int add_node(struct push *push, unsigned drive, struct error *err)
 
 static int add_nodes(struct push *push, struct error *err)
 {
-	for (unsigned i = 0; i < push->machine->n_drives; i++) {
+	for (unsigned i = 0; i < push->inventory->n_drives; i++) {
 		if (add_node(push, i, err) < 0)
 			return err->code;
 	}
@@ -145,7 +145,7 @@ static bool can_limit_workers(struct qmp *qmp)
 
 static void put_job(struct push *push, struct json_t *actions, unsigned drive, bool limit)
 {
-	const struct machine_drive *from = &push->machine->drives[drive];
+	const struct inventory_drive *from = &push->inventory->drives[drive];
 	bool top = push->options->sync_mode != SYNC_FULL && may_leave_out(from);
 	struct json_t *action = json_add_object(actions), *data;
 	char name[NODE_NAME_SIZE];
@@ -170,7 +170,7 @@ static int start_jobs(void *context, struct error *err)
 
 	json_put_text(json_put_object(arguments, "properties"), "completion-mode", "grouped");
 	actions = json_put_array(arguments, "actions");
-	for (unsigned i = 0; i < push->machine->n_drives; i++)
+	for (unsigned i = 0; i < push->inventory->n_drives; i++)
 		put_job(push, actions, i, limit);
 	return instant_transaction(push->qmp, arguments, &push->story->instant, err);
 }
@@ -212,13 +212,13 @@ static void set_speed(struct push *push)
 	if (speed == old || (old != 0 && speed > old - old / 8 && speed < old + old / 8))
 		return;
 	push->speed = speed;
-	for (unsigned i = 0; i < push->machine->n_drives && qmp_works(push->qmp); i++) {
+	for (unsigned i = 0; i < push->inventory->n_drives && qmp_works(push->qmp); i++) {
 		struct json_t *arguments = json_new();
 		char name[NODE_NAME_SIZE];
 
 		json_put_text(arguments, "device", node_name(name, push->id, i));
 		json_put_number(arguments, "speed",
-				speed == 0 ? 0 : speed / push->machine->n_drives + 1);
+				speed == 0 ? 0 : speed / push->inventory->n_drives + 1);
 		qmp_execute(push->qmp, "block-job-set-speed", arguments, NULL, &ignored);
 	}
 }
@@ -230,9 +230,9 @@ static int look(struct push *push, struct error *err)
 
 	if (signals_noted() != 0)
 		return fail(err, ERR_SYSTEM, "interrupted");
-	if (jobs_check(push->qmp, push->id, push->machine, &state, err) < 0)
+	if (jobs_check(push->qmp, push->id, push->inventory, &state, err) < 0)
 		return err->code;
-	return state.n_concluded == push->machine->n_drives;
+	return state.n_concluded == push->inventory->n_drives;
 }
 
 /* QEMU is asked only when it has said that something happened, and now and then: it answers in the
@@ -325,14 +325,14 @@ static int begin(struct push *push, struct error *err)
 	return 0;
 }
 
-int push_begin(struct push **out, struct qmp *qmp, const struct machine *machine,
+int push_begin(struct push **out, struct qmp *qmp, const struct inventory *inventory,
 	       struct buffer *buffer, const struct machine_options *options,
 	       const _Atomic uint64_t *covered_bytes, struct push_story *story, struct error *err)
 {
 	struct push *push = memory_new(1, sizeof(*push));
 
 	push->qmp = qmp;
-	push->machine = machine;
+	push->inventory = inventory;
 	push->buffer = buffer;
 	push->options = options;
 	push->covered_bytes = covered_bytes;

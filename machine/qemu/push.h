@@ -21,11 +21,11 @@ struct push_story {
 	char remains[1000]; /* why something is left in QEMU, or empty: nothing is */
 };
 
-/* Serves an export for each drive of the machine, starts QEMU's jobs at one instant, and a thread
+/* Serves an export for each drive of the inventory, starts QEMU's jobs at one instant, and a thread
  * that looks after them until they have ended and nothing of them is left. That thread alone uses
  * qmp then. It ends or fails the buffer. covered_bytes: what has left the buffer. All is borrowed
  * until push_free. When this fails nothing is left either; *story tells in both cases. */
-int push_begin(struct push **out, struct qmp *qmp, const struct machine *machine,
+int push_begin(struct push **out, struct qmp *qmp, const struct inventory *inventory,
 	       struct buffer *buffer, const struct machine_options *options,
 	       const _Atomic uint64_t *covered_bytes, struct push_story *story, struct error *err);
 

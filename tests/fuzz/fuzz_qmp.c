@@ -100,20 +100,20 @@ static void read_machine(struct qmp *qmp)
 {
 	static const char *items[] = {"virtio0", "one=#block1", "a"};
 	struct strings wanted = {items, 0};
-	struct machine machine;
+	struct inventory inventory;
 	struct error err = {0};
-	int code = machine_read(&machine, qmp, &err);
+	int code = inventory_read(&inventory, qmp, &err);
 	must_fit(code, &err);
 	if (code == 0) {
-		json_free(machine_describe(&machine, qmp));
-		wanted.n = machine.n_drives % 4;
-		must_fit(machine_choose(&machine, &wanted, &err), &err);
+		json_free(inventory_describe(&inventory, qmp));
+		wanted.n = inventory.n_drives % 4;
+		must_fit(inventory_choose(&inventory, &wanted, &err), &err);
 	}
-	for (unsigned i = 0; i < machine.n_drives; i++) {
-		MUST(machine.drives[i].name != NULL && machine.drives[i].node != NULL);
-		MUST(machine.drives[i].size_bytes <= UINT64_C(1) << 62);
+	for (unsigned i = 0; i < inventory.n_drives; i++) {
+		MUST(inventory.drives[i].name != NULL && inventory.drives[i].node != NULL);
+		MUST(inventory.drives[i].size_bytes <= UINT64_C(1) << 62);
 	}
-	machine_free(&machine);
+	inventory_free(&inventory);
 }
 
 static void end_jobs(struct qmp *qmp)
