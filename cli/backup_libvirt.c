@@ -40,7 +40,7 @@ struct backup {
 	struct drive **drives;
 	struct sweep *sweep;
 	struct libvirt_run *run;
-	struct libvirt_story story;
+	struct libvirt_outcome outcome;
 	bool had_leftover;
 };
 
@@ -209,13 +209,13 @@ static int copy(struct backup *backup, struct error *err)
 
 static void warn(const struct backup *backup)
 {
-	const struct libvirt_story *story = &backup->story;
+	const struct libvirt_outcome *outcome = &backup->outcome;
 
 	if (backup->had_leftover)
 		report_note(backup->report, "ended in libvirt the backup of a run that died");
-	if (story->thaw_failed)
-		report_warning(backup->report, "%s", story->thawing);
-	if (story->remains)
+	if (outcome->thaw_failed)
+		report_warning(backup->report, "%s", outcome->thawing);
+	if (outcome->remains)
 		report_warning(backup->report,
 			       "the backup may not have ended in libvirt; virsh domjobabort %s "
 			       "ends it",
@@ -224,15 +224,15 @@ static void warn(const struct backup *backup)
 
 static void tell(const struct backup *backup)
 {
-	const struct libvirt_story *story = &backup->story;
+	const struct libvirt_outcome *outcome = &backup->outcome;
 	struct json_t *capture;
 
 	summary_tell(&backup->create, backup->report);
 	capture = json_put_object(backup->report->result, "capture");
-	json_put_number(capture, "instant_ms", story->instant_ms);
-	json_put_number(capture, "frozen_ms", story->frozen_ms);
+	json_put_number(capture, "instant_ms", outcome->instant_ms);
+	json_put_number(capture, "frozen_ms", outcome->frozen_ms);
 	report_detail(backup->report, "what the guest overwrote meanwhile took %llu bytes",
-		      (unsigned long long)story->scratch_bytes);
+		      (unsigned long long)outcome->scratch_bytes);
 }
 
 static void close_all(struct backup *backup)
@@ -258,7 +258,7 @@ int backup_libvirt(const struct backup_options *options, struct report *report)
 	};
 	bool done = prepare(&backup, &err) == 0 &&
 		    libvirt_run_begin(&backup.run, backup.domain, &backup.disks, &options->machine,
-				      &backup.story, &err) == 0 &&
+				      &backup.outcome, &err) == 0 &&
 		    copy(&backup, &err) == 0;
 
 	libvirt_run_free(backup.run);

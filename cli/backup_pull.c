@@ -23,7 +23,7 @@
 struct backup {
 	struct qemu_backup qemu;
 	struct pull *pull;
-	struct pull_story story;
+	struct pull_outcome outcome;
 	struct drive **drives; /* owned; NULL where there is none yet */
 	struct sweep *sweep;
 };
@@ -37,7 +37,7 @@ static int begin_pull(void *context, struct error *err)
 	struct backup *backup = context;
 	struct qemu_backup *qemu = &backup->qemu;
 
-	return pull_begin(&backup->pull, qemu->qmp, &qemu->inventory, &qemu->options->machine, &backup->story,
+	return pull_begin(&backup->pull, qemu->qmp, &qemu->inventory, &qemu->options->machine, &backup->outcome,
 			  err);
 }
 
@@ -96,11 +96,11 @@ static int copy(struct backup *backup, struct error *err)
 
 static void tell(const struct backup *backup)
 {
-	struct json_t *capture = qemu_backup_tell(&backup->qemu, &backup->story.instant);
+	struct json_t *capture = qemu_backup_tell(&backup->qemu, &backup->outcome.instant);
 
-	json_put_number(capture, "scratch_bytes", backup->story.scratch_bytes);
+	json_put_number(capture, "scratch_bytes", backup->outcome.scratch_bytes);
 	report_detail(backup->qemu.report, "the scratch images took %llu bytes",
-		      (unsigned long long)backup->story.scratch_bytes);
+		      (unsigned long long)backup->outcome.scratch_bytes);
 }
 
 static void close_drives(struct backup *backup)
@@ -120,7 +120,7 @@ int backup_pull(const struct backup_options *options, struct report *report)
 	bool done = begin(&backup, &err) == 0 && copy(&backup, &err) == 0;
 
 	pull_free(backup.pull);
-	qemu_backup_warn(&backup.qemu, &backup.story.instant, backup.story.remains);
+	qemu_backup_warn(&backup.qemu, &backup.outcome.instant, backup.outcome.remains);
 	if (done)
 		tell(&backup);
 	else

@@ -23,7 +23,7 @@ struct backup {
 	struct qemu_backup qemu;
 	struct buffer *buffer;
 	struct push *push;
-	struct push_story story;
+	struct push_outcome outcome;
 };
 
 static int make_buffer(struct backup *backup, struct error *err)
@@ -53,7 +53,7 @@ static int begin_push(void *context, struct error *err)
 	struct qemu_backup *qemu = &backup->qemu;
 
 	return push_begin(&backup->push, qemu->qmp, &qemu->inventory, backup->buffer, &qemu->options->machine,
-			  &qemu->create.counts.covered_bytes, &backup->story, err);
+			  &qemu->create.counts.covered_bytes, &backup->outcome, err);
 }
 
 /* ---- ^C: it ends all who wait for the buffer ---- */
@@ -125,13 +125,13 @@ static int copy(struct backup *backup, struct error *err)
 
 static void tell(struct backup *backup)
 {
-	const struct push_story *story = &backup->story;
-	struct json_t *capture = qemu_backup_tell(&backup->qemu, &story->instant);
+	const struct push_outcome *outcome = &backup->outcome;
+	struct json_t *capture = qemu_backup_tell(&backup->qemu, &outcome->instant);
 	const struct buffer_counts *counts = buffer_counts(backup->buffer);
 
-	json_put_number(capture, "received_clusters", story->counts.data_clusters);
-	json_put_number(capture, "repeated_clusters", story->counts.again_clusters);
-	json_put_number(capture, "held_requests", story->counts.held_requests);
+	json_put_number(capture, "received_clusters", outcome->counts.data_clusters);
+	json_put_number(capture, "repeated_clusters", outcome->counts.again_clusters);
+	json_put_number(capture, "held_requests", outcome->counts.held_requests);
 	json_put_number(capture, "spilled_clusters", counts->spilled_clusters);
 	json_put_number(capture, "buffer_peak_bytes", counts->peak_bytes);
 }
@@ -143,7 +143,7 @@ int backup_push(const struct backup_options *options, struct report *report)
 	struct backup backup = {.qemu = qemu_backup_new(options, report)};
 	bool done = prepare(&backup, &err) == 0 && copy(&backup, &err) == 0;
 
-	qemu_backup_warn(&backup.qemu, &backup.story.instant, backup.story.remains);
+	qemu_backup_warn(&backup.qemu, &backup.outcome.instant, backup.outcome.remains);
 	if (done)
 		tell(&backup);
 	else

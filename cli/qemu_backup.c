@@ -104,7 +104,7 @@ void qemu_backup_stand_back(const struct qemu_backup *backup)
 	background_backup(qmp_peer(backup->qmp, &peer) ? peer.pid : 0);
 }
 
-void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_story *instant,
+void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_outcome *instant,
 		      const char *remains)
 {
 	if (backup->n_leftovers > 0)
@@ -118,7 +118,7 @@ void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_sto
 }
 
 struct json_t *qemu_backup_tell(const struct qemu_backup *backup,
-				const struct instant_story *instant)
+				const struct instant_outcome *instant)
 {
 	struct json_t *capture;
 

@@ -28,12 +28,12 @@ void qemu_backup_free(struct qemu_backup *backup);
 int qemu_backup_prepare(struct qemu_backup *backup, struct error *err);
 /* Creates the output. */
 int qemu_backup_open(struct qemu_backup *backup, struct error *err);
-void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_story *instant,
+void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_outcome *instant,
 		      const char *remains);
 /* From here on, this thread and those that it starts stand back from the guest. */
 void qemu_backup_stand_back(const struct qemu_backup *backup);
 /* The summary; for JSON, the member that the rest goes into: borrowed, or NULL. */
 struct json_t *qemu_backup_tell(const struct qemu_backup *backup,
-				const struct instant_story *instant);
+				const struct instant_outcome *instant);
 
 #endif

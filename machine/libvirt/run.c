@@ -36,7 +36,7 @@ struct libvirt_run {
 	struct domain *domain;
 	const struct domain_disks *disks;
 	const struct machine_options *options;
-	struct libvirt_story *story;
+	struct libvirt_outcome *outcome;
 	char id[RUN_ID_SIZE];
 	char *socket;	/* owned */
 	char *folder;	/* owned: of the socket */
@@ -255,10 +255,10 @@ static int freeze(const struct machine_options *options, struct hooks **out, str
 static int thaw(struct libvirt_run *run, struct hooks *hooks, struct error *err)
 {
 	struct error warning = {0};
-	int result = hooks_thaw(hooks, &run->story->thaw_failed, &warning, err);
+	int result = hooks_thaw(hooks, &run->outcome->thaw_failed, &warning, err);
 
 	rename_option(run->options, &warning);
-	snprintf(run->story->thawing, sizeof(run->story->thawing), "%.190s", warning.text);
+	snprintf(run->outcome->thawing, sizeof(run->outcome->thawing), "%.190s", warning.text);
 	return result;
 }
 
@@ -278,7 +278,7 @@ static int begin_job(struct libvirt_run *run, struct error *err)
 		guard_tell(job.guard, result == 0 ? LIBVIRT_BEGAN : LIBVIRT_FAILED);
 	}
 	pthread_mutex_unlock(&job.mutex);
-	run->story->instant_ms = (uint64_t)(clock_ms() - begin);
+	run->outcome->instant_ms = (uint64_t)(clock_ms() - begin);
 	free(xml);
 	return result;
 }
@@ -298,7 +298,7 @@ static int instant(struct libvirt_run *run, struct error *err)
 		result = err->code;
 	}
 	if (hooks != NULL)
-		run->story->frozen_ms = (uint64_t)(clock_ms() - frozen);
+		run->outcome->frozen_ms = (uint64_t)(clock_ms() - frozen);
 	return result;
 }
 
@@ -357,7 +357,7 @@ static int begin(struct libvirt_run *run, struct error *err)
 
 int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 		      const struct domain_disks *disks, const struct machine_options *options,
-		      struct libvirt_story *story, struct error *err)
+		      struct libvirt_outcome *outcome, struct error *err)
 {
 	struct libvirt_run *run = memory_new(1, sizeof(*run));
 	uint32_t number = 0;
@@ -365,7 +365,7 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 	run->domain = domain;
 	run->disks = disks;
 	run->options = options;
-	run->story = story;
+	run->outcome = outcome;
 	run->lock = -1;
 	pthread_cond_init(&run->stopped, NULL);
 	if (getrandom(&number, sizeof(number), 0) < 0)
@@ -402,7 +402,7 @@ int libvirt_run_finish(struct libvirt_run *run, struct error *err)
 	const struct timespec moment = {.tv_nsec = SETTLE_MS * 1000000};
 	bool runs;
 
-	run->story->scratch_bytes = domain_backup_scratch(run->domain);
+	run->outcome->scratch_bytes = domain_backup_scratch(run->domain);
 	nanosleep(&moment, NULL);
 	if (libvirt_job_runs(run->domain, run->socket, &runs, err) < 0)
 		return err->code;
@@ -438,7 +438,7 @@ void libvirt_run_free(struct libvirt_run *run)
 	while (signals_noted() != 0)
 		pause();
 	end();
-	run->story->remains = job.remains;
+	run->outcome->remains = job.remains;
 	signals_end_by(NULL);
 	if (run->watching) {
 		pthread_mutex_lock(&job.mutex);

@@ -16,7 +16,7 @@ struct drive;
 struct libvirt_run;
 struct report;
 
-struct libvirt_story {
+struct libvirt_outcome {
 	uint64_t instant_ms; /* how long it took libvirt to begin */
 	uint64_t frozen_ms;
 	uint64_t scratch_bytes; /* that the scratch files had grown to in the end; 0: not known */
@@ -29,7 +29,7 @@ struct libvirt_story {
  * the run. A signal ends the program from here on, after the job. */
 int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 		      const struct domain_disks *disks, const struct machine_options *options,
-		      struct libvirt_story *story, struct error *err);
+		      struct libvirt_outcome *outcome, struct error *err);
 /* A disk as it was at the instant. */
 int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive **out,
 		     struct error *err);

@@ -15,19 +15,19 @@ uint64_t instant_freeze_timeout(const struct machine_options *options)
 	return options->freeze_timeout == 0 ? FREEZE_DEFAULT_S : options->freeze_timeout;
 }
 
-static int thaw(struct agent *agent, struct guard *guard, struct instant_story *story,
+static int thaw(struct agent *agent, struct guard *guard, struct instant_outcome *outcome,
 		struct error *err)
 {
 	struct error warning = {0};
 	int result = guard_thaw(guard, agent, &warning, err);
 
-	snprintf(story->thawing, sizeof(story->thawing), "%s", warning.text);
+	snprintf(outcome->thawing, sizeof(outcome->thawing), "%s", warning.text);
 	return result;
 }
 
 /* A freeze that failed or took too long may still come about, so it is thawed in any case. */
 int instant_start(int (*start)(void *context, struct error *err), void *context,
-		  const struct machine_options *options, struct guard *guard, struct instant_story *story,
+		  const struct machine_options *options, struct guard *guard, struct instant_outcome *outcome,
 		  struct error *err)
 {
 	struct error thawing = {0};
@@ -40,24 +40,24 @@ int instant_start(int (*start)(void *context, struct error *err), void *context,
 	if (agent_open(&agent, options->guest_agent, err) < 0)
 		return err->code;
 	begun = clock_ms();
-	result = guard_freeze(guard, agent, instant_freeze_timeout(options), &story->n_frozen, err);
+	result = guard_freeze(guard, agent, instant_freeze_timeout(options), &outcome->n_frozen, err);
 	if (result == 0)
 		result = start(context, err);
-	if (thaw(agent, guard, story, &thawing) < 0 && result == 0) {
+	if (thaw(agent, guard, outcome, &thawing) < 0 && result == 0) {
 		*err = thawing;
 		result = err->code;
 	}
-	story->frozen_ms = (uint64_t)(clock_ms() - begun);
+	outcome->frozen_ms = (uint64_t)(clock_ms() - begun);
 	agent_close(agent);
 	return result;
 }
 
-int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_story *story,
+int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_outcome *outcome,
 			struct error *err)
 {
 	int64_t begun = clock_ms();
 	int result = qmp_execute(qmp, "transaction", arguments, NULL, err);
 
-	story->instant_ms = (uint64_t)(clock_ms() - begun);
+	outcome->instant_ms = (uint64_t)(clock_ms() - begun);
 	return result;
 }

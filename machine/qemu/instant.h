@@ -11,7 +11,7 @@ struct guard;
 struct json_t;
 struct qmp;
 
-struct instant_story {
+struct instant_outcome {
 	uint64_t instant_ms; /* QEMU took for the transaction */
 	uint64_t n_frozen;   /* file systems of the guest; without the agent 0 */
 	uint64_t frozen_ms;
@@ -23,11 +23,11 @@ uint64_t instant_freeze_timeout(const struct machine_options *options);
 /* Calls start; with options->guest_agent the guest is frozen around it, and thawed on every way
  * out, by the guard even when this process is stopped. An instant that came after that fails. */
 int instant_start(int (*start)(void *context, struct error *err), void *context,
-		  const struct machine_options *options, struct guard *guard, struct instant_story *story,
+		  const struct machine_options *options, struct guard *guard, struct instant_outcome *outcome,
 		  struct error *err);
 
 /* For start: executes it; arguments are taken over. */
-int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_story *story,
+int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_outcome *outcome,
 			struct error *err);
 
 #endif

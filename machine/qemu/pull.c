@@ -47,7 +47,7 @@ struct pull {
 	struct qmp *own_qmp;
 	const struct inventory *inventory;
 	const struct machine_options *options;
-	struct pull_story *story;
+	struct pull_outcome *outcome;
 	char id[RUN_ID_SIZE];
 	char *path; /* owned: of the socket, if the server is started by us; beside it all else is
 		     */
@@ -137,7 +137,7 @@ static int start_jobs(void *context, struct error *err)
 	struct pull *pull = context;
 
 	return instant_transaction(pull->qmp, fleece_jobs(pull->id, pull->inventory),
-				   &pull->story->instant, err);
+				   &pull->outcome->instant, err);
 }
 
 /* ---- 5 ---- */
@@ -206,13 +206,13 @@ static void tell_sizes(struct pull *pull)
 		struct stat found;
 
 		if (pull->scratches[i].fd >= 0 && fstat(pull->scratches[i].fd, &found) == 0)
-			pull->story->scratch_bytes += (uint64_t)found.st_size;
+			pull->outcome->scratch_bytes += (uint64_t)found.st_size;
 	}
 }
 
 static void undo(struct pull *pull)
 {
-	char *remains = pull->story->remains;
+	char *remains = pull->outcome->remains;
 	struct error err = {0};
 	bool gone = false;
 
@@ -222,7 +222,7 @@ static void undo(struct pull *pull)
 	    (qmp_again(&pull->qmp, &pull->own_qmp, pull->options->place, &gone, &err) < 0 ||
 	     fleece_remove(pull->qmp, pull->id, pull->path, &err) < 0) &&
 	    !gone)
-		snprintf(remains, sizeof(pull->story->remains), "%s", err.text);
+		snprintf(remains, sizeof(pull->outcome->remains), "%s", err.text);
 	for (unsigned i = pull->n_scratches; i-- > 0;)
 		scratch_close(&pull->scratches[i]);
 	pull->n_scratches = 0;
@@ -257,7 +257,7 @@ static int begin(struct pull *pull, struct error *err)
 	    guard_start(&pull->guard, pull->options, pull->id, err) < 0 ||
 	    make_folder(pull, err) < 0 || make_scratches(pull, err) < 0 ||
 	    add_nodes(pull, err) < 0 || start_server(pull, err) < 0 ||
-	    instant_start(start_jobs, pull, pull->options, pull->guard, &pull->story->instant,
+	    instant_start(start_jobs, pull, pull->options, pull->guard, &pull->outcome->instant,
 			  err) < 0 ||
 	    fleece_add_exports(pull->qmp, pull->id, pull->inventory, err) < 0)
 		return err->code;
@@ -269,14 +269,14 @@ static int begin(struct pull *pull, struct error *err)
 }
 
 int pull_begin(struct pull **out, struct qmp *qmp, const struct inventory *inventory,
-	       const struct machine_options *options, struct pull_story *story, struct error *err)
+	       const struct machine_options *options, struct pull_outcome *outcome, struct error *err)
 {
 	struct pull *pull = memory_new(1, sizeof(*pull));
 
 	pull->qmp = qmp;
 	pull->inventory = inventory;
 	pull->options = options;
-	pull->story = story;
+	pull->outcome = outcome;
 	pull->lock = -1;
 	pull->gate = (struct gate)GATE_INIT;
 	run_id_make(pull->id);

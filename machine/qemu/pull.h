@@ -12,17 +12,17 @@
 struct drive;
 struct pull;
 
-struct pull_story {
-	struct instant_story instant;
+struct pull_outcome {
+	struct instant_outcome instant;
 	uint64_t scratch_bytes; /* that the images had in the end */
 	char remains[1000];	/* why something is left in QEMU, or empty: nothing is */
 };
 
 /* When this returns 0 the exports are there, and a thread looks after QEMU, which alone uses qmp
- * then. All is borrowed until pull_free. When it fails nothing is left either; *story tells in both
+ * then. All is borrowed until pull_free. When it fails nothing is left either; *outcome is filled in both
  * cases. */
 int pull_begin(struct pull **out, struct qmp *qmp, const struct inventory *inventory,
-	       const struct machine_options *options, struct pull_story *story, struct error *err);
+	       const struct machine_options *options, struct pull_outcome *outcome, struct error *err);
 /* A drive as it was at the instant. */
 int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct error *err);
 /* All was read: whether it was of that instant, up to the end. Ends it: nothing is left in QEMU

@@ -49,7 +49,7 @@ struct push {
 	struct buffer *buffer;
 	const struct machine_options *options;
 	const _Atomic uint64_t *covered_bytes;
-	struct push_story *story;
+	struct push_outcome *outcome;
 	char id[RUN_ID_SIZE];
 	char *path; /* owned: of the socket */
 	struct receiver *receiver;
@@ -172,7 +172,7 @@ static int start_jobs(void *context, struct error *err)
 	actions = json_put_array(arguments, "actions");
 	for (unsigned i = 0; i < push->inventory->n_drives; i++)
 		put_job(push, actions, i, limit);
-	return instant_transaction(push->qmp, arguments, &push->story->instant, err);
+	return instant_transaction(push->qmp, arguments, &push->outcome->instant, err);
 }
 
 /* ---- 5: while the jobs run ---- */
@@ -274,7 +274,7 @@ static void clean_up(struct push *push)
 	    jobs_end(push->qmp, push->id, &err) == 0)
 		nodes_remove(push->qmp, push->id, &err);
 	if (err.code != 0 && !gone)
-		snprintf(push->story->remains, sizeof(push->story->remains), "%s", err.text);
+		snprintf(push->outcome->remains, sizeof(push->outcome->remains), "%s", err.text);
 }
 
 /* Everything that was made, in reverse. */
@@ -283,12 +283,12 @@ static void undo(struct push *push)
 	if (push->guard != NULL)
 		clean_up(push);
 	if (push->receiver != NULL)
-		push->story->counts = receiver_counts(push->receiver);
+		push->outcome->counts = receiver_counts(push->receiver);
 	receiver_free(push->receiver);
 	push->receiver = NULL;
 	if (push->listening)
 		rundir_remove(push->path);
-	guard_end(push->guard, push->story->remains[0] == '\0');
+	guard_end(push->guard, push->outcome->remains[0] == '\0');
 	push->guard = NULL;
 }
 
@@ -313,7 +313,7 @@ static int begin(struct push *push, struct error *err)
 	if (guard_start(&push->guard, push->options, push->id, err) < 0 || serve(push, err) < 0 ||
 	    add_nodes(push, err) < 0)
 		return err->code;
-	result = instant_start(start_jobs, push, push->options, push->guard, &push->story->instant,
+	result = instant_start(start_jobs, push, push->options, push->guard, &push->outcome->instant,
 			       err);
 	if (result < 0)
 		return result;
@@ -327,7 +327,7 @@ static int begin(struct push *push, struct error *err)
 
 int push_begin(struct push **out, struct qmp *qmp, const struct inventory *inventory,
 	       struct buffer *buffer, const struct machine_options *options,
-	       const _Atomic uint64_t *covered_bytes, struct push_story *story, struct error *err)
+	       const _Atomic uint64_t *covered_bytes, struct push_outcome *outcome, struct error *err)
 {
 	struct push *push = memory_new(1, sizeof(*push));
 
@@ -336,7 +336,7 @@ int push_begin(struct push **out, struct qmp *qmp, const struct inventory *inven
 	push->buffer = buffer;
 	push->options = options;
 	push->covered_bytes = covered_bytes;
-	push->story = story;
+	push->outcome = outcome;
 	run_id_make(push->id);
 	push->path = rundir_path(push->id);
 	if (begin(push, err) < 0) {
