@@ -14,8 +14,10 @@
 #define PATIENCE_QMP_S	      60   /* a drain waits for what the machine has in flight */
 #define PATIENCE_AGENT_S      5	   /* the guest agent, when nothing is to be done */
 #define PATIENCE_AGENT_THAW_S 30
+#define PATIENCE_FREEZE_COMMAND_S 10 /* a freeze, and then the instant, if the user gives no limit */
+#define PATIENCE_FREEZE_GUEST_S	  30 /* the same for the guest's file systems, by agent or libvirt */
 #define PATIENCE_THAW_S	      65 /* a thaw, by command, agent or libvirt; it goes on then */
-#define PATIENCE_GUARD_S      15 /* more than freezing may take */
+#define PATIENCE_GUARD_S      15 /* the guard process, more than freezing may take */
 #define PATIENCE_LIBVIRT_S    90 /* libvirt itself waits 30 s for a domain that is busy */
 
 /* Of sendmsg, and of connect on a unix socket: EAGAIN after that. */

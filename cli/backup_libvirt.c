@@ -213,8 +213,8 @@ static void warn(const struct backup *backup)
 
 	if (backup->had_leftover)
 		report_note(backup->report, "ended in libvirt the backup of a run that died");
-	if (outcome->thaw_failed)
-		report_warning(backup->report, "%s", outcome->thawing);
+	if (outcome->instant.thawing[0] != '\0')
+		report_warning(backup->report, "%s", outcome->instant.thawing);
 	if (outcome->remains)
 		report_warning(backup->report,
 			       "the backup may not have ended in libvirt; virsh domjobabort %s "
@@ -229,8 +229,8 @@ static void tell(const struct backup *backup)
 
 	summary_tell(&backup->create, backup->report);
 	capture = json_put_object(backup->report->result, "capture");
-	json_put_number(capture, "instant_ms", outcome->instant_ms);
-	json_put_number(capture, "frozen_ms", outcome->frozen_ms);
+	json_put_number(capture, "instant_ms", outcome->instant.instant_ms);
+	json_put_number(capture, "frozen_ms", outcome->instant.frozen_ms);
 	report_detail(backup->report, "what the guest overwrote meanwhile took %llu bytes",
 		      (unsigned long long)outcome->scratch_bytes);
 }

@@ -6,7 +6,7 @@
 
 #include "base/background.h"
 #include "archive/configs.h"
-#include "machine/hooks.h"
+#include "machine/freeze.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "machine/serve/client.h"
@@ -64,7 +64,17 @@ static int begin_live(void *context, struct error *err)
 
 static int begin(struct backup *backup, struct error *err)
 {
-	return hooks_around(begin_live, backup, &backup->options->machine, &backup->report->watcher, err);
+	struct instant instant = {
+		.begin = begin_live,
+		.context = backup,
+		.options = &backup->options->machine,
+	};
+	struct instant_outcome outcome = {0};
+	int code = freeze_with_guard(&instant, "serve", &outcome, err);
+
+	if (outcome.thawing[0] != '\0')
+		report_warning(backup->report, "%s", outcome.thawing);
+	return code;
 }
 
 static int copy(struct backup *backup, struct error *err)

@@ -5,7 +5,6 @@
 #include "cli/backup_pull.h"
 
 #include "archive/feeds.h"
-#include "machine/hooks.h"
 #include "base/json.h"
 #include "cli/memory.h"
 #include "archive/create.h"
@@ -32,9 +31,8 @@ static void note(void)
 {
 }
 
-static int begin_pull(void *context, struct error *err)
+static int begin_pull(struct backup *backup, struct error *err)
 {
-	struct backup *backup = context;
 	struct qemu_backup *qemu = &backup->qemu;
 
 	return pull_begin(&backup->pull, qemu->qmp, &qemu->inventory, &qemu->options->machine, &backup->outcome,
@@ -46,7 +44,7 @@ static int begin(struct backup *backup, struct error *err)
 	if (qemu_backup_prepare(&backup->qemu, err) < 0 || qemu_backup_open(&backup->qemu, err) < 0)
 		return err->code;
 	signals_end_by(note);
-	if (hooks_around(begin_pull, backup, &backup->qemu.options->machine, &backup->qemu.report->watcher, err) == 0)
+	if (begin_pull(backup, err) == 0)
 		return 0;
 	pull_free(backup->pull);
 	backup->pull = NULL;

@@ -5,7 +5,6 @@
 #include "cli/backup_push.h"
 
 #include "archive/feeds.h"
-#include "machine/hooks.h"
 #include "base/json.h"
 #include "machine/serve/client.h"
 #include "archive/create.h"
@@ -47,9 +46,8 @@ static int prepare(struct backup *backup, struct error *err)
 	return qemu_backup_open(&backup->qemu, err);
 }
 
-static int begin_push(void *context, struct error *err)
+static int begin(struct backup *backup, struct error *err)
 {
-	struct backup *backup = context;
 	struct qemu_backup *qemu = &backup->qemu;
 
 	return push_begin(&backup->push, qemu->qmp, &qemu->inventory, backup->buffer, &qemu->options->machine,
@@ -105,7 +103,7 @@ static int copy(struct backup *backup, struct error *err)
 	int result;
 
 	interrupt_by(backup->buffer);
-	result = hooks_around(begin_push, backup, &backup->qemu.options->machine, &backup->qemu.report->watcher, err);
+	result = begin(backup, err);
 
 	if (result < 0) {
 		buffer_fail(backup->buffer, err);

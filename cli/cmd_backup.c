@@ -43,7 +43,7 @@ static const struct option_spec what[] = {
 	OPTIONS_END,
 };
 
-static const struct option_spec consistency[] = {
+const struct option_spec consistency_specs[] = {
 	{"quiesce", 0, OPTION_FLAG, OPTION_FIELD(machine_options, quiesce),
 	 .help = "libvirt: freeze the guest's file systems for the instant",
 	 .sources = SOURCE_LIBVIRT},
@@ -65,7 +65,7 @@ static const struct option_spec consistency[] = {
 	OPTIONS_END,
 };
 
-static const struct option_spec running[] = {
+const struct option_spec running_specs[] = {
 	{"pull", 0, OPTION_FLAG, OPTION_FIELD(machine_options, pull),
 	 .help = "qemu: have QEMU keep a snapshot, and read that, not what its jobs push",
 	 .sources = SOURCE_QEMU},
@@ -220,8 +220,8 @@ const struct command command_backup = {
 	.run = run,
 	.groups = {{"What", what, 0},
 		   {"Where to", output_specs, offsetof(struct backup_options, create)},
-		   {"Consistency", consistency, offsetof(struct backup_options, machine)},
-		   {"A running machine", running, offsetof(struct backup_options, machine)},
+		   {"Consistency", consistency_specs, offsetof(struct backup_options, machine)},
+		   {"A running machine", running_specs, offsetof(struct backup_options, machine)},
 		   {"Tuning", tuning, offsetof(struct backup_options, machine)},
 		   {NULL, writing_specs, offsetof(struct backup_options, create)},
 		   {"Common", common_specs, 0}},

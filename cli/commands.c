@@ -3,8 +3,7 @@
 /* A new command is a file with its row, and two lines here. */
 extern const struct command command_backup, command_serve, command_status, command_stop,
 	command_restore, command_list, command_config, command_verify, command_convert,
-	command_salvage, command_qemu_drives, command_qemu_guard, command_libvirt_guard,
-	command_libvirt_freeze, command_help, command_completion, command_commands;
+	command_salvage, command_qemu_drives, command_guard, command_help, command_completion, command_commands;
 
 const struct command *const commands[] = {
 	&command_backup,
@@ -18,9 +17,7 @@ const struct command *const commands[] = {
 	&command_convert,
 	&command_salvage,
 	&command_qemu_drives,
-	&command_qemu_guard,
-	&command_libvirt_guard,
-	&command_libvirt_freeze,
+	&command_guard,
 	&command_help,
 	&command_completion,
 	&command_commands,

@@ -20,6 +20,10 @@ extern const struct plain_options plain_defaults;
 extern const struct option_spec output_specs[];
 extern const struct option_spec writing_specs[];
 
+/* Of struct machine_options, in cli/cmd_backup.c: freezing; where its machine is and how QEMU saves. */
+extern const struct option_spec consistency_specs[];
+extern const struct option_spec running_specs[];
+
 /* The initial value of struct create_options. */
 #define CREATE_DEFAULTS .name = "-"
 

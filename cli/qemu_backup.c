@@ -111,8 +111,7 @@ void qemu_backup_warn(const struct qemu_backup *backup, const struct instant_out
 		report_note(backup->report, "cleaned up in QEMU after %u run%s that died",
 			    backup->n_leftovers, backup->n_leftovers == 1 ? "" : "s");
 	if (instant->thawing[0] != '\0')
-		report_warning(backup->report, "the guest may still be frozen: %s",
-			       instant->thawing);
+		report_warning(backup->report, "%s", instant->thawing);
 	if (remains[0] != '\0')
 		report_warning(backup->report, "something may be left in QEMU: %s", remains);
 }

@@ -1,44 +1,104 @@
 /*
- * A process of its own that cleans up after a backup that was killed: QEMU's jobs then wait for
- * answers that nobody gives, and with them the guest's writes. It is also the one that has the
- * guest agent freeze and thaw: when the backup is stopped in between, the guard thaws by its own
- * timer. It shares nothing with the backup but a socket.
+ * The guard process of a backup: this program again (vmabak guard, cli/cmd_guard.c), in a session
+ * of its own, which shares nothing with the backup but a socket. It freezes and thaws the machine,
+ * so that the machine is thawed in time even when the backup is stopped or killed, and it cleans up
+ * after a backup that was killed.
+ *
+ *   backup                                  guard
+ *   GUARD_FREEZE, perhaps a connection ->   freezes
+ *                                      <-   GUARD_FREEZE, and how that went
+ *   takes the instant
+ *   GUARD_THAW                         ->   (or the time is up, or the backup has gone:) thaws
+ *                                      <-   GUARD_THAW, how that went, and whether the word came
+ *                                           in time
+ *   the other words, at any time       ->   the last one says what there is to clean up once the
+ *                                           backup has gone
  */
 #ifndef MACHINE_GUARD_H
 #define MACHINE_GUARD_H
 
+#include "base/error.h"
 #include "machine/options.h"
 
-struct agent;
+enum guard_word {
+	GUARD_FREEZE = 'F',
+	GUARD_THAW = 'T',
+	GUARD_BEGINS = 'B', /* what has to be ended may begin at any moment */
+	GUARD_BEGAN = 'J',  /* it has begun */
+	GUARD_DONE = 'D',   /* nothing is left to clean up */
+};
+
+#define GUARD_FD 3 /* the guard's end of the socket */
+
+struct guard_answer {
+	enum guard_word word; /* GUARD_FREEZE or GUARD_THAW */
+	bool in_time;	      /* GUARD_THAW: the backup had asked for it before the time was up */
+	uint64_t n_frozen;    /* GUARD_FREEZE: file systems, as far as they are known */
+	struct error err;
+};
+
+/* ---- in the backup ---- */
+
 struct guard;
 
-/* To be called before anything is done to QEMU, and before there is a folder. */
-int guard_start(struct guard **out, const struct machine_options *options, const char *id,
-		struct error *err);
-/* The same with arguments of one's own, for a command that reads guard_last_word. */
-int guard_spawn(struct guard **out, char *const arguments[], struct error *err);
-void guard_tell(struct guard *guard, char word);
-/* Has the guard clean up at once, and waits for it, but not for ever. True: it did all. Frees. */
-bool guard_clean_up(struct guard *guard, unsigned timeout_s);
-/* done: there is nothing left to clean up. Otherwise the guard does what it can, in the background.
- * NULL-safe. */
+/* Starts it, before anything is done to the machine. source: the kind of the machine, "qemu",
+ * "libvirt" or "serve". id: of the run; NULL: there will be nothing to clean up. */
+int guard_start(struct guard **out, const char *source, const struct machine_options *options,
+		const char *id, struct error *err);
+
+/* A guard that has died is found out by guard_hear. connection: a descriptor for the freezer, or
+ * -1. */
+void guard_tell(struct guard *guard, enum guard_word word, int connection);
+
+/* Waits for the answer to this word. 1: there it is; 0: not in time; ERR_SYSTEM: the guard has
+ * died. */
+int guard_hear(struct guard *guard, enum guard_word word, uint64_t timeout_s,
+	       struct guard_answer *out, struct error *err);
+
+/* Has the guard clean up now, after a thaw that it has yet to do. True: it has ended within the
+ * time, and did all. May be called again, and by another thread than the one that hears. */
+bool guard_hang_up(struct guard *guard, unsigned timeout_s);
+void guard_free(struct guard *guard); /* hangs up first; NULL-safe */
+
+/* The end of a backup, and of *guard. done: nothing is left to clean up; otherwise the guard does
+ * what it can, in the background. NULL-safe. */
 void guard_end(struct guard *guard, bool done);
 
-/* Has the guard freeze the guest by the agent's connection, which is not to be used meanwhile. *n:
- * the file systems. Whatever it returns: guard_thaw. */
-int guard_freeze(struct guard *guard, const struct agent *agent, uint64_t timeout_s, uint64_t *n,
-		 struct error *err);
-/* The instant is over. Waits until the guest is thawed; warning tells if that failed. ERR_SYSTEM:
- * it had been thawed before, so the instant may not have been quiet. */
-int guard_thaw(struct guard *guard, struct agent *agent, struct error *warning, struct error *err);
+/* ---- in the guard ---- */
 
-/* In the guard: waits until the other side has gone, and returns its last word; 0: none. For a word
- * that comes with a descriptor, freeze is called. */
-char guard_last_word(void (*freeze)(int fd));
-/* In freeze: tells how it went. */
-void guard_say_frozen(uint64_t n, const struct error *err);
-/* Until the other side says that the instant is over, has gone, or the time is. */
-void guard_await_instant(uint64_t timeout_s);
-void guard_say_thawed(const struct error *err);
+/* What an attempt to freeze may use. */
+struct freezing {
+	uint64_t limit_s;
+	int64_t until_ms;  /* of base/clock.h: the end of that limit */
+	int backup;	   /* its socket, readable once the backup gives up or has gone */
+	int connection;	   /* that came with the word, or -1; a freezer may take it and set -1 */
+	uint64_t n_frozen; /* file systems: a freezer adds those that it froze */
+};
+
+struct freezer;
+
+/* One way to freeze a machine. */
+struct freezer_kind {
+	unsigned limit_s; /* if the user gives none: for freezing, and then for the instant */
+	/* Returns once the limit has passed; a freeze that came about too late is an error. */
+	int (*freeze)(struct freezer *freezer, struct freezing *attempt, struct error *err);
+	/* Called once after each freeze, whatever that returned: a freeze that failed may have come
+	 * about, or may yet. Takes as long as it takes. */
+	int (*thaw)(struct freezer *freezer, struct error *err);
+};
+
+struct freezer {
+	const struct freezer_kind *kind;
+	const struct machine_options *options; /* borrowed */
+	void *state;			       /* from freeze to thaw */
+};
+
+/* Does what the backup at fd asks for, and thaws the machine in time whatever becomes of the
+ * backup. Several freezers freeze in this order and thaw in the reverse one. Returns when the
+ * backup has gone: its last word but GUARD_FREEZE and GUARD_THAW; 0: there was none. */
+char guard_serve(int fd, struct freezer *freezers, unsigned n);
+
+/* The user's limit, or else that one. */
+uint64_t guard_limit_s(const struct machine_options *options, unsigned otherwise);
 
 #endif

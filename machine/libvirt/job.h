@@ -10,11 +10,6 @@
 
 struct domain;
 
-/* What a run tells its guard: a job is about to begin, has begun, has not. */
-#define LIBVIRT_BEGINS 'B'
-#define LIBVIRT_BEGAN  'J'
-#define LIBVIRT_FAILED 'N'
-
 /* Whether the job of the run with this socket is what libvirt has for the domain. */
 int libvirt_job_runs(struct domain *domain, const char *socket, bool *out, struct error *err);
 /* Ends it if it is there, and removes socket and folder. */

@@ -2,9 +2,8 @@
 
 #include "base/clock.h"
 #include "machine/libvirt/domain.h"
-#include "machine/guard.h"
+#include "machine/freeze.h"
 #include "machine/gate.h"
-#include "machine/hooks.h"
 #include "machine/libvirt/job.h"
 #include "machine/rundir.h"
 #include "cli/memory.h"
@@ -26,8 +25,6 @@
 #include <unistd.h>
 
 #define GUARD_S	  60 /* for how long ending the job is waited for */
-#define FREEZE_S  30
-#define COMMAND_S 10
 #define WATCH_MS  100
 #define ROOM_MIN  (UINT64_C(256) << 20) /* bytes that scratch files leave free at least */
 #define SETTLE_MS 100
@@ -57,32 +54,36 @@ struct libvirt_run {
  * then finds the job ended. */
 static struct {
 	pthread_mutex_t mutex;
-	struct guard *guard; /* NULL: there is none, or the job has been ended */
+	struct guard *guard; /* NULL: there is none */
+	bool began;	     /* or may have */
+	bool ended;	     /* the guard has been asked to end it */
 	bool remains;	     /* the guard could not end it */
 } job = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static struct gate gate = GATE_INIT; /* as the job: of the one run */
 
-static void end_locked(void)
+static void end_locked(unsigned timeout_s)
 {
 	gate_end(&gate);
-	if (job.guard != NULL && !guard_clean_up(job.guard, GUARD_S))
+	if (job.guard != NULL && !job.ended && !guard_hang_up(job.guard, timeout_s) && job.began)
 		job.remains = true;
-	job.guard = NULL;
+	job.ended = true;
 }
 
 static void end(void)
 {
 	pthread_mutex_lock(&job.mutex);
-	end_locked();
+	end_locked(GUARD_S);
 	pthread_mutex_unlock(&job.mutex);
 }
 
 /* On the thread of signals. What the main thread does meanwhile may take for ever, when the output
- * takes nothing. */
+ * takes nothing. A guard that has no job to end is not waited for: it may have to thaw yet. */
 static void end_by_signal(void)
 {
-	end();
+	pthread_mutex_lock(&job.mutex);
+	end_locked(job.began ? GUARD_S : 0);
+	pthread_mutex_unlock(&job.mutex);
 	signals_end();
 }
 
@@ -116,7 +117,7 @@ static void *watch(void *context)
 
 		if (lacks_room(run, ROOM_MIN, run->no_room_in, sizeof(run->no_room_in))) {
 			run->no_room = true;
-			end_locked();
+			end_locked(GUARD_S);
 			break;
 		}
 		clock_gettime(CLOCK_REALTIME, &until);
@@ -185,120 +186,27 @@ static void close_scratches(struct libvirt_run *run)
 
 /* ---- the instant ---- */
 
-/* For sh: in quotes, whatever it holds. */
-static char *quoted(const char *text)
+static int begin_job(void *context, struct error *err)
 {
-	char *out = memory_new(strlen(text) + 1, 4), *at = out;
-
-	*at++ = '\'';
-	for (; *text != '\0'; text++) {
-		if (*text == '\'') {
-			memcpy(at, "'\\''", 4);
-			at += 4;
-		} else {
-			*at++ = *text;
-		}
-	}
-	*at++ = '\'';
-	return out;
-}
-
-/* This program again, as a command that can be killed when it takes too long. */
-static char *freezing(const struct machine_options *options, const char *what)
-{
-	char program[4096] = "";
-	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	char *path = quoted(length > 0 ? program : "vmabak"), *domain = quoted(options->place);
-	char *uri = quoted(options->connect == NULL ? "" : options->connect), *command;
-
-	command = memory_text("exec %s libvirt-freeze %s %s %s -- %s", path, what,
-			      options->connect == NULL ? "" : "--connect",
-			      options->connect == NULL ? "" : uri, domain);
-	free(path);
-	free(uri);
-	free(domain);
-	return command;
-}
-
-/* The words of hooks.h, of an option that the user gave. */
-static void rename_option(const struct machine_options *options, struct error *err)
-{
-	struct error told = *err;
-	const char *rest = strchr(told.text, ':');
-
-	if (options->quiesce && rest != NULL && strncmp(told.text, "--", 2) == 0)
-		fail(err, told.code, "--quiesce: %s%s",
-		     strncmp(told.text, "--thaw", 6) == 0 ? "thawing" : "freezing", rest);
-}
-
-static int freeze(const struct machine_options *options, struct hooks **out, struct error *err)
-{
-	uint64_t timeout_s = options->freeze_timeout != 0 ? options->freeze_timeout
-			     : options->quiesce		  ? FREEZE_S
-							  : COMMAND_S;
-	char *own_freeze = NULL, *own_thaw = NULL;
-	int result;
-
-	if (options->quiesce) {
-		own_freeze = freezing(options, "");
-		own_thaw = freezing(options, "--thaw");
-	}
-	result = hooks_freeze(out, options->quiesce ? own_freeze : options->freeze_command,
-			      options->quiesce ? own_thaw : options->thaw_command, timeout_s, err);
-	free(own_freeze);
-	free(own_thaw);
-	if (result < 0)
-		rename_option(options, err);
-	return result;
-}
-
-static int thaw(struct libvirt_run *run, struct hooks *hooks, struct error *err)
-{
-	struct error warning = {0};
-	int result = hooks_thaw(hooks, &run->outcome->thaw_failed, &warning, err);
-
-	rename_option(run->options, &warning);
-	snprintf(run->outcome->thawing, sizeof(run->outcome->thawing), "%.190s", warning.text);
-	return result;
-}
-
-static int begin_job(struct libvirt_run *run, struct error *err)
-{
+	struct libvirt_run *run = context;
 	char *xml = backup_description(run->disks, run->socket, run->options->scratch, run->id);
 	int64_t begin = clock_ms();
 	int result;
 
 	/* The mutex is held, so that a signal does not end what begins right then. */
 	pthread_mutex_lock(&job.mutex);
-	if (job.guard == NULL) {
+	if (job.ended) {
 		result = fail(err, ERR_SYSTEM, "ended by a signal");
 	} else {
-		guard_tell(job.guard, LIBVIRT_BEGINS);
+		job.began = true;
+		guard_tell(job.guard, GUARD_BEGINS, -1);
 		result = domain_backup_begin(run->domain, xml, err);
-		guard_tell(job.guard, result == 0 ? LIBVIRT_BEGAN : LIBVIRT_FAILED);
+		job.began = result == 0;
+		guard_tell(job.guard, job.began ? GUARD_BEGAN : GUARD_DONE, -1);
 	}
 	pthread_mutex_unlock(&job.mutex);
-	run->outcome->instant_ms = (uint64_t)(clock_ms() - begin);
+	run->outcome->instant.instant_ms = (uint64_t)(clock_ms() - begin);
 	free(xml);
-	return result;
-}
-
-static int instant(struct libvirt_run *run, struct error *err)
-{
-	struct error thawing = {0};
-	struct hooks *hooks;
-	int64_t frozen = clock_ms();
-	int result;
-
-	if (freeze(run->options, &hooks, err) < 0)
-		return err->code;
-	result = begin_job(run, err);
-	if (thaw(run, hooks, &thawing) < 0 && result == 0) {
-		*err = thawing;
-		result = err->code;
-	}
-	if (hooks != NULL)
-		run->outcome->frozen_ms = (uint64_t)(clock_ms() - frozen);
 	return result;
 }
 
@@ -317,24 +225,9 @@ static int make_folder(struct libvirt_run *run, struct error *err)
 	return 0;
 }
 
-static int start_guard(struct libvirt_run *run, struct error *err)
-{
-	const struct machine_options *options = run->options;
-	char *arguments[8] = {"vmabak", "libvirt-guard"};
-	unsigned n = 2;
-
-	if (options->connect != NULL) {
-		arguments[n++] = "--connect";
-		arguments[n++] = (char *)(uintptr_t)options->connect;
-	}
-	arguments[n++] = "--";
-	arguments[n++] = (char *)(uintptr_t)options->place;
-	arguments[n++] = run->id;
-	return guard_spawn(&job.guard, arguments, err);
-}
-
 static int begin(struct libvirt_run *run, struct error *err)
 {
+	struct instant instant = {.begin = begin_job, .context = run, .options = run->options};
 	int result;
 
 	if (lacks_room(run, ROOM_MIN * 2, run->no_room_in, sizeof(run->no_room_in)))
@@ -344,12 +237,14 @@ static int begin(struct libvirt_run *run, struct error *err)
 			    run->no_room_in);
 	signals_end_by(end_by_signal);
 	pthread_mutex_lock(&job.mutex);
-	result = start_guard(run, err);
+	job.ended = false;
+	result = guard_start(&job.guard, "libvirt", run->options, run->id, err);
+	instant.guard = job.guard;
 	pthread_mutex_unlock(&job.mutex);
 	if (result == 0)
 		result = make_folder(run, err);
 	if (result == 0)
-		result = instant(run, err);
+		result = freeze_around(&instant, &run->outcome->instant, err);
 	if (result == 0)
 		result = open_scratches(run, err);
 	return result < 0 ? result : start_watching(run, err);
@@ -439,6 +334,10 @@ void libvirt_run_free(struct libvirt_run *run)
 		pause();
 	end();
 	run->outcome->remains = job.remains;
+	pthread_mutex_lock(&job.mutex);
+	guard_free(job.guard);
+	job.guard = NULL;
+	pthread_mutex_unlock(&job.mutex);
 	signals_end_by(NULL);
 	if (run->watching) {
 		pthread_mutex_lock(&job.mutex);

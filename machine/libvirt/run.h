@@ -9,7 +9,7 @@
 #define MACHINE_LIBVIRT_RUN_H
 
 #include "machine/libvirt/description.h"
-#include "machine/options.h"
+#include "machine/freeze.h"
 
 struct domain;
 struct drive;
@@ -17,11 +17,8 @@ struct libvirt_run;
 struct report;
 
 struct libvirt_outcome {
-	uint64_t instant_ms; /* how long it took libvirt to begin */
-	uint64_t frozen_ms;
+	struct instant_outcome instant;
 	uint64_t scratch_bytes; /* that the scratch files had grown to in the end; 0: not known */
-	bool thaw_failed;
-	char thawing[200];
 	bool remains; /* the job may be left in libvirt */
 };
 

@@ -1,21 +1,22 @@
 /*
- * The agent has no greeting and no ids, and answers of a client before us, or to a command that we
- * gave up, may come at any time. guest-sync-delimited clears that up: its answer follows a byte
- * that cannot be in JSON, and holds a number of ours. The byte also has the agent forget half a
- * command that it may have read; that is an error of its own, told in a line that we skip.
+ * The agent sends no greeting, and its answers carry no ids: answers to an earlier client, or to a
+ * command that was given up, may arrive at any time. guest-sync-delimited clears that up: its
+ * answer follows a byte that JSON cannot contain, and returns a number of ours. The same byte makes
+ * the agent drop half a command that it may have read; it reports that as an error, in a line that
+ * is skipped here.
  */
 #include "machine/qemu/agent.h"
 
 #include "base/clock.h"
 #include "machine/qemu/line.h"
 #include "base/json.h"
-#include "cli/memory.h"
 #include "base/patience.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #define SYNC_MS	   (PATIENCE_AGENT_S * 1000)
 #define THAW_MS	   (PATIENCE_AGENT_THAW_S * 1000)
@@ -37,7 +38,7 @@ static int fail_silent(const struct agent *agent, int timeout_ms, struct error *
 		    timeout_ms / 1000);
 }
 
-/* Skips what comes until the answer to this number; it may come without end. */
+/* Skips all lines before the answer with this number; there may be any number of them. */
 static int wait_for_number(struct agent *agent, uint64_t number, int timeout_ms, struct error *err)
 {
 	int64_t until = clock_ms() + timeout_ms;
@@ -74,57 +75,67 @@ static int synchronise(struct agent *agent, int timeout_ms, struct error *err)
 	snprintf(text, sizeof(text),
 		 "%c{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%u}}\n", MARK,
 		 number);
-	if (send_text(agent, text, err) < 0)
-		return err->code;
+	TRY(send_text(agent, text, err));
 	return wait_for_number(agent, number, timeout_ms, err);
 }
 
 /* The number that the command returns. */
+static int read_number(const struct agent *agent, const char *command, struct json_t *answer,
+		       uint64_t *number, struct error *err)
+{
+	const char *words = json_member_text(json_member(answer, "error"), "desc");
+	char shown[SHOWN_SIZE];
+
+	if (words == NULL && json_member_number(answer, "return", number))
+		return 0;
+	if (words == NULL)
+		return fail(err, ERR_SYSTEM, "%s: unexpected answer to %s", line_name(agent->line),
+			    command);
+	escape_text(shown, sizeof(shown), (const uint8_t *)words, strlen(words));
+	return fail(err, ERR_SYSTEM, "%s: %s: %s", line_name(agent->line), command, shown);
+}
+
 static int execute(struct agent *agent, const char *command, int timeout_ms, uint64_t *number,
 		   struct error *err)
 {
-	char *text = memory_text("{\"execute\":\"%s\"}\n", command), *line;
-	char shown[SHOWN_SIZE];
 	struct json_t *answer;
-	const char *words;
+	char text[80], *line;
 	size_t n;
-	int got = send_text(agent, text, err);
+	int got;
 
-	free(text);
-	if (got == 0)
-		got = line_read(agent->line, timeout_ms, &line, &n, err);
-	if (got < 0)
-		return got;
+	snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", command);
+	TRY(send_text(agent, text, err));
+	got = line_read(agent->line, timeout_ms, &line, &n, err);
 	if (got == 0)
 		return fail_silent(agent, timeout_ms, err);
+	if (got < 0)
+		return got;
 	answer = json_parse(line, n);
-	words = json_member_text(json_member(answer, "error"), "desc");
-	if (words != NULL)
-		got = fail(
-			err, ERR_SYSTEM, "%.120s: %s: %s", line_name(agent->line), command,
-			escape_text(shown, sizeof(shown), (const uint8_t *)words, strlen(words)));
-	else if (!json_member_number(answer, "return", number))
-		got = fail(err, ERR_SYSTEM, "%s: says what makes no sense",
-			   line_name(agent->line));
-	else
-		got = 0;
+	got = read_number(agent, command, answer, number, err);
 	json_free(answer);
 	return got;
 }
 
+static int agent_new(struct agent **out, struct error *err)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out == NULL ? fail_memory(err) : 0;
+}
+
 int agent_open(struct agent **out, const char *path, struct error *err)
 {
-	struct agent *agent = memory_new(1, sizeof(*agent));
-	int result = line_open(&agent->line, "guest agent", path, err);
+	struct agent *agent;
+	int code;
 
-	if (result == 0)
-		result = synchronise(agent, SYNC_MS, err);
-	if (result < 0) {
+	TRY(agent_new(&agent, err));
+	code = line_open(&agent->line, "guest agent", path, err);
+	if (code == 0)
+		code = synchronise(agent, SYNC_MS, err);
+	if (code == 0)
+		*out = agent;
+	else
 		agent_close(agent);
-		return result;
-	}
-	*out = agent;
-	return 0;
+	return code;
 }
 
 int agent_fd(const struct agent *agent)
@@ -132,12 +143,14 @@ int agent_fd(const struct agent *agent)
 	return line_fd(agent->line);
 }
 
-struct agent *agent_adopt(const char *path, int fd)
+int agent_adopt(struct agent **out, const char *path, int fd, struct error *err)
 {
-	struct agent *agent = memory_new(1, sizeof(*agent));
-
-	agent->line = line_adopt("guest agent", path, fd);
-	return agent;
+	if (agent_new(out, err) != 0) {
+		close(fd);
+		return err->code;
+	}
+	(*out)->line = line_adopt("guest agent", path, fd);
+	return 0;
 }
 
 void agent_close(struct agent *agent)
@@ -151,20 +164,17 @@ void agent_close(struct agent *agent)
 int agent_freeze(struct agent *agent, int timeout_ms, uint64_t *n, struct error *err)
 {
 	int64_t until = clock_ms() + timeout_ms;
-	int result = execute(agent, "guest-fsfreeze-freeze", timeout_ms, n, err);
 
+	TRY(execute(agent, "guest-fsfreeze-freeze", timeout_ms, n, err));
 	/* This process may have been stopped meanwhile. */
-	if (result == 0 && clock_ms() > until)
-		return fail_silent(agent, timeout_ms, err);
-	return result;
+	return clock_ms() <= until ? 0 : fail_silent(agent, timeout_ms, err);
 }
 
-/* An agent that is still freezing answers the first synchronising only when that is done. */
+/* An agent that is still freezing answers the first synchronisation only when that is done. */
 int agent_thaw(struct agent *agent, struct error *err)
 {
 	uint64_t n;
 
-	if (synchronise(agent, THAW_MS, err) < 0)
-		return err->code;
+	TRY(synchronise(agent, THAW_MS, err));
 	return execute(agent, "guest-fsfreeze-thaw", THAW_MS, &n, err);
 }

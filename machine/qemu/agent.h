@@ -1,6 +1,6 @@
 /*
- * The QEMU guest agent: has the guest's file systems stand still for a moment. Not trusted, and
- * perhaps not there: who talks to it waits for a limited time only. One thread.
+ * The QEMU guest agent, which freezes the guest's file systems for a moment. It is not trusted and
+ * may not be there, so every wait for it has a limit. One thread.
  */
 #ifndef MACHINE_QEMU_AGENT_H
 #define MACHINE_QEMU_AGENT_H
@@ -14,13 +14,13 @@ int agent_open(struct agent **out, const char *path, struct error *err);
 void agent_close(struct agent *agent); /* NULL-safe */
 /* Its connection, borrowed, for another process. */
 int agent_fd(const struct agent *agent);
-/* In that process: takes over a connection that was synchronised. */
-struct agent *agent_adopt(const char *path, int fd);
+/* In that process: takes over a connection that was synchronised, and closes it if this fails. */
+int agent_adopt(struct agent **out, const char *path, int fd, struct error *err);
 
-/* Freezes all file systems that can be; *n: how many. When it fails, also because the time is over,
- * they may be frozen or about to be: thaw. */
+/* Freezes all file systems that can be frozen; *n: how many. After a failure, lateness included,
+ * they may be frozen or still become so: thaw. */
 int agent_freeze(struct agent *agent, int timeout_ms, uint64_t *n, struct error *err);
-/* Thaws; an agent that answered nothing in time is first brought back to sense. */
+/* Thaws, after synchronising with an agent that may not have answered in time. */
 int agent_thaw(struct agent *agent, struct error *err);
 
 #endif

@@ -1,63 +1,72 @@
 #include "machine/qemu/instant.h"
 
-#include "machine/qemu/agent.h"
 #include "base/clock.h"
-#include "machine/guard.h"
 #include "base/json.h"
+#include "base/patience.h"
+#include "machine/qemu/agent.h"
 #include "machine/qemu/qmp.h"
 
-#include <stdio.h>
-
-#define FREEZE_DEFAULT_S 30
-
-uint64_t instant_freeze_timeout(const struct machine_options *options)
+static int thaw_from_here(void *agent, struct error *err)
 {
-	return options->freeze_timeout == 0 ? FREEZE_DEFAULT_S : options->freeze_timeout;
+	return agent_thaw(agent, err);
 }
 
-static int thaw(struct agent *agent, struct guard *guard, struct instant_outcome *outcome,
-		struct error *err)
+/* The agent is looked for here, so that an agent that does not answer is told before anything is
+ * frozen. */
+int instant_take(struct instant *instant, struct instant_outcome *out, struct error *err)
 {
-	struct error warning = {0};
-	int result = guard_thaw(guard, agent, &warning, err);
-
-	snprintf(outcome->thawing, sizeof(outcome->thawing), "%s", warning.text);
-	return result;
-}
-
-/* A freeze that failed or took too long may still come about, so it is thawed in any case. */
-int instant_start(int (*start)(void *context, struct error *err), void *context,
-		  const struct machine_options *options, struct guard *guard, struct instant_outcome *outcome,
-		  struct error *err)
-{
-	struct error thawing = {0};
+	const char *path = instant->options->guest_agent;
 	struct agent *agent;
-	int64_t begun;
-	int result;
+	int code;
 
-	if (options->guest_agent == NULL)
-		return start(context, err);
-	if (agent_open(&agent, options->guest_agent, err) < 0)
-		return err->code;
-	begun = clock_ms();
-	result = guard_freeze(guard, agent, instant_freeze_timeout(options), &outcome->n_frozen, err);
-	if (result == 0)
-		result = start(context, err);
-	if (thaw(agent, guard, outcome, &thawing) < 0 && result == 0) {
-		*err = thawing;
-		result = err->code;
-	}
-	outcome->frozen_ms = (uint64_t)(clock_ms() - begun);
+	if (path == NULL)
+		return freeze_around(instant, out, err);
+	TRY(agent_open(&agent, path, err));
+	instant->thaw = thaw_from_here;
+	instant->agent = agent;
+	instant->connection = agent_fd(agent);
+	code = freeze_around(instant, out, err);
 	agent_close(agent);
-	return result;
+	return code;
 }
 
-int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_outcome *outcome,
+int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_outcome *out,
 			struct error *err)
 {
 	int64_t begun = clock_ms();
-	int result = qmp_execute(qmp, "transaction", arguments, NULL, err);
+	int code = qmp_execute(qmp, "transaction", arguments, NULL, err);
 
-	outcome->instant_ms = (uint64_t)(clock_ms() - begun);
-	return result;
+	out->instant_ms = (uint64_t)(clock_ms() - begun);
+	return code;
 }
+
+/* ---- in the guard ---- */
+
+static int freeze(struct freezer *freezer, struct freezing *attempt, struct error *err)
+{
+	int connection = attempt->connection;
+	struct agent *agent;
+	uint64_t n = 0;
+
+	attempt->connection = -1;
+	TRY(agent_adopt(&agent, freezer->options->guest_agent, connection, err));
+	freezer->state = agent;
+	TRY(agent_freeze(agent, (int)attempt->limit_s * 1000, &n, err));
+	attempt->n_frozen += n;
+	return 0;
+}
+
+static int thaw(struct freezer *freezer, struct error *err)
+{
+	int code = freezer->state == NULL ? 0 : agent_thaw(freezer->state, err);
+
+	agent_close(freezer->state);
+	freezer->state = NULL;
+	return code;
+}
+
+const struct freezer_kind freezer_agent = {
+	.limit_s = PATIENCE_FREEZE_GUEST_S,
+	.freeze = freeze,
+	.thaw = thaw,
+};

@@ -5,7 +5,7 @@
  *   2. the guard, which from here on cleans up, and the folder, locked as long as we live
  *   3. the scratch images, QEMU's nodes of them; then they lose their names, so that their space is
  *      given back whatever happens; the NBD server
- *   4. freeze (with the agent), transaction: the instant, thaw
+ *   4. freeze, transaction: the instant, thaw
  *   5. the exports, and the thread below, until all was read
  *   6. whether all jobs still run: if not, what was read may be of later; whether the disk has kept
  *      what QEMU saved in the scratch images. Then exports, jobs, server and nodes are removed, the
@@ -251,14 +251,16 @@ static void *look_after(void *context)
 
 static int begin(struct pull *pull, struct error *err)
 {
+	struct instant instant = {.begin = start_jobs, .context = pull, .options = pull->options};
 	int result;
 
 	if (choose_folder(pull, err) < 0 ||
-	    guard_start(&pull->guard, pull->options, pull->id, err) < 0 ||
+	    guard_start(&pull->guard, "qemu", pull->options, pull->id, err) < 0 ||
 	    make_folder(pull, err) < 0 || make_scratches(pull, err) < 0 ||
-	    add_nodes(pull, err) < 0 || start_server(pull, err) < 0 ||
-	    instant_start(start_jobs, pull, pull->options, pull->guard, &pull->outcome->instant,
-			  err) < 0 ||
+	    add_nodes(pull, err) < 0 || start_server(pull, err) < 0)
+		return err->code;
+	instant.guard = pull->guard;
+	if (instant_take(&instant, &pull->outcome->instant, err) < 0 ||
 	    fleece_add_exports(pull->qmp, pull->id, pull->inventory, err) < 0)
 		return err->code;
 	result = pthread_create(&pull->thread, NULL, look_after, pull);

@@ -4,7 +4,7 @@
  *   1. before all this: cleaning up after dead runs, as their jobs change the names of nodes
  *   2. the guard, which from here on cleans up, and the socket
  *   3. a node for each drive: QEMU connects
- *   4. freeze (with the agent), transaction: the instant, thaw
+ *   4. freeze, transaction: the instant, thaw
  *   5. the thread below, until all jobs have ended
  *   6. jobs and nodes are removed, then socket and guard
  *
@@ -308,13 +308,14 @@ static void *look_after(void *context)
 
 static int begin(struct push *push, struct error *err)
 {
+	struct instant instant = {.begin = start_jobs, .context = push, .options = push->options};
 	int result;
 
-	if (guard_start(&push->guard, push->options, push->id, err) < 0 || serve(push, err) < 0 ||
+	if (guard_start(&push->guard, "qemu", push->options, push->id, err) < 0 || serve(push, err) < 0 ||
 	    add_nodes(push, err) < 0)
 		return err->code;
-	result = instant_start(start_jobs, push, push->options, push->guard, &push->outcome->instant,
-			       err);
+	instant.guard = push->guard;
+	result = instant_take(&instant, &push->outcome->instant, err);
 	if (result < 0)
 		return result;
 	push->measured_ms = clock_ms();

@@ -48,5 +48,5 @@ expect_code 0 "$VMABAK" list --json c.vmab
 expect_json "$out" "[x['name'] for x in d['configs']] == ['libvirt.xml']"
 # A machine that is paused has no agent that answers; it has a name that a shell would take apart.
 expect_code 1 as_user "$vmabak" backup -q "libvirt:$domain" --quiesce -o d.vmab
-expect_text "$err" "odd\"': freezing its file systems" "--quiesce: freezing: ended with code 1"
+expect_text "$err" "--quiesce: domain" "odd\"': freezing its file systems"
 nothing_in_libvirt

@@ -60,7 +60,7 @@ no_job_left SIGKILL
 # Without that process the next run does.
 in_background $slow
 wait_until backup_runs
-guard=$(pgrep -P $pid -f libvirt-guard)
+guard=$(pgrep -P $pid -f 'vmabak guard')
 kill -STOP $guard
 kill -9 $pid
 sleep 0.1
@@ -88,7 +88,7 @@ expect_error 2 'is taken already' $backup -d x=vda -d x=vdb -o b.vmab
 expect_error 1 'on another host' $backup --connect qemu+ssh://example.org/system -o b.vmab
 expect_error 1 'libvirt at' $backup --connect nosuch:///system -o b.vmab
 expect_code 1 $backup --quiesce -o b.vmab
-expect_text "$err" 'agent' '--quiesce: freezing'
+expect_text "$err" 'agent' '--quiesce: '
 expect_error 2 'what is to be written' $backup --force -o A.raw --format vmab
 no_job_left refusals
 

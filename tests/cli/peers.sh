@@ -141,5 +141,5 @@ no_socket()
 
 no_guard()
 {
-	! pgrep -f "^vmabak qemu-guard --qmp $TMPDIR" >/dev/null
+	! pgrep -f "^vmabak guard .*-- qemu:$TMPDIR" >/dev/null
 }

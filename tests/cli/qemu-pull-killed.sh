@@ -31,7 +31,7 @@ for way in '--pull --nbd-server' ''; do
 	in_background "$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" \
 		--scratch "$TMPDIR" --rate 1M --compress none -o a.vmab
 	wait_until jobs_run
-	guard=$(pgrep -f "^vmabak qemu-guard --qmp $qmp")
+	guard=$(pgrep -f "^vmabak guard .*-- qemu:$qmp")
 	kill -STOP "$guard"
 	kill -9 $pid
 	sleep 0.1

@@ -26,7 +26,7 @@ nothing_in_qemu
 # Without the process that cleans up the next run does so.
 in_background "$VMABAK" backup -q "qemu:$qmp" --rate 1M --buffer 16M -o a.vmab
 wait_until jobs_run
-guard=$(pgrep -f "^vmabak qemu-guard --qmp $qmp")
+guard=$(pgrep -f "^vmabak guard .*-- qemu:$qmp")
 kill -STOP "$guard"
 kill -9 $pid
 sleep 0.1
