@@ -58,6 +58,7 @@ LIBS := $(shell $(PKG_CONFIG) --libs $(filter-out libvirt,$(LIBRARIES)) 2>/dev/n
 # The rooms of the house below the command line (CONTRIBUTING.md).
 ROOMS := archive machine cow reader writer drive nbd format base
 LIB_SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c $(room)/*/*.c)))
+LIB_SOURCES := $(filter-out $(if $(HAVE_LIBVIRT),,machine/libvirt/%),$(LIB_SOURCES))
 CLI_SOURCES := $(sort $(wildcard cli/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c))
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(B)/%.o)

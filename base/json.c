@@ -68,14 +68,19 @@ struct json_t *json_new(void)
 	return made(json_object());
 }
 
+struct json_t *json_make_v(const char *format, va_list arguments)
+{
+	start();
+	return made(json_vpack_ex(NULL, 0, format, arguments));
+}
+
 struct json_t *json_make(const char *format, ...)
 {
+	struct json_t *value;
 	va_list arguments;
-	json_t *value;
 
-	start();
 	va_start(arguments, format);
-	value = made(json_vpack_ex(NULL, 0, format, arguments));
+	value = json_make_v(format, arguments);
 	va_end(arguments);
 	return value;
 }

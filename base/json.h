@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 struct json_t;
@@ -22,6 +23,7 @@ struct json_t *json_new(void);
  * be UTF-8. json_make: owned, NULL without memory; what "o" puts in is taken over in any case.
  * json_read: false when it is not of that form; texts are borrowed from the object. */
 struct json_t *json_make(const char *format, ...);
+struct json_t *json_make_v(const char *format, va_list arguments);
 bool json_read(const struct json_t *object, const char *format, ...);
 /* Objects that become part of another one; NULL when parent is. Borrowed: the parent owns them. */
 struct json_t *json_put_object(struct json_t *parent, const char *key);

@@ -8,6 +8,7 @@
 #include "archive/configs.h"
 #include "archive/create.h"
 #include "archive/feeds.h"
+#include "base/background.h"
 #include "base/json.h"
 #include "cli/backup.h"
 #include "cli/memory.h"
@@ -122,17 +123,28 @@ static int take_chunks(struct backup *backup, struct feed *feed, struct error *e
 
 static int copy(struct backup *backup, struct error *err)
 {
-	struct machine_since everything = {.checkpoint = NULL};
 	struct feed feed;
 
-	TRY(backup->kind->begin(backup->machine, &everything, err));
 	if (backup->kind->chunks != NULL)
 		TRY(take_chunks(backup, &feed, err));
 	else
 		TRY(sweep_drives(backup, &feed, err));
 	feed.ended = all_was_read;
 	feed.ended_context = backup;
+	if (backup->description.is_running)
+		background_backup(backup->description.pid);
 	return create_write(&backup->create, &feed, &backup->report->watcher, err);
+}
+
+static int run(struct backup *backup, struct error *err)
+{
+	const struct machine_since everything = {.checkpoint = NULL};
+
+	TRY(prepare(backup, err));
+	TRY(backup->kind->begin(backup->machine, &everything, err));
+	if (copy(backup, err) < 0)
+		return backup->kind->explain(backup->machine, err);
+	return 0;
 }
 
 static void tell(struct backup *backup)
@@ -159,13 +171,8 @@ int backup_machine(const struct machine_kind *kind, const struct backup_options 
 {
 	struct backup backup = {.kind = kind, .options = options, .report = report};
 	struct error err = {0};
-	int code = prepare(&backup, &err);
+	int code = run(&backup, &err);
 
-	if (code == 0) {
-		code = copy(&backup, &err);
-		if (code < 0)
-			kind->explain(backup.machine, &err);
-	}
 	if (code == 0)
 		tell(&backup);
 	close_all(&backup);

@@ -3,11 +3,8 @@
  */
 #include "archive/open.h"
 #include "cli/backup.h"
-#include "cli/backup_libvirt.h"
 #include "cli/backup_live.h"
 #include "cli/backup_machine.h"
-#include "cli/backup_pull.h"
-#include "cli/backup_push.h"
 #include "cli/groups.h"
 #include "cli/options.h"
 #include "cli/sources.h"
@@ -186,11 +183,19 @@ static int run(const void *given, struct report *report)
 	case SOURCE_SERVE:
 		return backup_live(&options, report);
 	case SOURCE_LIBVIRT:
-		return backup_libvirt(&options, report);
+#if HAVE_LIBVIRT
+		return backup_machine(&machine_libvirt, &options, report);
+#else
+		fail(&err, ERR_USAGE,
+		     "libvirt:%.100s: this program was built without libvirt: install libvirt-dev "
+		     "and libxml2-dev and build again",
+		     options.machine.place);
+		return report_error(report, NULL, &err);
+#endif
 	case SOURCE_PULL:
-		return backup_pull(&options, report);
+		return backup_machine(&machine_pull, &options, report);
 	case SOURCE_PUSH:
-		return backup_push(&options, report);
+		return backup_machine(&machine_push, &options, report);
 	default:
 		return backup_machine(&machine_images, &options, report);
 	}

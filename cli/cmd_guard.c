@@ -8,15 +8,18 @@
 #include "cli/signals.h"
 #include "cli/sources.h"
 #include "machine/freeze.h"
-#include "machine/libvirt/clean_up.h"
-#include "machine/libvirt/freeze.h"
 #include "machine/qemu/clean_up.h"
 #include "machine/qemu/instant.h"
-#include "machine/qemu/jobs.h"
+#include "machine/rundir.h"
 
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+
+#if HAVE_LIBVIRT
+#include "machine/libvirt/clean_up.h"
+#include "machine/libvirt/freeze.h"
+#endif
 
 struct guard_options {
 	struct common_options common;
@@ -44,8 +47,10 @@ static char serve(const struct machine_options *options)
 		add(freezers, &n, &freezer_commands, options);
 	if (options->guest_agent != NULL)
 		add(freezers, &n, &freezer_agent, options);
+#if HAVE_LIBVIRT
 	if (options->quiesce)
 		add(freezers, &n, &freezer_domain, options);
+#endif
 	return guard_serve(GUARD_FD, freezers, n);
 }
 
@@ -72,8 +77,10 @@ static int run(const void *given, struct report *report)
 	dup2(STDIN_FILENO, STDERR_FILENO);
 	if (kind == SOURCE_QEMU && last != GUARD_DONE)
 		code = qemu_clean_up(&options, id, &err);
-	else if (kind == SOURCE_LIBVIRT)
+#if HAVE_LIBVIRT
+	if (kind == SOURCE_LIBVIRT)
 		code = libvirt_clean_up(&options, id, last, &err);
+#endif
 	return code < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
 }
 

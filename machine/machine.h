@@ -1,15 +1,19 @@
 /*
- * A machine, as a backup sees it: asked for its drives, for one instant of all of them, and for what
- * they held then. There are several kinds (machine/kinds.h), and one way to use them:
+ * A machine, as a backup sees it: asked for its drives, for one instant of all of them, and for
+ * what they held then. There are several kinds (machine/kinds.h), and one way to use them:
  *
  *   open      connects, and finds the drives asked for; nothing is changed in the machine
- *   begin     the instant, with the guest frozen around it if that is asked for
+ *   begin     the instant, with the guest frozen around it if that is asked for; when it fails,
+ *             nothing of it is left in the machine
  *   drive     images, pull, libvirt: each drive as it was at the instant, to be swept over
  *   chunks    push, serve: clusters as they come
  *   finish    all was read: whether all of it was of that instant; then nothing is left in the
  *             machine
- *   explain   something failed: why, if the machine knows better
- *   end       frees; whatever is still there is ended first. Tells of warnings before
+ *   explain   something failed after begin: why, if the machine knows better; ends it as finish
+ * does outcome   after finish: what it was like end       frees; *out of an open that failed, too.
+ * After begin, finish or explain come before
+ *
+ * Warnings are told to the watcher by open, begin, finish and explain.
  *
  * One backup at a time in a process. Not thread-safe but for chunks. A signal: see base/stop.h;
  * each kind registers what has to be done.
@@ -19,6 +23,8 @@
 
 #include "base/error.h"
 #include "machine/options.h"
+
+#include <sys/types.h>
 
 struct chunk_source;
 struct drive;
@@ -35,7 +41,8 @@ struct machine_drive {
 struct machine_config {
 	const char *name;
 	struct text data; /* when path is NULL */
-	const char *path; /* a file that is to be read; one that cannot be read is worth a warning */
+	const char
+		*path; /* a file that is to be read; one that cannot be read is worth a warning */
 };
 
 /* All is borrowed from the machine, until its end. */
@@ -44,6 +51,8 @@ struct machine_description {
 	uint32_t n_drives;
 	const struct machine_config *configs; /* that a user's config of the same name replaces */
 	uint32_t n_configs;
+	bool is_running; /* a guest works beside the backup, which leaves it the processor */
+	pid_t pid;	 /* of the process that runs it, if it shares a session with others; or 0 */
 };
 
 /* What the archive is to have of each drive. */
@@ -55,8 +64,7 @@ struct machine_kind {
 	int (*open)(struct machine **out, const struct machine_options *options,
 		    const struct watcher *watcher, struct error *err);
 	void (*describe)(const struct machine *machine, struct machine_description *out);
-	int (*begin)(struct machine *machine, const struct machine_since *since,
-		     struct error *err);
+	int (*begin)(struct machine *machine, const struct machine_since *since, struct error *err);
 	/* NULL for kinds that hand over chunks. *out is borrowed. */
 	int (*drive)(struct machine *machine, uint32_t i, struct drive **out, struct error *err);
 	/* NULL for kinds that hand over drives. *out is borrowed. */
@@ -64,8 +72,8 @@ struct machine_kind {
 		      const struct chunk_source **out, struct error *err);
 	int (*finish)(struct machine *machine, struct error *err);
 	int (*explain)(struct machine *machine, struct error *err);
-	/* NULL: nothing. After finish: puts what the instant cost and what was captured into a JSON object, and
-	 * tells the watcher of it in a line. */
+	/* NULL: nothing. Puts what the instant cost and what was captured into a JSON object, which
+	 * may be NULL, and tells the watcher of it in a line. */
 	void (*outcome)(struct machine *machine, struct json_t *capture);
 	void (*end)(struct machine *machine); /* NULL-safe */
 };

@@ -22,8 +22,8 @@ struct machine_options {
 	unsigned threads;      /* that will take what it gives; at least 1 */
 	struct strings drives; /* [NAME=]DRIVE; none: all that are written to */
 
-	const char *connect; /* libvirt: its URI; NULL: as for virsh */
-	bool pull;	     /* qemu */
+	const char *connect;	/* libvirt: its URI; NULL: as for virsh */
+	bool pull;		/* qemu */
 	const char *nbd_server; /* pull: the socket of QEMU's own */
 	const char *scratch;	/* pull, libvirt: a folder */
 	unsigned sync_mode;	/* push: enum sync_choice */

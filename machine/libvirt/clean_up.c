@@ -47,8 +47,11 @@ int libvirt_clean_up(const struct machine_options *options, const char *id, char
 		     struct error *err)
 {
 	char *socket = rundir_path(id);
-	int lock = rundir_lock(socket), code = 0;
+	int lock, code = 0;
 
+	if (socket == NULL)
+		return fail_memory(err);
+	lock = rundir_lock(socket);
 	if (last == GUARD_BEGINS || last == GUARD_BEGAN)
 		code = end_job(options, socket, last, err);
 	for (int i = 1; i < TRIES && code < 0; i++) {

@@ -1,78 +1,66 @@
 #include "machine/libvirt/deadline.h"
 
+#include "base/clock.h"
 #include "base/watcher.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
 static struct {
 	pthread_mutex_t lock; /* guards all */
 	pthread_cond_t changed;
 	bool started;
-	const char *who; /* NULL: no call is made */
+	const char *program; /* NULL: no call is being made */
 	int seconds;
-	struct timespec until;
+	int64_t until_ms;
 } deadline = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void *watch(void *context)
+static void *watch(void *watcher)
 {
 	struct error err;
-	int sys = 0;
 
 	pthread_mutex_lock(&deadline.lock);
-	while (sys != ETIMEDOUT) {
-		struct timespec until = deadline.until;
-
-		sys = 0;
-		if (deadline.who == NULL)
+	while (deadline.program == NULL || clock_ms() < deadline.until_ms) {
+		if (deadline.program == NULL)
 			pthread_cond_wait(&deadline.changed, &deadline.lock);
 		else
-			sys = pthread_cond_timedwait(&deadline.changed, &deadline.lock, &until);
-		/* It may have ended, or the next have begun, at that very moment. */
-		if (deadline.who == NULL || deadline.until.tv_sec != until.tv_sec ||
-		    deadline.until.tv_nsec != until.tv_nsec)
-			sys = 0;
+			clock_cond_wait(&deadline.changed, &deadline.lock, deadline.until_ms);
 	}
-	fail(&err, ERR_SYSTEM, "%s: no answer within %d s", deadline.who, deadline.seconds);
-	watcher_give_up(context, &err);
+	fail(&err, ERR_SYSTEM, "%s: no answer within %d s", deadline.program, deadline.seconds);
+	watcher_give_up(watcher, &err);
+	pthread_mutex_unlock(&deadline.lock);
 	return NULL;
 }
 
 int deadlines_start(const struct watcher *watcher, struct error *err)
 {
-	pthread_condattr_t monotonic;
 	pthread_t thread;
 	int sys;
 
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&deadline.changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&deadline.changed);
 	sys = pthread_create(&thread, NULL, watch, (void *)(uintptr_t)watcher);
 	if (sys != 0)
-		return fail_system(err, sys, "starting a thread");
+		return fail_start(err, sys, "starting a thread");
 	pthread_detach(thread);
 	deadline.started = true;
 	return 0;
 }
 
-static void set(const char *who, int seconds)
+static void set(const char *program, int seconds)
 {
 	if (!deadline.started)
 		return;
 	pthread_mutex_lock(&deadline.lock);
-	clock_gettime(CLOCK_MONOTONIC, &deadline.until);
-	deadline.until.tv_sec += seconds;
+	deadline.until_ms = clock_ms() + (int64_t)seconds * 1000;
 	deadline.seconds = seconds;
-	deadline.who = who;
+	deadline.program = program;
 	pthread_cond_signal(&deadline.changed);
 	pthread_mutex_unlock(&deadline.lock);
 }
 
-void deadline_begin(const char *who, int seconds)
+void deadline_begin(const char *program, int seconds)
 {
-	set(who, seconds);
+	set(program, seconds);
 }
 
 void deadline_end(void)

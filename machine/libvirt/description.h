@@ -1,6 +1,6 @@
 /*
  * What vmabak needs of libvirt's descriptions. All is built on libxml2, which this file's .c alone
- * knows; without libvirt nobody asks.
+ * knows.
  */
 #ifndef MACHINE_LIBVIRT_DESCRIPTION_H
 #define MACHINE_LIBVIRT_DESCRIPTION_H
@@ -32,14 +32,16 @@ void domain_disks_free(struct domain_disks *disks);
 int domain_disks_choose(struct domain_disks *disks, const struct strings *wanted,
 			struct error *err);
 
-/* The socket of the NBD server of a backup, from the backup's description. Owned; NULL: none. */
+/* The socket of the NBD server of a backup, from the backup's description. Owned; NULL: none, or no
+ * memory. */
 char *backup_socket(const char *xml);
 /* Where the scratch file of a disk goes: scratch, or if that is NULL beside the image. Owned; NULL:
- * that is not a file. */
+ * that is not a file, or there is no memory. */
 char *scratch_folder(const struct domain_disk *disk, const char *scratch);
-/* That file, in a run of that id. Owned. */
+/* That file, in a run of that id. Owned; NULL as above. */
 char *scratch_file(const struct domain_disk *disk, const char *scratch, const char *id);
-/* The description of a backup of all disks; scratch: as above; id: of the run. Owned. */
+/* The description of a backup of all disks; scratch: as above; id: of the run. Owned; NULL: no
+ * memory. */
 char *backup_description(const struct domain_disks *disks, const char *socket, const char *scratch,
 			 const char *id);
 

@@ -1,10 +1,8 @@
 #include "machine/libvirt/domain.h"
 
-#if HAVE_LIBVIRT
-
-#include "machine/libvirt/deadline.h"
-#include "cli/memory.h"
+#include "base/clock.h"
 #include "base/patience.h"
+#include "machine/libvirt/deadline.h"
 
 #include <dlfcn.h>
 #include <libvirt/libvirt.h>
@@ -12,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SHOWN_SIZE 120u /* bytes of a name in messages */
@@ -83,22 +80,20 @@ struct domain {
 };
 
 /* The reason is what libvirt says; it may quote anything. */
-static int fail_libvirt(struct error *err, int code, const char *what)
+static int fail_libvirt(struct error *err, int code)
 {
 	const virError *last = lib.virGetLastError();
 	const char *words = last == NULL || last->message == NULL ? "no reason" : last->message;
 	char shown[260];
 
-	return fail(err, code, "%.130s: %s", what,
+	return fail(err, code, "%s",
 		    escape_text(shown, sizeof(shown), (const uint8_t *)words, strlen(words)));
 }
 
-static int fail_domain(const struct domain *domain, int code, const char *doing, struct error *err)
+static int fail_domain(const struct domain *domain, const char *doing, struct error *err)
 {
-	char *what = memory_text("domain '%s': %s", domain->shown, doing);
-
-	fail_libvirt(err, code, what);
-	free(what);
+	fail_libvirt(err, ERR_SYSTEM);
+	error_prefix(err, "domain '%s': %s", domain->shown, doing);
 	return err->code;
 }
 
@@ -132,39 +127,46 @@ static int check_connection(const struct domain *domain, struct error *err)
 	return result;
 }
 
-static int open_parts(struct domain *domain, const char *uri, const char *name, struct error *err)
+static int connect_to(struct domain *domain, const char *uri, struct error *err)
 {
-	char *what;
-
-	if (check_local(uri, err) < 0 || load_library(err) < 0)
+	TRY(check_local(uri, err));
+	TRY(load_library(err));
+	if (lib.virInitialize() < 0) {
+		fail_libvirt(err, ERR_SYSTEM);
+		error_prefix(err, "libvirt");
 		return err->code;
-	if (lib.virInitialize() < 0)
-		return fail_libvirt(err, ERR_SYSTEM, "libvirt");
+	}
 	lib.virSetErrorFunc(NULL, be_silent);
 	ASK(domain->connection, lib.virConnectOpen(uri));
 	if (domain->connection == NULL) {
-		what = memory_text("libvirt at %s", uri == NULL ? "its default place" : uri);
-		fail_libvirt(err, ERR_SYSTEM, what);
-		free(what);
+		fail_libvirt(err, ERR_SYSTEM);
+		error_prefix(err, "libvirt at %s", uri == NULL ? "its default place" : uri);
 		return err->code;
 	}
-	if (check_connection(domain, err) < 0)
-		return err->code;
+	return check_connection(domain, err);
+}
+
+static int find(struct domain *domain, const char *name, struct error *err)
+{
 	ASK(domain->domain, lib.virDomainLookupByName(domain->connection, name));
-	if (domain->domain == NULL && lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
+	if (domain->domain != NULL)
+		return 0;
+	if (lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
 		return fail(err, ERR_USAGE,
-			    "domain '%s': there is none of that name; virsh list --all tells which "
-			    "there are, and --connect where to look",
+			    "no domain named '%s'; 'virsh list --all' shows them, --connect says "
+			    "where to look",
 			    domain->shown);
-	return domain->domain == NULL ? fail_domain(domain, ERR_SYSTEM, "looking for it", err) : 0;
+	return fail_domain(domain, "looking for it", err);
 }
 
 int domain_open(struct domain **out, const char *uri, const char *name, struct error *err)
 {
-	struct domain *domain = memory_new(1, sizeof(*domain));
+	struct domain *domain = calloc(1, sizeof(*domain));
 
+	if (domain == NULL)
+		return fail_memory(err);
 	escape_text(domain->shown, sizeof(domain->shown), (const uint8_t *)name, strlen(name));
-	if (open_parts(domain, uri, name, err) < 0) {
+	if (connect_to(domain, uri, err) < 0 || find(domain, name, err) < 0) {
 		domain_close(domain);
 		return err->code;
 	}
@@ -197,7 +199,7 @@ int domain_runs(struct domain *domain, bool *out, struct error *err)
 
 	ASK(active, lib.virDomainIsActive(domain->domain));
 	if (active < 0)
-		return fail_domain(domain, ERR_SYSTEM, "whether it runs", err);
+		return fail_domain(domain, "whether it runs", err);
 	*out = active > 0;
 	return 0;
 }
@@ -209,7 +211,7 @@ int domain_description(struct domain *domain, bool next_time, char **out, struct
 
 	ASK(text, lib.virDomainGetXMLDesc(domain->domain, flags));
 	if (text == NULL)
-		return fail_domain(domain, ERR_SYSTEM, "its description", err);
+		return fail_domain(domain, "its description", err);
 	*out = text;
 	return 0;
 }
@@ -217,18 +219,13 @@ int domain_description(struct domain *domain, bool next_time, char **out, struct
 int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, struct error *err)
 {
 	virDomainBlockInfo info;
-	char *what;
+	char what[64];
 	int result;
 
 	ASK(result, lib.virDomainGetBlockInfo(domain->domain, target, &info, 0));
-	if (result < 0) {
-		what = memory_text("the size of disk '%.32s'", target);
-		fail_domain(domain, ERR_SYSTEM, what, err);
-		free(what);
-		return err->code;
-	}
-	*out = info.capacity;
-	return 0;
+	*out = result < 0 ? 0 : info.capacity;
+	snprintf(what, sizeof(what), "the size of disk '%.32s'", target);
+	return result < 0 ? fail_domain(domain, what, err) : 0;
 }
 
 /* A label is "+USER:+GROUP", as numbers. */
@@ -259,7 +256,7 @@ int domain_backup(struct domain *domain, char **out, struct error *err)
 	/* One that is off has none. */
 	if (lib.virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)
 		return 0;
-	return fail_domain(domain, ERR_SYSTEM, "whether a backup of it runs", err);
+	return fail_domain(domain, "whether a backup of it runs", err);
 }
 
 static bool has_other_job(struct domain *domain)
@@ -289,7 +286,7 @@ int domain_backup_begin(struct domain *domain, const char *xml, struct error *er
 		return 0;
 	/* Asking forgets what was said before. */
 	busy = lib.virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT;
-	fail_domain(domain, ERR_SYSTEM, "beginning a backup", err);
+	fail_domain(domain, "beginning a backup", err);
 	if (busy || has_other_job(domain))
 		err->code = ERR_LOCKED;
 	return err->code;
@@ -298,7 +295,6 @@ int domain_backup_begin(struct domain *domain, const char *xml, struct error *er
 /* Aborting is how a backup that is read ends; it is over only when its files are gone. */
 int domain_backup_end(struct domain *domain, struct error *err)
 {
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
 	char *left = NULL;
 	int result;
 
@@ -309,12 +305,12 @@ int domain_backup_end(struct domain *domain, struct error *err)
 		if (left == NULL)
 			return 0;
 		free(left);
-		nanosleep(&step, NULL);
+		clock_sleep_ms(STEP_MS);
 		if (result < 0)
 			ASK(result, lib.virDomainAbortJob(domain->domain));
 	}
 	if (result < 0)
-		return fail_domain(domain, ERR_SYSTEM, "ending its backup", err);
+		return fail_domain(domain, "ending its backup", err);
 	return fail(err, ERR_SYSTEM, "domain '%s': its backup has not ended within %d s",
 		    domain->shown, END_MS / 1000);
 }
@@ -338,7 +334,7 @@ int domain_freeze(struct domain *domain, unsigned *n, struct error *err)
 	int found = lib.virDomainFSFreeze(domain->domain, NULL, 0, 0);
 
 	if (found < 0)
-		return fail_domain(domain, ERR_SYSTEM, "freezing its file systems", err);
+		return fail_domain(domain, "freezing its file systems", err);
 	*n = (unsigned)found;
 	return 0;
 }
@@ -346,81 +342,6 @@ int domain_freeze(struct domain *domain, unsigned *n, struct error *err)
 int domain_thaw(struct domain *domain, struct error *err)
 {
 	if (lib.virDomainFSThaw(domain->domain, NULL, 0, 0) < 0)
-		return fail_domain(domain, ERR_SYSTEM, "thawing its file systems", err);
+		return fail_domain(domain, "thawing its file systems", err);
 	return 0;
 }
-
-#else
-
-int domain_open(struct domain **out, const char *uri, const char *name, struct error *err)
-{
-	(void)out;
-	(void)uri;
-	return fail(err, ERR_USAGE,
-		    "domain '%.100s': this program was built without libvirt: install libvirt-dev "
-		    "and libxml2-dev and build again",
-		    name);
-}
-
-/* Nothing below is reached without a domain. */
-void domain_close(struct domain *domain)
-{
-	(void)domain;
-}
-const char *domain_shown(const struct domain *domain)
-{
-	(void)domain;
-	return "";
-}
-int domain_runs(struct domain *domain, bool *out, struct error *err)
-{
-	(void)domain, (void)out;
-	return err->code;
-}
-int domain_description(struct domain *domain, bool next_time, char **out, struct error *err)
-{
-	(void)domain, (void)next_time, (void)out;
-	return err->code;
-}
-int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, struct error *err)
-{
-	(void)domain, (void)target, (void)out;
-	return err->code;
-}
-bool domain_group(struct domain *domain, gid_t *out)
-{
-	(void)domain, (void)out;
-	return false;
-}
-int domain_backup(struct domain *domain, char **out, struct error *err)
-{
-	(void)domain, (void)out;
-	return err->code;
-}
-int domain_backup_begin(struct domain *domain, const char *xml, struct error *err)
-{
-	(void)domain, (void)xml;
-	return err->code;
-}
-int domain_backup_end(struct domain *domain, struct error *err)
-{
-	(void)domain;
-	return err->code;
-}
-uint64_t domain_backup_scratch(struct domain *domain)
-{
-	(void)domain;
-	return 0;
-}
-int domain_freeze(struct domain *domain, unsigned *n, struct error *err)
-{
-	(void)domain, (void)n;
-	return err->code;
-}
-int domain_thaw(struct domain *domain, struct error *err)
-{
-	(void)domain;
-	return err->code;
-}
-
-#endif

@@ -1,6 +1,6 @@
 /*
  * A domain of libvirt: what it says of itself, and the backup job that it can have. All is built on
- * libvirt's library, which this file's .c alone knows; without it domain_open fails.
+ * libvirt's library, which this file's .c alone knows.
  *
  * Calls wait for libvirt, which may take half a minute when the domain is busy. One thread.
  */

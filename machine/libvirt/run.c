@@ -1,27 +1,19 @@
 #include "machine/libvirt/run.h"
 
 #include "base/clock.h"
-#include "machine/libvirt/domain.h"
-#include "machine/freeze.h"
-#include "machine/gate.h"
-#include "machine/libvirt/job.h"
-#include "machine/rundir.h"
-#include "cli/memory.h"
 #include "base/stop.h"
-#include "base/name.h"
-#include "machine/qemu/jobs.h"
+#include "machine/gate.h"
+#include "machine/libvirt/domain.h"
+#include "machine/libvirt/job.h"
 #include "machine/qemu/scratch.h"
-#include "cli/signals.h"
+#include "machine/rundir.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GUARD_S	  60 /* for how long ending the job is waited for */
@@ -60,31 +52,32 @@ static struct {
 	bool remains;	     /* the guard could not end it */
 } job = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static struct gate gate = GATE_INIT; /* as the job: of the one run */
+static struct gate gate; /* as the job: of the one run */
 
 static void end_locked(unsigned timeout_s)
 {
-	gate_end(&gate);
+	gate_shut(&gate);
 	if (job.guard != NULL && !job.ended && !guard_hang_up(job.guard, timeout_s) && job.began)
 		job.remains = true;
 	job.ended = true;
 }
 
-static void end(void)
+static void end(struct libvirt_run *run)
 {
 	pthread_mutex_lock(&job.mutex);
 	end_locked(GUARD_S);
+	run->outcome->remains = job.remains;
 	pthread_mutex_unlock(&job.mutex);
 }
 
-/* On the thread of signals. What the main thread does meanwhile may take for ever, when the output
- * takes nothing. A guard that has no job to end is not waited for: it may have to thaw yet. */
-static void end_by_signal(void)
+/* The thread of the command may be stuck in its output, so nothing is left to it. A guard that has
+ * no job to end is not waited for: it may have to thaw yet. */
+static enum stop_next end_by_signal(void)
 {
 	pthread_mutex_lock(&job.mutex);
 	end_locked(job.began ? GUARD_S : 0);
 	pthread_mutex_unlock(&job.mutex);
-	signals_end();
+	return STOP_NOW;
 }
 
 /* ---- room for scratch files ---- */
@@ -113,18 +106,12 @@ static void *watch(void *context)
 
 	pthread_mutex_lock(&job.mutex);
 	while (!run->stop) {
-		struct timespec until;
-
 		if (lacks_room(run, ROOM_MIN, run->no_room_in, sizeof(run->no_room_in))) {
 			run->no_room = true;
 			end_locked(GUARD_S);
 			break;
 		}
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += WATCH_MS * 1000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&run->stopped, &job.mutex, &until);
+		clock_cond_wait(&run->stopped, &job.mutex, clock_ms() + WATCH_MS);
 	}
 	pthread_mutex_unlock(&job.mutex);
 	return NULL;
@@ -143,38 +130,42 @@ static int start_watching(struct libvirt_run *run, struct error *err)
 /* ---- what scratch files lose ---- */
 
 /* Only a descriptor from before is told of it for certain. */
-static int open_scratches(struct libvirt_run *run, struct error *err)
+static int open_scratch(struct libvirt_run *run, const char *path, struct error *err)
 {
-	run->scratches = memory_new(run->disks->n, sizeof(*run->scratches));
-	for (unsigned i = 0; i < run->disks->n; i++) {
-		char *path = scratch_file(&run->disks->disks[i], run->options->scratch, run->id);
-		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-		if (fd < 0)
-			fail(err, ERR_SYSTEM,
-			     "scratch file %.200s: %s; what a disk loses of it would go unseen; "
-			     "--scratch names another folder",
-			     path, strerror(errno));
-		else
-			run->scratches[run->n_scratches++] = fd;
-		free(path);
-		if (fd < 0)
-			return err->code;
-	}
+	if (fd < 0)
+		return fail(err, ERR_SYSTEM,
+			    "scratch file %.200s: %s; what a disk loses of it would go unseen; "
+			    "--scratch names another folder",
+			    path, strerror(errno));
+	run->scratches[run->n_scratches++] = fd;
 	return 0;
 }
 
-static int check_scratches(const struct libvirt_run *run, struct error *err)
+/* Of the first n: opens them, or checks what they have kept. */
+static int each_scratch(struct libvirt_run *run, unsigned n, bool opened, struct error *err)
 {
-	int result = 0;
+	int code = 0;
 
-	for (unsigned i = 0; i < run->n_scratches && result == 0; i++) {
+	for (unsigned i = 0; i < n && code == 0; i++) {
 		char *path = scratch_file(&run->disks->disks[i], run->options->scratch, run->id);
 
-		result = scratch_check_kept(run->scratches[i], path, err);
+		if (path == NULL)
+			code = fail_memory(err);
+		else
+			code = opened ? scratch_check_kept(run->scratches[i], path, err)
+				      : open_scratch(run, path, err);
 		free(path);
 	}
-	return result;
+	return code;
+}
+
+static int open_scratches(struct libvirt_run *run, struct error *err)
+{
+	run->scratches = calloc(run->disks->n, sizeof(*run->scratches));
+	return run->scratches == NULL ? fail_memory(err)
+				      : each_scratch(run, run->disks->n, false, err);
 }
 
 static void close_scratches(struct libvirt_run *run)
@@ -186,36 +177,43 @@ static void close_scratches(struct libvirt_run *run)
 
 /* ---- the instant ---- */
 
+/* The mutex is held, so that a signal does not end what is just beginning. */
+static int begin_locked(struct libvirt_run *run, const char *xml, struct error *err)
+{
+	int code;
+
+	if (job.ended)
+		return fail(err, ERR_SYSTEM, "ended by a signal");
+	job.began = true;
+	guard_tell(job.guard, GUARD_BEGINS, -1);
+	code = domain_backup_begin(run->domain, xml, err);
+	job.began = code == 0;
+	guard_tell(job.guard, job.began ? GUARD_BEGAN : GUARD_DONE, -1);
+	return code;
+}
+
 static int begin_job(void *context, struct error *err)
 {
 	struct libvirt_run *run = context;
 	char *xml = backup_description(run->disks, run->socket, run->options->scratch, run->id);
-	int64_t begin = clock_ms();
-	int result;
+	int64_t begun = clock_ms();
+	int code;
 
-	/* The mutex is held, so that a signal does not end what begins right then. */
+	if (xml == NULL)
+		return fail_memory(err);
 	pthread_mutex_lock(&job.mutex);
-	if (job.ended) {
-		result = fail(err, ERR_SYSTEM, "ended by a signal");
-	} else {
-		job.began = true;
-		guard_tell(job.guard, GUARD_BEGINS, -1);
-		result = domain_backup_begin(run->domain, xml, err);
-		job.began = result == 0;
-		guard_tell(job.guard, job.began ? GUARD_BEGAN : GUARD_DONE, -1);
-	}
+	code = begin_locked(run, xml, err);
 	pthread_mutex_unlock(&job.mutex);
-	run->outcome->instant.instant_ms = (uint64_t)(clock_ms() - begin);
+	run->outcome->instant.instant_ms = (uint64_t)(clock_ms() - begun);
 	free(xml);
-	return result;
+	return code;
 }
 
 static int make_folder(struct libvirt_run *run, struct error *err)
 {
 	gid_t group;
 
-	if (rundir_make(run->socket, err) < 0)
-		return err->code;
+	TRY(rundir_make(run->socket, err));
 	stop_guard_folder(run->folder);
 	run->lock = rundir_lock(run->socket);
 	if (run->lock < 0)
@@ -225,50 +223,55 @@ static int make_folder(struct libvirt_run *run, struct error *err)
 	return 0;
 }
 
+static int start_guard(struct libvirt_run *run, struct error *err)
+{
+	int code;
+
+	stop_handle(end_by_signal);
+	pthread_mutex_lock(&job.mutex);
+	job.ended = false;
+	code = guard_start(&job.guard, "libvirt", run->options, run->id, err);
+	pthread_mutex_unlock(&job.mutex);
+	return code;
+}
+
 static int begin(struct libvirt_run *run, struct error *err)
 {
 	struct instant instant = {.begin = begin_job, .context = run, .options = run->options};
-	int result;
 
+	if (run->socket == NULL || run->folder == NULL)
+		return fail_memory(err);
 	if (lacks_room(run, ROOM_MIN * 2, run->no_room_in, sizeof(run->no_room_in)))
 		return fail(err, ERR_SYSTEM,
 			    "%s: less than 512 MiB are free, and there QEMU would save what the "
 			    "guest overwrites; name another folder with --scratch",
 			    run->no_room_in);
-	signals_end_by(end_by_signal);
-	pthread_mutex_lock(&job.mutex);
-	job.ended = false;
-	result = guard_start(&job.guard, "libvirt", run->options, run->id, err);
+	TRY(start_guard(run, err));
 	instant.guard = job.guard;
-	pthread_mutex_unlock(&job.mutex);
-	if (result == 0)
-		result = make_folder(run, err);
-	if (result == 0)
-		result = freeze_around(&instant, &run->outcome->instant, err);
-	if (result == 0)
-		result = open_scratches(run, err);
-	return result < 0 ? result : start_watching(run, err);
+	TRY(make_folder(run, err));
+	TRY(freeze_around(&instant, &run->outcome->instant, err));
+	TRY(open_scratches(run, err));
+	return start_watching(run, err);
 }
 
 int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 		      const struct domain_disks *disks, const struct machine_options *options,
 		      struct libvirt_outcome *outcome, struct error *err)
 {
-	struct libvirt_run *run = memory_new(1, sizeof(*run));
-	uint32_t number = 0;
+	struct libvirt_run *run = calloc(1, sizeof(*run));
 
+	if (run == NULL)
+		return fail_memory(err);
 	run->domain = domain;
 	run->disks = disks;
 	run->options = options;
 	run->outcome = outcome;
 	run->lock = -1;
-	pthread_cond_init(&run->stopped, NULL);
-	if (getrandom(&number, sizeof(number), 0) < 0)
-		number = (uint32_t)clock_ms();
-	snprintf(run->id, sizeof(run->id), "%08x", number);
+	clock_cond_init(&run->stopped);
+	gate_init(&gate);
+	run_id_make(run->id);
 	run->socket = rundir_path(run->id);
-	run->folder =
-		memory_text("%.*s", (int)(base_name(run->socket) - run->socket - 1), run->socket);
+	run->folder = run->socket == NULL ? NULL : rundir_folder(run->socket);
 	if (begin(run, err) < 0) {
 		libvirt_run_free(run);
 		return err->code;
@@ -282,11 +285,7 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive **out,
 		     struct error *err)
 {
-	char *uri = rundir_uri(run->socket, target);
-	int result = gate_open(&gate, out, uri, err);
-
-	free(uri);
-	return result;
+	return gate_open(&gate, out, run->socket, target, err);
 }
 
 /* A job whose scratch file could not be written has ended, and what was read after that was not of
@@ -294,27 +293,23 @@ int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive *
  * moment is for libvirt to act on it. */
 int libvirt_run_finish(struct libvirt_run *run, struct error *err)
 {
-	const struct timespec moment = {.tv_nsec = SETTLE_MS * 1000000};
 	bool runs;
 
 	run->outcome->scratch_bytes = domain_backup_scratch(run->domain);
-	nanosleep(&moment, NULL);
-	if (libvirt_job_runs(run->domain, run->socket, &runs, err) < 0)
-		return err->code;
-	end();
+	clock_sleep_ms(SETTLE_MS);
+	TRY(libvirt_job_runs(run->domain, run->socket, &runs, err));
+	end(run);
 	if (!runs)
 		return fail(err, ERR_SYSTEM,
 			    "domain '%s': its backup ended before all was read: the log of libvirt "
 			    "or QEMU may tell why",
 			    domain_shown(run->domain));
-	return check_scratches(run, err);
+	return each_scratch(run, run->n_scratches, true, err);
 }
 
 int libvirt_run_explain(struct libvirt_run *run, struct error *err)
 {
-	/* What fails because a signal ended the job need not be told. */
-	while (signals_noted() != 0)
-		pause();
+	end(run);
 	pthread_mutex_lock(&job.mutex);
 	if (run->no_room)
 		fail(err, ERR_SYSTEM,
@@ -326,30 +321,32 @@ int libvirt_run_explain(struct libvirt_run *run, struct error *err)
 	return err->code;
 }
 
+static void stop_watching(struct libvirt_run *run)
+{
+	pthread_mutex_lock(&job.mutex);
+	run->stop = true;
+	pthread_cond_signal(&run->stopped);
+	pthread_mutex_unlock(&job.mutex);
+	if (run->watching)
+		pthread_join(run->watcher, NULL);
+}
+
 void libvirt_run_free(struct libvirt_run *run)
 {
 	if (run == NULL)
 		return;
-	while (signals_noted() != 0)
-		pause();
-	end();
-	run->outcome->remains = job.remains;
+	end(run);
+	stop_watching(run);
 	pthread_mutex_lock(&job.mutex);
 	guard_free(job.guard);
 	job.guard = NULL;
 	pthread_mutex_unlock(&job.mutex);
-	signals_end_by(NULL);
-	if (run->watching) {
-		pthread_mutex_lock(&job.mutex);
-		run->stop = true;
-		pthread_cond_signal(&run->stopped);
-		pthread_mutex_unlock(&job.mutex);
-		pthread_join(run->watcher, NULL);
-	}
+	stop_handle(NULL);
 	close_scratches(run);
 	if (run->lock >= 0)
 		close(run->lock);
-	rundir_remove(run->socket);
+	if (run->socket != NULL)
+		rundir_remove(run->socket);
 	stop_guard_folder(NULL);
 	pthread_cond_destroy(&run->stopped);
 	free(run->folder);

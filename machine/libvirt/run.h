@@ -1,9 +1,10 @@
 /*
  * The time in which libvirt lets us read a domain's drives as they were at one instant.
  *
- * A guard process (machine/guard.h) ends the job in libvirt, whatever ends the run: success, failure, a
- * signal, a kill. While the job runs QEMU saves what the guest overwrites in scratch files; when
- * they cannot grow any more the guest's writes would fail, so a thread ends the job before that.
+ * A guard process (machine/guard.h) ends the job in libvirt, whatever ends the run: success,
+ * failure, a signal, a kill. While the job runs QEMU saves what the guest overwrites in scratch
+ * files; when they cannot grow any more the guest's writes would fail, so a thread ends the job
+ * before that.
  */
 #ifndef MACHINE_LIBVIRT_RUN_H
 #define MACHINE_LIBVIRT_RUN_H
@@ -19,7 +20,7 @@ struct report;
 struct libvirt_outcome {
 	struct instant_outcome instant;
 	uint64_t scratch_bytes; /* that the scratch files had grown to in the end; 0: not known */
-	bool remains; /* the job may be left in libvirt */
+	bool remains;		/* the job may be left in libvirt */
 };
 
 /* The instant, with the guest frozen around it if the options say so. All is borrowed and outlives

@@ -145,11 +145,17 @@ int agent_fd(const struct agent *agent)
 
 int agent_adopt(struct agent **out, const char *path, int fd, struct error *err)
 {
-	if (agent_new(out, err) != 0) {
+	struct agent *agent;
+
+	if (agent_new(&agent, err) != 0) {
 		close(fd);
 		return err->code;
 	}
-	(*out)->line = line_adopt("guest agent", path, fd);
+	if (line_adopt(&agent->line, "guest agent", path, fd, err) < 0) {
+		free(agent);
+		return err->code;
+	}
+	*out = agent;
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "machine/qemu/fleece.h"
-#include "machine/qemu/jobs.h"
+#include "machine/qemu/leftovers.h"
 #include "machine/qemu/qmp.h"
 #include "machine/rundir.h"
 
@@ -33,7 +33,8 @@ static void remove_files(const struct machine_options *options, const char *id)
 		path = rundir_path(id);
 	else if (rundir_path_in(&path, scratch, id, &ignored) < 0)
 		return;
-	fleece_remove_files(path);
+	if (path != NULL)
+		fleece_remove_files(path);
 	free(path);
 }
 

@@ -1,6 +1,6 @@
 /*
  * What a pull makes in QEMU: for each drive a scratch image that stands on the drive, so that what
- * is not in it is read from the drive, and an export of it.
+ * it does not hold is read from the drive, and an export of it.
  */
 #ifndef MACHINE_QEMU_FLEECE_H
 #define MACHINE_QEMU_FLEECE_H
@@ -9,13 +9,11 @@
 
 struct json_t;
 
-#define SCRATCH_FOLDER "/var/tmp" /* if nothing is said */
+#define SCRATCH_FOLDER "/var/tmp" /* unless the user names one */
 
 /* The node of drive number i, over an image that lies at path. */
 int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inventory, unsigned i,
 		    const char *path, struct error *err);
-/* For a transaction: jobs that save, for each drive, what is overwritten. Owned. */
-struct json_t *fleece_jobs(const char *id, const struct inventory *inventory);
 /* A server of QEMU's own at that unix socket. ERR_LOCKED: it has one already. */
 int fleece_start_server(struct qmp *qmp, const char *socket, struct error *err);
 int fleece_add_exports(struct qmp *qmp, const char *id, const struct inventory *inventory,
@@ -24,7 +22,7 @@ int fleece_add_exports(struct qmp *qmp, const char *id, const struct inventory *
 /* Takes all of that out of QEMU again, also of a dead run: exports, jobs, the server if there is
  * one at socket, nodes; then the files. */
 int fleece_remove(struct qmp *qmp, const char *id, const char *socket, struct error *err);
-/* Scratch images, if they still have names, the socket, and the folder. */
+/* Scratch images, if they still have names, the socket, and the run directory. */
 void fleece_remove_files(const char *socket);
 
 #endif

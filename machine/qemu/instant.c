@@ -1,10 +1,7 @@
 #include "machine/qemu/instant.h"
 
-#include "base/clock.h"
-#include "base/json.h"
 #include "base/patience.h"
 #include "machine/qemu/agent.h"
-#include "machine/qemu/qmp.h"
 
 static int thaw_from_here(void *agent, struct error *err)
 {
@@ -27,16 +24,6 @@ int instant_take(struct instant *instant, struct instant_outcome *out, struct er
 	instant->connection = agent_fd(agent);
 	code = freeze_around(instant, out, err);
 	agent_close(agent);
-	return code;
-}
-
-int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_outcome *out,
-			struct error *err)
-{
-	int64_t begun = clock_ms();
-	int code = qmp_execute(qmp, "transaction", arguments, NULL, err);
-
-	out->instant_ms = (uint64_t)(clock_ms() - begun);
 	return code;
 }
 

@@ -7,15 +7,8 @@
 
 #include "machine/freeze.h"
 
-struct json_t;
-struct qmp;
-
 /* As freeze_around, of an instant without an agent: with --guest-agent it connects to that. */
 int instant_take(struct instant *instant, struct instant_outcome *out, struct error *err);
-
-/* For begin: executes it; arguments are taken over. */
-int instant_transaction(struct qmp *qmp, struct json_t *arguments, struct instant_outcome *out,
-			struct error *err);
 
 /* In the guard: by the agent, over the connection that comes with the backup's word. */
 extern const struct freezer_kind freezer_agent;

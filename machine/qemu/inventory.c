@@ -1,19 +1,21 @@
 #include "machine/qemu/inventory.h"
 
 #include "base/json.h"
-#include "cli/memory.h"
 #include "base/name.h"
 #include "machine/qemu/qmp.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SIZE_LIMIT (UINT64_C(1) << 62) /* bytes of a drive */
 #define NODES_MAX  65536u	       /* looked through for each drive */
 
-static char *copy(const char *text)
+/* NULL of an empty text. */
+static int copy(char **out, const char *text, struct error *err)
 {
-	return text == NULL || *text == '\0' ? NULL : memory_text("%s", text);
+	*out = text == NULL || *text == '\0' ? NULL : strdup(text);
+	return *out == NULL && text != NULL && *text != '\0' ? fail_memory(err) : 0;
 }
 
 static bool same(const char *text, const char *other)
@@ -45,14 +47,17 @@ void inventory_free(struct inventory *inventory)
 
 /* "/machine/peripheral/ID/virtio-backend" is ID to the user; an anonymous device has a path only.
  */
-static char *qdev_id(const char *qdev)
+static int copy_qdev(char **out, const char *qdev, struct error *err)
 {
 	static const char begin[] = "/machine/peripheral/";
+	size_t length = sizeof(begin) - 1;
 
-	if (qdev == NULL || strncmp(qdev, begin, sizeof(begin) - 1) != 0)
-		return copy(qdev);
-	qdev += sizeof(begin) - 1;
-	return memory_text("%.*s", (int)strcspn(qdev, "/"), qdev);
+	if (qdev == NULL || strncmp(qdev, begin, length) != 0)
+		return copy(out, qdev, err);
+	TRY(copy(out, qdev + length, err));
+	if (*out != NULL)
+		(*out)[strcspn(*out, "/")] = '\0';
+	return 0;
 }
 
 static bool is_free(const struct inventory *inventory, const char *name)
@@ -64,36 +69,47 @@ static bool is_free(const struct inventory *inventory, const char *name)
 	return true;
 }
 
-/* Of what is before it in the machine no two have the same. */
-static char *choose_name(const struct inventory *inventory, const struct inventory_drive *drive)
+/* Of the drives before it no two have the same name. */
+static int choose_name(const struct inventory *inventory, struct inventory_drive *drive,
+		       struct error *err)
 {
 	const char *candidates[] = {drive->device, drive->qdev, drive->node};
+	char number[24];
 
 	for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
 		const char *name = candidates[i];
 
 		if (name != NULL && name_usable((const uint8_t *)name, strlen(name)) &&
 		    is_free(inventory, name))
-			return memory_text("%s", name);
+			return copy(&drive->name, name, err);
 	}
-	for (unsigned number = inventory->n_drives;; number++) {
-		char *name = memory_text("disk%u", number);
-
-		if (is_free(inventory, name))
-			return name;
-		free(name);
+	for (unsigned i = inventory->n_drives;; i++) {
+		snprintf(number, sizeof(number), "disk%u", i);
+		if (is_free(inventory, number))
+			return copy(&drive->name, number, err);
 	}
 }
 
 /* ---- drives ---- */
 
-static void add_drive(struct inventory *inventory, struct inventory_drive drive)
+/* Takes the texts over, also when it fails. */
+static int add_drive(struct inventory *inventory, struct inventory_drive drive, struct error *err)
 {
-	if (drive.name == NULL)
-		drive.name = choose_name(inventory, &drive);
-	inventory->drives =
-		memory_grow(inventory->drives, inventory->n_drives + 1, sizeof(*inventory->drives));
-	inventory->drives[inventory->n_drives++] = drive;
+	size_t n = inventory->n_drives + 1;
+	struct inventory_drive *drives = reallocarray(inventory->drives, n, sizeof(*drives));
+	int code = 0;
+
+	if (drives == NULL)
+		code = fail_memory(err);
+	else
+		inventory->drives = drives;
+	if (code == 0 && drive.name == NULL)
+		code = choose_name(inventory, &drive, err);
+	if (code == 0)
+		inventory->drives[inventory->n_drives++] = drive;
+	else
+		free_drive(&drive);
+	return code;
 }
 
 /* What QEMU says of a node, in query-block or query-named-block-nodes. */
@@ -107,9 +123,9 @@ static int take_node(struct inventory_drive *drive, const struct json_t *node, s
 	    size > SIZE_LIMIT)
 		return fail(err, ERR_SYSTEM, "QMP: a block node without a name or size");
 	json_member_number(node, "backing_file_depth", &depth);
-	drive->node = copy(name);
-	drive->format = copy(json_member_text(node, "drv"));
-	drive->file = copy(json_member_text(image, "filename"));
+	TRY(copy(&drive->node, name, err));
+	TRY(copy(&drive->format, json_member_text(node, "drv"), err));
+	TRY(copy(&drive->file, json_member_text(image, "filename"), err));
 	drive->size_bytes = size;
 	drive->read_only = json_member_bool(node, "ro");
 	drive->has_backing = depth > 0 || json_member(image, "backing-image") != NULL ||
@@ -118,45 +134,50 @@ static int take_node(struct inventory_drive *drive, const struct json_t *node, s
 }
 
 /* Only some devices have that property: then there is nothing to tell. */
-static char *find_iothread(struct qmp *qmp, const char *qdev)
+static int find_iothread(char **out, struct qmp *qmp, const char *qdev, struct error *err)
 {
-	struct json_t *arguments = json_new(), *wrapped = json_new(), *list, *value = NULL;
+	struct json_t *value, *list;
 	struct error ignored;
-	char *name = NULL;
+	const char *path;
+	int code = 0;
 
-	json_put_text(arguments, "path", qdev);
-	json_put_text(arguments, "property", "iothread");
+	if (qdev == NULL || qmp_execute(qmp, &value, &ignored, "qom-get", "{s:s, s:s}", "path",
+					qdev, "property", "iothread") < 0)
+		return 0;
 	/* In an array, as only the items of arrays can be asked for their text. */
-	list = json_put_array(wrapped, "list");
-	if (qmp_execute(qmp, "qom-get", arguments, &value, &ignored) == 0)
-		json_add(list, value);
-	if (json_item_text(list, 0) != NULL)
-		name = copy(base_name(json_item_text(list, 0)));
-	json_free(wrapped);
-	return name;
+	list = json_make("[o]", value);
+	path = json_item_text(list, 0);
+	if (path != NULL)
+		code = copy(out, base_name(path), err);
+	json_free(list);
+	return code;
+}
+
+static int fill_device(struct inventory_drive *drive, struct qmp *qmp, const struct json_t *device,
+		       struct error *err)
+{
+	const char *qdev = json_member_text(device, "qdev");
+
+	TRY(take_node(drive, json_member(device, "inserted"), err));
+	TRY(copy(&drive->device, json_member_text(device, "device"), err));
+	TRY(copy_qdev(&drive->qdev, qdev, err));
+	return find_iothread(&drive->iothread, qmp, qdev, err);
 }
 
 static int take_device(struct inventory *inventory, struct qmp *qmp, const struct json_t *device,
 		       struct error *err)
 {
-	const struct json_t *inserted = json_member(device, "inserted");
-	const char *qdev = json_member_text(device, "qdev");
 	struct inventory_drive drive = {.removable = json_member_bool(device, "removable")};
 
-	if (inserted == NULL)
+	if (json_member(device, "inserted") == NULL)
 		return 0;
 	if (inventory->n_drives >= INVENTORY_DRIVES_MAX)
 		return fail(err, ERR_SYSTEM, "QMP: more than %u drives", INVENTORY_DRIVES_MAX);
-	if (take_node(&drive, inserted, err) < 0) {
+	if (fill_device(&drive, qmp, device, err) < 0) {
 		free_drive(&drive);
 		return err->code;
 	}
-	drive.device = copy(json_member_text(device, "device"));
-	drive.qdev = qdev_id(qdev);
-	if (qdev != NULL)
-		drive.iothread = find_iothread(qmp, qdev);
-	add_drive(inventory, drive);
-	return 0;
+	return add_drive(inventory, drive, err);
 }
 
 static const struct json_t *find_node(const struct inventory *inventory, const char *name)
@@ -186,9 +207,10 @@ static int take_exports(struct inventory *inventory, struct qmp *qmp, struct err
 	struct error ignored;
 	int result = 0;
 
-	if (qmp_execute(qmp, "query-block-exports", NULL, &exports, &ignored) < 0)
+	if (qmp_execute(qmp, &exports, &ignored, "query-block-exports", NULL) < 0)
 		return 0;
-	if (json_length(exports) > INVENTORY_DRIVES_MAX || json_length(inventory->nodes) > NODES_MAX)
+	if (json_length(exports) > INVENTORY_DRIVES_MAX ||
+	    json_length(inventory->nodes) > NODES_MAX)
 		result = fail(err, ERR_SYSTEM, "QMP: more than %u exports or %u block nodes",
 			      INVENTORY_DRIVES_MAX, NODES_MAX);
 	/* They are listed with the last made first. */
@@ -202,7 +224,7 @@ static int take_exports(struct inventory *inventory, struct qmp *qmp, struct err
 			continue;
 		result = take_node(&drive, node, err);
 		if (result == 0)
-			add_drive(inventory, drive);
+			result = add_drive(inventory, drive, err);
 		else
 			free_drive(&drive);
 	}
@@ -212,20 +234,18 @@ static int take_exports(struct inventory *inventory, struct qmp *qmp, struct err
 
 int inventory_read(struct inventory *out, struct qmp *qmp, struct error *err)
 {
-	struct json_t *flat = json_new(), *blocks;
-	int result = 0;
+	struct json_t *blocks;
+	int code = 0;
 
 	*out = (struct inventory){0};
-	json_put_bool(flat, "flat", true);
-	if (qmp_execute(qmp, "query-named-block-nodes", flat, &out->nodes, err) < 0 ||
-	    qmp_execute(qmp, "query-block", NULL, &blocks, err) < 0)
-		return err->code;
-	for (size_t i = 0; i < json_length(blocks) && result == 0; i++)
-		result = take_device(out, qmp, json_item(blocks, i), err);
+	TRY(qmp_execute(qmp, &out->nodes, err, "query-named-block-nodes", "{s:b}", "flat", 1));
+	TRY(qmp_execute(qmp, &blocks, err, "query-block", NULL));
+	for (size_t i = 0; i < json_length(blocks) && code == 0; i++)
+		code = take_device(out, qmp, json_item(blocks, i), err);
 	json_free(blocks);
-	if (result == 0 && out->n_drives == 0)
-		result = take_exports(out, qmp, err);
-	return result;
+	if (code == 0 && out->n_drives == 0)
+		code = take_exports(out, qmp, err);
+	return code;
 }
 
 /* ---- choosing ---- */
@@ -238,76 +258,73 @@ static bool is_called(const struct inventory_drive *drive, const char *word)
 
 static int list_names(const struct inventory *inventory, const char *word, struct error *err)
 {
-	char *names = memory_text("%s", ""), *more;
-
-	for (unsigned i = 0; i < inventory->n_drives && strlen(names) < 200; i++) {
-		more = memory_text("%s%s%s", names, i == 0 ? "" : ", ", inventory->drives[i].name);
-		free(names);
-		names = more;
-	}
-	fail(err, ERR_USAGE, "-d '%.60s': no such drive or block node; the drives are: %s", word,
-	     *names == '\0' ? "none" : names);
-	free(names);
+	fail(err, ERR_USAGE, "-d '%.60s': no such drive or block node; the drives are: ", word);
+	for (unsigned i = 0; i < inventory->n_drives && strlen(err->text) < 300; i++)
+		error_append(err, "%s%s", i == 0 ? "" : ", ", inventory->drives[i].name);
+	if (inventory->n_drives == 0)
+		error_append(err, "none");
 	return ERR_USAGE;
 }
 
-static char *copy_or_null(const char *text)
+static int copy_drive(struct inventory_drive *out, const struct inventory_drive *from,
+		      struct error *err)
 {
-	return text == NULL ? NULL : memory_text("%s", text);
+	*out = *from;
+	out->name = out->device = out->qdev = out->node = NULL;
+	out->format = out->file = out->iothread = NULL;
+	TRY(copy(&out->name, from->name, err));
+	TRY(copy(&out->device, from->device, err));
+	TRY(copy(&out->qdev, from->qdev, err));
+	TRY(copy(&out->node, from->node, err));
+	TRY(copy(&out->format, from->format, err));
+	TRY(copy(&out->file, from->file, err));
+	return copy(&out->iothread, from->iothread, err);
 }
 
-/* A drive of the inventory, or a node that is none, copied. */
-static int find_wanted(const struct inventory *inventory, const char *word, struct inventory_drive *out,
-		       struct error *err)
+/* A drive of the machine, or a node that is none, copied. */
+static int find_wanted(const struct inventory *inventory, const char *word,
+		       struct inventory_drive *out, struct error *err)
 {
 	const struct json_t *node;
 
-	*out = (struct inventory_drive){0};
 	for (unsigned i = 0; i < inventory->n_drives; i++) {
-		const struct inventory_drive *drive = &inventory->drives[i];
-
-		if (!is_called(drive, word))
-			continue;
-		*out = *drive;
-		out->name = copy_or_null(drive->name);
-		out->device = copy_or_null(drive->device);
-		out->qdev = copy_or_null(drive->qdev);
-		out->node = copy_or_null(drive->node);
-		out->format = copy_or_null(drive->format);
-		out->file = copy_or_null(drive->file);
-		out->iothread = copy_or_null(drive->iothread);
-		return 0;
+		if (is_called(&inventory->drives[i], word))
+			return copy_drive(out, &inventory->drives[i], err);
 	}
 	node = find_node(inventory, word);
-	if (node == NULL)
-		return list_names(inventory, word, err);
-	return take_node(out, node, err);
+	return node == NULL ? list_names(inventory, word, err) : take_node(out, node, err);
 }
 
-static int add_wanted(const struct inventory *inventory, struct inventory *chosen, const char *argument,
-		      struct error *err)
+/* name: of length bytes that the user gives it; 0: none. */
+static int check_wanted(const struct inventory *chosen, struct inventory_drive *drive,
+			const char *argument, size_t length, struct error *err)
+{
+	if (length > 0) {
+		free(drive->name);
+		TRY(copy(&drive->name, argument, err));
+		drive->name[length] = '\0';
+	}
+	if (has_node(chosen, drive->node) || (drive->name != NULL && !is_free(chosen, drive->name)))
+		return fail(err, ERR_USAGE, "-d '%.100s': the drive, or its name, is named twice",
+			    argument);
+	return 0;
+}
+
+static int add_wanted(const struct inventory *inventory, struct inventory *chosen,
+		      const char *argument, struct error *err)
 {
 	size_t length = name_prefix(argument);
-	struct inventory_drive drive;
+	struct inventory_drive drive = {0};
 
 	if (length > 0 && !name_usable((const uint8_t *)argument, length))
 		return fail(err, ERR_USAGE, "-d '%.100s': not usable as the name of a drive",
 			    argument);
-	if (find_wanted(inventory, argument + (length > 0 ? length + 1 : 0), &drive, err) < 0) {
+	if (find_wanted(inventory, argument + (length > 0 ? length + 1 : 0), &drive, err) < 0 ||
+	    check_wanted(chosen, &drive, argument, length, err) < 0) {
 		free_drive(&drive);
 		return err->code;
 	}
-	if (length > 0) {
-		free(drive.name);
-		drive.name = memory_text("%.*s", (int)length, argument);
-	}
-	if (has_node(chosen, drive.node) || (drive.name != NULL && !is_free(chosen, drive.name))) {
-		free_drive(&drive);
-		return fail(err, ERR_USAGE, "-d '%.100s': the drive, or its name, is named twice",
-			    argument);
-	}
-	add_drive(chosen, drive);
-	return 0;
+	return add_drive(chosen, drive, err);
 }
 
 static void leave_out_others(struct inventory *inventory)
@@ -352,15 +369,6 @@ int inventory_choose(struct inventory *inventory, const struct strings *wanted, 
 
 /* ---- the machine as a whole ---- */
 
-static void describe(struct json_t *to, const char *key, struct qmp *qmp, const char *command)
-{
-	struct json_t *value;
-	struct error ignored;
-
-	if (qmp_works(qmp) && qmp_execute(qmp, command, NULL, &value, &ignored) == 0)
-		json_put(to, key, value);
-}
-
 struct json_t *inventory_describe(const struct inventory *inventory, struct qmp *qmp)
 {
 	static const struct {
@@ -376,16 +384,17 @@ struct json_t *inventory_describe(const struct inventory *inventory, struct qmp 
 		{"block", "query-block"},
 		{"exports", "query-block-exports"},
 	};
-	struct json_t *all = json_new(), *type = json_new(), *value;
+	struct json_t *all = json_new(), *value;
 	struct error ignored;
 
 	json_put(all, "qemu", json_share((struct json_t *)(uintptr_t)qmp_greeting(qmp)));
-	json_put_text(type, "path", "/machine");
-	json_put_text(type, "property", "type");
-	if (qmp_execute(qmp, "qom-get", type, &value, &ignored) == 0)
+	if (qmp_execute(qmp, &value, &ignored, "qom-get", "{s:s, s:s}", "path", "/machine",
+			"property", "type") == 0)
 		json_put(all, "machine", value);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		describe(all, parts[i].key, qmp, parts[i].command);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && qmp_works(qmp); i++) {
+		if (qmp_execute(qmp, &value, &ignored, parts[i].command, NULL) == 0)
+			json_put(all, parts[i].key, value);
+	}
 	json_put(all, "nodes", json_share(inventory->nodes));
 	return all;
 }

@@ -1,49 +1,50 @@
 /*
- * The jobs, exports and block nodes that a backup makes in QEMU, and how they are ended, also those
- * of a run that died.
- *
- * All of a run are called vmabak-ID-N: ID are eight hexadecimal digits, N is the number of the
- * drive. A node of a push is connected to the export N of this program; one of a pull is a scratch
- * image in a file with a node of its own, vmabak-ID-N-file, and what QEMU exports under that name.
+ * The jobs, exports and block nodes that a backup makes in QEMU, all called as in names.h, and how
+ * they are ended.
  */
 #ifndef MACHINE_QEMU_JOBS_H
 #define MACHINE_QEMU_JOBS_H
 
-#include "base/error.h"
+#include "machine/qemu/inventory.h"
 
-struct inventory;
 struct qmp;
 
-#define RUN_ID_SIZE    9u  /* bytes, with a NUL */
-#define NODE_NAME_SIZE 32u /* QEMU's limit */
-
-void run_id_make(char id[RUN_ID_SIZE]);
-char *node_name(char out[NODE_NAME_SIZE], const char *id, unsigned drive);
-
 struct jobs_state {
-	unsigned n;	      /* that there are */
+	unsigned n;	      /* jobs of the run */
 	unsigned n_concluded; /* for good or bad */
 	unsigned failed_drive;
 	bool failed;	 /* one that has concluded */
 	char error[200]; /* of the first that did not fail only because another did; escaped */
 };
 
+struct jobs_options {
+	bool copies; /* all of the drive, not only what the guest overwrites */
+	bool full;   /* also what an image never held, which is zeros */
+	bool limit;  /* one request of such copying at a time: leaves room for those that a guest
+			waits for */
+};
+
+/* Whether QEMU knows that limit. */
+bool jobs_have_limit(struct qmp *qmp);
+/* Whether the job of a drive does not tell of what it knows to be zeros. */
+bool jobs_leave_out(const struct jobs_options *options, const struct inventory_drive *drive);
+/* Starts a job for each drive, all at one instant: from the drive to the node of its name. */
+int jobs_start(struct qmp *qmp, const char *id, const struct inventory *inventory,
+	       const struct jobs_options *options, struct error *err);
 /* What has become of the jobs of a run. */
 int jobs_look(struct qmp *qmp, const char *id, struct jobs_state *out, struct error *err);
-/* The same for the drives of a inventory, of which each must have one that has not failed. */
+/* The same for the drives of a machine, each of which must have a job that has not failed. */
 int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventory,
 	       struct jobs_state *out, struct error *err);
-/* Cancels those that still run, waits until they have ended, and forgets them. What they have
- * written must be being answered meanwhile. */
+/* Cancels those that still run, waits until they have ended, and forgets them. Meanwhile their
+ * writes must be answered. */
 int jobs_end(struct qmp *qmp, const char *id, struct error *err);
+
 /* Ends the exports of a run, whoever uses them. */
 int exports_remove(struct qmp *qmp, const char *id, struct error *err);
-/* Removes the nodes of a run. */
+/* All nodes, as an array: owned. */
+int nodes_query(struct qmp *qmp, struct json_t **out, struct error *err);
+/* Removes the nodes of a run, whose jobs and exports have ended. */
 int nodes_remove(struct qmp *qmp, const char *id, struct error *err);
-
-/* Ends what was left by a run that died: its sockets are served again, so that QEMU finds answers,
- * until its jobs are cancelled and its nodes removed. A run that is alive is ERR_LOCKED. id: of the
- * run, then as dead; NULL: of any. *n: how many runs there were. */
-int leftovers_remove(struct qmp *qmp, const char *id, unsigned *n, struct error *err);
 
 #endif

@@ -1,15 +1,14 @@
 #include "machine/qemu/line.h"
 
-#include "cli/memory.h"
 #include "base/clock.h"
 #include "base/patience.h"
+#include "base/socket.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define READ_STEP 65536u
@@ -27,38 +26,36 @@ const char *line_name(const struct line *line)
 	return line->name;
 }
 
-struct line *line_adopt(const char *what, const char *path, int fd)
+int line_adopt(struct line **out, const char *what, const char *path, int fd, struct error *err)
 {
-	struct line *line = memory_new(1, sizeof(*line));
+	struct line *line = calloc(1, sizeof(*line));
 
-	line->name = memory_text("%s %s", what, path);
+	if (line != NULL)
+		line->name = text_make("%s %s", what, path);
+	if (line == NULL || line->name == NULL) {
+		close(fd);
+		free(line);
+		return fail_memory(err);
+	}
 	line->fd = fd;
-	return line;
+	*out = line;
+	return 0;
 }
 
 int line_open(struct line **out, const char *what, const char *path, struct error *err)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct line *line;
+	int fd;
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return fail(err, ERR_USAGE, "%s %.200s: too long for the path of a socket", what,
-			    path);
-	strcpy(address.sun_path, path);
-	line = line_adopt(what, path, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-	/* With a queue that is full at the other side it would wait for ever. */
-	if (line->fd < 0 || patience_for_sending(line->fd, PATIENCE_CONNECT_S) < 0 ||
-	    connect(line->fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		if (errno == EAGAIN)
-			fail(err, ERR_SYSTEM, "%s: takes no connection within %d s", line->name,
-			     PATIENCE_CONNECT_S);
-		else
-			fail_system(err, errno, "%s", line->name);
-		line_close(line);
+	if (socket_connect(&fd, path, SOCK_STREAM, err) < 0) {
+		if (err->sys == EAGAIN)
+			return fail(err, ERR_SYSTEM, "%s %s: takes no connection within %d s", what,
+				    path, PATIENCE_CONNECT_S);
+		if (err->sys != 0)
+			return fail_system(err, err->sys, "%s %s", what, path);
+		error_prefix(err, "%s", what);
 		return err->code;
 	}
-	*out = line;
-	return 0;
+	return line_adopt(out, what, path, fd, err);
 }
 
 int line_fd(const struct line *line)
@@ -70,8 +67,7 @@ void line_close(struct line *line)
 {
 	if (line == NULL)
 		return;
-	if (line->fd >= 0)
-		close(line->fd);
+	close(line->fd);
 	free(line->name);
 	free(line->bytes);
 	free(line);
@@ -121,6 +117,18 @@ int line_send(struct line *line, const char *bytes, size_t n, int timeout_ms, st
 	return 0;
 }
 
+static int make_room(struct line *line, struct error *err)
+{
+	size_t room = line->room == 0 ? READ_STEP : line->room * 2;
+	char *bytes = realloc(line->bytes, room + 1);
+
+	if (bytes == NULL)
+		return fail_memory(err);
+	line->bytes = bytes;
+	line->room = room;
+	return 0;
+}
+
 /* More of what the other side says. 1: some came, 0: not in time. */
 static int read_more(struct line *line, int64_t until, struct error *err)
 {
@@ -131,8 +139,7 @@ static int read_more(struct line *line, int64_t until, struct error *err)
 		if (line->room >= LINE_SIZE_MAX)
 			return fail(err, ERR_SYSTEM, "%s: sends a line of more than %u bytes",
 				    line->name, LINE_SIZE_MAX);
-		line->room = line->room == 0 ? READ_STEP : line->room * 2;
-		line->bytes = memory_grow(line->bytes, line->room + 1, 1);
+		TRY(make_room(line, err));
 	}
 	ready = wait_for(line, POLLIN, until, err);
 	if (ready <= 0)

@@ -16,8 +16,8 @@ struct line;
 
 /* what: for messages, before the path. Both borrowed. */
 int line_open(struct line **out, const char *what, const char *path, struct error *err);
-/* Takes over a connected socket. */
-struct line *line_adopt(const char *what, const char *path, int fd);
+/* Takes over a connected socket, also when it fails. */
+int line_adopt(struct line **out, const char *what, const char *path, int fd, struct error *err);
 void line_close(struct line *line);   /* NULL-safe */
 int line_fd(const struct line *line); /* borrowed */
 

@@ -15,21 +15,25 @@
  *
  * If we are killed the guest does not wait for anything. But QEMU has its write fail when what it
  * overwrites cannot be saved, and its jobs have no option against that (on-target-error is about a
- * job's own pass, and here there is none): so the thread takes room ahead (machine/qemu/scratch.h), and ends
- * all when there is none.
+ * job's own pass, and here there is none): so the thread takes room ahead (machine/qemu/scratch.h),
+ * and ends all when there is none.
  */
-#include "machine/qemu/pull.h"
-
 #include "base/clock.h"
-#include "machine/qemu/fleece.h"
-#include "machine/guard.h"
+#include "base/json.h"
+#include "base/stop.h"
+#include "base/watcher.h"
+#include "drive/drive.h"
 #include "machine/gate.h"
-#include "machine/rundir.h"
-#include "cli/memory.h"
+#include "machine/guard.h"
+#include "machine/kinds.h"
+#include "machine/qemu/fleece.h"
+#include "machine/qemu/instant.h"
 #include "machine/qemu/jobs.h"
+#include "machine/qemu/names.h"
+#include "machine/qemu/qemu.h"
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/scratch.h"
-#include "cli/signals.h"
+#include "machine/rundir.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -42,122 +46,112 @@
 #define STEP_MS 10
 #define LOOK_MS 500 /* when no event says that there is something to see */
 
-struct pull {
-	struct qmp *qmp; /* borrowed, or own_qmp */
-	struct qmp *own_qmp;
-	const struct inventory *inventory;
-	const struct machine_options *options;
-	struct pull_outcome *outcome;
+struct machine {
+	struct qemu qemu;
 	char id[RUN_ID_SIZE];
-	char *path; /* owned: of the socket, if the server is started by us; beside it all else is
-		     */
-	int lock;   /* of the folder; -1: none */
+	char *path; /* of the socket, if the server is started by us; beside it lies all else */
+	int lock;   /* of the run directory; -1: none */
 	struct guard *guard;
 	unsigned n_scratches;
-	struct scratch *scratches; /* owned */
-	bool running;		   /* the thread is */
+	struct scratch *scratches;
+	uint64_t scratch_bytes; /* that the images had in the end */
+	struct gate gate;
+	struct drive **drives; /* one for each of the inventory, or NULL */
+	bool running;	       /* the thread is */
 	pthread_t thread;
 	atomic_bool asked; /* to end */
-	struct gate gate;
-	struct error err; /* why it ended early, once the thread has ended */
+	struct error err;  /* why it ended early, once the thread has ended */
 };
 
 /* ---- 2 and 3 ---- */
 
-static int choose_folder(struct pull *pull, struct error *err)
+static int make_folder(struct machine *machine, struct error *err)
 {
-	const char *folder = pull->options->scratch;
-
-	return rundir_path_in(&pull->path, folder == NULL ? SCRATCH_FOLDER : folder, pull->id,
-				    err);
+	TRY(rundir_make(machine->path, err));
+	machine->lock = rundir_lock(machine->path);
+	return machine->lock < 0 ? fail_system(err, errno, "%s", machine->path) : 0;
 }
 
-static int make_folder(struct pull *pull, struct error *err)
+static int make_scratch(struct machine *machine, unsigned i, struct error *err)
 {
-	if (rundir_make(pull->path, err) < 0)
-		return err->code;
-	pull->lock = rundir_lock(pull->path);
-	if (pull->lock < 0)
-		return fail_system(err, errno, "%s", pull->path);
+	struct scratch *scratch = &machine->scratches[i];
+	char *file = rundir_file(machine->path, i);
+	gid_t group;
+
+	if (file == NULL)
+		return fail_memory(err);
+	machine->n_scratches++;
+	TRY(scratch_make(scratch, file, machine->qemu.inventory.drives[i].size_bytes, err));
+	return qmp_group(machine->qemu.qmp, &group) ? rundir_open(scratch->path, group, err) : 0;
+}
+
+static int make_scratches(struct machine *machine, struct error *err)
+{
+	unsigned n = machine->qemu.inventory.n_drives;
+
+	machine->scratches = calloc(n, sizeof(*machine->scratches));
+	machine->drives = calloc(n, sizeof(*machine->drives));
+	if (machine->scratches == NULL || machine->drives == NULL)
+		return fail_memory(err);
+	for (unsigned i = 0; i < n; i++)
+		TRY(make_scratch(machine, i, err));
+	return 0;
+}
+
+static int add_nodes(struct machine *machine, struct error *err)
+{
+	for (unsigned i = 0; i < machine->n_scratches; i++)
+		TRY(fleece_add_node(machine->qemu.qmp, machine->id, &machine->qemu.inventory, i,
+				    machine->scratches[i].path, err));
+	for (unsigned i = machine->n_scratches; i-- > 0;)
+		scratch_unlink(&machine->scratches[i]);
 	return 0;
 }
 
 /* A QEMU of another user makes its socket itself. */
-static int admit(struct pull *pull, struct error *err)
+static int start_server(struct machine *machine, struct error *err)
 {
-	struct ucred peer;
+	gid_t group;
 
-	if (geteuid() != 0 || !qmp_peer(pull->qmp, &peer) || peer.uid == 0)
+	if (machine->qemu.options->nbd_server != NULL)
 		return 0;
-	return rundir_admit(pull->path, peer.gid, err);
-}
-
-static int make_scratches(struct pull *pull, struct error *err)
-{
-	const struct inventory *inventory = pull->inventory;
-
-	pull->scratches = memory_new(inventory->n_drives, sizeof(*pull->scratches));
-	for (unsigned i = 0; i < inventory->n_drives; i++) {
-		char *file = rundir_file(pull->path, i);
-
-		pull->n_scratches++;
-		if (scratch_make(&pull->scratches[i], file, inventory->drives[i].size_bytes, err) <
-			    0 ||
-		    rundir_open(pull->scratches[i].path, pull->qmp, err) < 0)
-			return err->code;
-	}
-	return 0;
-}
-
-static int add_nodes(struct pull *pull, struct error *err)
-{
-	for (unsigned i = 0; i < pull->n_scratches; i++) {
-		if (fleece_add_node(pull->qmp, pull->id, pull->inventory, i, pull->scratches[i].path,
-				    err) < 0)
-			return err->code;
-	}
-	for (unsigned i = pull->n_scratches; i-- > 0;)
-		scratch_unlink(&pull->scratches[i]);
-	return 0;
-}
-
-static int start_server(struct pull *pull, struct error *err)
-{
-	if (pull->options->nbd_server != NULL)
-		return 0;
-	if (admit(pull, err) < 0)
-		return err->code;
-	return fleece_start_server(pull->qmp, pull->path, err);
+	if (qmp_group(machine->qemu.qmp, &group))
+		TRY(rundir_admit(machine->path, group, err));
+	return fleece_start_server(machine->qemu.qmp, machine->path, err);
 }
 
 /* ---- 4 ---- */
 
 static int start_jobs(void *context, struct error *err)
 {
-	struct pull *pull = context;
+	const struct jobs_options options = {0};
+	struct machine *machine = context;
+	int64_t begun = clock_ms();
+	int code =
+		jobs_start(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &options, err);
 
-	return instant_transaction(pull->qmp, fleece_jobs(pull->id, pull->inventory),
-				   &pull->outcome->instant, err);
+	machine->qemu.instant.instant_ms = (uint64_t)(clock_ms() - begun);
+	return code;
 }
 
 /* ---- 5 ---- */
 
-static int look(struct pull *pull, struct error *err)
+static int look(struct machine *machine, struct error *err)
 {
 	struct jobs_state state;
 
-	if (jobs_check(pull->qmp, pull->id, pull->inventory, &state, err) < 0)
-		return err->code;
+	TRY(jobs_check(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &state, err));
 	if (state.n_concluded > 0)
-		return fail(err, ERR_SYSTEM, "a job in QEMU has ended: somebody has ended it");
+		return fail(err, ERR_SYSTEM,
+			    "a job in QEMU has ended: another program has ended it");
 	return 0;
 }
 
 /* All was read: whether it was what QEMU had saved. */
-static int check_scratches(struct pull *pull, struct error *err)
+static int check_scratches(struct machine *machine, struct error *err)
 {
-	for (unsigned i = 0; i < pull->n_scratches; i++) {
-		const struct scratch *scratch = &pull->scratches[i];
+	for (unsigned i = 0; i < machine->n_scratches; i++) {
+		const struct scratch *scratch = &machine->scratches[i];
 
 		if (scratch_check_kept(scratch->fd, scratch->path, err) < 0)
 			return err->code;
@@ -168,175 +162,226 @@ static int check_scratches(struct pull *pull, struct error *err)
 /* Up to the end, or until something has gone wrong. What is asked for at the end is looked at once
  * more after that. QEMU is asked only when it has said that something happened, and now and then.
  */
-static void watch(struct pull *pull)
+static void watch(struct machine *machine)
 {
-	struct error *err = &pull->err;
+	struct error *err = &machine->err;
 	int64_t next_look = 0;
 
 	for (;;) {
-		bool last = atomic_load(&pull->asked);
+		bool last = atomic_load(&machine->asked);
 
-		if (signals_noted() != 0) {
+		if (stop_signal() != 0) {
 			fail(err, ERR_SYSTEM, "interrupted");
 			return;
 		}
-		for (unsigned i = 0; i < pull->n_scratches; i++) {
-			if (scratch_take_room(&pull->scratches[i], err) < 0)
+		for (unsigned i = 0; i < machine->n_scratches; i++) {
+			if (scratch_take_room(&machine->scratches[i], err) < 0)
 				return;
 		}
 		if (last || clock_ms() >= next_look) {
-			if (look(pull, err) < 0)
+			if (look(machine, err) < 0)
 				return;
 			if (last) {
-				check_scratches(pull, err);
+				check_scratches(machine, err);
 				return;
 			}
 			next_look = clock_ms() + LOOK_MS;
 		}
-		if (qmp_wait(pull->qmp, STEP_MS))
+		if (qmp_wait(machine->qemu.qmp, STEP_MS))
 			next_look = 0;
 	}
 }
 
 /* ---- 6 ---- */
 
-static void tell_sizes(struct pull *pull)
+static void measure_scratches(struct machine *machine)
 {
-	for (unsigned i = 0; i < pull->n_scratches; i++) {
+	for (unsigned i = 0; i < machine->n_scratches; i++) {
 		struct stat found;
 
-		if (pull->scratches[i].fd >= 0 && fstat(pull->scratches[i].fd, &found) == 0)
-			pull->outcome->scratch_bytes += (uint64_t)found.st_size;
+		if (machine->scratches[i].fd >= 0 && fstat(machine->scratches[i].fd, &found) == 0)
+			machine->scratch_bytes += (uint64_t)found.st_size;
 	}
 }
 
-static void undo(struct pull *pull)
+static void clean_up(struct machine *machine)
 {
-	char *remains = pull->outcome->remains;
+	struct qemu *qemu = &machine->qemu;
 	struct error err = {0};
 	bool gone = false;
 
-	tell_sizes(pull);
-	gate_end(&pull->gate);
-	if (pull->guard != NULL &&
-	    (qmp_again(&pull->qmp, &pull->own_qmp, pull->options->place, &gone, &err) < 0 ||
-	     fleece_remove(pull->qmp, pull->id, pull->path, &err) < 0) &&
+	if ((qmp_again(&qemu->qmp, qemu->options->place, &gone, &err) < 0 ||
+	     fleece_remove(qemu->qmp, machine->id, machine->path, &err) < 0) &&
 	    !gone)
-		snprintf(remains, sizeof(pull->outcome->remains), "%s", err.text);
-	for (unsigned i = pull->n_scratches; i-- > 0;)
-		scratch_close(&pull->scratches[i]);
-	pull->n_scratches = 0;
-	if (pull->path != NULL && remains[0] == '\0')
-		fleece_remove_files(pull->path);
-	if (pull->lock >= 0)
-		close(pull->lock);
-	pull->lock = -1;
-	guard_end(pull->guard, remains[0] == '\0');
-	pull->guard = NULL;
+		snprintf(qemu->remains, sizeof(qemu->remains), "%s", err.text);
 }
 
-/* What the writer does meanwhile may take for ever, when the output takes nothing: so it is here
- * that a signal ends the program, once nothing is left in QEMU. */
+static void undo(struct machine *machine)
+{
+	bool remains;
+
+	measure_scratches(machine);
+	gate_shut(&machine->gate);
+	if (machine->guard != NULL)
+		clean_up(machine);
+	for (unsigned i = machine->n_scratches; i-- > 0;)
+		scratch_close(&machine->scratches[i]);
+	machine->n_scratches = 0;
+	remains = machine->qemu.remains[0] != '\0';
+	if (machine->path != NULL && !remains)
+		fleece_remove_files(machine->path);
+	if (machine->lock >= 0)
+		close(machine->lock);
+	machine->lock = -1;
+	guard_end(machine->guard, !remains);
+	machine->guard = NULL;
+	qemu_calm();
+}
+
 static void *look_after(void *context)
 {
-	struct pull *pull = context;
+	struct machine *machine = context;
 
-	watch(pull);
-	undo(pull);
-	signals_end_by(NULL);
-	if (signals_noted() != 0)
-		signals_end();
+	watch(machine);
+	undo(machine);
 	return NULL;
 }
 
-static int begin(struct pull *pull, struct error *err)
+static int try_begin(struct machine *machine, struct error *err)
 {
-	struct instant instant = {.begin = start_jobs, .context = pull, .options = pull->options};
-	int result;
+	struct qemu *qemu = &machine->qemu;
+	const char *scratch = qemu->options->scratch;
+	struct instant instant = {
+		.begin = start_jobs,
+		.context = machine,
+		.options = qemu->options,
+	};
+	int sys;
 
-	if (choose_folder(pull, err) < 0 ||
-	    guard_start(&pull->guard, "qemu", pull->options, pull->id, err) < 0 ||
-	    make_folder(pull, err) < 0 || make_scratches(pull, err) < 0 ||
-	    add_nodes(pull, err) < 0 || start_server(pull, err) < 0)
-		return err->code;
-	instant.guard = pull->guard;
-	if (instant_take(&instant, &pull->outcome->instant, err) < 0 ||
-	    fleece_add_exports(pull->qmp, pull->id, pull->inventory, err) < 0)
-		return err->code;
-	result = pthread_create(&pull->thread, NULL, look_after, pull);
-	if (result != 0)
-		return fail_start(err, result, "starting a thread");
-	pull->running = true;
+	TRY(rundir_path_in(&machine->path, scratch == NULL ? SCRATCH_FOLDER : scratch, machine->id,
+			   err));
+	TRY(guard_start(&machine->guard, "qemu", qemu->options, machine->id, err));
+	TRY(make_folder(machine, err));
+	TRY(make_scratches(machine, err));
+	TRY(add_nodes(machine, err));
+	TRY(start_server(machine, err));
+	instant.guard = machine->guard;
+	TRY(instant_take(&instant, &qemu->instant, err));
+	TRY(fleece_add_exports(qemu->qmp, machine->id, &qemu->inventory, err));
+	sys = pthread_create(&machine->thread, NULL, look_after, machine);
+	if (sys != 0)
+		return fail_start(err, sys, "starting a thread");
+	machine->running = true;
 	return 0;
 }
 
-int pull_begin(struct pull **out, struct qmp *qmp, const struct inventory *inventory,
-	       const struct machine_options *options, struct pull_outcome *outcome, struct error *err)
+/* watch asks base/stop.h itself. */
+static void interrupt(void *context)
 {
-	struct pull *pull = memory_new(1, sizeof(*pull));
-
-	pull->qmp = qmp;
-	pull->inventory = inventory;
-	pull->options = options;
-	pull->outcome = outcome;
-	pull->lock = -1;
-	pull->gate = (struct gate)GATE_INIT;
-	run_id_make(pull->id);
-	if (begin(pull, err) < 0) {
-		undo(pull);
-		pull_free(pull);
-		return err->code;
-	}
-	*out = pull;
-	return 0;
+	(void)context;
 }
 
-int pull_open(struct pull *pull, unsigned drive, struct drive **out, struct error *err)
+static int pull_begin(struct machine *machine, const struct machine_since *since, struct error *err)
 {
-	const char *server = pull->options->nbd_server;
-	char name[NODE_NAME_SIZE];
-	char *uri = rundir_uri(server == NULL ? pull->path : server,
-				     node_name(name, pull->id, drive));
-	int result = gate_open(&pull->gate, out, uri, err);
-
-	free(uri);
-	return result;
-}
-
-static void end(struct pull *pull)
-{
-	if (!pull->running)
-		return;
-	atomic_store(&pull->asked, true);
-	pthread_join(pull->thread, NULL);
-	pull->running = false;
-}
-
-int pull_finish(struct pull *pull, struct error *err)
-{
-	end(pull);
-	if (pull->err.code != 0)
-		*err = pull->err;
-	return pull->err.code;
-}
-
-/* What is asked at the end may fail because of what failed before; that QEMU's connections broke
- * while the snapshot was there is another matter. */
-int pull_explain(struct pull *pull, struct error *err)
-{
-	end(pull);
-	if (pull->err.code != 0)
-		*err = pull->err;
+	(void)since;
+	qemu_stir(interrupt, machine);
+	if (try_begin(machine, err) == 0)
+		return 0;
+	undo(machine);
+	qemu_warn(&machine->qemu);
 	return err->code;
 }
 
-void pull_free(struct pull *pull)
+/* ---- the interface ---- */
+
+static int pull_drive(struct machine *machine, uint32_t i, struct drive **out, struct error *err)
 {
-	if (pull == NULL)
-		return;
-	end(pull);
-	qmp_close(pull->own_qmp);
-	free(pull->scratches);
-	free(pull->path);
-	free(pull);
+	const char *server = machine->qemu.options->nbd_server;
+	char name[NODE_NAME_SIZE];
+
+	TRY(gate_open(&machine->gate, &machine->drives[i], server == NULL ? machine->path : server,
+		      node_name(name, machine->id, i), err));
+	*out = machine->drives[i];
+	return 0;
 }
+
+static void join(struct machine *machine)
+{
+	atomic_store(&machine->asked, true);
+	if (machine->running)
+		pthread_join(machine->thread, NULL);
+	machine->running = false;
+	qemu_warn(&machine->qemu);
+}
+
+static void pull_end(struct machine *machine)
+{
+	if (machine == NULL)
+		return;
+	join(machine);
+	for (unsigned i = 0; machine->drives != NULL && i < machine->qemu.inventory.n_drives; i++)
+		drive_close(machine->drives[i]);
+	qemu_close(&machine->qemu);
+	free(machine->drives);
+	free(machine->scratches);
+	free(machine->path);
+	free(machine);
+}
+
+static int pull_open(struct machine **out, const struct machine_options *options,
+		     const struct watcher *watcher, struct error *err)
+{
+	struct machine *machine = calloc(1, sizeof(*machine));
+
+	if (machine == NULL)
+		return fail_memory(err);
+	machine->lock = -1;
+	gate_init(&machine->gate);
+	run_id_make(machine->id);
+	if (qemu_open(&machine->qemu, options, watcher, err) < 0) {
+		pull_end(machine);
+		return err->code;
+	}
+	*out = machine;
+	return 0;
+}
+
+static void pull_describe(const struct machine *machine, struct machine_description *out)
+{
+	qemu_describe(&machine->qemu, out);
+}
+
+static int pull_finish(struct machine *machine, struct error *err)
+{
+	join(machine);
+	if (machine->err.code != 0)
+		*err = machine->err;
+	return machine->err.code;
+}
+
+/* What is asked at the end may fail because of what failed before; that QEMU's connections broke
+ * while the snapshot existed is another matter. */
+static int pull_explain(struct machine *machine, struct error *err)
+{
+	pull_finish(machine, err);
+	return err->code;
+}
+
+static void pull_outcome(struct machine *machine, struct json_t *capture)
+{
+	qemu_outcome(&machine->qemu, capture);
+	json_put_number(capture, "scratch_bytes", machine->scratch_bytes);
+	watcher_detail(machine->qemu.watcher, "the scratch images took %llu bytes",
+		       (unsigned long long)machine->scratch_bytes);
+}
+
+const struct machine_kind machine_pull = {
+	.open = pull_open,
+	.describe = pull_describe,
+	.begin = pull_begin,
+	.drive = pull_drive,
+	.finish = pull_finish,
+	.explain = pull_explain,
+	.outcome = pull_outcome,
+	.end = pull_end,
+};

@@ -15,43 +15,41 @@
  * output cannot follow. Cancelling a job that waits for an answer would stop all of QEMU, so the
  * exports answer until the end, also when nothing is kept any more.
  */
-#include "machine/qemu/push.h"
-
 #include "base/clock.h"
-#include "machine/guard.h"
-#include "machine/qemu/instant.h"
+#include "base/error.h"
 #include "base/json.h"
-#include "machine/rundir.h"
-#include "cli/memory.h"
+#include "cow/chunks.h"
+#include "machine/guard.h"
+#include "machine/kinds.h"
+#include "machine/qemu/instant.h"
 #include "machine/qemu/jobs.h"
+#include "machine/qemu/names.h"
+#include "machine/qemu/qemu.h"
 #include "machine/qemu/qmp.h"
-#include "cli/signals.h"
+#include "machine/qemu/receive.h"
+#include "machine/rundir.h"
 
-#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define STEP_MS 20
-#define LOOK_MS 500 /* when no event says that there is something to see */
-#define RECONNECT_S                                                                               \
-	10	       /* how long QEMU waits for us if we are killed: the guard needs one or two \
-			*/
-#define FREE_FILL 250u /* thousandths of the buffer: below, jobs run as fast as they can */
-#define SLOW_FILL 750u /* and above hardly at all */
-#define SLOWEST	  65536u /* bytes a second */
+#define STEP_MS	    20
+#define LOOK_MS	    500	   /* when no event says that there is something to see */
+#define RECONNECT_S 10	   /* QEMU waits for us if we are killed: the guard needs one or two */
+#define FREE_FILL   250u   /* thousandths of the buffer: below, jobs run as fast as they can */
+#define SLOW_FILL   750u   /* and above hardly at all */
+#define SLOWEST	    65536u /* bytes a second */
 
-struct push {
-	struct qmp *qmp; /* borrowed, or own_qmp */
-	struct qmp *own_qmp;
-	const struct inventory *inventory;
+struct machine {
+	struct qemu qemu;
+	struct jobs_options jobs;
 	struct buffer *buffer;
-	const struct machine_options *options;
-	const _Atomic uint64_t *covered_bytes;
-	struct push_outcome *outcome;
+	struct chunk_source chunks;
+	_Atomic uint64_t taken_bytes; /* out of the buffer */
+	struct receiver_counts counts;
 	char id[RUN_ID_SIZE];
-	char *path; /* owned: of the socket */
+	char *path; /* of the socket */
 	struct receiver *receiver;
 	struct guard *guard;
 	bool listening;
@@ -67,304 +65,380 @@ struct push {
 
 /* ---- 2 and 3: exports and nodes ---- */
 
-/* Whether leaving out what was never written loses nothing: on a qcow2 that stands on no other
- * image such clusters are zeros. Of other formats and of filters it is not known. */
-static bool may_leave_out(const struct inventory_drive *drive)
+static int new_receiver(struct machine *machine, struct error *err)
 {
-	return drive->format != NULL && strcmp(drive->format, "qcow2") == 0 && !drive->has_backing;
-}
+	const struct inventory *inventory = &machine->qemu.inventory;
+	struct receiver_drive *drives = calloc(inventory->n_drives, sizeof(*drives));
+	int code;
 
-static int serve(struct push *push, struct error *err)
-{
-	unsigned n = push->inventory->n_drives;
-	struct receiver_drive *drives = memory_new(n, sizeof(*drives));
-	int result;
-
-	for (unsigned i = 0; i < n; i++) {
-		const struct inventory_drive *drive = &push->inventory->drives[i];
-
-		drives[i].size_bytes = drive->size_bytes;
-		drives[i].may_leave_out =
-			push->options->sync_mode != SYNC_FULL && may_leave_out(drive);
+	if (drives == NULL)
+		return fail_memory(err);
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		drives[i].size_bytes = inventory->drives[i].size_bytes;
+		drives[i].may_leave_out = jobs_leave_out(&machine->jobs, &inventory->drives[i]);
 	}
-	result = receiver_new(&push->receiver, drives, n, push->buffer, err);
+	code = receiver_new(&machine->receiver, drives, inventory->n_drives, machine->buffer, err);
 	free(drives);
-	if (result == 0)
-		result = rundir_make(push->path, err);
-	if (result == 0) {
-		push->listening = true;
-		result = receiver_listen(push->receiver, push->path, err);
-	}
-	return result == 0 ? rundir_open(push->path, push->qmp, err) : result;
+	return code;
 }
 
-static int add_node(struct push *push, unsigned drive, struct error *err)
+static int serve(struct machine *machine, struct error *err)
 {
-	struct json_t *arguments = json_new(), *server;
-	char name[NODE_NAME_SIZE], export[12];
+	gid_t group;
 
-	snprintf(export, sizeof(export), "%u", drive);
-	json_put_text(arguments, "driver", "nbd");
-	json_put_text(arguments, "node-name", node_name(name, push->id, drive));
-	json_put_text(arguments, "export", export);
-	json_put_number(arguments, "reconnect-delay", RECONNECT_S);
-	server = json_put_object(arguments, "server");
-	json_put_text(server, "type", "unix");
-	json_put_text(server, "path", push->path);
-	return qmp_execute(push->qmp, "blockdev-add", arguments, NULL, err);
+	TRY(new_receiver(machine, err));
+	TRY(rundir_make(machine->path, err));
+	machine->listening = true;
+	TRY(receiver_listen(machine->receiver, machine->path, err));
+	return qmp_group(machine->qemu.qmp, &group) ? rundir_open(machine->path, group, err) : 0;
 }
 
-static int add_nodes(struct push *push, struct error *err)
+static int add_nodes(struct machine *machine, struct error *err)
 {
-	for (unsigned i = 0; i < push->inventory->n_drives; i++) {
-		if (add_node(push, i, err) < 0)
-			return err->code;
+	for (unsigned i = 0; i < machine->qemu.inventory.n_drives; i++) {
+		char name[NODE_NAME_SIZE], export[12];
+
+		snprintf(export, sizeof(export), "%u", i);
+		TRY(qmp_execute(machine->qemu.qmp, NULL, err, "blockdev-add",
+				"{s:s, s:s, s:s, s:i, s:{s:s, s:s}}", "driver", "nbd", "node-name",
+				node_name(name, machine->id, i), "export", export,
+				"reconnect-delay", RECONNECT_S, "server", "type", "unix", "path",
+				machine->path));
 	}
 	return 0;
 }
 
 /* ---- 4: the instant ---- */
 
-/* One request of the job's own pass at a time leaves room for those that a guest waits for. An
- * option that QEMU may do without. */
-static bool can_limit_workers(struct qmp *qmp)
-{
-	struct json_t *schema;
-	struct error ignored;
-	char *text;
-	bool result;
-
-	if (qmp_execute(qmp, "query-qmp-schema", NULL, &schema, &ignored) < 0)
-		return false;
-	text = json_line(schema);
-	result = text != NULL && strstr(text, "\"max-workers\"") != NULL;
-	free(text);
-	json_free(schema);
-	return result;
-}
-
-static void put_job(struct push *push, struct json_t *actions, unsigned drive, bool limit)
-{
-	const struct inventory_drive *from = &push->inventory->drives[drive];
-	bool top = push->options->sync_mode != SYNC_FULL && may_leave_out(from);
-	struct json_t *action = json_add_object(actions), *data;
-	char name[NODE_NAME_SIZE];
-
-	node_name(name, push->id, drive);
-	json_put_text(action, "type", "blockdev-backup");
-	data = json_put_object(action, "data");
-	json_put_text(data, "device", from->node);
-	json_put_text(data, "target", name);
-	json_put_text(data, "job-id", name);
-	json_put_text(data, "sync", top ? "top" : "full");
-	json_put_bool(data, "auto-dismiss", false);
-	if (limit)
-		json_put_number(json_put_object(data, "x-perf"), "max-workers", 1);
-}
-
 static int start_jobs(void *context, struct error *err)
 {
-	struct push *push = context;
-	bool limit = can_limit_workers(push->qmp);
-	struct json_t *arguments = json_new(), *actions;
+	struct machine *machine = context;
+	int64_t begun = clock_ms();
+	int code = jobs_start(machine->qemu.qmp, machine->id, &machine->qemu.inventory,
+			      &machine->jobs, err);
 
-	json_put_text(json_put_object(arguments, "properties"), "completion-mode", "grouped");
-	actions = json_put_array(arguments, "actions");
-	for (unsigned i = 0; i < push->inventory->n_drives; i++)
-		put_job(push, actions, i, limit);
-	return instant_transaction(push->qmp, arguments, &push->outcome->instant, err);
+	machine->qemu.instant.instant_ms = (uint64_t)(clock_ms() - begun);
+	return code;
 }
 
 /* ---- 5: while the jobs run ---- */
 
-static void measure(struct push *push)
+static void measure(struct machine *machine)
 {
 	int64_t now = clock_ms();
-	uint64_t bytes = atomic_load(push->covered_bytes);
-	double seconds = (double)(now - push->measured_ms) / 1000;
+	uint64_t bytes = atomic_load(&machine->taken_bytes);
+	double seconds = (double)(now - machine->measured_ms) / 1000;
 
 	if (seconds < 0.1)
 		return;
-	push->out_rate += ((double)(bytes - push->measured_bytes) / seconds - push->out_rate) / 4;
-	push->measured_ms = now;
-	push->measured_bytes = bytes;
+	machine->out_rate +=
+		((double)(bytes - machine->measured_bytes) / seconds - machine->out_rate) / 4;
+	machine->measured_ms = now;
+	machine->measured_bytes = bytes;
 }
 
 /* As fast as it can while there is room, then less and less of what the output takes. */
-static uint64_t choose_speed(const struct push *push)
+static uint64_t choose_speed(const struct machine *machine)
 {
-	uint32_t fill = buffer_fill(push->buffer);
+	uint32_t fill = buffer_fill(machine->buffer);
 	double part = (double)(SLOW_FILL - fill) / (SLOW_FILL - FREE_FILL);
 
 	if (fill < FREE_FILL)
 		return 0;
-	if (fill >= SLOW_FILL || push->out_rate * part < SLOWEST)
+	if (fill >= SLOW_FILL || machine->out_rate * part < SLOWEST)
 		return SLOWEST;
-	return (uint64_t)(push->out_rate * part);
+	return (uint64_t)(machine->out_rate * part);
 }
 
 /* A job that has just ended cannot be told, and need not. */
-static void set_speed(struct push *push)
+static void set_speed(struct machine *machine)
 {
-	uint64_t speed = choose_speed(push), old = push->speed;
+	uint64_t speed = choose_speed(machine), old = machine->speed;
+	unsigned n = machine->qemu.inventory.n_drives;
 	struct error ignored;
 
 	if (speed == old || (old != 0 && speed > old - old / 8 && speed < old + old / 8))
 		return;
-	push->speed = speed;
-	for (unsigned i = 0; i < push->inventory->n_drives && qmp_works(push->qmp); i++) {
-		struct json_t *arguments = json_new();
+	machine->speed = speed;
+	for (unsigned i = 0; i < n && qmp_works(machine->qemu.qmp); i++) {
 		char name[NODE_NAME_SIZE];
 
-		json_put_text(arguments, "device", node_name(name, push->id, i));
-		json_put_number(arguments, "speed",
-				speed == 0 ? 0 : speed / push->inventory->n_drives + 1);
-		qmp_execute(push->qmp, "block-job-set-speed", arguments, NULL, &ignored);
+		qmp_execute(machine->qemu.qmp, NULL, &ignored, "block-job-set-speed", "{s:s, s:I}",
+			    "device", node_name(name, machine->id, i), "speed",
+			    (int64_t)(speed == 0 ? 0 : speed / n + 1));
 	}
 }
 
 /* 1: all have ended well, 0: not yet. */
-static int look(struct push *push, struct error *err)
+static int look(struct machine *machine, struct error *err)
 {
 	struct jobs_state state;
 
-	if (signals_noted() != 0)
-		return fail(err, ERR_SYSTEM, "interrupted");
-	if (jobs_check(push->qmp, push->id, push->inventory, &state, err) < 0)
-		return err->code;
-	return state.n_concluded == push->inventory->n_drives;
+	TRY(jobs_check(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &state, err));
+	return state.n_concluded == machine->qemu.inventory.n_drives;
 }
 
 /* QEMU is asked only when it has said that something happened, and now and then: it answers in the
  * thread that may also do the guest's requests. */
-static void run_jobs(struct push *push)
+static void run_jobs(struct machine *machine)
 {
 	struct error err = {0};
 	int64_t next_look = 0;
 	int state = 0;
 
-	while (state == 0 && !buffer_has_failed(push->buffer)) {
-		if (clock_ms() >= next_look || signals_noted() != 0) {
-			state = look(push, &err);
+	while (state == 0 && !buffer_has_failed(machine->buffer)) {
+		if (clock_ms() >= next_look) {
+			state = look(machine, &err);
 			next_look = clock_ms() + LOOK_MS;
 		}
-		measure(push);
+		measure(machine);
 		if (state != 0)
 			break;
-		set_speed(push);
-		if (qmp_wait(push->qmp, STEP_MS))
+		set_speed(machine);
+		if (qmp_wait(machine->qemu.qmp, STEP_MS))
 			next_look = 0;
 	}
 	if (state == 1)
-		state = receiver_finish(push->receiver, &err);
+		state = receiver_finish(machine->receiver, &err);
 	if (state < 0)
-		buffer_fail(push->buffer, &err);
+		buffer_fail(machine->buffer, &err);
 }
 
 /* ---- 6: the end ---- */
 
 /* A connection that broke is no reason to leave anything in QEMU; when QEMU itself has ended there
  * is nothing to leave. */
-static void clean_up(struct push *push)
+static void clean_up(struct machine *machine)
 {
+	struct qemu *qemu = &machine->qemu;
 	struct error err = {0};
 	bool gone;
 
-	if (qmp_again(&push->qmp, &push->own_qmp, push->options->place, &gone, &err) == 0 &&
-	    jobs_end(push->qmp, push->id, &err) == 0)
-		nodes_remove(push->qmp, push->id, &err);
+	if (qmp_again(&qemu->qmp, qemu->options->place, &gone, &err) == 0 &&
+	    jobs_end(qemu->qmp, machine->id, &err) == 0)
+		nodes_remove(qemu->qmp, machine->id, &err);
 	if (err.code != 0 && !gone)
-		snprintf(push->outcome->remains, sizeof(push->outcome->remains), "%s", err.text);
+		snprintf(qemu->remains, sizeof(qemu->remains), "%s", err.text);
 }
 
 /* Everything that was made, in reverse. */
-static void undo(struct push *push)
+static void undo(struct machine *machine)
 {
-	if (push->guard != NULL)
-		clean_up(push);
-	if (push->receiver != NULL)
-		push->outcome->counts = receiver_counts(push->receiver);
-	receiver_free(push->receiver);
-	push->receiver = NULL;
-	if (push->listening)
-		rundir_remove(push->path);
-	guard_end(push->guard, push->outcome->remains[0] == '\0');
-	push->guard = NULL;
+	if (machine->guard != NULL)
+		clean_up(machine);
+	if (machine->receiver != NULL)
+		machine->counts = receiver_counts(machine->receiver);
+	receiver_free(machine->receiver);
+	machine->receiver = NULL;
+	if (machine->listening)
+		rundir_remove(machine->path);
+	guard_end(machine->guard, machine->qemu.remains[0] == '\0');
+	machine->guard = NULL;
+	qemu_calm();
 }
 
-/* What the writer does meanwhile may take for ever, when the output takes nothing: so it is here
- * that a signal ends the program, once nothing is left in QEMU. */
 static void *look_after(void *context)
 {
-	struct push *push = context;
+	struct machine *machine = context;
 
-	run_jobs(push);
-	undo(push);
-	signals_end_by(NULL);
-	if (signals_noted() != 0)
-		signals_end();
+	run_jobs(machine);
+	undo(machine);
 	return NULL;
 }
 
-static int begin(struct push *push, struct error *err)
+static void interrupt(void *context)
 {
-	struct instant instant = {.begin = start_jobs, .context = push, .options = push->options};
-	int result;
+	struct machine *machine = context;
+	struct error err;
 
-	if (guard_start(&push->guard, "qemu", push->options, push->id, err) < 0 || serve(push, err) < 0 ||
-	    add_nodes(push, err) < 0)
-		return err->code;
-	instant.guard = push->guard;
-	result = instant_take(&instant, &push->outcome->instant, err);
-	if (result < 0)
-		return result;
-	push->measured_ms = clock_ms();
-	result = pthread_create(&push->thread, NULL, look_after, push);
-	if (result != 0)
-		return fail_start(err, result, "starting a thread");
-	push->running = true;
+	fail(&err, ERR_SYSTEM, "interrupted");
+	buffer_fail(machine->buffer, &err);
+}
+
+static int try_begin(struct machine *machine, struct error *err)
+{
+	struct qemu *qemu = &machine->qemu;
+	struct instant instant = {
+		.begin = start_jobs,
+		.context = machine,
+		.options = qemu->options,
+	};
+	int sys;
+
+	TRY(guard_start(&machine->guard, "qemu", qemu->options, machine->id, err));
+	TRY(serve(machine, err));
+	TRY(add_nodes(machine, err));
+	machine->jobs.limit = jobs_have_limit(qemu->qmp);
+	instant.guard = machine->guard;
+	TRY(instant_take(&instant, &qemu->instant, err));
+	machine->measured_ms = clock_ms();
+	sys = pthread_create(&machine->thread, NULL, look_after, machine);
+	if (sys != 0)
+		return fail_start(err, sys, "starting a thread");
+	machine->running = true;
 	return 0;
 }
 
-int push_begin(struct push **out, struct qmp *qmp, const struct inventory *inventory,
-	       struct buffer *buffer, const struct machine_options *options,
-	       const _Atomic uint64_t *covered_bytes, struct push_outcome *outcome, struct error *err)
+static int push_begin(struct machine *machine, const struct machine_since *since, struct error *err)
 {
-	struct push *push = memory_new(1, sizeof(*push));
+	(void)since;
+	qemu_stir(interrupt, machine);
+	if (try_begin(machine, err) == 0)
+		return 0;
+	/* Jobs may have been started nevertheless: nothing they send must wait now. */
+	buffer_fail(machine->buffer, err);
+	undo(machine);
+	qemu_warn(&machine->qemu);
+	return err->code;
+}
 
-	push->qmp = qmp;
-	push->inventory = inventory;
-	push->buffer = buffer;
-	push->options = options;
-	push->covered_bytes = covered_bytes;
-	push->outcome = outcome;
-	run_id_make(push->id);
-	push->path = rundir_path(push->id);
-	if (begin(push, err) < 0) {
-		/* Jobs may have been started all the same: nothing they send must wait now. */
-		buffer_fail(buffer, err);
-		undo(push);
-		push_free(push);
-		return err->code;
+/* ---- the interface ---- */
+
+static int next_chunk(void *context, struct chunk_piece *piece, struct error *err)
+{
+	struct machine *machine = context;
+	int got = buffer_next(machine->buffer, &piece->chunk, BUFFER_FOR_WORK, err);
+	uint64_t n;
+
+	if (got != 1)
+		return got;
+	n = piece->chunk->n_clusters;
+	for (uint32_t i = 0; i < piece->chunk->n_zeros; i++)
+		n += piece->chunk->zeros[i].n_clusters;
+	machine->taken_bytes += n * CLUSTER_SIZE;
+	piece->loan = piece->chunk;
+	piece->beside_guests = true;
+	return 1;
+}
+
+static void give_back(void *context, void *loan)
+{
+	struct machine *machine = context;
+
+	buffer_release(machine->buffer, loan);
+}
+
+static int push_chunks(struct machine *machine, uint32_t piece_clusters,
+		       const struct chunk_source **out, struct error *err)
+{
+	(void)piece_clusters; /* whole chunks are pieces enough */
+	(void)err;
+	machine->chunks = (struct chunk_source){
+		.context = machine,
+		.piece_clusters = CHUNK_CLUSTERS,
+		.next = next_chunk,
+		.give_back = give_back,
+	};
+	*out = &machine->chunks;
+	return 0;
+}
+
+static int make_buffer(struct machine *machine, struct error *err)
+{
+	const struct machine_options *options = machine->qemu.options;
+	const struct buffer_options how = {
+		.n_chunks = (uint32_t)(options->buffer / CHUNK_SIZE),
+		.spill_bytes = options->spill,
+		.spill_dir = options->spill_dir == NULL ? "/var/tmp" : options->spill_dir,
+		.when_full = options->on_full == FULL_CHOICE_WAIT ? FULL_WAIT : FULL_FAIL,
+	};
+
+	return buffer_new(&machine->buffer, &how, err);
+}
+
+/* Waits until the thread is done, which it soon is when the buffer has failed. */
+static void join(struct machine *machine)
+{
+	if (machine->running)
+		pthread_join(machine->thread, NULL);
+	machine->running = false;
+	qemu_warn(&machine->qemu);
+}
+
+static void push_end(struct machine *machine)
+{
+	struct error err;
+
+	if (machine == NULL)
+		return;
+	if (machine->running) {
+		fail(&err, ERR_SYSTEM, "the backup has been given up");
+		buffer_fail(machine->buffer, &err);
+		join(machine);
 	}
-	*out = push;
+	qemu_close(&machine->qemu);
+	buffer_free(machine->buffer);
+	free(machine->path);
+	free(machine);
+}
+
+static int push_open(struct machine **out, const struct machine_options *options,
+		     const struct watcher *watcher, struct error *err)
+{
+	struct machine *machine = calloc(1, sizeof(*machine));
+
+	if (machine == NULL)
+		return fail_memory(err);
+	machine->jobs.copies = true;
+	machine->jobs.full = options->sync_mode == SYNC_FULL;
+	run_id_make(machine->id);
+	machine->path = rundir_path(machine->id);
+	if (machine->path == NULL)
+		fail_memory(err);
+	else if (qemu_open(&machine->qemu, options, watcher, err) == 0 &&
+		 make_buffer(machine, err) == 0) {
+		*out = machine;
+		return 0;
+	}
+	push_end(machine);
+	return err->code;
+}
+
+static void push_describe(const struct machine *machine, struct machine_description *out)
+{
+	qemu_describe(&machine->qemu, out);
+}
+
+static int push_finish(struct machine *machine, struct error *err)
+{
+	(void)err; /* the chunks would not have ended without it */
+	join(machine);
 	return 0;
 }
 
-void push_end(struct push *push)
+/* What the buffer knows came first, even if the output has failed since. That it was full is not
+ * for the exit code that speaks of the output. */
+static int push_explain(struct machine *machine, struct error *err)
 {
-	if (!push->running)
-		return;
-	pthread_join(push->thread, NULL);
-	push->running = false;
+	if (!buffer_has_failed(machine->buffer)) {
+		buffer_fail(machine->buffer, err);
+	} else if (buffer_error(machine->buffer, err) == ERR_FULL) {
+		error_append(err, "; --buffer, --spill or --on-full help");
+		err->code = ERR_SYSTEM;
+	}
+	join(machine);
+	return err->code;
 }
 
-void push_free(struct push *push)
+static void push_outcome(struct machine *machine, struct json_t *capture)
 {
-	if (push == NULL)
-		return;
-	push_end(push);
-	qmp_close(push->own_qmp);
-	free(push->path);
-	free(push);
+	const struct buffer_counts *counts = buffer_counts(machine->buffer);
+
+	qemu_outcome(&machine->qemu, capture);
+	json_put_number(capture, "received_clusters", machine->counts.data_clusters);
+	json_put_number(capture, "repeated_clusters", machine->counts.again_clusters);
+	json_put_number(capture, "held_requests", machine->counts.held_requests);
+	json_put_number(capture, "spilled_clusters", counts->spilled_clusters);
+	json_put_number(capture, "buffer_peak_bytes", counts->peak_bytes);
 }
+
+const struct machine_kind machine_push = {
+	.open = push_open,
+	.describe = push_describe,
+	.begin = push_begin,
+	.chunks = push_chunks,
+	.finish = push_finish,
+	.explain = push_explain,
+	.outcome = push_outcome,
+	.end = push_end,
+};

@@ -1,24 +1,24 @@
 #include "machine/qemu/qmp.h"
 
 #include "base/clock.h"
-#include "machine/qemu/line.h"
 #include "base/json.h"
-#include "cli/memory.h"
 #include "base/patience.h"
+#include "machine/qemu/line.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GREETING_MS (PATIENCE_GREETING_S * 1000)
 #define ANSWER_MS   (PATIENCE_QMP_S * 1000)
-#define SHOWN_SIZE  240u
 
 struct qmp {
 	struct line *line;
 	struct json_t *greeting; /* owned */
-	uint64_t last_id;
+	int64_t last_id;
 	bool broken;
+	char refusal[240]; /* escaped */
 };
 
 bool qmp_works(const struct qmp *qmp)
@@ -31,14 +31,30 @@ bool qmp_peer(const struct qmp *qmp, struct ucred *peer)
 	return line_peer(qmp->line, peer);
 }
 
+bool qmp_group(const struct qmp *qmp, gid_t *group)
+{
+	struct ucred peer;
+
+	if (geteuid() != 0 || !qmp_peer(qmp, &peer) || peer.uid == 0)
+		return false;
+	*group = peer.gid;
+	return true;
+}
+
 const struct json_t *qmp_greeting(const struct qmp *qmp)
 {
 	return qmp->greeting;
 }
 
+const char *qmp_refusal(const struct qmp *qmp)
+{
+	return qmp->refusal;
+}
+
 static int fail_nonsense(const struct qmp *qmp, struct error *err)
 {
-	return fail(err, ERR_SYSTEM, "%s: says what is no QMP", line_name(qmp->line));
+	return fail(err, ERR_SYSTEM, "%s: not a QMP monitor (unexpected reply)",
+		    line_name(qmp->line));
 }
 
 /* The next document. 1, or 0: not in time. */
@@ -50,29 +66,29 @@ static int receive(struct qmp *qmp, int timeout_ms, struct json_t **out, struct 
 
 	if (got <= 0)
 		return got;
+	errno = 0;
 	*out = json_parse(line, n);
-	return *out == NULL ? fail_nonsense(qmp, err) : 1;
+	if (*out == NULL)
+		return errno == ENOMEM ? fail_memory(err) : fail_nonsense(qmp, err);
+	return 1;
 }
 
+/* Takes the arguments over; NULL: none. */
 static int send_command(struct qmp *qmp, const char *command, struct json_t *arguments,
 			struct error *err)
 {
-	struct json_t *request = json_new();
-	char *line, *text;
-	int result;
+	struct json_t *request = json_make("{s:s, s:o*, s:I}", "execute", command, "arguments",
+					   arguments, "id", ++qmp->last_id);
+	char *line = json_line(request);
+	int code = line == NULL ? fail_memory(err) : 0;
 
-	json_put_text(request, "execute", command);
-	json_put(request, "arguments", arguments);
-	json_put_number(request, "id", ++qmp->last_id);
-	line = json_line(request);
 	json_free(request);
-	if (line == NULL)
-		memory_give_up();
-	text = memory_text("%s\r\n", line);
-	result = line_send(qmp->line, text, strlen(text), ANSWER_MS, err);
-	free(text);
+	if (code == 0)
+		code = line_send(qmp->line, line, strlen(line), ANSWER_MS, err);
+	if (code == 0)
+		code = line_send(qmp->line, "\r\n", 2, ANSWER_MS, err);
 	free(line);
-	return result;
+	return code;
 }
 
 /* What the answer says. QEMU's words may quote what a guest or an image brought in. */
@@ -82,12 +98,11 @@ static int take_answer(struct qmp *qmp, const char *command, struct json_t *answ
 	const struct json_t *error = json_member(answer, "error");
 	struct json_t *value = json_member(answer, "return");
 	const char *words = json_member_text(error, "desc");
-	char shown[SHOWN_SIZE];
 
 	if (words != NULL)
-		return fail(
-			err, ERR_SYSTEM, "%.120s: %s: %s", line_name(qmp->line), command,
-			escape_text(shown, sizeof(shown), (const uint8_t *)words, strlen(words)));
+		return fail(err, ERR_SYSTEM, "%.120s: %s: %s", line_name(qmp->line), command,
+			    escape_text(qmp->refusal, sizeof(qmp->refusal), (const uint8_t *)words,
+					strlen(words)));
 	if (value == NULL) {
 		qmp->broken = true;
 		return fail_nonsense(qmp, err);
@@ -97,7 +112,8 @@ static int take_answer(struct qmp *qmp, const char *command, struct json_t *answ
 	return 0;
 }
 
-/* Waits for the answer with our id; others are of nobody, and may come without end. */
+/* Waits for the answer with our id. Ignores replies with other ids; the peer may send any number of
+ * them. */
 static int find_answer(struct qmp *qmp, const char *command, struct json_t **out, struct error *err)
 {
 	int64_t until = clock_ms() + ANSWER_MS;
@@ -113,7 +129,7 @@ static int find_answer(struct qmp *qmp, const char *command, struct json_t **out
 				    line_name(qmp->line), command, ANSWER_MS / 1000);
 		if (got < 0)
 			return got;
-		if (json_member_number(answer, "id", &id) && id == qmp->last_id) {
+		if (json_member_number(answer, "id", &id) && id == (uint64_t)qmp->last_id) {
 			*out = answer;
 			return 0;
 		}
@@ -121,27 +137,47 @@ static int find_answer(struct qmp *qmp, const char *command, struct json_t **out
 	}
 }
 
-int qmp_execute(struct qmp *qmp, const char *command, struct json_t *arguments, struct json_t **out,
-		struct error *err)
+/* Takes the arguments over. */
+static int execute(struct qmp *qmp, struct json_t **out, struct error *err, const char *command,
+		   struct json_t *arguments)
 {
 	struct json_t *answer = NULL;
-	int result;
+	int code;
 
 	if (qmp->broken) {
 		json_free(arguments);
 		return fail(err, ERR_SYSTEM, "%.120s: %s: the connection is lost",
 			    line_name(qmp->line), command);
 	}
-	result = send_command(qmp, command, arguments, err);
-	if (result == 0)
-		result = find_answer(qmp, command, &answer, err);
-	if (result < 0) {
+	code = send_command(qmp, command, arguments, err);
+	if (code == 0)
+		code = find_answer(qmp, command, &answer, err);
+	if (code < 0) {
 		qmp->broken = true;
-		return result;
+		return code;
 	}
-	result = take_answer(qmp, command, answer, out, err);
+	code = take_answer(qmp, command, answer, out, err);
 	json_free(answer);
-	return result;
+	return code;
+}
+
+int qmp_execute(struct qmp *qmp, struct json_t **out, struct error *err, const char *command,
+		const char *arguments, ...)
+{
+	struct json_t *object = NULL;
+	va_list list;
+
+	qmp->refusal[0] = '\0';
+	if (arguments != NULL) {
+		va_start(list, arguments);
+		object = json_make_v(arguments, list);
+		va_end(list);
+		if (object == NULL)
+			return fail(err, ERR_SYSTEM,
+				    "%.120s: %s: there is no memory, or a name is not UTF-8",
+				    line_name(qmp->line), command);
+	}
+	return execute(qmp, out, err, command, object);
 }
 
 bool qmp_wait(struct qmp *qmp, int timeout_ms)
@@ -174,34 +210,37 @@ static int greet(struct qmp *qmp, struct error *err)
 	json_free(greeting);
 	if (qmp->greeting == NULL)
 		return fail_nonsense(qmp, err);
-	return qmp_execute(qmp, "qmp_capabilities", NULL, NULL, err);
+	return qmp_execute(qmp, NULL, err, "qmp_capabilities", NULL);
 }
 
 int qmp_open(struct qmp **out, const char *path, struct error *err)
 {
-	struct qmp *qmp = memory_new(1, sizeof(*qmp));
-	int result = line_open(&qmp->line, "QMP", path, err);
+	struct qmp *qmp = calloc(1, sizeof(*qmp));
+	int code = qmp == NULL ? fail_memory(err) : line_open(&qmp->line, "QMP", path, err);
 
-	if (result == 0)
-		result = greet(qmp, err);
-	if (result < 0) {
+	if (code == 0)
+		code = greet(qmp, err);
+	if (code < 0) {
 		qmp_close(qmp);
-		return result;
+		return code;
 	}
 	*out = qmp;
 	return 0;
 }
 
-int qmp_again(struct qmp **qmp, struct qmp **own, const char *path, bool *gone, struct error *err)
+int qmp_again(struct qmp **qmp, const char *path, bool *gone, struct error *err)
 {
+	struct qmp *new;
+
 	*gone = false;
 	if (qmp_works(*qmp))
 		return 0;
-	if (qmp_open(own, path, err) < 0) {
+	if (qmp_open(&new, path, err) < 0) {
 		*gone = err->sys == ECONNREFUSED || err->sys == ENOENT;
 		return err->code;
 	}
-	*qmp = *own;
+	qmp_close(*qmp);
+	*qmp = new;
 	return 0;
 }
 

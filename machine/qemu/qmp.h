@@ -17,25 +17,29 @@ struct qmp;
 int qmp_open(struct qmp **out, const char *path, struct error *err);
 void qmp_close(struct qmp *qmp); /* NULL-safe */
 
-/* Executes a command; arguments, an object or NULL, are taken over. *out, if it is asked for, is
+/* Executes a command; arguments are as json_make takes them, or NULL. *out, if it is asked for, is
  * what it returned: owned. ERR_SYSTEM when QEMU refuses or does not answer within 60 s: then, and
- * whenever it says what makes no sense, every further call fails. Events are not kept: they only
- * have qmp_wait return, and who wants to know asks. */
-int qmp_execute(struct qmp *qmp, const char *command, struct json_t *arguments, struct json_t **out,
-		struct error *err);
+ * whenever it breaks the protocol, every further call fails. Events are dropped: they only make
+ * qmp_wait return. */
+int qmp_execute(struct qmp *qmp, struct json_t **out, struct error *err, const char *command,
+		const char *arguments, ...);
+/* Why QEMU refused the last command, in its words; empty if it did not. Borrowed. */
+const char *qmp_refusal(const struct qmp *qmp);
 
 /* Waits until QEMU says something unasked, an event, or the time is over; what it says is dropped.
  * Returns whether it did. */
 bool qmp_wait(struct qmp *qmp, int timeout_ms);
 
-/* A connection that broke is made anew: *qmp is that then, and *own too, which the caller closes.
- * *gone: QEMU has ended. */
-int qmp_again(struct qmp **qmp, struct qmp **own, const char *path, bool *gone, struct error *err);
+/* Makes a connection that broke anew. *gone: QEMU has ended. */
+int qmp_again(struct qmp **qmp, const char *path, bool *gone, struct error *err);
 
-/* Whether QEMU is there and talks sense, as far as is known. */
+/* Whether QEMU is there and keeps to the protocol, as far as is known. */
 bool qmp_works(const struct qmp *qmp);
 /* QEMU's process and its owner. */
 bool qmp_peer(const struct qmp *qmp, struct ucred *peer);
+/* The group that a QEMU of another user belongs to. False: it needs no group, as it can use all
+ * that is ours, or none could help. */
+bool qmp_group(const struct qmp *qmp, gid_t *group);
 /* What QEMU said of itself when it greeted: its version. Borrowed. */
 const struct json_t *qmp_greeting(const struct qmp *qmp);
 

@@ -275,7 +275,7 @@ static int make_server(struct receiver *receiver, struct error *err)
 }
 
 int receiver_new(struct receiver **out, const struct receiver_drive *drives, uint32_t n_drives,
-		struct buffer *buffer, struct error *err)
+		 struct buffer *buffer, struct error *err)
 {
 	struct receiver *receiver = calloc(1, sizeof *receiver);
 	int rc = 0;

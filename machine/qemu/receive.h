@@ -28,7 +28,7 @@ struct receiver_counts {
  * and once it has failed, all that comes is acknowledged and thrown away: a job whose archive has
  * come to nothing must end without harm to its machine. */
 int receiver_new(struct receiver **out, const struct receiver_drive *drives, uint32_t n_drives,
-		struct buffer *buffer, struct error *err);
+		 struct buffer *buffer, struct error *err);
 /* At a unix socket: path. */
 int receiver_listen(struct receiver *receiver, const char *path, struct error *err);
 /* Connections that use the export of a drive. */

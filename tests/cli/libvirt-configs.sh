@@ -43,7 +43,7 @@ same_file mine b/libvirt.xml
 same_file mine b/nvram
 rm vars.fd
 backup 3 -q -o c.vmab
-expect_text "$err" "variables are not in the archive" "vars.fd"
+expect_text "$err" "nvram is not in the archive" "vars.fd"
 expect_code 0 "$VMABAK" list --json c.vmab
 expect_json "$out" "[x['name'] for x in d['configs']] == ['libvirt.xml']"
 # A machine that is paused has no agent that answers; it has a name that a shell would take apart.

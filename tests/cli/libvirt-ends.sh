@@ -80,7 +80,7 @@ backup_runs || fail 'a job of another program was ended'
 as_user virsh -q domjobabort web
 wait_until eval '! backup_runs'
 
-expect_error 2 'none of that name' as_user "$vmabak" backup libvirt:nobody -o b.vmab
+expect_error 2 'no domain named' as_user "$vmabak" backup libvirt:nobody -o b.vmab
 expect_error 2 "such as vda=$PWD/fs.raw" as_user "$vmabak" backup libvirt:off -o b.vmab
 expect_error 2 'no such disk, but vda, vdb, vdc' $backup -d vdx -o b.vmab
 expect_error 2 'named twice' $backup -d vda -d x=vda -o b.vmab

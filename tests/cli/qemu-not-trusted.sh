@@ -63,12 +63,12 @@ said()
 	case $(cat "$err") in *"$(printf '\033')"*) fail "a control character" ;; esac
 }
 said hangs-up 1 'hung up'
-said garbage 1 'what is no QMP'
-said no-greeting 1 'what is no QMP'
+said garbage 1 'not a QMP monitor'
+said no-greeting 1 'not a QMP monitor'
 said endless 1 'a line of more than 16777216 bytes'
-said deep 1 'what is no QMP'
+said deep 1 'not a QMP monitor'
 said refuses 1 'qmp_capabilities: no\x1b[2J way'
-said neither 1 'what is no QMP'
+said neither 1 'not a QMP monitor'
 said no-size 1 'without a name or size'
 said negative 1 'without a name or size'
 said names 0

@@ -45,7 +45,7 @@ expect_error 2 'without --pull' pull --buffer 64M -o no.vmab
 expect_error 2 '--nbd-server is for qemu:SOCKET with --pull' "$VMABAK" backup "qemu:$qmp" --nbd-server "$exports" -o no.vmab
 expect_error 2 'must begin with a /' \
 	"$VMABAK" backup "qemu:$qmp" --pull --scratch scratch -o no.vmab
-expect_error 7 'tell its socket with --nbd-server' \
+expect_error 7 'name its socket with --nbd-server' \
 	"$VMABAK" backup "qemu:$qmp" --pull --scratch "$PWD/scratch" -o no.vmab
 expect_error 1 scratch/none "$VMABAK" backup "qemu:$qmp" --pull --scratch "$PWD/scratch/none" -o no.vmab
 [ ! -e no.vmab ] || fail "an archive was begun"

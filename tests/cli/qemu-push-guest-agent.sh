@@ -28,7 +28,7 @@ freeze=guest-fsfreeze-freeze thaw=guest-fsfreeze-thaw
 
 start_agent garbage
 expect_code 0 "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o a.vmab
-expect_text "$err" '2 file systems of the guest stood still for '
+expect_text "$err" 'guest file systems (2) were frozen for '
 asked $freeze $thaw
 start_agent
 expect_code 0 "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o b.vmab --json

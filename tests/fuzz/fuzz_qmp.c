@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "machine/qemu/inventory.h"
 #include "machine/qemu/jobs.h"
+#include "machine/qemu/leftovers.h"
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/receive.h"
 #include "tests/fuzz/fuzz.h"
@@ -21,7 +22,7 @@
 #define RUN_S	 600
 
 int __wrap_rundir_make(const char *path, struct error *err);
-int __wrap_rundir_open(const char *path, const struct qmp *qmp, struct error *err);
+int __wrap_rundir_open(const char *path, gid_t group, struct error *err);
 void __wrap_rundir_remove(const char *path);
 int __wrap_receiver_listen(struct receiver *receiver, const char *path, struct error *err);
 unsigned __wrap_receiver_users(const struct receiver *receiver, uint32_t drive);
@@ -51,9 +52,9 @@ int __wrap_rundir_make(const char *path, struct error *err)
 	return 0;
 }
 
-int __wrap_rundir_open(const char *path, const struct qmp *qmp, struct error *err)
+int __wrap_rundir_open(const char *path, gid_t group, struct error *err)
 {
-	(void)path, (void)qmp, (void)err;
+	(void)path, (void)group, (void)err;
 	return 0;
 }
 
@@ -87,7 +88,7 @@ static void ask(struct qmp *qmp)
 	for (unsigned i = 0; i < 3; i++) {
 		struct json_t *value = NULL;
 		begin();
-		int code = qmp_execute(qmp, "query-status", NULL, &value, &err);
+		int code = qmp_execute(qmp, &value, &err, "query-status", NULL);
 		must_be_done_within(ANSWER_S);
 		must_fit(code, &err);
 		MUST((code == 0) == (value != NULL));
