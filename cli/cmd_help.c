@@ -5,6 +5,7 @@
 
 #include "cli/groups.h"
 #include "cli/options.h"
+#include "cli/sources.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -79,7 +80,8 @@ void help_print(const struct command *command, const struct command *const *comm
 	if (all)
 		puts("\nExit codes: 0 done, 1 failed, 2 usage, 3 done with warnings, 4 archive "
 		     "damaged or\n"
-		     "incomplete, 5 salvage lost data, 6 no room left, 7 in use by another program.\n\n"
+		     "incomplete, 5 salvage lost data, 6 no room left, 7 in use by another "
+		     "program.\n\n"
 		     "\"vmabak help COMMAND\" tells more about each.");
 }
 
@@ -105,6 +107,11 @@ static int run_commands(const void *given, struct report *report)
 {
 	const struct plain_options *options = given;
 	const struct command *const *command = options->common.commands;
+	unsigned kinds = ~0u;
+	const char *place;
+
+	if (options->common.arguments.n > 0)
+		kinds = source_of(options->common.arguments.items[0], &place);
 
 	report->no_document = true;
 	for (; *command != NULL; command++) {
@@ -115,7 +122,8 @@ static int run_commands(const void *given, struct report *report)
 			continue;
 		printf("%s", (*command)->name);
 		for (unsigned i = 0; i < n; i++)
-			printf("\t--%s", uses[i].spec->name);
+			if (uses[i].spec->sources == 0 || (uses[i].spec->sources & kinds) != 0)
+				printf("\t--%s", uses[i].spec->name);
 		putchar('\n');
 	}
 	return EXIT_DONE;
@@ -159,11 +167,13 @@ const struct command command_help = {
 
 const struct command command_commands = {
 	.name = "commands",
-	.usage = "",
+	.usage = "[SOURCE]",
 	.summary = "print each command and its options, for checks",
-	.help = "Print a line for each command: its name, then its options, separated by tabs.\n",
+	.help = "Print a line for each command: its name, then its options, separated by tabs.\n"
+		"With a SOURCE such as qemu: without those that are not for it.\n",
 	.run = run_commands,
 	.groups = {{"Options", common_specs, 0}},
 	COMMAND_DEFAULTS(plain_defaults),
+	.max_arguments = 1,
 	.hidden = true,
 };

@@ -68,6 +68,39 @@ check_options()
 	check "options in $(basename "$2"), as help has them" "$(help_options "$1")" "$(page_options "$2")"
 }
 
+# backup has a page for each kind of source. What is for drives is on vmabak-backup(1); each of the others has those
+# options that its kind has and drives have not.
+sources='qemu libvirt serve'
+
+# source_options WORD: those of backup that are for such a source: "--name".
+source_options()
+{
+	"$vmabak" commands "$1" | sed -n 's/^backup\t//p' | tr '\t' '\n' | sort
+}
+
+# Those lines of the help of backup whose options are in the file named.
+of_help()
+{
+	help_options backup | while read -r letter name value; do
+		! grep -qxe "$name" "$work/named" || echo "$letter $name${value:+ $value}"
+	done
+}
+
+check_backup_pages()
+{
+	source_options drive.raw >"$work/drives"
+	cp "$work/drives" "$work/named"
+	check "options in vmabak-backup.1, as help has them" "$(of_help)" "$(page_options "$man/vmabak-backup.1")"
+	cp "$work/drives" "$work/seen"
+	for source in $sources; do
+		source_options "$source:" >>"$work/seen"
+		source_options "$source:" | grep -vxFf "$work/drives" >"$work/named"
+		check "options in vmabak-backup-$source.1, as help has them" "$(of_help)" \
+			"$(page_options "$man/vmabak-backup-$source.1")"
+	done
+	check "pages of sources have all options of backup" "$(table_options backup)" "$(sort -u "$work/seen")"
+}
+
 # Pages name no option that is nowhere.
 check_mentions()
 {
@@ -82,10 +115,14 @@ check_mentions()
 
 for verb in $verbs; do
 	check "table and help of $verb" "$(table_options "$verb")" "$(help_options "$verb" | cut -d ' ' -f 2 | sort)"
-	check_options "$verb" "$man/vmabak-$verb.1"
+	[ "$verb" = backup ] || check_options "$verb" "$man/vmabak-$verb.1"
 done
+check_backup_pages
 check_options "" "$man/vmabak.1"
-check "pages of commands" "$verbs" "$(for page in "$man"/vmabak-*.1; do basename "$page" .1; done | sed 's/vmabak-//' | sort)"
+check "pages of commands" "$( (echo "$verbs"; for source in $sources; do echo "backup-$source"; done) | sort)" \
+	"$(for page in "$man"/vmabak-*.1; do basename "$page" .1; done | sed 's/vmabak-//' | sort)"
+check "pages of sources that vmabak-backup.1 lists" "$(printf '%s\n' $sources | sort)" \
+	"$(sed -n 's/^\.It Cm \([a-z]*\): .*/\1/p' "$man/vmabak-backup.1" | sort)"
 check "commands that vmabak.1 lists" "$verbs" "$(sed -n 's/^\.It Xr vmabak-\([a-z-]*\) 1$/\1/p' "$man/vmabak.1" | sort)"
 check_mentions
 
@@ -206,20 +243,18 @@ example_of()
 
 check_json()
 {
-	heading='.Ss Members of every result'
-	common=$(page_members "$man/vmabak.1" "$heading")
+	page=$man/vmabak-json.5
+	common=$(page_members "$page" '.Sh MEMBERS OF EVERY RESULT')
 	check "JSON members of a failure" "$common" "$("$vmabak" list --json empty.vmab 2>/dev/null | members)"
 	for verb in $verbs version; do
-		page=$man/vmabak-$verb.1 heading='.Sh JSON OUTPUT'
 		case $verb in help | serve) continue ;; esac
 		if [ "$verb" = version ]; then
-			page=$man/vmabak.1 heading='.Ss Members of --version'
 			found=$("$vmabak" --version --json | members)
 		else
 			found=$(example_of "$verb" | members)
 		fi
 		check "JSON members of $verb" \
-			"$( (page_members "$page" "$heading"; echo command; echo exit_code; echo warnings) | sort)" "$found"
+			"$( (page_members "$page" ".Ss $verb"; echo command; echo exit_code; echo warnings) | sort)" "$found"
 	done
 	printf '\377' >binary
 	"$vmabak" backup -q -o binary.vmab -c binary
@@ -293,7 +328,7 @@ check_examples()
 				qemu-nbd --fork -k "$PWD/web.sock" -r -x root -f raw web.raw
 			fi
 			if grep -q '/run/vmabak/web\.sock' "$block"; then with_serve; fi
-			if grep -q 'qmp /run/web\.qmp' "$block"; then
+			if grep -q '/run/web\.qmp' "$block"; then
 				with_qemu run_example "$block"
 			else
 				run_example "$block"
