@@ -1,44 +1,11 @@
-/* clang-format off */
 /*
- * What a run tells: errors, warnings and notes on standard error, the JSON result, the exit code.
+ * What a run reports: errors, warnings and notes on standard error, the JSON result, the exit code.
  *
- * With --json each command prints one object on standard output, or on standard error when the
- * archive itself goes to standard output; then nothing else goes to standard error. Fields stay;
- * new ones may come.
- *
- *   all        command, exit_code, warnings (array of texts),
- *              error: only when something failed, an object: message,
- *                code (system damaged incomplete unsupported usage full locked),
- *                byte (where in the archive; only when that is known)
- *   backup,    archive, format (vmab vma), uuid, n_drives, n_configs, drives_bytes (their sizes),
- *   convert    data_bytes (blocks stored, before compression), written_bytes, data_clusters,
- *              zero_clusters, duration_s; backup of what runs also capture: see vmabak-backup(1)
- *   qemu-drives  drives: array: name, device, qdev, node, format, file, iothread (each but name and
- *              node or null), size_bytes, read_only, removable, backing, by_default
- *   restore    archive, archive_bytes, duration_s,
- *              drives: array: name, size_bytes, target, excess_bytes,
- *              configs: array: name, size_bytes, target
- *   list       archive, format, filter (compression around it, or null), uuid, parent_uuid (or
- *              null), created (ISO 8601, UTC), created_ns (since 1970), checksum (of each cluster:
- *              xxh3-128 xxh3-64 none), complete (true false, null: not known), note, checkpoint,
- *              parent_checkpoint (each or null),
- *              drives: array: name, size_bytes; configs: array: name, size_bytes;
- *              only when complete is true: archive_bytes, data_bytes, data_clusters, zero_clusters
- *   config     archive, name, size_bytes, data
- *   verify     archives: array: archive, ok, and either error as above, or format, uuid, quick,
- *              data_checksums, incremental, n_drives, n_configs, drives_bytes, data_bytes,
- *              archive_bytes, data_clusters, zero_clusters, duration_s
- *   salvage    archive, archive_bytes, format, uuid, head (found moved lost), head_at, tail, sections,
- *              damaged_sections, passed_bytes, read_error (or null),
- *              duration_s, drives: array: name, size_bytes, size_known, target, map (or null),
- *              good_bytes, donated_bytes (of those), unverified_bytes, absent_bytes, lost_bytes,
- *              n_lost, lost: array, at most 10000: offset, size_bytes,
- *              configs: as restore
- *   --version  version, features (array), libraries (object: name to version)
- *
- * A text of an archive that is not UTF-8 is given escaped, and X_hex beside field X has its bytes.
+ * With --json each command prints one object on standard output, or on standard error if the
+ * archive itself goes to standard output; then nothing else goes to standard error. Members stay;
+ * new ones may be added. They are documented in vmabak-json(5), and tests/man.sh holds that page
+ * against the program.
  */
-/* clang-format on */
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 

@@ -10,7 +10,7 @@ for prefix in /usr /usr/local /opt/vmabak; do
 	expect_code 0 make -s -C "$SRC" install DESTDIR="$to" PREFIX=$prefix
 	find "$to" -type f | sed "s|^$to$prefix/||" | sort >found
 	expect_text found bin/vmabak share/man/man1/vmabak.1 share/man/man1/vmabak-backup.1 \
-		share/man/man5/vmabak.5 share/bash-completion/completions/vmabak \
+		share/man/man1/vmabak-backup-qemu.1 share/man/man5/vmabak.5 share/man/man5/vmabak-json.5 share/bash-completion/completions/vmabak \
 		share/doc/vmabak/README.md share/doc/vmabak/restore.py
 	! grep -q '^/' found || fail "outside of $prefix: $(grep '^/' found)"
 	expect_code 0 "$to$prefix/bin/vmabak" --version
