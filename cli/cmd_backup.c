@@ -66,7 +66,7 @@ const struct option_spec running_specs[] = {
 	{"pull", 0, OPTION_FLAG, OPTION_FIELD(machine_options, pull),
 	 .help = "qemu: have QEMU keep a snapshot, and read that, not what its jobs push",
 	 .sources = SOURCE_QEMU},
-	{"nbd-server", 0, OPTION_TEXT, OPTION_FIELD(machine_options, nbd_server),
+	{"nbd-server", 0, OPTION_TEXT, OPTION_FIELD(machine_options, qemu_server),
 	 .argument = "SOCKET", .help = "with --pull: where QEMU has one", .sources = SOURCE_PULL},
 	{"sync", 0, OPTION_CHOICE, OPTION_FIELD(machine_options, sync_mode), .argument = "WHAT",
 	 .choices = "top full",

@@ -24,7 +24,7 @@ struct machine_options {
 
 	const char *connect;	/* libvirt: its URI; NULL: as for virsh */
 	bool pull;		/* qemu */
-	const char *nbd_server; /* pull: the socket of QEMU's own */
+	const char *qemu_server; /* pull: the socket of QEMU's own */
 	const char *scratch;	/* pull, libvirt: a folder */
 	unsigned sync_mode;	/* push: enum sync_choice */
 

@@ -113,7 +113,7 @@ static int start_server(struct machine *machine, struct error *err)
 {
 	gid_t group;
 
-	if (machine->qemu.options->nbd_server != NULL)
+	if (machine->qemu.options->qemu_server != NULL)
 		return 0;
 	if (qmp_group(machine->qemu.qmp, &group))
 		TRY(rundir_admit(machine->path, group, err));
@@ -296,7 +296,7 @@ static int pull_begin(struct machine *machine, const struct machine_since *since
 
 static int pull_drive(struct machine *machine, uint32_t i, struct drive **out, struct error *err)
 {
-	const char *server = machine->qemu.options->nbd_server;
+	const char *server = machine->qemu.options->qemu_server;
 	char name[NODE_NAME_SIZE];
 
 	TRY(gate_open(&machine->gate, &machine->drives[i], server == NULL ? machine->path : server,
