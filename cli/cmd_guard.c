@@ -3,8 +3,8 @@
  * descriptor 3. It freezes and thaws the machine SOURCE for the backup at the other end, and cleans
  * up after run ID when that has gone.
  */
-#include "cli/commands.h"
 #include "cli/groups.h"
+#include "cli/report.h"
 #include "cli/signals.h"
 #include "cli/sources.h"
 #include "machine/freeze.h"
