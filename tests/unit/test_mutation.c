@@ -1,6 +1,6 @@
 /*
  * Bits of a small archive flipped, and lengths cut: never accepted, never a crash. Each bit position and each format;
- * every bit and every length is tried where a try costs less, and under the address sanitizer: make mutation-short.
+ * every bit and every length is tried where a try costs less: make mutation-short.
  */
 #include "tests/unit/sample.h"
 #include "tests/unit/suites.h"
