@@ -236,16 +236,22 @@ def report(found):
     return 1 if n else 0
 
 
-# Path, text, and what must be said of it: each of these files is wrong in one way, the last in none.
+# Path, text, and what must be said of it: each of these files is wrong in one way, or in none.
 FAULTS = (
-    ("base/zz_include.c", '#include "format/format.h"', "must not use format/format"),
-    ("base/zz_symbol.c", "int reader_open(void); int zz(void); int zz(void) { return reader_open(); }",
-     "must not use reader/"),
-    ("archive/zz_machine.h", '#include "machine/guard.h"', "must not use machine/guard"),
-    ("machine/zz_archive.h", '#include "archive/open.h"', "must not use archive/source"),
-    ("machine/qemu/zz_serve.h", '#include "machine/serve/serve.h"', "must not use machine/serve/serve"),
-    ("drive/zz_server.h", '#include "nbd/server.h"', "must not use nbd/server"),
-    ("archive/zz_private.h", '#include "cow/buffer_state.h"', "private to its folder"),
+    ("format/zz_own.h", "", ""),
+    ("archive/zz_own.h", "", ""),
+    ("machine/zz_own.h", "", ""),
+    ("machine/serve/zz_own.h", "", ""),
+    ("nbd/zz_own.h", "", ""),
+    ("cow/zz_own.h", "", ""),
+    ("reader/zz_own.c", "int zz_own = 1;", ""),
+    ("base/zz_include.c", '#include "format/zz_own.h"', "must not use format/zz_own"),
+    ("base/zz_symbol.c", "extern int zz_own; int zz(void); int zz(void) { return zz_own; }", "must not use reader/zz_own"),
+    ("archive/zz_machine.h", '#include "machine/zz_own.h"', "must not use machine/zz_own"),
+    ("machine/zz_archive.h", '#include "archive/zz_own.h"', "must not use archive/zz_own"),
+    ("machine/qemu/zz_serve.h", '#include "machine/serve/zz_own.h"', "must not use machine/serve/zz_own"),
+    ("drive/zz_server.h", '#include "nbd/zz_own.h"', "must not use nbd/zz_own"),
+    ("archive/zz_private.h", '#include "cow/zz_own.h"', "private to its folder"),
     ("base/zz_a.c", "int zz_a(void), zz_b(void); int zz_a(void) { return zz_b(); }", "is in a circle: needs base/zz_b"),
     ("base/zz_b.c", "int zz_a(void), zz_b(void); int zz_b(void) { return zz_a(); }", "is in a circle: needs base/zz_a"),
     ("base/zz_c.c", '#include "base/zz_d.h"', "is in a circle: needs base/zz_d"),
@@ -262,8 +268,8 @@ FAULTS = (
     ("nbd/zz_nbd.c", "int nbd_zz = 1;", "begin like libnbd's"),
     ("base/zz_library.h", "#include <libxml/tree.h>", "<libxml> is included by"),
     ("archive/zz_room/zz.h", "", "is in no room"),
-    ("reader/zz_right.c", '#include "format/layout.h"\n#include "base/error.h"\nint zz(void);'
-     ' int zz(void) { return fail(0, 0, 0, ""); }', ""),
+    ("cli/zz_right.c", '#include "machine/zz_own.h"\nextern int zz_own; int zz(void); int zz(void) { return zz_own; }', ""),
+    ("reader/zz_right.c", '#include "format/zz_own.h"', ""),
 )
 
 
