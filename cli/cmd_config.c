@@ -51,7 +51,7 @@ const struct command command_config = {
 	.usage = "ARCHIVE|- [NAME] [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "print a config of an archive",
-	.help = "Print a config of an archive as it is. Without NAME: the only one, or "
+	.help = "Print a config of an archive, byte for byte. Without NAME: the only one, or\n"
 		"qemu-server.conf.\n"
 		"\n"
 		"Example:\n"

@@ -33,11 +33,9 @@ const struct command command_convert = {
 	.usage = "ARCHIVE|- [-o ARCHIVE|-] [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "write an archive again in another format",
-	.help = "Write an archive again in another format or compression. The uuid, the time, "
-		"notes and\n"
-		"configs stay; every checksum is verified on the way. What VMA cannot carry is "
-		"left out\n"
-		"with a warning.\n"
+	.help = "Write an archive again in another format or compression. The uuid, the time,\n"
+		"notes and configs stay; every checksum is verified on the way. What VMA\n"
+		"cannot carry is left out with a warning.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak convert vzdump-qemu-100.vma.zst -o web.vmab\n",

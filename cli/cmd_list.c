@@ -231,9 +231,9 @@ const struct command command_list = {
 	.usage = "ARCHIVE|- [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "show what an archive holds",
-	.help = "List what an archive holds, and whether it is complete where that can be told "
-		"without\n"
-		"reading all of it. ARCHIVE may be compressed; - is standard input.\n"
+	.help = "List what an archive holds, and whether it is complete where that can be\n"
+		"told without reading all of it. ARCHIVE may be compressed; - is standard\n"
+		"input.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak list web.vmab\n",

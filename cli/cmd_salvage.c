@@ -63,13 +63,11 @@ const struct command command_salvage = {
 	.name = "salvage",
 	.usage = "ARCHIVE|- [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
 	.operand = "ARCHIVE",
-	.summary = "get what is still good out of a damaged archive",
-	.help = "Get out of a damaged or incomplete archive every cluster that still proves good, "
-		"and "
-		"tell\n"
-		"which bytes of which drives are lost: they are holes in the files. Drives go to\n"
-		"DIR/NAME.raw, configs to DIR/NAME; no file is ever overwritten. Exit code 5 when\n"
-		"something is lost.\n"
+	.summary = "recover what is still good from a damaged archive",
+	.help = "Recover every cluster that still proves good from a damaged or incomplete\n"
+		"archive, and tell which bytes of which drives are lost: they are holes in\n"
+		"the files. Drives go to DIR/NAME.raw, configs to DIR/NAME; no file is ever\n"
+		"overwritten. Exit code 5 when something is lost.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak salvage bad.vmab -C salvaged --map salvaged\n",

@@ -143,11 +143,9 @@ const struct command command_verify = {
 	.usage = "[--quick] ARCHIVE|-... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "prove that archives are whole and intact",
-	.help = "Read archives to their end and prove that they are whole: every checksum, every "
-		"cluster\n"
-		"exactly once, the end. Stock VMA archives carry no checksums of their data; they "
-		"are\n"
-		"checked for completeness, and the result says so.\n"
+	.help = "Read archives to their end and prove that they are whole: every checksum,\n"
+		"every cluster exactly once, the end. Stock VMA archives carry no checksums\n"
+		"of their data; they are checked for completeness, and the result says so.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak verify /backup/*.vmab\n",
