@@ -18,11 +18,11 @@ int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inv
 {
 	char name[NODE_NAME_SIZE], file[NODE_NAME_SIZE];
 
-	return qmp_execute(qmp, NULL, err, "blockdev-add",
-			   "{s:s, s:s, s:s, s:{s:b}, s:{s:s, s:s, s:s}}", "driver", "qcow2",
-			   "node-name", node_name(name, id, i), "backing",
-			   inventory->drives[i].node, "cache", "no-flush", 1, "file", "driver",
-			   "file", "node-name", node_file_name(file, id, i), "filename", path);
+	return qmp_execute(
+		qmp, NULL, err, "blockdev-add", "{s:s, s:s, s:s, s:b, s:{s:b}, s:{s:s, s:s, s:s}}",
+		"driver", "qcow2", "node-name", node_name(name, id, i), "backing",
+		inventory->drives[i].node, "lazy-refcounts", 1, "cache", "no-flush", 1, "file",
+		"driver", "file", "node-name", node_file_name(file, id, i), "filename", path);
 }
 
 int fleece_start_server(struct qmp *qmp, const char *socket, struct error *err)

@@ -1,8 +1,11 @@
 #include "machine/qemu/scratch.h"
 
+#include "drive/qemuimg.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,89 +13,24 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* A qcow2, version 3, of clusters of 64 KiB: header, table of refcounts, one block of them, L1. */
-#define QCOW2_CLUSTER	   65536u
-#define QCOW2_L2_BYTES	   (UINT64_C(8192) * QCOW2_CLUSTER) /* of the drive, in one entry of L1 */
-#define QCOW2_L1_MAX	   (UINT64_C(32) << 20)		    /* bytes; QEMU takes no more */
-#define QCOW2_HEADER_BYTES 104u
-#define FIXED_CLUSTERS	   3u
-#define PAST_ALL	   (INT64_C(1) << 62)  /* an offset at which no file has data */
-#define STEP_BYTES	   (SCRATCH_AHEAD / 8) /* less is not worth a call */
-
-static void put_be(uint8_t *to, uint64_t value, unsigned n_bytes)
-{
-	for (unsigned i = n_bytes; i-- > 0; value >>= 8)
-		to[i] = (uint8_t)value;
-}
-
-static void make_header(uint8_t header[QCOW2_CLUSTER], uint64_t size_bytes, uint64_t l1_size)
-{
-	memset(header, 0, QCOW2_CLUSTER);
-	memcpy(header, "QFI\xfb", 4);
-	put_be(header + 4, 3, 4);
-	put_be(header + 20, 16, 4); /* cluster_bits */
-	put_be(header + 24, size_bytes, 8);
-	put_be(header + 36, l1_size, 4);
-	put_be(header + 40, FIXED_CLUSTERS * QCOW2_CLUSTER, 8); /* L1 */
-	put_be(header + 48, QCOW2_CLUSTER, 8);			/* refcounts */
-	put_be(header + 56, 1, 4);				/* clusters of their table */
-	put_be(header + 80, 1, 8); /* lazy refcounts: nobody will open it again */
-	put_be(header + 96, 4, 4); /* refcounts of 16 bits */
-	put_be(header + 100, QCOW2_HEADER_BYTES, 4);
-}
-
-static bool write_at(int fd, const uint8_t *bytes, uint64_t at)
-{
-	size_t done = 0;
-
-	while (done < QCOW2_CLUSTER) {
-		ssize_t n = pwrite(fd, bytes + done, QCOW2_CLUSTER - done, (off_t)(at + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		done += (size_t)n;
-	}
-	return true;
-}
-
-static bool write_image(int fd, uint64_t size_bytes, uint64_t l1_size, uint64_t n_clusters)
-{
-	uint8_t cluster[QCOW2_CLUSTER];
-
-	make_header(cluster, size_bytes, l1_size);
-	if (!write_at(fd, cluster, 0))
-		return false;
-	memset(cluster, 0, sizeof(cluster));
-	put_be(cluster, 2 * QCOW2_CLUSTER, 8);
-	if (!write_at(fd, cluster, QCOW2_CLUSTER))
-		return false;
-	memset(cluster, 0, sizeof(cluster));
-	for (uint64_t i = 0; i < n_clusters; i++)
-		put_be(cluster + 2 * i, 1, 2);
-	return write_at(fd, cluster, 2 * QCOW2_CLUSTER) &&
-	       ftruncate(fd, (off_t)(n_clusters * QCOW2_CLUSTER)) == 0;
-}
+#define PAST_ALL   (INT64_C(1) << 62)  /* an offset at which no file has data */
+#define STEP_BYTES (SCRATCH_AHEAD / 8) /* less is not worth a call */
+#define SPARE	   (UINT64_C(2) << 20) /* to round up */
 
 int scratch_make(struct scratch *out, char *path, uint64_t size_bytes, struct error *err)
 {
-	uint64_t l1_size = (size_bytes + QCOW2_L2_BYTES - 1) / QCOW2_L2_BYTES;
-	uint64_t n_clusters = FIXED_CLUSTERS + (l1_size * 8 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER;
+	struct stat found;
+	char name[220];
 
 	*out = (struct scratch){.fd = -1, .path = path};
-	if (l1_size * 8 > QCOW2_L1_MAX)
-		return fail(err, ERR_UNSUPPORTED, "scratch image %.200s: the drive is too large",
-			    path);
-	out->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (out->fd < 0)
-		return fail_system(err, errno, "scratch image %.200s", path);
+	snprintf(name, sizeof(name), "scratch image %.200s", path);
+	TRY(qemu_img_create(name, path, "qcow2", size_bytes, err));
 	out->named = true;
-	if (!write_image(out->fd, size_bytes, l1_size, n_clusters))
-		return fail_system(err, errno, "scratch image %.200s", path);
-	/* All clusters, their L2 tables and refcounts, and some to round up. */
-	out->most_bytes =
-		n_clusters * QCOW2_CLUSTER + size_bytes + size_bytes / 4096 + 32 * QCOW2_CLUSTER;
+	out->fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (out->fd < 0 || fchmod(out->fd, 0600) < 0 || fstat(out->fd, &found) < 0)
+		return fail_system(err, errno, "%s", name);
+	/* All clusters, their L2 tables and refcounts. */
+	out->most_bytes = (uint64_t)found.st_size + size_bytes + size_bytes / 4096 + SPARE;
 	return scratch_take_room(out, err);
 }
 

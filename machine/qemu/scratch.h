@@ -20,8 +20,8 @@ struct scratch {
 	uint64_t taken_bytes; /* of room, from its beginning */
 };
 
-/* Makes an empty qcow2 of this virtual size, and takes the first room. path is taken over. What
- * there is of it can be closed whatever comes. */
+/* Has qemu-img make an empty qcow2 of this virtual size, and takes the first room. path is taken
+ * over. *out is always safe to close, even after a failure. */
 int scratch_make(struct scratch *out, char *path, uint64_t size_bytes, struct error *err);
 /* Takes more as the file has grown. ERR_SYSTEM: there is none. */
 int scratch_take_room(struct scratch *scratch, struct error *err);
