@@ -1,23 +1,23 @@
 /*
- * The guest's writes wait for what is answered here: QEMU saves the old data first, and that is a
- * write to one of these exports. So an answer waits for nothing but memory, and no error is ever
- * given: one would become an error of the guest's write.
+ * The guest's writes wait for the answers given here: QEMU saves the old data first, and that is a
+ * write to one of these exports. So an answer waits for nothing but memory, and never reports an
+ * error, which would become an error of the guest's write.
  *
- * Two kinds of writes come. Those of the job's own pass are long and can wait:
- * they do while the buffer is half full, so that the other half is there for the guest. Those that
- * save what the guest is about to overwrite are as long as the guest's write, and mostly one
- * cluster: up to that size nothing is held. A long write of the guest's is taken for one of the
- * pass; it waits only when the output is slower than all that comes in, and then less than it would
- * if the buffer were full.
+ * There are two kinds of writes. Those of the job's own pass are long and can wait: they do while
+ * the buffer is half full, which keeps the other half for the guest. Those that save what the guest
+ * is about to overwrite are as long as the guest's write, mostly one cluster: nothing up to that
+ * size is held. A long write of the guest is taken for one of the pass; it waits only when the
+ * output is slower than all input, and then less than it would with a full buffer.
  *
- * Each drive has two maps of a bit a cluster, both only ever set. "taken" is set by who puts the
- * cluster into the buffer: whoever finds it set already leaves it. That happens after a connection
- * broke, when QEMU sends again what was not answered; it is the same data. "told" is set for zeros;
- * they go into the buffer at the end, in runs.
+ * Each drive has two maps with a bit for each cluster, whose bits are only ever set. "taken" is set
+ * by the thread that puts the cluster into the buffer; a thread that finds it set drops its copy.
+ * That happens after a connection broke, when QEMU repeats unanswered requests; the data is the
+ * same. "told" is set for zeros; they go into the buffer at the end, in runs.
  */
 #include "machine/qemu/receive.h"
 
 #include "base/bits.h"
+#include "base/clock.h"
 #include "nbd/server.h"
 
 #include <errno.h>
@@ -25,14 +25,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Bytes. QEMU would send a mebibyte, and what a guest waits for comes behind it on the same
  * connection. */
 #define REQUEST_MAX 262144u
 #define HOLD_FILL   500u /* thousandths of the buffer */
-#define HOLD_NS	    1000000
-#define HOLD_STEPS  25u /* of HOLD_NS: long enough for QEMU to be told to slow down */
+#define HOLD_MS	    25	 /* long enough for QEMU to be told to slow down */
 #define GRACE_MS    2000u
 
 struct drive_state {
@@ -56,7 +54,7 @@ struct receiver {
 
 static bool is_discarding(const struct receiver *receiver)
 {
-	return !receiver->buffer || buffer_has_failed(receiver->buffer);
+	return receiver->buffer == NULL || buffer_has_failed(receiver->buffer);
 }
 
 /* Whole clusters; the last one of the drive may be partial. Anything else comes from no backup job,
@@ -83,11 +81,11 @@ static bool is_half_full(const struct receiver *receiver)
 
 static void hold(struct receiver *receiver)
 {
-	const struct timespec pause = {.tv_nsec = HOLD_NS};
+	int64_t until = clock_ms() + HOLD_MS;
 
 	receiver->held_requests++;
-	for (unsigned i = 0; i < HOLD_STEPS && is_half_full(receiver); i++)
-		nanosleep(&pause, NULL);
+	while (is_half_full(receiver) && clock_ms() < until)
+		clock_sleep_ms(1);
 }
 
 static int put_cluster(struct drive_state *drive, uint64_t cluster, const uint8_t *from, size_t n)
@@ -138,12 +136,12 @@ static int take_zeros(void *context, uint64_t offset, uint64_t n, unsigned flags
 {
 	struct drive_state *drive = context;
 	struct receiver *receiver = drive->receiver;
+	uint64_t first = offset / CLUSTER_SIZE, end = clusters_of(offset + n), n_new;
 
 	(void)flags;
 	if (is_discarding(receiver) || !check_range(drive, offset, n))
 		return 0;
-	uint64_t first = offset / CLUSTER_SIZE, end = clusters_of(offset + n);
-	uint64_t n_new = bits_set_atomic(drive->told, first, end);
+	n_new = bits_set_atomic(drive->told, first, end);
 	receiver->zero_clusters += n_new;
 	receiver->again_clusters += end - first - n_new;
 	return 0;
@@ -193,9 +191,9 @@ static int check_told(const struct drive_state *drive, const struct chunk_zeros 
 static int put_zeros(struct receiver *receiver, struct chunk **chunk, const struct chunk_zeros *run,
 		     struct error *err)
 {
-	if (!*chunk)
+	if (*chunk == NULL)
 		*chunk = buffer_take_empty(receiver->buffer, true);
-	if (!*chunk) {
+	if (*chunk == NULL) {
 		buffer_error(receiver->buffer, err);
 		return err->code;
 	}
@@ -210,31 +208,32 @@ static int put_zeros(struct receiver *receiver, struct chunk **chunk, const stru
 int receiver_finish(struct receiver *receiver, struct error *err)
 {
 	struct chunk *chunk = NULL;
-	int rc = 0;
+	int code = 0;
 
-	for (uint32_t i = 0; i < receiver->n_drives && rc == 0; i++) {
+	for (uint32_t i = 0; i < receiver->n_drives && code == 0; i++) {
 		const struct drive_state *drive = &receiver->drives[i];
 		struct chunk_zeros run;
 		uint64_t cluster = 0;
 
-		while (rc == 0 && next_zeros(drive, &cluster, &run)) {
-			rc = check_told(drive, &run, err);
-			if (rc == 0)
-				rc = put_zeros(receiver, &chunk, &run, err);
+		while (code == 0 && next_zeros(drive, &cluster, &run)) {
+			code = check_told(drive, &run, err);
+			if (code == 0)
+				code = put_zeros(receiver, &chunk, &run, err);
 		}
 	}
-	if (chunk)
+	if (chunk != NULL)
 		buffer_hand_in(receiver->buffer, chunk);
-	if (rc == 0)
+	if (code == 0)
 		buffer_end(receiver->buffer);
 	else
 		buffer_fail(receiver->buffer, err);
-	return rc;
+	return code;
 }
 
 /* ---- making it ---- */
 
-static int make_drive(struct receiver *receiver, uint32_t i, const struct receiver_drive *drive)
+static int make_drive(struct receiver *receiver, uint32_t i, const struct receiver_drive *drive,
+		      struct error *err)
 {
 	struct drive_state *state = &receiver->drives[i];
 	uint64_t n_words = bits_words(clusters_of(drive->size_bytes));
@@ -245,21 +244,22 @@ static int make_drive(struct receiver *receiver, uint32_t i, const struct receiv
 		.size_bytes = drive->size_bytes,
 		.may_leave_out = drive->may_leave_out,
 	};
-	snprintf(state->name, sizeof state->name, "%u", i);
-	if (!receiver->buffer)
+	snprintf(state->name, sizeof(state->name), "%u", i);
+	if (receiver->buffer == NULL)
 		return 0;
-	state->taken = calloc(n_words, sizeof *state->taken);
-	state->told = calloc(n_words, sizeof *state->told);
-	return state->taken && state->told ? 0 : -1;
+	state->taken = calloc(n_words, sizeof(*state->taken));
+	state->told = calloc(n_words, sizeof(*state->told));
+	return state->taken == NULL || state->told == NULL ? fail_memory(err) : 0;
 }
 
 static int make_server(struct receiver *receiver, struct error *err)
 {
-	struct nbdserver_export *exports = calloc(receiver->n_drives, sizeof *exports);
+	struct nbdserver_export *exports = calloc(receiver->n_drives, sizeof(*exports));
 	struct nbdserver_options options = {.n_connections = 2 * receiver->n_drives + 8};
+	int code;
 
-	if (!exports)
-		return fail_system(err, ENOMEM, "exports");
+	if (exports == NULL)
+		return fail_memory(err);
 	for (uint32_t i = 0; i < receiver->n_drives; i++)
 		exports[i] = (struct nbdserver_export){
 			.name = receiver->drives[i].name,
@@ -269,33 +269,34 @@ static int make_server(struct receiver *receiver, struct error *err)
 			.ops = &ops,
 			.context = &receiver->drives[i],
 		};
-	int rc = nbdserver_new(&receiver->server, exports, receiver->n_drives, &options, err);
+	code = nbdserver_new(&receiver->server, exports, receiver->n_drives, &options, err);
 	free(exports);
-	return rc;
+	return code;
+}
+
+static int make(struct receiver *receiver, const struct receiver_drive *drives, uint32_t n_drives,
+		struct error *err)
+{
+	receiver->drives = calloc(n_drives, sizeof(*receiver->drives));
+	if (receiver->drives == NULL)
+		return fail_memory(err);
+	receiver->n_drives = n_drives;
+	for (uint32_t i = 0; i < n_drives; i++)
+		TRY(make_drive(receiver, i, &drives[i], err));
+	return make_server(receiver, err);
 }
 
 int receiver_new(struct receiver **out, const struct receiver_drive *drives, uint32_t n_drives,
 		 struct buffer *buffer, struct error *err)
 {
-	struct receiver *receiver = calloc(1, sizeof *receiver);
-	int rc = 0;
+	struct receiver *receiver = calloc(1, sizeof(*receiver));
 
-	if (!receiver)
-		return fail_system(err, ENOMEM, "exports");
+	if (receiver == NULL)
+		return fail_memory(err);
 	receiver->buffer = buffer;
-	receiver->drives = calloc(n_drives, sizeof *receiver->drives);
-	if (!receiver->drives)
-		rc = fail_system(err, ENOMEM, "exports");
-	else
-		receiver->n_drives = n_drives;
-	for (uint32_t i = 0; i < receiver->n_drives && rc == 0; i++)
-		if (make_drive(receiver, i, &drives[i]) != 0)
-			rc = fail_system(err, ENOMEM, "the maps of drives");
-	if (rc == 0)
-		rc = make_server(receiver, err);
-	if (rc != 0) {
+	if (make(receiver, drives, n_drives, err) != 0) {
 		receiver_free(receiver);
-		return rc;
+		return err->code;
 	}
 	*out = receiver;
 	return 0;
@@ -305,7 +306,7 @@ int receiver_listen(struct receiver *receiver, const char *path, struct error *e
 {
 	char place[256] = "unix:";
 
-	if (strlen(path) >= sizeof place - 5)
+	if (strlen(path) >= sizeof(place) - 5)
 		return fail(err, ERR_USAGE, "%.200s: too long for the path of a socket", path);
 	strcat(place, path);
 	return nbdserver_listen(receiver->server, place, false, err);
@@ -328,9 +329,9 @@ struct receiver_counts receiver_counts(const struct receiver *receiver)
 
 void receiver_free(struct receiver *receiver)
 {
-	if (!receiver)
+	if (receiver == NULL)
 		return;
-	if (receiver->server) {
+	if (receiver->server != NULL) {
 		nbdserver_stop(receiver->server, GRACE_MS);
 		nbdserver_free(receiver->server);
 	}
