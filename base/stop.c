@@ -74,7 +74,7 @@ bool stop_ends_process(void)
 	pthread_mutex_lock(&state.lock);
 	while (state.n_running > 0)
 		pthread_cond_wait(&state.returned, &state.lock);
-	ends = state.next != STOP_ENDS;
+	ends = state.next == STOP_NOW;
 	pthread_mutex_unlock(&state.lock);
 	return ends;
 }

@@ -9,15 +9,14 @@
 #include <stdbool.h>
 
 enum stop_next {
-	STOP_UNWINDS, /* the operation now fails and returns; the signal then ends the process */
-	STOP_ENDS,    /* the operation now ends as if asked to: its own result counts */
-	STOP_NOW,     /* nothing is left to be done: the signal ends the process at once */
+	STOP_ENDS, /* the operation now ends as if asked to: its own result counts */
+	STOP_NOW,  /* nothing is left to be done: the signal ends the process now */
 };
 
 /* Sets what a signal does first: it is called once, on a thread of its own, and not again until the
- * next call of this function. NULL: nothing. It may block, but not until the thread that runs the
- * command returns. An operation whose threads may be stuck (a write to a full pipe) cannot unwind:
- * its handler cleans up and returns STOP_NOW. */
+ * next call of this function. NULL: nothing. It may block, but must not wait for the thread that
+ * runs the command, which may be stuck (in a write to a full pipe): it cleans up by itself, or has
+ * others do so, and returns STOP_NOW. */
 void stop_handle(enum stop_next (*handler)(void));
 
 /* A folder that is to be removed too if it is empty; NULL: none. Borrowed. */

@@ -134,32 +134,3 @@ void signals_start(void)
 	else
 		pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }
-
-/* ---- of before base/stop.h ---- */
-
-static void (*_Atomic old_end)(void);
-
-static enum stop_next call_old_end(void)
-{
-	void (*end)(void) = atomic_load(&old_end);
-
-	end();
-	return STOP_ENDS;
-}
-
-void signals_end_by(void (*end)(void))
-{
-	if (end != NULL)
-		atomic_store(&old_end, end);
-	stop_handle(end == NULL ? NULL : call_old_end);
-}
-
-int signals_noted(void)
-{
-	return stop_signal();
-}
-
-_Noreturn void signals_end(void)
-{
-	end_by(stop_signal());
-}

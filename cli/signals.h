@@ -25,9 +25,4 @@ void signals_outlive(void);
 /* Removes temporary files and ends helpers, for good: nothing gets its final name after this. */
 void signals_abandon(void);
 
-/* Of before base/stop.h: gone when nobody calls them. */
-void signals_end_by(void (*end)(void));
-int signals_noted(void);
-_Noreturn void signals_end(void);
-
 #endif

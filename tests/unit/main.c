@@ -55,6 +55,7 @@ int main(int argc, char **argv)
 	test_cli();
 	test_json();
 	test_child();
+	test_stop();
 	test_guard();
 	test_sandbox();
 	test_receive();

@@ -25,6 +25,7 @@ void test_create(void);
 void test_cli(void);
 void test_json(void);
 void test_child(void);
+void test_stop(void);
 void test_guard(void);
 void test_sandbox(void);
 void test_receive(void);
