@@ -9,8 +9,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* The kernel's own file system of device nodes, wherever it is mounted. statfs cannot tell it from
- * any other tmpfs. */
+/* The kernel's file system of device nodes, wherever it is mounted. statfs cannot distinguish it
+ * from other tmpfs. */
 static bool is_devtmpfs(dev_t device)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
@@ -34,7 +34,7 @@ static bool begins(const char *path, const char *folder)
 	return strncmp(path, folder, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
 
-/* A container's /dev is a tmpfs with some nodes in it, that of a chroot a plain folder. */
+/* A container's /dev is a tmpfs with some nodes in it; a chroot's is a plain folder. */
 static bool is_below_dev(int folder, dev_t device)
 {
 	char link[64], path[PATH_MAX];

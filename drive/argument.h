@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-/* [NAME=]PATH[,format=FORMAT] taken apart; the texts lie in a copy that is owned. */
+/* The parts of [NAME=]PATH[,format=FORMAT], in a copy that is owned. */
 struct drive_argument {
 	char *copy;
 	const char *name;   /* NULL: none given */

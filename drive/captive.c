@@ -1,5 +1,5 @@
 /*
- * Images that QEMU understands, as drives: drive/qemunbd.c tells how.
+ * Drives in image formats of QEMU, read through a captive qemu-nbd: see qemunbd.c.
  */
 #include "drive/qemunbd.h"
 
@@ -47,7 +47,7 @@ static bool captive_changed(struct drive *drive)
 	return image_was_changed(&captive_of(drive)->image, drive->path);
 }
 
-/* It only reads, so there is nothing that it would have to bring to an end. */
+/* qemu-nbd only reads, so it has nothing to finish and can be killed. */
 static void captive_close(struct drive *drive)
 {
 	struct captive *captive = captive_of(drive);
@@ -72,7 +72,7 @@ static int examine(struct captive *captive, const struct qemu_image *how, struct
 	if (*warning == '\0')
 		return 0;
 	captive->drive.warning = strdup(warning);
-	return captive->drive.warning != NULL ? 0 : fail_system(err, ENOMEM, "%s", how->name);
+	return captive->drive.warning != NULL ? 0 : fail_memory(err);
 }
 
 int captive_open(struct drive **out, const char *path, const struct drive_options *options,
@@ -89,7 +89,7 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 	int code;
 
 	if (captive == NULL)
-		return fail_system(err, ENOMEM, "%s", path);
+		return fail_memory(err);
 	captive->drive.ops = &captive_ops;
 	captive->image.fd = -1;
 	code = image_open(&captive->image, path,

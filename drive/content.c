@@ -9,9 +9,9 @@
 
 struct kind {
 	const char *what;
-	const char *format; /* a name for QEMU; NULL: not an image of a drive */
-	const char *unpack; /* the command for what it is then, */
-	const char *rest;   /* and what comes after the name in it */
+	const char *format; /* QEMU's name for it; NULL: not an image of a drive */
+	const char *unpack; /* otherwise: the command that unpacks it, */
+	const char *rest;   /* and what follows the name in that command */
 };
 
 static const struct kind qcow = {"a qcow image", "qcow", NULL, NULL};
@@ -74,7 +74,7 @@ static const struct sign {
 },
   at_tail[] = {
 	  SIGN(vpc, 0, "conectix"),
-	  SIGN(vpc, 1, "conectix"), /* as some have made it, a byte too short */
+	  SIGN(vpc, 1, "conectix"), /* as some programs wrote it, a byte too short */
 	  SIGN(dmg, 0, "koly\0\0\0\4\0\0\2\0"),
 };
 
@@ -88,7 +88,7 @@ void content_read(struct content *out, int fd, uint64_t size_bytes)
 
 #if HAVE_LIBNBD
 
-/* Servers may want whole blocks. */
+/* Servers may demand whole blocks. */
 #define ASKED_SIZE 4096u
 
 void content_ask(struct content *out, struct nbdclient *client)
@@ -119,7 +119,7 @@ static bool fits(const struct sign *sign, const uint8_t *bytes, size_t n)
 	       memcmp(bytes + sign->offset, sign->bytes, sign->n) == 0;
 }
 
-/* 50 to 5f 2a 4d 18: what pzstd begins with. */
+/* 50 to 5f 2a 4d 18, the beginning of pzstd's output. */
 static bool is_skippable_frame(const struct content *content)
 {
 	return content->n_head >= 4 && content->head[0] >> 4 == 5 &&
@@ -145,17 +145,17 @@ static int refuse_source(const struct kind *kind, const char *path, const char *
 
 	if (kind->format == NULL)
 		return fail(err, ERR_USAGE,
-			    "%.130s: looks like %s, not like a drive: unpack it first (%s "
-			    "%.130s%s), or add ,format=%s %s",
+			    "%s: looks like %s, not like a drive: unpack it first (%s "
+			    "%s%s), or add ,format=%s %s",
 			    path, kind->what, kind->unpack, path, kind->rest, format,
 			    raw ? "to read it byte by byte" : "if the name is right");
 	if (raw)
 		return fail(err, ERR_USAGE,
-			    "%.190s: looks like %s, though its name does not say so: add "
+			    "%s: looks like %s, though its name does not say so: add "
 			    ",format=%s, or ,format=raw to read it byte by byte",
 			    path, kind->what, kind->format);
 	return fail(err, ERR_USAGE,
-		    "%.190s: looks like %s, though its name says %s: add ,format=%s, or ,format=%s "
+		    "%s: looks like %s, though its name says %s: add ,format=%s, or ,format=%s "
 		    "if the name is right",
 		    path, kind->what, format, kind->format, format);
 }
@@ -165,11 +165,11 @@ static int refuse_target(const struct kind *kind, const char *path, const char *
 {
 	if (strcmp(format, "raw") != 0)
 		return fail(err, ERR_USAGE,
-			    "%.190s: holds what looks like %s: -d NAME=TARGET,format=%s puts a new "
+			    "%s: holds what looks like %s: -d NAME=TARGET,format=%s puts a new "
 			    "one in its place, and ,format=%s an image of that format",
 			    path, kind->what, kind->format, format);
 	return fail(err, ERR_USAGE,
-		    "%.190s: holds what looks like %s: -d NAME=TARGET,format=%s puts a new one in "
+		    "%s: holds what looks like %s: -d NAME=TARGET,format=%s puts a new one in "
 		    "its place, and ,format=raw overwrites it with the bytes of the drive",
 		    path, kind->what, kind->format);
 }
@@ -183,20 +183,19 @@ int content_check(const struct content *content, const char *path, const char *f
 		return 0;
 	if (use == CONTENT_SOURCE)
 		return refuse_source(kind, path, format, err);
-	/* A guest may keep a tar or the like on a drive, and a server gives what it is told to. */
+	/* A guest may keep a tar or the like on a drive, and a server may serve anything. */
 	if (kind->format == NULL)
 		return 0;
 	if (use == CONTENT_FILE_TARGET)
 		return refuse_target(kind, path, format, err);
 	if (use == CONTENT_RAW_TARGET)
-		return fail(
-			err, ERR_USAGE,
-			"%.190s: holds what looks like %s: add ,format=raw to overwrite it with "
-			"the bytes of the drive; such an image can go to a file only",
-			path, kind->what);
+		return fail(err, ERR_USAGE,
+			    "%s: holds what looks like %s: add ,format=raw to overwrite it with "
+			    "the bytes of the drive; such an image can go to a file only",
+			    path, kind->what);
 	return fail(err, ERR_USAGE,
-		    "%.190s: looks like %s, not like a raw drive: add ,format=raw if it is one%s",
-		    path, kind->what,
+		    "%s: looks like %s, not like a raw drive: add ,format=raw if it is one%s", path,
+		    kind->what,
 		    use == CONTENT_NBD_SOURCE ? ", or have the server open it as such an image"
 					      : "; such an image cannot be served");
 }

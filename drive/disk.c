@@ -44,7 +44,7 @@ int disk_write_zeros(struct disk *disk, uint64_t offset, uint64_t n)
 	return sys;
 }
 
-/* Takes the way that mode is, unless it was found closed before. EOPNOTSUPP if it is closed. */
+/* fallocate by this mode. EOPNOTSUPP: not supported here, which *closed remembers. */
 static int try_fallocate(struct disk *disk, int mode, atomic_bool *closed, uint64_t offset,
 			 uint64_t n)
 {
@@ -68,20 +68,20 @@ int disk_punch(struct disk *disk, uint64_t offset, uint64_t n)
 	return try_fallocate(disk, FALLOC_FL_PUNCH_HOLE, &disk->cannot_punch, offset, n);
 }
 
-/* n bytes of whole sectors, if it is a device. Whatever the reason that a way fails for: if it is a
- * serious one, writing will tell. */
+/* A device takes n bytes of whole sectors. If fallocate fails for a serious reason, so will
+ * writing. */
 static int zero_inside(struct disk *disk, uint64_t offset, uint64_t n, unsigned ways)
 {
 	if (ways & DISK_MAY_PUNCH && disk_punch(disk, offset, n) == 0)
 		return 0;
-	/* A device that has to write them does so without telling. */
+	/* A device may have to write the zeros, and does not tell. */
 	if (!(disk->is_device && ways & DISK_FAST) &&
 	    try_fallocate(disk, FALLOC_FL_ZERO_RANGE, &disk->cannot_zero, offset, n) == 0)
 		return 0;
 	return ways & DISK_FAST ? ENOTSUP : disk_write_zeros(disk, offset, n);
 }
 
-/* Devices take whole sectors only; what is left at the edges is written. */
+/* Devices take whole sectors only; zeros at the edges are written. */
 int disk_zero(struct disk *disk, uint64_t offset, uint64_t n, unsigned ways)
 {
 	uint64_t grain = disk->is_device ? disk->grain : 1, end = offset + n;
@@ -89,7 +89,7 @@ int disk_zero(struct disk *disk, uint64_t offset, uint64_t n, unsigned ways)
 
 	if (first >= last)
 		return disk_write_zeros(disk, offset, n);
-	/* The inside first: if it cannot be had fast nothing is done. */
+	/* The inside first, so that nothing has been done if it is not fast. */
 	int sys = zero_inside(disk, first, last - first, ways);
 	if (sys == 0)
 		sys = disk_write_zeros(disk, offset, first - offset);

@@ -1,9 +1,9 @@
 /*
- * A file or block device that is written to, by a guest or by a restore: zeros and holes.
+ * Zeros and holes in a file or block device that a guest or a restore writes to.
  *
- * fallocate does for devices what it does for files: punching a hole unmaps without ever writing
- * zeros, zeroing a range writes them if the device cannot do it by itself. A way that is found
- * closed is not tried again. Any thread.
+ * fallocate does the same for devices as for files: punching a hole unmaps without ever writing
+ * zeros, zeroing a range writes them if the device has no command for it. What is not supported is
+ * not tried again. Any thread.
  */
 #ifndef DRIVE_DISK_H
 #define DRIVE_DISK_H
@@ -30,12 +30,11 @@ enum disk_way {
 	DISK_MAY_PUNCH = 1, /* holes are welcome */
 	DISK_FAST = 2,	    /* ENOTSUP, and nothing done, unless it is faster than writing zeros */
 };
-/* Zeros by the fastest way that works: a hole, the device's own, writing them. ways: enum
- * disk_way. */
+/* Zeros by the fastest way that works: a hole, ZERO_RANGE, writing them. ways: enum disk_way. */
 int disk_zero(struct disk *disk, uint64_t offset, uint64_t n, unsigned ways);
 
-/* Syncs if asked to, and closes: some file systems tell of failed writes only then. *fd is -1 once
- * it is closed. */
+/* Syncs if asked to, and closes, because some file systems report failed writes only then. *fd is
+ * -1 once it is closed. */
 int disk_end(int *fd, const char *path, bool sync, struct error *err);
 
 #endif

@@ -20,7 +20,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 		format = "raw";
 	if (is_uri && (options->direct || strcmp(format, "raw") != 0))
 		return fail(err, ERR_USAGE,
-			    "%s: what an NBD server has is raw, and not for --direct", path);
+			    "%s: an NBD export is raw, and cannot be read with --direct", path);
 	if (options->direct && strcmp(format, "raw") != 0)
 		return fail(err, ERR_USAGE, "%s: only raw images and devices can be read directly",
 			    path);
@@ -35,7 +35,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 		return fail(err, ERR_USAGE, "%s: cannot be written past the page cache", path);
 	char *own_path = strdup(path);
 	if (own_path == NULL)
-		return fail_system(err, ENOMEM, "%s", path);
+		return fail_memory(err);
 	if (is_uri)
 		code = drive_nbd_open(&drive, own_path, options, err);
 	else if (strcmp(format, "raw") == 0)

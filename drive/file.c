@@ -1,9 +1,9 @@
 /*
  * Raw images and block devices: opening and reading. Writing is in file_write.c.
  *
- * A file that shrinks must not be taken for one that ends in a hole: pread says so by itself, but
- * SEEK_DATA past the end of a file answers as it does for a hole that reaches to the end. So that
- * answer counts only after a look at the size.
+ * A file that shrank must not be mistaken for one that ends in a hole. pread tells the difference,
+ * but SEEK_DATA past the end of a file gives the same answer as in a hole that reaches to the end.
+ * So that answer counts only after a check of the size.
  */
 #include "drive/file_write.h"
 
@@ -15,12 +15,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define DIRECT_ALIGNMENT 4096u /* of memory, offset and length: as the strictest disks want it */
-#define EXPECT_MAX	 (4u << 20) /* the longest range that is looked at: a piece */
+#define DIRECT_ALIGNMENT 4096u	    /* of memory, offset and length, for the strictest disks */
+#define EXPECT_MAX	 (4u << 20) /* the longest range: a piece */
 #define EXPECT_STEP	 (512u << 10)
 #define PAGE_SIZE_MIN	 4096u
-/* Bytes that are copied from the page cache at once: on many kernels nobody else gets the processor
- * meanwhile, and a guest may want it. */
+/* Bytes to copy from the page cache per call: many kernels do not yield the processor during the
+ * copy, and a guest may need it. */
 #define READ_MAX (128u << 10)
 
 static int fail_shrunk(const struct file_drive *file, uint64_t offset, struct error *err)
@@ -30,7 +30,7 @@ static int fail_shrunk(const struct file_drive *file, uint64_t offset, struct er
 		    file->path, offset, file->drive.size_bytes);
 }
 
-/* What can be read directly of these n bytes; the rest, at the end of a drive, goes through the
+/* How many of these n bytes can be read directly; the rest, at the end of a drive, goes through the
  * page cache. */
 static size_t direct_part(const struct file_drive *file, uint64_t offset, const void *buffer,
 			  size_t n)
@@ -65,7 +65,7 @@ static int file_read(struct drive *drive, uint64_t offset, void *buffer, size_t 
 	return 0;
 }
 
-/* Nothing but a hole from offset on, or so it seems. */
+/* SEEK_DATA found only a hole from offset on. */
 static int hole_to_the_end(struct file_drive *file, uint64_t offset, uint64_t *n, bool *zero,
 			   struct error *err)
 {
@@ -109,7 +109,7 @@ static int file_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *
 	return 0;
 }
 
-/* A look at data alone: to ask where it ends can take long in a file of many parts. */
+/* Only SEEK_DATA: SEEK_HOLE can take long in a file of many extents. */
 static uint64_t file_zeros(struct drive *drive, uint64_t offset)
 {
 	struct file_drive *file = file_of(drive);
@@ -142,8 +142,8 @@ static void file_close(struct drive *drive)
 	free(file);
 }
 
-/* Whether no page of the range is in memory. The kernel answers "all are" for a file that the
- * caller neither owns nor may write, and then nothing is given back. */
+/* Whether no page of the range is in the page cache. For a file that the caller neither owns nor
+ * may write the kernel says that all are, and then nothing is dropped. */
 static bool is_cold(int fd, uint64_t offset, uint64_t n)
 {
 	unsigned char pages[EXPECT_MAX / PAGE_SIZE_MIN];
@@ -153,8 +153,7 @@ static bool is_cold(int fd, uint64_t offset, uint64_t n)
 
 	if (map == MAP_FAILED)
 		return false;
-	/* To look at all of them takes ten times as long, and that at the first is mostly enough.
-	 */
+	/* Checking all pages takes ten times as long, and the first is usually enough. */
 	if (mincore(map, n < page_size ? n : page_size, pages) == 0 && (pages[0] & 1) == 0 &&
 	    mincore(map, n, pages) == 0) {
 		cold = true;
@@ -172,7 +171,7 @@ static void file_expect(struct drive *drive, uint64_t offset, uint64_t n, bool *
 	if (file->direct_fd >= 0 || n > EXPECT_MAX)
 		return;
 	*cold = is_cold(file->image.fd, offset, n);
-	/* The kernel cuts a request to what its readahead takes at once, so it gets several. */
+	/* The kernel cuts each request to its readahead size, so this makes several. */
 	for (uint64_t at = 0; at < n && *cold; at += EXPECT_STEP)
 		posix_fadvise(file->image.fd, (off_t)(offset + at), EXPECT_STEP,
 			      POSIX_FADV_WILLNEED);
@@ -205,7 +204,7 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 	int code;
 
 	if (file == NULL)
-		return fail_system(err, ENOMEM, "%s", path);
+		return fail_memory(err);
 	file->drive.ops = &file_ops;
 	file->path = path;
 	file->image.fd = file->direct_fd = -1;
@@ -232,7 +231,7 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 		return code;
 	}
 	file->drive.writable = options->writable;
-	/* What a guest reads has no order. */
+	/* A guest reads in random order. */
 	if (!options->writable)
 		posix_fadvise(file->image.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	*out = &file->drive;

@@ -17,8 +17,8 @@ int file_read_now(struct drive *drive, uint64_t offset, void *to, uint32_t n)
 	return got == (ssize_t)n ? 0 : EAGAIN;
 }
 
-/* No write at all without waiting on most file systems. There whole pages are only copied into
- * memory, unless the kernel holds up a writer that has too much there. */
+/* Most file systems cannot promise not to block. There a short write of whole pages is just a copy
+ * into the page cache, unless the kernel throttles a writer with too many dirty pages. */
 static bool is_short(const struct file_drive *file, uint64_t offset, uint32_t n)
 {
 	return atomic_load_explicit(&file->cannot_now, memory_order_relaxed) && n <= NOW_MAX &&
@@ -40,8 +40,8 @@ static int write_now(struct file_drive *file, uint64_t offset, const void *from,
 	return done < 0 && errno != EOPNOTSUPP ? -errno : -EAGAIN;
 }
 
-/* Once data may be lost no later flush can promise that it is there: the kernel tells of a failure
- * once, to whatever syncs next, and then takes the pages for clean. */
+/* Once data may be lost, no later flush can promise that it is on the disk: the kernel reports a
+ * failure once, to the next sync, and then considers the pages clean. */
 static int note_sync(struct file_drive *file, int failed)
 {
 	if (failed != 0)
@@ -49,9 +49,9 @@ static int note_sync(struct file_drive *file, int failed)
 	return failed;
 }
 
-/* What was written just now, once more: so only these pages are synced, where fdatasync would make
- * the guest wait for all. A write that found no room has failed before this, and has lost nothing;
- * what fails here may be older data. */
+/* Writes the same data again: that syncs only these pages, while fdatasync would make the guest
+ * wait for all of them. A write without room on the disk failed before this and lost nothing; what
+ * fails here may be older data. */
 static int write_through(struct file_drive *file, uint64_t offset, const void *from, uint32_t n)
 {
 	int failed = atomic_load(&file->flush_failed);
@@ -72,7 +72,7 @@ int file_write(struct drive *drive, uint64_t offset, const void *from, uint32_t 
 		int done = is_short(file, offset, n) ? 0 : write_now(file, offset, from, n);
 		if (done < 0 && !is_short(file, offset, n))
 			return -done;
-		/* The rest is not put off: who asks again must find nothing done. */
+		/* Finishes what it began: the caller may repeat only a write that did nothing. */
 		done = done < 0 ? 0 : done;
 		return io_pwrite(fd, (const uint8_t *)from + done, n - (uint32_t)done,
 				 offset + (uint64_t)done, 0);
@@ -95,7 +95,7 @@ int file_zero(struct drive *drive, uint64_t offset, uint64_t n, unsigned flags)
 	return code == 0 && (flags & DRIVE_FUA) ? file_flush(drive) : code;
 }
 
-/* Whole grains only: a hint is not worth writing for. The end of a drive is a whole one too. */
+/* Whole grains only: a hint is not worth writing zeros. The end of a drive counts as whole. */
 int file_trim(struct drive *drive, uint64_t offset, uint64_t n)
 {
 	struct file_drive *file = file_of(drive);

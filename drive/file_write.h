@@ -1,5 +1,5 @@
 /*
- * A raw image or block device, and what a guest does to it. Private to drive/file*.c.
+ * A raw image or block device, and a guest's requests to it. Private to drive/file*.c.
  */
 #ifndef DRIVE_FILE_WRITE_H
 #define DRIVE_FILE_WRITE_H
@@ -13,11 +13,11 @@ struct file_drive {
 	const char *path; /* borrowed */
 	struct image image;
 	int direct_fd;	      /* -1: read through the page cache */
-	atomic_bool no_holes; /* the file system or device cannot tell: all is data */
+	atomic_bool no_holes; /* no SEEK_DATA here: everything counts as data */
 	/* For writing. */
 	struct disk disk;
-	atomic_bool cannot_now;	 /* no write without waiting */
-	atomic_int flush_failed; /* errno: what was written may be lost */
+	atomic_bool cannot_now;	 /* RWF_NOWAIT is not supported */
+	atomic_int flush_failed; /* errno: written data may be lost */
 };
 
 static inline struct file_drive *file_of(struct drive *drive)

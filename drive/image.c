@@ -25,7 +25,7 @@ static const char *kind_of(mode_t mode)
 	}
 }
 
-/* The claim is given back at once: a mount during the backup must not fail because of it. */
+/* Releases the claim immediately: a mount during the backup must not fail because of it. */
 static bool is_claimed(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
@@ -102,7 +102,7 @@ int image_open(struct image *out, const char *path, enum image_use use, struct e
 {
 	struct image image = {.fd = -1, .use = use};
 
-	/* Before it is opened, because opening a tape or a pipe already does something to it. */
+	/* Before opening it, because opening a tape or a pipe already has effects. */
 	if (stat(path, &image.opened) != 0)
 		return fail_system(err, errno, "%s", path);
 	if (!S_ISREG(image.opened.st_mode) && !S_ISBLK(image.opened.st_mode))
@@ -150,8 +150,8 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* Whether something else than a write has set the ctime. One that sets the mtime back leaves
- * nothing but the ctime, so what is not explained counts as a write. */
+/* Whether something other than a write explains the ctime. A program that writes and restores the
+ * mtime leaves no other trace, so an unexplained ctime counts as a write. */
 static bool ctime_is_explained(const struct stat *then, const struct stat *now, const char *path)
 {
 	struct stat named;

@@ -1,13 +1,13 @@
 /*
- *	a file F, a device D            what is looked for
+ *	for a file F, a device D        it looks for
  *
  *	loop devices over F or D        /sys/block/loop*, LOOP_GET_STATUS64
  *	Xen's block backend on D        /sys/bus/xen-backend/devices/vbd-*
  *	backstores of LIO on F or D     /sys/kernel/config/target/core
  *	QEMU's locks on what D lies in  as in drive/lock.h
  *
- * Then the same for what D lies in, and for D's partitions. Files are compared by device and inode:
- * names change and go.
+ * Then the same for what D lies in, and for D's partitions. Files are compared by device and inode,
+ * because names change and vanish.
  */
 #include "drive/inuse.h"
 
@@ -25,7 +25,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define DEPTH_MAX 8 /* devices upon devices */
+#define DEPTH_MAX 8 /* of stacked devices */
 #define LIO	  "/sys/kernel/config/target/core"
 #define XEN	  "/sys/bus/xen-backend/devices"
 #define ROOM	  (PATH_MAX + 128)
@@ -33,8 +33,8 @@
 struct search {
 	bool will_write;
 	unsigned depth;
-	char path[PATH_MAX]; /* of what is open; "" for what it lies in */
-	dev_t through;	     /* the loop device whose file is looked at: it does not count */
+	char path[PATH_MAX]; /* of the open file; "" while searching below it */
+	dev_t through;	     /* the loop device over the file being searched: it does not count */
 	char who[200];
 };
 
@@ -100,7 +100,7 @@ static bool is_at(const char *path, const struct stat *what)
 	return stat(path, &st) == 0 && same(&st, what);
 }
 
-/* Calls visit for each entry that begins so, until one returns true. */
+/* Calls visit for each entry with that beginning, until one returns true. */
 static bool
 each(const char *folder, const char *beginning, struct search *search, const struct stat *what,
      bool (*visit)(struct search *, const struct stat *, const char *folder, const char *name))
@@ -121,18 +121,18 @@ each(const char *folder, const char *beginning, struct search *search, const str
 /* ---- loop devices ---- */
 
 struct loop {
-	char backing[PATH_MAX]; /* as the kernel tells it: it may be gone */
+	char backing[PATH_MAX]; /* as the kernel reports it: the name may be gone */
 	struct stat file;
 	bool read_only;
 };
 
-/* The kernel's form of a device number. */
+/* From the kernel's encoding of a device number. */
 static dev_t decode(uint64_t device)
 {
 	return makedev((device & 0xfff00) >> 8, (device & 0xff) | (device >> 12 & 0xfff00));
 }
 
-/* Who may not open the device goes by the name. False when nothing is attached. */
+/* If the caller may not open the device, the name has to do. False: nothing is attached. */
 static bool read_loop(struct loop *out, const char *name)
 {
 	struct loop_info64 info;
@@ -158,7 +158,7 @@ static bool read_loop(struct loop *out, const char *name)
 	return true;
 }
 
-/* The one that the search came through does not count. */
+/* The one through which the search came does not count. */
 static bool is_loop_over(struct search *search, const struct stat *what, const char *folder,
 			 const char *name)
 {
@@ -176,7 +176,7 @@ static bool is_loop_over(struct search *search, const struct stat *what, const c
 	return found(search, "attached to", shown);
 }
 
-/* ---- those that hand it on ---- */
+/* ---- exports to guests and other hosts ---- */
 
 static bool is_xen_on(struct search *search, const struct stat *what, const char *folder,
 		      const char *name)
@@ -192,7 +192,7 @@ static bool is_xen_on(struct search *search, const struct stat *what, const char
 	       found(search, "used by a guest of Xen:", name);
 }
 
-/* udev_path is what its maker says that it is; info, of a file, what the kernel has open. */
+/* udev_path is what its creator claims; info has the file that the kernel opened. */
 static bool is_store_on(struct search *search, const struct stat *what, const char *folder,
 			const char *name)
 {

@@ -1,5 +1,5 @@
 /*
- * What each kind of drive brings, and what drive.c keeps for all of them. Private to drive/.
+ * The functions of each kind of drive, and what drive.c keeps for all kinds. Private to drive/.
  */
 #ifndef DRIVE_KIND_H
 #define DRIVE_KIND_H
@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-/* drive.c checked the range and shortens an answer that reaches too far. The threads are those of
+/* drive.c has checked the ranges, and shortens a status that reaches too far. Threads as in
  * drive.h. */
 struct drive_ops {
 	int (*read)(struct drive *drive, uint64_t offset, void *buffer, size_t n,
@@ -16,24 +16,23 @@ struct drive_ops {
 	int (*status)(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero,
 		      struct error *err);
 	bool (*changed)(struct drive *drive);
-	/* How many bytes from offset on are known to be zeros, 0 if none: cheap, any thread. May be
-	 * NULL: that is not known without asking. */
+	/* As drive_zeros, but it may reach past the drive's end. Cheap. NULL: always 0. */
 	uint64_t (*zeros)(struct drive *drive, uint64_t offset);
-	/* For guests: any thread, several at once; 0 or an errno value. NULL where drive->writable
-	 * is not set; read_now may be NULL anyway. */
+	/* For guests: any thread, several at the same time; 0 or an errno value. NULL unless
+	 * drive->writable is set; read_now may always be NULL. */
 	int (*read_now)(struct drive *drive, uint64_t offset, void *to, uint32_t n);
 	int (*write)(struct drive *drive, uint64_t offset, const void *from, uint32_t n,
 		     unsigned flags);
 	int (*zero)(struct drive *drive, uint64_t offset, uint64_t n, unsigned flags);
 	int (*trim)(struct drive *drive, uint64_t offset, uint64_t n);
 	int (*flush)(struct drive *drive);
-	/* May be NULL: there is no cache of the host's to care for. */
+	/* NULL: no host page cache to manage. */
 	void (*expect)(struct drive *drive, uint64_t offset, uint64_t n, bool *cold);
 	void (*forget)(struct drive *drive, uint64_t offset, uint64_t n);
 	void (*close)(struct drive *drive); /* frees its struct, but not the path */
 };
 
-/* The first member of each kind's own struct. */
+/* The first member of the struct of each kind. */
 struct drive {
 	const struct drive_ops *ops;
 	uint64_t size_bytes;
@@ -43,7 +42,7 @@ struct drive {
 	pthread_mutex_t asking; /* held while ops->status runs */
 };
 
-/* Each opens path, which is borrowed and outlives the drive, and sets all but drive->path. */
+/* They open path, which is borrowed and outlives the drive, and set everything but drive->path. */
 int drive_file_open(struct drive **out, const char *path, const struct drive_options *options,
 		    struct error *err);
 int captive_open(struct drive **out, const char *path, const struct drive_options *options,

@@ -44,8 +44,8 @@ bool lock_others_use(int fd)
 	return others_hold(fd, USES, END - USES);
 }
 
-/* Held first and asked then, so that of two writers that come at once at least one sees the
- * other. */
+/* Locks first and looks afterwards, so that of two writers that come at the same time at least one
+ * sees the other. */
 bool lock_to_write(int fd)
 {
 	return hold(fd, F_RDLCK, USES, RESIZES + 1) &&

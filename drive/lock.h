@@ -1,18 +1,18 @@
 /*
  * Who else uses an image file, by QEMU's locks.
  *
- * QEMU tells others what it does with an image by shared locks on single bytes: 100 + n says that
- * it uses permission n, and 200 + n that nobody else may. 0 is to read, 1 to write, 2 to write what
- * is there already, 3 to resize. A writer among our own does the same, so QEMU, backups and other
- * writers see it without knowing of each other. On a file system without locks all seems free.
+ * QEMU announces what it does with an image by shared locks on single bytes: 100 + n means that it
+ * uses permission n, 200 + n that no one else may. Permission 0 is reading, 1 writing, 2 writing
+ * unchanged data, 3 resizing. Our own writers do the same, so that QEMU, backups and other writers
+ * see them. On a file system without locks every image looks unused.
  */
 #ifndef DRIVE_LOCK_H
 #define DRIVE_LOCK_H
 
 #include <stdbool.h>
 
-/* Whether another process writes to the file, or uses it in any way. Takes no lock, so nothing that
- * starts meanwhile is kept from it. */
+/* Whether another process writes to the file, or uses it in any way. Takes no lock, so that it does
+ * not get in the way of a process that starts meanwhile. */
 bool lock_others_write(int fd);
 bool lock_others_use(int fd);
 

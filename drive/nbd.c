@@ -1,5 +1,5 @@
 /*
- * Drives that an NBD server has: named by a URI.
+ * Drives on NBD servers, named by URIs.
  */
 #include "drive/content.h"
 #include "nbd/client.h"
@@ -14,10 +14,10 @@
 struct drive_nbd {
 	struct drive drive;
 	struct nbdclient *client;
-	bool told; /* that it is raw */
+	bool told; /* the user said that it is raw */
 };
 
-/* Looked at when they are read anyway: a server may be far away. */
+/* Checked when they are read anyway: a server may be far away. */
 static int check_ends(const struct drive *drive, uint64_t offset, const uint8_t *bytes, size_t n,
 		      struct error *err)
 {
@@ -52,7 +52,7 @@ static int ask_nbd(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero
 	return nbdclient_status(client_of(drive), offset, n, zero, err);
 }
 
-/* Nothing in the protocol tells. */
+/* The protocol does not report it. */
 static bool was_changed(struct drive *drive)
 {
 	(void)drive;
@@ -78,7 +78,7 @@ int drive_nbd_open(struct drive **out, const char *uri, const struct drive_optio
 	struct drive_nbd *nbd = calloc(1, sizeof(*nbd));
 
 	if (nbd == NULL)
-		return fail_system(err, ENOMEM, "%s", uri);
+		return fail_memory(err);
 	int code = nbdclient_connect(&nbd->client, uri, err);
 	if (code == 0 && options->snapshot) {
 		code = nbdclient_read_whole(nbd->client, err);

@@ -17,7 +17,7 @@
 #define EXTERNAL_DATA  4u /* incompatible features */
 #define ZSTD	       8u
 #define EXTENDED_L2    16u
-#define WINDOW_BITS    -12 /* deflate without a header, as in all images */
+#define WINDOW_BITS    -12 /* raw deflate, as in all images */
 #define SUBCLUSTERS    32u
 #define L1_ENTRIES_MAX (4u << 20) /* QEMU's limit: 32 MiB */
 
@@ -28,7 +28,7 @@ struct qcow2 {
 	uint64_t features;
 	uint64_t size_bytes; /* of the file */
 	uint64_t reach;
-	uint64_t last_compressed; /* begins here and ends with the file; 0: none */
+	uint64_t last_compressed; /* begins here and ends at the end of the file; 0: none */
 	uint8_t *table;		  /* an L2 table: a cluster */
 };
 
@@ -47,7 +47,7 @@ static void must_reach(struct qcow2 *image, uint64_t end)
 		image->reach = end;
 }
 
-/* What lies behind the end of the file is left as it is in bytes. *n: what was read. */
+/* Leaves bytes unchanged past the end of the file. *n: how many were read. */
 static int read_table(struct qcow2 *image, uint64_t offset, uint8_t *bytes, size_t *n,
 		      struct error *err)
 {
@@ -58,8 +58,8 @@ static int read_table(struct qcow2 *image, uint64_t offset, uint8_t *bytes, size
 				      offset + *n);
 }
 
-/* The bytes of a cluster of its own that are in use: of one with subclusters up to the last that is
- * allocated, and none of one that reads as zeros. */
+/* How many bytes of an uncompressed cluster are in use: with subclusters, up to the last allocated
+ * one; none of a cluster that reads as zeros. */
 static uint64_t used_of(const struct qcow2 *image, uint64_t entry, uint64_t bitmap)
 {
 	uint64_t size = UINT64_C(1) << image->cluster_bits, n = 0;
@@ -126,8 +126,8 @@ static int decompresses(const uint8_t *bytes, size_t n, uint8_t *out, size_t roo
 	return left == 0;
 }
 
-/* The length of a compressed cluster is known in sectors only, and not every writer fills the last
- * one. What is missing of it would be zeros, of which QEMU may decode anything. */
+/* The length of a compressed cluster is known only in sectors, and not every writer fills the last
+ * one. QEMU would read zeros for the missing bytes and may decode anything from them. */
 static int check_last_compressed(struct qcow2 *image, struct error *err)
 {
 	size_t room = (size_t)1 << image->cluster_bits;
@@ -145,7 +145,7 @@ static int check_last_compressed(struct qcow2 *image, struct error *err)
 	if (code == 0 && whole == 0)
 		must_reach(image, (image->size_bytes / SECTOR + 1) * SECTOR);
 	free(out);
-	return code == 0 && whole < 0 ? fail_system(err, ENOMEM, "%s", image->path) : code;
+	return code == 0 && whole < 0 ? fail_memory(err) : code;
 }
 
 static int note_table(struct qcow2 *image, uint64_t entry, struct error *err)
@@ -174,7 +174,7 @@ static int note_all(struct qcow2 *image, uint64_t l1_offset, uint32_t n_entries,
 	if (l1 != NULL && image->table != NULL)
 		code = read_table(image, l1_offset, l1, &n, err);
 	else
-		code = fail_system(err, ENOMEM, "%s", image->path);
+		code = fail_memory(err);
 	if (code == 0)
 		must_reach(image, l1_offset + (uint64_t)n_entries * 8);
 	for (size_t at = 0; code == 0 && at + 8 <= n; at += 8)

@@ -1,13 +1,13 @@
 /*
- * QEMU reads as zeros what an image has behind the end of its file, without a word: an interrupted
- * copy of an image cannot be told from a good one by reading it. So before anything is read
+ * QEMU silently reads zeros past the end of an image's file, so reading an interrupted copy does
+ *not reveal that it is incomplete. Therefore, before anything is read,
  *
  *	qemu-img info   names the files: the backing chain, the extents of a VMDK, data files
- *	qemu-img map    says how far into each of them the data reaches; not for compressed clusters
- *	qcow2_reach     says it for qcow2, tables and compressed clusters included
- *	qemu-img check  finds what else is wrong, for the formats that have it
+ *	qemu-img map    reports how far the data reaches into each, but not for compressed clusters
+ *	qcow2_reach     does so for qcow2, including tables and compressed clusters
+ *	qemu-img check  finds other errors, for the formats that support it
  *
- * and each file must be so long. All that reads metadata alone.
+ * and each file must be that long. All of this reads metadata only.
  */
 #include "drive/qemucheck.h"
 
@@ -28,12 +28,12 @@
 #define SECTOR	  512u
 #define FILES_MAX 65536u /* more than any image has */
 
-/* A file that data lies in: for the bytes from begin to end of the drive in the image of this depth
- * of the chain, 0 being the one that was asked for. */
+/* A file with data of the image at this depth of the chain, 0 being the top: for the bytes from
+ * begin to end of the drive. */
 struct part {
 	char *path; /* owned */
 	uint64_t depth, begin, end;
-	uint64_t reach; /* the data reaches so far into it */
+	uint64_t reach; /* how far the data reaches into it */
 };
 
 struct examination {
@@ -49,7 +49,7 @@ static void warn(struct examination *exam, const char *path, const char *what)
 {
 	size_t used = strlen(exam->warning);
 
-	snprintf(exam->warning + used, exam->room - used, "%s%.200s %s", used > 0 ? "; " : "", path,
+	snprintf(exam->warning + used, exam->room - used, "%s%s %s", used > 0 ? "; " : "", path,
 		 what);
 }
 
@@ -77,7 +77,7 @@ static int ask(struct qemu_img *run, const char *command, const struct qemu_imag
 	};
 
 	if (options == NULL)
-		return fail_system(err, ENOMEM, "%s", image->name);
+		return fail_memory(err);
 	run->name = image->name;
 	run->arguments = arguments;
 	int code = qemu_img_run(run, err);
@@ -114,7 +114,7 @@ static const char *member_text(const json_t *object, const char *key)
 	return text != NULL ? text : "";
 }
 
-/* What is said of the format of an image of the chain. */
+/* The format-specific information of an image of the chain. */
 static json_t *specific_of(const json_t *image)
 {
 	return json_object_get(json_object_get(image, "format-specific"), "data");
@@ -136,7 +136,7 @@ static int add_part(struct examination *exam, const char *path, const struct par
 		parts = realloc(exam->parts, (exam->n_parts + 1) * sizeof(*parts));
 	if (parts == NULL) {
 		free(own);
-		return fail_system(err, ENOMEM, "%s", exam->image->name);
+		return fail_memory(err);
 	}
 	exam->parts = parts;
 	parts[exam->n_parts] = *part;
@@ -212,7 +212,7 @@ static int read_map(struct examination *exam, struct error *err)
 	if (code > 0 && strcmp(exam->image->format, "qcow2") == 0)
 		return 0;
 	if (code > 0)
-		return fail(err, ERR_SYSTEM, "%s: qemu-img map: %s; was it copied in full?",
+		return fail(err, ERR_SYSTEM, "%s: qemu-img map: %s; was it copied completely?",
 			    exam->image->name, run.words);
 	return code;
 }
@@ -230,12 +230,12 @@ static int check_length(struct examination *exam, const char *path, int fd, uint
 		return 0;
 	}
 	return fail(err, ERR_SYSTEM,
-		    "%s%s%.300s: its end is missing: it has %" PRIu64
-		    " bytes, and what it holds reaches to byte %" PRIu64 "; was it copied in full?",
+		    "%s%s%s: its end is missing: it has %" PRIu64
+		    " bytes, and its data reaches to byte %" PRIu64 "; was it copied completely?",
 		    own ? "" : exam->image->name, own ? "" : ": ", path, (uint64_t)size, reach);
 }
 
-/* What is no file here, as a backing file behind a URL, is not looked at. */
+/* Anything that is not a local file, such as a backing file behind a URL, is skipped. */
 static int check_file(struct examination *exam, const char *path, uint64_t reach,
 		      const char *format, struct error *err)
 {
@@ -248,7 +248,7 @@ static int check_file(struct examination *exam, const char *path, uint64_t reach
 		return 0;
 	if (strcmp(format, "qcow2") == 0)
 		code = qcow2_reach(fd, path, &own_reach, err);
-	/* map has no offsets for it, and QEMU reads what is missing of a sector as zeros. */
+	/* map has no offsets for it, and QEMU reads zeros for the missing part of a sector. */
 	if (strcmp(format, "vhdx") == 0 && (size = lseek(fd, 0, SEEK_END)) > 0)
 		own_reach = ((uint64_t)size + SECTOR - 1) / SECTOR * SECTOR;
 	if (code == 0)
@@ -276,9 +276,9 @@ static bool is_set(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
-/* Errors of a qcow2 that is long enough are in the counts of its clusters, and what its machine
- * reads is read all the same; of other formats they are in what leads to the data. Clusters that
- * nothing uses are no error. */
+/* Errors of a qcow2 that is long enough are in its reference counts and do not affect what a guest
+ * reads; in other formats they affect the metadata that leads to the data. Leaked clusters are not
+ * errors. */
 static int run_check(struct examination *exam, size_t depth, struct error *err)
 {
 	const json_t *image = json_array_get(exam->chain, depth);
@@ -294,10 +294,10 @@ static int run_check(struct examination *exam, size_t depth, struct error *err)
 	if (code != 1 && code != 2)
 		return code < 0 ? code : 0;
 	if (strcmp(format, "qcow2") != 0 && !exam->image->damaged_too)
-		return fail(err, ERR_SYSTEM, "%s: qemu-img check finds errors%s%.300s: %s",
+		return fail(err, ERR_SYSTEM, "%s: qemu-img check finds errors%s%s: %s",
 			    exam->image->name, depth > 0 ? " in " : "", depth > 0 ? path : "",
 			    run.words);
-	warn(exam, path, "has errors, as qemu-img check tells");
+	warn(exam, path, "has errors according to qemu-img check");
 	return 0;
 }
 
@@ -309,7 +309,7 @@ static int check_state(struct examination *exam, struct error *err)
 		if (is_set(specific_of(image), "corrupt"))
 			warn(exam, path_of(exam, i), "is marked as corrupt");
 		else if (is_set(image, "dirty-flag"))
-			warn(exam, path_of(exam, i), "was not closed in good order");
+			warn(exam, path_of(exam, i), "was not closed cleanly");
 		TRY(run_check(exam, i, err));
 	}
 	return 0;
@@ -328,7 +328,7 @@ int qemu_image_examine(const struct qemu_image *image, char *warning, size_t roo
 		code = read_map(&exam, err);
 	if (code == 0)
 		code = check_ends(&exam, err);
-	/* While somebody writes to it the counts are never right. */
+	/* While another program writes to it the counts are never right. */
 	if (code == 0 && !image->force_share)
 		code = check_state(&exam, err);
 	for (size_t i = 0; i < exam.n_parts; i++)

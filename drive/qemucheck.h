@@ -3,9 +3,8 @@
 
 #include "drive/qemuimg.h"
 
-/* Whether all that the image, and those it stands on, should hold is there: what QEMU cannot find
- * it reads as zeros. ERR_SYSTEM when something is missing. *warning: what else is to be told of it,
- * mostly empty. */
+/* Whether the image and its backing chain are complete: QEMU would read zeros for missing data.
+ * ERR_SYSTEM: something is missing. *warning: other findings, usually empty. */
 int qemu_image_examine(const struct qemu_image *image, char *warning, size_t room,
 		       struct error *err);
 

@@ -11,9 +11,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* Without a sign of life: vmabak-backup(1) states it. */
+/* Without a sign of life; stated in vmabak-backup(1). */
 #define LIMIT_MS  120000
-#define CREATE_MS 1800000 /* a flush may have to write all there is */
+#define CREATE_MS 1800000 /* a flush may have to write out a whole cache */
 #define WATCH_MS  500
 #define STEP_MS	  2
 
@@ -44,7 +44,7 @@ bool is_image_format(const char *format)
 	return length > 0 && format[length] == '\0';
 }
 
-/* For qemu's option syntax a comma in a name is doubled. */
+/* QEMU's option syntax wants commas in a name doubled. */
 char *qemu_image_options(const struct qemu_image *image)
 {
 	static const char start[] = "driver=%s,force-share=%s,file.driver=%s,file.filename=";
@@ -69,8 +69,8 @@ char *qemu_image_options(const struct qemu_image *image)
 
 struct watch {
 	struct child child;
-	int64_t limit_ms, quiet_ms; /* of waiting without a sign of life */
-	int64_t cpu_ns;		    /* its time on a CPU, when last seen */
+	int64_t limit_ms, quiet_ms; /* spent waiting without a sign of life */
+	int64_t cpu_ns;		    /* its CPU time when last checked */
 };
 
 static bool hangs(const struct watch *watch)
@@ -78,9 +78,9 @@ static bool hangs(const struct watch *watch)
 	return watch->quiet_ms >= watch->limit_ms;
 }
 
-/* How long a check takes is unknown, and it prints nothing meanwhile. But while it makes progress
- * it spends time on a CPU, if only to ask for the next block. What is counted are waits: a program
- * that was stopped together with its child gives the child its time anew. */
+/* A check may take any time, and prints nothing meanwhile. But while it makes progress it uses CPU
+ * time, if only to request the next block. Only waits count towards the limit, so a child that was
+ * stopped together with this program is not given up. */
 static void note_wait(struct watch *watch, int ms)
 {
 	int64_t cpu_ns = child_cpu_ns(&watch->child);
@@ -89,7 +89,7 @@ static void note_wait(struct watch *watch, int ms)
 	watch->cpu_ns = cpu_ns;
 }
 
-/* For a stream: when it hangs that is the end of what it says. */
+/* For a stream: its output ends when it hangs. */
 static ssize_t read_watched(void *context, char *to, size_t n)
 {
 	struct watch *watch = context;
@@ -167,13 +167,13 @@ int qemu_not_started(const char *name, const char *program, struct error *err)
 
 	if (err->sys == ENOENT)
 		fail(err, ERR_SYSTEM,
-		     "%s: cannot be run: it is not in PATH, which is '%.100s': install qemu-utils",
+		     "%s: cannot be run: it is not in PATH, which is '%s': install qemu-utils",
 		     program, path != NULL ? path : "");
 	error_prefix(err, "%s", name);
 	return err->code;
 }
 
-/* Adds text at *used, in one line: "; " between what were two. */
+/* Adds a line, joined to the text before it by "; ". */
 static void add_line(char *out, size_t room, const char *text, const char *name)
 {
 	size_t used = strlen(out), n = strlen(name);
@@ -181,7 +181,7 @@ static void add_line(char *out, size_t room, const char *text, const char *name)
 
 	if (strncmp(text, name, n) == 0)
 		text += n;
-	/* It may quote the image, which is not to be trusted with a terminal. */
+	/* It may quote the image, which must not control a terminal. */
 	escape_text(line, sizeof(line), (const uint8_t *)text, strlen(text));
 	if (*line == '\0' || strstr(out, line) != NULL)
 		return;
@@ -198,7 +198,7 @@ void qemu_words(char *out, size_t room, char *text, const char *name)
 	for (char *line = strtok_r(text, "\n", &rest); line != NULL;
 	     line = strtok_r(NULL, "\n", &rest)) {
 		size_t n = strncmp(line, name, strlen(name)) == 0 ? strlen(name) : 0;
-		/* The options that we gave it say nothing to anybody. */
+		/* Without the option string that we passed, which means nothing to the user. */
 		if (strncmp(line + n, opening, sizeof(opening) - 1) == 0 ||
 		    strncmp(line + n, could, sizeof(could) - 1) == 0) {
 			char *end = strstr(line, "': ");
@@ -216,7 +216,7 @@ void qemu_add_limits(struct error *err, bool writable)
 		fail_add_limit(err, ENOMEM, false);
 	if (strstr(err->text, strerror(EAGAIN)) != NULL)
 		fail_add_limit(err, EAGAIN, true);
-	/* Of this one little is left in what comes back. */
+	/* The text that comes back hardly shows this one. */
 	if (writable)
 		fail_add_limit(err, EFBIG, false);
 }
@@ -232,7 +232,7 @@ int qemu_img_create(const char *name, const char *path, const char *format, uint
 
 	if (file == NULL)
 		return fail_memory(err);
-	/* So that nothing in the name is taken for a protocol. */
+	/* So that QEMU does not take any part of the name for a protocol. */
 	snprintf(file, room, "file:%s", path);
 	snprintf(size, sizeof(size), "%" PRIu64, size_bytes);
 	int status = qemu_img_run(&run, err);

@@ -6,10 +6,10 @@
 
 #include "base/error.h"
 
-/* What the ending of a name says: a name for QEMU, "raw" if it says nothing. The content is never
- * asked: a guest controls it. */
+/* QEMU's name of the format that a file name's ending suggests; otherwise "raw". The content does
+ * not count: a guest controls it. */
 const char *image_format_of(const char *path);
-/* Lower-case letters and digits: what may be part of an option string for QEMU. */
+/* Only lower-case letters and digits, which are safe in an option string for QEMU. */
 bool is_image_format(const char *format);
 
 struct qemu_image {
@@ -17,39 +17,41 @@ struct qemu_image {
 	const char *path;
 	const char *format;
 	bool block_device;
-	bool force_share; /* read-only: though others write to it */
+	bool force_share; /* read-only, even if others write to it */
 	bool damaged_too; /* qemu_image_examine only warns */
 	bool writable;
 };
 
-/* The image as an option string for QEMU, by which nothing in its name has a meaning. Owned by the
- * caller; NULL: no memory. */
+/* An option string for QEMU in which no part of the image's name has a special meaning. Owned by
+ * the caller; NULL: no memory. */
 char *qemu_image_options(const struct qemu_image *image);
 
-/* Makes an image, over what is at path. */
+/* Creates an image, overwriting the file at path. */
 int qemu_img_create(const char *name, const char *path, const char *format, uint64_t size_bytes,
 		    struct error *err);
 
 struct qemu_img {
 	const char *name;	      /* for messages */
 	const char *const *arguments; /* "qemu-img" first, NULL at the end */
-	int limit_ms; /* without a sign of life it is given up after that; 0: as for reading */
-	/* Each line that it prints; may be NULL. */
+	int limit_ms; /* given up after that long without a sign of life; 0: the limit for reading
+		       */
+	/* Called for each line that it prints; may be NULL. */
 	void (*line)(void *context, const char *text);
 	void *context;
-	char words[1000]; /* out: what it complained about, fit for a message */
+	char words[1000]; /* out: its complaints, made fit for a message */
 };
 
-/* Runs it to its end. Its exit code, or a negative code. It ends with the thread that runs it. */
+/* Runs it to its end; returns its exit code, or a negative code. The kernel kills it if the thread
+ * that runs it ends. */
 int qemu_img_run(struct qemu_img *run, struct error *err);
 
-/* For child_start's failure: adds what helps the user. */
+/* After child_start failed: completes the error with advice. */
 int qemu_not_started(const char *name, const char *program, struct error *err);
 
-/* What a program of QEMU's said, on one line and fit for a message: errors with the advice that
- * follows them, without its name and without the options that we gave it. Changes text. */
+/* The complaints of a QEMU program on one line, made fit for a message: errors and the advice that
+ * follows them, without the program's name and the options that we passed. Changes text. */
 void qemu_words(char *out, size_t room, char *text, const char *name);
-/* Adds the limits that can be why it failed, which it inherits from us: it does not name them. */
+/* Adds inherited resource limits that may be the reason: QEMU does not name them. */
 void qemu_add_limits(struct error *err, bool writable);
 
 #endif

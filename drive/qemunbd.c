@@ -1,28 +1,27 @@
 /*
  *	this program                                    qemu-nbd --shared=4 (--read-only)
  *	  connect() x 4 ---- socket in a private folder ---- its listening end, as fd 3
- *	  stderr of the child, non-blocking pipe <---------- what it complains about
+ *	  stderr of the child, non-blocking pipe <---------- its complaints
  *
- * The socket listens before qemu-nbd starts (it takes it over as systemd would hand it one), so
- * there is nothing to wait for and to retry: all connections are made first, and then socket and
- * folder are removed. Nobody else can ever connect, and no name is left behind unless this program
- * is killed in that very moment.
+ * The socket listens before qemu-nbd starts (qemu-nbd takes it over by systemd's socket
+ *activation), so there is nothing to wait for or to retry: all connections are made first, and then
+ *socket and folder are removed. No other program can connect, and no name is left behind unless
+ *this program is killed at that very moment.
  *
- * qemu-nbd ends with this program for two reasons, each enough but for moments: it is not
- * --persistent, so it ends when the last connection is gone, and that happens even if this program
- * is killed; and until the connections are in use, PR_SET_PDEATHSIG has the kernel kill it. The
- * latter counts the *thread* that opened the image as its parent: that thread has to outlive it.
- * One that writes is left to end by itself, so that the image is brought to an end: qemu-nbd does
- * that when its last client has gone.
+ * Two mechanisms end qemu-nbd together with this program. It is not --persistent, so it ends when
+ *its last connection closes, which happens even if this program is killed. And until the
+ *connections are in use, PR_SET_PDEATHSIG has the kernel kill it. The latter considers the *thread*
+ *that opened the image as the parent, so that thread has to outlive it. A qemu-nbd that writes is
+ *left to end by itself, because it completes the image after its last client has disconnected.
  *
- * What qemu-nbd says on stderr becomes part of our message. The pipe is non-blocking on its side
- * too: one that says too much loses words, and does not hang.
+ * What qemu-nbd writes to stderr becomes part of our message. The pipe is non-blocking on its side,
+ * too: if it writes too much, text is lost, and it does not hang.
  *
- * Security: the format is never probed, and the file is never taken for a URL or an option string.
- * But an image may itself name others, a backing file or an external data file, and qemu-nbd
- * follows that, with the rights of this program: for a backing chain that is what the user wants.
- * So the images must come from someone who is trusted not to name files that are none of his; a
- * guest cannot write to the part of the image where these names are.
+ * Security: QEMU never probes the format, and never takes the file for a URL or an option string.
+ * But an image may itself name other files, a backing file or an external data file, and qemu-nbd
+ * follows these names with the rights of this program: for a backing chain that is what the user
+ * wants. So images must come from someone who is trusted not to name other people's files; a guest
+ * cannot write to the part of the image that has these names.
  */
 #include "drive/qemunbd.h"
 
@@ -42,8 +41,8 @@
 #include <unistd.h>
 
 #define N_SOCKETS     NBDCLIENT_CONNECTIONS_MAX
-#define LAST_WORDS_MS 3000 /* for a qemu-nbd that gave up to end */
-#define END_S	      1800 /* for one that wrote: as for a flush */
+#define LAST_WORDS_MS 3000 /* for a qemu-nbd that failed, to end */
+#define END_S	      1800 /* for one that wrote: as long as a flush may take */
 #define SOCKET_NAME   "/nbd"
 
 struct qemu_nbd {
@@ -93,8 +92,8 @@ static const char *folder_for_sockets(void)
 	return fits ? folder : "/tmp";
 }
 
-/* The listening end, with all connections waiting at it already. Its folder and its name are gone
- * afterwards. */
+/* The listening end, with all connections already made to it. Its folder and name are removed
+ * again. */
 static int make_sockets(int *listener, int sockets[N_SOCKETS], struct error *err)
 {
 	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -138,10 +137,10 @@ static int launch(struct qemu_nbd *server, const struct qemu_image *image, int s
 	return code;
 }
 
-/* ---- what it says ---- */
+/* ---- its complaints ---- */
 
-/* Adds to *err what qemu-nbd has to say. instead: take the place of a text which says no more than
- * that the connection broke. */
+/* Adds qemu-nbd's complaints to *err. instead: they replace its text, which says no more than that
+ * the connection broke. */
 static int explain(const struct qemu_nbd *server, int wait_ms, bool instead, struct error *err)
 {
 	char text[4096], words[800];
@@ -214,11 +213,11 @@ int qemu_nbd_finish(struct qemu_nbd *server, struct error *err)
 	nbdclient_free(server->client);
 	server->client = NULL;
 	if (!child_wait(&server->child, END_S * 1000))
-		return fail(err, ERR_SYSTEM, "%s: qemu-nbd does not end within %d s", server->name,
+		return fail(err, ERR_SYSTEM, "%s: qemu-nbd did not end within %d s", server->name,
 			    END_S);
 	if (server->child.status == 0)
 		return 0;
-	fail(err, ERR_SYSTEM, "%s: qemu-nbd failed at its end", server->name);
+	fail(err, ERR_SYSTEM, "%s: qemu-nbd failed to close the image", server->name);
 	return explain(server, LAST_WORDS_MS, false, err);
 }
 

@@ -27,7 +27,7 @@ static int check_missing(const char *path, struct error *err)
 	return 0;
 }
 
-/* A file among devices is an earlier mistake. */
+/* A regular file among device nodes is the result of an earlier mistake. */
 static int check_place(const char *path, struct error *err)
 {
 	char *real = realpath(path, NULL);
@@ -55,9 +55,9 @@ static int choose_uri(const struct target_kind **out, const char *uri,
 		      const struct target_options *options, struct error *err)
 {
 	if (options->format != NULL && strcmp(options->format, "raw") != 0)
-		return fail(err, ERR_USAGE, "%s: what an NBD server has is raw", uri);
+		return fail(err, ERR_USAGE, "%s: an NBD export is raw", uri);
 	if (!options->force)
-		return fail(err, ERR_USAGE, "%s: is what a server has; --force overwrites it", uri);
+		return fail(err, ERR_USAGE, "%s: is an NBD export; --force overwrites it", uri);
 	*out = &target_server;
 	return 0;
 }

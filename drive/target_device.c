@@ -1,21 +1,22 @@
 /*
  * Block devices.
  *
- * All data is written first, in whole clusters, and synced; then everything else is made zero. That
- * order is for thin volumes of a pool that does not zero what it hands out. Such a volume reads as
- * zeros where nothing was written; the first write into a chunk of it, which may have up to 1 GiB,
- * gives the rest of the chunk what the pool held there before. So to look for zeros is of no use
- * while anything is yet to be written.
+ * All data is written first, in whole clusters, and synced; then everything else is zeroed. This
+ * order is for thin volumes of a pool that does not zero the chunks it hands out. Such a volume
+ * reads as zeros where nothing was written, but the first write into a chunk, which may be as large
+ * as 1 GiB, exposes whatever the pool held in the rest of the chunk. So looking for zeros is
+ * useless as long as any data is still to be written.
  *
- * To punch a hole into a device is to have the kernel zero it by whatever the device offers: unmap,
- * discard that is known to zero, WRITE ZEROES. Where there is no such thing zeros are written, but
- * only where there are none yet: that is less work for the device, and keeps a thin volume thin.
+ * Punching a hole into a device makes the kernel zero it by whatever the device offers: unmap,
+ * discard that is known to zero, WRITE ZEROES. If the device offers nothing, zeros are written, but
+ * only where it does not read as zeros yet: that is less work for the device, and keeps a thin
+ * volume thin.
  *
- * These zeros may themselves be the first write into a chunk: when the volume is partitioned
- * so that a page lies in two chunks. So after a pass that wrote anything all is looked at again,
- * past the page cache, which keeps what a chunk read as before. A pass that found nothing to write
- * changed nothing: all that it saw is so. The last pass that may be needed does not look and
- * writes: it leaves no cluster that was not written.
+ * These zeros may themselves be the first write into a chunk, when the volume is partitioned such
+ * that a page lies in two chunks. So after each pass that wrote anything the rest is checked again,
+ * past the page cache, which still has what the chunk read as before. A pass that writes nothing
+ * changes nothing, so what it saw holds. The last pass, if needed, writes without looking and
+ * leaves no cluster unwritten.
  */
 #include "drive/target_raw.h"
 
@@ -29,15 +30,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PUNCH_MAX     16384u /* clusters in one call, for signals and errors to come through */
-#define LOOK_CLUSTERS 64u    /* read at once */
+#define PUNCH_MAX     16384u /* clusters per call, so that signals and errors are noticed */
+#define LOOK_CLUSTERS 64u    /* read per call */
 #define LOOKS_MAX     4u     /* passes that look before they write */
 
 struct device {
 	struct target_raw raw;
 	struct rest *rest;
-	int look_fd;	    /* past the page cache; -1: none */
-	uint64_t n_blanked; /* times that zeros were written */
+	int look_fd;	    /* reads past the page cache; -1: none */
+	uint64_t n_blanked; /* how often zeros were written */
 };
 
 static const uint8_t zeros[CLUSTER_SIZE];
@@ -63,7 +64,7 @@ static int write_zeros(struct device *device, uint64_t offset, uint64_t n, struc
 	return target_raw_result(&device->raw.target, sys, offset, err);
 }
 
-/* Writes zeros to a cluster that reads as these bytes; NULL: it is not known what it reads as. */
+/* Zeroes a cluster that reads as these bytes; NULL: its content is unknown. */
 static int blank(struct device *device, uint64_t cluster, const uint8_t *bytes, struct error *err)
 {
 	uint32_t grain = device->raw.disk.grain, from = 0, to = CLUSTER_SIZE;
@@ -80,7 +81,7 @@ static int blank(struct device *device, uint64_t cluster, const uint8_t *bytes, 
 	return write_zeros(device, cluster * CLUSTER_SIZE + from, to - from, err);
 }
 
-/* What cannot be read is written. */
+/* False: it cannot be read, so it has to be written. */
 static bool look(const struct device *device, uint64_t cluster, uint64_t n, uint8_t *buffer)
 {
 	return io_pread(device->look_fd, buffer, n * CLUSTER_SIZE, cluster * CLUSTER_SIZE, NULL) ==
@@ -127,7 +128,7 @@ static int blank_rest(struct device *device, struct error *err)
 
 /* ---- writing and the end ---- */
 
-/* It is marked first: a write that fails ends the restore. */
+/* Marked first: if the write fails, so does the restore. */
 static int device_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
 			struct error *err)
 {
@@ -135,8 +136,8 @@ static int device_write(struct target *target, uint64_t offset, const void *byte
 	return target_raw_write(target, offset, bytes, n, err);
 }
 
-/* Makes the cluster that ends or begins at this byte, within it, a written one: what remains is
- * whole clusters then. */
+/* If this byte is inside a cluster: zeroes the part of the cluster that is not written yet, and
+ * marks it as written, so that only whole clusters remain. */
 static int complete_cluster(struct device *device, uint64_t at, struct error *err)
 {
 	uint64_t cluster = at / CLUSTER_SIZE, begin = cluster * CLUSTER_SIZE;
@@ -181,7 +182,8 @@ static void device_close(struct target *target)
 
 /* ---- opening ---- */
 
-/* Of the same device, whatever its name leads to by now. Without it all zeros are written. */
+/* The same device, even if its name means another one by now. If that fails, all zeros are written.
+ */
 static int open_past_the_cache(int fd)
 {
 	char path[64];

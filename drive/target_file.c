@@ -1,8 +1,8 @@
 /*
- * Files: new ones, and ones that are overwritten in place.
+ * Files: new ones, and existing ones that are overwritten in place.
  *
- * What lies past old_bytes was never written by anybody but us, and is a hole: so in a new file
- * zeros take nothing at all.
+ * The space past old_bytes was written by nothing but this restore, and is a hole otherwise. So
+ * zeros in a new file need no work at all.
  */
 #include "drive/target_raw.h"
 
@@ -13,8 +13,8 @@
 
 struct target_file {
 	struct target_raw raw;
-	uint64_t old_bytes;   /* up to here it holds what was there before */
-	struct newfile *temp; /* of a new one */
+	uint64_t old_bytes;   /* up to here the file has old data */
+	struct newfile *temp; /* of a new file */
 };
 
 static int file_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)
@@ -34,7 +34,7 @@ static int set_size(const struct target_file *file, struct error *err)
 	const struct target *target = &file->raw.target;
 
 	if (ftruncate(file->raw.image.fd, (off_t)target->size_bytes) != 0)
-		return fail_system(err, errno, "%s: making it %llu bytes large", target->path,
+		return fail_system(err, errno, "%s: setting its size to %llu bytes", target->path,
 				   (unsigned long long)target->size_bytes);
 	return 0;
 }
@@ -56,8 +56,7 @@ static void file_close(struct target *target)
 	newfile_free(file->temp);
 }
 
-/* The size comes first: a file system that cannot have such a file says so before any work is
- * done. */
+/* Sets the size first: a file system that does not support it fails before any work is done. */
 static int open_new(struct target *target, const struct target_options *options, struct error *err)
 {
 	struct target_file *file = (struct target_file *)target;

@@ -1,5 +1,5 @@
 /*
- * What each kind of target brings, and what target.c keeps for all of them. Private to drive/.
+ * The functions of each kind of target, and what target.c keeps for all kinds. Private to drive/.
  */
 #ifndef DRIVE_TARGET_KIND_H
 #define DRIVE_TARGET_KIND_H
@@ -14,10 +14,10 @@ struct target_kind {
 	int (*open)(struct target *target, const struct target_options *options, struct error *err);
 	int (*write)(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		     struct error *err);
-	/* NULL: whole clusters are written, and finish zeroes all others. */
+	/* NULL: the caller writes whole clusters, and finish zeroes all others. */
 	int (*zero)(struct target *target, uint64_t offset, uint64_t n, struct error *err);
 	int (*settle)(struct target *target, struct error *err); /* or NULL: see target_settle */
-	/* Zeros that come last, the size, syncing, the name. */
+	/* The zeros that come last, the size, syncing, the name. */
 	int (*finish)(struct target *target, struct error *err);
 	void (*close)(struct target *target); /* once open was called; frees neither struct */
 };

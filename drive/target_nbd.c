@@ -1,10 +1,10 @@
 /*
- * Targets at the other end of NBD: what a URI names, and images that QEMU understands, through a
- * qemu-nbd of our own.
+ * Targets that are written through NBD: exports named by a URI, and images in formats of QEMU,
+ * through a qemu-nbd of our own.
  *
- * An image is always made anew, under a temporary name, and replaces the old one at the end: what
- * was in it, its backing file and its snapshots go with it. qemu-img and qemu-nbd reach the file
- * through our descriptor of it in /proc, so that a folder that is renamed meanwhile does no harm.
+ * An image is always created under a temporary name and replaces the old one at the end, along with
+ * the old one's content, backing file and snapshots. qemu-img and qemu-nbd open the file by our
+ * descriptor in /proc, so that renaming its folder meanwhile does no harm.
  */
 #include "drive/target_kind.h"
 
@@ -23,7 +23,7 @@
 
 #if HAVE_LIBNBD
 
-/* ---- what a server has ---- */
+/* ---- exports of a server ---- */
 
 struct server {
 	struct target target;

@@ -6,10 +6,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
-/* For a longer write the kernel looks for memory in pieces as large as can be had, which are the
- * ones that are not in any cache, or not there at all yet: four times the time was measured. */
+/* For longer writes the kernel allocates page cache in the largest pieces it can get, whose memory
+ * is in no processor's cache and may not even be mapped by the host: measured four times as slow.
+ */
 #define WRITE_MAX (256u << 10)
-/* On its way to the disk while the rest is decoded, so that the sync at the end is short. */
+/* Write-back starts while the rest is decoded, so that the sync at the end is short. */
 #define SEND_BYTES (32u << 20)
 
 void target_raw_init(struct target_raw *raw)
@@ -42,7 +43,7 @@ int target_raw_result(const struct target *target, int sys, uint64_t offset, str
 				      offset);
 }
 
-/* *begin, *send: what is to be sent now; *send is 0 when that is nothing. */
+/* *begin, *send: the range to write back now; *send is 0 if there is none. */
 static void note_written(struct target_raw *raw, uint64_t offset, size_t n, uint64_t *begin,
 			 uint64_t *send)
 {

@@ -1,5 +1,5 @@
 /*
- * Targets that are a descriptor: files and block devices.
+ * What files and block devices have in common as targets.
  */
 #ifndef DRIVE_TARGET_RAW_H
 #define DRIVE_TARGET_RAW_H
@@ -14,17 +14,17 @@ struct target_raw {
 	struct target target;
 	struct image image;
 	struct disk disk;
-	/* One writer at a time: a file system lets only one into a file anyway, and those who wait
-	 * in the kernel burn the processor that decodes. */
+	/* One writer at a time: a file system lets only one into a file anyway, and threads that
+	 * wait in the kernel spin on a processor that decoding needs. */
 	pthread_mutex_t writing;
-	/* What was written and is not on its way to the disk yet; under writing. */
-	uint64_t unsent_begin, unsent_end; /* offsets: all of it lies between */
+	/* Written data whose write-back was not started; under writing. */
+	uint64_t unsent_begin, unsent_end; /* offsets: it all lies in between */
 	uint64_t unsent_bytes;
 };
 
-/* First of all, so that it can be closed. */
+/* To be called first, so that it can be closed. */
 void target_raw_init(struct target_raw *raw);
-/* What exists at its path: locked, and looked at unless the format was given. */
+/* Opens and locks what exists at its path, and checks its content unless the format was given. */
 int target_raw_open(struct target_raw *raw, const struct target_options *options,
 		    enum content_use use, struct error *err);
 void target_raw_close(struct target_raw *raw);
