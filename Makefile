@@ -132,7 +132,7 @@ $(B)/fuzz_restore: LDFLAGS += $(QUICK)
 $(B)/fuzz_qmp: $(B)/tests/fuzz/script_peer.o
 $(B)/fuzz_qmp: LDFLAGS += $(SCRIPTED)
 $(B)/fuzz_control: LDFLAGS += -Wl,--wrap=buffer_new
-$(B)/fuzz_live: LDFLAGS += $(foreach name,connect batch_borrow batch_cluster batch_zeros,-Wl,--wrap=$(name))
+$(B)/fuzz_live: LDFLAGS += -Wl,--wrap=connect
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(if $(filter-out fuzz,$(VARIANT)),$(B)/tests/fuzz/replay.o) \
 		$(B)/libcli.a $(B)/libfuzz.a $(B)/libvmabak.a
 	@$(if $(V),,echo "  LD    $@")

@@ -129,6 +129,12 @@ void json_put(struct json_t *object, const char *key, struct json_t *value)
 		put(object, key, value);
 }
 
+void json_put_all(struct json_t *object, struct json_t *from)
+{
+	if (object != NULL && json_object_update(object, from) != 0)
+		lack();
+}
+
 struct json_t *json_get_array(struct json_t *object, const char *key)
 {
 	json_t *array = json_object_get(object, key);

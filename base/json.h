@@ -32,6 +32,8 @@ struct json_t *json_add_object(struct json_t *array);
 
 /* Puts an owned object, or NULL, in. */
 void json_put(struct json_t *object, const char *key, struct json_t *value);
+/* Puts all members of another object in, too. */
+void json_put_all(struct json_t *object, struct json_t *from);
 /* The array of that name, made if need be. */
 struct json_t *json_get_array(struct json_t *object, const char *key);
 

@@ -3,7 +3,6 @@
  */
 #include "archive/open.h"
 #include "cli/backup.h"
-#include "cli/backup_live.h"
 #include "cli/backup_machine.h"
 #include "cli/groups.h"
 #include "cli/options.h"
@@ -11,7 +10,6 @@
 
 #include "base/place.h"
 #include "machine/kinds.h"
-#include "machine/serve/client.h"
 
 static const struct backup_options defaults = {
 	.common = {COMMON_DEFAULTS},
@@ -181,7 +179,7 @@ static int run(const void *given, struct report *report)
 	options.machine.threads = threads_wanted(options.create.threads);
 	switch (kind) {
 	case SOURCE_SERVE:
-		return backup_live(&options, report);
+		return backup_machine(&machine_serve, &options, report);
 	case SOURCE_LIBVIRT:
 #if HAVE_LIBVIRT
 		return backup_machine(&machine_libvirt, &options, report);

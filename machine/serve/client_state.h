@@ -1,26 +1,35 @@
 /*
- * Between live.c and live_feed.c.
+ * The client of a serve, as a kind of machine (machine/machine.h): what client.c, client_chunks.c
+ * and client_watch.c have in common.
+ *
+ * The server's buffer is mapped into this process, which writes the archive from it. Each thread
+ * that wants chunks asks for them over a data channel of its own; a thread more, the watcher, hears
+ * over the control socket why the backup has failed.
  */
 #ifndef MACHINE_SERVE_CLIENT_STATE_H
 #define MACHINE_SERVE_CLIENT_STATE_H
 
+#include "cow/chunks.h"
+#include "machine/machine.h"
 #include "machine/serve/call.h"
-#include "machine/serve/client.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct live {
-	struct call server;
-	struct json_t *plan; /* owned: what the server returned */
+struct machine {
+	const struct machine_options *options;
+	const struct watcher *told;
+	struct call call;	      /* the control socket */
+	struct json_t *plan;	      /* owned: what the server returned */
+	struct machine_drive *drives; /* owned; names and paths lie in the plan */
 	uint32_t n_drives;
 	uint8_t *memory; /* n_chunks of CHUNK_SIZE, mapped */
 	uint32_t n_chunks;
+	struct chunk_source source;
 	/* By chunk that was lent: pieces of it that are not given back, and one until the server is
 	 * told that all are. Owned. */
 	atomic_uint *in_use;
-	uint32_t piece_clusters;
-	int *channels; /* owned: n_channels of them */
+	int *channels; /* owned: n_channels data channels */
 	uint32_t n_channels;
 	atomic_uint n_taken;	  /* of the channels, by workers */
 	atomic_uint n_asking;	  /* threads that wait for an answer */
@@ -32,19 +41,27 @@ struct live {
 	pthread_cond_t changed;
 	uint32_t *given_back; /* owned: chunks that the server is still to be told of */
 	uint32_t n_given_back;
-	bool guests_at_work;   /* as the last answer had it */
-	struct json_t *counts; /* owned: from "done" */
+	bool guests_at_work;   /* as the last answer said */
+	struct json_t *counts; /* owned: from "done"; all chunks have come */
 	bool failed;
 	struct error err; /* failed: why */
 	bool closing;
-	const struct watcher *told;
 };
 
-/* A channel for one worker, or -1: there are no more. */
-int live_take_channel(struct live *live);
-/* Asks for the next chunk. 1: what came, owned by the caller; 0: there is no more; negative. */
-int live_ask(struct live *live, int channel, struct json_t **chunk, struct error *err);
-/* Once for each piece. Any thread. */
-void live_give_back(struct live *live, uint32_t chunk);
+/* ---- client_watch.c ---- */
+
+/* Starts the watcher. */
+int client_watch(struct machine *client, struct error *err);
+void client_watch_end(struct machine *client);
+/* The backup has failed. The first reason counts. */
+void client_fail(struct machine *client, const struct error *why);
+/* Ends all connections, so that no thread waits for the server. */
+void client_cut(const struct machine *client);
+/* A data channel has ended: fills in the reason, which comes over the control socket. Negative. */
+int client_find_reason(struct machine *client, struct error *err);
+
+/* ---- client_chunks.c ---- */
+
+struct chunk_source client_chunks(struct machine *client, uint32_t piece_clusters);
 
 #endif

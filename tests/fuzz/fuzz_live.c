@@ -1,17 +1,17 @@
 /*
  * What a server says to the client of a live backup: messages, one to a line. In a line
  *   0x02 first   it waits until the client has said something, or a moment
- *   0x04 first   a channel goes with it
+ *   0x04 first   a data channel goes with it
  *   0x05 first   memory for 4 chunks goes with it, as the client wants it
  *   0x06 first   so it does, but it could shrink; 0x07: but it is too small
- *   0x08 first   it goes over the channel
+ *   0x08 first   it goes over the data channel
  *   0x03         is more than a message may have
- * Byte 0: how large the client's pieces are. In place of a writer all that it would be given is
- * held against the drives that there are, and read. The server hangs up in the end.
+ * Byte 0: how large the client's pieces are. In place of a writer, everything that it would be given
+ * is held against the drives, and read. The server hangs up in the end.
  */
 #include "machine/serve/message.h"
-#include "machine/serve/client.h"
-#include "cow/buffer.h"
+#include "cow/chunks.h"
+#include "machine/kinds.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -31,11 +31,6 @@
 
 int __real_connect(int fd, const struct sockaddr *address, socklen_t n);
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t n);
-void __wrap_batch_borrow(struct batch *batch, uint8_t *bytes,
-			 void (*give_back)(void *context, void *loan), void *context, void *loan);
-void __wrap_batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster,
-			  const uint8_t *bytes);
-void __wrap_batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters);
 
 /* ---- the server ---- */
 
@@ -203,68 +198,69 @@ int __wrap_connect(int fd, const struct sockaddr *address, socklen_t n)
 
 /* ---- in place of the writer ---- */
 
-struct batch {
-	const struct live *live;
+/* A piece of a chunk whose memory is held. */
+struct loan {
+	const struct chunk_source *source; /* NULL: none */
+	void *loan;
 	uint8_t *bytes;
 	uint32_t n_clusters;
-	void (*give_back)(void *context, void *loan);
-	void *context, *loan;
 };
 
-void __wrap_batch_borrow(struct batch *batch, uint8_t *bytes,
-			 void (*give_back)(void *context, void *loan), void *context, void *loan)
+static void check_range(const struct machine_description *machine, uint32_t drive, uint64_t cluster,
+			uint64_t n)
 {
-	MUST((uintptr_t)loan < N_CHUNKS);
-	batch->bytes = bytes;
-	batch->give_back = give_back;
-	batch->context = context;
-	batch->loan = loan;
-}
-
-static void check_range(const struct live *live, uint32_t drive, uint64_t cluster, uint64_t n)
-{
-	MUST(drive < live_n_drives(live));
-	uint64_t n_all = clusters_of(live_drive_size(live, drive));
+	MUST(drive < machine->n_drives);
+	uint64_t n_all = clusters_of(machine->drives[drive].size_bytes);
 	MUST(n > 0 && cluster < n_all && n <= n_all - cluster);
 }
 
+static void check_chunk(const struct machine_description *machine, const struct chunk_piece *piece)
+{
+	const struct chunk *chunk = piece->chunk;
+	MUST(chunk != NULL && (uintptr_t)piece->loan < N_CHUNKS);
+	MUST(chunk->n_clusters <= CHUNK_CLUSTERS && chunk->n_zeros <= CHUNK_ZEROS);
+	for (uint32_t i = 0; i < chunk->n_clusters; i++)
+		check_range(machine, chunk->clusters[i].drive, chunk->clusters[i].cluster, 1);
+	for (uint32_t i = 0; i < chunk->n_zeros; i++)
+		check_range(machine, chunk->zeros[i].drive, chunk->zeros[i].cluster,
+			    chunk->zeros[i].n_clusters);
+}
+
 /* Bytes are read and written, as a writer packs them in place. */
-void __wrap_batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster,
-			  const uint8_t *bytes)
+static void give_back(struct loan *loan)
 {
-	check_range(batch->live, drive, cluster, 1);
-	MUST(bytes == batch->bytes + (size_t)batch->n_clusters * CLUSTER_SIZE);
-	MUST(++batch->n_clusters <= CHUNK_CLUSTERS);
-	batch->bytes[(batch->n_clusters - 1) * CLUSTER_SIZE] = bytes[CLUSTER_SIZE - 1];
-}
-
-void __wrap_batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
-{
-	check_range(batch->live, drive, cluster, n_clusters);
-}
-
-static void give_back(struct batch *batch)
-{
-	if (batch->give_back != NULL)
-		batch->give_back(batch->context, batch->loan);
-	*batch = (struct batch){0};
+	for (uint32_t i = 0; i < loan->n_clusters; i++)
+		loan->bytes[(size_t)i * CLUSTER_SIZE] ^= 1;
+	if (loan->source != NULL)
+		loan->source->give_back(loan->source->context, loan->loan);
+	*loan = (struct loan){0};
 }
 
 /* Up to three loans at once, given back in turn. */
-static int take_all(struct live *live, uint32_t piece_clusters, struct error *err)
+static int take_all(struct machine *machine, uint32_t piece_clusters, struct error *err)
 {
-	struct feed feed = live_feed(live, piece_clusters);
-	struct batch loans[LOANS_MAX] = {0};
-	void *piece = calloc(1, feed.piece_size);
+	struct machine_description found;
+	const struct chunk_source *source;
+	struct chunk_piece *piece = calloc(1, sizeof(*piece));
+	struct loan loans[LOANS_MAX] = {0};
 	unsigned at = 0;
 	int got;
 	MUST(piece != NULL);
-	while ((got = feed.next(feed.context, piece, err)) > 0) {
-		struct batch *batch = &loans[at++ % LOANS_MAX];
-		give_back(batch);
-		batch->live = live;
-		MUST(feed.fill(feed.context, piece, batch, err) == 0);
-		MUST(batch->n_clusters <= piece_clusters);
+	machine_serve.describe(machine, &found);
+	MUST(machine_serve.chunks(machine, piece_clusters, &source, err) == 0);
+	while ((got = source->next(source->context, piece, err)) > 0) {
+		const struct chunk *chunk = piece->chunk;
+		uint32_t given = 0;
+		check_chunk(&found, piece);
+		do {
+			uint32_t left = chunk->n_clusters - given;
+			struct loan *loan = &loans[at++ % LOANS_MAX];
+			give_back(loan);
+			*loan = (struct loan){source, piece->loan,
+					      chunk->bytes + (size_t)given * CLUSTER_SIZE,
+					      left < piece_clusters ? left : piece_clusters};
+			given += loan->n_clusters;
+		} while (given < chunk->n_clusters);
 	}
 	for (unsigned i = 0; i < LOANS_MAX; i++)
 		give_back(&loans[i]);
@@ -277,24 +273,31 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct machine_options options = {.place = "server",
 						.buffer = MACHINE_BUFFER,
 						.spill = MACHINE_SPILL,
-					.spill_dir = "/",
-					.threads = 1};
+						.spill_dir = "/",
+						.threads = 1};
+	const struct machine_since everything = {0};
+	struct machine_description found;
 	struct error err = {0};
-	struct live *live = NULL;
+	struct machine *machine = NULL;
 	if (size == 0)
 		return 0;
 	if (memories[0] == 0)
 		make_memories();
 	server = (struct server){.lines = data + 1, .size = size - 1, .fd = -1, .channel = -1};
-	int code = live_open(&live, &options, &err);
+	int code = machine_serve.open(&machine, &options, NULL, &err);
 	if (code == 0) {
-		for (uint32_t i = 0; i < live_n_drives(live); i++)
-			MUST(live_drive_name(live, i) != NULL);
-		code = live_begin(live, NULL, &err);
+		machine_serve.describe(machine, &found);
+		for (uint32_t i = 0; i < found.n_drives; i++)
+			MUST(found.drives[i].name != NULL);
+		code = machine_serve.begin(machine, &everything, &err);
 		if (code == 0)
-			code = take_all(live, 1u << data[0] % 7, &err);
-		MUST(code != 0 || live_counts(live) != NULL);
-		live_close(live);
+			code = take_all(machine, 1u << data[0] % 7, &err);
+		if (code == 0) {
+			struct json_t *capture = json_new();
+			machine_serve.outcome(machine, capture);
+			json_free(capture);
+		}
+		machine_serve.end(machine);
 	}
 	MUST(code == 0 || (code == err.code && err.text[0] != '\0'));
 	pthread_join(server.thread, NULL);
