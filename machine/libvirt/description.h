@@ -1,6 +1,5 @@
 /*
- * What vmabak needs of libvirt's descriptions. All is built on libxml2, which this file's .c alone
- * knows.
+ * What vmabak needs of libvirt's XML. description.c alone knows libxml2.
  */
 #ifndef MACHINE_LIBVIRT_DESCRIPTION_H
 #define MACHINE_LIBVIRT_DESCRIPTION_H
@@ -24,7 +23,8 @@ struct domain_disks {
 	char *nvram; /* owned: the file with the firmware's variables, or NULL */
 };
 
-/* Of the description of a domain. *out can be freed whatever comes. */
+/* Of the description of a domain. *out is always safe to free, even after a
+ * failure. */
 int domain_disks_parse(struct domain_disks *out, const char *xml, struct error *err);
 void domain_disks_free(struct domain_disks *disks);
 /* Leaves those that are named, each as [NAME=]TARGET, in that order; with nothing named those that

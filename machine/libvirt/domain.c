@@ -16,9 +16,8 @@
 #define END_MS	   15000
 #define STEP_MS	   20
 
-/* libvirt comes with some thirty libraries more, which would be loaded, and take more than half of
- * the time that this program needs to start, at every start. So it is loaded when there is a
- * domain. */
+/* libvirt brings some thirty more libraries, whose loading would take more than half of the time
+ * that this program needs to start. So it is loaded only for a domain. */
 #define FUNCTIONS(X)                     \
 	X(virConnectClose)               \
 	X(virConnectGetURI)              \
@@ -42,7 +41,7 @@
 	X(virTypedParamsFree)            \
 	X(virTypedParamsGetULLong)
 
-/* A call that waits for libvirt, which may wait for QEMU, and has no limit of its own. */
+/* Calls that wait for libvirt, which may wait for QEMU, have no limit of their own. */
 #define ASK(result, call)                                      \
 	do {                                                   \
 		deadline_begin("libvirt", PATIENCE_LIBVIRT_S); \
@@ -79,7 +78,7 @@ struct domain {
 	char shown[SHOWN_SIZE];
 };
 
-/* The reason is what libvirt says; it may quote anything. */
+/* libvirt's reason may quote anything. */
 static int fail_libvirt(struct error *err, int code)
 {
 	const virError *last = lib.virGetLastError();
@@ -97,14 +96,14 @@ static int fail_domain(const struct domain *domain, const char *doing, struct er
 	return err->code;
 }
 
-/* Our own messages say it; otherwise the library prints all of its own. */
+/* Without this, the library prints its errors itself. */
 static void be_silent(void *context, virErrorPtr error)
 {
 	(void)context;
 	(void)error;
 }
 
-/* The host in a URI, between "//" and "/": none is this one. */
+/* A URI without a host between "//" and "/" means this host. */
 static int check_local(const char *uri, struct error *err)
 {
 	const char *slashes = uri == NULL ? NULL : strstr(uri, "://");
@@ -117,7 +116,7 @@ static int check_local(const char *uri, struct error *err)
 		    escape_text(shown, sizeof(shown), (const uint8_t *)uri, strlen(uri)));
 }
 
-/* Where libvirt's default leads. */
+/* libvirt's default may lead to another host. */
 static int check_connection(const struct domain *domain, struct error *err)
 {
 	char *uri = lib.virConnectGetURI(domain->connection);
@@ -253,7 +252,7 @@ int domain_backup(struct domain *domain, char **out, struct error *err)
 	ASK(*out, lib.virDomainBackupGetXMLDesc(domain->domain, 0));
 	if (*out != NULL || lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
 		return 0;
-	/* One that is off has none. */
+	/* A domain that is off has no backup. */
 	if (lib.virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)
 		return 0;
 	return fail_domain(domain, "whether a backup of it runs", err);
@@ -284,7 +283,7 @@ int domain_backup_begin(struct domain *domain, const char *xml, struct error *er
 	ASK(result, lib.virDomainBackupBegin(domain->domain, xml, NULL, 0));
 	if (result == 0)
 		return 0;
-	/* Asking forgets what was said before. */
+	/* The next call replaces the last error. */
 	busy = lib.virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT;
 	fail_domain(domain, "beginning a backup", err);
 	if (busy || has_other_job(domain))
@@ -292,7 +291,7 @@ int domain_backup_begin(struct domain *domain, const char *xml, struct error *er
 	return err->code;
 }
 
-/* Aborting is how a backup that is read ends; it is over only when its files are gone. */
+/* A pull backup ends by being aborted; it is over only when its files are gone. */
 int domain_backup_end(struct domain *domain, struct error *err)
 {
 	char *left = NULL;

@@ -1,6 +1,6 @@
 /*
- * A domain of libvirt: what it says of itself, and the backup job that it can have. All is built on
- * libvirt's library, which this file's .c alone knows.
+ * A domain of libvirt: its description, and the backup job that it can have. domain.c alone
+ * knows libvirt's library.
  *
  * Calls wait for libvirt, which may take half a minute when the domain is busy. One thread.
  */
@@ -13,12 +13,12 @@
 
 struct domain;
 
-/* uri: NULL: libvirt's default. Only what runs on this host: its files are needed. ERR_USAGE: there
- * is no such domain. */
+/* uri: NULL: libvirt's default. The domain must run on this host, as its files are needed.
+ * ERR_USAGE: there is no such domain. */
 int domain_open(struct domain **out, const char *uri, const char *name, struct error *err);
 void domain_close(struct domain *domain); /* NULL-safe */
 
-/* As messages should call it: escaped. Borrowed. */
+/* Its name, escaped for messages. Borrowed. */
 const char *domain_shown(const struct domain *domain);
 int domain_runs(struct domain *domain, bool *out, struct error *err);
 /* As it runs, or as it would be started the next time. Without passwords. Owned by the caller. */
@@ -32,9 +32,9 @@ bool domain_group(struct domain *domain, gid_t *out);
 int domain_backup(struct domain *domain, char **out, struct error *err);
 /* ERR_LOCKED when a job of another kind runs. */
 int domain_backup_begin(struct domain *domain, const char *xml, struct error *err);
-/* Ends the backup that runs, whosever it is, and waits until it has ended. */
+/* Ends the backup that runs, whoever started it, and waits for its end. */
 int domain_backup_end(struct domain *domain, struct error *err);
-/* Bytes of scratch files that a backup takes; 0: not known. A question that QEMU itself answers. */
+/* Bytes of the scratch files of a backup; 0: not known. QEMU itself answers this. */
 uint64_t domain_backup_scratch(struct domain *domain);
 
 /* By the guest agent. *n: of how many file systems. */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define SIZE_LIMIT (UINT64_C(1) << 62) /* bytes of a drive */
-#define NODES_MAX  65536u	       /* looked through for each drive */
+#define NODES_MAX  65536u	       /* a limit, as all are searched for each drive */
 
 /* NULL of an empty text. */
 static int copy(char **out, const char *text, struct error *err)
@@ -69,7 +69,7 @@ static bool is_free(const struct inventory *inventory, const char *name)
 	return true;
 }
 
-/* Of the drives before it no two have the same name. */
+/* A name that no drive before it has. */
 static int choose_name(const struct inventory *inventory, struct inventory_drive *drive,
 		       struct error *err)
 {
@@ -133,7 +133,7 @@ static int take_node(struct inventory_drive *drive, const struct json_t *node, s
 	return 0;
 }
 
-/* Only some devices have that property: then there is nothing to tell. */
+/* Only some devices have that property. */
 static int find_iothread(char **out, struct qmp *qmp, const char *qdev, struct error *err)
 {
 	struct json_t *value, *list;
@@ -200,7 +200,7 @@ static bool has_node(const struct inventory *inventory, const char *node)
 	return false;
 }
 
-/* What a qemu-storage-daemon has for others. */
+/* Of a qemu-storage-daemon: what it exports. */
 static int take_exports(struct inventory *inventory, struct qmp *qmp, struct error *err)
 {
 	struct json_t *exports;
@@ -213,7 +213,7 @@ static int take_exports(struct inventory *inventory, struct qmp *qmp, struct err
 	    json_length(inventory->nodes) > NODES_MAX)
 		result = fail(err, ERR_SYSTEM, "QMP: more than %u exports or %u block nodes",
 			      INVENTORY_DRIVES_MAX, NODES_MAX);
-	/* They are listed with the last made first. */
+	/* QEMU lists the newest first. */
 	for (size_t i = json_length(exports); i-- > 0 && result == 0;) {
 		const char *name = json_member_text(json_item(exports, i), "node-name");
 		const struct json_t *node = name == NULL ? NULL : find_node(inventory, name);

@@ -33,8 +33,8 @@ struct inventory {
 
 #define INVENTORY_DRIVES_MAX 4096u
 
-/* The drives of a machine; of a qemu-storage-daemon what it exports. *out can be freed whatever
- * comes. */
+/* The drives of a machine, or what a qemu-storage-daemon exports. *out is always safe to free, even
+ * after a failure. */
 int inventory_read(struct inventory *out, struct qmp *qmp, struct error *err);
 void inventory_free(struct inventory *inventory);
 
@@ -42,8 +42,8 @@ void inventory_free(struct inventory *inventory);
  * that are neither removable nor read-only. None is an error. */
 int inventory_choose(struct inventory *inventory, const struct strings *wanted, struct error *err);
 
-/* What QEMU tells of the machine as a whole, for people and tools, as an object: owned. Needs the
- * nodes, and uses what works. */
+/* What QEMU tells of the machine as a whole, for people and tools, as an object: owned. Leaves out
+ * what QEMU does not answer. Needs the nodes. */
 struct json_t *inventory_describe(const struct inventory *inventory, struct qmp *qmp);
 
 #endif

@@ -1,7 +1,6 @@
 /*
  * Lines of text to and from another program on a unix socket: QEMU's monitor, the guest agent. The
- * other side is not trusted: it can be slow, say too much, or hang up, and costs a bounded memory
- * and time.
+ * peer is not trusted: it may be slow, send too much, or hang up; memory and time are bounded.
  */
 #ifndef MACHINE_QEMU_LINE_H
 #define MACHINE_QEMU_LINE_H
@@ -28,7 +27,7 @@ int line_read(struct line *line, int timeout_ms, char **text, size_t *n, struct 
 
 /* "WHAT PATH" */
 const char *line_name(const struct line *line);
-/* Who the other side is: who owns the process that listens. False: not known. */
+/* The process that listens, and its owner. False: not known. */
 bool line_peer(const struct line *line, struct ucred *peer);
 
 #endif

@@ -1,22 +1,24 @@
 /*
- * The order of things, and what is left by whom if this program is killed in between:
+ * QEMU keeps a snapshot: its jobs save what the guest overwrites in scratch images, and it exports
+ * them for us to read. The order of events:
  *
- *   1. before all this: cleaning up after dead runs, as their jobs change the names of nodes
- *   2. the guard, which from here on cleans up, and the folder, locked as long as we live
- *   3. the scratch images, QEMU's nodes of them; then they lose their names, so that their space is
- *      given back whatever happens; the NBD server
- *   4. freeze, transaction: the instant, thaw
- *   5. the exports, and the thread below, until all was read
- *   6. whether all jobs still run: if not, what was read may be of later; whether the disk has kept
- *      what QEMU saved in the scratch images. Then exports, jobs, server and nodes are removed, the
- *      folder and the guard
+ *   1. open cleans up after dead runs, whose jobs change the names of nodes
+ *   2. the guard starts, which cleans up from here on if this program is killed; then the run
+ *      directory, locked as long as we live
+ *   3. scratch images, and QEMU's nodes of them; the images then lose their names, so that their
+ *      space is freed whatever happens; QEMU's NBD server
+ *   4. freeze; one transaction, which is the instant; thaw
+ *   5. the exports; a thread looks after the jobs until everything was read
+ *   6. it checks that all jobs still run (data read after one has ended may be newer than the
+ *      instant) and that the disk has kept the scratch images. Then it removes exports, jobs,
+ *      server, nodes and the run directory, and ends the guard
  *
  * The archive is finished after 6, without QEMU.
  *
- * If we are killed the guest does not wait for anything. But QEMU has its write fail when what it
- * overwrites cannot be saved, and its jobs have no option against that (on-target-error is about a
- * job's own pass, and here there is none): so the thread takes room ahead (machine/qemu/scratch.h),
- * and ends all when there is none.
+ * If we are killed the guest waits for nothing. But QEMU fails the guest's write when it cannot
+ * save the old data, and its jobs have no option to prevent that (on-target-error is about a job's
+ * own pass, and these jobs have none). So the thread reserves room ahead (machine/qemu/scratch.h),
+ * and ends the backup when there is none.
  */
 #include "base/clock.h"
 #include "base/json.h"
@@ -44,17 +46,17 @@
 #include <unistd.h>
 
 #define STEP_MS 10
-#define LOOK_MS 500 /* when no event says that there is something to see */
+#define LOOK_MS 500 /* between looks without an event */
 
 struct machine {
 	struct qemu qemu;
 	char id[RUN_ID_SIZE];
-	char *path; /* of the socket, if the server is started by us; beside it lies all else */
+	char *path; /* of the socket, if we start the server; the scratch images lie beside it */
 	int lock;   /* of the run directory; -1: none */
 	struct guard *guard;
 	unsigned n_scratches;
 	struct scratch *scratches;
-	uint64_t scratch_bytes; /* that the images had in the end */
+	uint64_t scratch_bytes; /* size of the images in the end */
 	struct gate gate;
 	struct drive **drives; /* one for each of the inventory, or NULL */
 	bool running;	       /* the thread is */
@@ -147,7 +149,7 @@ static int look(struct machine *machine, struct error *err)
 	return 0;
 }
 
-/* All was read: whether it was what QEMU had saved. */
+/* Everything was read: whether the disk has kept what QEMU saved. */
 static int check_scratches(struct machine *machine, struct error *err)
 {
 	for (unsigned i = 0; i < machine->n_scratches; i++) {
@@ -159,9 +161,8 @@ static int check_scratches(struct machine *machine, struct error *err)
 	return 0;
 }
 
-/* Up to the end, or until something has gone wrong. What is asked for at the end is looked at once
- * more after that. QEMU is asked only when it has said that something happened, and now and then.
- */
+/* Until the end, or until something goes wrong; looks once more after the end was asked for. Asks
+ * QEMU only after an event, and now and then. */
 static void watch(struct machine *machine)
 {
 	struct error *err = &machine->err;
@@ -275,7 +276,7 @@ static int try_begin(struct machine *machine, struct error *err)
 	return 0;
 }
 
-/* watch asks base/stop.h itself. */
+/* watch looks at stop_signal. */
 static void interrupt(void *context)
 {
 	(void)context;
@@ -359,8 +360,7 @@ static int pull_finish(struct machine *machine, struct error *err)
 	return machine->err.code;
 }
 
-/* What is asked at the end may fail because of what failed before; that QEMU's connections broke
- * while the snapshot existed is another matter. */
+/* A failure to read may follow from what ended the snapshot, which then is the reason to tell. */
 static int pull_explain(struct machine *machine, struct error *err)
 {
 	pull_finish(machine, err);

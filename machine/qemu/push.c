@@ -1,19 +1,18 @@
 /*
- * The order of things, and what is left by whom if this program is killed in between:
+ * QEMU's jobs push the drives to us. The order of events:
  *
- *   1. before all this: cleaning up after dead runs, as their jobs change the names of nodes
- *   2. the guard, which from here on cleans up, and the socket
- *   3. a node for each drive: QEMU connects
- *   4. freeze, transaction: the instant, thaw
- *   5. the thread below, until all jobs have ended
- *   6. jobs and nodes are removed, then socket and guard
+ *   1. open cleans up after dead runs, whose jobs change the names of nodes
+ *   2. the guard starts, which cleans up from here on if this program is killed; then the socket
+ *   3. QEMU gets a node for each drive, and connects
+ *   4. freeze; one transaction, which is the instant; thaw
+ *   5. a thread looks after the jobs until all have ended
+ *   6. it removes jobs and nodes, then the socket, and ends the guard
  *
- * The archive is finished after 6, without QEMU: whether it gets on disk is no business of the
- * guest's.
+ * The archive is finished after 6, without QEMU: writing it to disk does not concern the guest.
  *
- * While jobs run, what they send must be answered, and they must be told to be slower when the
- * output cannot follow. Cancelling a job that waits for an answer would stop all of QEMU, so the
- * exports answer until the end, also when nothing is kept any more.
+ * While jobs run, their writes must be answered, and they must be slowed down when the output
+ * cannot keep up. Cancelling a job that waits for an answer would stop all of QEMU, so the exports
+ * answer until the end, even when the data is no longer kept.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -35,10 +34,10 @@
 #include <stdlib.h>
 
 #define STEP_MS	    20
-#define LOOK_MS	    500	   /* when no event says that there is something to see */
-#define RECONNECT_S 10	   /* QEMU waits for us if we are killed: the guard needs one or two */
-#define FREE_FILL   250u   /* thousandths of the buffer: below, jobs run as fast as they can */
-#define SLOW_FILL   750u   /* and above hardly at all */
+#define LOOK_MS	    500	   /* between looks without an event */
+#define RECONNECT_S 10	   /* QEMU waits for the guard if we are killed: it needs one or two */
+#define FREE_FILL   250u   /* thousandths of the buffer: below this, jobs have no speed limit */
+#define SLOW_FILL   750u   /* above this, they hardly run */
 #define SLOWEST	    65536u /* bytes a second */
 
 struct machine {
@@ -56,11 +55,11 @@ struct machine {
 	bool running; /* the thread is */
 	pthread_t thread;
 
-	/* Of the thread alone: how fast the output is. */
+	/* Only the thread uses these: how fast the output is. */
 	int64_t measured_ms;
 	uint64_t measured_bytes;
 	double out_rate; /* bytes a second */
-	uint64_t speed;	 /* that the jobs were told; 0: no limit */
+	uint64_t speed;	 /* the limit that the jobs have; 0: none */
 };
 
 /* ---- 2 and 3: exports and nodes ---- */
@@ -137,7 +136,7 @@ static void measure(struct machine *machine)
 	machine->measured_bytes = bytes;
 }
 
-/* As fast as it can while there is room, then less and less of what the output takes. */
+/* No limit while there is room, then less and less of the rate of the output. */
 static uint64_t choose_speed(const struct machine *machine)
 {
 	uint32_t fill = buffer_fill(machine->buffer);
@@ -150,7 +149,7 @@ static uint64_t choose_speed(const struct machine *machine)
 	return (uint64_t)(machine->out_rate * part);
 }
 
-/* A job that has just ended cannot be told, and need not. */
+/* A job that has just ended refuses, which does not matter. */
 static void set_speed(struct machine *machine)
 {
 	uint64_t speed = choose_speed(machine), old = machine->speed;
@@ -178,8 +177,8 @@ static int look(struct machine *machine, struct error *err)
 	return state.n_concluded == machine->qemu.inventory.n_drives;
 }
 
-/* QEMU is asked only when it has said that something happened, and now and then: it answers in the
- * thread that may also do the guest's requests. */
+/* Asks QEMU only after an event, and now and then: QEMU answers in a thread that may also serve the
+ * guest's requests. */
 static void run_jobs(struct machine *machine)
 {
 	struct error err = {0};
@@ -206,8 +205,7 @@ static void run_jobs(struct machine *machine)
 
 /* ---- 6: the end ---- */
 
-/* A connection that broke is no reason to leave anything in QEMU; when QEMU itself has ended there
- * is nothing to leave. */
+/* Reconnects if the connection broke; if QEMU itself has ended, nothing is left in it. */
 static void clean_up(struct machine *machine)
 {
 	struct qemu *qemu = &machine->qemu;
@@ -221,7 +219,7 @@ static void clean_up(struct machine *machine)
 		snprintf(qemu->remains, sizeof(qemu->remains), "%s", err.text);
 }
 
-/* Everything that was made, in reverse. */
+/* Removes everything that was made, in reverse order. */
 static void undo(struct machine *machine)
 {
 	if (machine->guard != NULL)
@@ -285,7 +283,7 @@ static int push_begin(struct machine *machine, const struct machine_since *since
 	qemu_stir(interrupt, machine);
 	if (try_begin(machine, err) == 0)
 		return 0;
-	/* Jobs may have been started nevertheless: nothing they send must wait now. */
+	/* Jobs may have started nevertheless; their writes must not wait now. */
 	buffer_fail(machine->buffer, err);
 	undo(machine);
 	qemu_warn(&machine->qemu);
@@ -321,7 +319,7 @@ static void give_back(void *context, void *loan)
 static int push_chunks(struct machine *machine, uint32_t piece_clusters,
 		       const struct chunk_source **out, struct error *err)
 {
-	(void)piece_clusters; /* whole chunks are pieces enough */
+	(void)piece_clusters; /* whole chunks are small enough */
 	(void)err;
 	machine->chunks = (struct chunk_source){
 		.context = machine,
@@ -346,7 +344,7 @@ static int make_buffer(struct machine *machine, struct error *err)
 	return buffer_new(&machine->buffer, &how, err);
 }
 
-/* Waits until the thread is done, which it soon is when the buffer has failed. */
+/* Waits for the thread, which ends soon once the buffer has failed. */
 static void join(struct machine *machine)
 {
 	if (machine->running)
@@ -401,13 +399,13 @@ static void push_describe(const struct machine *machine, struct machine_descript
 
 static int push_finish(struct machine *machine, struct error *err)
 {
-	(void)err; /* the chunks would not have ended without it */
+	(void)err; /* the chunks end only when all jobs have ended well */
 	join(machine);
 	return 0;
 }
 
-/* What the buffer knows came first, even if the output has failed since. That it was full is not
- * for the exit code that speaks of the output. */
+/* The buffer's error came first, even if the output has failed since. A full buffer must not give
+ * the exit code for a full output. */
 static int push_explain(struct machine *machine, struct error *err)
 {
 	if (!buffer_has_failed(machine->buffer)) {

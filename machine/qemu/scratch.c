@@ -41,7 +41,7 @@ static int fail_full(const struct scratch *scratch, struct error *err)
 		    scratch->path);
 }
 
-/* Where room cannot be taken ahead, it should at least be there. */
+/* On file systems that cannot reserve room: it should at least be free. */
 static int check_room(const struct scratch *scratch, uint64_t needed_bytes, struct error *err)
 {
 	struct statvfs found;
@@ -79,8 +79,8 @@ int scratch_take_room(struct scratch *scratch, struct error *err)
 	return 0;
 }
 
-/* overlayfs answers for pages of its own, of which there are none: there only writing all that is
- * left to write tells. */
+/* overlayfs answers for its own pages, of which there are none: only writing back all dirty data
+ * tells there. */
 int scratch_check_kept(int fd, const char *path, struct error *err)
 {
 	struct statfs found;

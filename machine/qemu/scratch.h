@@ -1,8 +1,8 @@
 /*
  * A scratch image: where QEMU saves what the guest overwrites while its drive is read.
  *
- * When there is no room for that, QEMU has the guest's write fail. So room is taken ahead of what
- * QEMU writes, always by SCRATCH_AHEAD bytes or all that it can ever need; when that cannot be had
+ * When there is no room for that, QEMU fails the guest's write. So room is reserved ahead of what
+ * QEMU writes, always SCRATCH_AHEAD bytes or all that the image can ever need; when that fails
  * there is still time to end the backup.
  */
 #ifndef MACHINE_QEMU_SCRATCH_H
@@ -15,21 +15,21 @@
 struct scratch {
 	int fd;
 	char *path;	      /* owned */
-	bool named;	      /* it has that name */
-	uint64_t most_bytes;  /* the file can have */
-	uint64_t taken_bytes; /* of room, from its beginning */
+	bool named;	      /* path is its name */
+	uint64_t most_bytes;  /* the largest size of the file */
+	uint64_t taken_bytes; /* reserved, from its beginning */
 };
 
 /* Has qemu-img make an empty qcow2 of this virtual size, and takes the first room. path is taken
  * over. *out is always safe to close, even after a failure. */
 int scratch_make(struct scratch *out, char *path, uint64_t size_bytes, struct error *err);
-/* Takes more as the file has grown. ERR_SYSTEM: there is none. */
+/* Reserves more room as the file grows. ERR_SYSTEM: there is none. */
 int scratch_take_room(struct scratch *scratch, struct error *err);
-/* Whether write-back to the disk has lost anything of a scratch image since fd was opened, or
- * before unseen: what was read of it up to now may then be wrong. Neither writes nor waits, so that
- * the guest is not held up, but on overlayfs. */
+/* Whether write-back to the disk has lost data of a scratch image since fd was opened, or earlier
+ * without anyone being told: data read from it may then be wrong. Neither writes nor waits, which
+ * would hold up the guest, except on overlayfs. */
 int scratch_check_kept(int fd, const char *path, struct error *err);
-/* Removes its name; QEMU and we have it open. */
+/* Removes its name; QEMU and this process have it open. */
 void scratch_unlink(struct scratch *scratch);
 void scratch_close(struct scratch *scratch); /* unlinks */
 
