@@ -38,48 +38,6 @@ static const struct option_spec what[] = {
 	OPTIONS_END,
 };
 
-const struct option_spec consistency_specs[] = {
-	{"quiesce", 0, OPTION_FLAG, OPTION_FIELD(machine_options, quiesce),
-	 .help = "libvirt: freeze the guest's file systems for the instant",
-	 .sources = SOURCE_LIBVIRT},
-	{"guest-agent", 0, OPTION_TEXT, OPTION_FIELD(machine_options, guest_agent),
-	 .argument = "SOCKET",
-	 .help = "qemu: freeze the guest's file systems for the instant, by its agent",
-	 .sources = SOURCE_QEMU},
-	{"freeze-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, freeze_command),
-	 .argument = "COMMAND", .help = "run before the instant that is backed up",
-	 .sources = SOURCE_MACHINE},
-	{"thaw-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, thaw_command),
-	 .argument = "COMMAND", .help = "run right after it, whatever happens",
-	 .sources = SOURCE_MACHINE},
-	{"freeze-timeout", 0, OPTION_NUMBER, OPTION_FIELD(machine_options, freeze_timeout),
-	 .argument = "SECONDS", .min = 1, .max = 3600,
-	 .help = "how long freezing may take, and last (default: 10; of the guest's file systems "
-		 "30)",
-	 .sources = SOURCE_MACHINE},
-	OPTIONS_END,
-};
-
-const struct option_spec running_specs[] = {
-	{"pull", 0, OPTION_FLAG, OPTION_FIELD(machine_options, pull),
-	 .help = "qemu: have QEMU keep a snapshot, and read that, not what its jobs push",
-	 .sources = SOURCE_QEMU},
-	{"nbd-server", 0, OPTION_TEXT, OPTION_FIELD(machine_options, qemu_server),
-	 .argument = "SOCKET", .help = "with --pull: where QEMU has one", .sources = SOURCE_PULL},
-	{"sync", 0, OPTION_CHOICE, OPTION_FIELD(machine_options, sync_mode), .argument = "WHAT",
-	 .choices = "top full",
-	 .help = "qemu: have QEMU leave out what a qcow2 never held (top, default), or tell all",
-	 .sources = SOURCE_PUSH},
-	{"connect", 0, OPTION_TEXT, OPTION_FIELD(machine_options, connect), .argument = "URI",
-	 .help = "libvirt: where it is, such as qemu:///session (default: as for virsh)",
-	 .sources = SOURCE_LIBVIRT},
-	{"scratch", 0, OPTION_TEXT, OPTION_FIELD(machine_options, scratch), .argument = "DIR",
-	 .help = "libvirt, --pull: where QEMU saves what the guest overwrites meanwhile "
-		 "(default: beside the drives; /var/tmp)",
-	 .sources = SOURCE_LIBVIRT | SOURCE_PULL},
-	OPTIONS_END,
-};
-
 static const struct option_spec tuning[] = {
 	{"buffer", 0, OPTION_SIZE, OPTION_FIELD(machine_options, buffer), .argument = "SIZE",
 	 .min = 16u << 20, .max = MACHINE_BUFFER_MAX,

@@ -20,7 +20,7 @@ extern const struct plain_options plain_defaults;
 extern const struct option_spec output_specs[];
 extern const struct option_spec writing_specs[];
 
-/* Of struct machine_options, in cli/cmd_backup.c: freezing; where its machine is and how QEMU saves. */
+/* Of struct machine_options: how the machine is frozen; how it is reached and saved. */
 extern const struct option_spec consistency_specs[];
 extern const struct option_spec running_specs[];
 

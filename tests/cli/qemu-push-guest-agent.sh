@@ -34,6 +34,17 @@ start_agent
 expect_code 0 "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o b.vmab --json
 expect_json "$out" "d['capture']['frozen_filesystems'] == 2" "d['capture']['frozen_ms'] < 5000"
 asked $freeze $thaw
+# With commands too: they are the outer ones.
+start_agent
+expect_code 0 "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o b.vmab --force --json \
+	--freeze-command 'echo first >>"$TMPDIR/log"' --thaw-command 'echo last >>"$TMPDIR/log"'
+expect_json "$out" "d['capture']['frozen_filesystems'] == 2" "d['capture']['frozen_ms'] > 0"
+asked first $freeze $thaw last
+# One that fails leaves nothing to thaw but what it did itself.
+start_agent
+expect_error 1 '--freeze-command: ended with code 3' "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o no.vmab \
+	--freeze-command 'echo first >>"$TMPDIR/log"; exit 3' --thaw-command 'echo last >>"$TMPDIR/log"'
+asked first last
 
 start_agent freeze-fails
 expect_error 1 'guest-fsfreeze-freeze: no \x1b[31mfreeze' \

@@ -76,6 +76,12 @@ ended_with 1 $pid
 expect_text "$err" 'the instant did not come within --freeze-timeout'
 logged freeze thaw
 
+# Without a guard nobody thaws: that is told, and there is no backup.
+expect_code 1 live a.vmab --freeze-command 'kill -9 $PPID' --thaw-command "$thaw"
+expect_text "$err" 'vmabak: the guard process has died' 'warning: the guard process has died; the machine may be frozen'
+[ ! -e a.vmab ] || fail "there is an archive"
+wait_until no_backup
+
 # A thaw that fails is told, but the archive is good.
 expect_code 3 live a.vmab --freeze-command true --thaw-command 'exit 4'
 expect_text "$err" 'warning: --thaw-command: ended with code 4; the machine may be frozen'
