@@ -58,6 +58,7 @@ int main(int argc, char **argv)
 	test_stop();
 	test_guard();
 	test_sandbox();
+	test_names();
 	test_receive();
 	test_live();
 	test_nbd_whole();

@@ -28,6 +28,7 @@ void test_child(void);
 void test_stop(void);
 void test_guard(void);
 void test_sandbox(void);
+void test_names(void);
 void test_receive(void);
 void test_live(void);
 void test_nbd_whole(void);
