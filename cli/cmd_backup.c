@@ -23,17 +23,18 @@ static const struct option_spec what[] = {
 	 .help = "store a file with the drives, under NAME or its own name; may be repeated"},
 	{"drive", 'd', OPTION_LIST, OPTION_FIELD(backup_options, machine.drives),
 	 .argument = "[NAME=]DRIVE",
-	 .help = "this drive of the machine only; may be repeated (default: all that are written)",
+	 .help = "of a running machine: back up only this drive; may be repeated (default: every "
+		 "writable drive)",
 	 .sources = SOURCE_MACHINE},
 	{"note", 0, OPTION_TEXT, OPTION_FIELD(backup_options, head.note), .argument = "TEXT",
 	 .help = "store a note for people (not in VMA)"},
 	{"uuid", 0, OPTION_TEXT, OPTION_FIELD(backup_options, head.uuid), .argument = "UUID",
-	 .help = "identify the archive (default: random)"},
+	 .help = "uuid of the archive (default: a random one)"},
 	{"allow-writers", 0, OPTION_FLAG, OPTION_FIELD(backup_options, machine.allow_writers),
-	 .help = "go on though another program has a drive open for writing",
+	 .help = "back up a drive even if another program has it open for writing",
 	 .sources = SOURCE_DRIVES},
 	{"direct", 0, OPTION_FLAG, OPTION_FIELD(backup_options, machine.direct),
-	 .help = "read raw images and devices past the page cache (O_DIRECT)",
+	 .help = "bypass the page cache for raw images and devices (O_DIRECT)",
 	 .sources = SOURCE_DRIVES},
 	OPTIONS_END,
 };
@@ -45,14 +46,14 @@ static const struct option_spec tuning[] = {
 	 .sources = SOURCE_PUSH | SOURCE_SERVE},
 	{"spill", 0, OPTION_SIZE, OPTION_FIELD(machine_options, spill), .argument = "SIZE",
 	 .max = INT64_MAX,
-	 .help = "qemu, serve: disk for what the memory cannot hold (default: 1G)",
+	 .help = "qemu, serve: disk space for data that the memory cannot hold (default: 1G)",
 	 .sources = SOURCE_PUSH | SOURCE_SERVE},
-	{"spill-dir", 0, OPTION_TEXT, OPTION_FIELD(machine_options, spill_dir),
-	 .argument = "DIR", .help = "qemu, serve: where that disk space is taken (default: /var/tmp)",
+	{"spill-dir", 0, OPTION_TEXT, OPTION_FIELD(machine_options, spill_dir), .argument = "DIR",
+	 .help = "qemu, serve: folder of that spill file (default: /var/tmp)",
 	 .sources = SOURCE_PUSH | SOURCE_SERVE},
-	{"on-full", 0, OPTION_CHOICE, OPTION_FIELD(machine_options, on_full),
-	 .argument = "ACTION", .choices = "abort wait",
-	 .help = "qemu, serve: when both are full, abort (default), or have the guest wait",
+	{"on-full", 0, OPTION_CHOICE, OPTION_FIELD(machine_options, on_full), .argument = "ACTION",
+	 .choices = "abort wait",
+	 .help = "qemu, serve: when both are full, abort (default), or let the guest wait",
 	 .sources = SOURCE_PUSH | SOURCE_SERVE},
 	OPTIONS_END,
 };
@@ -88,8 +89,9 @@ static int check_given(const struct backup_options *options, enum source_kind ki
 static int check_machine(const struct machine_options *machine, struct error *err)
 {
 	if (*machine->place == '\0')
-		return fail(err, ERR_USAGE, "no name after the colon: qemu:SOCKET, libvirt:DOMAIN, "
-					    "serve:SOCKET");
+		return fail(err, ERR_USAGE,
+			    "no name after the colon: qemu:SOCKET, libvirt:DOMAIN, "
+			    "serve:SOCKET");
 	if ((machine->freeze_command == NULL) != (machine->thaw_command == NULL))
 		return fail(err, ERR_USAGE, "--freeze-command and --thaw-command: both are needed");
 	if (machine->quiesce && machine->freeze_command != NULL)
@@ -162,22 +164,21 @@ const struct command command_backup = {
 	.usage = "[-o ARCHIVE|-] [OPTION]... SOURCE...",
 	.operand = "SOURCE",
 	.summary = "back up drives and configs into an archive",
-	.help =
-	"Back up the drives and configuration files of a virtual machine into one archive.\n"
-	"\n"
-	"A SOURCE is a drive, as [NAME=]DRIVE[,format=FMT], of which there may be several, or a\n"
-	"machine that runs: qemu:SOCKET (its monitor, QMP), libvirt:DOMAIN, or serve:SOCKET\n"
-	"(the control socket of a vmabak serve).\n"
-	"A DRIVE is a raw image, a block device, a qcow2, vmdk, vdi or vhdx image (those through\n"
-	"qemu-nbd), or an NBD URI such as nbd+unix:///EXPORT?socket=PATH. Its format is told by\n"
-	"the ending of its name or by ,format=FMT, never by its content. Drives without a NAME "
-	"are\n"
-	"called disk0, disk1 and so on, by position.\n"
-	"The archive appears under its name only when it is complete.\n"
-	"\n"
-	"Example:\n"
-	"  vmabak backup -o web.vmab -c web.conf root=/dev/vg0/web data=web-data.qcow2\n"
-	"  vmabak backup -o web.vmab libvirt:web\n",
+	.help = "Back up the drives and configuration files of a virtual machine into one\n"
+		"archive.\n"
+		"\n"
+		"A SOURCE is a drive, as [NAME=]DRIVE[,format=FMT], of which there may be\n"
+		"several, or a running machine: qemu:SOCKET (its monitor, QMP), libvirt:DOMAIN\n"
+		"or serve:SOCKET (the control socket of a vmabak serve).\n"
+		"A DRIVE is a raw image, a block device, a qcow2, vmdk, vdi or vhdx image (read\n"
+		"through qemu-nbd), or an NBD URI such as nbd+unix:///EXPORT?socket=PATH. Its\n"
+		"format is determined by the ending of its name or by ,format=FMT, never by its\n"
+		"content. Drives without a NAME are called disk0, disk1 and so on.\n"
+		"The archive appears under its name only when it is complete.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak backup -o web.vmab -c web.conf root=/dev/vg0/web data=data.qcow2\n"
+		"  vmabak backup -o web.vmab libvirt:web\n",
 	.run = run,
 	.groups = {{"What", what, 0},
 		   {"Where to", output_specs, offsetof(struct backup_options, create)},

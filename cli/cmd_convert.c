@@ -32,10 +32,10 @@ const struct command command_convert = {
 	.name = "convert",
 	.usage = "ARCHIVE|- [-o ARCHIVE|-] [OPTION]...",
 	.operand = "ARCHIVE",
-	.summary = "write an archive again in another format",
-	.help = "Write an archive again in another format or compression. The uuid, the time,\n"
-		"notes and configs stay; every checksum is verified on the way. What VMA\n"
-		"cannot carry is left out with a warning.\n"
+	.summary = "rewrite an archive in another format",
+	.help = "Rewrite an archive in another format or compression. The uuid, the time, notes\n"
+		"and configs are kept; every checksum is verified on the way. Information that\n"
+		"VMA cannot hold is left out with a warning.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak convert vzdump-qemu-100.vma.zst -o web.vmab\n",

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define HELP_COLUMN 30 /* where the text of an option begins */
-#define HELP_WIDTH  96
+#define HELP_WIDTH  79
 
 /* Wraps text between HELP_COLUMN and HELP_WIDTH; the cursor is at HELP_COLUMN. */
 static void print_wrapped(const char *text)
@@ -52,7 +52,7 @@ static void print_commands(const struct command *const *commands)
 	puts("\nCommands:");
 	for (; *commands != NULL; commands++) {
 		if (!(*commands)->hidden)
-			printf("  %-11s %s\n", (*commands)->name, (*commands)->summary);
+			printf("  %-12s %s\n", (*commands)->name, (*commands)->summary);
 	}
 }
 
@@ -78,11 +78,12 @@ void help_print(const struct command *command, const struct command *const *comm
 		print_commands(commands);
 	print_options(command);
 	if (all)
-		puts("\nExit codes: 0 done, 1 failed, 2 usage, 3 done with warnings, 4 archive "
-		     "damaged or\n"
-		     "incomplete, 5 salvage lost data, 6 no room left, 7 in use by another "
-		     "program.\n\n"
-		     "\"vmabak help COMMAND\" tells more about each.");
+		puts("\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 done with warnings, 4 "
+		     "archive\n"
+		     "damaged or incomplete, 5 salvage: some data is lost, 6 no room left, 7 in "
+		     "use\n"
+		     "by another program, 128+n ended by signal n.\n\n"
+		     "\"vmabak help COMMAND\" describes a command.");
 }
 
 static int run_help(const void *given, struct report *report)
@@ -155,7 +156,7 @@ const struct command command_help = {
 	.usage = "[COMMAND]",
 	.operand = "VERB",
 	.summary = "explain a command",
-	.help = "Print what there is to know about a command, or list all commands.\n"
+	.help = "Print a short description of a command and its options, or list all commands.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak help restore\n",

@@ -90,13 +90,12 @@ const struct command command_qemu_drives = {
 	.usage = "SOCKET [OPTION]...",
 	.operand = "SOCKET",
 	.summary = "list the drives of a running QEMU",
-	.help =
-	"List the drives of a running QEMU, or of a qemu-storage-daemon: names as an archive would\n"
-	"have them, sizes, formats, and which are backed up if none is named.\n"
-	"SOCKET is that of its monitor (QMP).\n"
-	"\n"
-	"Example:\n"
-	"  vmabak qemu-drives /run/web.qmp\n",
+	.help = "List the drives of a running QEMU, or of a qemu-storage-daemon: their names in\n"
+		"an archive, sizes, formats, and which are backed up by default.\n"
+		"SOCKET is that of its monitor (QMP).\n"
+		"\n"
+		"Example:\n"
+		"  vmabak qemu-drives /run/web.qmp\n",
 	.run = run,
 	.groups = {{"Options", common_specs, 0}},
 	COMMAND_DEFAULTS(plain_defaults),

@@ -29,7 +29,7 @@ static const struct option_spec specs[] = {
 	{"no-configs", 0, OPTION_FLAG, OPTION_FIELD(restore_options, no_configs),
 	 .help = "do not restore configs"},
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(restore_options, force),
-	 .help = "overwrite existing files, and allow block devices"},
+	 .help = "overwrite existing files, block devices and NBD exports"},
 	OPTION_THREADS(restore_options, threads),
 	OPTION_READ_RATE(restore_options, rate),
 	OPTION_NO_SYNC(restore_options, no_sync, "do not wait until the data is safe on disk"),
@@ -103,11 +103,11 @@ const struct command command_restore = {
 	.help = "Restore drives and configs from an archive: each drive to DIR/NAME.raw or to\n"
 		"the TARGET given with --drive, each config to DIR/NAME. Zeros become holes.\n"
 		"Every checksum is verified before its data is written, and new files appear\n"
-		"only when all went well.\n"
+		"only if everything succeeded.\n"
 		"\n"
 		"A TARGET is a file, raw or an image by its ending or ,format=FMT, or with\n"
 		"--force a block device or an NBD URI. A drive whose name is not usable as a\n"
-		"file name is reached by its number: --drive @2=TARGET.\n"
+		"file name can be named by its number: --drive @2=TARGET.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak restore web.vmab -C /var/tmp/web\n"

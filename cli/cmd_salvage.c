@@ -20,11 +20,11 @@ static const struct option_spec specs[] = {
 	 .help = "salvage this drive only, to FILE if given; may be repeated; @N is the N-th "
 		 "drive"},
 	{"map", 0, OPTION_TEXT, OPTION_FIELD(rescue_options, map), .argument = "FILE|DIR",
-	 .help = "write what was recovered of the drive, as a mapfile of ddrescue; of several "
-		 "into DIR"},
+	 .help = "write a mapfile of ddrescue that shows what was recovered; with several "
+		 "drives into DIR"},
 	{"donor", 0, OPTION_LIST, OPTION_FIELD(rescue_options, donors),
 	 .argument = "ARCHIVE|NAME=IMAGE",
-	 .help = "fill holes from another archive, or an image of drive NAME, where checksums "
+	 .help = "fill lost areas from another archive, or an image of drive NAME, if checksums "
 		 "match; may be repeated"},
 	{"uuid", 0, OPTION_TEXT, OPTION_FIELD(rescue_options, uuid), .argument = "UUID",
 	 .help = "look for this archive (default: the first one found)"},
@@ -64,10 +64,10 @@ const struct command command_salvage = {
 	.usage = "ARCHIVE|- [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "recover what is still good from a damaged archive",
-	.help = "Recover every cluster that still proves good from a damaged or incomplete\n"
-		"archive, and tell which bytes of which drives are lost: they are holes in\n"
-		"the files. Drives go to DIR/NAME.raw, configs to DIR/NAME; no file is ever\n"
-		"overwritten. Exit code 5 when something is lost.\n"
+	.help = "Recover every good cluster from a damaged or incomplete archive, and report\n"
+		"which bytes of which drives are lost: they become holes in the files. Drives\n"
+		"go to DIR/NAME.raw, configs to DIR/NAME; no file is ever overwritten. Exit\n"
+		"code 5 if some data is lost.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak salvage bad.vmab -C salvaged --map salvaged\n",

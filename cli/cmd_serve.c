@@ -19,30 +19,30 @@ static const struct serve_command defaults = {.common = {COMMON_DEFAULTS}};
 
 static const struct option_spec specs[] = {
 	{"control", 0, OPTION_TEXT, OPTION_FIELD(serve_options, control), .argument = "SOCKET",
-	 .help = "make a control socket there, for backup, status and stop"},
+	 .help = "create a control socket, for backup, status and stop"},
 	{"nbd", 0, OPTION_LIST, OPTION_FIELD(serve_options, nbd), .argument = "PLACE",
-	 .help = "serve the drives there: unix:PATH or HOST:PORT; may be repeated"},
+	 .help = "where to serve the drives: unix:PATH or HOST:PORT; may be repeated"},
 	{"read-only", 0, OPTION_FLAG, OPTION_FIELD(serve_options, read_only),
 	 .help = "refuse all writes"},
 	{"map", 0, OPTION_LIST, OPTION_FIELD(serve_options, maps), .argument = "[NAME=]FILE",
-	 .help = "keep the map of what changes on a drive in FILE; may be repeated"},
+	 .help = "keep the map of changes of a drive in FILE; may be repeated"},
 	{"tls-certificates", 0, OPTION_TEXT, OPTION_FIELD(serve_options, tls_certificates),
 	 .argument = "DIR",
 	 .help = "TLS with ca-cert.pem, server-cert.pem and server-key.pem of DIR"},
 	{"tls-psk", 0, OPTION_TEXT, OPTION_FIELD(serve_options, tls_psk), .argument = "FILE",
 	 .help = "TLS with the keys of FILE"},
 	{"tls-verify-peer", 0, OPTION_FLAG, OPTION_FIELD(serve_options, tls_verify_peer),
-	 .help = "clients must show a certificate"},
+	 .help = "require a certificate of clients"},
 	{"plain-loopback", 0, OPTION_FLAG, OPTION_FIELD(serve_options, plain_loopback),
-	 .help = "allow HOST:PORT without TLS on this host alone"},
+	 .help = "allow HOST:PORT without TLS for addresses of this host"},
 	OPTIONS_END,
 };
 
 static const struct option_spec common[] = {
 	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
-	 .help = "say nothing but warnings and errors"},
+	 .help = "print warnings and errors only"},
 	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose),
-	 .help = "also tell of clients that come and go"},
+	 .help = "also report clients that connect and disconnect"},
 	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
 	 .help = "print this and exit"},
 	OPTIONS_END,
@@ -90,19 +90,17 @@ static int run(const void *given, struct report *report)
 
 const struct command command_serve = {
 	.name = "serve",
-	.usage = "--control SOCKET --nbd PLACE [OPTION]... [NAME=]DRIVE[,format=raw]...",
+	.usage = "--control SOCKET --nbd PLACE [OPTION]... [NAME=]DRIVE...",
 	.operand = "IMAGE",
 	.summary = "serve drives over NBD, to be backed up while they are written to",
-	.help = "Serve raw images and block devices over NBD. A hypervisor that uses them from "
-		"here can "
-		"be\n"
-		"backed up at any time: vmabak backup serve:SOCKET. Runs until vmabak stop SOCKET "
-		"or\n"
-		"SIGTERM. Drives without a NAME are called disk0, disk1 and so on.\n"
+	.help = "Serve raw images and block devices over NBD. A hypervisor that uses them from\n"
+		"here can be backed up at any time: vmabak backup serve:SOCKET. Runs until\n"
+		"vmabak stop SOCKET or SIGTERM. Drives without a NAME are called disk0, disk1\n"
+		"and so on.\n"
 		"\n"
 		"Example:\n"
-		"  vmabak serve --control web.sock --nbd unix:web-nbd.sock --map root=web.map "
-		"root=web.raw\n",
+		"  vmabak serve --control web.sock --nbd unix:nbd.sock --map root=web.map \\\n"
+		"      root=web.raw\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct serve_command, serve)}, {NULL, common, 0}},
 	COMMAND_DEFAULTS(defaults),

@@ -105,9 +105,9 @@ const struct command command_status = {
 	.name = "status",
 	.usage = "SOCKET [OPTION]...",
 	.operand = "SOCKET",
-	.summary = "tell what a running serve does",
-	.help = "Tell what a running serve does: its drives, who is connected, the backup that "
-		"runs.\n"
+	.summary = "show the state of a running vmabak serve",
+	.help = "Show the drives of a running vmabak serve, its clients, its maps, and the\n"
+		"progress of a running backup.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak status web.sock\n",

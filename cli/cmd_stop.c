@@ -13,7 +13,7 @@ static const struct stop_options defaults = {.common = {COMMON_DEFAULTS}};
 
 static const struct option_spec specs[] = {
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(stop_options, force),
-	 .help = "also when clients are connected or a backup runs"},
+	 .help = "even if clients are connected or a backup runs"},
 	OPTIONS_END,
 };
 
@@ -40,9 +40,9 @@ const struct command command_stop = {
 	.name = "stop",
 	.usage = "SOCKET [--force] [OPTION]...",
 	.operand = "SOCKET",
-	.summary = "end a running serve in order",
-	.help = "End a running serve: requests in flight are answered, drives flushed, maps "
-		"closed.\n"
+	.summary = "stop a running vmabak serve cleanly",
+	.help = "Stop a running vmabak serve: it answers requests in flight, flushes drives and\n"
+		"closes maps.\n"
 		"Refused while clients are connected or a backup runs, unless --force.\n"
 		"\n"
 		"Example:\n"

@@ -23,7 +23,7 @@ static const struct verify_command defaults = {.common = {COMMON_DEFAULTS}};
 
 static const struct option_spec specs[] = {
 	{"quick", 0, OPTION_FLAG, OPTION_FIELD(verify_options, quick),
-	 .help = "check what is stored without decompressing it"},
+	 .help = "verify stored payloads without decompressing them"},
 	OPTION_THREADS(verify_options, threads),
 	OPTION_READ_RATE(verify_options, rate),
 	OPTIONS_END,
@@ -142,10 +142,10 @@ const struct command command_verify = {
 	.name = "verify",
 	.usage = "[--quick] ARCHIVE|-... [OPTION]...",
 	.operand = "ARCHIVE",
-	.summary = "prove that archives are whole and intact",
-	.help = "Read archives to their end and prove that they are whole: every checksum,\n"
-		"every cluster exactly once, the end. Stock VMA archives carry no checksums\n"
-		"of their data; they are checked for completeness, and the result says so.\n"
+	.summary = "prove that archives are complete and intact",
+	.help = "Read archives to their end and prove that they are complete and intact: every\n"
+		"checksum, every cluster exactly once, the end. VMA archives of other tools\n"
+		"have no checksums of their data, and the result says so.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak verify /backup/*.vmab\n",

@@ -7,16 +7,17 @@
 
 const struct option_spec common_specs[] = {
 	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
-	 .help = "say nothing but warnings and errors"},
-	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose), .help = "say more"},
+	 .help = "print warnings and errors only"},
+	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose),
+	 .help = "report more, where there is more to report"},
 	{"json", 0, OPTION_FLAG, OPTION_FIELD(common_options, report.json),
 	 .help = "print the result as one JSON object"},
-	{"progress", 0, OPTION_CHOICE, OPTION_FIELD(common_options, report.progress.when), .argument = "WHEN",
-	 .choices = "auto always never",
-	 .help = "show progress: auto (on a terminal), always or never"},
+	{"progress", 0, OPTION_CHOICE, OPTION_FIELD(common_options, report.progress.when),
+	 .argument = "WHEN", .choices = "auto always never",
+	 .help = "show progress: auto (on a terminal, unless --quiet), always or never"},
 	{"progress-fd", 0, OPTION_NUMBER, OPTION_FIELD(common_options, report.progress.fd),
 	 .argument = "N", .max = INT_MAX,
-	 .help = "write lines PERCENT/100 to file descriptor N"},
+	 .help = "write lines such as 42/100 to file descriptor N"},
 	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
 	 .help = "print this and exit"},
 	OPTIONS_END,
@@ -26,14 +27,15 @@ const struct plain_options plain_defaults = {.common = {COMMON_DEFAULTS}};
 
 const struct option_spec output_specs[] = {
 	{"output", 'o', OPTION_OUTPUT, OPTION_FIELD(create_options, name), .argument = "ARCHIVE",
-	 .help = "where to write (default: -, standard output); the name tells the format: .vmab, "
+	 .help = "where to write (default: -, standard output); its name determines the format: "
+		 ".vmab, "
 		 ".vma, .vma.zst or .vma.gz"},
 	{"format", 0, OPTION_CHOICE, OPTION_FIELD(create_options, format), .argument = "FORMAT",
 	 .choices = "vmab vma",
-	 .help = "vmab or vma, where the name does not tell (default: vmab)"},
+	 .help = "vmab or vma, where the name does not determine it (default: vmab)"},
 	{"compress", 0, OPTION_TEXT, OPTION_FIELD(create_options, compress),
 	 .argument = "METHOD[:LEVEL]", .choices = "zstd gzip none",
-	 .help = "zstd (1 to 19), none, or for .vma.gz gzip (1 to 9) (default: zstd:1; .vma: "
+	 .help = "zstd (1 to 19), none, or gzip (1 to 9) for .vma.gz (default: zstd:1; .vma: "
 		 "none)"},
 	{"no-vma-checksums", 0, OPTION_FLAG, OPTION_FIELD(create_options, no_vma_checksums),
 	 .help = "write plain VMA, without checksums of the data"},
@@ -42,7 +44,7 @@ const struct option_spec output_specs[] = {
 	 .help = "for tapes: write records of exactly this size, up to 16M, the last padded with "
 		 "zeros (default: 256K on a tape)"},
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(create_options, force),
-	 .help = "replace an archive of that name"},
+	 .help = "replace an existing archive of that name"},
 	{"no-sync", 0, OPTION_FLAG, OPTION_FIELD(create_options, no_sync),
 	 .help = "do not wait until the archive is safe on disk"},
 	OPTIONS_END,
@@ -51,49 +53,53 @@ const struct option_spec output_specs[] = {
 const struct option_spec writing_specs[] = {
 	{"rate", 0, OPTION_RATE, OPTION_FIELD(create_options, rate), .argument = "RATE",
 	 .max = INT64_MAX,
-	 .help = "write at most this much a second, such as 10M (default: 0, no limit)"},
+	 .help = "write at most this much per second, such as 10M (default: 0, no limit)"},
 	OPTION_THREADS(create_options, threads),
 	OPTIONS_END,
 };
 
 const struct option_spec consistency_specs[] = {
 	{"quiesce", 0, OPTION_FLAG, OPTION_FIELD(machine_options, quiesce),
-	 .help = "libvirt: freeze the guest's file systems for the instant",
+	 .help = "libvirt: freeze the guest's file systems while the snapshot is taken",
 	 .sources = SOURCE_LIBVIRT},
 	{"guest-agent", 0, OPTION_TEXT, OPTION_FIELD(machine_options, guest_agent),
 	 .argument = "SOCKET",
-	 .help = "qemu: freeze the guest's file systems for the instant, by its agent",
+	 .help = "qemu: freeze the guest's file systems while the snapshot is taken, by its agent",
 	 .sources = SOURCE_QEMU},
 	{"freeze-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, freeze_command),
-	 .argument = "COMMAND", .help = "run before the instant that is backed up",
+	 .argument = "COMMAND", .help = "run this before the instant that is backed up",
 	 .sources = SOURCE_MACHINE},
 	{"thaw-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, thaw_command),
-	 .argument = "COMMAND", .help = "run right after it, whatever happens",
+	 .argument = "COMMAND", .help = "run this after it, whatever happens",
 	 .sources = SOURCE_MACHINE},
 	{"freeze-timeout", 0, OPTION_NUMBER, OPTION_FIELD(machine_options, freeze_timeout),
 	 .argument = "SECONDS", .min = 1, .max = 3600,
-	 .help = "how long freezing may take, and last (default: 10; of the guest's file systems "
-		 "30)",
+	 .help = "how long freezing may take, and then last (default: 10, or 30 for the guest's "
+		 "file systems)",
 	 .sources = SOURCE_MACHINE},
 	OPTIONS_END,
 };
 
 const struct option_spec running_specs[] = {
 	{"pull", 0, OPTION_FLAG, OPTION_FIELD(machine_options, pull),
-	 .help = "qemu: have QEMU keep a snapshot, and read that, not what its jobs push",
+	 .help = "qemu: read a snapshot that QEMU keeps on disk: guest writes never wait for "
+		 "vmabak, but it takes space",
 	 .sources = SOURCE_QEMU},
 	{"nbd-server", 0, OPTION_TEXT, OPTION_FIELD(machine_options, qemu_server),
-	 .argument = "SOCKET", .help = "with --pull: where QEMU has one", .sources = SOURCE_PULL},
+	 .argument = "SOCKET", .help = "with --pull: the NBD server that QEMU already runs",
+	 .sources = SOURCE_PULL},
 	{"sync", 0, OPTION_CHOICE, OPTION_FIELD(machine_options, sync_mode), .argument = "WHAT",
 	 .choices = "top full",
-	 .help = "qemu: have QEMU leave out what a qcow2 never held (top, default), or tell all",
+	 .help = "qemu: skip unallocated areas of a qcow2 (top, default), or send everything "
+		 "(full)",
 	 .sources = SOURCE_PUSH},
 	{"connect", 0, OPTION_TEXT, OPTION_FIELD(machine_options, connect), .argument = "URI",
-	 .help = "libvirt: where it is, such as qemu:///session (default: as for virsh)",
+	 .help = "libvirt: which one to connect to, such as qemu:///session (default: that of "
+		 "virsh)",
 	 .sources = SOURCE_LIBVIRT},
 	{"scratch", 0, OPTION_TEXT, OPTION_FIELD(machine_options, scratch), .argument = "DIR",
-	 .help = "libvirt, --pull: where QEMU saves what the guest overwrites meanwhile "
-		 "(default: beside the drives; /var/tmp)",
+	 .help = "libvirt, --pull: where QEMU saves what the guest overwrites during the backup "
+		 "(default: beside the drives; with --pull /var/tmp)",
 	 .sources = SOURCE_LIBVIRT | SOURCE_PULL},
 	OPTIONS_END,
 };

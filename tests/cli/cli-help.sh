@@ -12,6 +12,7 @@ while read -r verb; do
 	expect_text "$out" "Usage: vmabak $verb" --quiet --help
 	# What serves has no result that could be printed.
 	[ "$verb" = serve ] || expect_text "$out" --json
+	! grep -n '.\{80\}' "$out" || fail "help of $verb: a line is too wide for a terminal"
 	cp "$out" one
 	expect_code 0 "$VMABAK" help "$verb"
 	same_file one "$out"
