@@ -1,6 +1,5 @@
 #include "machine/serve/client_state.h"
 
-#include "base/background.h"
 #include "base/clock.h"
 #include "base/human.h"
 #include "base/name.h"
@@ -187,9 +186,23 @@ static int open_client(struct machine **out, const struct machine_options *optio
 	return 0;
 }
 
+static pid_t server_pid(const struct machine *client)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(client->call.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid
+										       : 0;
+}
+
 static void describe(const struct machine *client, struct machine_description *out)
 {
-	*out = (struct machine_description){.drives = client->drives, .n_drives = client->n_drives};
+	*out = (struct machine_description){
+		.drives = client->drives,
+		.n_drives = client->n_drives,
+		.is_running = true,
+		.pid = server_pid(client),
+	};
 }
 
 static int take_instant(void *context, struct error *err)
@@ -219,20 +232,10 @@ static int begin(struct machine *client, const struct machine_since *since, stru
 	return code;
 }
 
-static pid_t server_pid(const struct machine *client)
-{
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	return getsockopt(client->call.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid
-										       : 0;
-}
-
 static int chunks(struct machine *client, uint32_t piece_clusters, const struct chunk_source **out,
 		  struct error *err)
 {
 	(void)err;
-	background_backup(server_pid(client));
 	client->source = client_chunks(client, piece_clusters);
 	*out = &client->source;
 	return 0;
