@@ -222,9 +222,11 @@ int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, s
 	int result;
 
 	ASK(result, lib.virDomainGetBlockInfo(domain->domain, target, &info, 0));
-	*out = result < 0 ? 0 : info.capacity;
 	snprintf(what, sizeof(what), "the size of disk '%.32s'", target);
-	return result < 0 ? fail_domain(domain, what, err) : 0;
+	if (result < 0)
+		return fail_domain(domain, what, err);
+	*out = info.capacity;
+	return 0;
 }
 
 /* A label is "+USER:+GROUP", as numbers. */

@@ -205,16 +205,16 @@ static int take_exports(struct inventory *inventory, struct qmp *qmp, struct err
 {
 	struct json_t *exports;
 	struct error ignored;
-	int result = 0;
+	int code = 0;
 
 	if (qmp_execute(qmp, &exports, &ignored, "query-block-exports", NULL) < 0)
 		return 0;
 	if (json_length(exports) > INVENTORY_DRIVES_MAX ||
 	    json_length(inventory->nodes) > NODES_MAX)
-		result = fail(err, ERR_SYSTEM, "QMP: more than %u exports or %u block nodes",
+		code = fail(err, ERR_SYSTEM, "QMP: more than %u exports or %u block nodes",
 			      INVENTORY_DRIVES_MAX, NODES_MAX);
 	/* QEMU lists the newest first. */
-	for (size_t i = json_length(exports); i-- > 0 && result == 0;) {
+	for (size_t i = json_length(exports); i-- > 0 && code == 0;) {
 		const char *name = json_member_text(json_item(exports, i), "node-name");
 		const struct json_t *node = name == NULL ? NULL : find_node(inventory, name);
 		struct inventory_drive drive = {0};
@@ -222,14 +222,14 @@ static int take_exports(struct inventory *inventory, struct qmp *qmp, struct err
 		if (node == NULL || has_node(inventory, name) ||
 		    inventory->n_drives >= INVENTORY_DRIVES_MAX)
 			continue;
-		result = take_node(&drive, node, err);
-		if (result == 0)
-			result = add_drive(inventory, drive, err);
+		code = take_node(&drive, node, err);
+		if (code == 0)
+			code = add_drive(inventory, drive, err);
 		else
 			free_drive(&drive);
 	}
 	json_free(exports);
-	return result;
+	return code;
 }
 
 int inventory_read(struct inventory *out, struct qmp *qmp, struct error *err)
