@@ -109,6 +109,14 @@ need_strace()
 	strace -f -o /dev/null true 2>/dev/null || skip "strace may not trace here"
 }
 
+# The program gives up access to other files: builds with a sanitizer or for coverage do not.
+need_sandbox()
+{
+	[ -z "${VMABAK_WITHOUT_SANDBOX:-}" ] || skip "built without it"
+	"$PYTHON" -c 'import ctypes, sys
+sys.exit(ctypes.CDLL(None).syscall(444, None, 0, 1) < 1)' || skip "no Landlock here"
+}
+
 # script(1) runs a command at a terminal.
 need_terminal()
 {
