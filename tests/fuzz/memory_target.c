@@ -81,6 +81,12 @@ int target_finish(struct target *target, struct error *err)
 	return 0;
 }
 
+bool target_is_uri(const char *path)
+{
+	(void)path;
+	return false;
+}
+
 void target_close(struct target *target)
 {
 	if (target != NULL)
