@@ -1,17 +1,17 @@
 #!/bin/sh
-# An archive straight into an object store, without a file in between.
+# Writes an archive straight into an object store, without a file in between.
 #
 #   object-store.sh FOLDER NAME DRIVE...     as in: object-store.sh s3:backups/web monday root=web.raw
 #
-# FOLDER is what rclone takes; all further arguments go to "vmabak backup".
+# FOLDER is a path of rclone; all further arguments go to "vmabak backup".
 #
-# Upload tools take the end of their input for success: when the backup dies half-way they store
-# what they got and exit with 0. So the object has another name until what is stored has been read back
-# and found to end as it must. --quick checks every stored byte; it costs reading it all. Restore with
+# Upload tools take the end of their input for success: if the backup dies half-way they store what
+# they got and exit with 0. So the object has another name until it has been read back and verified.
+# --quick checks every stored byte, which means reading all of it. Restore with
 #
 #   rclone cat FOLDER/NAME.vmab | vmabak restore - -C restored
 set -eu
-umask 077 # for what is made on this machine: it is as secret as the drives
+umask 077 # files made on this host are as secret as the drives
 [ $# -ge 3 ] || { echo "usage: object-store.sh FOLDER NAME DRIVE..." >&2; exit 2; }
 object=$1/$2.vmab
 shift 2

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Back up an image while the machine works on: the image is frozen, and an overlay takes its writes.
+# Backs up an image while the machine runs: the image is frozen, and an overlay takes its writes.
 #
 #   snapshot.sh begin IMAGE             the machine is off. Makes IMAGE.overlay.qcow2; start it on that
 #   snapshot.sh backup IMAGE ARCHIVE    the machine may run
-#   snapshot.sh end IMAGE               the machine is off. Puts what it wrote into IMAGE; start it on that
+#   snapshot.sh end IMAGE               the machine is off. Commits its writes to IMAGE; start it on that
 #
-# IMAGE is raw or, when its name ends so, qcow2. The archive shows the moment of "begin", when the
+# IMAGE is raw or, if its name ends so, qcow2. The archive shows the moment of "begin", when the
 # machine was off: there is no half-written file in it.
 set -eu
 usage="usage: snapshot.sh begin IMAGE | backup IMAGE ARCHIVE | end IMAGE"
@@ -30,7 +30,7 @@ backup)
 	vmabak backup -o "${3:?$usage}" "root=$image,format=$format"
 	;;
 end)
-	# qemu-img takes the locks of a running QEMU for what they are and refuses.
+	# qemu-img sees the locks of a running QEMU and refuses.
 	qemu-img commit -q -f qcow2 "$overlay"
 	rm "$overlay"
 	;;

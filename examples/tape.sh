@@ -1,16 +1,16 @@
 #!/bin/sh
-# An archive on a tape: written, read back and proved; or restored.
+# An archive on a tape: written, read back and verified; or restored.
 #
 #   tape.sh write DRIVE...        all arguments go to "vmabak backup"
 #   tape.sh verify
 #   tape.sh restore ARGUMENT...   all arguments go to "vmabak restore"
 #
-# TAPE names the drive, one that does not rewind by itself. A plain file will do for a trial.
+# TAPE names the drive, in its form that does not rewind. A plain file will do for a trial.
 #
-# Every record on the tape has the same size, and the last one is padded with zeros; vmabak knows that
-# padding when it reads, and reads records of any size.
+# Every record on the tape has the same size, and the last one is padded with zeros; vmabak recognises
+# that padding, and reads records of any size.
 set -eu
-umask 077 # for what is made on this machine: it is as secret as the drives
+umask 077 # files made on this host are as secret as the drives
 tape=${TAPE:-/dev/nst0}
 record=256k # for vmabak and for mbuffer
 memory=${TAPE_MEMORY:-256M}
@@ -20,9 +20,9 @@ rewind()
 	[ ! -c "$tape" ] || mt -f "$tape" rewind
 }
 
-# mbuffer begins when its memory is 90 % full, and so keeps the tape running; without it vmabak makes
-# the records itself. A pipe hides the exit code of what is before it: an archive that was cut short
-# is noticed because the tail is missing, when it is read back.
+# mbuffer starts when its memory is 90 % full, and so keeps the tape running; without it vmabak makes
+# the records itself. A pipe hides the exit code of its first command: an archive that was cut short
+# is noticed when it is read back, because its tail is missing.
 write_tape()
 {
 	if command -v mbuffer >/dev/null; then
