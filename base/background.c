@@ -17,7 +17,7 @@
 #define SESSION	 "/proc/self/autogroup"
 #define TRIES	 10
 
-/* All three: of the thread, on Linux. */
+/* On Linux all three calls are about the thread. */
 void background_work(int steps)
 {
 	const struct sched_param none = {0};
@@ -36,25 +36,26 @@ void background_pause(void)
 
 /* ---- the session ---- */
 
-/* Between fork and _exit, too, where only what a signal handler may call is allowed. */
+/* Also called between fork and _exit, so only async-signal-safe functions are allowed. */
 static bool read_session(int *nice)
 {
 	static const char before[] = " nice ";
+	const char *found;
 	char text[64];
 	int fd = open(SESSION, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	if (fd >= 0)
 		close(fd);
-	text[n < 0 ? 0 : n] = 0;
-	const char *found = strstr(text, before);
+	text[n < 0 ? 0 : n] = '\0';
+	found = strstr(text, before);
 	if (found != NULL)
 		*nice = atoi(found + strlen(before));
 	return found != NULL;
 }
 
-/* The same holds here. One who is not root may be told to come again: the kernel takes one such
- * change in 100 ms, from all together. */
+/* Async-signal-safe, too. The kernel accepts one such change in 100 ms, from all unprivileged
+ * processes together: it then says EAGAIN. */
 static void write_session(const char *nice)
 {
 	const struct timespec moment = {.tv_nsec = 30000000};
@@ -78,10 +79,10 @@ static bool has_terminal(void)
 	return fd >= 0;
 }
 
-/* A process of its own, in our session but not in our group, so that what is sent to that does not
- * reach it: it gives back what the session had when this program has ended, however it did. What
- * somebody else has set meanwhile is his. It keeps nothing open but the reading end of the pipe,
- * for others may wait for the ends of ours. */
+/* A process in our session but not in our group, so that signals to the group do not reach it. When
+ * this program has ended, however it ended, it restores the session's old value, unless another
+ * process has changed it meanwhile. It keeps nothing open but the reading end of the pipe, because
+ * readers of our other descriptors may wait for them to be closed. */
 static _Noreturn void watch(const int pipe[2], const char *before)
 {
 	char none;
@@ -115,7 +116,7 @@ static bool start_watcher(int before)
 	char text[16];
 	int fds[2];
 
-	snprintf(text, sizeof text, "%d", before);
+	snprintf(text, sizeof(text), "%d", before);
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return false;
 	watcher.pid = fork();
@@ -135,7 +136,7 @@ static void lower_session(pid_t guest)
 	char text[16];
 	int before;
 
-	snprintf(text, sizeof text, "%d", BACKGROUND_PACKS);
+	snprintf(text, sizeof(text), "%d", BACKGROUND_PACKS);
 	if (!has_terminal() && (guest <= 0 || getsid(guest) != getsid(0)) &&
 	    read_session(&before) && before < BACKGROUND_PACKS && start_watcher(before))
 		write_session(text);

@@ -8,42 +8,41 @@
 
 #include <sys/types.h>
 
-/* Steps of nice(2). Of two threads that both take all they get, one ten steps below the other has a
- * tenth: a machine whose guests take all processors still gets its backup. */
-#define BACKGROUND_PACKS 10 /* who reads, compresses and writes the archive */
-#define BACKGROUND_SAVES 5  /* who reads for the buffer: guests may wait for it now and then */
+/* Steps of nice(2). Of two threads that both use all they get, one ten steps below the other gets a
+ * tenth: even if guests use all processors, the backup makes progress. */
+#define BACKGROUND_PACKS 10 /* for threads that read, compress and write the archive */
+#define BACKGROUND_SAVES 5  /* for those that read for the buffer: guests may wait for it */
 
-/* Clusters that are looked at between two pauses. */
+/* Clusters to look at between two pauses. */
 #define BACKGROUND_STRETCH 8u
 
 /*
- * The calling thread, and all that it starts from then on, work in the background: they do not take
- * the processor from others by waking up, and their share of it is lower by so many steps. Does
- * nothing to a thread that was given another policy than the ordinary one.
+ * The calling thread, and all that it starts later, work in the background: they do not preempt
+ * others when they wake up, and their share of the processor is lower by so many steps. Does
+ * nothing to a thread with another policy than SCHED_OTHER.
  *
- * For threads that work long at a time. One that only hands on, and so waits for the processor more
- * than it uses it, is owed so much in the background that others have to wait for it (Linux 6.6
- * on).
+ * Do not use it for threads that mostly sleep: SCHED_BATCH lets them build up lag and then delay
+ * others (Linux 6.6 and later).
  */
 void background_work(int steps);
 
 /*
- * To be called every 100 us or so of such work: a kernel that let someone who woke up wait, because
- * he had just used up his share, does not look at it again before its next tick, milliseconds
- * later. Costs next to nothing when nobody waits.
+ * To be called every 100 us or so of such work. When the kernel lets a woken thread wait because
+ * that thread had just used up its share, it does not reconsider before the next tick, milliseconds
+ * later. Costs next to nothing when no thread waits.
  */
 void background_pause(void);
 
 /*
- * For the program of a backup, once, from the thread that will start those that pack: works in the
- * background by BACKGROUND_PACKS, and so does its session.
+ * For the program of a backup, once, from the thread that will start those that pack: it and its
+ * session work in the background, by BACKGROUND_PACKS.
  *
- * Nice values count among the processes of a session; between sessions (setsid(2)) the processors
- * may first be shared evenly ("autogroup" in sched(7)), and then threads that stand back in their
- * own session do not stand back from a guest in another. So the session as a whole gets that nice
- * value until the program ends, however it does: a process of its own sees to that. Nothing is done
- * to it where there are no such groups, nor if others work in it: it has a terminal, or guest, a
- * process, or 0: not known, belongs to it.
+ * Nice values count among the processes of a session. Between sessions (setsid(2)) Linux may share
+ * the processors evenly ("autogroup" in sched(7)): a backup from cron then takes as much as the
+ * guest's session, whatever its nice value. So the session as a whole gets that nice value until
+ * the program ends, however it ends: a watching process gives the old value back. Nothing is done
+ * where there are no autogroups, nor if others work in the session: if it has a terminal, or if
+ * guest, a process, or 0 if it is not known, belongs to it.
  */
 void background_backup(pid_t guest);
 

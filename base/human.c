@@ -13,7 +13,7 @@ char *human_size(char out[HUMAN_SIZE], uint64_t bytes)
 	double value = (double)bytes;
 	unsigned unit = 0;
 
-	/* 1023.6 would be shown as 1024. */
+	/* 1023.6 would be rounded to 1024. */
 	while (value >= 1023.5 && unit + 1 < sizeof(units) / sizeof(units[0])) {
 		value /= 1024;
 		unit++;
@@ -27,7 +27,7 @@ char *human_duration(char out[HUMAN_SIZE], double seconds)
 {
 	unsigned long whole;
 
-	/* What cannot be reckoned is shown as very long. */
+	/* NaN and infinity, too, are shown as very long. */
 	if (!(seconds < DURATION_MAX))
 		seconds = DURATION_MAX;
 	whole = seconds > 0 ? (unsigned long)(seconds + 0.5) : 0;
@@ -69,7 +69,7 @@ char *human_time(char out[HUMAN_SIZE], int64_t ns)
 	return out;
 }
 
-/* The length of the UTF-8 character at bytes, and what it is; 0 when it is none. */
+/* The length of the UTF-8 character at bytes, and its code point in *out; 0 if it is none. */
 static size_t take_character(const uint8_t *bytes, size_t length, uint32_t *out)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -94,7 +94,7 @@ static size_t take_character(const uint8_t *bytes, size_t length, uint32_t *out)
 	return size;
 }
 
-/* Neither a control, nor invisible, nor one that reorders what is around it. */
+/* Not a control character, nor invisible, nor one that reorders the text around it. */
 static bool is_harmless(uint32_t c)
 {
 	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c)
@@ -128,7 +128,7 @@ char *human_note(char *out, size_t out_size, const uint8_t *bytes, size_t length
 	size_t used = 0, at = 0;
 
 	while (at < length) {
-		/* Room for this one, for "..." and for the NUL. */
+		/* Room for this character, for "..." and for the NUL. */
 		if (used + HUMAN_CLEAN + 4 > out_size) {
 			used += (size_t)sprintf(out + used, "...");
 			break;

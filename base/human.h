@@ -17,15 +17,15 @@ char *human_duration(char out[HUMAN_SIZE], double seconds);
 char *human_delay(char out[HUMAN_SIZE], uint64_t ns);
 /* Nanoseconds since 1970 as "2026-11-20T10:43:11Z". */
 char *human_time(char out[HUMAN_SIZE], int64_t ns);
-#define HUMAN_CLEAN 4u /* most bytes that one becomes in human_clean */
+#define HUMAN_CLEAN 4u /* human_clean makes at most this many bytes of one */
 
-/* Appends the first character of these bytes to out as it may go to a terminal: as it is, or, where
- * it is a control (C1 too), invisible, turns the direction of writing or is no UTF-8, its first byte
- * as \xNN. Returns how many bytes that were. */
+/* Appends the first character of these bytes to out in a form that is safe for a terminal: the
+ * character itself, or its first byte as \xNN if it is a control character (C1 too), invisible,
+ * changes the direction of writing or is not UTF-8. Returns how many bytes it took. */
 size_t human_clean(const uint8_t *bytes, size_t length, char *out, size_t *used);
-/* Text for people from an archive, for a terminal: as it is where that is UTF-8 and harmless, so
- * that notes can be read in any language; controls, and what turns the direction of writing, as
- * \xNN. Cut with "..." when out is too small, which has room for at least 8. Returns out. */
+/* A text of an archive for a terminal: harmless UTF-8 is copied, so that notes can be read in any
+ * language; everything else becomes \xNN. Cut with "..." if out, of at least 8 bytes, is too small.
+ * Returns out. */
 char *human_note(char *out, size_t out_size, const uint8_t *bytes, size_t length);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/landlock.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,44 +12,27 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel's own header may be older than the kernel, or not there. The numbers are the same on
- * all machines. */
-enum {
-	CREATE_RULESET = 444,
-	ADD_RULE = 445,
-	RESTRICT_SELF = 446,
-	ASK_VERSION = 1,
-	RULE_PATH_BENEATH = 1,
-};
-enum {
-	EXECUTE = 1 << 0,
-	WRITE_FILE = 1 << 1,
-	READ_FILE = 1 << 2,
-	READ_DIR = 1 << 3,
-	REMOVE_DIR = 1 << 4,
-	REMOVE_FILE = 1 << 5,
-	MAKE_REG = 1 << 8,
-	TRUNCATE = 1 << 14,
-};
-
-struct rule {
-	uint64_t allowed;
-	int32_t folder;
-} __attribute__((packed));
+/* Headers before Linux 5.19 and 6.2 lack these. */
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
 
 #ifndef WITHOUT_SANDBOX
 #define WITHOUT_SANDBOX 0 /* 1: for tools that open files when the program ends */
 #endif
 
-/* What a version of the kernel's interface knows of; what is not asked for stays allowed. */
+/* The rights that a version of the kernel's interface can restrict; all others stay allowed. */
 static uint64_t known_rights(long version)
 {
-	uint64_t rights = (1u << 13) - 1;
+	uint64_t rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
 
 	if (version >= 2)
-		rights |= 1u << 13;
+		rights |= LANDLOCK_ACCESS_FS_REFER;
 	if (version >= 3)
-		rights |= TRUNCATE;
+		rights |= LANDLOCK_ACCESS_FS_TRUNCATE;
 	return rights;
 }
 
@@ -59,11 +43,13 @@ void sandbox_begin(struct sandbox *out)
 	memset(out, 0, sizeof(*out));
 	out->rules = -1;
 	if (!WITHOUT_SANDBOX)
-		version = syscall(CREATE_RULESET, NULL, 0, ASK_VERSION);
+		version = syscall(SYS_landlock_create_ruleset, NULL, 0,
+				  LANDLOCK_CREATE_RULESET_VERSION);
 	if (version < 1)
 		return;
 	out->rights = known_rights(version);
-	out->rules = (int)syscall(CREATE_RULESET, &out->rights, sizeof(out->rights), 0);
+	out->rules =
+		(int)syscall(SYS_landlock_create_ruleset, &out->rights, sizeof(out->rights), 0);
 	if (out->rules < 0)
 		out->failed = errno;
 }
@@ -78,24 +64,27 @@ static void note_failure(struct sandbox *sandbox, const char *path)
 
 static void allow(struct sandbox *sandbox, const char *path, uint64_t rights)
 {
-	struct rule rule = {.allowed = rights & sandbox->rights};
+	struct landlock_path_beneath_attr rule = {.allowed_access = rights & sandbox->rights};
 
 	if (sandbox->rules < 0)
 		return;
-	rule.folder = open(path, O_PATH | O_CLOEXEC);
-	if (rule.folder < 0) {
+	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
+	if (rule.parent_fd < 0) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			note_failure(sandbox, path);
 		return;
 	}
-	if (syscall(ADD_RULE, sandbox->rules, RULE_PATH_BENEATH, &rule, 0) != 0)
+	if (syscall(SYS_landlock_add_rule, sandbox->rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) !=
+	    0)
 		note_failure(sandbox, path);
-	close(rule.folder);
+	close(rule.parent_fd);
 }
 
 void sandbox_allow_reading(struct sandbox *sandbox)
 {
-	allow(sandbox, "/", READ_FILE | READ_DIR | EXECUTE);
+	allow(sandbox, "/",
+	      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+		      LANDLOCK_ACCESS_FS_EXECUTE);
 }
 
 static void allow_folder_of(struct sandbox *sandbox, const char *path)
@@ -109,7 +98,9 @@ static void allow_folder_of(struct sandbox *sandbox, const char *path)
 		return;
 	memcpy(sandbox->folder, folder, sizeof(folder));
 	allow(sandbox, folder,
-	      MAKE_REG | REMOVE_FILE | READ_FILE | WRITE_FILE | READ_DIR | TRUNCATE);
+	      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+		      LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_TRUNCATE);
 }
 
 void sandbox_allow_file(struct sandbox *sandbox, const char *path)
@@ -135,7 +126,7 @@ void sandbox_allow_removal(struct sandbox *sandbox, const char *folder)
 	char parent[PATH_MAX];
 
 	snprintf(parent, sizeof(parent), "%s/..", folder);
-	allow(sandbox, parent, REMOVE_DIR);
+	allow(sandbox, parent, LANDLOCK_ACCESS_FS_REMOVE_DIR);
 }
 
 void sandbox_end(struct sandbox *sandbox)
@@ -149,16 +140,19 @@ static int restrict_self(struct sandbox *sandbox)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return errno;
-	/* E2BIG: whoever started this has confined it as often as can be. */
-	return syscall(RESTRICT_SELF, sandbox->rules, 0) == 0 || errno == E2BIG ? 0 : errno;
+	/* E2BIG: the program is confined in as many layers as the kernel allows. */
+	return syscall(SYS_landlock_restrict_self, sandbox->rules, 0) == 0 || errno == E2BIG
+		       ? 0
+		       : errno;
 }
 
 int sandbox_enter(struct sandbox *sandbox, struct error *err)
 {
 	int failed;
 
-	/* The C library asks there how many processors there are. */
-	allow(sandbox, "/sys/devices/system/cpu", READ_FILE | READ_DIR);
+	/* The C library counts the processors there. */
+	allow(sandbox, "/sys/devices/system/cpu",
+	      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
 	failed = sandbox->failed;
 	if (failed == 0 && sandbox->rules >= 0)
 		failed = restrict_self(sandbox);

@@ -1,10 +1,11 @@
 /*
- * What a process that reads an untrusted archive gives up once its files are open: other files.
+ * A process that reads an untrusted archive gives up access to all other files once its own are
+ * open.
  *
- * On Linux with Landlock; where the kernel has none nothing happens, as it is a second wall. Where
- * it has, and it cannot be put up, that is an error: no archive may bring about that it is missing.
- * Open files, running children and threads that were started before keep what they have; those that
- * are started after are as confined as their maker. There is no way back.
+ * By Landlock. On a kernel without it nothing happens: it is a second line of defence. But where
+ * the kernel has it, a failure to set it up is an error, because no archive may be able to turn it
+ * off. Open files, running children and threads started before keep their access; threads and
+ * children started later are as confined as the thread that starts them. There is no way back.
  */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
@@ -14,29 +15,29 @@
 #include <limits.h>
 
 struct sandbox {
-	int rules;	       /* a descriptor; -1: there is no sandbox here, or failed */
-	uint64_t rights;       /* that the kernel knows of */
-	int failed;	       /* errno of the first thing that could not be done */
-	char failed_at[256];   /* and for which folder, cut if need be; empty: for none */
+	int rules;	       /* a descriptor; -1: no sandbox on this kernel, or failed */
+	uint64_t rights;       /* that the kernel can restrict */
+	int failed;	       /* errno of the first failure */
+	char failed_at[256];   /* the folder where it failed, cut if need be; empty: none */
 	char folder[PATH_MAX]; /* the last one allowed: most files are in the same */
 };
 
-/* Before an archive has had descriptors opened: they may become scarce. *out can be ended whatever
- * comes. */
+/* Call it before an archive can make descriptors scarce. *out can always be ended. */
 void sandbox_begin(struct sandbox *out);
-/* Every file may still be read, and programs run; nothing may be changed. */
+/* Allows reading every file and running programs, but no changes. */
 void sandbox_allow_reading(struct sandbox *sandbox);
-/* In the folder of this file, and of the one it is a link to, files may be made, written, named and
- * removed; of a device, which is open, nothing. A rule a folder, however many files. NULL-safe. */
+/* Allows creating, writing, renaming and removing files in the folder of this file, and in that of
+ * the file it is a link to; nothing for a device, which is open already. One rule per folder, for
+ * any number of files. NULL-safe. */
 void sandbox_allow_file(struct sandbox *sandbox, const char *path);
-/* The folder may be removed. */
+/* Allows removing this folder. */
 void sandbox_allow_removal(struct sandbox *sandbox, const char *folder);
-/* From here on no file can be opened but what was allowed. Ends the struct. */
+/* From here on only allowed files can be opened. Ends the struct. */
 int sandbox_enter(struct sandbox *sandbox, struct error *err);
-/* For a run that fails before. NULL-safe for a struct of zeros. */
+/* For a run that fails before that. NULL-safe for a struct of zeros. */
 void sandbox_end(struct sandbox *sandbox);
 
-/* All that a command which only reads one archive needs from here on. */
+/* All of this for a command that only reads one archive from here on. */
 int sandbox_enter_at_once(struct error *err);
 
 #endif

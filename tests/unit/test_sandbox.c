@@ -51,7 +51,8 @@ static int confined_child(void)
 		read(before, &byte, 1) == 1,
 		denied(open("other/y", O_RDWR | O_CREAT, 0600)),
 		denied(open("other/there", O_WRONLY)),
-		syscall(CREATE_RULESET, NULL, 0, ASK_VERSION) < 3 ||
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) <
+				3 ||
 			denied(truncate("other/there", 0)),
 		denied(mknod("other/z", S_IFREG | 0600, 0)),
 		denied(mkdir("other/folder", 0700)),
