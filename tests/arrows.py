@@ -87,7 +87,9 @@ class Tree:
             self.read(root, path)
         objects = [stem(path) + ".o" for path in self.lines if path.endswith(".c")]
         lacking = [path for path in objects if not os.path.exists(os.path.join(root, build, path))]
-        if lacking:
+        # Without libvirt its folder is not built, and only what it includes is looked at.
+        objects = [path for path in objects if path not in lacking]
+        if any(folder(path) != "machine/libvirt" for path in lacking):
             sys.exit(f"arrows: not built: {' '.join(lacking)}")
         said = subprocess.run(["nm", "-A"] + objects, cwd=os.path.join(root, build), check=True, text=True,
                               stdout=subprocess.PIPE).stdout

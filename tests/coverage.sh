@@ -78,7 +78,7 @@ while [ "$1" != -- ]; do
 done
 shift
 # shellcheck disable=SC2086 # words
-count $sources | judge 90 'the audit set, lines in all' || code=1
+count $sources | judge 90 'lines in all of the audit set' || code=1
 
 tried tests/cli/run.sh "$build/vmabak"
 tail -n 1 "$log"
