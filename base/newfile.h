@@ -1,6 +1,6 @@
 /*
  * A new file that has a temporary name in its folder until it is complete: archives and what is
- * restored. For reader/target and writer/output, which must not know each other.
+ * restored. For drive/ and writer/output, which must not know each other.
  */
 #ifndef BASE_NEWFILE_H
 #define BASE_NEWFILE_H

@@ -1,7 +1,7 @@
 /*
  * For how long other programs are waited for before they are given up, with exit code 1. Here are
  * all limits of cli/; those for NBD servers are in nbd/client_private.h, of clients of a serve in
- * cow/nbd/. The manual pages state them.
+ * nbd/listen.c and nbd/server.c. The manual pages state them.
  */
 #ifndef BASE_PATIENCE_H
 #define BASE_PATIENCE_H

@@ -1,5 +1,5 @@
 /*
- * An NBD server over files, for tests of cow/nbd/ alone, with clients of other makers.
+ * An NBD server over files, for tests of nbd/ alone, with clients of other makers.
  *
  *   nbd-serve -a PLACE [OPTION]... FILE...     until SIGTERM; prints "ready" when clients may come
  *
