@@ -1,6 +1,7 @@
 /*
  * Images through a captive qemu-nbd.
  */
+#include "base/child.h"
 #include "cow/sweep.h"
 #include "drive/drive.h"
 #include "tests/unit/scratch.h"
