@@ -103,7 +103,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_status = {
 	.name = "status",
-	.usage = "SOCKET [OPTION]...",
+	.usage = "[serve:]SOCKET [OPTION]...",
 	.operand = "SOCKET",
 	.summary = "show the state of a running vmabak serve",
 	.help = "Show the drives of a running vmabak serve, its clients, its maps, and the\n"

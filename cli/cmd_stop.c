@@ -38,7 +38,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_stop = {
 	.name = "stop",
-	.usage = "SOCKET [--force] [OPTION]...",
+	.usage = "[serve:]SOCKET [--force] [OPTION]...",
 	.operand = "SOCKET",
 	.summary = "stop a running vmabak serve cleanly",
 	.help = "Stop a running vmabak serve: it answers requests in flight, flushes drives and\n"

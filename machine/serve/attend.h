@@ -8,7 +8,7 @@
 
 /* One more, for a data channel that the client is sent an end of. Before attendants_start. */
 int attendants_add(struct serve_backup *backup, struct error *err);
-/* On failure attendants_join has to be called all the same. */
+/* attendants_join has to be called on failure, too. */
 int attendants_start(struct serve_backup *backup, struct error *err);
 /* The buffer has failed: ends the data channels, and waits until the client has gone. */
 void attendants_join(struct serve_backup *backup);
