@@ -4,9 +4,13 @@ and before, while it starts.
 
 Whatever fails, a guest that is connected has its writes done, no command hangs, a backup that ends with 0 is right and
 one that does not leaves nothing, and when nothing fails any more all works again. The server ends when it is told to.
-The server's calls are made to fail by a struct in a file that interpose.c shares (FAULT_SHARED)."""
+The server's calls are made to fail by a struct in a file that interpose.c shares (FAULT_SHARED).
+
+In the cases that begin with "client" it is the calls of `vmabak status`, `stop` and `backup` that fail: the command ends
+with a code and a message that fit, or what it made is right, and the server and its guest never notice."""
 import concurrent.futures
 import itertools
+import json
 import mmap
 import os
 import random
@@ -24,6 +28,8 @@ EIO, ENOMEM, EAGAIN, EMFILE, ENOSPC = 5, 12, 11, 24, 28
 # None of these is the guest's affair: its drive is not touched.
 CALLS = {"malloc": (ENOMEM,), "thread": (EAGAIN,), "accept": (EMFILE, ENOMEM), "socket": (EMFILE,), "open": (EMFILE,),
          "mmap": (ENOMEM,), "close": (EIO,), "getrandom": (EAGAIN,), "fallocate": (ENOSPC,), "ftruncate": (ENOSPC,)}
+# And of a client, which also writes an archive.
+CLIENT_CALLS = {**CALLS, "write": (EIO, ENOSPC), "writev": (EIO, ENOSPC), "fsync": (EIO,), "rename": (EIO,), "lseek": (EIO,)}
 ARMED_S = 0.5       # what waits for a descriptor gets one after that
 TIMEOUT_S = 30
 CLUSTER = 65536
@@ -161,12 +167,13 @@ class Server:
             if os.path.lexists(os.path.join(self.folder, name)):
                 os.unlink(os.path.join(self.folder, name))
 
-    def command(self, *words, codes):
-        """Runs the program, whose own calls do not fail, and returns its exit code."""
+    def command(self, *words, codes, fault=None):
+        """Runs the program, whose own calls do not fail unless fault has variables for interpose.c, and returns its exit
+        code."""
         process = subprocess.Popen([self.options.vmabak, *words], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **(fault or {})})
         try:
-            _, said = process.communicate(timeout=TIMEOUT_S)
+            self.printed, said = process.communicate(timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
@@ -180,17 +187,28 @@ class Server:
 
     # ---- what is done while calls fail ----
 
-    def do_status(self, codes):
-        self.command("status", "c", codes=codes)
+    def do_status(self, codes, fault=None):
+        if self.command("status", "c", codes=codes, fault=fault) == 0 and b"\ndrive b: " not in self.printed:
+            raise Wrong(f"status is not whole: {self.printed}")
 
-    def do_refused(self, codes):
-        self.command("stop", "c", codes=[1, 7] if 1 in codes else [7])
+    def do_refused(self, codes, fault=None):
+        self.command("stop", "c", codes=[1, 7] if 1 in codes else [7], fault=fault)
 
-    def do_backup(self, codes):
+    def await_no_backup(self):
+        """The server notices that a client has gone."""
+        until = time.monotonic() + TIMEOUT_S
+        while True:
+            self.command("status", "--json", "c", codes=[0])
+            if json.loads(self.printed)["serve"]["backup"] is None:
+                return
+            if time.monotonic() > until:
+                raise Wrong("a backup goes on without its client")
+
+    def do_backup(self, codes, fault=None):
         writing = self.guest.start()
         try:
             code = self.command("backup", "-q", "serve:c", "--threads", "2", "--buffer", "16M", "-o", "out/x.vmab",
-                                codes=codes)
+                                codes=codes, fault=fault)
         finally:
             self.guest.finish(writing)
         if code == 0:
@@ -308,6 +326,41 @@ class ServeRunner:
         self.n_faults += injected
         return injected
 
+    def one_client(self, call, at, how, error):
+        """The same with a fault in the client."""
+        server, mark = self.server, os.path.join(self.server.folder, "mark")
+        fault = {"LD_PRELOAD": self.options.fault, "LC_ALL": "C", "FAULT_CALL": call, "FAULT_AT": str(at),
+                 "FAULT_HOW": how, "FAULT_ERRNO": str(error), "FAULT_MARK": mark}
+        wrong = None
+        if os.path.exists(mark):
+            os.unlink(mark)
+        self.n_runs += 1
+        try:
+            if server.process is None:
+                server.begin()
+            getattr(server, "do_" + self.action)([0, 1, 6] if error == ENOSPC else [0, 1], fault)
+            server.check()
+            server.await_no_backup()
+            server.do_guest(None)
+        except Wrong as what:
+            wrong = str(what)
+        if wrong is not None:
+            server.kill()
+            shutil.rmtree(server.out)
+            os.mkdir(server.out)
+            self.failures.append(f"{self.name}: {call} {how} {at}, error {error}: {wrong}")
+        injected = os.path.exists(mark) and os.path.getsize(mark) > 0
+        self.n_faults += injected
+        return injected
+
+    def all_of_a_client(self):
+        for call, errors in CLIENT_CALLS.items():
+            for error, how in itertools.product(errors, ("once", "ever")):
+                at = 1
+                while self.one_client(call, at, how, error) and len(self.failures) < 20:
+                    at = self.next(at)
+        self.server.kill()
+
     def all_works(self):
         server = self.server
         server.check()
@@ -357,7 +410,7 @@ class ServeRunner:
 
 
 CASES = ["serve-start", "serve-status", "serve-refused", "serve-guest", "serve-connect", "serve-tls", "serve-psk",
-         "serve-backup", "serve-stop"]
+         "serve-backup", "serve-stop", "client-status", "client-refused", "client-backup"]
 
 
 def run_case(case, options):
@@ -366,7 +419,9 @@ def run_case(case, options):
     with tempfile.TemporaryDirectory(prefix="vmabak-", dir="/tmp") as folder:
         runner = ServeRunner(nbd, case, options, folder)
         try:
-            if runner.action == "start":
+            if case.startswith("client-"):
+                runner.all_of_a_client()
+            elif runner.action == "start":
                 runner.start_up()
             else:
                 runner.all_calls()
