@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* Every target and drive takes a descriptor or two; the usual 1024 are a default, not the limit. */
+/* Every target and drive takes a descriptor or two; the soft limit is usually 1024. */
 static void raise_file_limit(void)
 {
 	struct rlimit limit;
@@ -23,7 +23,7 @@ static void raise_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Whether --json is there, for errors in the options themselves. */
+/* Whether --json is given, even if the options cannot be parsed. */
 static bool wants_json(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -39,7 +39,7 @@ static int usage_error(struct report *report, const char *verb, const struct err
 
 	if (!report->text_off)
 		say(stderr, "try 'vmabak help%s%s'\n", verb == NULL ? "" : " ",
-			verb == NULL ? "" : verb);
+		    verb == NULL ? "" : verb);
 	return report_end(report, code);
 }
 
@@ -61,7 +61,8 @@ static int run(const struct command *command, int argc, char **argv)
 		report.no_document = true;
 		help_print(command, commands);
 		code = report_end(&report, EXIT_DONE);
-	} else if (progress_check(&common->report.progress, options_output(command, options), &err) < 0) {
+	} else if (progress_check(&common->report.progress, options_output(command, options),
+				  &err) < 0) {
 		code = report_end(&report, report_error(&report, NULL, &err));
 	} else {
 		code = command->run(options, &report);

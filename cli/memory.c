@@ -11,7 +11,7 @@
 #include <malloc.h>
 #endif
 
-/* Leaves no half-written file behind; and does not use stdio, which may want memory. */
+/* Without stdio, which may need memory. */
 void memory_give_up(void)
 {
 	static const char text[] = "vmabak: out of memory\n";
@@ -29,8 +29,8 @@ void memory_give_up(void)
 	_exit(1);
 }
 
-/* Left to itself the C library keeps what was freed once, so that the peak of one phase stays under
- * the next, and clears memory that would be clear. */
+/* By default the C library keeps large freed buffers, so that the peak of one phase adds to that of
+ * the next, and clears memory that the kernel has cleared already. */
 void memory_start(void)
 {
 #ifdef __GLIBC__

@@ -25,7 +25,7 @@ unsigned options_list(const struct command *command, struct option_use out[OPTIO
 	return n;
 }
 
-/* The two forms getopt wants. letters holds at least 2 * OPTIONS_MAX + 2 bytes. */
+/* The two forms that getopt takes. letters holds at least 2 * OPTIONS_MAX + 2 bytes. */
 static void make_getopt(const struct option_use *uses, unsigned n, struct option *out,
 			char *letters)
 {
@@ -125,7 +125,7 @@ static int take(const struct option_use *use, const char *value, void *out, stru
 		*(const char **)field = value;
 		return 0;
 	case OPTION_OUTPUT:
-		/* One name for one thing: whatever looks at "-" later need not know the other. */
+		/* One name for one thing: later code need only know "-". */
 		*(const char **)field = strcmp(value, "/dev/stdout") == 0 ? "-" : value;
 		return 0;
 	case OPTION_LIST:
@@ -138,7 +138,7 @@ static int take(const struct option_use *use, const char *value, void *out, stru
 	}
 }
 
-/* getopt returned '?' or ':'. word is what it choked on. */
+/* getopt returned '?' or ':' for word. */
 static int bad_option(int result, const struct option_spec *spec, const char *word,
 		      struct error *err)
 {
@@ -193,8 +193,7 @@ int options_parse(const struct command *command, int argc, char **argv, void *ou
 		const struct option_use *use;
 		struct error *where = code == 0 ? err : &later;
 
-		/* The first error counts, but the rest is looked at too: it tells where the error
-		 * is to be told. */
+		/* The first error counts, but the rest is parsed, too: it says how to report it. */
 		if (result == '?' || result == ':') {
 			code = bad_word(result, uses, n, argv[optind - 1], where);
 			continue;

@@ -19,13 +19,13 @@ struct option_use {
 /* All options of a command in one list; returns how many. */
 unsigned options_list(const struct command *command, struct option_use out[OPTIONS_MAX]);
 
-/* Reads argv[1] and on. out, command->options_size bytes, is initialised first, whatever comes, and
+/* Reads the words from argv[1]. out, command->options_size bytes, is always initialised, and
  * released by options_free. Returns 0 or ERR_USAGE. */
 int options_parse(const struct command *command, int argc, char **argv, void *out,
 		  struct error *err);
 void options_free(const struct command *command, void *options);
 
-/* Where the archive that the command writes goes; NULL: it writes none. */
+/* The archive that the command writes, "-" for standard output; NULL: it writes none. */
 const char *options_output(const struct command *command, const void *options);
 
 /* The command of that name in a table ended by NULL; NULL: none. */

@@ -1,10 +1,11 @@
 /*
- * One thread runs from progress_begin to progress_end. It wakes five times a second, and when it is
- * asked for a line. All that it shares with others is in `shared`, under one lock; it prints
- * without holding it.
+ * One thread runs from progress_begin to progress_end. It wakes five times per second, and when a
+ * line is asked for. Everything that it shares with others is in `shared`, under one lock, which it
+ * does not hold while it prints.
  */
 #include "cli/progress.h"
 
+#include "base/clock.h"
 #include "base/human.h"
 #include "cli/say.h"
 
@@ -15,46 +16,42 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
-#define TICK_NS	   200000000L /* between two looks */
-#define LINE_S	   5.0	      /* between lines when standard error is no terminal */
-#define SETTLED_S  2.0	      /* before that a rate says nothing of the time that is left */
+#define TICK_MS	   200 /* between two looks */
+#define LINE_S	   5.0 /* between lines when standard error is no terminal */
+#define SETTLED_S  2.0 /* before that the rate does not predict the time left */
 #define LINE_WIDTH 512u
 
 static struct {
-	pthread_mutex_t lock; /* guards stopping, done, asked */
-	pthread_cond_t wake;
+	pthread_mutex_t lock; /* guards all of this */
+	pthread_cond_t wake;  /* made by progress_begin */
+	bool running;	      /* the thread exists, and so does wake */
 	bool stopping;
 	bool done;
 	bool asked;
-} shared = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+} shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Written by progress_begin before the thread exists, then used by the thread alone. */
+/* Written by progress_begin before the thread starts, then used by the thread alone. */
 static struct {
 	struct progress_view view;
 	bool bar;	/* redraw a line on a terminal */
 	bool lines;	/* print a line now and then */
 	int percent_fd; /* -1: none */
-	int percent;	/* the last that was told, -1: none yet */
+	int percent;	/* the last one written, -1: none yet */
 	double last_s;	/* when last_covered was taken */
 	double line_s;	/* when the last line was printed */
 	double rate;	/* bytes per second, smoothed */
 	uint64_t last_covered;
 } state;
 
-static struct timespec began;
+static double began_s;
 static pthread_t thread;
-static bool running;
 static atomic_bool bar_shown;
 
 double progress_seconds(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
+	return clock_s() - began_s;
 }
 
 int progress_check(const struct progress_options *options, const char *output, struct error *err)
@@ -74,7 +71,7 @@ static uint64_t load(_Atomic uint64_t *counter)
 	return counter == NULL ? 0 : atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* From 0 to 1. The last cluster of a drive may count for more than there is of it. */
+/* From 0 to 1. The last cluster of a drive may extend past its end, but counts in full. */
 static double fraction(uint64_t covered)
 {
 	if (state.view.total_bytes == 0 || covered >= state.view.total_bytes)
@@ -82,7 +79,7 @@ static double fraction(uint64_t covered)
 	return (double)covered / (double)state.view.total_bytes;
 }
 
-/* The rate is smoothed over some two seconds, so that it can be read and follows what happens. */
+/* Smooths the rate over some two seconds, so that it is readable and still follows changes. */
 static void measure(uint64_t covered)
 {
 	double now = progress_seconds(), passed = now - state.last_s, weight;
@@ -140,7 +137,7 @@ static unsigned terminal_width(void)
 	return size.ws_col < LINE_WIDTH - 2 ? size.ws_col : LINE_WIDTH - 2;
 }
 
-/* Blanks erase what was there: no escape sequences, so that the dumbest terminal will do. */
+/* Blanks erase the old text: without escape sequences, so that any terminal will do. */
 static void draw(const char *text)
 {
 	unsigned width = terminal_width() - 1;
@@ -181,8 +178,8 @@ static void erase_bar(void)
 	fflush(stderr);
 }
 
-/* A reader that does not read, or has gone, is not waited for. */
-static void tell_percent(bool done)
+/* Does not wait for a reader that does not read, or has gone. */
+static void write_percent(bool done)
 {
 	double parts = state.view.n_parts > 1 ? state.view.n_parts : 1;
 	double one = done ? 1 : fraction(load(state.view.covered_bytes));
@@ -214,7 +211,7 @@ static void look(bool asked)
 		draw_bar();
 	else if (state.lines && progress_seconds() - state.line_s >= LINE_S)
 		print_line();
-	tell_percent(false);
+	write_percent(false);
 }
 
 static void *run(void *unused)
@@ -223,15 +220,9 @@ static void *run(void *unused)
 
 	(void)unused;
 	while (!stopping) {
-		struct timespec until;
-
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += TICK_NS;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
 		pthread_mutex_lock(&shared.lock);
 		if (!shared.stopping && !shared.asked)
-			pthread_cond_timedwait(&shared.wake, &shared.lock, &until);
+			clock_cond_wait(&shared.wake, &shared.lock, clock_ms() + TICK_MS);
 		stopping = shared.stopping;
 		done = shared.done;
 		asked = shared.asked;
@@ -242,7 +233,7 @@ static void *run(void *unused)
 	}
 	erase_bar();
 	if (done)
-		tell_percent(true);
+		write_percent(true);
 	return NULL;
 }
 
@@ -259,31 +250,40 @@ void progress_begin(const struct progress_options *options, bool mute,
 	state.bar = terminal && (options->when == PROGRESS_ALWAYS ||
 				 (options->when != PROGRESS_NEVER && !mute));
 	state.lines = !terminal && options->when == PROGRESS_ALWAYS;
-	clock_gettime(CLOCK_MONOTONIC, &began);
+	began_s = clock_s();
 	pthread_mutex_lock(&shared.lock);
+	clock_cond_init(&shared.wake);
 	shared.stopping = shared.done = shared.asked = false;
+	shared.running = pthread_create(&thread, NULL, run, NULL) == 0;
+	if (!shared.running)
+		pthread_cond_destroy(&shared.wake);
 	pthread_mutex_unlock(&shared.lock);
-	running = pthread_create(&thread, NULL, run, NULL) == 0;
 }
 
 void progress_end(bool done)
 {
-	if (!running)
-		return;
+	bool running;
+
 	pthread_mutex_lock(&shared.lock);
+	running = shared.running;
+	shared.running = false;
 	shared.stopping = true;
 	shared.done = done;
-	pthread_cond_signal(&shared.wake);
+	if (running)
+		pthread_cond_signal(&shared.wake);
 	pthread_mutex_unlock(&shared.lock);
+	if (!running)
+		return;
 	pthread_join(thread, NULL);
-	running = false;
+	pthread_cond_destroy(&shared.wake);
 }
 
 void progress_ask(void)
 {
 	pthread_mutex_lock(&shared.lock);
 	shared.asked = true;
-	pthread_cond_signal(&shared.wake);
+	if (shared.running)
+		pthread_cond_signal(&shared.wake);
 	pthread_mutex_unlock(&shared.lock);
 }
 

@@ -1,6 +1,6 @@
 /*
- * How far a run is: a bar on a terminal, lines elsewhere, percents for a program. A thread of its
- * own prints, so that a terminal that is slow or stopped never holds up the data.
+ * Progress: a bar on a terminal, lines elsewhere, percents for a program. A thread of its own
+ * prints, so that a slow or stopped terminal never delays the data.
  */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
@@ -19,22 +19,22 @@ struct progress_options {
 	uint64_t fd;   /* where percents go; UINT64_MAX: nowhere */
 };
 
-/* Whether the options make sense here: that descriptor is open, and not where the archive goes.
- * output: NULL when the command writes none. */
+/* Checks that the descriptor for percents is open, and is not the one that the archive is written
+ * to. output: NULL if the command writes none. */
 int progress_check(const struct progress_options *options, const char *output, struct error *err);
 
 /* One at a time. mute: no bar and no lines unless asked for. */
 void progress_begin(const struct progress_options *options, bool mute,
 		    const struct progress_view *view);
-/* done: all went well, so that 100 percent is told. */
+/* done: the run succeeded, so 100 percent is written. */
 void progress_end(bool done);
 
 /* Seconds since progress_begin. */
 double progress_seconds(void);
 
-/* Have one line printed now, whatever the options say; for SIGUSR1. Any thread, at any time. */
+/* Prints one line now, whatever the options say; for SIGUSR1. Any thread, at any time. */
 void progress_ask(void);
-/* The program is about to end by a signal: leave the line of the bar. */
+/* Ends the line of the bar, before the program ends by a signal. */
 void progress_abandon(void);
 
 #endif

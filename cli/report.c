@@ -39,7 +39,7 @@ void report_begin(struct report *report, const char *command, bool json)
 	if (!json)
 		return;
 	report->result = json_new();
-	if (report->result == NULL) /* that is how no JSON is wanted */
+	if (report->result == NULL) /* which means: no JSON */
 		memory_give_up();
 	json_put_text(report->result, "command", command);
 	/* Always there, mostly empty. */
@@ -93,7 +93,7 @@ void report_use(struct report *report, const struct report_options *options, con
 
 int report_error_line(struct report *report, const char *archive, const struct error *err)
 {
-	/* What fails because a signal ends the program is no news. */
+	/* A failure that a signal caused needs no report. */
 	bool silent = report->text_off || stop_ends_process();
 
 	if (!silent && err->has_place)
@@ -169,8 +169,8 @@ void report_flush(struct report *report)
 	bool failed_before = ferror(stdout) != 0;
 
 	errno = 0;
-	/* What failed while it was printed left no reason: one more byte, which no longer matters,
-	 * fails for the same one. */
+	/* An earlier failure left no errno: one more byte, which no longer matters, fails for the
+	 * same reason. */
 	if (failed_before) {
 		clearerr(stdout);
 		fputc('\n', stdout);
@@ -181,9 +181,8 @@ void report_flush(struct report *report)
 		report->output_errno = EIO;
 }
 
-/* Network file systems tell of a full disk or a quota when a descriptor is closed; any will do, so
- * that standard output itself stays open for what runs to the end of the process. Nothing is asked
- * where nothing was written. */
+/* Network file systems report a full disk or a quota when a descriptor is closed. Any descriptor
+ * will do, so standard output itself stays open. */
 static void close_a_copy(struct report *report)
 {
 	struct stat found;
@@ -197,7 +196,7 @@ static void close_a_copy(struct report *report)
 		report->output_errno = errno;
 }
 
-/* What stdio could not write is known only now: a full disk, a reader that has gone. */
+/* Failures of stdio are known only now: a full disk, a closed pipe. */
 static int check_output(struct report *report)
 {
 	struct error err = {0};
@@ -226,7 +225,7 @@ int report_end(struct report *report, int exit_code)
 	}
 	report->result = NULL;
 	if (exit_code != EXIT_DONE && exit_code != EXIT_WARNINGS) {
-		report_flush(report); /* why it failed has been said */
+		report_flush(report); /* the reason has been reported */
 		return exit_code;
 	}
 	checked = check_output(report);

@@ -38,38 +38,38 @@ struct report {
 	struct report_options options;
 	bool json;
 	bool text_off;	  /* the JSON goes to standard error, which then holds nothing else */
-	bool no_document; /* standard output is not for JSON here (completion and the like) */
+	bool no_document; /* the result is text even with --json (completion and the like) */
 	struct json_t
 		*result; /* owned; an object; NULL without json: the put functions take that */
 	unsigned n_warnings;
-	int output_errno; /* why standard output could not be written; 0: it could */
-	struct watcher watcher; /* tells warnings, notes and details as below, and shows progress */
+	int output_errno;	/* why writing to standard output failed; 0: it did not */
+	struct watcher watcher; /* passes on warnings, notes, details and progress */
 };
 
 void report_begin(struct report *report, const char *command, bool json);
-/* output: where the archive that is written goes, or NULL: with "-" the JSON goes to standard error. */
+/* output: the archive that is written, or NULL. With "-" the JSON goes to standard error. */
 void report_use(struct report *report, const struct report_options *options, const char *output);
 
 /* "vmabak: ARCHIVE: byte N: text" or "vmabak: text". Returns the exit code that fits. */
 int report_error(struct report *report, const char *archive, const struct error *err);
-/* The same line without putting it into the result, for commands that go on. */
+/* The same line, but not part of the result, for commands that go on. */
 int report_error_line(struct report *report, const char *archive, const struct error *err);
 /* {"code": ..., "message": ..., "byte": ...}; NULL without json. Owned by whoever it is put into.
  */
 struct json_t *report_error_object(const struct report *report, const struct error *err);
 
-/* Done, but the user must know: exit code 3. */
+/* The command succeeds, with exit code 3: the user must know this. */
 void report_warning(struct report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* To be known, not to be worried about; not with --quiet. */
+/* Information; not with --quiet. */
 void report_note(struct report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* With --verbose only. */
 void report_detail(struct report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Has what was printed so far come before what goes to standard error. A failure is told by
- * report_end. */
+/* Flushes standard output, so that it precedes later text on standard error. report_end reports a
+ * failure. */
 void report_flush(struct report *report);
 
 /* Prints the JSON result, checks standard output, frees. Returns the exit code of the program. */

@@ -1,8 +1,8 @@
 /*
- * The one way by which text goes to a terminal. Names of archives, files and peers are in it: what
- * a terminal could take for a command, or would show as something else, goes out as \xNN, whoever
- * calls. tests/arrows.sh sees to it that nobody prints otherwise. JSON is ASCII, and goes its own
- * way.
+ * All text that may reach a terminal is printed here. It contains names from archives, files and
+ * peers: everything that a terminal could take for a command, or show as something else, is printed
+ * as \xNN. tests/arrows.sh proves that no other code prints text. JSON is ASCII and printed by
+ * base/json.c.
  */
 #ifndef CLI_SAY_H
 #define CLI_SAY_H
@@ -10,10 +10,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* As printf. A line feed counts at the two ends of the format alone: one in a name is shown. Takes
- * no memory; text beyond 8 KiB is cut. */
+/* As printf. A line feed breaks the line only at the two ends of the format; elsewhere, as in a
+ * name, it is printed as \x0a. Allocates nothing; text beyond 8 KiB is cut. */
 void say(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Bytes that are text of several lines, to a terminal. */
+/* Prints text of several lines. */
 void say_lines(FILE *to, const uint8_t *bytes, size_t length);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The versions of everything. The one file that includes all libraries, for the functions that tell
- * the version found at run time, which may not be the one of the build.
+ * The versions of everything. The one file that includes all libraries: it prints the versions
+ * found at run time, which may differ from those of the build.
  */
 #include "cli/version.h"
 
@@ -63,7 +63,7 @@ static unsigned get_libraries(struct library out[LIBRARIES_MAX])
 	snprintf(out[n++].version, sizeof(out->version), "%s", gnutls_check_version(NULL));
 #endif
 #if HAVE_LIBVIRT
-	out[n].name = "libvirt"; /* that it was built with: it is loaded when needed */
+	out[n].name = "libvirt"; /* the version of the build: it is loaded when needed */
 	snprintf(out[n++].version, sizeof(out->version), "%d.%d.%d",
 		 LIBVIR_VERSION_NUMBER / 1000000, LIBVIR_VERSION_NUMBER / 1000 % 1000,
 		 LIBVIR_VERSION_NUMBER % 1000);
