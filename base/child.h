@@ -35,60 +35,61 @@ struct child_options {
 	const char *const *argv; /* NULL at its end; argv[0] names it in messages */
 	const char *program;	 /* path; NULL: argv[0], looked up in PATH */
 	enum child_stream in, out;
-	/* CHILD_PIPE: non-blocking at both ends. The pipe's own size, 64 KiB, limits what is kept:
-	 * a child that says more loses words, and never waits for a reader. */
+	/* CHILD_PIPE: non-blocking at both ends. The pipe's size, 64 KiB, limits what is kept: if
+	 * the child writes more, text is lost, and it never blocks. */
 	enum child_stream err;
 	const int *passed; /* become its descriptors 3, 4, ...; at most CHILD_PASSED_MAX */
 	unsigned n_passed;
 	/* The passed descriptors are listening sockets, announced as in sd_listen_fds(3). */
 	bool activated;
-	/* A process group of its own, all of which child_kill ends. */
+	/* A process group of its own, which child_kill ends as a whole. */
 	bool group;
-	/* A session of its own: no signal meant for our terminal or group reaches it. It inherits
-	 * no descriptor but those named here, so it keeps no pipe of ours open. Implies group. */
+	/* A session of its own: signals from our terminal or to our group do not reach it. It
+	 * inherits only the descriptors named here, so it keeps no pipe of ours open. Implies
+	 * group. */
 	bool session;
-	/* The kernel kills it when the thread that started it ends, and child_kill_all does. */
+	/* Killed by the kernel when the thread that started it ends, and by child_kill_all. */
 	bool dies_with_us;
 };
 
-/* To be kept at one address from child_start to child_close or child_release. */
+/* Must not move between child_start and child_close or child_release. */
 struct child {
 	pid_t pid; /* 0: has ended, or was never started */
-	int in, out,
-		err; /* our ends of its pipes, or -1; non-negative ones are closed by child_close */
-	int status;  /* once it has ended: its exit code, or 128 + the signal; -1: unknown */
+	/* Our ends of its pipes, or -1; closed by child_close. */
+	int in, out, err;
+	int status; /* once it has ended: its exit code, or 128 + the signal; -1: unknown */
 	bool group;
 	struct child *next;
 };
 
-/* Something that child_close may be called for. */
+/* An initial value that child_close accepts. */
 #define CHILD_NONE ((struct child){.in = -1, .out = -1, .err = -1})
 
-/* ERR_SYSTEM: it does not run; err->sys is ENOENT if there is no such program. *child can be closed
- * then, too. */
+/* ERR_SYSTEM: it could not be started; err->sys is ENOENT if the program does not exist. *child may
+ * be closed then, too. */
 int child_start(struct child *child, const struct child_options *options, struct error *err);
 
 /* Whether it ends within the time; child->status says how. */
 bool child_wait(struct child *child, int64_t limit_ms);
 
-/* The time it has spent on processors: whether it grows tells that it is at work. 0: unknown. */
+/* The CPU time it has used; growing while it is at work. 0: unknown. */
 int64_t child_cpu_ns(const struct child *child);
 
-/* What it has written to stderr since the last call, and what follows within wait_ms of that, up to
- * its end. */
+/* What it has written to stderr since the last call, waiting up to wait_ms for each further part
+ * until it closes stderr. */
 void child_words(const struct child *child, int wait_ms, char *out, size_t room);
 
-/* SIGKILL, for its group if it has one of its own. Does not wait. */
+/* SIGKILL, to its whole group if it has one of its own. Does not wait. */
 void child_kill(struct child *child);
 
 /* Kills it if it still runs, waits for that, and closes our ends of its pipes. A child that hangs
  * in the kernel is left to it after some seconds. */
 void child_close(struct child *child);
 
-/* Closes our ends of its pipes, and lets it run on. */
+/* Closes our ends of its pipes and leaves it running. */
 void child_release(struct child *child);
 
-/* Kills all that die with us; for a signal that ends the program. */
+/* Kills all children that die with us; for a signal that ends the program. */
 void child_kill_all(void);
 
 #endif

@@ -46,7 +46,7 @@ int socket_connect(int *out, const char *path, int type, struct error *err)
 
 /* ---- listening ---- */
 
-/* Whether the path is free, or a socket that nobody listens at any more. */
+/* Whether the path is free, or a socket without a listener. */
 static int check_free(const char *path, int type, struct error *err)
 {
 	struct error refused;
@@ -70,7 +70,7 @@ static int check_free(const char *path, int type, struct error *err)
 	return fail(err, ERR_LOCKED, "%s: another server listens there", path);
 }
 
-/* Under a temporary name first, so that no client finds the socket before it may connect. */
+/* Under a temporary name first, so that no client finds the socket before it can connect. */
 static int bind_place(int fd, struct socket_place *place, struct error *err)
 {
 	const char *path = place->address.sun_path;
@@ -80,9 +80,9 @@ static int bind_place(int fd, struct socket_place *place, struct error *err)
 
 	snprintf(name, sizeof(name), "%s.%x", path, (unsigned)getpid());
 	TRY(socket_address(&temporary, name, err));
-	unlink(name); /* of a process of the same number that died here */
-	/* bind gives the name the mode of the socket: a mode set by name afterwards could be set on
-	 * what somebody else has put there. */
+	unlink(name); /* left by a dead process with the same number */
+	/* bind gives the name the mode of the socket: setting the mode by name afterwards
+	 * could change a file that another process has put there. */
 	if (fchmod(fd, 0600) != 0 ||
 	    bind(fd, (struct sockaddr *)&temporary, sizeof(temporary)) != 0)
 		return fail_system(err, errno, "%s: bind", path);

@@ -12,20 +12,20 @@
 /* ERR_USAGE: the path is empty or too long for a socket. */
 int socket_address(struct sockaddr_un *out, const char *path, struct error *err);
 
-/* type: SOCK_STREAM and the like. A listener whose queue is full is waited for for
- * PATIENCE_CONNECT_S; then err->sys is EAGAIN. */
+/* type: SOCK_STREAM and the like. Waits up to PATIENCE_CONNECT_S for a listener whose queue is
+ * full; then err->sys is EAGAIN. */
 int socket_connect(int *out, const char *path, int type, struct error *err);
 
-/* A listening socket, and which file of the folder it is: another may be put in its place. */
+/* Identifies a listening socket's file, because another file may take its name later. */
 struct socket_place {
 	struct sockaddr_un address;
 	dev_t device;
 	ino_t inode;
 };
 
-/* Listens with mode 0600. The name appears, complete, once clients can connect; a socket without a
- * listener is replaced. ERR_USAGE: something else has that name; ERR_LOCKED: another program
- * listens there. type may hold SOCK_NONBLOCK. */
+/* Listens with mode 0600. The name appears once clients can connect; a socket without a listener is
+ * replaced. ERR_USAGE: something else has that name; ERR_LOCKED: another program listens there.
+ * type may include SOCK_NONBLOCK. */
 int socket_listen(int *out, struct socket_place *place, const char *path, int type,
 		  struct error *err);
 /* Removes the name if it is still that socket's. */

@@ -227,7 +227,7 @@ static bool is_plugin_on(struct search *search, const struct stat *what, const c
 	return each(path, "", search, what, is_store_on);
 }
 
-/* By those that claim nothing, other than QEMU. */
+/* By users that claim nothing, other than QEMU. */
 static bool is_used(struct search *search, const struct stat *what)
 {
 	return each("/sys/block", "loop", search, what, is_loop_over) ||
@@ -249,7 +249,7 @@ static bool is_locked(struct search *search, const char *path, const struct stat
 	return result && found(search, "a running QEMU or vmabak uses", path);
 }
 
-/* A device by its folder of sysfs. The node's name is the kernel's. */
+/* The device with this sysfs folder. Its node has the name that the kernel gave it. */
 static bool is_node_used(struct search *search, const char *folder)
 {
 	struct stat what = {.st_mode = S_IFBLK};

@@ -18,6 +18,6 @@ bool lock_others_use(int fd);
 
 /* Held until the file is closed; false: others are in the way. */
 bool lock_to_write(int fd);   /* as a QEMU that writes: others may read */
-bool lock_to_replace(int fd); /* nobody else may use it at all */
+bool lock_to_replace(int fd); /* no other process may use it at all */
 
 #endif

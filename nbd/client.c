@@ -374,9 +374,7 @@ int nbdclient_status(struct nbdclient *client, uint64_t offset, uint64_t *n, boo
 	}
 	stretch = find_known(client, offset);
 	if (stretch == NULL) {
-		int code = ask(client, offset, err);
-		if (code != 0)
-			return code;
+		TRY(ask(client, offset, err));
 		stretch = find_known(client, offset);
 	}
 	if (stretch == NULL)

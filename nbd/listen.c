@@ -67,7 +67,7 @@ static void accept_one(struct listener *listener, int listening)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			server_log(listener->server, "nbd server: accept: %s", strerror(errno));
 			listener->steps->make_room(listener->server);
-			clock_sleep_ms(10); /* it would fail again at once */
+			clock_sleep_ms(10); /* it would fail again immediately */
 		}
 		return;
 	}
