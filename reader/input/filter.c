@@ -44,16 +44,6 @@ bool filter_wanted(const uint8_t *bytes, size_t n)
 	return recognise(bytes, n) != NULL;
 }
 
-int compressed_read(struct compressed *in, size_t *got, struct error *err)
-{
-	*got = in->n_buffered;
-	in->n_buffered = 0;
-	if (*got == 0)
-		TRY(descriptor_read(in->from, in->buffer, in->buffer_size, got, err));
-	in->ended = in->from->ended;
-	return 0;
-}
-
 int filter_open(struct filter **out, const struct compressed *in, struct error *err)
 {
 	struct filter *filter = calloc(1, sizeof *filter);

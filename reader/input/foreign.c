@@ -1,5 +1,5 @@
 /* xz, bzip2 and lzop, by libarchive. */
-#include "reader/input/filter.h"
+#include "reader/input/compressed.h"
 
 #include <archive.h>
 #include <errno.h>

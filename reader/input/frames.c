@@ -9,7 +9,7 @@
  * made to lie within each other, going back has a budget; when it is spent the search begins where
  * the decoder failed.
  */
-#include "reader/input/filter.h"
+#include "reader/input/compressed.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* gzip (RFC 1952): any number of members, each with its checksum, then perhaps zeros. */
 #include "base/bytes.h"
-#include "reader/input/filter.h"
+#include "reader/input/compressed.h"
 
 #include <stdlib.h>
 #include <zlib.h>
