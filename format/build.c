@@ -76,9 +76,7 @@ void head_build(const struct archive *archive, uint8_t *out)
 
 uint32_t section_header_size(const struct archive *archive, uint32_t n_slots)
 {
-	return archive->format == FORMAT_VMAB
-		       ? ROUND_UP(SECTION_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE)
-		       : VMA1_EXTENT_SIZE;
+	return archive->format == FORMAT_VMAB ? vmab_section_header_size(n_slots) : VMA1_EXTENT_SIZE;
 }
 
 void section_build(const struct archive *archive, const struct section *section, uint8_t *out)

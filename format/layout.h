@@ -138,6 +138,7 @@ int vma1_extent_parse(const struct archive *archive, uint8_t *header, struct sec
 int vmab_archive_check(const struct archive *archive, struct error *err);
 uint32_t vmab_head_size(const struct archive *archive);
 void vmab_head_build(const struct archive *archive, uint8_t *out);
+uint32_t vmab_section_header_size(uint32_t n_slots);
 void vmab_section_build(const struct archive *archive, const struct section *section, uint8_t *out);
 int vma1_archive_check(const struct archive *archive, struct error *err);
 uint32_t vma1_head_size(const struct archive *archive);

@@ -122,9 +122,14 @@ static void put_totals(const struct totals *totals, uint8_t *out)
 		put_le(out + 8 * i, 8, values[i]);
 }
 
+uint32_t vmab_section_header_size(uint32_t n_slots)
+{
+	return ROUND_UP(SECTION_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
+}
+
 void vmab_section_build(const struct archive *archive, const struct section *section, uint8_t *out)
 {
-	uint32_t size = section_header_size(archive, section->n_slots);
+	uint32_t size = vmab_section_header_size(section->n_slots);
 	assert(section->n_slots <= SLOTS_MAX);
 	memset(out, 0, size);
 	memcpy(out, VMAB_SECTION_MAGIC, 8);
