@@ -171,6 +171,30 @@ static void fast_zeros_are_fast(void)
 	free(bytes);
 }
 
+static bool zeros_are_written_instead(void)
+{
+	struct drive *drive = NULL;
+	struct error err;
+	char bytes[2] = "x";
+	bool good = drive_open(&drive, scratch("fast"), &writable, &err) == 0 &&
+		    drive_zero(drive, 0, 65535, DRIVE_MAY_TRIM) == 0 &&
+		    drive_fetch(drive, 65534, bytes, 2, 0) == 0 && bytes[0] == 0 && bytes[1] == 'x';
+
+	drive_close(drive);
+	return good;
+}
+
+/* Whatever punching fails for: if that is serious, writing fails as well. */
+static void zeros_without_holes(void)
+{
+	static const int calls[] = {SYS_fallocate};
+	char bytes[65536];
+
+	memset(bytes, 'x', sizeof(bytes));
+	scratch_write(scratch("fast"), bytes, sizeof(bytes));
+	CU_ASSERT(scratch_denied(calls, 1, EIO, zeros_are_written_instead));
+}
+
 /* In a hole there is nothing to zero: the file is not even touched. */
 static void zeros_in_a_hole_change_nothing(void)
 {
@@ -260,6 +284,7 @@ void test_drive_write(void)
 
 	CU_ADD_TEST(suite, requests_do_what_they_say);
 	CU_ADD_TEST(suite, fast_zeros_are_fast);
+	CU_ADD_TEST(suite, zeros_without_holes);
 	CU_ADD_TEST(suite, zeros_in_a_hole_change_nothing);
 	CU_ADD_TEST(suite, others_are_kept_away);
 	CU_ADD_TEST(suite, devices_are_claimed);
