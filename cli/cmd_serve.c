@@ -1,3 +1,4 @@
+#include "base/socket.h"
 #include "cli/groups.h"
 #include "cli/report.h"
 #include "cli/signals.h"
@@ -7,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 struct serve_command {
@@ -52,13 +52,13 @@ static const struct option_spec common[] = {
 static void notify_ready(void)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address;
+	struct error err;
 	socklen_t length;
 	int fd;
 
-	if (name == NULL || strlen(name) >= sizeof(address.sun_path))
+	if (name == NULL || socket_address(&address, name, &err) != 0)
 		return;
-	strcpy(address.sun_path, name);
 	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
 	if (name[0] == '@')
 		address.sun_path[0] = '\0';
