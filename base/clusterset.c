@@ -92,6 +92,7 @@ static bool cover(union cluster_node **at, unsigned level, uint64_t cluster, uin
 {
 	uint64_t span = span_of(level), done = 0;
 	bool new = true;
+
 	do {
 		new = new &&*at == NULL;
 		free_node(*at, level);
@@ -120,6 +121,7 @@ static int add_part(struct cluster_set *set, uint64_t cluster, uint64_t *n, stru
 	union cluster_node **path[LEVELS], **at = &set->root;
 	unsigned level = set->height;
 	bool new;
+
 	for (;; at = &(*at)->below[branch_of(cluster, level)], level--) {
 		uint64_t within = cluster % span_of(level), left = span_of(level) - within;
 		path[level] = at;
@@ -177,6 +179,7 @@ static uint64_t look(const struct cluster_set *set, uint64_t cluster, bool *in)
 {
 	const union cluster_node *node = set->root;
 	unsigned level = set->height;
+
 	*in = false;
 	if (cluster >= span_of(level))
 		return UINT64_MAX;
@@ -194,6 +197,7 @@ uint64_t cluster_set_run(const struct cluster_set *set, uint64_t cluster, uint64
 {
 	uint64_t n = look(set, cluster, in);
 	bool same = *in;
+
 	while (n < n_max && same == *in) {
 		uint64_t more = look(set, cluster + n, &same);
 		n += same != *in ? 0 : more < n_max - n ? more : n_max - n;
@@ -204,6 +208,7 @@ uint64_t cluster_set_run(const struct cluster_set *set, uint64_t cluster, uint64
 bool cluster_set_has(const struct cluster_set *set, uint64_t cluster)
 {
 	bool in;
+
 	look(set, cluster, &in);
 	return in;
 }

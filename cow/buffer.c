@@ -1,36 +1,36 @@
 /*
- * Where clusters wait for the writer.
+ * The buffer: chunks on their way from guests and the pass to the writer.
  *
- * A chunk is in one place at a time:
+ * Each chunk is in exactly one state:
  *
- *   free     on the stack of free ones; the last freed goes out first, its pages are warm
- *   filling  the one that urgent clusters go into now. Rooms in it are given out one by one and
- *            filled by their owners, without the lock; "taken" has a bit for each room given out,
- *            "filled" for each one committed
- *   closed   gets no more rooms, some are not committed yet. The last commit makes it ready
+ *   free     on the stack of free chunks; the last one freed goes out first, as its pages are warm
+ *   filling  the chunk that receives urgent clusters now. Rooms in it are given out one by one;
+ *            their owners fill them without the lock. "taken" has a bit for each room given out,
+ *            "filled" one for each room committed
+ *   closed   gives out no more rooms, but some are not committed yet. The last commit makes it
+ *            ready
  *   ready    in one of two queues: urgent, or from the pass
- *   out      with the pass, which fills it, or with the writer, which empties it
+ *   out      held by the pass, which fills it, or by the writer, which empties it
  *
- * Who waits for whom. The writer waits for work; it never waits for anything while it holds a
- * chunk that others need, as far as we can see, so chunks come back. The pass waits until more than
- * half of the chunks are free and nothing lies in the scratch file: so the other half is there when
- * a guest needs it, and a slow output slows the pass, not the guest. A guest takes any free chunk;
- * if there is none its cluster goes to the scratch file by way of a bounce of its own; if that is
- * full too, it is up to when_full: the buffer fails, or the guest waits as the pass does.
- * One who holds a room waits for nothing of ours, so closed chunks become ready; and one who waits
- * for a bounce waits for others who hold one, and they only read a cluster and write it.
+ * Who waits for whom. The writer waits for work. As far as we can see it never waits while it holds
+ * a chunk that others need, so chunks come back. The pass waits until more than half of the chunks
+ * are free and the spill file is empty: the other half is then available to guests, and a slow
+ * output slows the pass, not the guest. A guest takes any free chunk. If there is none, its cluster
+ * goes to the spill file through a bounce buffer; if the spill file is full too, when_full decides
+ * whether the buffer fails or the guest waits as the pass does. The owner of a room waits for
+ * nothing in here, so closed chunks become ready. A thread that waits for a bounce buffer waits for
+ * others that hold one, and they only read one cluster and write it.
  *
- * Zero runs of the urgent kind take no room. They lie in a heap of their own and go out with any
- * chunk that leaves, or with an empty one.
+ * Urgent runs of zeros need no room. They are kept on a stack of their own and go out with the next
+ * chunk, or with an empty one.
  *
- * Clusters have no order here: each comes once, and may go out in any order. So what spilled waits
- * in the scratch file until the writer has nothing urgent in memory, and is then read back by the
- * writer's own thread.
+ * Clusters have no order here: each comes once and may go out at any time. So spilled clusters stay
+ * in the spill file until the writer has nothing urgent in memory; then the writer's own thread
+ * reads them back.
  *
- * The lock guards everything in struct buffer that is not said to be constant or atomic. It is not
- * held while clusters are read, written or copied, but for the rare case that a room was given up;
- * it is while a room gets its memory, once.
- * No other lock is taken under it.
+ * The lock guards every member of struct buffer that is not constant or atomic. It is not held
+ * while clusters are read, written or copied, with two exceptions: closing the gap of a room that
+ * was given up, and allocating a room's memory, once. No other lock is taken under it.
  */
 #include "cow/buffer_state.h"
 
@@ -43,7 +43,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* ---- making it ---- */
+/* ---- creating ---- */
 
 static int make_memory(struct buffer *buffer, struct error *err)
 {
@@ -65,8 +65,8 @@ static int make_spill(struct buffer *buffer, const struct buffer_options *option
 {
 	if (options->spill_bytes < CLUSTER_SIZE)
 		return 0;
-	buffer->bounces = calloc(N_BOUNCES, sizeof *buffer->bounces);
-	if (!buffer->bounces)
+	buffer->bounces = calloc(N_BOUNCES, sizeof(*buffer->bounces));
+	if (buffer->bounces == NULL)
 		return fail_system(err, ENOMEM, "a buffer");
 	for (uint32_t i = 0; i < N_BOUNCES; i++) {
 		buffer->bounces[i].next = buffer->free_bounce;
@@ -75,7 +75,7 @@ static int make_spill(struct buffer *buffer, const struct buffer_options *option
 	return spill_new(&buffer->spill, options->spill_dir, options->spill_bytes, err);
 }
 
-static void put_free_locked(struct buffer *buffer, struct slot *slot)
+static void put_free_locked(struct buffer *buffer, struct buffer_slot *slot)
 {
 	slot->chunk.n_clusters = slot->chunk.n_zeros = 0;
 	slot->chunk.urgent = false;
@@ -90,8 +90,8 @@ static void put_free_locked(struct buffer *buffer, struct slot *slot)
 int buffer_new(struct buffer **out, const struct buffer_options *options, struct error *err)
 {
 	assert(options->n_chunks >= 4);
-	struct buffer *buffer = calloc(1, sizeof *buffer);
-	if (!buffer)
+	struct buffer *buffer = calloc(1, sizeof(*buffer));
+	if (buffer == NULL)
 		return fail_system(err, ENOMEM, "a buffer");
 	buffer->fd = -1;
 	buffer->n_chunks = options->n_chunks;
@@ -100,15 +100,16 @@ int buffer_new(struct buffer **out, const struct buffer_options *options, struct
 	pthread_cond_init(&buffer->room, NULL);
 	pthread_cond_init(&buffer->work, NULL);
 	pthread_cond_init(&buffer->failure, NULL);
-	buffer->slots = calloc(buffer->n_chunks, sizeof *buffer->slots);
-	buffer->runs = calloc(RUNS_MAX, sizeof *buffer->runs);
-	int rc = buffer->slots && buffer->runs ? make_memory(buffer, err)
-					       : fail_system(err, ENOMEM, "a buffer");
-	if (rc == 0)
-		rc = make_spill(buffer, options, err);
-	if (rc != 0) {
+	buffer->slots = calloc(buffer->n_chunks, sizeof(*buffer->slots));
+	buffer->runs = calloc(RUNS_MAX, sizeof(*buffer->runs));
+	int code = buffer->slots != NULL && buffer->runs != NULL
+			   ? make_memory(buffer, err)
+			   : fail_system(err, ENOMEM, "a buffer");
+	if (code == 0)
+		code = make_spill(buffer, options, err);
+	if (code != 0) {
 		buffer_free(buffer);
-		return rc;
+		return code;
 	}
 	for (uint32_t i = buffer->n_chunks; i-- > 0;) {
 		buffer->slots[i].chunk.index = i;
@@ -121,9 +122,9 @@ int buffer_new(struct buffer **out, const struct buffer_options *options, struct
 
 void buffer_free(struct buffer *buffer)
 {
-	if (!buffer)
+	if (buffer == NULL)
 		return;
-	if (buffer->memory)
+	if (buffer->memory != NULL)
 		munmap(buffer->memory, (size_t)buffer->n_chunks * CHUNK_SIZE);
 	if (buffer->fd >= 0)
 		close(buffer->fd);
@@ -143,7 +144,7 @@ int buffer_fd(const struct buffer *buffer)
 	return buffer->fd;
 }
 
-int buffer_back(const struct buffer *buffer, struct slot *slot, unsigned first, unsigned n,
+int buffer_back(const struct buffer *buffer, struct buffer_slot *slot, unsigned first, unsigned n,
 		struct error *err)
 {
 	uint64_t wanted = UINT64_MAX >> (CHUNK_CLUSTERS - n) << first;
@@ -159,13 +160,13 @@ int buffer_back(const struct buffer *buffer, struct slot *slot, unsigned first, 
 	return 0;
 }
 
-/* ---- chunks on their way ---- */
+/* ---- states of chunks ---- */
 
-struct slot *buffer_take_free_locked(struct buffer *buffer)
+struct buffer_slot *buffer_take_free_locked(struct buffer *buffer)
 {
-	struct slot *slot = buffer->free;
+	struct buffer_slot *slot = buffer->free;
 
-	if (!slot)
+	if (slot == NULL)
 		return NULL;
 	buffer->free = slot->next;
 	buffer->n_free--;
@@ -175,10 +176,10 @@ struct slot *buffer_take_free_locked(struct buffer *buffer)
 	return slot;
 }
 
-static void push_locked(struct buffer *buffer, struct queue *queue, struct slot *slot)
+static void push_locked(struct buffer *buffer, struct queue *queue, struct buffer_slot *slot)
 {
 	slot->next = NULL;
-	if (queue->first)
+	if (queue->first != NULL)
 		queue->last->next = slot;
 	else
 		queue->first = slot;
@@ -186,17 +187,17 @@ static void push_locked(struct buffer *buffer, struct queue *queue, struct slot 
 	pthread_cond_broadcast(&buffer->work);
 }
 
-static struct slot *pop(struct queue *queue)
+static struct buffer_slot *pop(struct queue *queue)
 {
-	struct slot *slot = queue->first;
+	struct buffer_slot *slot = queue->first;
 
-	if (slot)
+	if (slot != NULL)
 		queue->first = slot->next;
 	return slot;
 }
 
-/* A room that was given up leaves a gap: the last cluster moves there. */
-static void close_gaps(struct slot *slot)
+/* A room that was given up leaves a gap; the last cluster moves into it. */
+static void close_gaps(struct buffer_slot *slot)
 {
 	struct chunk *chunk = &slot->chunk;
 
@@ -211,8 +212,8 @@ static void close_gaps(struct slot *slot)
 	}
 }
 
-/* For a chunk of urgent clusters that gets no more rooms and has none outstanding. */
-static void settle_locked(struct buffer *buffer, struct slot *slot)
+/* For a chunk of urgent clusters that gives out no more rooms and has none outstanding. */
+static void settle_locked(struct buffer *buffer, struct buffer_slot *slot)
 {
 	if (slot->filled == 0) {
 		put_free_locked(buffer, slot);
@@ -225,7 +226,7 @@ static void settle_locked(struct buffer *buffer, struct slot *slot)
 
 void buffer_close_locked(struct buffer *buffer)
 {
-	struct slot *slot = buffer->filling;
+	struct buffer_slot *slot = buffer->filling;
 
 	buffer->filling = NULL;
 	if (slot->taken == slot->filled)
@@ -234,7 +235,7 @@ void buffer_close_locked(struct buffer *buffer)
 		buffer->n_closed++;
 }
 
-void buffer_room_done_locked(struct buffer *buffer, struct slot *slot)
+void buffer_room_done_locked(struct buffer *buffer, struct buffer_slot *slot)
 {
 	if (slot != buffer->filling && slot->taken == slot->filled) {
 		buffer->n_closed--;
@@ -282,9 +283,9 @@ int buffer_result_locked(const struct buffer *buffer, struct error *err)
 int buffer_error(struct buffer *buffer, struct error *err)
 {
 	pthread_mutex_lock(&buffer->lock);
-	int rc = buffer_result_locked(buffer, err);
+	int code = buffer_result_locked(buffer, err);
 	pthread_mutex_unlock(&buffer->lock);
-	return rc;
+	return code;
 }
 
 int buffer_await_failure(struct buffer *buffer, struct error *err)
@@ -292,43 +293,43 @@ int buffer_await_failure(struct buffer *buffer, struct error *err)
 	pthread_mutex_lock(&buffer->lock);
 	while (!buffer->failed)
 		pthread_cond_wait(&buffer->failure, &buffer->lock);
-	int rc = buffer_result_locked(buffer, err);
+	int code = buffer_result_locked(buffer, err);
 	pthread_mutex_unlock(&buffer->lock);
-	return rc;
+	return code;
 }
 
-/* ---- the other kind ---- */
+/* ---- for the pass ---- */
 
 static bool has_room_for_the_pass(const struct buffer *buffer)
 {
 	return buffer->n_free > buffer->n_chunks / 2 &&
-	       (!buffer->spill || spill_used(buffer->spill) == 0);
+	       (buffer->spill == NULL || spill_used(buffer->spill) == 0);
 }
 
 struct chunk *buffer_take_empty(struct buffer *buffer, bool wait)
 {
-	struct slot *slot = NULL;
+	struct buffer_slot *slot = NULL;
 
 	pthread_mutex_lock(&buffer->lock);
 	while (wait && !buffer->failed && !has_room_for_the_pass(buffer))
 		pthread_cond_wait(&buffer->room, &buffer->lock);
 	if (!buffer->failed && has_room_for_the_pass(buffer))
 		slot = buffer_take_free_locked(buffer);
-	if (slot)
+	if (slot != NULL)
 		buffer->n_passing++;
 	pthread_mutex_unlock(&buffer->lock);
-	return slot ? &slot->chunk : NULL;
+	return slot != NULL ? &slot->chunk : NULL;
 }
 
 int buffer_get_memory(const struct buffer *buffer, struct chunk *chunk, uint32_t n_clusters,
 		      struct error *err)
 {
-	return buffer_back(buffer, (struct slot *)chunk, 0, n_clusters, err);
+	return buffer_back(buffer, (struct buffer_slot *)chunk, 0, n_clusters, err);
 }
 
 void buffer_hand_in(struct buffer *buffer, struct chunk *chunk)
 {
-	struct slot *slot = (struct slot *)chunk;
+	struct buffer_slot *slot = (struct buffer_slot *)chunk;
 
 	buffer->counts.passed_clusters += chunk->n_clusters;
 	pthread_mutex_lock(&buffer->lock);
@@ -348,28 +349,28 @@ void buffer_end(struct buffer *buffer)
 	pthread_mutex_unlock(&buffer->lock);
 }
 
-/* ---- the writer's side ---- */
+/* ---- for the writer ---- */
 
-/* Lets go of the lock while it reads. NULL: nothing to read back, no chunk to read into, or it
- * failed. */
-static struct slot *read_back_locked(struct buffer *buffer)
+/* Releases the lock while it reads. NULL: nothing to read back, no chunk to read into, or a
+ * failure. */
+static struct buffer_slot *read_back_locked(struct buffer *buffer)
 {
-	uint32_t n = buffer->spill && !buffer->reading_back && buffer->free
+	uint32_t n = buffer->spill != NULL && !buffer->reading_back && buffer->free != NULL
 			     ? spill_ready(buffer->spill, CHUNK_CLUSTERS)
 			     : 0;
 
 	if (n == 0)
 		return NULL;
-	struct slot *slot = buffer_take_free_locked(buffer);
+	struct buffer_slot *slot = buffer_take_free_locked(buffer);
 	buffer->reading_back = true;
 	pthread_mutex_unlock(&buffer->lock);
 	struct error err;
-	int rc = buffer_back(buffer, slot, 0, n, &err);
-	if (rc == 0)
-		rc = spill_read(buffer->spill, n, slot->chunk.bytes, &err);
+	int code = buffer_back(buffer, slot, 0, n, &err);
+	if (code == 0)
+		code = spill_read(buffer->spill, n, slot->chunk.bytes, &err);
 	pthread_mutex_lock(&buffer->lock);
 	buffer->reading_back = false;
-	if (rc != 0) {
+	if (code != 0) {
 		buffer_fail_locked(buffer, &err);
 		put_free_locked(buffer, slot);
 		return NULL;
@@ -386,21 +387,21 @@ static struct slot *read_back_locked(struct buffer *buffer)
 	return slot;
 }
 
-static struct slot *pick_locked(struct buffer *buffer, bool whole)
+static struct buffer_slot *pick_locked(struct buffer *buffer, bool whole)
 {
-	struct slot *slot = pop(&buffer->urgent);
+	struct buffer_slot *slot = pop(&buffer->urgent);
 
-	if (!slot)
+	if (slot == NULL)
 		slot = read_back_locked(buffer);
-	if (!slot)
+	if (slot == NULL)
 		slot = pop(&buffer->passed);
-	if (slot || whole)
+	if (slot != NULL || whole)
 		return slot;
-	if (buffer->filling && buffer->filling->filled != 0) {
+	if (buffer->filling != NULL && buffer->filling->filled != 0) {
 		buffer_close_locked(buffer);
 		slot = pop(&buffer->urgent);
 	}
-	if (!slot && buffer->n_runs > 0)
+	if (slot == NULL && buffer->n_runs > 0)
 		slot = buffer_take_free_locked(buffer);
 	return slot;
 }
@@ -416,18 +417,18 @@ static void add_runs_locked(struct buffer *buffer, struct chunk *chunk)
 
 static bool is_empty(const struct buffer *buffer)
 {
-	return !buffer->urgent.first && !buffer->passed.first && buffer->n_closed == 0 &&
-	       buffer->n_passing == 0 && buffer->n_runs == 0 &&
-	       (!buffer->filling || buffer->filling->taken == 0) &&
-	       (!buffer->spill || spill_used(buffer->spill) == 0);
+	return buffer->urgent.first == NULL && buffer->passed.first == NULL &&
+	       buffer->n_closed == 0 && buffer->n_passing == 0 && buffer->n_runs == 0 &&
+	       (buffer->filling == NULL || buffer->filling->taken == 0) &&
+	       (buffer->spill == NULL || spill_used(buffer->spill) == 0);
 }
 
-/* As buffer_next. */
+/* Returns as buffer_next does. */
 static int next_locked(struct buffer *buffer, struct chunk **out, enum buffer_wait wait)
 {
 	while (!buffer->failed) {
-		struct slot *slot = pick_locked(buffer, wait == BUFFER_WHOLE);
-		if (slot) {
+		struct buffer_slot *slot = pick_locked(buffer, wait == BUFFER_WHOLE);
+		if (slot != NULL) {
 			add_runs_locked(buffer, &slot->chunk);
 			*out = &slot->chunk;
 			return 1;
@@ -445,27 +446,27 @@ static int next_locked(struct buffer *buffer, struct chunk **out, enum buffer_wa
 int buffer_next(struct buffer *buffer, struct chunk **out, enum buffer_wait wait, struct error *err)
 {
 	pthread_mutex_lock(&buffer->lock);
-	int rc = next_locked(buffer, out, wait);
-	if (rc < 0)
-		rc = buffer_result_locked(buffer, err);
+	int code = next_locked(buffer, out, wait);
+	if (code < 0)
+		code = buffer_result_locked(buffer, err);
 	pthread_mutex_unlock(&buffer->lock);
-	return rc;
+	return code;
 }
 
 void buffer_release(struct buffer *buffer, struct chunk *chunk)
 {
 	pthread_mutex_lock(&buffer->lock);
-	put_free_locked(buffer, (struct slot *)chunk);
+	put_free_locked(buffer, (struct buffer_slot *)chunk);
 	pthread_mutex_unlock(&buffer->lock);
 }
 
 uint32_t buffer_fill(const struct buffer *buffer)
 {
-	struct buffer *b = (struct buffer *)buffer; /* the lock is not constant */
+	struct buffer *b = (struct buffer *)buffer; /* for the lock */
 	uint64_t spilled = 0;
 
 	pthread_mutex_lock(&b->lock);
-	if (b->spill)
+	if (b->spill != NULL)
 		spilled = spill_used(b->spill) * 1000 / spill_places(b->spill);
 	uint64_t used = (uint64_t)(b->n_chunks - b->n_free) * 1000 / b->n_chunks;
 	pthread_mutex_unlock(&b->lock);

@@ -13,7 +13,7 @@
 enum state {
 	RESERVED,
 	GOOD,
-	VOID, /* nothing came of it */
+	VOID, /* holds no cluster */
 };
 
 struct record {
@@ -27,11 +27,11 @@ struct spill {
 	int fd;
 	char *folder; /* owned */
 	uint64_t n_places;
-	/* A ring: the record of place p, and its cluster in the file, are at p % n_places. The
-	 * memory of records is touched only as far as the ring has come. */
+	/* A ring: the record of place p, and its cluster in the file, are at p % n_places. Memory
+	 * is touched only for places that were in use. */
 	struct record *records;
-	uint64_t first; /* comes out next */
-	uint64_t next;	/* goes in next */
+	uint64_t first; /* the place to be read next */
+	uint64_t next;	/* the place to be reserved next */
 };
 
 static int open_unnamed(const char *folder)
@@ -41,8 +41,8 @@ static int open_unnamed(const char *folder)
 
 	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
 		return fd;
-	/* Not every file system makes files without a name. */
-	if (snprintf(path, sizeof path, "%s/.vmabak.XXXXXX", folder) >= (int)sizeof path) {
+	/* Not every file system can create unnamed files. */
+	if (snprintf(path, sizeof(path), "%s/.vmabak.XXXXXX", folder) >= (int)sizeof(path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -54,20 +54,20 @@ static int open_unnamed(const char *folder)
 
 int spill_new(struct spill **out, const char *folder, uint64_t size_bytes, struct error *err)
 {
-	struct spill *spill = calloc(1, sizeof *spill);
+	struct spill *spill = calloc(1, sizeof(*spill));
 
-	if (!spill)
-		return fail_system(err, ENOMEM, "%s: a scratch file", folder);
+	if (spill == NULL)
+		return fail_system(err, ENOMEM, "%s: a spill file", folder);
 	spill->n_places = size_bytes / CLUSTER_SIZE;
-	spill->records = calloc(spill->n_places, sizeof *spill->records);
+	spill->records = calloc(spill->n_places, sizeof(*spill->records));
 	spill->folder = strdup(folder);
-	bool has_memory = spill->records && spill->folder;
+	bool has_memory = spill->records != NULL && spill->folder != NULL;
 	spill->fd = has_memory ? open_unnamed(folder) : -1;
 	if (spill->fd < 0) {
-		int rc =
-			fail_system(err, has_memory ? errno : ENOMEM, "%s: a scratch file", folder);
+		int code =
+			fail_system(err, has_memory ? errno : ENOMEM, "%s: a spill file", folder);
 		spill_free(spill);
-		return rc;
+		return code;
 	}
 	*out = spill;
 	return 0;
@@ -75,7 +75,7 @@ int spill_new(struct spill **out, const char *folder, uint64_t size_bytes, struc
 
 void spill_free(struct spill *spill)
 {
-	if (!spill)
+	if (spill == NULL)
 		return;
 	if (spill->fd >= 0)
 		close(spill->fd);
@@ -135,7 +135,7 @@ uint32_t spill_ready(struct spill *spill, uint32_t max)
 	return n;
 }
 
-/* A file system that could not write pages back gives zeros or older bytes in their place, and no
+/* A file system that could not write pages back returns zeros or older bytes for them, without an
  * error. */
 static bool is_what_was_written(const struct spill *spill, uint32_t n, const uint8_t *bytes)
 {
@@ -160,7 +160,7 @@ int spill_read(struct spill *spill, uint32_t n, uint8_t *bytes, struct error *er
 			    "the spill file in %s does not give back what was written to it: its "
 			    "disk loses data, or is full; --spill-dir names another folder",
 			    spill->folder);
-	/* Where that cannot be done the file stays as long as it is. */
+	/* Where holes cannot be punched the file keeps its disk space. */
 	(void)!fallocate(spill->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
 			 (off_t)wanted);
 	return 0;

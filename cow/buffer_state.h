@@ -11,23 +11,23 @@
 #include <pthread.h>
 
 #define N_BOUNCES 8u
-#define RUNS_MAX  16384u /* of zeros, waiting */
+#define RUNS_MAX  16384u /* pending runs of zeros */
 #define MIB	  1048576u
 
-static_assert(CHUNK_CLUSTERS == 64, "a bit for each in 64 bits");
+static_assert(CHUNK_CLUSTERS == 64, "taken, filled and backed have a bit for each cluster");
 
-struct slot {
+struct buffer_slot {
 	struct chunk chunk; /* the first member */
 	uint64_t taken, filled;
-	uint64_t backed; /* clusters that have memory; of whoever has the chunk */
-	struct slot *next;
+	uint64_t backed; /* clusters that have memory; belongs to the holder of the chunk */
+	struct buffer_slot *next;
 };
 
 struct queue {
-	struct slot *first, *last;
+	struct buffer_slot *first, *last;
 };
 
-/* A room whose cluster goes to the scratch file. */
+/* A room whose cluster goes to the spill file. */
 struct bounce {
 	struct bounce *next;
 	uint64_t place;
@@ -40,24 +40,24 @@ struct buffer {
 	enum when_full when_full;
 	int fd;
 	uint8_t *memory;
-	struct slot *slots;
+	struct buffer_slot *slots;
 	struct bounce *bounces;
 
 	pthread_mutex_t lock;
-	pthread_cond_t room; /* something was freed, or it failed */
-	pthread_cond_t work; /* something came, or was freed, or it ended or failed */
+	pthread_cond_t room; /* signalled when something was freed, or the buffer failed */
+	pthread_cond_t work; /* also when work came, or the buffer ended */
 	pthread_cond_t failure;
-	struct slot *free;
+	struct buffer_slot *free;
 	uint32_t n_free;
-	struct slot *filling;
+	struct buffer_slot *filling;
 	uint32_t n_closed;
-	uint32_t n_passing; /* with the pass: will be handed in */
+	uint32_t n_passing; /* held by the pass, which will hand them in */
 	struct queue urgent, passed;
 	struct chunk_zeros *runs; /* a stack */
 	uint32_t n_runs;
 	struct spill *spill; /* NULL: none */
 	bool spill_broken;
-	bool reading_back; /* by one at a time */
+	bool reading_back; /* one thread at a time */
 	struct bounce *free_bounce;
 	bool ended;
 	struct error why;
@@ -70,18 +70,18 @@ static inline unsigned lowest(uint64_t bits)
 	return (unsigned)__builtin_ctzll(bits);
 }
 
-/* Has memory made for n clusters of a chunk from first on. It would be made when it is touched, but
- * where there is none (with strict overcommit) the kernel then ends the program by SIGBUS. */
-int buffer_back(const struct buffer *buffer, struct slot *slot, unsigned first, unsigned n,
+/* Allocates memory for n clusters of a chunk, from first on. Without this call, pages would be
+ * allocated on first touch; if none can be, the kernel would kill the program with SIGBUS. */
+int buffer_back(const struct buffer *buffer, struct buffer_slot *slot, unsigned first, unsigned n,
 		struct error *err);
-/* A chunk from the free ones, or NULL. */
-struct slot *buffer_take_free_locked(struct buffer *buffer);
-/* No more rooms in the chunk that is being filled. */
+/* A free chunk, or NULL. */
+struct buffer_slot *buffer_take_free_locked(struct buffer *buffer);
+/* Gives out no more rooms of the chunk that is being filled. */
 void buffer_close_locked(struct buffer *buffer);
-/* The owner of a room is done with it. */
-void buffer_room_done_locked(struct buffer *buffer, struct slot *slot);
+/* The owner of a room has committed it or given it up. */
+void buffer_room_done_locked(struct buffer *buffer, struct buffer_slot *slot);
 void buffer_fail_locked(struct buffer *buffer, const struct error *why);
-/* 0, or what it failed with. */
+/* 0, or the error it failed with. */
 int buffer_result_locked(const struct buffer *buffer, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What guests put into the buffer: rooms for single clusters, and runs of zeros.
+ * The urgent side of the buffer: rooms for single clusters, and runs of zeros.
  */
 #include "cow/buffer_state.h"
 
@@ -8,22 +8,23 @@
 static void fail_full_locked(struct buffer *buffer)
 {
 	struct error err;
-	uint64_t scratch = buffer->spill ? spill_places(buffer->spill) * CLUSTER_SIZE : 0;
+	uint64_t spill_bytes =
+		buffer->spill != NULL ? spill_places(buffer->spill) * CLUSTER_SIZE : 0;
 
 	fail(&err, ERR_FULL,
-	     "the guest overwrites faster than the output takes what was there: %llu MiB of memory "
-	     "and %llu MiB of scratch file are full",
+	     "the guest overwrites data faster than the output takes the old data: %llu MiB of "
+	     "memory and %llu MiB of spill file are full",
 	     (unsigned long long)buffer->n_chunks * CHUNK_SIZE / MIB,
-	     (unsigned long long)scratch / MIB);
+	     (unsigned long long)spill_bytes / MIB);
 	buffer_fail_locked(buffer, &err);
 }
 
 static uint8_t *take_room_locked(struct buffer *buffer)
 {
-	if (!buffer->filling)
+	if (buffer->filling == NULL)
 		buffer->filling = buffer_take_free_locked(buffer);
-	struct slot *slot = buffer->filling;
-	if (!slot)
+	struct buffer_slot *slot = buffer->filling;
+	if (slot == NULL)
 		return NULL;
 	unsigned i = lowest(~slot->taken);
 	struct error err;
@@ -37,14 +38,14 @@ static uint8_t *take_room_locked(struct buffer *buffer)
 	return slot->chunk.bytes + (size_t)i * CLUSTER_SIZE;
 }
 
-/* 1: taken, 0: full, 2: all bounces are out. */
+/* 1: taken, 0: the spill file is full, 2: all bounce buffers are in use. */
 static int take_bounce_locked(struct buffer *buffer, struct buffer_room *room)
 {
 	struct bounce *bounce = buffer->free_bounce;
 
-	if (!buffer->spill || buffer->spill_broken)
+	if (buffer->spill == NULL || buffer->spill_broken)
 		return 0;
-	if (!bounce)
+	if (bounce == NULL)
 		return 2;
 	if (!spill_reserve(buffer->spill, &bounce->place))
 		return 0;
@@ -53,12 +54,12 @@ static int take_bounce_locked(struct buffer *buffer, struct buffer_room *room)
 	return 1;
 }
 
-/* Comes back with room, or when the buffer has failed. */
+/* Returns with a room, or when the buffer has failed. */
 static void find_room_locked(struct buffer *buffer, struct buffer_room *room)
 {
 	while (!buffer->failed) {
 		uint8_t *bytes = take_room_locked(buffer);
-		if (bytes) {
+		if (bytes != NULL) {
 			*room = (struct buffer_room){bytes, NULL};
 			return;
 		}
@@ -76,22 +77,22 @@ static void find_room_locked(struct buffer *buffer, struct buffer_room *room)
 
 int buffer_put(struct buffer *buffer, struct buffer_room *room, bool wait, struct error *err)
 {
-	int rc = 0;
+	int code = 0;
 
 	pthread_mutex_lock(&buffer->lock);
 	if (wait) {
 		find_room_locked(buffer, room);
 	} else if (!buffer->failed) {
 		*room = (struct buffer_room){take_room_locked(buffer), NULL};
-		rc = room->bytes ? 0 : 2;
+		code = room->bytes != NULL ? 0 : 2;
 	}
-	if (rc == 0)
-		rc = buffer_result_locked(buffer, err);
+	if (code == 0)
+		code = buffer_result_locked(buffer, err);
 	pthread_mutex_unlock(&buffer->lock);
-	return rc;
+	return code;
 }
 
-static struct slot *slot_of(struct buffer *buffer, const uint8_t *bytes, unsigned *i)
+static struct buffer_slot *slot_of_room(struct buffer *buffer, const uint8_t *bytes, unsigned *i)
 {
 	size_t at = (size_t)(bytes - buffer->memory);
 
@@ -103,7 +104,7 @@ static void commit_locked(struct buffer *buffer, const uint8_t *bytes, uint32_t 
 			  uint64_t cluster)
 {
 	unsigned i;
-	struct slot *slot = slot_of(buffer, bytes, &i);
+	struct buffer_slot *slot = slot_of_room(buffer, bytes, &i);
 
 	slot->chunk.clusters[i] = (struct chunk_cluster){drive, cluster};
 	slot->filled |= (uint64_t)1 << i;
@@ -118,8 +119,8 @@ static void return_bounce_locked(struct buffer *buffer, struct bounce *bounce)
 	pthread_cond_broadcast(&buffer->work);
 }
 
-/* The scratch file cannot be written: the cluster goes to memory if there is a way to wait for it,
- * else the buffer fails. */
+/* The spill file cannot be written. With FULL_WAIT the cluster waits for memory, else the buffer
+ * fails. */
 static void rescue_locked(struct buffer *buffer, const struct bounce *bounce, uint32_t drive,
 			  uint64_t cluster, int sys)
 {
@@ -159,7 +160,7 @@ void buffer_commit(struct buffer *buffer, struct buffer_room *room, uint32_t dri
 		   uint64_t cluster)
 {
 	buffer->counts.urgent_clusters++;
-	if (room->keep) {
+	if (room->keep != NULL) {
 		commit_bounce(buffer, room->keep, drive, cluster);
 		return;
 	}
@@ -171,13 +172,13 @@ void buffer_commit(struct buffer *buffer, struct buffer_room *room, uint32_t dri
 void buffer_give_up(struct buffer *buffer, struct buffer_room *room)
 {
 	pthread_mutex_lock(&buffer->lock);
-	if (room->keep) {
+	if (room->keep != NULL) {
 		struct bounce *bounce = room->keep;
 		spill_settle(buffer->spill, bounce->place, 0, 0, false);
 		return_bounce_locked(buffer, bounce);
 	} else {
 		unsigned i;
-		struct slot *slot = slot_of(buffer, room->bytes, &i);
+		struct buffer_slot *slot = slot_of_room(buffer, room->bytes, &i);
 		slot->taken &= ~((uint64_t)1 << i);
 		buffer_room_done_locked(buffer, slot);
 		pthread_cond_broadcast(&buffer->room);
@@ -200,10 +201,10 @@ int buffer_put_zeros(struct buffer *buffer, const struct chunk_zeros *run, bool 
 		else
 			pthread_cond_wait(&buffer->room, &buffer->lock);
 	}
-	int rc = buffer_result_locked(buffer, err);
-	if (rc == 0 && buffer->n_runs == RUNS_MAX) {
-		rc = 2;
-	} else if (rc == 0) {
+	int code = buffer_result_locked(buffer, err);
+	if (code == 0 && buffer->n_runs == RUNS_MAX) {
+		code = 2;
+	} else if (code == 0) {
 		uint32_t n = buffer->n_runs;
 		if (n > 0 && follows(&buffer->runs[n - 1], run))
 			buffer->runs[n - 1].n_clusters += run->n_clusters;
@@ -212,5 +213,5 @@ int buffer_put_zeros(struct buffer *buffer, const struct chunk_zeros *run, bool 
 		pthread_cond_broadcast(&buffer->work);
 	}
 	pthread_mutex_unlock(&buffer->lock);
-	return rc;
+	return code;
 }

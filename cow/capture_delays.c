@@ -36,7 +36,7 @@ void delays_sum_up(const struct delay_counts *delays, struct delays *out)
 		sum.n += delays->counts[i];
 	for (unsigned i = 0; i < DELAY_BUCKETS; i++) {
 		uint64_t n = delays->counts[i], end = end_of(i) < max ? end_of(i) : max;
-		/* The smallest value that this share of all does not exceed. */
+		/* The smallest value that this share of all delays does not exceed. */
 		if (seen * 100 < sum.n * 50 && (seen + n) * 100 >= sum.n * 50)
 			sum.p50_ns = end;
 		if (seen * 100 < sum.n * 99 && (seen + n) * 100 >= sum.n * 99)

@@ -1,15 +1,14 @@
 /*
- * What a guest's write has to save before it may go.
+ * Saves what a guest write is about to overwrite.
  */
 #include "base/clock.h"
 #include "cow/capture_state.h"
 #include "drive/drive.h"
-#include "cow/volume.h"
 
 #define CLAIM_MAX 16u /* clusters */
-#define NOW_MAX	  4u  /* clusters: no more work than that for a thread that others wait for */
+#define NOW_MAX	  4u  /* clusters: limits the work of a thread that others wait for */
 
-/* How many whole clusters from cluster on, at most max, are zeros that need not be read. */
+/* The number of whole clusters from cluster on, at most max, known to be zeros without reading. */
 static uint64_t zeros_at(struct drive *drive, uint64_t cluster, uint64_t max)
 {
 	uint64_t offset = cluster * CLUSTER_SIZE, n = drive_zeros(drive, offset);
@@ -20,7 +19,7 @@ static uint64_t zeros_at(struct drive *drive, uint64_t cluster, uint64_t max)
 	return n_clusters < max ? n_clusters : max;
 }
 
-/* Without waiting: 2 if the drive would have to wait, too. */
+/* With wait false, also 2: the drive would have to wait. */
 static int read_one(struct captured *captured, uint64_t cluster, uint8_t *to, bool wait,
 		    struct error *err)
 {
@@ -38,14 +37,14 @@ static int save_one(struct captured *captured, uint64_t cluster, bool wait, stru
 {
 	struct capture *capture = captured->capture;
 	struct buffer_room room;
-	int rc = buffer_put(capture->buffer, &room, wait, err);
+	int code = buffer_put(capture->buffer, &room, wait, err);
 
-	if (rc != 0)
-		return rc;
-	rc = read_one(captured, cluster, room.bytes, wait, err);
-	if (rc != 0) {
+	if (code != 0)
+		return code;
+	code = read_one(captured, cluster, room.bytes, wait, err);
+	if (code != 0) {
 		buffer_give_up(capture->buffer, &room);
-		return rc;
+		return code;
 	}
 	capture->read_clusters++;
 	buffer_commit(capture->buffer, &room, captured->number, cluster);
@@ -57,34 +56,34 @@ static int save_zeros(struct captured *captured, uint64_t cluster, uint64_t n, b
 		      struct error *err)
 {
 	struct chunk_zeros run = {captured->number, cluster, n};
-	int rc = buffer_put_zeros(captured->capture->buffer, &run, wait, err);
+	int code = buffer_put_zeros(captured->capture->buffer, &run, wait, err);
 
-	if (rc == 0)
+	if (code == 0)
 		captured->capture->zero_clusters += n;
-	return rc;
+	return code;
 }
 
-/* Each cluster is settled as soon as it is saved, for others may wait for it. False: not without
- * waiting. */
+/* Settles each cluster as soon as it is saved, as other threads may wait for it. False: it would
+ * have to wait. */
 static bool save_claim(struct claim *claim, bool wait)
 {
 	struct captured *captured = claim->captured;
 	struct error err;
-	int rc = 0;
+	int code = 0;
 
 	while (claim->first < claim->end) {
 		uint64_t n = zeros_at(captured->drive, claim->first, claim->end - claim->first);
 		if (n > 0) {
-			rc = save_zeros(captured, claim->first, n, wait, &err);
+			code = save_zeros(captured, claim->first, n, wait, &err);
 		} else {
 			n = 1;
-			rc = save_one(captured, claim->first, wait, &err);
+			code = save_one(captured, claim->first, wait, &err);
 		}
-		if (rc < 0)
+		if (code < 0)
 			capture_fail(captured->capture, &err);
-		if (rc != 0) {
+		if (code != 0) {
 			claim_drop(claim);
-			return rc < 0;
+			return code < 0;
 		}
 		claim_settle(claim, n);
 	}

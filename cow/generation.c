@@ -1,16 +1,16 @@
 /*
- * A map is one stretch of memory, of which map_store.c keeps a copy in a file if there is one:
+ * A map is one piece of memory; if it has a file, map_store.c keeps a copy there:
  *
- *   header    a page, see map_file.h; of a map in memory not used
- *   groups    for each 2048 clusters the highest generation among them, or a higher one: 2 bytes
- *   clusters  the generation of the last write, 0: none: 2 bytes each, whole groups
+ *   header    a page, see map_file.h; unused in a map without a file
+ *   groups    for each 2048 clusters a generation no lower than any of theirs: 2 bytes
+ *   clusters  the generation of the last write, 0 if none: 2 bytes each, whole groups
  *
- * Groups are there so that a drive of many TiB of which little was written is looked through in no
- * time, and without touching, and so allocating, the memory of what was never written.
+ * Groups make it cheap to search a drive of many TiB that was hardly written to, and keep the
+ * search from touching, and so allocating, memory of clusters that were never written.
  *
- * Threads: marks are atomic stores of the same value by all, for the generation changes only while
- * no write is in flight; with a file the store's lock is held. A reader may see a mark late, never
- * half.
+ * Threads: marks are atomic stores, and all threads store the same value, because the generation
+ * changes only while no write is in flight; with a file, threads also hold the store's lock. A
+ * reader may see a mark late, but never half of one.
  */
 #include "cow/generation.h"
 
@@ -30,7 +30,7 @@
 
 struct generation {
 	uint64_t n_clusters, n_groups;
-	uint8_t *memory; /* size_bytes of it, mapped */
+	uint8_t *memory; /* mapped, size_bytes */
 	size_t size_bytes;
 	_Atomic uint16_t *groups; /* little-endian, as in a file */
 	_Atomic uint16_t *clusters;
@@ -44,7 +44,8 @@ static uint64_t load(const _Atomic uint16_t *mark)
 	return le16toh(atomic_load_explicit(mark, memory_order_relaxed));
 }
 
-/* Most writes go where the last one went: a cache line that is not changed stays shared. */
+/* Most writes hit a cluster that is marked already: not storing again keeps its cache line shared.
+ */
 static void raise_to(_Atomic uint16_t *mark, uint16_t value)
 {
 	if (load(mark) != value)
@@ -56,11 +57,11 @@ static uint64_t group_pages(uint64_t n_groups)
 	return (n_groups * 2 + PAGE - 1) / PAGE;
 }
 
-/* ---- making ---- */
+/* ---- creating ---- */
 
 static int lay_out(struct generation **out, uint64_t size_bytes, struct error *err)
 {
-	struct generation *map = calloc(1, sizeof *map);
+	struct generation *map = calloc(1, sizeof(*map));
 
 	if (map == NULL)
 		return fail_system(err, ENOMEM, "a map");
@@ -84,7 +85,7 @@ static int map_memory(struct generation *map, struct error *err)
 
 	if (memory == MAP_FAILED)
 		return fail_system(err, errno, "memory for a map of %zu bytes", map->size_bytes);
-	/* Huge pages would take memory for what was never marked. */
+	/* Huge pages would allocate memory for clusters that were never marked. */
 	madvise(memory, map->size_bytes, MADV_NOHUGEPAGE);
 	map->memory = memory;
 	map->groups = (_Atomic uint16_t *)(map->memory + MAP_HEADER_SIZE);
@@ -103,7 +104,7 @@ static int new_id(struct generation *map, struct error *err)
 {
 	uint64_t id;
 
-	if (getrandom(&id, sizeof id, 0) != sizeof id)
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
 		return fail_system(err, errno, "random numbers");
 	map->id = id;
 	return 0;
@@ -166,7 +167,7 @@ int generation_close(struct generation *map, struct error *err)
 	return code;
 }
 
-/* ---- what is known ---- */
+/* ---- state ---- */
 
 enum map_trust generation_trust(const struct generation *map)
 {
@@ -239,7 +240,7 @@ static uint64_t offset_of(const struct generation *map, const _Atomic uint16_t *
 	return (uint64_t)((const uint8_t *)mark - map->memory) / PAGE * PAGE;
 }
 
-/* All of one group. Whether anything is new. */
+/* All clusters are of one group. Returns whether any mark is new. */
 static bool mark_in_file(struct generation *map, uint64_t cluster, uint64_t end)
 {
 	uint16_t current = generation_current(map);
@@ -329,7 +330,7 @@ uint16_t generation_advance(struct generation *map)
 	return ended;
 }
 
-/* ---- questions ---- */
+/* ---- queries ---- */
 
 bool generation_changed(const struct generation *map, uint16_t g, uint64_t cluster,
 			uint64_t *n_clusters)
@@ -353,7 +354,7 @@ bool generation_changed(const struct generation *map, uint16_t g, uint64_t clust
 		if (at < next)
 			break;
 	}
-	/* A mark of this very moment may have come after the first look. */
+	/* A mark may have appeared since the first look. */
 	*n_clusters = at > cluster ? at - cluster : 1;
 	return changed;
 }
@@ -366,7 +367,7 @@ uint64_t generation_count(const struct generation *map, uint16_t g)
 		uint64_t end = (group + 1) * GROUP_CLUSTERS;
 		if (load(&map->groups[group]) <= g)
 			continue;
-		/* What a file holds behind the last cluster is nothing of the drive's. */
+		/* Marks in the file past the last cluster are not the drive's. */
 		for (uint64_t i = group * GROUP_CLUSTERS; i < end && i < map->n_clusters; i++)
 			count += load(&map->clusters[i]) > g;
 	}

@@ -14,30 +14,31 @@
 #define VERSION_KNOWN 1u
 #define COPY_SIZE     512u /* there are two, one after the other */
 #define CHECKED_SIZE  504u
-/* How much later than the last mark the guest's own last write may have reached the drive, on a
- * host that is busy. What somebody else writes within that time goes unnoticed. */
+/* On a busy host, how much later than the last mark the guest's own last write may reach the drive.
+ * Writes by other programs within that time go unnoticed. */
 #define SLACK_NS 500000000u
 
 static const uint8_t magic[8] = {0x89, 'V', 'M', 'G', '\r', '\n', 0x1a, '\n'};
 
 /* ---- the drive ---- */
 
-/* A number from a file of /sys/dev/block about this device or, of a partition, about its disk: the
- * field-th of those there. */
+/* The field-th number in a file of /sys/dev/block about this device; of a partition, about its
+ * disk. */
 static bool read_sys(dev_t device, const char *name, unsigned field, uint64_t *out)
 {
 	static const char *const folders[] = {"..", "."};
 	char path[128], text[512];
 	struct stat found;
 
-	snprintf(path, sizeof path, "/sys/dev/block/%u:%u/partition", major(device), minor(device));
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", major(device),
+		 minor(device));
 	bool is_partition = stat(path, &found) == 0;
-	snprintf(path, sizeof path, "/sys/dev/block/%u:%u/%s/%s", major(device), minor(device),
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s/%s", major(device), minor(device),
 		 folders[is_partition ? 0 : 1], name);
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
 		return false;
-	char *at = fgets(text, sizeof text, file);
+	char *at = fgets(text, sizeof(text), file);
 	fclose(file);
 	for (unsigned i = 0; at != NULL; i++) {
 		char *end;
@@ -53,30 +54,31 @@ static bool read_sys(dev_t device, const char *name, unsigned field, uint64_t *o
 	return false;
 }
 
-/* The kernel's number of the folder in /sys/fs of a file system on this device: each mount makes
- * the folder anew, under another number. Others, as network file systems, have none: 0. */
+/* The inode number of a file system's folder in /sys/fs: each mount creates the folder anew, with
+ * another number. 0 for file systems without one, such as those of a network. */
 static uint64_t mount_number(dev_t device)
 {
 	static const char *const kinds[] = {"ext4", "xfs", "f2fs"};
 	char path[128], link[256];
 	struct stat found;
 
-	snprintf(path, sizeof path, "/sys/dev/block/%u:%u", major(device), minor(device));
-	ssize_t n = readlink(path, link, sizeof link - 1);
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(device), minor(device));
+	ssize_t n = readlink(path, link, sizeof(link) - 1);
 	if (n < 0)
 		return 0;
 	link[n] = '\0';
 	const char *slash = strrchr(link, '/');
-	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-		snprintf(path, sizeof path, "/sys/fs/%s/%.64s", kinds[i], slash ? slash + 1 : link);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/fs/%s/%.64s", kinds[i],
+			 slash != NULL ? slash + 1 : link);
 		if (stat(path, &found) == 0)
 			return found.st_ino;
 	}
 	return 0;
 }
 
-/* What somebody wrote through the page cache is counted when it reaches the device. Discarded
- * sectors are counted on their own. */
+/* The kernel counts writes through the page cache when they reach the device, and discarded sectors
+ * separately. */
 static bool count_writes(uint64_t *out, dev_t device, const char *path)
 {
 	uint64_t written, discarded;
@@ -119,7 +121,7 @@ int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, st
 	return 0;
 }
 
-/* Numbers of devices mean something within one boot only. */
+/* Device numbers are meaningful only within one boot. */
 bool drive_is_same(const struct drive_look *one, const struct drive_look *other, bool same_boot)
 {
 	return one->kind == other->kind && one->size_bytes == other->size_bytes &&
@@ -137,7 +139,7 @@ void read_boot_id(uint8_t out[MAP_ID_SIZE])
 	memset(out, 0, MAP_ID_SIZE);
 	if (file == NULL)
 		return;
-	if (fgets(text, sizeof text, file) == NULL)
+	if (fgets(text, sizeof(text), file) == NULL)
 		text[0] = '\0';
 	fclose(file);
 	for (const char *at = text; *at != '\0' && n < MAP_ID_SIZE;) {
@@ -161,7 +163,7 @@ void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *head
 {
 	uint8_t copy[COPY_SIZE] = {0};
 
-	memcpy(copy, magic, sizeof magic);
+	memcpy(copy, magic, sizeof(magic));
 	put_le(copy + 8, 4, VERSION_KNOWN);
 	put_le(copy + 12, 4, header->state);
 	put_le(copy + 16, 8, header->sequence);
@@ -195,7 +197,7 @@ static void get_copy(struct map_header *out, const uint8_t *copy)
 	out->drive.n_writes = get_le(copy + 96, 8);
 }
 
-/* Above it the numbers could come to their end, and an older copy count. */
+/* Above it the sequence could overflow, and an older copy would count. */
 #define SEQUENCE_MAX (UINT64_C(1) << 62)
 
 static bool is_sensible(const struct map_header *header, const uint8_t *copy)
@@ -214,7 +216,7 @@ int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], 
 		const uint8_t *copy = page + i * COPY_SIZE;
 		struct map_header header;
 
-		if (memcmp(copy, magic, sizeof magic) != 0)
+		if (memcmp(copy, magic, sizeof(magic)) != 0)
 			continue;
 		is_map = true;
 		if (get_le(copy + CHECKED_SIZE, 8) != XXH3_64bits(copy, CHECKED_SIZE))
@@ -237,7 +239,7 @@ int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], 
 
 /* ---- trust ---- */
 
-/* The drive is the same one: was it written to? */
+/* Whether the drive, which is the same one, was written to. */
 static enum map_trust judge_clean(const struct map_header *header, const struct drive_look *now)
 {
 	if (header->drive.kind == MAP_DRIVE_FILE)
@@ -247,15 +249,15 @@ static enum map_trust judge_clean(const struct map_header *header, const struct 
 	return header->drive.n_writes == now->n_writes ? MAP_CLEAN : MAP_DRIVE_CHANGED;
 }
 
-/* What serve had not written when it was killed was lost by the kernel if the file was changed
- * after the time that is in it, or the drive was. */
+/* After a kill, a file or drive that changed after the time stored in the map shows that the kernel
+ * lost pages. */
 static enum map_trust judge_killed(const struct drive_look *now, const struct map_times *times)
 {
-	/* What is left of the guest's writes in the page cache is written when it pleases. */
+	/* The kernel writes back guest data from the page cache at any later time. */
 	if (now->kind == MAP_DRIVE_DEVICE)
 		return MAP_UNSURE;
 	if (times->last_ns == 0)
-		return MAP_NEW; /* the process was killed while it made the map */
+		return MAP_NEW; /* the process was killed while it created the map */
 	if (now->mtime_ns > times->last_ns + SLACK_NS)
 		return MAP_DRIVE_CHANGED;
 	return times->map_ns > times->last_ns + SLACK_NS ? MAP_DAMAGED : MAP_KILLED;

@@ -1,6 +1,6 @@
 /*
- * The header of a map's file, and whether what the file holds still belongs to its drive: sections
- * 2 and 4 of spec/map.md. Private to cow/.
+ * The header of a map's file, and whether the marks still match the drive: sections 2 and 4 of
+ * spec/map.md. Private to cow/.
  */
 #ifndef COW_MAP_FILE_H
 #define COW_MAP_FILE_H
@@ -10,17 +10,17 @@
 #include <sys/stat.h>
 
 #define MAP_HEADER_SIZE 4096u /* before the marks */
-#define MAP_LAST_AT	1024u /* of the time of the last mark: 8 bytes, covered by no checksum */
-#define MAP_SUM_AT	1032u /* of the sum of all marks before the last change, and after: 16 */
+#define MAP_LAST_AT	1024u /* the time of the last mark: 8 bytes, under no checksum */
+#define MAP_SUM_AT	1032u /* the sums of all marks before the last change and after it: 16 bytes */
 #define MAP_ID_SIZE	16u
 
 enum map_state { MAP_STATE_CLEAN = 1, MAP_STATE_OPEN = 2 };
 enum map_drive { MAP_DRIVE_FILE = 1, MAP_DRIVE_DEVICE = 2 };
 
-/* A drive as it can be told from others, and from itself at another time. */
+/* Tells a drive from others, and from its own state at another time. */
 struct drive_look {
 	uint32_t kind;	 /* enum map_drive */
-	uint64_t device; /* of a file: the file system's; of a device: its own number */
+	uint64_t device; /* device number: of the file system that holds the file, or its own */
 	uint64_t inode;	 /* of a file */
 	/* A number that nothing else of this boot has, 0: unknown. Of a device: the disk. Of a
 	 * file: its file system as long as that is mounted, for a time of change in memory is lost
@@ -28,12 +28,12 @@ struct drive_look {
 	uint64_t disk;
 	uint64_t size_bytes;
 	uint64_t mtime_ns; /* of a file */
-	uint64_t n_writes; /* of a device: sectors written or discarded since it came */
+	uint64_t n_writes; /* of a device: sectors written or discarded since it appeared */
 };
 
 struct map_header {
 	uint32_t state;	   /* enum map_state */
-	uint64_t sequence; /* of the header: the higher one of two counts */
+	uint64_t sequence; /* of the two headers, the one with the higher number counts */
 	uint64_t id;
 	uint8_t boot_id[MAP_ID_SIZE];
 	uint16_t current;
@@ -43,19 +43,19 @@ struct map_header {
 uint64_t stat_mtime_ns(const struct stat *found);
 int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, struct error *err);
 bool drive_is_same(const struct drive_look *one, const struct drive_look *other, bool same_boot);
-/* Zeros, which no boot has, if it cannot be known. */
+/* All zeros, which no boot has, if it is unknown. */
 void read_boot_id(uint8_t out[MAP_ID_SIZE]);
 
-/* Into the copy of the header that does not count now. */
+/* Writes the copy of the header that does not count now. */
 void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *header);
-/* 0, or ERR_DAMAGED (it was a map), ERR_UNSUPPORTED, ERR_USAGE (it is something else). path is for
+/* 0, or ERR_DAMAGED (a map, but damaged), ERR_UNSUPPORTED, ERR_USAGE (not a map). path is for
  * messages. */
 int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], const char *path,
 		   struct error *err);
 
 struct map_times {
-	uint64_t last_ns; /* of the last mark, as the map says */
-	uint64_t map_ns;  /* when the map's file was changed last */
+	uint64_t last_ns; /* the time of the last mark, as stored in the map */
+	uint64_t map_ns;  /* when the map's file last changed */
 };
 
 /* The drive as it is now. */

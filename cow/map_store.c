@@ -1,19 +1,19 @@
 /*
- * The map is in this process's own memory, and the file is a copy of it: nothing that happens to
- * the file (a disk that is full or broken, somebody who cuts it) can reach a guest. Such a file
- * does not count from then on, and that is told; the map in memory does.
+ * The map is in this process's own memory, and the file is a copy: whatever happens to the file (a
+ * full or broken disk, another program that truncates it) cannot affect a guest. From then on the
+ * file does not count, and its users are told; the map in memory still counts.
  *
- * Why no write is forgotten when the process is killed. A mark is written to the file before the
- * write that it stands for is begun, and what write() took is in the kernel's hands.
+ * Why a killed process forgets no write. A mark is written to the file before the guest write it
+ * stands for begins, and the kernel keeps what write() has accepted.
  *
- * Why that is not enough. The kernel may lose pages: their write-back fails, they are dropped from
- * memory, and what is read later is older. It tells the process that is there, at its next sync,
- * but not the next one after a kill. So the header's page has the sum of all marks, and when it was
- * written: marks only rise, so with any page that is older than the header's the sum is too small,
- * and when the header's own page is older, the drive was written later than it says.
+ * Why that is not enough. The kernel may lose pages: write-back fails, the pages are dropped, and
+ * later reads return older data. It reports this to the process at its next sync, but not to the
+ * process that follows a kill. So the page of the header has the sum of all marks and the time of
+ * the last one. Marks only rise: if another page is older than that of the header, the sum is too
+ * small; if the header's own page is older, the drive was written after the time it states.
  *
  * Only whole pages are written, in the order header, group, clusters, header. A kill in between
- * leaves a file with the sum from before or from after: until the second one the header has both.
+ * leaves a file with the old or the new sum: until the second header, the header has both.
  */
 #include "cow/map_store.h"
 
@@ -36,21 +36,21 @@
 #include <unistd.h>
 
 #define NS_PER_S	1000000000u
-#define TOUCH_NS	50000000u /* the time of the last mark is written that often */
+#define TOUCH_NS	50000000u /* how often the time of the last mark is written */
 #define FAILED_BY_CUT	(-1)
 #define FAILED_BY_DRIVE (-2)
 
 struct map_store {
 	struct map_memory memory;
-	struct map_header header; /* as it was put last */
-	enum map_trust trust;	  /* when it was opened */
+	struct map_header header; /* as last written */
+	enum map_trust trust;	  /* at the open */
 	int fd;
-	bool has_name;		 /* and must not lose it */
+	bool has_name;		 /* it has one, and must keep it */
 	char *path, *drive_path; /* owned */
 	atomic_int failed;	 /* errno or FAILED_BY_: the file does not count any more */
 	pthread_mutex_t lock;	 /* guards what follows, the file, and stores to the memory */
 	uint64_t sum;		 /* of all marks */
-	uint64_t touched_ns;	 /* the time of the last mark, as it was written last */
+	uint64_t touched_ns;	 /* the time of the last mark, as last written */
 };
 
 /* By the clock that the kernel stamps files with. */
@@ -64,7 +64,7 @@ static uint64_t now_ns(void)
 
 /* ---- writing ---- */
 
-/* Cut, the file is known for what it is. If even that fails, the sums tell. */
+/* A truncated file is recognised as damaged. If truncating fails too, the sums show it. */
 static void fail_store(struct map_store *store, int failed)
 {
 	atomic_store(&store->failed, failed);
@@ -116,7 +116,7 @@ void map_store_touch_locked(struct map_store *store)
 {
 	uint64_t now = now_ns();
 
-	/* Or the clock was set back. */
+	/* The second case: the clock was set back. */
 	if (now - store->touched_ns >= TOUCH_NS)
 		map_store_promise_locked(store, 0);
 }
@@ -135,8 +135,8 @@ void map_store_advance_locked(struct map_store *store, uint16_t current)
 	map_store_promise_locked(store, 0);
 }
 
-/* Until the last page of groups is written the sums do not fit. Clusters that are left in the file
- * from before belong to no group that has any. */
+/* Until the last page of groups is written the sums do not match. Old clusters left in the file
+ * belong to groups without marks. */
 void map_store_restart_locked(struct map_store *store, uint64_t id)
 {
 	store->sum = 0;
@@ -177,7 +177,7 @@ static uint64_t mark_at(const struct map_store *store, uint64_t offset)
 	return get_le(store->memory.bytes + offset, 2);
 }
 
-/* A group's clusters, none of which may be above it. */
+/* The clusters of a group; no mark may be above the group's. */
 static bool read_group(struct map_store *store, uint64_t group, uint64_t group_mark)
 {
 	uint64_t at = (1 + store->memory.n_group_pages + group) * MAP_PAGE;
@@ -209,7 +209,7 @@ static bool is_trusted(enum map_trust trust)
 	return trust == MAP_CLEAN || trust == MAP_KILLED;
 }
 
-/* What is in the file: header, trust, and marks if they count. */
+/* Reads the file: header, trust, and marks if they count. */
 static int read_file(struct map_store *store, const struct stat *found, struct error *err)
 {
 	uint8_t page[MAP_HEADER_SIZE] = {0};
@@ -218,7 +218,7 @@ static int read_file(struct map_store *store, const struct stat *found, struct e
 
 	if (found->st_size == 0)
 		return 0;
-	if (pread(store->fd, page, sizeof page, 0) < 0)
+	if (pread(store->fd, page, sizeof(page), 0) < 0)
 		return fail_system(err, errno, "map %s", store->path);
 	int code = map_header_get(&header, page, store->path, err);
 	if (code != 0 && code != ERR_DAMAGED)
@@ -237,19 +237,19 @@ static int read_file(struct map_store *store, const struct stat *found, struct e
 	return 0;
 }
 
-/* Space is taken now, where that is possible: later it might be gone. The header comes first, so
- * that a file that was not finished is known for what it is. */
+/* Allocates the disk space now, where possible: later there may be none. The header comes first, so
+ * that an unfinished file is recognised. */
 static int begin_anew(struct map_store *store, struct error *err)
 {
 	const char *path = store->path;
 	uint64_t size = store->memory.size_bytes;
 
-	/* What does not count was read perhaps. */
+	/* Marks that do not count may have been read. */
 	if (madvise(store->memory.bytes, size, MADV_DONTNEED) != 0)
 		return fail_system(err, errno, "map %s: memory", path);
 	store->sum = 0;
 	store->header.current = 1;
-	if (getrandom(&store->header.id, sizeof store->header.id, 0) != sizeof store->header.id)
+	if (getrandom(&store->header.id, sizeof(store->header.id), 0) != sizeof(store->header.id))
 		return fail_system(err, errno, "random numbers");
 	put_header(store, MAP_STATE_OPEN);
 	if (ftruncate(store->fd, 0) != 0)
@@ -275,7 +275,7 @@ static void free_store(struct map_store *store)
 	free(store);
 }
 
-/* The drive is in use by now: nobody else changes it between the look and the mark of time. */
+/* The drive is in use by now, so nothing else changes it between the look and the time stamp. */
 static int open_store(struct map_store *store, uint64_t drive_bytes, struct error *err)
 {
 	struct stat found;
@@ -297,7 +297,7 @@ static int open_store(struct map_store *store, uint64_t drive_bytes, struct erro
 int map_store_open(struct map_store **out, const char *path, const char *drive_path,
 		   uint64_t drive_bytes, const struct map_memory *memory, struct error *err)
 {
-	struct map_store *store = calloc(1, sizeof *store);
+	struct map_store *store = calloc(1, sizeof(*store));
 
 	if (store == NULL)
 		return fail_system(err, ENOMEM, "map %s", path);
@@ -320,14 +320,14 @@ int map_store_open(struct map_store **out, const char *path, const char *drive_p
 
 /* ---- closing ---- */
 
-/* Times of files go in steps: what somebody writes later must get a later one. */
+/* File times advance in steps: a later write by another program must get a later time. */
 static void let_time_pass(const struct drive_look *look)
 {
 	for (unsigned i = 0; i < 50 && now_ns() <= look->mtime_ns; i++)
 		clock_sleep_ms(1);
 }
 
-/* All that was ever written to the file, once more: the memory has it, whatever became of that. */
+/* Writes the whole file again from memory, whatever became of earlier writes. */
 static int rewrite(struct map_store *store)
 {
 	const struct map_memory *memory = &store->memory;
@@ -344,7 +344,7 @@ static int rewrite(struct map_store *store)
 	return sys;
 }
 
-/* Cut, it can be made whole again; what somebody put in its place stays. */
+/* A file that was truncated can be made whole again; a file put in its place is left alone. */
 static bool is_ours(const struct map_store *store)
 {
 	uint8_t page[MAP_HEADER_SIZE] = {0};
@@ -353,7 +353,7 @@ static bool is_ours(const struct map_store *store)
 	struct stat found;
 
 	return fstat(store->fd, &found) == 0 && (found.st_nlink > 0 || !store->has_name) &&
-	       pread(store->fd, page, sizeof page, 0) >= 0 &&
+	       pread(store->fd, page, sizeof(page), 0) >= 0 &&
 	       (found.st_size == 0 || map_header_get(&header, page, store->path, &ignored) == 0);
 }
 
@@ -372,7 +372,7 @@ static int save(struct map_store *store, struct error *err)
 		return fail(err, ERR_SYSTEM, "map %s: its drive was replaced", store->path);
 	let_time_pass(&look);
 	store->header.drive = look;
-	/* The first sync that fails lost pages; there may be room for them by now. */
+	/* The sync that failed lost pages; there may be disk space for them by now. */
 	if (atomic_load(&store->failed) != 0 || fsync(store->fd) != 0)
 		sys = rewrite(store);
 	if (sys != 0)
@@ -390,7 +390,7 @@ int map_store_close(struct map_store *store, struct error *err)
 	int code = save(store, err);
 
 	if (code != 0) {
-		/* As far as that goes: the error was told. */
+		/* Best effort: the error has been reported. */
 		bool forgotten =
 			is_ours(store) && ftruncate(store->fd, 0) == 0 && fsync(store->fd) == 0;
 		(void)forgotten;
@@ -399,7 +399,7 @@ int map_store_close(struct map_store *store, struct error *err)
 	return code;
 }
 
-/* ---- what is known ---- */
+/* ---- state ---- */
 
 enum map_trust map_store_trust(const struct map_store *store)
 {

@@ -1,16 +1,16 @@
 /*
  * The pass over several drives.
  *
- * drive_status answers in bytes and in parts of any length; pieces are made of whole clusters and
- * must not depend on how it chops its answers, or the same drive would give another archive on
- * another file system. So answers are merged first: "known" is a stretch of zeros followed by a
- * stretch of data, either may be empty, and the next answers are asked for only when both are used
- * up. A cluster is a zero one if it lies in the zeros as a whole.
+ * drive_status answers in bytes, in parts of any length. Pieces are made of whole clusters and must
+ * not depend on how the answers are split, or the same drive would give a different archive on
+ * another file system. So answers are merged first: "known" is a range of zeros followed by a range
+ * of data, either of which may be empty, and the drive is asked again only when both are used up. A
+ * cluster is zero if the whole of it lies in the zeros.
  *
- * A piece is one window of a drive, or the windows that are known to be zeros as a whole, as one
- * run. Windows have their places from the beginning of the drive on: so what is grouped depends on
- * the content alone, not on what the file system knows of holes, and a change in one place moves
- * nothing in another.
+ * A piece is one window of a drive, or several windows that are known to be all zeros, as one run.
+ * Windows are aligned to the beginning of the drive: so the grouping depends only on the content,
+ * not on what the file system knows of holes, and a change in one place does not move anything in
+ * another.
  */
 #include "cow/sweep.h"
 
@@ -20,7 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define AHEAD 4u /* pieces that the drives are told of before they are handed out */
+#define AHEAD 4u /* pieces announced to the drives before they are handed out */
 
 struct sweep {
 	struct drive *const *drives;
@@ -28,7 +28,7 @@ struct sweep {
 	uint32_t window;		 /* clusters */
 	struct sweep_piece ahead[AHEAD]; /* a ring of n_ahead from first on */
 	uint32_t first, n_ahead;
-	/* Where the pass is; for the one caller of sweep_next. */
+	/* The position of the pass; for the one caller of sweep_next. */
 	uint32_t drive;
 	uint64_t cluster;  /* the next */
 	uint64_t zeros_to; /* byte: zeros from cluster up to here */
@@ -39,8 +39,8 @@ int sweep_new(struct sweep **out, struct drive *const *drives, uint32_t n_drives
 	      struct error *err)
 {
 	assert(window >= 1 && window <= SWEEP_RUNS_MAX);
-	struct sweep *sweep = calloc(1, sizeof *sweep);
-	if (!sweep)
+	struct sweep *sweep = calloc(1, sizeof(*sweep));
+	if (sweep == NULL)
 		return fail_system(err, ENOMEM, "the pass over the drives");
 	sweep->drives = drives;
 	sweep->n_drives = n_drives;
@@ -54,7 +54,7 @@ void sweep_free(struct sweep *sweep)
 	free(sweep);
 }
 
-/* Asks the drive about what follows cluster. */
+/* Asks the drive what follows the cluster. */
 static int learn(struct sweep *sweep, struct error *err)
 {
 	struct drive *drive = sweep->drives[sweep->drive];
@@ -64,9 +64,9 @@ static int learn(struct sweep *sweep, struct error *err)
 	sweep->data_to = sweep->zeros_to = at;
 	while (zero && at < drive_size(drive)) {
 		uint64_t n;
-		int rc = drive_status(drive, at, &n, &zero, err);
-		if (rc != 0)
-			return rc;
+		int code = drive_status(drive, at, &n, &zero, err);
+		if (code != 0)
+			return code;
 		at += n;
 		sweep->data_to = at;
 		if (zero)
@@ -75,15 +75,15 @@ static int learn(struct sweep *sweep, struct error *err)
 	return 0;
 }
 
-/* The run of like clusters at the pass's place, as far as is known without asking again. */
+/* The run of like clusters at the position, as far as is known without asking again. */
 static int look(struct sweep *sweep, struct sweep_run *run, struct error *err)
 {
 	uint64_t size = drive_size(sweep->drives[sweep->drive]);
 
 	if (sweep->cluster * CLUSTER_SIZE >= sweep->data_to) {
-		int rc = learn(sweep, err);
-		if (rc != 0)
-			return rc;
+		int code = learn(sweep, err);
+		if (code != 0)
+			return code;
 	}
 	uint64_t zeros_end =
 		sweep->zeros_to == size ? clusters_of(size) : sweep->zeros_to / CLUSTER_SIZE;
@@ -98,7 +98,7 @@ static void add_run(struct sweep_piece *piece, const struct sweep_run *run)
 {
 	struct sweep_run *last = piece->n_runs > 0 ? &piece->runs[piece->n_runs - 1] : NULL;
 
-	if (last && last->zero == run->zero) {
+	if (last != NULL && last->zero == run->zero) {
 		last->n_clusters += run->n_clusters;
 	} else {
 		assert(piece->n_runs < SWEEP_RUNS_MAX);
@@ -108,7 +108,8 @@ static void add_run(struct sweep_piece *piece, const struct sweep_run *run)
 		piece->n_data += (uint32_t)run->n_clusters;
 }
 
-/* Goes on to a drive that has clusters left. Returns how many it has in all, 0: no more drives. */
+/* Moves on to a drive that has clusters left. Returns how many it has in total; 0: no more drives.
+ */
 static uint64_t find_drive(struct sweep *sweep)
 {
 	for (; sweep->drive < sweep->n_drives; sweep->drive++) {
@@ -120,8 +121,8 @@ static uint64_t find_drive(struct sweep *sweep)
 	return 0;
 }
 
-/* How much of the run belongs to the piece: what is left of its window, or all the windows that a
- * run of zeros fills. */
+/* How much of the run belongs to the piece: the rest of its window, or all windows that a run of
+ * zeros fills. */
 static uint64_t cut_run(const struct sweep *sweep, const struct sweep_run *run, uint64_t end)
 {
 	uint64_t in_window = sweep->cluster % sweep->window;
@@ -146,9 +147,9 @@ static int plan_piece(struct sweep *sweep, struct sweep_piece *out, struct error
 	out->n_runs = out->n_data = 0;
 	do {
 		struct sweep_run run;
-		int rc = look(sweep, &run, err);
-		if (rc != 0)
-			return rc;
+		int code = look(sweep, &run, err);
+		if (code != 0)
+			return code;
 		run.n_clusters = cut_run(sweep, &run, end);
 		add_run(out, &run);
 		sweep->cluster += run.n_clusters;
@@ -172,10 +173,10 @@ int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err)
 {
 	while (sweep->n_ahead < AHEAD) {
 		struct sweep_piece *piece = &sweep->ahead[(sweep->first + sweep->n_ahead) % AHEAD];
-		int rc = plan_piece(sweep, piece, err);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
+		int code = plan_piece(sweep, piece, err);
+		if (code < 0)
+			return code;
+		if (code == 0)
 			break;
 		expect_piece(sweep, piece);
 		sweep->n_ahead++;
@@ -191,11 +192,11 @@ int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err)
 static int read_run(struct drive *drive, const struct sweep_run *run, uint8_t *to,
 		    struct error *err)
 {
-	int rc = drive_read_clusters(drive, run->cluster, run->n_clusters, to, err);
+	int code = drive_read_clusters(drive, run->cluster, run->n_clusters, to, err);
 
 	if (run->cold)
 		drive_forget(drive, run->cluster * CLUSTER_SIZE, run->n_clusters * CLUSTER_SIZE);
-	return rc;
+	return code;
 }
 
 int sweep_read(struct sweep *sweep, const struct sweep_piece *piece, uint8_t *buffer,
@@ -205,9 +206,9 @@ int sweep_read(struct sweep *sweep, const struct sweep_piece *piece, uint8_t *bu
 		const struct sweep_run *run = &piece->runs[i];
 		if (run->zero)
 			continue;
-		int rc = read_run(sweep->drives[piece->drive], run, buffer, err);
-		if (rc != 0)
-			return rc;
+		int code = read_run(sweep->drives[piece->drive], run, buffer, err);
+		if (code != 0)
+			return code;
 		buffer += run->n_clusters * CLUSTER_SIZE;
 	}
 	return 0;

@@ -1,21 +1,21 @@
 /*
- * Volumes: guest requests, and the gate that they go through.
+ * Volumes: guest requests, and the gate they pass.
  *
- * The gate. A request that changes something adds itself to in_flight, then looks whether the gate
- * is closed; who closes it sets closed, then looks at in_flight. Both are sequentially consistent,
- * so one of the two sees the other: either the request turns back and waits, or the one who closed
- * it waits for the request. The lock is for sleeping only: while the gate is open no request takes
- * it.
+ * The gate. A request that changes data adds itself to in_flight, then checks whether the gate is
+ * closed. The thread that closes the gate sets closed, then checks in_flight. Both are sequentially
+ * consistent, so one of the two sees the other: either the request turns back and waits, or the
+ * closing thread waits for the request. The lock is only for sleeping: while the gate is open no
+ * request takes it.
  *
- * A whole request is in flight from its first part to its last, so that an instant never cuts one;
- * only requests that may take very long (zeros and trimming, of more than GATE_MAX bytes) pass the
- * gate piece by piece.
+ * A request is in flight from its first part to its last, so that an instant never splits it. Only
+ * requests that may take very long (zeroing and trimming of more than GATE_MAX bytes) pass the gate
+ * piece by piece.
  *
  * Armed. The pointer to the capture's part changes from NULL only while the gate is closed and
- * nothing is in flight: a request sees the same all the way, but for the end of a capture. That
- * comes at any time; so a request counts itself in users before it looks at what the pointer points
- * to, and looks at the pointer again after that. Who disarms clears the pointer and then waits
- * until users is 0, which is the same pattern as the gate.
+ * nothing is in flight, so a request sees one value throughout, unless the capture ends. That may
+ * happen at any time. So a request adds itself to users before it dereferences the pointer, and
+ * then reads the pointer again. The thread that disarms clears the pointer and waits until users is
+ * 0: the pattern of the gate.
  */
 #include "cow/volume.h"
 
@@ -28,13 +28,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GATE_MAX   (256u << 20) /* bytes */
-#define STRETCH	   64u		/* clusters that are saved before they are changed in one go */
-#define AT_WORK_NS 1000000000
+#define GATE_MAX  (256u << 20) /* bytes */
+#define STRETCH	  64u	       /* clusters that are saved, then changed, at once */
+#define ACTIVE_NS 1000000000
 
 static_assert((int)VOLUME_FUA == DRIVE_FUA && (int)VOLUME_MAY_TRIM == DRIVE_MAY_TRIM &&
 		      (int)VOLUME_FAST == DRIVE_FAST && (int)VOLUME_NOW == DRIVE_NOW,
-	      "the flags are passed on");
+	      "flags are passed to the drive as they are");
 
 struct volume {
 	char *name;
@@ -46,7 +46,7 @@ struct volume {
 	_Atomic uint64_t users;	  /* of *armed */
 	atomic_bool claimed;	  /* by a capture */
 	_Atomic int64_t asked_ns; /* when the last request came, by the coarse clock; 0: none yet */
-	pthread_mutex_t lock;	  /* for sleeping on: changed tells that one of the above did */
+	pthread_mutex_t lock;	  /* for sleeping; changed: one of the above has changed */
 	pthread_cond_t changed;
 };
 
@@ -54,26 +54,26 @@ static void note_request(struct volume *volume)
 {
 	int64_t now = clock_coarse_ns();
 
-	/* Requests of many threads do not take it from each other's caches for the same value. */
+	/* Storing the same value again would only move the cache line between processors. */
 	if (atomic_load_explicit(&volume->asked_ns, memory_order_relaxed) != now)
 		atomic_store_explicit(&volume->asked_ns, now, memory_order_relaxed);
 }
 
-bool volume_is_at_work(const struct volume *volume)
+bool volume_guest_is_active(const struct volume *volume)
 {
 	int64_t asked = atomic_load_explicit(&volume->asked_ns, memory_order_relaxed);
 
-	return asked != 0 && clock_coarse_ns() < asked + AT_WORK_NS;
+	return asked != 0 && clock_coarse_ns() < asked + ACTIVE_NS;
 }
 
 int volume_new(struct volume **out, const char *name, struct drive *drive, struct generation *map,
 	       struct error *err)
 {
-	struct volume *volume = calloc(1, sizeof *volume);
+	struct volume *volume = calloc(1, sizeof(*volume));
 
-	if (volume)
+	if (volume != NULL)
 		volume->name = strdup(name);
-	if (!volume || !volume->name) {
+	if (volume == NULL || volume->name == NULL) {
 		free(volume);
 		return fail_system(err, ENOMEM, "%s", name);
 	}
@@ -87,7 +87,7 @@ int volume_new(struct volume **out, const char *name, struct drive *drive, struc
 
 void volume_free(struct volume *volume)
 {
-	if (!volume)
+	if (volume == NULL)
 		return;
 	pthread_cond_destroy(&volume->changed);
 	pthread_mutex_destroy(&volume->lock);
@@ -126,7 +126,7 @@ static void leave(struct volume *volume)
 		tell(volume);
 }
 
-/* False: the gate is closed, and now says not to wait. */
+/* False: the gate is closed, and the request may not wait. */
 static bool enter(struct volume *volume, bool now)
 {
 	for (;;) {
@@ -161,12 +161,12 @@ void volume_hold(struct volume *volume)
 bool volume_drain(struct volume *volume, int64_t until_ms)
 {
 	bool drained;
-	int rc = 0;
+	int code = 0;
 
 	pthread_mutex_lock(&volume->lock);
-	/* To see 0 once is enough: who comes later turns back, but counts for a moment. */
-	while (!(drained = atomic_load(&volume->in_flight) == 0) && rc == 0)
-		rc = clock_cond_wait(&volume->changed, &volume->lock, until_ms);
+	/* Seeing 0 once is enough: later requests count themselves for a moment, but turn back. */
+	while (!(drained = atomic_load(&volume->in_flight) == 0) && code == 0)
+		code = clock_cond_wait(&volume->changed, &volume->lock, until_ms);
 	pthread_mutex_unlock(&volume->lock);
 	return drained;
 }
@@ -187,18 +187,18 @@ void volume_arm(struct volume *volume, struct captured *captured)
 static void stop_looking(struct volume *volume)
 {
 	atomic_fetch_sub(&volume->users, 1);
-	if (!atomic_load(&volume->armed))
+	if (atomic_load(&volume->armed) == NULL)
 		tell(volume);
 }
 
 /* The capture's part, until stop_looking; or NULL. */
 static struct captured *look(struct volume *volume)
 {
-	if (!atomic_load_explicit(&volume->armed, memory_order_relaxed))
+	if (atomic_load_explicit(&volume->armed, memory_order_relaxed) == NULL)
 		return NULL;
 	atomic_fetch_add(&volume->users, 1);
 	struct captured *captured = atomic_load(&volume->armed);
-	if (!captured)
+	if (captured == NULL)
 		stop_looking(volume);
 	return captured;
 }
@@ -212,7 +212,7 @@ void volume_disarm(struct volume *volume)
 	pthread_mutex_unlock(&volume->lock);
 }
 
-/* ---- requests that change something ---- */
+/* ---- requests that change data ---- */
 
 struct change {
 	int (*apply)(struct volume *volume, const struct change *change);
@@ -242,13 +242,13 @@ static uint64_t cluster_end(uint64_t offset, uint64_t n)
 	return clusters_of(offset + n);
 }
 
-/* Old data is saved by now. Marked before the write can reach the drive: a map may name more than
- * was written, never less. */
+/* Old data is already saved. The map is marked before the write can reach the drive: it may name
+ * more than was written, never less. */
 static int apply(struct volume *volume, const struct change *change)
 {
 	uint64_t first = change->offset / CLUSTER_SIZE;
 
-	if (volume->map)
+	if (volume->map != NULL)
 		generation_mark(volume->map, first, cluster_end(change->offset, change->n) - first);
 	return change->apply(volume, change);
 }
@@ -267,12 +267,12 @@ static void go_on(struct change *change, uint64_t n)
 {
 	change->offset += n;
 	change->n -= n;
-	if (change->from)
+	if (change->from != NULL)
 		change->from += n;
 }
 
-/* Saves what has to be saved for the next part, and tells up to which cluster it goes. *leave_out:
- * nothing is to be done there. */
+/* Saves what the next part overwrites, and returns the cluster where that part ends. *leave_out:
+ * the part is to be skipped. */
 static uint64_t prepare_part(struct captured *captured, const struct change *change,
 			     bool *leave_out, uint64_t *delay_ns)
 {
@@ -294,27 +294,27 @@ static uint64_t prepare_part(struct captured *captured, const struct change *cha
 static int change_in_parts(struct volume *volume, struct captured *captured, struct change change)
 {
 	uint64_t delay_ns = 0;
-	int rc = 0;
+	int code = 0;
 
-	while (change.n > 0 && rc == 0) {
+	while (change.n > 0 && code == 0) {
 		bool leave_out;
 		uint64_t end = prepare_part(captured, &change, &leave_out, &delay_ns);
 		struct change part = part_of(&change, end);
 		if (!leave_out)
-			rc = apply(volume, &part);
+			code = apply(volume, &part);
 		go_on(&change, part.n);
 	}
 	captured_add_delay(captured, delay_ns);
-	return rc;
+	return code;
 }
 
 /* In flight. */
 static int change_now(struct volume *volume, const struct change *change)
 {
 	struct captured *captured = look(volume);
-	int rc;
+	int code;
 
-	if (!captured)
+	if (captured == NULL)
 		return apply(volume, change);
 	uint64_t first = change->offset / CLUSTER_SIZE, delay_ns = 0;
 	uint64_t end = cluster_end(change->offset, change->n);
@@ -322,16 +322,16 @@ static int change_now(struct volume *volume, const struct change *change)
 	if (!saved && (change->flags & VOLUME_NOW))
 		saved = captured_save_now(captured, first, end, &delay_ns);
 	if (saved) {
-		rc = apply(volume, change);
-		if (rc != EAGAIN)
+		code = apply(volume, change);
+		if (code != EAGAIN)
 			captured_add_delay(captured, delay_ns);
 	} else if (change->flags & VOLUME_NOW) {
-		rc = EAGAIN;
+		code = EAGAIN;
 	} else {
-		rc = change_in_parts(volume, captured, *change);
+		code = change_in_parts(volume, captured, *change);
 	}
 	stop_looking(volume);
-	return rc;
+	return code;
 }
 
 static int change_volume(struct volume *volume, const struct change *change)
@@ -343,9 +343,9 @@ static int change_volume(struct volume *volume, const struct change *change)
 		return 0;
 	if (!enter(volume, change->flags & VOLUME_NOW))
 		return EAGAIN;
-	int rc = change_now(volume, change);
+	int code = change_now(volume, change);
 	leave(volume);
-	return rc;
+	return code;
 }
 
 int volume_write(struct volume *volume, uint64_t offset, const void *from, uint32_t n,
@@ -356,20 +356,20 @@ int volume_write(struct volume *volume, uint64_t offset, const void *from, uint3
 	return change_volume(volume, &change);
 }
 
-/* Nothing of this kind can be had without waiting. */
+/* Never possible without waiting. */
 static int change_long(struct volume *volume, struct change change)
 {
-	int rc = 0;
+	int code = 0;
 
 	if (change.flags & VOLUME_NOW)
 		return drive_is_writable(volume->drive) ? EAGAIN : EPERM;
 	do {
 		struct change part = change;
 		part.n = part.n < GATE_MAX ? part.n : GATE_MAX;
-		rc = change_volume(volume, &part);
+		code = change_volume(volume, &part);
 		go_on(&change, part.n);
-	} while (change.n > 0 && rc == 0);
-	return rc;
+	} while (change.n > 0 && code == 0);
+	return code;
 }
 
 int volume_zero(struct volume *volume, uint64_t offset, uint64_t n, unsigned flags)
@@ -379,9 +379,9 @@ int volume_zero(struct volume *volume, uint64_t offset, uint64_t n, unsigned fla
 
 int volume_trim(struct volume *volume, uint64_t offset, uint64_t n, unsigned flags)
 {
-	int rc = change_long(volume, (struct change){apply_trim, offset, n, NULL, flags});
+	int code = change_long(volume, (struct change){apply_trim, offset, n, NULL, flags});
 
-	return rc == 0 && (flags & VOLUME_FUA) ? drive_flush(volume->drive) : rc;
+	return code == 0 && (flags & VOLUME_FUA) ? drive_flush(volume->drive) : code;
 }
 
 /* ---- the others ---- */
@@ -395,10 +395,10 @@ int volume_read(struct volume *volume, uint64_t offset, void *to, uint32_t n, un
 int volume_flush(struct volume *volume)
 {
 	note_request(volume);
-	int rc = drive_flush(volume->drive);
-	if (rc != 0 && volume->map)
+	int code = drive_flush(volume->drive);
+	if (code != 0 && volume->map != NULL)
 		generation_drop(volume->map);
-	return rc;
+	return code;
 }
 
 int volume_status(struct volume *volume, uint64_t offset, uint64_t *n, bool *zero)
@@ -406,7 +406,7 @@ int volume_status(struct volume *volume, uint64_t offset, uint64_t *n, bool *zer
 	struct error err;
 
 	note_request(volume);
-	int rc = drive_status(volume->drive, offset, n, zero, &err);
+	int code = drive_status(volume->drive, offset, n, zero, &err);
 
-	return rc == 0 ? 0 : err.sys != 0 ? err.sys : EIO;
+	return code == 0 ? 0 : err.sys != 0 ? err.sys : EIO;
 }

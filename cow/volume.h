@@ -1,5 +1,5 @@
 /*
- * What a capture does with volumes. Private to cow/volume.c and cow/capture*.c.
+ * What a capture needs of volumes. Private to cow/volume.c and cow/capture*.c.
  */
 #ifndef COW_VOLUME_H
 #define COW_VOLUME_H
@@ -8,22 +8,22 @@
 
 struct captured; /* a volume's part in a capture */
 
-/* For one capture alone. False: it is in one already. */
+/* Reserves it for one capture. False: it is in a capture already. */
 bool volume_claim(struct volume *volume);
 void volume_unclaim(struct volume *volume);
 
-/* The instant: no request that changes something begins between hold and let_go; after a drain that
- * returned true (false: not before clock_ms() was until_ms) none is in flight either. */
+/* The instant: no request that changes data begins between hold and let_go. After a drain that
+ * returned true none is in flight either; false: not by the time clock_ms() was until_ms. */
 void volume_hold(struct volume *volume);
 bool volume_drain(struct volume *volume, int64_t until_ms);
 void volume_let_go(struct volume *volume);
 
-/* While held and drained: from now on requests go by way of *captured. */
+/* While held and drained: from now on requests go through *captured. */
 void volume_arm(struct volume *volume, struct captured *captured);
-/* Any time. When it returns no request looks at *captured any more. */
+/* At any time. When it returns, no request uses *captured any more. */
 void volume_disarm(struct volume *volume);
 
 /* Whether a request came within the last second. */
-bool volume_is_at_work(const struct volume *volume);
+bool volume_guest_is_active(const struct volume *volume);
 
 #endif

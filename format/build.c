@@ -9,30 +9,33 @@ static int compare_texts(const void *a, const void *b)
 	const struct text *right = *(const struct text *const *)b;
 	uint32_t n = left->length < right->length ? left->length : right->length;
 	int order = memcmp(left->bytes, right->bytes, n);
+
 	return order != 0 ? order : (left->length > right->length) - (left->length < right->length);
 }
 
 static int check_name(const struct text *name, const char *what, struct error *err)
 {
 	char shown[64];
+
 	if (name->length >= 1 && name->length <= 255 &&
 	    memchr(name->bytes, 0, name->length) == NULL)
 		return 0;
 	return fail(err, ERR_USAGE, "%s name '%s' is not 1 to 255 bytes without NUL", what,
-		    escape_text(shown, sizeof shown, name->bytes, name->length));
+		    escape_text(shown, sizeof(shown), name->bytes, name->length));
 }
 
 /* Valid, and no two alike. Sorted, because an archive that is converted may have many. */
 static int check_names(const struct text **names, uint32_t n, const char *what, struct error *err)
 {
 	char shown[64];
+
 	for (uint32_t i = 0; i < n; i++)
 		TRY(check_name(names[i], what, err));
-	qsort(names, n, sizeof *names, compare_texts);
+	qsort(names, n, sizeof(*names), compare_texts);
 	for (uint32_t i = 1; i < n; i++)
 		if (compare_texts(&names[i - 1], &names[i]) == 0)
 			return fail(err, ERR_USAGE, "two %ss are called '%s'", what,
-				    escape_text(shown, sizeof shown, names[i]->bytes,
+				    escape_text(shown, sizeof(shown), names[i]->bytes,
 						names[i]->length));
 	return 0;
 }
@@ -40,9 +43,10 @@ static int check_names(const struct text **names, uint32_t n, const char *what, 
 static int check_all_names(const struct archive *archive, struct error *err)
 {
 	uint32_t n_drives = archive->n_drives, n_configs = archive->n_configs;
-	const struct text **names = malloc((n_drives + n_configs + 1) * sizeof *names);
+	const struct text **names = malloc((n_drives + n_configs + 1) * sizeof(*names));
+
 	if (names == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	for (uint32_t i = 0; i < n_drives; i++)
 		names[i] = &archive->drives[i].name;
 	for (uint32_t i = 0; i < n_configs; i++)
@@ -76,7 +80,7 @@ void head_build(const struct archive *archive, uint8_t *out)
 
 uint32_t section_header_size(const struct archive *archive, uint32_t n_slots)
 {
-	return archive->format == FORMAT_VMAB ? vmab_section_header_size(n_slots) : VMA1_EXTENT_SIZE;
+	return archive->format == FORMAT_VMAB ? vmab_header_size(n_slots) : VMA1_EXTENT_SIZE;
 }
 
 void section_build(const struct archive *archive, const struct section *section, uint8_t *out)

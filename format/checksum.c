@@ -4,6 +4,8 @@
 #include <openssl/md5.h>
 #include <xxhash.h>
 
+static_assert(sizeof(XXH128_canonical_t) == CHECKSUM_SIZE, "a checksum is its bytes");
+
 void checksum_bytes(const void *bytes, size_t size, uint8_t out[CHECKSUM_SIZE])
 {
 	XXH128_canonicalFromHash((XXH128_canonical_t *)out, XXH3_128bits(bytes, size));
@@ -13,6 +15,7 @@ bool checksum_in_place(uint8_t *bytes, size_t size, size_t field)
 {
 	XXH3_state_t state;
 	uint8_t before[CHECKSUM_SIZE], *after = bytes + field;
+
 	memcpy(before, after, CHECKSUM_SIZE);
 	XXH3_128bits_reset(&state);
 	XXH3_128bits_update(&state, bytes, field);
@@ -34,6 +37,7 @@ void checksum_cluster(enum cluster_checksum kind, const uint8_t cluster[CLUSTER_
 bool md5_in_place(uint8_t *bytes, size_t size, size_t field)
 {
 	uint8_t before[MD5_SIZE], *after = bytes + field;
+
 	memcpy(before, after, MD5_SIZE);
 	memset(after, 0, MD5_SIZE);
 	return memcmp(MD5(bytes, size, after), before, MD5_SIZE) == 0;

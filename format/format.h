@@ -1,14 +1,16 @@
 /*
  * The archive formats: bytes to checked structs and back. Sources: spec/vmab.md, spec/vma1.md.
  *
- * Nothing here does I/O or starts threads, and nothing but archive_check allocates. Parsers take
- * untrusted bytes; a struct they filled was checked and can be relied on. Builders take structs of
- * our own and assert. Everything is safe to call from several threads on different outputs.
+ * Nothing here does I/O or starts threads, and only archive_check allocates memory. Parsers take
+ * untrusted bytes; a struct they filled in has been checked and can be relied on. Builders take
+ * structs of our own and assert. All functions may run in several threads on different outputs.
  */
 #ifndef FORMAT_FORMAT_H
 #define FORMAT_FORMAT_H
 
 #include "base/error.h"
+
+#include <assert.h>
 
 #define SECTOR_SIZE	   512u	     /* all positions and sizes in an archive are multiples */
 #define HEAD_SIZE_MAX	   16777216u /* bytes */
@@ -19,14 +21,13 @@
 #define DRIVES_MAX	   65535u
 #define CONFIGS_MAX	   65535u
 #define INDEX_ENTRIES_MAX  32768u
-#define INDEX_ENTRY_SIZE   32u
 #define CHECKSUM_SIZE	   16u
 #define VMA1_SLOTS	   59u
 #define VMA1_CHECKED_DATA  27u /* data clusters in an extent whose free slots hold checksums */
 
 enum archive_format { FORMAT_VMAB, FORMAT_VMA1 };
 
-/* What protects each data cluster. */
+/* The checksum that protects each data cluster. */
 enum cluster_checksum { CLUSTER_UNPROTECTED, CLUSTER_XXH3_64, CLUSTER_XXH3_128 };
 
 struct archive_drive {
@@ -39,8 +40,8 @@ struct archive_config {
 	struct text data;
 };
 
-/* A head. The texts point into the bytes it was parsed from, which must outlive it. About 4 MiB:
- * allocate it with calloc, so that only what is used becomes memory. */
+/* A head. Its texts point into the bytes it was parsed from, which must outlive it. About 4 MiB:
+ * allocate it with calloc, so that only the parts in use take memory. */
 struct archive {
 	enum archive_format format;
 	enum cluster_checksum cluster_checksum;
@@ -63,7 +64,7 @@ enum section_kind {
 	SECTION_INDEX = 2,
 	SECTION_HEAD_COPY = 3,
 	SECTION_TAIL = 4,
-	SECTION_ANCILLARY = 0x8000, /* and above: to be passed over */
+	SECTION_ANCILLARY = 0x8000, /* and above: readers skip it */
 };
 
 enum codec { CODEC_NONE = 0, CODEC_ZSTD = 1 };
@@ -77,7 +78,7 @@ struct slot {
 	uint8_t checksum[CHECKSUM_SIZE];
 };
 
-/* The numbers of an archive, counted by reader and writer and stored in a VMAB tail. */
+/* Totals of an archive, counted by reader and writer and stored in a VMAB tail. */
 struct totals {
 	uint64_t archive_size; /* bytes, tail included */
 	uint64_t n_sections;   /* tail included */
@@ -86,8 +87,9 @@ struct totals {
 	uint64_t raw_size;     /* bytes of stored blocks before compression */
 	uint64_t head_copy_at; /* position */
 };
+static_assert(sizeof(struct totals) == 48, "compared byte by byte: without padding");
 
-/* A section of VMAB, or an extent of VMA as the same thing. About 48 KiB. */
+/* A section of VMAB, or an extent of VMA in the same shape. About 48 KiB. */
 struct section {
 	uint64_t position;	 /* bytes from the beginning of the archive */
 	uint64_t sequence;	 /* 0 for the first section after the head */
@@ -104,58 +106,67 @@ struct section {
 	struct slot slots[SLOTS_MAX];	 /* SECTION_EXTENT only */
 };
 
+/* An entry of the index, little-endian: spec/vmab.md section 5.3. */
+enum index_entry {
+	INDEX_CLUSTER = 0x00,
+	INDEX_N_CLUSTERS = 0x08,
+	INDEX_EXTENT_AT = 0x10,
+	INDEX_DRIVE = 0x18,
+	INDEX_ENTRY_SIZE = 0x20,
+};
+
 /* ---- parsing: together with reader/reader.c and reader/extent.c the audit set ---- */
 
-/* From the first sector of an archive: how many bytes its head has. */
+/* The size of a head in bytes, from the first sector of the archive. */
 int head_measure(const uint8_t first[SECTOR_SIZE], uint32_t *size, struct error *err);
-/* The whole head of head_measure's size. *out must be zeroed; it borrows from head. The bytes may
- * be changed by a parser where their checksum turns out wrong. */
+/* Parses a whole head, of head_measure's size. *out must be zeroed; it borrows from head. Where the
+ * checksum is wrong, the bytes of head are changed. */
 int head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err);
 
-/* From the first sector of a section at this position: how many bytes its header has. */
+/* The size of a section's header in bytes, from the section's first sector. */
 int section_measure(const struct archive *archive, const uint8_t first[SECTOR_SIZE],
 		    uint64_t position, uint32_t *header_size, struct error *err);
-/* The whole header. Checks everything that it says by itself; what depends on the sections before
- * (sequence, previous index, clusters twice) is up to the reader. */
+/* Parses and checks a whole header as far as it stands for itself. What depends on the sections
+ * before it (sequence, previous index, clusters twice) is up to the reader. */
 int section_parse(const struct archive *archive, uint8_t *header, uint64_t position,
 		  struct section *out, struct error *err);
 
-/* One entry of the index of an extent. Start with *slot == 0; false when there are no more. */
+/* The next entry that an extent has in the index. Start with *slot == 0; false: no more. */
 bool index_next(const struct section *extent, uint32_t *slot, uint8_t out[INDEX_ENTRY_SIZE]);
 
 /* XXH3-128 in canonical form. */
 void checksum_bytes(const void *bytes, size_t size, uint8_t out[CHECKSUM_SIZE]);
-/* The checksum of a whole cluster as the kind demands, the rest of out zero. */
+/* The checksum of a whole cluster, of this kind; the rest of out is zero. */
 void checksum_cluster(enum cluster_checksum kind, const uint8_t cluster[CLUSTER_SIZE],
 		      uint8_t out[CHECKSUM_SIZE]);
 
 /* ---- finding, for salvage ---- */
 
-/* What a sector says that it begins: a head, or a section or extent. */
+/* A head, section or extent that a sector appears to begin. */
 struct landmark {
 	enum archive_format format;
 	bool is_head;
 	uint8_t uuid[UUID_SIZE];
-	uint64_t position; /* of a VMAB section: where it says that it lies */
+	uint64_t position; /* of a VMAB section: the one its header states */
 };
 
-/* By the magic and a few bytes more: nothing is proved yet. */
+/* Goes by the magic and a few more bytes, which prove nothing yet. */
 bool landmark_recognise(const uint8_t first[SECTOR_SIZE], struct landmark *out);
-/* The first place at or after from where a magic may begin; n when there is none before n. The
+/* The first offset at or after from where a magic may begin; n when there is none before n. The
  * magic may reach past n. */
 size_t landmark_find(const uint8_t *bytes, size_t from, size_t n);
 
 /* ---- building ---- */
 
-/* Whether the format can carry this archive: names, numbers, sizes. ERR_USAGE when it cannot. */
+/* Whether the format can hold this archive: names, numbers, sizes. ERR_USAGE when it cannot. */
 int archive_check(const struct archive *archive, struct error *err);
-/* The size head_build needs; archive_check came first. */
+/* The size head_build needs. Call archive_check first. */
 uint32_t head_size(const struct archive *archive);
 void head_build(const struct archive *archive, uint8_t *out);
 
 uint32_t section_header_size(const struct archive *archive, uint32_t n_slots);
-/* Writes header_size bytes. section->checksum, sizes and slots are set; position, sequence and
- * previous_index too where the format has them. */
+/* Writes header_size bytes. The caller has set the checksum, sizes and slots of the section; also
+ * position, sequence and previous_index where the format has them. */
 void section_build(const struct archive *archive, const struct section *section, uint8_t *out);
 
 #endif

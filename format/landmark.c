@@ -4,10 +4,10 @@
 bool landmark_recognise(const uint8_t first[SECTOR_SIZE], struct landmark *out)
 {
 	*out = (struct landmark){.format = FORMAT_VMAB};
-	const uint8_t *uuid = first + SECTION_UUID;
+	const uint8_t *uuid = first + SECTION_AT_UUID;
 	if (memcmp(first, VMAB_SECTION_MAGIC, 8) == 0) {
-		out->position = get_le(first + SECTION_POSITION, 8);
-		if (!all_zero(first + SECTION_RESERVED, 32))
+		out->position = get_le(first + SECTION_AT_POSITION, 8);
+		if (!all_zero(first + SECTION_AT_RESERVED, 32))
 			return false;
 	} else if (memcmp(first, VMAB_MAGIC, 8) == 0) {
 		out->is_head = true;

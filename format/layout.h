@@ -1,14 +1,17 @@
 /*
- * Where things lie in an archive, and what the two formats offer to parse.c and build.c. Private to
- * format/.
+ * Where the fields of an archive lie, and what the two formats offer to parse.c and build.c.
+ * Private to format/.
  *
- * Offsets are named for what they hold; sizes and meaning are in the spec sections given.
+ * A structure on disk is a byte array: an enum names the offset of each field, the spec section
+ * given has its size and meaning, and assertions hold the offsets against each other.
  */
 #ifndef FORMAT_LAYOUT_H
 #define FORMAT_LAYOUT_H
 
 #include "base/bytes.h"
 #include "format/format.h"
+
+#include <assert.h>
 
 #define ROUND_UP(n, to) (((n) + (to)-1) / (to) * (to))
 
@@ -28,6 +31,9 @@ enum vmab_head {
 	HEAD_CHECKSUM = 0x70,
 	HEAD_RECORDS = 0x80,
 };
+static_assert(HEAD_PARENT == HEAD_UUID + UUID_SIZE && HEAD_CREATED == HEAD_PARENT + UUID_SIZE &&
+		      HEAD_RECORDS == HEAD_CHECKSUM + CHECKSUM_SIZE,
+	      "spec/vmab.md section 4");
 
 /* section 4.1; a record has 8 bytes before its value */
 enum vmab_record {
@@ -45,20 +51,24 @@ enum vmab_record {
 /* section 5 */
 #define VMAB_SECTION_MAGIC "VMABSECT"
 enum vmab_section {
-	SECTION_UUID = 0x08,
-	SECTION_SEQUENCE = 0x18,
-	SECTION_POSITION = 0x20,
-	SECTION_PREVIOUS_INDEX = 0x28,
-	SECTION_KIND = 0x30,
-	SECTION_CODEC = 0x32,
-	SECTION_N_SLOTS = 0x34,
-	SECTION_RAW_SIZE = 0x38,
-	SECTION_STORED_SIZE = 0x3c,
-	SECTION_PAYLOAD_CHECKSUM = 0x40,
-	SECTION_RESERVED = 0x50,
-	SECTION_CHECKSUM = 0x70,
-	SECTION_SLOTS = 0x80,
+	SECTION_AT_UUID = 0x08,
+	SECTION_AT_SEQUENCE = 0x18,
+	SECTION_AT_POSITION = 0x20,
+	SECTION_AT_PREVIOUS_INDEX = 0x28,
+	SECTION_AT_KIND = 0x30,
+	SECTION_AT_CODEC = 0x32,
+	SECTION_AT_N_SLOTS = 0x34,
+	SECTION_AT_RAW_SIZE = 0x38,
+	SECTION_AT_STORED_SIZE = 0x3c,
+	SECTION_AT_PAYLOAD_CHECKSUM = 0x40,
+	SECTION_AT_RESERVED = 0x50,
+	SECTION_AT_CHECKSUM = 0x70,
+	SECTION_AT_SLOTS = 0x80,
 };
+static_assert(SECTION_AT_SEQUENCE == SECTION_AT_UUID + UUID_SIZE &&
+		      SECTION_AT_RESERVED == SECTION_AT_PAYLOAD_CHECKSUM + CHECKSUM_SIZE &&
+		      SECTION_AT_SLOTS == SECTION_AT_CHECKSUM + CHECKSUM_SIZE,
+	      "spec/vmab.md section 5");
 
 /* section 5.1 */
 enum vmab_slot {
@@ -71,12 +81,28 @@ enum vmab_slot {
 };
 #define SLOT_TYPE_DATA	1u
 #define SLOT_TYPE_ZEROS 2u
+static_assert(VMAB_SLOT_SIZE == SLOT_CHECKSUM + CHECKSUM_SIZE, "spec/vmab.md section 5.1");
+static_assert(SECTION_HEADER_MAX ==
+		      ROUND_UP(SECTION_AT_SLOTS + SLOTS_MAX * VMAB_SLOT_SIZE, SECTOR_SIZE),
+	      "a header with all slots");
+
+static_assert(INDEX_N_CLUSTERS == INDEX_CLUSTER + 8 && INDEX_EXTENT_AT == INDEX_N_CLUSTERS + 8 &&
+		      INDEX_DRIVE == INDEX_EXTENT_AT + 8 && INDEX_ENTRY_SIZE == INDEX_DRIVE + 8,
+	      "spec/vmab.md section 5.3: index_next writes all of an entry");
 
 /* section 5.5 */
 enum vmab_tail {
-	TAIL_TOTALS = 0x80, /* struct totals: six u64 in its order */
+	TAIL_ARCHIVE_SIZE = 0x80,
+	TAIL_N_SECTIONS = 0x88,
+	TAIL_N_DATA = 0x90,
+	TAIL_N_ZERO = 0x98,
+	TAIL_RAW_SIZE = 0xa0,
+	TAIL_HEAD_COPY_AT = 0xa8,
 	TAIL_RESERVED = 0xb0,
 };
+static_assert((int)TAIL_ARCHIVE_SIZE == SECTION_AT_SLOTS &&
+		      TAIL_RESERVED - TAIL_ARCHIVE_SIZE == sizeof(struct totals),
+	      "spec/vmab.md section 5.5");
 
 /* spec/vma1.md section 2 */
 #define VMA1_MAGIC	 "VMA" /* and its NUL */
@@ -102,6 +128,12 @@ enum vma1_head {
 	VMA1_DEVICE_SIZE = 32,
 	VMA1_HEAD_FIXED = 12288,
 };
+static_assert(VMA1_CREATED == VMA1_UUID + UUID_SIZE && VMA1_BLOBS_AT == VMA1_MD5 + MD5_SIZE &&
+		      VMA1_MARKER_AT + VMA1_MARKER_SIZE <= VMA1_CONFIG_NAMES &&
+		      VMA1_CONFIG_DATA == VMA1_CONFIG_NAMES + 4 * VMA1_CONFIGS &&
+		      VMA1_DEVICES_AT >= VMA1_CONFIG_DATA + 4 * VMA1_CONFIGS &&
+		      VMA1_HEAD_FIXED == VMA1_DEVICES_AT + VMA1_DEVICES * VMA1_DEVICE_SIZE,
+	      "spec/vma1.md section 2");
 
 /* spec/vma1.md section 3 */
 #define VMA1_EXTENT_MAGIC "VMAE\0\0" /* with the two reserved bytes */
@@ -111,8 +143,15 @@ enum vma1_extent {
 	EXTENT_MD5 = 24,
 	EXTENT_SLOTS = 40,
 	VMA1_SLOT_SIZE = 8,
+	VMA1_SLOT_FREE = 7, /* bytes of an unused slot, without the device id */
 	VMA1_EXTENT_SIZE = 512,
 };
+static_assert(EXTENT_MD5 == EXTENT_UUID + UUID_SIZE && EXTENT_SLOTS == EXTENT_MD5 + MD5_SIZE &&
+		      VMA1_EXTENT_SIZE == EXTENT_SLOTS + VMA1_SLOTS * VMA1_SLOT_SIZE &&
+		      VMA1_EXTENT_SIZE == SECTOR_SIZE,
+	      "spec/vma1.md section 3");
+static_assert(VMA1_CHECKED_DATA * 8 <= (VMA1_SLOTS - VMA1_CHECKED_DATA) * VMA1_SLOT_FREE,
+	      "the free slots have room for the checksums: spec/vma1.md section 5");
 
 /* The blocks of a cluster that a drive has: a mask. */
 static inline uint16_t blocks_in_drive(uint64_t size_bytes, uint64_t cluster)
@@ -120,11 +159,17 @@ static inline uint16_t blocks_in_drive(uint64_t size_bytes, uint64_t cluster)
 	uint64_t left = size_bytes - cluster * CLUSTER_SIZE;
 	uint64_t n_blocks =
 		left < CLUSTER_SIZE ? (left + BLOCK_SIZE - 1) / BLOCK_SIZE : CLUSTER_BLOCKS;
+
 	return (uint16_t)((1u << n_blocks) - 1);
 }
 
-/* Both write the checksum to its field and return whether it was there before. XXH3-128 leaves the
- * field out, MD5 takes it as zeros. */
+static inline uint32_t vmab_header_size(uint32_t n_slots)
+{
+	return ROUND_UP(SECTION_AT_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
+}
+
+/* Both write the checksum to its field, and return whether the field held it already. XXH3-128
+ * leaves the field out, MD5 takes it as zeros. */
 bool checksum_in_place(uint8_t *bytes, size_t size, size_t field);
 bool md5_in_place(uint8_t *bytes, size_t size, size_t field);
 
@@ -138,7 +183,6 @@ int vma1_extent_parse(const struct archive *archive, uint8_t *header, struct sec
 int vmab_archive_check(const struct archive *archive, struct error *err);
 uint32_t vmab_head_size(const struct archive *archive);
 void vmab_head_build(const struct archive *archive, uint8_t *out);
-uint32_t vmab_section_header_size(uint32_t n_slots);
 void vmab_section_build(const struct archive *archive, const struct section *section, uint8_t *out);
 int vma1_archive_check(const struct archive *archive, struct error *err);
 uint32_t vma1_head_size(const struct archive *archive);

@@ -10,6 +10,7 @@
 static uint64_t blobs_size(const struct archive *archive)
 {
 	uint64_t size = 1;
+
 	for (uint32_t i = 0; i < archive->n_configs; i++)
 		size += 2 + archive->configs[i].name.length + 1 + 2 +
 			archive->configs[i].data.length;
@@ -21,7 +22,8 @@ static uint64_t blobs_size(const struct archive *archive)
 static int check_drive(const struct archive_drive *drive, struct error *err)
 {
 	char shown[64];
-	escape_text(shown, sizeof shown, drive->name.bytes, drive->name.length);
+
+	escape_text(shown, sizeof(shown), drive->name.bytes, drive->name.length);
 	if (memchr(drive->name.bytes, '/', drive->name.length) != NULL ||
 	    memchr(drive->name.bytes, ' ', drive->name.length) != NULL)
 		return fail(err, ERR_USAGE,
@@ -40,6 +42,7 @@ int vma1_archive_check(const struct archive *archive, struct error *err)
 {
 	static const uint8_t none[UUID_SIZE];
 	char shown[64];
+
 	if (memcmp(archive->parent, none, UUID_SIZE) != 0)
 		return fail(err, ERR_USAGE, "VMA cannot hold an incremental archive");
 	if (archive->n_drives > DRIVES || archive->n_configs > VMA1_CONFIGS)
@@ -50,7 +53,7 @@ int vma1_archive_check(const struct archive *archive, struct error *err)
 		TRY(check_drive(&archive->drives[i], err));
 	for (uint32_t i = 0; i < archive->n_configs; i++) {
 		const struct archive_config *config = &archive->configs[i];
-		escape_text(shown, sizeof shown, config->name.bytes, config->name.length);
+		escape_text(shown, sizeof(shown), config->name.bytes, config->name.length);
 		if (memchr(config->name.bytes, '/', config->name.length) != NULL)
 			return fail(err, ERR_USAGE,
 				    "config name '%s' has a slash: not possible in VMA", shown);
@@ -74,6 +77,7 @@ uint32_t vma1_head_size(const struct archive *archive)
 static uint32_t put_blob(uint8_t *blobs, uint32_t *at, const struct text *text, bool is_name)
 {
 	uint32_t position = *at, length = text->length + (is_name ? 1 : 0);
+
 	put_le(blobs + position, 2, length);
 	if (text->length != 0)
 		memcpy(blobs + position + 2, text->bytes, text->length);
@@ -87,6 +91,7 @@ void vma1_head_build(const struct archive *archive, uint8_t *out)
 	uint8_t *blobs = out + VMA1_HEAD_FIXED;
 	int64_t ns_in_s = 1000000000;
 	int64_t seconds = archive->created_ns / ns_in_s - (archive->created_ns % ns_in_s < 0);
+
 	memset(out, 0, size);
 	memcpy(out, VMA1_MAGIC, 4);
 	put_be(out + VMA1_VERSION, 4, 1);
@@ -112,15 +117,23 @@ void vma1_head_build(const struct archive *archive, uint8_t *out)
 	md5_in_place(out, size, VMA1_MD5);
 }
 
-/* The checksums of the data slots go to the unused slots, past their byte 3: the device id, 0. */
+/* The i-th byte of those that the free slots have beside their byte 3, the device id 0. */
+static uint8_t *free_byte(uint8_t *free_slots, uint32_t i)
+{
+	uint32_t in_slot = i % VMA1_SLOT_FREE;
+
+	return free_slots + i / VMA1_SLOT_FREE * VMA1_SLOT_SIZE + in_slot + (in_slot >= 3 ? 1 : 0);
+}
+
+/* The checksums of the data slots go to the free slots. */
 static void put_checksums(const struct section *section, uint8_t *free_slots)
 {
 	uint32_t at = 0;
+
 	for (uint32_t i = 0; i < section->n_slots; i++)
 		for (uint32_t j = 0; section->slots[i].mask != 0 && j < 8; j++, at++)
-			free_slots[at / 7 * VMA1_SLOT_SIZE + at % 7 + (at % 7 >= 3)] =
-				section->slots[i].checksum[j];
-	assert(at <= (VMA1_SLOTS - section->n_slots) * 7);
+			*free_byte(free_slots, at) = section->slots[i].checksum[j];
+	assert(at <= (VMA1_SLOTS - section->n_slots) * VMA1_SLOT_FREE);
 }
 
 void vma1_extent_build(const struct archive *archive, const struct section *section, uint8_t *out)

@@ -18,6 +18,7 @@ static uint64_t records_size(const struct archive *archive)
 {
 	uint64_t size = text_size(&archive->note) + text_size(&archive->checkpoint) +
 			text_size(&archive->parent_checkpoint);
+
 	for (uint32_t i = 0; i < archive->n_drives; i++)
 		size += record_size(DRIVE_NAME + archive->drives[i].name.length);
 	for (uint32_t i = 0; i < archive->n_configs; i++)
@@ -49,6 +50,7 @@ uint32_t vmab_head_size(const struct archive *archive)
 static uint8_t *put_record(uint8_t **at, uint16_t type, uint32_t length)
 {
 	uint8_t *value = *at + RECORD_HEADER;
+
 	put_le(*at, 2, type);
 	put_le(*at + 4, 4, length);
 	*at += record_size(length);
@@ -64,6 +66,7 @@ static void put_text(uint8_t **at, uint16_t type, const struct text *text)
 static void put_drive(uint8_t **at, const struct archive_drive *drive)
 {
 	uint8_t *value = put_record(at, RECORD_DRIVE, DRIVE_NAME + drive->name.length);
+
 	put_le(value, 8, drive->size_bytes);
 	memcpy(value + DRIVE_NAME, drive->name.bytes, drive->name.length);
 }
@@ -73,6 +76,7 @@ static void put_config(uint8_t **at, const struct archive_config *config)
 	uint32_t name_length = config->name.length;
 	uint8_t *value =
 		put_record(at, RECORD_CONFIG, CONFIG_NAME + name_length + config->data.length);
+
 	put_le(value, 2, name_length);
 	memcpy(value + CONFIG_NAME, config->name.bytes, name_length);
 	if (config->data.length != 0)
@@ -83,6 +87,7 @@ void vmab_head_build(const struct archive *archive, uint8_t *out)
 {
 	uint32_t size = vmab_head_size(archive);
 	uint8_t *at = out + HEAD_RECORDS;
+
 	memset(out, 0, size);
 	memcpy(out, VMAB_MAGIC, 8);
 	put_le(out + HEAD_VERSION, 4, VMAB_VERSION);
@@ -114,38 +119,36 @@ static void put_slot(const struct slot *slot, uint8_t *out)
 		put_le(out + SLOT_CHECKSUM, 8, slot->n_clusters);
 }
 
-static void put_totals(const struct totals *totals, uint8_t *out)
+static void put_totals(const struct totals *totals, uint8_t *header)
 {
-	uint64_t values[sizeof *totals / 8];
-	memcpy(values, totals, sizeof values);
-	for (uint32_t i = 0; i < sizeof *totals / 8; i++)
-		put_le(out + 8 * i, 8, values[i]);
-}
-
-uint32_t vmab_section_header_size(uint32_t n_slots)
-{
-	return ROUND_UP(SECTION_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
+	put_le(header + TAIL_ARCHIVE_SIZE, 8, totals->archive_size);
+	put_le(header + TAIL_N_SECTIONS, 8, totals->n_sections);
+	put_le(header + TAIL_N_DATA, 8, totals->n_data);
+	put_le(header + TAIL_N_ZERO, 8, totals->n_zero);
+	put_le(header + TAIL_RAW_SIZE, 8, totals->raw_size);
+	put_le(header + TAIL_HEAD_COPY_AT, 8, totals->head_copy_at);
 }
 
 void vmab_section_build(const struct archive *archive, const struct section *section, uint8_t *out)
 {
-	uint32_t size = vmab_section_header_size(section->n_slots);
+	uint32_t size = vmab_header_size(section->n_slots);
+
 	assert(section->n_slots <= SLOTS_MAX);
 	memset(out, 0, size);
 	memcpy(out, VMAB_SECTION_MAGIC, 8);
-	memcpy(out + SECTION_UUID, archive->uuid, UUID_SIZE);
-	put_le(out + SECTION_SEQUENCE, 8, section->sequence);
-	put_le(out + SECTION_POSITION, 8, section->position);
-	put_le(out + SECTION_PREVIOUS_INDEX, 8, section->previous_index);
-	put_le(out + SECTION_KIND, 2, section->kind);
-	put_le(out + SECTION_CODEC, 2, section->codec);
-	put_le(out + SECTION_N_SLOTS, 4, section->n_slots);
-	put_le(out + SECTION_RAW_SIZE, 4, section->raw_size);
-	put_le(out + SECTION_STORED_SIZE, 4, section->stored_size);
-	memcpy(out + SECTION_PAYLOAD_CHECKSUM, section->checksum, CHECKSUM_SIZE);
+	memcpy(out + SECTION_AT_UUID, archive->uuid, UUID_SIZE);
+	put_le(out + SECTION_AT_SEQUENCE, 8, section->sequence);
+	put_le(out + SECTION_AT_POSITION, 8, section->position);
+	put_le(out + SECTION_AT_PREVIOUS_INDEX, 8, section->previous_index);
+	put_le(out + SECTION_AT_KIND, 2, section->kind);
+	put_le(out + SECTION_AT_CODEC, 2, section->codec);
+	put_le(out + SECTION_AT_N_SLOTS, 4, section->n_slots);
+	put_le(out + SECTION_AT_RAW_SIZE, 4, section->raw_size);
+	put_le(out + SECTION_AT_STORED_SIZE, 4, section->stored_size);
+	memcpy(out + SECTION_AT_PAYLOAD_CHECKSUM, section->checksum, CHECKSUM_SIZE);
 	for (uint32_t i = 0; i < section->n_slots; i++)
-		put_slot(&section->slots[i], out + SECTION_SLOTS + i * VMAB_SLOT_SIZE);
+		put_slot(&section->slots[i], out + SECTION_AT_SLOTS + i * VMAB_SLOT_SIZE);
 	if (section->kind == SECTION_TAIL)
-		put_totals(&section->totals, out + TAIL_TOTALS);
-	checksum_in_place(out, size, SECTION_CHECKSUM);
+		put_totals(&section->totals, out);
+	checksum_in_place(out, size, SECTION_AT_CHECKSUM);
 }

@@ -1,8 +1,10 @@
+/* The clusters of a drive that salvage has recovered. */
 #include "reader/salvage.h"
 
 void cluster_map_open(struct cluster_map *out, uint64_t n_clusters, const struct archive *archive)
 {
 	static const uint8_t none[UUID_SIZE];
+
 	*out = (struct cluster_map){.n_clusters = n_clusters};
 	for (unsigned i = 0; i < UUID_SIZE; i++)
 		out->incremental |= archive->parent[i] != none[i];
@@ -10,7 +12,7 @@ void cluster_map_open(struct cluster_map *out, uint64_t n_clusters, const struct
 
 void cluster_map_close(struct cluster_map *map)
 {
-	cluster_set_free(&map->had);
+	cluster_set_free(&map->recovered);
 	cluster_set_free(&map->unproved);
 	cluster_set_free(&map->named);
 	*map = (struct cluster_map){0};
@@ -18,7 +20,7 @@ void cluster_map_close(struct cluster_map *map)
 
 bool cluster_map_has(const struct cluster_map *map, uint64_t cluster)
 {
-	return cluster_set_has(&map->had, cluster);
+	return cluster_set_has(&map->recovered, cluster);
 }
 
 int cluster_map_put(struct cluster_map *map, const struct slot *slot, enum salvage_state state,
@@ -28,21 +30,22 @@ int cluster_map_put(struct cluster_map *map, const struct slot *slot, enum salva
 		TRY(cluster_set_include(&map->named, slot->cluster, slot->n_clusters, err));
 	if (state == SALVAGE_BAD || state == SALVAGE_NAMED)
 		return 0;
-	TRY(cluster_set_include(&map->had, slot->cluster, slot->n_clusters, err));
+	TRY(cluster_set_include(&map->recovered, slot->cluster, slot->n_clusters, err));
 	if (state == SALVAGE_UNVERIFIED)
 		TRY(cluster_set_include(&map->unproved, slot->cluster, slot->n_clusters, err));
 	return 0;
 }
 
-/* The state of a cluster, and for how many more, at most n_max in all, none of the sets changes. */
+/* The state of a cluster, and how many clusters from it on, at most n_max, share it. */
 static uint64_t look(const struct cluster_map *map, uint64_t cluster, uint64_t n_max,
 		     enum cluster_state *state)
 {
-	bool had, unproved, named;
-	uint64_t n = cluster_set_run(&map->had, cluster, n_max, &had);
+	bool recovered, unproved, named;
+	uint64_t n = cluster_set_run(&map->recovered, cluster, n_max, &recovered);
+
 	n = cluster_set_run(&map->unproved, cluster, n, &unproved);
 	n = cluster_set_run(&map->named, cluster, n, &named);
-	if (had)
+	if (recovered)
 		*state = unproved ? CLUSTER_UNPROVED : CLUSTER_GOOD;
 	else
 		*state = map->incremental && !named ? CLUSTER_ABSENT : CLUSTER_LOST;
@@ -53,6 +56,7 @@ uint64_t cluster_map_run(const struct cluster_map *map, uint64_t cluster, enum c
 {
 	uint64_t n = 0, more;
 	enum cluster_state next;
+
 	while (cluster + n < map->n_clusters) {
 		more = look(map, cluster + n, map->n_clusters - cluster - n, &next);
 		if (n > 0 && next != *state)

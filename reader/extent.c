@@ -1,6 +1,7 @@
 /* From the stored payload of an extent to verified clusters. */
-#include "base/bytes.h"
 #include "reader/reader.h"
+
+#include "base/bytes.h"
 
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -9,8 +10,9 @@ int extent_scrub(const struct archive *archive, const struct section *extent, co
 		 struct error *err)
 {
 	uint8_t sum[CHECKSUM_SIZE];
+
 	if (archive->format == FORMAT_VMA1)
-		return 0; /* checksums, if any, are those of the clusters */
+		return 0; /* only its clusters have checksums, if any */
 	uint32_t n_padding = extent->padded_size - extent->stored_size;
 	checksum_bytes(stored, extent->padded_size, sum);
 	bool same = memcmp(sum, extent->checksum, CHECKSUM_SIZE) == 0;
@@ -20,12 +22,12 @@ int extent_scrub(const struct archive *archive, const struct section *extent, co
 	return 0;
 }
 
-/* A compressed payload is one frame that states its size, and needs no dictionary: there is none.
- */
+/* A compressed payload is one frame that states its size and needs no dictionary. */
 int extent_open(const struct archive *archive, const struct section *extent, const uint8_t *stored,
 		uint8_t *raw, const uint8_t **blocks, struct error *err)
 {
 	size_t stored_size = extent->stored_size, raw_size = extent->raw_size;
+
 	TRY(extent_scrub(archive, extent, stored, err));
 	*blocks = extent->codec == CODEC_NONE ? stored : raw;
 	if (extent->codec == CODEC_NONE)
@@ -39,6 +41,18 @@ int extent_open(const struct archive *archive, const struct section *extent, con
 	return 0;
 }
 
+/* Puts the stored blocks of a cluster to their places; the others are zero. */
+static void lay_out(uint16_t mask, const uint8_t *blocks, uint8_t cluster[CLUSTER_SIZE])
+{
+	memset(cluster, 0, CLUSTER_SIZE);
+	for (uint32_t j = 0; j < CLUSTER_BLOCKS; j++) {
+		if ((mask >> j & 1) == 0)
+			continue;
+		memcpy(cluster + j * BLOCK_SIZE, blocks, BLOCK_SIZE);
+		blocks += BLOCK_SIZE;
+	}
+}
+
 int extent_cluster(const struct archive *archive, const struct section *extent, uint32_t slot_index,
 		   const uint8_t *blocks, uint8_t scratch[CLUSTER_SIZE], const uint8_t **cluster,
 		   struct error *err)
@@ -47,14 +61,10 @@ int extent_cluster(const struct archive *archive, const struct section *extent, 
 	uint64_t left = archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
 	uint8_t sum[CHECKSUM_SIZE];
 	bool whole = slot->mask == 0xffff && left >= CLUSTER_SIZE;
+
 	*cluster = whole ? blocks : scratch;
 	if (!whole)
-		memset(scratch, 0, CLUSTER_SIZE);
-	for (uint32_t j = 0; j < CLUSTER_BLOCKS && !whole; j++)
-		if ((slot->mask >> j & 1) != 0) {
-			memcpy(scratch + j * BLOCK_SIZE, blocks, BLOCK_SIZE);
-			blocks += BLOCK_SIZE;
-		}
+		lay_out(slot->mask, blocks, scratch);
 	if (archive->cluster_checksum == CLUSTER_UNPROTECTED) {
 		if (left < CLUSTER_SIZE)
 			memset(scratch + left, 0, CLUSTER_SIZE - left);

@@ -1,9 +1,9 @@
 /*
- * Random access: from the tail of a VMAB along the chain of index sections to the extents that are
- * wanted, and to no others.
+ * Random access: from the tail of a VMAB along the chain of index sections to the wanted extents,
+ * and to no others.
  *
- * Taken from the end towards the beginning, one index section at a time, so that no more than that
- * has to be in memory, however large the archive is.
+ * It goes from the end to the beginning, one index section at a time, so that only one section is
+ * in memory, however large the archive.
  */
 #include "base/clusterset.h"
 #include "base/bytes.h"
@@ -18,8 +18,8 @@ struct random {
 	const struct archive *archive; /* borrowed */
 	struct input *in;	       /* borrowed */
 	const bool *wanted;	       /* borrowed: for each drive */
-	struct cluster_set *seen;      /* owned: for each drive, used for those wanted */
-	uint64_t *positions; /* owned: of extents, from the index section that is loaded */
+	struct cluster_set *seen;      /* owned: for each drive, used for wanted ones */
+	uint64_t *positions; /* owned: of wanted extents, from the index section in memory */
 	uint32_t n_positions;
 	uint64_t previous_index; /* position of the next index section to load, 0: none */
 	uint64_t index_at, begin_at, end_at; /* positions: see check_place */
@@ -29,10 +29,11 @@ struct random {
 
 /* ---- the tail ---- */
 
-/* The position of the last sector that is not all zero: what follows is the padding of a record. */
+/* The position of the last sector that is not all zero; record padding follows it. */
 static int find_last_sector(struct input *in, uint8_t *chunk, uint64_t *position, struct error *err)
 {
 	uint64_t size = input_size(in), end = size - size % SECTOR_SIZE;
+
 	while (end > 0 && size - end <= PADDING_SIZE_MAX) {
 		uint64_t n = end < CHUNK ? end : CHUNK;
 		TRY(input_seek(in, end - n, err));
@@ -52,6 +53,7 @@ static int read_tail(const struct archive *archive, struct input *in, uint8_t *c
 	struct error ignored;
 	uint64_t position = 0;
 	uint32_t header_size;
+
 	TRY(find_last_sector(in, chunk, &position, err));
 	TRY(input_seek(in, position, err));
 	TRY(input_read(in, chunk, SECTOR_SIZE, err));
@@ -63,7 +65,7 @@ static int read_tail(const struct archive *archive, struct input *in, uint8_t *c
 	return fail_at(err, ERR_INCOMPLETE, input_size(in), "incomplete: it has no tail");
 }
 
-/* 1: found, 0: cannot be told. */
+/* 1: found, 0: unknown. */
 static int find_tail(const struct archive *archive, struct input *in, struct section *tail,
 		     struct error *err)
 {
@@ -71,7 +73,7 @@ static int find_tail(const struct archive *archive, struct input *in, struct sec
 		return 0;
 	uint8_t *chunk = malloc(CHUNK);
 	if (chunk == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	int code = read_tail(archive, in, chunk, tail, err);
 	free(chunk);
 	return code != 0 ? code : 1;
@@ -79,9 +81,10 @@ static int find_tail(const struct archive *archive, struct input *in, struct sec
 
 int reader_find_tail(struct reader *reader, struct input *in, struct totals *out, struct error *err)
 {
-	struct section *tail = calloc(1, sizeof *tail);
+	struct section *tail = calloc(1, sizeof(*tail));
+
 	if (tail == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	int code = find_tail(reader_archive(reader), in, tail, err);
 	if (code > 0)
 		*out = tail->totals;
@@ -104,21 +107,22 @@ void random_close(struct random *random)
 
 static int prepare(struct random *random, struct error *err)
 {
-	random->seen = calloc(random->archive->n_drives + 1u, sizeof *random->seen);
-	random->positions = calloc(INDEX_ENTRIES_MAX, sizeof *random->positions);
+	random->seen = calloc(random->archive->n_drives + 1u, sizeof(*random->seen));
+	random->positions = calloc(INDEX_ENTRIES_MAX, sizeof(*random->positions));
 	if (random->seen == NULL || random->positions == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	return 0;
 }
 
 int random_open(struct random **out, struct reader *reader, struct input *in, const bool *wanted,
 		struct error *err)
 {
-	struct section *tail = calloc(1, sizeof *tail);
-	struct random *random = *out = calloc(1, sizeof *random);
+	struct section *tail = calloc(1, sizeof(*tail));
+	struct random *random = *out = calloc(1, sizeof(*random));
 	int code = tail == NULL || random == NULL
-			   ? fail(err, ERR_SYSTEM, "no memory")
+			   ? fail_memory(err)
 			   : find_tail(reader_archive(reader), in, tail, err);
+
 	if (code > 0) {
 		random->archive = reader_archive(reader);
 		random->in = in;
@@ -126,7 +130,8 @@ int random_open(struct random **out, struct reader *reader, struct input *in, co
 		random->previous_index = tail->previous_index;
 		random->tail_at = random->end_at = tail->position;
 		if (tail->previous_index >= tail->position)
-			code = fail_at(err, ERR_DAMAGED, tail->position, "the index is no chain");
+			code = fail_at(err, ERR_DAMAGED, tail->position,
+				       "the index is not a chain");
 		else if (prepare(random, err) != 0)
 			code = err->code;
 	}
@@ -134,12 +139,13 @@ int random_open(struct random **out, struct reader *reader, struct input *in, co
 	return code;
 }
 
-/* A section at a place that another one named. */
+/* Reads a section at a position that another section states. */
 static int read_section_at(struct random *random, uint64_t position, enum section_kind kind,
 			   struct section *out, uint8_t *stored, struct error *err)
 {
 	uint32_t header_size;
 	uint8_t *header = random->header;
+
 	TRY(input_seek(random->in, position, err));
 	TRY(input_read(random->in, header, SECTOR_SIZE, err));
 	TRY(section_measure(random->archive, header, position, &header_size, err));
@@ -149,32 +155,35 @@ static int read_section_at(struct random *random, uint64_t position, enum sectio
 	return input_read(random->in, stored, out->padded_size, err);
 }
 
-/* Whatever an index says, no byte is read twice: an index section lies before all extents read so
- * far, and these follow each other between the section before and their own. */
+/* Whatever an index states, no byte is read twice: an index section must lie before all extents
+ * read so far, and its extents must follow each other between the previous index section and it. */
 static int check_place(const struct section *section, uint64_t begin, uint64_t end,
 		       struct error *err)
 {
 	uint64_t at = section->position, size = section->header_size + section->padded_size;
+
 	DEMAND(at >= begin && at < end && size <= end - at, at,
-	       "the index leads to a section that others reach into");
+	       "the index leads to a section that overlaps others");
 	return 0;
 }
 
-/* Which extents of this part of the index are wanted; the last of them first, as in a stack. */
+/* Collects the wanted extents of an index section on a stack, the last one first. */
 static int load_index(struct random *random, struct section *index, uint8_t *stored,
 		      struct error *err)
 {
 	uint64_t position = random->previous_index;
+
 	TRY(read_section_at(random, position, SECTION_INDEX, index, stored, err));
 	TRY(extent_scrub(random->archive, index, stored, err));
-	DEMAND(index->previous_index < position, position, "the index is no chain");
+	DEMAND(index->previous_index < position, position, "the index is not a chain");
 	TRY(check_place(index, 0, random->end_at, err));
 	random->index_at = random->end_at = position;
 	random->begin_at = random->previous_index = index->previous_index;
 	uint64_t last = position;
 	for (uint32_t at = index->raw_size; at > 0; at -= INDEX_ENTRY_SIZE) {
 		const uint8_t *entry = stored + at - INDEX_ENTRY_SIZE;
-		uint64_t extent_at = get_le(entry + 0x10, 8), drive = get_le(entry + 0x18, 4);
+		uint64_t extent_at = get_le(entry + INDEX_EXTENT_AT, 8);
+		uint64_t drive = get_le(entry + INDEX_DRIVE, 4);
 		uint32_t n = random->n_positions;
 		DEMAND(extent_at < position && extent_at > index->previous_index &&
 			       drive < random->archive->n_drives,

@@ -6,12 +6,12 @@
 
 struct random;
 
-/* For the extents that hold clusters of the drives wanted (a flag for each, borrowed). 1: ready; 0:
- * this input has no index, or cannot seek; negative: incomplete, damaged. *out is to be freed in
- * any case. Moves the input: reader_next cannot be used after it. */
+/* Prepares to read the extents that hold clusters of the wanted drives (a flag for each, borrowed).
+ * 1: ready; 0: this input has no index, or cannot seek; negative: incomplete or damaged. Free *out
+ * in any case. Moves the input: afterwards reader_next cannot be used. */
 int random_open(struct random **out, struct reader *reader, struct input *in, const bool *wanted,
 		struct error *err);
-/* As reader_next, for those extents; 0 when every cluster of the drives wanted was there once. */
+/* As reader_next, for these extents; 0 when every cluster of the wanted drives came once. */
 int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err);
 void random_close(struct random *random);
 

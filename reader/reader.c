@@ -1,26 +1,28 @@
 /*
- * An archive read in sequence: head, then section after section, until all of it is known to be
- * whole.
+ * Reads an archive in sequence: the head, then section after section, until the whole archive has
+ * been checked.
  *
- * What one section cannot show by itself is kept here: how many came before, which clusters were
- * seen, what the index must say, how much of the head copy went by.
+ * A section cannot prove everything by itself. So the reader keeps what must hold between sections:
+ * how many there were, which clusters they held, the index they make, the part of the head copy
+ * already seen.
  */
-#include "base/clusterset.h"
-#include "base/bytes.h"
-#include "reader/input/input.h"
 #include "reader/reader.h"
+
+#include "base/bytes.h"
+#include "base/clusterset.h"
+#include "reader/input/input.h"
 
 #include <stdlib.h>
 
-/* Large, and mostly untouched: what is not used does not become memory. */
+/* Large; pages that are never touched take no memory. */
 struct reader {
 	struct input *in;	 /* borrowed */
 	uint64_t previous_index; /* position, 0: none */
 	uint32_t n_entries;	 /* of the index, since the last index section */
-	uint32_t head_copied;	 /* bytes of the head copy that went by */
+	uint32_t head_copied;	 /* bytes of the head copy read so far */
 	struct totals totals;	 /* so far */
 	struct archive archive;	 /* borrows from head */
-	/* The clusters of each drive that were seen: the only memory that grows with what comes. */
+	/* The clusters read of each drive: the only memory that grows with the archive. */
 	struct cluster_set seen[DRIVES_MAX]; /* owned */
 	uint8_t header[SECTION_HEADER_MAX];
 	uint8_t entries[INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE];
@@ -39,7 +41,9 @@ const struct totals *reader_totals(const struct reader *reader)
 
 void reader_free(struct reader *reader)
 {
-	for (uint32_t i = 0; reader != NULL && i < reader->archive.n_drives; i++)
+	if (reader == NULL)
+		return;
+	for (uint32_t i = 0; i < reader->archive.n_drives; i++)
 		cluster_set_free(&reader->seen[i]);
 	free(reader);
 }
@@ -47,7 +51,8 @@ void reader_free(struct reader *reader)
 int reader_open(struct reader **out, struct input *in, struct error *err)
 {
 	uint32_t size;
-	struct reader *reader = *out = calloc(1, sizeof *reader);
+	struct reader *reader = *out = calloc(1, sizeof(*reader));
+
 	if (reader == NULL)
 		return fail(err, ERR_SYSTEM, "no memory");
 	reader->in = in;
@@ -58,25 +63,41 @@ int reader_open(struct reader **out, struct input *in, struct error *err)
 	return head_parse(reader->head, size, &reader->archive, err);
 }
 
+/* What the next index section must say of this extent. */
+static int note_entries(struct reader *reader, const struct section *extent, struct error *err)
+{
+	uint8_t entry[INDEX_ENTRY_SIZE];
+	uint32_t slot = 0;
+
+	while (index_next(extent, &slot, entry)) {
+		uint32_t n = reader->n_entries;
+		DEMAND(n < INDEX_ENTRIES_MAX, extent->position, "the index comes too late");
+		memcpy(reader->entries + n * INDEX_ENTRY_SIZE, entry, INDEX_ENTRY_SIZE);
+		reader->n_entries++;
+	}
+	return 0;
+}
+
 static int note_extent(struct reader *reader, const struct section *extent, struct error *err)
 {
-	bool vmab = reader->archive.format == FORMAT_VMAB;
-	uint64_t place = extent->position;
+	struct totals *totals = &reader->totals;
+
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
 		const struct slot *slot = &extent->slots[i];
 		int new = cluster_set_add(&reader->seen[slot->drive], slot->cluster,
 					  slot->n_clusters, err);
 		if (new < 0)
 			return new;
-		DEMAND(new != 0, place, "clusters of drive @%u twice, at or after %llu", slot->drive + 1,
-		       (unsigned long long)slot->cluster);
-		*(slot->mask ? &reader->totals.n_data : &reader->totals.n_zero) += slot->n_clusters;
+		DEMAND(new != 0, extent->position, "clusters of drive @%u twice, at or after %llu",
+		       slot->drive + 1, (unsigned long long)slot->cluster);
+		if (slot->mask != 0)
+			totals->n_data += slot->n_clusters;
+		else
+			totals->n_zero += slot->n_clusters;
 	}
-	for (uint32_t i = 0; vmab && i < extent->n_slots; reader->n_entries++) {
-		DEMAND(reader->n_entries < INDEX_ENTRIES_MAX, place, "no index for too long");
-		index_next(extent, &i, reader->entries + INDEX_ENTRY_SIZE * reader->n_entries);
-	}
-	reader->totals.raw_size += extent->raw_size;
+	totals->raw_size += extent->raw_size;
+	if (reader->archive.format == FORMAT_VMAB)
+		TRY(note_entries(reader, extent, err));
 	return 1;
 }
 
@@ -85,7 +106,8 @@ static int check_index(struct reader *reader, const struct section *index, const
 {
 	bool same = index->raw_size == reader->n_entries * INDEX_ENTRY_SIZE &&
 		    memcmp(payload, reader->entries, index->raw_size) == 0;
-	DEMAND(same, index->position, "the index is not that of the extents");
+
+	DEMAND(same, index->position, "the index does not fit the extents");
 	reader->n_entries = 0;
 	reader->previous_index = index->position;
 	return 0;
@@ -98,35 +120,39 @@ static int check_head_copy(struct reader *reader, const struct section *copy,
 	uint32_t n = left < PAYLOAD_SIZE_MAX ? left : PAYLOAD_SIZE_MAX;
 	const uint8_t *part = reader->head + reader->head_copied;
 	bool same = copy->raw_size == n && memcmp(payload, part, n) == 0;
+
 	DEMAND(reader->n_entries == 0, copy->position, "a head copy before the index");
-	DEMAND(same, copy->position, "the copy of the head is not the head");
+	DEMAND(same, copy->position, "the copy of the head differs from it");
 	if (reader->head_copied == 0)
 		reader->totals.head_copy_at = copy->position;
 	reader->head_copied += n;
 	return 0;
 }
 
-/* A full archive holds every cluster. place: where the archive ends. */
-static int check_complete(struct reader *reader, uint64_t place, struct error *err)
+/* A full archive holds every cluster. end_at: the position where the archive ends. */
+static int check_complete(struct reader *reader, uint64_t end_at, struct error *err)
 {
-	bool full = all_zero(reader->archive.parent, UUID_SIZE);
-	for (uint32_t i = 0; full && i < reader->archive.n_drives; i++) {
-		uint64_t n_clusters = clusters_of(reader->archive.drives[i].size_bytes), n;
-		bool in;
+	if (!all_zero(reader->archive.parent, UUID_SIZE))
+		return 0;
+	for (uint32_t i = 0; i < reader->archive.n_drives; i++) {
+		uint64_t n_clusters = clusters_of(reader->archive.drives[i].size_bytes);
 		if (reader->seen[i].n_clusters == n_clusters)
 			continue;
-		n = cluster_set_run(&reader->seen[i], 0, n_clusters, &in);
-		return fail_at(err, ERR_INCOMPLETE, place,
+		bool has_first;
+		uint64_t n = cluster_set_run(&reader->seen[i], 0, n_clusters, &has_first);
+		uint64_t missing = has_first ? n : 0;
+		return fail_at(err, ERR_INCOMPLETE, end_at,
 			       "incomplete: cluster %llu of drive @%u is missing",
-			       (unsigned long long)(in ? n : 0), i + 1);
+			       (unsigned long long)missing, i + 1);
 	}
 	return 0;
 }
 
-/* After the end only zeros may follow, and not without end. */
+/* After the end only zeros may follow, as many as the last record of a tape may have. */
 static int check_padding(struct reader *reader, uint8_t *buffer, struct error *err)
 {
 	size_t got = 0;
+
 	for (;;) {
 		uint64_t place = input_position(reader->in);
 		TRY(input_read_some(reader->in, buffer, SECTOR_SIZE, &got, err));
@@ -141,14 +167,15 @@ static int check_tail(struct reader *reader, const struct section *tail, uint8_t
 		      struct error *err)
 {
 	bool ready = reader->n_entries == 0 && reader->head_copied == reader->archive.head_size;
-	bool fits = memcmp(&tail->totals, &reader->totals, sizeof reader->totals) == 0;
+	bool fits = memcmp(&tail->totals, &reader->totals, sizeof(reader->totals)) == 0;
+
 	DEMAND(ready, tail->position, "a tail before index and head copy");
 	DEMAND(fits, tail->position, "the tail does not fit the archive");
 	TRY(check_complete(reader, tail->position, err));
 	return check_padding(reader, buffer, err);
 }
 
-/* Reads a header and its payload. 1: done, 0: the end of the file or zeros where a VMA may end. */
+/* Reads a header and its payload. 1: done; 0: end of file, or zeros, where a VMA may end. */
 static int read_section(struct reader *reader, struct section *out, uint8_t *stored,
 			struct error *err)
 {
@@ -157,6 +184,7 @@ static int read_section(struct reader *reader, struct section *out, uint8_t *sto
 	bool may_end = reader->archive.format == FORMAT_VMA1;
 	uint32_t header_size;
 	size_t got;
+
 	TRY(input_read_some(reader->in, header, SECTOR_SIZE, &got, err));
 	if (may_end && (got == 0 || (got == SECTOR_SIZE && all_zero(header, SECTOR_SIZE))))
 		return 0;

@@ -46,6 +46,7 @@ static int flush_range(struct worker *worker, struct error *err)
 {
 	struct range *range = &worker->pending;
 	uint64_t n = range->n;
+
 	range->n = 0;
 	if (n == 0)
 		return 0;
@@ -58,6 +59,7 @@ static int add_range(struct worker *worker, const struct range *more, struct err
 {
 	struct range *range = &worker->pending;
 	bool same_kind = (range->bytes == NULL) == (more->bytes == NULL);
+
 	if (range->n != 0 && range->target == more->target && same_kind &&
 	    range->offset + range->n == more->offset &&
 	    (more->bytes == NULL || range->bytes + range->n == more->bytes)) {
@@ -74,6 +76,7 @@ static int put_clusters(struct worker *worker, const struct slot *slot, struct r
 			const uint8_t *cluster, struct error *err)
 {
 	uint64_t size_bytes = worker->run->archive->drives[slot->drive].size_bytes;
+
 	range->n = slot->n_clusters * CLUSTER_SIZE;
 	if (range->n > size_bytes - range->offset)
 		range->n = size_bytes - range->offset;
@@ -89,6 +92,7 @@ static int put_slot(struct worker *worker, const struct slot *slot, const uint8_
 	uint64_t size_bytes = worker->run->archive->drives[slot->drive].size_bytes;
 	struct range range = {.target = worker->run->job->targets[slot->drive],
 			      .offset = slot->cluster * CLUSTER_SIZE};
+
 	if (slot->mask == 0 || slot->mask == 0xffff || target_takes_clusters(range.target))
 		return put_clusters(worker, slot, &range, cluster, err);
 	for (uint32_t j = 0; j < CLUSTER_BLOCKS && range.offset < size_bytes; j++) {
@@ -107,6 +111,7 @@ static void count(const struct run *run, const struct slot *slot)
 {
 	struct reader_counts *counts = run->job->counts;
 	bool unwanted = run->job->targets != NULL && run->job->targets[slot->drive] == NULL;
+
 	if (counts == NULL || unwanted)
 		return;
 	uint64_t n = slot->n_clusters * CLUSTER_SIZE;
@@ -122,6 +127,7 @@ static int handle_extent(struct worker *worker, struct error *err)
 	const struct section *extent = &worker->extent;
 	const uint8_t *blocks, *cluster = NULL;
 	bool scrub = run->job->scrub && run->archive->format == FORMAT_VMAB;
+
 	if (scrub)
 		TRY(extent_scrub(run->archive, extent, worker->stored, err));
 	else
@@ -145,6 +151,7 @@ static int handle_extent(struct worker *worker, struct error *err)
 static void note_error_locked(struct run *run, const struct error *err)
 {
 	bool earlier = err->has_place && run->err.has_place && err->place < run->err.place;
+
 	if (run->code == 0 || earlier) {
 		run->code = err->code;
 		run->err = *err;
@@ -156,6 +163,7 @@ static void *work(void *context)
 	struct worker *worker = context;
 	struct run *run = worker->run;
 	struct error err = {0};
+
 	pthread_mutex_lock(&run->lock);
 	while (!run->ended && run->code == 0) {
 		int got = run->random != NULL
@@ -181,11 +189,12 @@ static int choose_access(struct run *run, struct error *err)
 {
 	const struct reader_job *job = run->job;
 	uint32_t n_drives = run->archive->n_drives, n_wanted = 0;
+
 	if (job->seek_in == NULL || job->targets == NULL)
 		return 0;
-	run->wanted = calloc(n_drives + 1u, sizeof *run->wanted);
+	run->wanted = calloc(n_drives + 1u, sizeof(*run->wanted));
 	if (run->wanted == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	for (uint32_t i = 0; i < n_drives; i++) {
 		run->wanted[i] = job->targets[i] != NULL;
 		n_wanted += run->wanted[i] ? 1 : 0;
@@ -205,6 +214,7 @@ static void run_workers(struct run *run, struct worker **workers, unsigned n_thr
 {
 	unsigned n_started = 0;
 	int sys = 0;
+
 	for (unsigned i = 0; i < n_threads; i++) {
 		workers[i] = calloc(1, sizeof **workers);
 		if (workers[i] == NULL) {
@@ -228,7 +238,8 @@ static void run_workers(struct run *run, struct worker **workers, unsigned n_thr
 int reader_run(struct reader *reader, const struct reader_job *job, struct error *err)
 {
 	struct run run = {.reader = reader, .archive = reader_archive(reader), .job = job};
-	struct worker **workers = calloc(job->n_threads, sizeof *workers);
+	struct worker **workers = calloc(job->n_threads, sizeof(*workers));
+
 	pthread_mutex_init(&run.lock, NULL);
 	run.code = workers != NULL ? choose_access(&run, &run.err)
 				   : fail(&run.err, ERR_SYSTEM, "no memory");

@@ -1,22 +1,23 @@
 /*
- * Salvage: forward through the input, from one header that proves good to the next.
+ * Salvage: forward through the input, from one intact header to the next.
  *
- * A header is found by its magic, at any byte, and then checked in full: checksum, uuid, everything
- * that an intact archive is held to. Where its payload should end the next header must begin; if it
- * does, or if the checksum of the payload matches, all is well with the place of things, and the
- * search goes on from there. Otherwise bytes changed, were lost or came in between, and the next
- * header is looked for from the end of this one on. That it is found tells more: with bytes lost or
- * added, the clusters before the damage lie where they should when counted from the header, and
- * those behind it when counted back from the next one. Both are tried, and the checksum of each
- * cluster decides. So no guess about the damage is needed.
+ * A header is found by its magic, at any byte, and then checked like that of an intact archive:
+ * checksum, uuid, everything. The next header should begin where its payload ends. If it does, or
+ * if the checksum of the payload matches, nothing has moved, and the search continues there.
+ * Otherwise bytes were changed, lost or inserted, and the search for the next header begins right
+ * behind this one. Finding that header helps: when bytes were lost or inserted, clusters before the
+ * damage are in place counted from this header, and clusters behind it are in place counted back
+ * from the next header. Both are tried, and the checksum of each cluster decides. So nothing has to
+ * be guessed about the damage.
  *
- * Two rules keep what is inside drives from being taken for a part of this archive: bytes within a
- * payload are searched only when that is damaged, and then a section counts only if it claims to
- * lie behind (sequence, position).
+ * Two rules prevent data inside drives from being taken for parts of this archive: a payload is
+ * searched only if it is damaged, and then a section counts only if it claims to follow (sequence,
+ * position).
  *
- * Time is bounded by the size of the input, whatever it holds: no byte is the payload of more than
- * one header, as the next header ends what belongs to the one before. The two checksums for which
- * that is not so, of heads and of payloads that are not followed by a header, have a budget.
+ * The time needed is bounded by the size of the input, whatever it contains: no byte is in the
+ * payload of more than one header, because the next header ends the payload of the one before. Two
+ * checksums are not bounded by that, those of heads and of payloads without a header behind them;
+ * they have a budget.
  */
 #include "base/bytes.h"
 #include "reader/input/input.h"
@@ -27,56 +28,17 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#define SLACK	    (1u << 20) /* bytes that may have come in between for both ends to be used */
-#define SPEND_ONCE  (256u << 20)
-#define SPEND_TIMES 8u
-
-/* ---- headers ---- */
-
-bool salvage_may_spend(struct salvage *s, uint64_t n_bytes)
-{
-	s->spent += n_bytes;
-	return s->spent <= SPEND_ONCE || s->spent / SPEND_TIMES <= s->window.at;
-}
-
-bool salvage_check_section(struct salvage *s, size_t at, struct section *out)
-{
-	struct error ignored;
-	struct landmark found;
-	uint32_t size = 0;
-	size_t n = window_fill(&s->window, at + SECTION_HEADER_MAX);
-	const uint8_t *bytes = window_bytes(&s->window) + at;
-	if (n < at + SECTOR_SIZE || !landmark_recognise(bytes, &found) || found.is_head ||
-	    found.format != s->archive->format ||
-	    memcmp(found.uuid, s->archive->uuid, UUID_SIZE) != 0 ||
-	    section_measure(s->archive, bytes, 0, &size, &ignored) != 0 || n - at < size)
-		return false;
-	uint64_t position = found.format == FORMAT_VMAB ? found.position : s->window.at + at;
-	memcpy(s->header, bytes, size);
-	return section_parse(s->archive, s->header, position, out, &ignored) == 0;
-}
-
-size_t salvage_searchable(struct salvage *s, size_t wanted)
-{
-	size_t n = window_fill(&s->window, wanted + SECTION_HEADER_MAX);
-	return n < wanted ? n : wanted;
-}
-
-size_t salvage_find_landmark(struct salvage *s, size_t from, size_t end)
-{
-	size_t n = s->window.end - s->window.begin;
-	n = n < end + 8 ? n : end + 8;
-	return landmark_find(window_bytes(&s->window), from, n);
-}
+#define SLACK (1u << 20) /* most inserted bytes for which both ends are tried */
 
 /* ---- one section ---- */
 
-/* Whether the header in s->next is one that can follow. Where the payload of s->section should be
- * (strict), only what claims to lie behind it. */
+/* Whether the header in s->next can follow. Within the payload of s->section (strict), it must also
+ * claim to do so. */
 static bool may_follow(const struct salvage *s, bool strict)
 {
 	const struct section *now = &s->section;
 	uint64_t end = now->position + now->header_size + now->padded_size;
+
 	return !strict || s->archive->format == FORMAT_VMA1 ||
 	       (s->next.sequence > now->sequence && s->next.position >= end);
 }
@@ -85,6 +47,7 @@ static bool may_follow(const struct salvage *s, bool strict)
 static size_t find_next(struct salvage *s, size_t from, size_t end)
 {
 	size_t payload_end = s->section.header_size + s->section.padded_size;
+
 	for (size_t at = salvage_find_landmark(s, from, end); at < end;
 	     at = salvage_find_landmark(s, at + 1, end))
 		if (salvage_check_section(s, at, &s->next) && may_follow(s, at < payload_end))
@@ -92,11 +55,12 @@ static size_t find_next(struct salvage *s, size_t from, size_t end)
 	return end;
 }
 
-/* Whether an extent may begin at this offset, though its header is damaged: bytes missing or added
- * before it would have moved it. */
+/* Whether an extent with a damaged header may begin at this offset: then no bytes were lost or
+ * inserted before it. */
 static bool resembles_extent(struct salvage *s, size_t at)
 {
 	struct landmark found;
+
 	if (window_fill(&s->window, at + SECTOR_SIZE) < at + SECTOR_SIZE)
 		return false;
 	const uint8_t *bytes = window_bytes(&s->window) + at;
@@ -104,11 +68,12 @@ static bool resembles_extent(struct salvage *s, size_t at)
 	       memcmp(bytes + 8, s->archive->uuid, UUID_SIZE) == 0;
 }
 
-/* The header that follows this section lies where it should, or a VMA ends there. */
+/* Whether the next header is where it should be, or a VMA ends there. */
 static bool is_in_place(struct salvage *s)
 {
 	size_t end = s->section.header_size + s->section.padded_size;
 	size_t n = window_fill(&s->window, end + SECTION_HEADER_MAX);
+
 	if (salvage_check_section(s, end, &s->next))
 		return s->archive->format == FORMAT_VMA1 ||
 		       s->next.sequence == s->section.sequence + 1;
@@ -122,6 +87,7 @@ static bool payload_matches(struct salvage *s)
 	struct error ignored;
 	const struct section *section = &s->section;
 	size_t end = section->header_size + section->padded_size;
+
 	if (s->archive->format == FORMAT_VMA1 || window_fill(&s->window, end) < end ||
 	    !salvage_may_spend(s, section->padded_size))
 		return false;
@@ -131,20 +97,21 @@ static bool payload_matches(struct salvage *s)
 	return good;
 }
 
-/* The payload of s->section as far as it is there. */
+/* What is left of the payload of s->section. */
 struct remains {
 	const uint8_t *blocks; /* counted from the beginning */
 	size_t n;
-	const uint8_t *end; /* of what counts from the end, NULL: nothing does */
+	const uint8_t *end; /* the end to count back from; NULL: none */
 	size_t n_end;	    /* bytes before that end */
-	bool doubtful;	    /* bytes are missing or came in between, nobody knows where */
+	bool doubtful;	    /* bytes were lost or inserted at an unknown place */
 };
 
-/* A decoder that meets damage has written what came before it. What else the buffer holds does no
- * harm: nothing of it is taken without its checksum. */
+/* A decoder that meets damage has written the data before it. The rest of the buffer does no harm:
+ * no cluster is taken without its checksum. */
 static int decode(struct salvage *s, struct remains *remains, struct error *err)
 {
 	const struct section *section = &s->section;
+
 	if (section->codec != CODEC_ZSTD)
 		return 0;
 	size_t n = remains->n < section->stored_size ? remains->n : section->stored_size;
@@ -152,7 +119,7 @@ static int decode(struct salvage *s, struct remains *remains, struct error *err)
 		s->raw_used = section->raw_size;
 	n = ZSTD_decompress(s->raw, section->raw_size, remains->blocks, n);
 	if (ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
-		return fail(err, ERR_SYSTEM, "no memory"); /* that is no damage */
+		return fail_memory(err); /* not damage */
 	remains->blocks = s->raw;
 	remains->n = section->raw_size;
 	remains->end = NULL;
@@ -165,6 +132,7 @@ static bool judge(struct salvage *s, uint32_t slot, const struct remains *remain
 	struct error ignored;
 	size_t size = (size_t)__builtin_popcount(s->section.slots[slot].mask) * BLOCK_SIZE;
 	size_t from_end = s->section.padded_size - at;
+
 	if (remains->doubtful)
 		return false;
 	if (at + size <= remains->n &&
@@ -180,6 +148,7 @@ static int deliver(struct salvage *s, struct remains *remains, struct error *err
 {
 	bool sure = s->archive->cluster_checksum != CLUSTER_UNPROTECTED, damaged = false;
 	size_t at = 0;
+
 	TRY(decode(s, remains, err));
 	for (uint32_t i = 0; i < s->section.n_slots; i++) {
 		const struct slot *slot = &s->section.slots[i];
@@ -198,13 +167,14 @@ static int deliver(struct salvage *s, struct remains *remains, struct error *err
 	return 0;
 }
 
-/* An index is of use where absent clusters are not lost: it tells which the archive held. */
+/* For incremental archives, where absent clusters are not lost, an index tells which ones the
+ * archive held. */
 static int tell_index(struct salvage *s, const uint8_t *entries, struct error *err)
 {
 	for (uint32_t at = 0; at < s->section.raw_size; at += INDEX_ENTRY_SIZE) {
-		struct slot run = {.cluster = get_le(entries + at, 8),
-				   .n_clusters = get_le(entries + at + 8, 8),
-				   .drive = (uint32_t)get_le(entries + at + 0x18, 4)};
+		struct slot run = {.cluster = get_le(entries + at + INDEX_CLUSTER, 8),
+				   .n_clusters = get_le(entries + at + INDEX_N_CLUSTERS, 8),
+				   .drive = (uint32_t)get_le(entries + at + INDEX_DRIVE, 4)};
 		if (run.drive >= s->archive->n_drives)
 			continue;
 		uint64_t n = clusters_of(s->archive->drives[run.drive].size_bytes);
@@ -214,13 +184,14 @@ static int tell_index(struct salvage *s, const uint8_t *entries, struct error *e
 	return 0;
 }
 
-/* A section whose payload is where it should be. */
+/* A section whose payload is in place. */
 static int take_section(struct salvage *s, struct error *err)
 {
 	struct error ignored;
 	const struct section *section = &s->section;
 	const uint8_t *payload = window_bytes(&s->window) + section->header_size;
 	struct remains remains = {.blocks = payload, .n = section->padded_size};
+
 	if (section->kind == SECTION_TAIL)
 		s->totals.n_expected = section->totals.n_sections;
 	if (section->kind == SECTION_EXTENT && s->surveying)
@@ -239,16 +210,17 @@ static int take_section(struct salvage *s, struct error *err)
 	return 0;
 }
 
-/* What of the payload of s->section can be used when the next header was found at next, or not at
- * all before end. */
+/* What can be used of the payload of s->section. The next header is at next; end: there is none
+ * before end. */
 static struct remains find_remains(struct salvage *s, size_t next, size_t end)
 {
 	size_t header_size = s->section.header_size;
 	size_t payload_end = header_size + s->section.padded_size;
 	size_t n = window_fill(&s->window, payload_end);
 	bool vma = s->archive->format == FORMAT_VMA1, shifted = next < end && next != payload_end;
+
 	n = n < next ? n : next;
-	/* A whole extent may be in between of which nothing can be recognised. */
+	/* A whole extent, damaged beyond recognition, may lie in between. */
 	bool gap = next > payload_end && (next - payload_end) % BLOCK_SIZE == SECTOR_SIZE &&
 		   next - payload_end != SECTOR_SIZE;
 	bool moved = shifted && !gap && !resembles_extent(s, payload_end);
@@ -265,11 +237,12 @@ static struct remains find_remains(struct salvage *s, size_t next, size_t end)
 	return remains;
 }
 
-/* A section whose payload is damaged, or not in place. What was searched in vain is skipped. */
+/* A section whose payload is damaged or not in place. Skips what was searched in vain. */
 static int take_damaged(struct salvage *s, struct error *err)
 {
 	size_t payload_end = s->section.header_size + s->section.padded_size;
-	if (s->surveying) { /* a head may be in there */
+
+	if (s->surveying) { /* the payload may contain a head */
 		if (s->section.kind == SECTION_EXTENT)
 			salvage_note_extent(s);
 		window_skip(&s->window, s->section.header_size);
@@ -292,6 +265,7 @@ static int take_damaged(struct salvage *s, struct error *err)
 static int handle_section(struct salvage *s, struct error *err)
 {
 	size_t end = s->section.header_size + s->section.padded_size;
+
 	s->totals.n_sections++;
 	bool whole = is_in_place(s) || s->section.padded_size == 0 || payload_matches(s);
 	if (!whole)
@@ -301,7 +275,7 @@ static int handle_section(struct salvage *s, struct error *err)
 	return code;
 }
 
-int salvage_walk(struct salvage *s, struct error *err)
+static int walk(struct salvage *s, struct error *err)
 {
 	while (!s->whole_head) {
 		size_t end = salvage_searchable(s, SALVAGE_STEP),
@@ -328,6 +302,58 @@ int salvage_walk(struct salvage *s, struct error *err)
 
 /* ---- all of it ---- */
 
+static int make_new(struct salvage **out, struct error *err)
+{
+	struct salvage *s = *out = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return fail_memory(err);
+	s->archive = calloc(1, sizeof(*s->archive));
+	s->candidate = calloc(1, sizeof(*s->candidate));
+	if (s->archive == NULL || s->candidate == NULL)
+		return fail_memory(err);
+	return window_open(&s->window, err);
+}
+
+static void make_like_new(struct salvage *s)
+{
+	salvage_clear_archive(s->archive);
+	salvage_clear_archive(s->candidate);
+	memset(s->sizes, 0, sizeof(s->sizes));
+	memset(s->raw, 0, s->raw_used);
+	free(s->names);
+	s->names = NULL;
+	s->head = SALVAGE_HEAD_FOUND;
+	s->imagined = s->surveying = s->whole_head = false;
+	s->n_copied = s->n_checked = s->n_plain = 0;
+	s->spent = s->begin = 0;
+	s->read_at = 0;
+	s->refused = (struct error){0};
+	s->totals = (struct salvage_totals){0};
+}
+
+int salvage_open(struct salvage **out, struct input *in, const uint8_t *uuid, struct error *err)
+{
+	if (*out == NULL)
+		TRY(make_new(out, err));
+	else
+		make_like_new(*out);
+	(*out)->uuid = uuid;
+	window_start(&(*out)->window, in);
+	TRY(salvage_find_begin(*out, err));
+	if ((*out)->head == SALVAGE_HEAD_FOUND)
+		(*out)->totals.passed_bytes = (*out)->begin;
+	return 0;
+}
+
+int salvage_survey(struct salvage *s, struct error *err)
+{
+	s->surveying = true;
+	TRY(walk(s, err));
+	s->head = s->whole_head ? SALVAGE_HEAD_FOUND : SALVAGE_HEAD_LOST;
+	return s->whole_head ? 0 : salvage_imagine_drives(s, err);
+}
+
 void salvage_free(struct salvage *salvage)
 {
 	if (salvage == NULL)
@@ -351,7 +377,7 @@ int salvage_run(struct salvage *s, const struct salvage_sink *sink, struct error
 		struct error *err)
 {
 	s->sink = sink;
-	TRY(salvage_walk(s, err));
+	TRY(walk(s, err));
 	*ended = s->window.why;
 	return 0;
 }

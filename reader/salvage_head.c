@@ -1,6 +1,6 @@
 /*
- * Where to begin, and what is known of an archive whose head is not at its beginning: that of a
- * copy, or what extents say of drives.
+ * Finds the beginning, and replaces a head that is lost: by its copy, or by what extents say of the
+ * drives.
  */
 #include "base/bytes.h"
 #include "reader/input/input.h"
@@ -13,26 +13,28 @@
 
 /* ---- heads ---- */
 
-/* It is large and mostly unused: only what a parser may have filled is cleared, one entry more than
- * it counted. */
-static void clear_archive(struct archive *archive)
+/* It is large and mostly unused. This clears only what a parser may have filled in: one entry more
+ * than it counted. */
+void salvage_clear_archive(struct archive *archive)
 {
 	size_t n_drives = archive->n_drives < DRIVES_MAX ? archive->n_drives + 1 : DRIVES_MAX;
 	size_t n_configs = archive->n_configs < CONFIGS_MAX ? archive->n_configs + 1 : CONFIGS_MAX;
-	memset(archive->drives, 0, n_drives * sizeof *archive->drives);
-	memset(archive->configs, 0, n_configs * sizeof *archive->configs);
+
+	memset(archive->drives, 0, n_drives * sizeof(*archive->drives));
+	memset(archive->configs, 0, n_configs * sizeof(*archive->configs));
 	memset(archive, 0, offsetof(struct archive, drives));
 }
 
-/* Makes it the archive's, if it is one and, when that is known, of its uuid. */
+/* Takes a head for the archive's if it is intact and, unless uuid is NULL, has this uuid. */
 static bool take_head(struct salvage *s, const uint8_t *bytes, size_t n, const uint8_t *uuid)
 {
 	struct error ignored;
 	uint32_t size = 0;
+
 	if (n < SECTOR_SIZE || head_measure(bytes, &size, &ignored) != 0 || size > n ||
-	    !salvage_may_spend(s, size + sizeof *s->candidate))
+	    !salvage_may_spend(s, size + sizeof(*s->candidate)))
 		return false;
-	clear_archive(s->candidate);
+	salvage_clear_archive(s->candidate);
 	memmove(s->head_bytes, bytes, size);
 	int code = head_parse(s->head_bytes, size, s->candidate, &ignored);
 	if (code == ERR_UNSUPPORTED)
@@ -45,18 +47,20 @@ static bool take_head(struct salvage *s, const uint8_t *bytes, size_t n, const u
 	return true;
 }
 
-/* Without a head: every drive there can be, each as large as can be. False: too much was tried. */
+/* Replaces a lost head: all drives possible, each as large as possible. False: the budget is spent.
+ */
 static bool imagine_head(struct salvage *s, const struct landmark *found)
 {
 	struct archive *archive = s->archive;
 	bool vmab = found->format == FORMAT_VMAB;
+
 	if (s->imagined && archive->format == found->format) {
 		memcpy(archive->uuid, found->uuid, UUID_SIZE);
 		return true;
 	}
-	if (!salvage_may_spend(s, sizeof *archive))
+	if (!salvage_may_spend(s, sizeof(*archive)))
 		return false;
-	clear_archive(archive);
+	salvage_clear_archive(archive);
 	memcpy(archive->uuid, found->uuid, UUID_SIZE);
 	s->imagined = true;
 	archive->format = found->format;
@@ -70,13 +74,13 @@ static bool imagine_head(struct salvage *s, const struct landmark *found)
 	return true;
 }
 
-/* Whether what is at this offset proves good and is what is looked for; the window then begins with
- * it, or after it when it is a head. */
+/* Whether an intact head or section of the wanted archive is at this offset. */
 static bool begin_at(struct salvage *s, size_t at)
 {
 	struct landmark found;
 	size_t n = window_fill(&s->window, at + SECTOR_SIZE);
 	const uint8_t *bytes = window_bytes(&s->window) + at;
+
 	if (n < at + SECTOR_SIZE || !landmark_recognise(bytes, &found) ||
 	    (s->uuid != NULL && memcmp(found.uuid, s->uuid, UUID_SIZE) != 0))
 		return false;
@@ -89,7 +93,7 @@ static bool begin_at(struct salvage *s, size_t at)
 	return take_head(s, window_bytes(&s->window) + at, n - at, s->uuid);
 }
 
-static int find_begin(struct salvage *s, struct error *err)
+int salvage_find_begin(struct salvage *s, struct error *err)
 {
 	for (;;) {
 		size_t end = salvage_searchable(s, SALVAGE_STEP);
@@ -121,12 +125,13 @@ static int find_begin(struct salvage *s, struct error *err)
 
 /* ---- the survey ---- */
 
-/* Whether an extent of a VMA whose head is lost has checksums where such archives have them. A
- * writer without them leaves zeros there, or no room. */
+/* Whether an extent of a VMA without a head has checksums in its free slots. A writer that makes no
+ * checksums leaves zeros there, or no free slots. */
 static void guess_checksums(struct salvage *s)
 {
 	struct error ignored;
 	bool has_data = false, has_sums = true;
+
 	memcpy(s->header, window_bytes(&s->window), s->section.header_size);
 	s->archive->cluster_checksum = CLUSTER_XXH3_64;
 	has_sums = section_parse(s->archive, s->header, 0, &s->next, &ignored) == 0;
@@ -140,7 +145,7 @@ static void guess_checksums(struct salvage *s)
 	s->n_plain += has_data && !has_sums ? 1 : 0;
 }
 
-/* What a survey learns from an extent. */
+/* An extent tells how large its drives are at least. */
 void salvage_note_extent(struct salvage *s)
 {
 	for (uint32_t i = 0; i < s->section.n_slots; i++) {
@@ -156,6 +161,7 @@ void salvage_note_extent(struct salvage *s)
 void salvage_note_head_copy(struct salvage *s, const uint8_t *payload)
 {
 	uint32_t n = s->section.raw_size;
+
 	if (s->n_copied + n > HEAD_SIZE_MAX)
 		return;
 	memcpy(s->copy + s->n_copied, payload, n);
@@ -168,66 +174,22 @@ bool salvage_meet_head(struct salvage *s, size_t at)
 	struct landmark found;
 	size_t n = window_fill(&s->window, at + HEAD_SIZE_MAX);
 	const uint8_t *bytes = window_bytes(&s->window) + at;
+
 	return n >= at + SECTOR_SIZE && landmark_recognise(bytes, &found) && found.is_head &&
 	       memcmp(found.uuid, s->archive->uuid, UUID_SIZE) == 0 &&
 	       take_head(s, bytes, n - at, s->archive->uuid);
 }
 
-/* ---- all of it ---- */
-
-static int make_new(struct salvage **out, struct error *err)
-{
-	struct salvage *s = *out = calloc(1, sizeof *s);
-	if (s == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
-	s->archive = calloc(1, sizeof *s->archive);
-	s->candidate = calloc(1, sizeof *s->candidate);
-	if (s->archive == NULL || s->candidate == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
-	return window_open(&s->window, err);
-}
-
-static void make_like_new(struct salvage *s)
-{
-	clear_archive(s->archive);
-	clear_archive(s->candidate);
-	memset(s->sizes, 0, sizeof s->sizes);
-	memset(s->raw, 0, s->raw_used);
-	free(s->names);
-	s->names = NULL;
-	s->head = SALVAGE_HEAD_FOUND;
-	s->imagined = s->surveying = s->whole_head = false;
-	s->n_copied = s->n_checked = s->n_plain = 0;
-	s->spent = s->begin = 0;
-	s->read_at = 0;
-	s->refused = (struct error){0};
-	s->totals = (struct salvage_totals){0};
-}
-
-int salvage_open(struct salvage **out, struct input *in, const uint8_t *uuid, struct error *err)
-{
-	if (*out == NULL)
-		TRY(make_new(out, err));
-	else
-		make_like_new(*out);
-	(*out)->uuid = uuid;
-	window_start(&(*out)->window, in);
-	TRY(find_begin(*out, err));
-	if ((*out)->head == SALVAGE_HEAD_FOUND)
-		(*out)->totals.passed_bytes = (*out)->begin;
-	return 0;
-}
-
-/* Drives as the extents named them. */
-static int imagine_drives(struct salvage *s, struct error *err)
+int salvage_imagine_drives(struct salvage *s, struct error *err)
 {
 	struct archive *archive = s->archive;
 	uint32_t n = archive->n_drives;
+
 	while (n > 0 && s->sizes[n - 1] == 0)
 		n--;
 	s->names = calloc(n + 1u, NAME_ROOM);
 	if (s->names == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	for (uint32_t i = 0; i < n; i++) {
 		char *name = s->names + i * NAME_ROOM;
 		int length = snprintf(name, NAME_ROOM, "drive%u", i + 1);
@@ -243,12 +205,4 @@ static int imagine_drives(struct salvage *s, struct error *err)
 		archive->cluster_checksum =
 			s->n_checked > s->n_plain ? CLUSTER_XXH3_64 : CLUSTER_UNPROTECTED;
 	return 0;
-}
-
-int salvage_survey(struct salvage *s, struct error *err)
-{
-	s->surveying = true;
-	TRY(salvage_walk(s, err));
-	s->head = s->whole_head ? SALVAGE_HEAD_FOUND : SALVAGE_HEAD_LOST;
-	return s->whole_head ? 0 : imagine_drives(s, err);
 }

@@ -8,7 +8,7 @@
 int window_open(struct window *out, struct error *err)
 {
 	*out = (struct window){.bytes = malloc(WINDOW_SIZE)};
-	return out->bytes != NULL ? 0 : fail(err, ERR_SYSTEM, "no memory");
+	return out->bytes != NULL ? 0 : fail_memory(err);
 }
 
 void window_close(struct window *window)
@@ -21,10 +21,11 @@ void window_start(struct window *window, struct input *in)
 	*window = (struct window){.in = in, .bytes = window->bytes};
 }
 
-/* Reads as much as there is room for, so that what is left over is moved seldom. */
+/* Reads as much as there is room for, so that the rest seldom has to be moved. */
 size_t window_fill(struct window *window, size_t n)
 {
 	size_t got = 0, there = window->end - window->begin;
+
 	assert(n <= WINDOW_SIZE);
 	if (there >= n || window->ended)
 		return there;

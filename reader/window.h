@@ -1,11 +1,11 @@
-/* A view of an input that moves forward: bytes can be looked at, again and again, before they are
- * let go. Private to reader/. */
+/* A view of an input that moves forward: bytes can be examined any number of times before they are
+ * skipped. Private to reader/. */
 #ifndef READER_WINDOW_H
 #define READER_WINDOW_H
 
 #include "format/format.h"
 
-#define WINDOW_SIZE (HEAD_SIZE_MAX + (2u << 20)) /* bytes that can be seen at once */
+#define WINDOW_SIZE (HEAD_SIZE_MAX + (2u << 20)) /* most bytes visible at once */
 
 struct input;
 
@@ -13,9 +13,9 @@ struct window {
 	struct input *in; /* borrowed */
 	uint8_t *bytes;	  /* owned, WINDOW_SIZE */
 	size_t begin, end;
-	uint64_t at;	  /* position in the input of what is at begin */
-	bool ended;	  /* nothing follows what is there */
-	struct error why; /* code != 0: it ended because it could not be read further */
+	uint64_t at;	  /* position of begin in the input */
+	bool ended;	  /* the input has no more bytes */
+	struct error why; /* code != 0: the read error that ended it */
 };
 
 int window_open(struct window *out, struct error *err);
@@ -23,14 +23,14 @@ void window_close(struct window *window);
 /* From the beginning of another input, or of the same one opened again. */
 void window_start(struct window *window, struct input *in);
 
-/* Sees to it that n bytes, at most WINDOW_SIZE, can be seen, and returns how many can: fewer only
- * at the end. A place where reading fails is the end. Moves what window_bytes returned. */
+/* Makes n bytes visible, at most WINDOW_SIZE, and returns how many are: fewer only at the end. A
+ * read error counts as the end. Invalidates pointers from window_bytes. */
 size_t window_fill(struct window *window, size_t n);
 static inline const uint8_t *window_bytes(const struct window *window)
 {
 	return window->bytes + window->begin;
 }
-/* Lets go of n bytes that are there. */
+/* Skips n visible bytes. */
 void window_skip(struct window *window, size_t n);
 
 #endif

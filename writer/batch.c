@@ -10,7 +10,7 @@ int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err)
 		return 0;
 	uint8_t *bigger = realloc(bytes->at, capacity);
 	if (bigger == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	bytes->at = bigger;
 	bytes->capacity = capacity;
 	return 0;
@@ -19,12 +19,13 @@ int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err)
 int batch_new(struct batch **out, const struct archive *archive, struct writer_counts *counts,
 	      struct error *err)
 {
-	struct batch *batch = calloc(1, sizeof *batch);
+	struct batch *batch = calloc(1, sizeof(*batch));
+
 	if (batch != NULL)
 		batch->payload = blocks_new();
 	if (batch == NULL || batch->payload == NULL) {
 		free(batch);
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	}
 	batch->archive = archive;
 	batch->counts = counts;
@@ -85,6 +86,7 @@ uint8_t *blocks_new(void)
 void batch_return(struct batch *batch, uint8_t **blocks)
 {
 	bool compressed = batch->section.codec == CODEC_ZSTD || batch->packed.size != 0;
+
 	if (batch->borrowed.give_back != NULL) {
 		if (compressed || batch->section.raw_size == 0)
 			give_back(batch);
@@ -107,13 +109,15 @@ uint8_t *batch_buffer(struct batch *batch)
 static bool is_zero_block(const uint8_t *block)
 {
 	static const uint8_t zeros[16];
-	return memcmp(block, zeros, sizeof zeros) == 0 &&
-	       memcmp(block, block + sizeof zeros, BLOCK_SIZE - sizeof zeros) == 0;
+
+	return memcmp(block, zeros, sizeof(zeros)) == 0 &&
+	       memcmp(block, block + sizeof(zeros), BLOCK_SIZE - sizeof(zeros)) == 0;
 }
 
 static uint16_t find_data(const uint8_t *cluster)
 {
 	uint16_t mask = 0;
+
 	for (uint32_t j = 0; j < CLUSTER_BLOCKS; j++)
 		if (!is_zero_block(cluster + j * BLOCK_SIZE))
 			mask |= (uint16_t)(1u << j);
@@ -134,6 +138,7 @@ static bool is_within(struct batch *batch, uint32_t drive, uint64_t cluster, uin
 	uint64_t n_all = drive < batch->archive->n_drives
 				 ? clusters_of(batch->archive->drives[drive].size_bytes)
 				 : 0;
+
 	if (cluster < n_all && n_clusters <= n_all - cluster)
 		return true;
 	batch->stray = (struct slot){.drive = drive, .cluster = cluster, .n_clusters = n_clusters};
@@ -146,6 +151,7 @@ int batch_check(const struct batch *batch, struct error *err)
 	const struct archive_drive *drives = batch->archive->drives;
 	const struct text *drive;
 	char name[64];
+
 	if (stray->n_clusters == 0)
 		return 0;
 	if (stray->drive >= batch->archive->n_drives)
@@ -153,7 +159,7 @@ int batch_check(const struct batch *batch, struct error *err)
 			    stray->drive + 1ull, batch->archive->n_drives);
 	drive = &drives[stray->drive].name;
 	return fail(err, ERR_SYSTEM, "drive %s: %llu clusters from %llu came, past its end",
-		    escape_text(name, sizeof name, drive->bytes, drive->length),
+		    escape_text(name, sizeof(name), drive->bytes, drive->length),
 		    (unsigned long long)stray->n_clusters, (unsigned long long)stray->cluster);
 }
 
@@ -162,6 +168,7 @@ static void count(struct batch *batch, const struct slot *slot)
 	uint64_t left =
 		batch->archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
 	uint64_t n = slot->n_clusters * CLUSTER_SIZE;
+
 	if (batch->counts == NULL)
 		return;
 	batch->counts->covered_bytes += n < left ? n : left;
@@ -174,6 +181,7 @@ void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t
 	struct slot *last = batch->section.n_slots != 0
 				    ? &batch->section.slots[batch->section.n_slots - 1]
 				    : NULL;
+
 	if (n_clusters == 0 || !is_within(batch, drive, cluster, n_clusters))
 		return;
 	count(batch, &run);
@@ -203,6 +211,7 @@ static void pack_blocks(struct batch *batch, uint16_t mask, const uint8_t *clust
 void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const uint8_t *bytes)
 {
 	uint16_t mask = find_data(bytes);
+
 	if (!is_within(batch, drive, cluster, 1))
 		return;
 	if (mask == 0) {

@@ -55,6 +55,7 @@ static void note_error(struct pool *pool, const struct error *err)
 static struct batch *take_batch(struct pool *pool)
 {
 	struct batch *batch = NULL;
+
 	pthread_mutex_lock(&pool->lock);
 	while (pool->n_spare == 0 && pool->code == 0)
 		pthread_cond_wait(&pool->freed, &pool->lock);
@@ -68,6 +69,7 @@ static void append_ready_locked(struct pool *pool)
 {
 	struct batch **next = &pool->sealed[pool->append_ticket % pool->n_batches];
 	struct error err = {0};
+
 	if (pool->appending)
 		return;
 	pool->appending = true;
@@ -94,6 +96,7 @@ static int take_piece(struct pool *pool, void *piece, uint64_t *ticket, struct e
 {
 	const struct feed *feed = pool->feed;
 	int got = feed->in_any_order ? feed->next(feed->context, piece, err) : 0;
+
 	pthread_mutex_lock(&pool->feed_lock);
 	if (!feed->in_any_order && !pool->ended) {
 		got = feed->next(feed->context, piece, err);
@@ -113,6 +116,7 @@ static void *work(void *context)
 	struct batch *batch;
 	uint64_t ticket = 0;
 	int code = 0;
+
 	while (code == 0 && (batch = take_batch(pool)) != NULL) {
 		batch->blocks = worker->blocks;
 		int got = take_piece(pool, worker->piece, &ticket, &err);
@@ -141,10 +145,10 @@ static void *work(void *context)
 
 static int make_batches(struct pool *pool, unsigned n, struct error *err)
 {
-	pool->spare = calloc(n, sizeof *pool->spare);
-	pool->sealed = calloc(n, sizeof *pool->sealed);
+	pool->spare = calloc(n, sizeof(*pool->spare));
+	pool->sealed = calloc(n, sizeof(*pool->sealed));
 	if (pool->spare == NULL || pool->sealed == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	for (pool->n_batches = 0; pool->n_batches < n; pool->n_batches++) {
 		TRY(batch_new(&pool->spare[pool->n_batches], writer_archive(pool->writer),
 			      writer_options(pool->writer)->counts, err));
@@ -169,7 +173,7 @@ static int start_worker(struct pool *pool, struct worker *worker, struct error *
 	worker->piece = calloc(1, pool->feed->piece_size);
 	worker->blocks = blocks_new();
 	if (worker->piece == NULL || worker->blocks == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	TRY(seal_new(&worker->seal, writer_archive(pool->writer), writer_options(pool->writer),
 		     err));
 	int sys = pthread_create(&worker->thread, NULL, work, worker);
@@ -180,12 +184,13 @@ int writer_run(struct writer *writer, const struct feed *feed, unsigned n_thread
 	       struct error *err)
 {
 	struct pool pool = {.writer = writer, .feed = feed};
-	struct worker *workers = calloc(n_threads, sizeof *workers);
+	struct worker *workers = calloc(n_threads, sizeof(*workers));
 	unsigned n_started = 0;
+
 	pthread_mutex_init(&pool.feed_lock, NULL);
 	pthread_mutex_init(&pool.lock, NULL);
 	pthread_cond_init(&pool.freed, NULL);
-	int code = workers == NULL ? fail(err, ERR_SYSTEM, "no memory")
+	int code = workers == NULL ? fail_memory(err)
 				   : make_batches(&pool, n_threads * 2, err);
 	while (code == 0 && n_started < n_threads) {
 		code = start_worker(&pool, &workers[n_started], err);

@@ -20,9 +20,10 @@ struct seal {
 int seal_new(struct seal **out, const struct archive *archive, const struct writer_options *options,
 	     struct error *err)
 {
-	struct seal *seal = calloc(1, sizeof *seal);
+	struct seal *seal = calloc(1, sizeof(*seal));
+
 	if (seal == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	seal->archive = archive;
 	seal->options = *options;
 	bool use_gzip = options->wrap == WRAP_GZIP;
@@ -60,6 +61,7 @@ static bool seems_compressible(struct seal *seal, const uint8_t *blocks, uint32_
 {
 	uint8_t out[BLOCK_SIZE];
 	uint32_t step = size / SAMPLES / BLOCK_SIZE * BLOCK_SIZE;
+
 	for (uint32_t i = 0; i < SAMPLES && step != 0; i++) {
 		size_t n = ZSTD_compress2(seal->zstd, out, BLOCK_SIZE - BLOCK_SIZE / 64,
 					  blocks + i * step, BLOCK_SIZE);
@@ -73,6 +75,7 @@ static bool seems_compressible(struct seal *seal, const uint8_t *blocks, uint32_
 static void seal_payload(struct seal *seal, struct batch *batch)
 {
 	struct section *section = &batch->section;
+
 	section->codec = CODEC_NONE;
 	section->stored_size = section->raw_size;
 	if (seal->options.level != 0 &&
@@ -97,6 +100,7 @@ static void seal_payload(struct seal *seal, struct batch *batch)
 static bool is_vmstate(const struct archive *archive, uint32_t drive)
 {
 	const struct text *name = &archive->drives[drive].name;
+
 	return name->length == 7 && memcmp(name->bytes, "vmstate", 7) == 0;
 }
 
@@ -105,9 +109,9 @@ static int add_parts(struct batch *batch, const uint8_t *blocks, size_t blocks_s
 {
 	if (batch->n_parts + 2 > batch->parts_capacity) {
 		uint32_t capacity = batch->parts_capacity * 2 + 64;
-		struct iovec *bigger = realloc(batch->parts, capacity * sizeof *bigger);
+		struct iovec *bigger = realloc(batch->parts, capacity * sizeof(*bigger));
 		if (bigger == NULL)
-			return fail(err, ERR_SYSTEM, "no memory");
+			return fail_memory(err);
 		batch->parts = bigger;
 		batch->parts_capacity = capacity;
 	}
@@ -121,6 +125,7 @@ static int end_extent(struct seal *seal, struct batch *batch, const uint8_t **bl
 		      struct error *err)
 {
 	struct bytes *headers = &batch->headers;
+
 	if (seal->extent.n_slots == 0)
 		return 0;
 	if (headers->size + SECTOR_SIZE > headers->capacity)
@@ -137,6 +142,7 @@ static int end_extent(struct seal *seal, struct batch *batch, const uint8_t **bl
 static bool has_room(const struct seal *seal, uint32_t n_data, bool is_data)
 {
 	uint32_t n_slots = seal->extent.n_slots + 1;
+
 	n_data += is_data ? 1 : 0;
 	if (seal->archive->cluster_checksum == CLUSTER_UNPROTECTED)
 		return n_slots < VMA1_SLOTS; /* the genuine writer leaves one free too */
@@ -148,6 +154,7 @@ static int seal_extents(struct seal *seal, struct batch *batch, struct error *er
 {
 	const uint8_t *blocks = batch->blocks;
 	uint32_t n_data = 0;
+
 	for (uint32_t i = 0; i < batch->section.n_slots; i++) {
 		struct slot slot = batch->section.slots[i];
 		uint64_t n_left = slot.n_clusters;
@@ -173,6 +180,7 @@ static void part_slots(struct seal *seal, struct batch *batch)
 {
 	struct section *section = &batch->section;
 	uint32_t n_first = 0, n_zeros = 0;
+
 	for (uint32_t i = 0; i < section->n_slots; i++) {
 		const struct slot *slot = &section->slots[i];
 		if (slot->mask != 0 || is_vmstate(seal->archive, slot->drive))
@@ -180,7 +188,7 @@ static void part_slots(struct seal *seal, struct batch *batch)
 		else
 			seal->extent.slots[n_zeros++] = *slot;
 	}
-	memcpy(section->slots + n_first, seal->extent.slots, n_zeros * sizeof *section->slots);
+	memcpy(section->slots + n_first, seal->extent.slots, n_zeros * sizeof(*section->slots));
 	section->n_slots = n_first;
 	batch->n_zero_slots = n_zeros;
 }
@@ -191,6 +199,7 @@ static int wrap_zstd(struct seal *seal, const struct iovec *parts, uint32_t n_pa
 		     struct batch *out, struct error *err)
 {
 	size_t size = 0;
+
 	for (uint32_t i = 0; i < n_parts; i++)
 		size += parts[i].iov_len;
 	TRY(bytes_reserve(&out->packed, ZSTD_compressBound(size), err));
@@ -215,6 +224,7 @@ static int wrap_gzip(struct seal *seal, const struct iovec *parts, uint32_t n_pa
 		     struct batch *out, struct error *err)
 {
 	size_t size = 0;
+
 	for (uint32_t i = 0; i < n_parts; i++)
 		size += parts[i].iov_len;
 	deflateReset(&seal->gzip);
@@ -243,6 +253,7 @@ int seal_wrap(struct seal *seal, const struct iovec *parts, uint32_t n_parts, st
 int seal_batch(struct seal *seal, struct batch *batch, struct error *err)
 {
 	struct section *section = &batch->section;
+
 	TRY(batch_check(batch, err));
 	if (seal->archive->format == FORMAT_VMAB) {
 		if (section->raw_size != 0) {

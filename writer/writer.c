@@ -19,7 +19,7 @@ struct writer {
 	const struct archive *archive; /* borrowed */
 	struct output *output;	       /* borrowed */
 	struct writer_options options;
-	struct totals totals; /* so far */
+	struct totals totals;	  /* so far */
 	struct cluster_set *seen; /* owned: for each drive, the clusters that came */
 	uint64_t previous_index;
 	uint32_t n_entries;   /* in index */
@@ -62,6 +62,7 @@ static int put_bytes(struct writer *writer, struct iovec *parts, uint32_t n_part
 		     struct error *err)
 {
 	uint64_t size = 0;
+
 	for (uint32_t i = 0; i < n_parts; i++)
 		size += parts[i].iov_len;
 	TRY(output_write(writer->output, parts, (int)n_parts, err));
@@ -85,6 +86,7 @@ static int put_head(struct writer *writer, struct error *err)
 {
 	uint32_t size = head_size(writer->archive);
 	struct iovec head = {malloc(size), size};
+
 	if (head.iov_base == NULL)
 		return fail(err, ERR_SYSTEM, "no memory for a head of %u bytes", size);
 	uint8_t *bytes = head.iov_base;
@@ -99,14 +101,14 @@ int writer_open(struct writer **out, const struct archive *archive, struct outpu
 {
 	assert(options->wrap == WRAP_NONE || archive->format == FORMAT_VMA1);
 	TRY(archive_check(archive, err));
-	struct writer *writer = calloc(1, sizeof *writer);
+	struct writer *writer = calloc(1, sizeof(*writer));
 	if (writer == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	writer->archive = archive;
 	writer->output = output;
 	writer->options = *options;
-	writer->seen = calloc(archive->n_drives + 1u, sizeof *writer->seen);
-	int code = writer->seen == NULL ? fail(err, ERR_SYSTEM, "no memory")
+	writer->seen = calloc(archive->n_drives + 1u, sizeof(*writer->seen));
+	int code = writer->seen == NULL ? fail_memory(err)
 					: batch_new(&writer->wrapped, archive, NULL, err);
 	if (code == 0)
 		code = seal_new(&writer->seal, archive, options, err);
@@ -139,6 +141,7 @@ static int put_plain(struct writer *writer, enum section_kind kind, const uint8_
 		     uint32_t size, struct error *err)
 {
 	struct section *section = &writer->scratch;
+
 	*section = (struct section){.kind = kind, .raw_size = size, .stored_size = size};
 	section->padded_size = (size + SECTOR_SIZE - 1) / SECTOR_SIZE * SECTOR_SIZE;
 	checksum_bytes(payload, section->padded_size, section->checksum);
@@ -149,6 +152,7 @@ static int put_index(struct writer *writer, struct error *err)
 {
 	uint32_t size = writer->n_entries * INDEX_ENTRY_SIZE;
 	uint64_t position = writer->totals.archive_size;
+
 	if (size == 0)
 		return 0;
 	memset(writer->index + size, 0, -size % SECTOR_SIZE);
@@ -164,6 +168,7 @@ static int put_extent(struct writer *writer, struct section *extent, const uint8
 {
 	uint8_t entry[INDEX_ENTRY_SIZE];
 	uint32_t n_entries = 0;
+
 	for (uint32_t i = 0; index_next(extent, &i, entry);)
 		n_entries++;
 	if (writer->n_entries + n_entries > INDEX_ENTRIES_MAX)
@@ -181,6 +186,7 @@ static int put_zero_extents(struct writer *writer, struct error *err)
 	struct section *extent = &writer->scratch;
 	uint8_t headers[ZERO_EXTENTS * SECTOR_SIZE];
 	uint32_t n_headers = 0, i = 0;
+
 	extent->n_slots = extent->raw_size = 0;
 	while (i < writer->zeros.n_slots) {
 		struct slot *run = &writer->zeros.slots[i];
@@ -207,6 +213,7 @@ static int put_zero_extents(struct writer *writer, struct error *err)
 static int put_zeros(struct writer *writer, struct error *err)
 {
 	struct section *zeros = &writer->zeros;
+
 	if (zeros->n_slots == 0)
 		return 0;
 	if (writer->archive->format == FORMAT_VMAB) {
@@ -223,6 +230,7 @@ static int keep_zeros(struct writer *writer, const struct slot *run, struct erro
 {
 	struct section *zeros = &writer->zeros;
 	struct slot *last = zeros->n_slots != 0 ? &zeros->slots[zeros->n_slots - 1] : NULL;
+
 	if (last != NULL && last->drive == run->drive &&
 	    last->cluster + last->n_clusters == run->cluster) {
 		last->n_clusters += run->n_clusters;
@@ -242,10 +250,11 @@ static int note_slot(struct writer *writer, const struct slot *slot, struct erro
 	struct cluster_set *seen = &writer->seen[slot->drive];
 	bool twice;
 	uint64_t n = cluster_set_run(seen, slot->cluster, slot->n_clusters, &twice);
+
 	if (twice || n < slot->n_clusters)
 		return fail(err, ERR_SYSTEM,
 			    "drive %s: cluster %llu came twice, and no archive may hold that",
-			    escape_text(name, sizeof name, drive->bytes, drive->length),
+			    escape_text(name, sizeof(name), drive->bytes, drive->length),
 			    (unsigned long long)(slot->cluster + (twice ? 0 : n)));
 	if (cluster_set_add(seen, slot->cluster, slot->n_clusters, err) < 0)
 		return err->code;
@@ -256,6 +265,7 @@ static int note_slot(struct writer *writer, const struct slot *slot, struct erro
 int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 {
 	struct section *section = &batch->section;
+
 	for (uint32_t i = 0; i < section->n_slots + batch->n_zero_slots; i++)
 		TRY(note_slot(writer, &section->slots[i], err));
 	writer->totals.raw_size += section->raw_size;
@@ -280,6 +290,7 @@ static int check_complete(const struct writer *writer, struct error *err)
 	static const uint8_t none[UUID_SIZE];
 	bool full = memcmp(writer->archive->parent, none, UUID_SIZE) == 0, in;
 	char name[64];
+
 	for (uint32_t i = 0; full && i < writer->archive->n_drives; i++) {
 		const struct archive_drive *drive = &writer->archive->drives[i];
 		uint64_t n_clusters = clusters_of(drive->size_bytes), n;
@@ -289,7 +300,7 @@ static int check_complete(const struct writer *writer, struct error *err)
 		return fail(err, ERR_SYSTEM,
 			    "drive %s: %llu of %llu clusters came, not cluster %llu: the archive "
 			    "would not be whole",
-			    escape_text(name, sizeof name, drive->name.bytes, drive->name.length),
+			    escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
 			    (unsigned long long)writer->seen[i].n_clusters,
 			    (unsigned long long)n_clusters, (unsigned long long)(in ? n : 0));
 	}
@@ -300,6 +311,7 @@ static int put_head_copy(struct writer *writer, struct error *err)
 {
 	uint32_t size = head_size(writer->archive), at = 0;
 	uint8_t *head = malloc(size);
+
 	if (head == NULL)
 		return fail(err, ERR_SYSTEM, "no memory for a head of %u bytes", size);
 	head_build(writer->archive, head);
@@ -317,6 +329,7 @@ static int put_head_copy(struct writer *writer, struct error *err)
 static int put_tail(struct writer *writer, struct error *err)
 {
 	struct section *tail = &writer->scratch;
+
 	*tail = (struct section){.kind = SECTION_TAIL, .totals = writer->totals};
 	tail->totals.archive_size += SECTOR_SIZE;
 	tail->totals.n_sections++;
@@ -337,7 +350,7 @@ int writer_finish(struct writer *writer, struct error *err)
 		return 0;
 	/* An archive of no drives has one extent without slots. */
 	uint8_t header[SECTOR_SIZE];
-	struct iovec part = {header, sizeof header};
+	struct iovec part = {header, sizeof(header)};
 	writer->scratch.n_slots = writer->scratch.raw_size = 0;
 	section_build(writer->archive, &writer->scratch, header);
 	return put_wrapped(writer, &part, err);

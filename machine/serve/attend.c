@@ -43,7 +43,7 @@ static struct json_t *describe_chunk(const struct serve_backup *backup, const st
 	uint32_t n;
 
 	json_put_number(message, "chunk", chunk->index);
-	json_put_bool(message, "guests", capture_guests_at_work(backup->capture));
+	json_put_bool(message, "guests", capture_guest_is_active(backup->capture));
 	for (uint32_t i = 0; i < chunk->n_clusters; i += n) {
 		const struct chunk_cluster *first = &chunk->clusters[i];
 		for (n = 1; i + n < chunk->n_clusters && first[n].drive == first->drive &&

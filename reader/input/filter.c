@@ -24,13 +24,14 @@ static const struct {
 	{"xz", 6, {0xfd, '7', 'z', 'X', 'Z', 0}},
 	{"bzip2", 3, {'B', 'Z', 'h'}},
 };
-#define N_KINDS (sizeof kinds / sizeof *kinds)
+#define N_KINDS (sizeof(kinds) / sizeof(*kinds))
 
 static const char *recognise(const uint8_t *bytes, size_t n)
 {
 	uint8_t first[FILTER_MAGIC_MAX] = {0};
+
 	if (n > 0)
-		memcpy(first, bytes, n < sizeof first ? n : sizeof first);
+		memcpy(first, bytes, n < sizeof(first) ? n : sizeof(first));
 	if (first[0] >= 0x50 && first[0] <= 0x5f)
 		first[0] = 0x50;
 	for (size_t i = 0; i < N_KINDS; i++)
@@ -46,9 +47,10 @@ bool filter_wanted(const uint8_t *bytes, size_t n)
 
 int filter_open(struct filter **out, const struct compressed *in, struct error *err)
 {
-	struct filter *filter = calloc(1, sizeof *filter);
+	struct filter *filter = calloc(1, sizeof(*filter));
+
 	if (filter == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	filter->name = recognise(in->buffer, in->n_buffered);
 	filter->in = *in;
 	if (filter->name == NULL)
@@ -70,6 +72,7 @@ int filter_open(struct filter **out, const struct compressed *in, struct error *
 int filter_read(struct filter *filter, void *buffer, size_t n, size_t *got, struct error *err)
 {
 	uint64_t position = filter->position;
+
 	if (filter->gunzip != NULL)
 		TRY(gunzip_read(filter->gunzip, position, buffer, n, got, err));
 	else if (filter->frames != NULL)

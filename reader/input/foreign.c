@@ -28,6 +28,7 @@ static la_ssize_t give_bytes(struct archive *archive, void *context, const void 
 	struct foreign *foreign = context;
 	size_t got = 0;
 	int code = compressed_read(foreign->in, &got, &foreign->read_err);
+
 	*bytes = foreign->in->buffer;
 	if (code == 0)
 		return (la_ssize_t)got;
@@ -39,6 +40,7 @@ static la_ssize_t give_bytes(struct archive *archive, void *context, const void 
 static int fail_archive(const struct foreign *foreign, uint64_t position, struct error *err)
 {
 	const char *text = archive_error_string(foreign->archive);
+
 	text = text != NULL ? text : "no reason given";
 	if (foreign->read_err.code != 0) {
 		*err = foreign->read_err;
@@ -47,10 +49,11 @@ static int fail_archive(const struct foreign *foreign, uint64_t position, struct
 	if (archive_errno(foreign->archive) == ENOMEM)
 		return fail(err, ERR_SYSTEM, "no memory to undo %s", foreign->name);
 	if (strstr(text, "exited with status 2") != NULL)
-		return fail(err, ERR_UNSUPPORTED,
-			    "%s: is several .lzo one after the other, or has bytes behind: lzop -dc "
-			    "FILE | vmabak COMMAND -",
-			    foreign->in->from->name);
+		return fail(
+			err, ERR_UNSUPPORTED,
+			"%s: is several .lzo one after the other, or has bytes behind: lzop -dc "
+			"FILE | vmabak COMMAND -",
+			foreign->in->from->name);
 	if (strcmp(foreign->name, "lzop") == 0 && position == 0)
 		return fail(err, ERR_UNSUPPORTED, "cannot undo lzop here: is lzop installed? (%s)",
 			    text);
@@ -64,9 +67,10 @@ static int fail_archive(const struct foreign *foreign, uint64_t position, struct
 static int open_archive(struct foreign *foreign, struct error *err)
 {
 	struct archive_entry *entry;
+
 	foreign->archive = archive_read_new();
 	if (foreign->archive == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	/* lzop may be run as a program of its own, about which libarchive warns. */
 	if (support(foreign->archive, foreign->name) < ARCHIVE_WARN ||
 	    archive_read_support_format_raw(foreign->archive) != ARCHIVE_OK)
@@ -79,9 +83,10 @@ static int open_archive(struct foreign *foreign, struct error *err)
 
 int foreign_open(struct foreign **out, struct compressed *in, const char *name, struct error *err)
 {
-	struct foreign *foreign = calloc(1, sizeof *foreign);
+	struct foreign *foreign = calloc(1, sizeof(*foreign));
+
 	if (foreign == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	foreign->in = in;
 	foreign->name = name;
 	int code = open_archive(foreign, err);
@@ -96,6 +101,7 @@ int foreign_read(struct foreign *foreign, uint64_t position, void *buffer, size_
 		 struct error *err)
 {
 	la_ssize_t result;
+
 	do
 		result = archive_read_data(foreign->archive, buffer, n);
 	while (result == ARCHIVE_RETRY);

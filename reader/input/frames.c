@@ -1,7 +1,7 @@
 /*
- * zstd: any number of frames, skippable ones before, between and behind them, and zeros where a last
- * record was filled up. For salvage, after damage the next frame is looked for, and decoding goes on
- * there.
+ * zstd: any number of frames, skippable ones before, between and behind them, and zeros where a
+ * last record was filled up. For salvage, after damage the next frame is looked for, and decoding
+ * goes on there.
  *
  * Bytes behind the place where a decoder notices damage are not enough to look at: when some are
  * missing it has run into the next frame by then. So bytes are kept from the beginning of the frame
@@ -18,7 +18,7 @@
 #include <zstd_errors.h>
 
 #define KEPT	    (8u << 20) /* bytes of a frame that can be gone back over */
-#define ROOM	    (KEPT + FILTER_BUFFER_SIZE + 64u)
+#define ROOM	    (KEPT + COMPRESSED_READ + 64u)
 #define SPEND_ONCE  (64u << 20)
 #define SPEND_TIMES 4u
 #define MAGIC_SIZE  4u
@@ -43,7 +43,8 @@ struct frames {
 
 int frames_open(struct frames **out, struct compressed *in, struct error *err)
 {
-	struct frames *frames = calloc(1, sizeof *frames);
+	struct frames *frames = calloc(1, sizeof(*frames));
+
 	if (frames != NULL) {
 		frames->in = in;
 		frames->decoder = ZSTD_createDCtx();
@@ -51,7 +52,7 @@ int frames_open(struct frames **out, struct compressed *in, struct error *err)
 	}
 	if (frames == NULL || frames->decoder == NULL || frames->bytes == NULL) {
 		frames_close(frames);
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	}
 	*out = frames;
 	return 0;
@@ -61,20 +62,21 @@ int frames_open(struct frames **out, struct compressed *in, struct error *err)
 static int refill(struct frames *frames, size_t *got, struct error *err)
 {
 	size_t n = 0, oldest = frames->within ? frames->frame : frames->at;
+
 	if (frames->at - oldest > KEPT)
 		oldest = frames->at - KEPT;
-	if (frames->end + FILTER_BUFFER_SIZE > ROOM) {
+	if (frames->end + COMPRESSED_READ > ROOM) {
 		memmove(frames->bytes, frames->bytes + oldest, frames->end - oldest);
 		frames->at -= oldest;
 		frames->end -= oldest;
 		frames->frame = frames->frame > oldest ? frames->frame - oldest : 0;
 	}
-	assert(frames->end + FILTER_BUFFER_SIZE <= ROOM);
+	assert(frames->end + COMPRESSED_READ <= ROOM);
 	if (frames->n_more == 0) {
 		TRY(compressed_read(frames->in, &frames->n_more, err));
 		frames->more = frames->in->buffer;
 	}
-	n = frames->n_more < FILTER_BUFFER_SIZE ? frames->n_more : FILTER_BUFFER_SIZE;
+	n = frames->n_more < COMPRESSED_READ ? frames->n_more : COMPRESSED_READ;
 	memcpy(frames->bytes + frames->end, frames->more, n);
 	frames->more += n;
 	frames->n_more -= n;
@@ -107,6 +109,7 @@ static int find_magic(struct frames *frames, struct error *err)
 static int resume(struct frames *frames, struct error *err)
 {
 	size_t back = frames->at - frames->frame;
+
 	ZSTD_DCtx_reset(frames->decoder, ZSTD_reset_session_only);
 	frames->damaged = true;
 	frames->n_back += back + BLOCK_MAX;
@@ -124,13 +127,15 @@ static int fail_frame(const struct frames *frames, uint64_t position, size_t res
 		      struct error *err)
 {
 	ZSTD_ErrorCode code = ZSTD_getErrorCode(result);
+
 	if (code == ZSTD_error_memory_allocation)
 		return fail(err, ERR_SYSTEM, "no memory to undo zstd");
 	if (code == ZSTD_error_frameParameter_windowTooLarge)
-		return fail(err, ERR_UNSUPPORTED,
-			    "%s: was compressed with a window above 128 MiB (zstd --long): zstd -dc "
-			    "--long=31 FILE | vmabak COMMAND -",
-			    frames->in->from->name);
+		return fail(
+			err, ERR_UNSUPPORTED,
+			"%s: was compressed with a window above 128 MiB (zstd --long): zstd -dc "
+			"--long=31 FILE | vmabak COMMAND -",
+			frames->in->from->name);
 	if (frames->in->tolerant)
 		return 0;
 	return fail_at(err, ERR_DAMAGED, position, "the zstd stream is damaged: %s",
@@ -141,6 +146,7 @@ static int fail_frame(const struct frames *frames, uint64_t position, size_t res
 static int tell(struct frames *frames, uint64_t position, struct error *err)
 {
 	bool cut = frames->within;
+
 	if (frames->told || (!cut && !frames->damaged))
 		return 0;
 	frames->told = true;
@@ -171,6 +177,7 @@ static int decode(struct frames *frames, uint64_t position, ZSTD_outBuffer *to, 
 	size_t n = there < frames->hint ? there : frames->hint;
 	ZSTD_inBuffer from = {frames->bytes + frames->at, n, 0};
 	size_t result = ZSTD_decompressStream(frames->decoder, to, &from);
+
 	if (ZSTD_isError(result)) {
 		TRY(fail_frame(frames, position, result, err));
 		return resume(frames, err);
@@ -185,6 +192,7 @@ int frames_read(struct frames *frames, uint64_t position, void *buffer, size_t n
 		struct error *err)
 {
 	ZSTD_outBuffer to = {buffer, n, 0};
+
 	*got = 0;
 	while (to.pos == 0 && n > 0) {
 		size_t there = frames->end - frames->at;

@@ -1,6 +1,7 @@
 /* gzip (RFC 1952): any number of members, each with its checksum, then perhaps zeros. */
-#include "base/bytes.h"
 #include "reader/input/compressed.h"
+
+#include "base/bytes.h"
 
 #include <stdlib.h>
 #include <zlib.h>
@@ -13,10 +14,11 @@ struct gunzip {
 
 int gunzip_open(struct gunzip **out, struct compressed *in, struct error *err)
 {
-	struct gunzip *gunzip = calloc(1, sizeof *gunzip);
+	struct gunzip *gunzip = calloc(1, sizeof(*gunzip));
+
 	if (gunzip == NULL || inflateInit2(&gunzip->stream, 15 + 16) != Z_OK) {
 		free(gunzip);
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	}
 	gunzip->in = in;
 	*out = gunzip;
@@ -26,6 +28,7 @@ int gunzip_open(struct gunzip **out, struct compressed *in, struct error *err)
 static int refill(struct gunzip *gunzip, struct error *err)
 {
 	size_t got = 0;
+
 	TRY(compressed_read(gunzip->in, &got, err));
 	gunzip->stream.next_in = gunzip->in->buffer;
 	gunzip->stream.avail_in = (uInt)got;
@@ -36,6 +39,7 @@ static int refill(struct gunzip *gunzip, struct error *err)
 static int next_member(struct gunzip *gunzip, uint64_t position, bool *ended, struct error *err)
 {
 	z_stream *stream = &gunzip->stream;
+
 	*ended = false;
 	if (stream->avail_in == 0)
 		TRY(refill(gunzip, err));
@@ -57,6 +61,7 @@ static int next_member(struct gunzip *gunzip, uint64_t position, bool *ended, st
 static int inflate_some(struct gunzip *gunzip, uint64_t position, struct error *err)
 {
 	z_stream *stream = &gunzip->stream;
+
 	if (stream->avail_in == 0)
 		TRY(refill(gunzip, err));
 	if (stream->avail_in == 0)
@@ -64,7 +69,7 @@ static int inflate_some(struct gunzip *gunzip, uint64_t position, struct error *
 			       "incomplete: the gzip stream ends early");
 	int code = inflate(stream, Z_NO_FLUSH);
 	if (code == Z_MEM_ERROR)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	DEMAND(code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR, position,
 	       "the gzip stream is damaged: %s", stream->msg != NULL ? stream->msg : zError(code));
 	gunzip->between = code == Z_STREAM_END;
@@ -75,8 +80,9 @@ int gunzip_read(struct gunzip *gunzip, uint64_t position, void *buffer, size_t n
 		struct error *err)
 {
 	z_stream *stream = &gunzip->stream;
-	size_t wanted = n < FILTER_BUFFER_SIZE ? n : FILTER_BUFFER_SIZE;
+	size_t wanted = n < COMPRESSED_READ ? n : COMPRESSED_READ;
 	bool ended = false;
+
 	stream->next_out = buffer;
 	stream->avail_out = (uInt)wanted;
 	while (stream->avail_out == wanted && wanted != 0 && !ended)

@@ -60,6 +60,7 @@ static int read_below(struct input *in, void *buffer, size_t n, size_t *got, str
 int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
 {
 	uint8_t *out = buffer;
+
 	*got = 0;
 	while (*got < n) {
 		size_t left = n - *got, part = in->buffered - in->used;
@@ -87,6 +88,7 @@ int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struc
 int input_read(struct input *in, void *buffer, size_t n, struct error *err)
 {
 	size_t got;
+
 	TRY(input_read_some(in, buffer, n, &got, err));
 	if (got < n)
 		return fail_at(err, ERR_INCOMPLETE, in->position, "incomplete: it ends here");
@@ -97,6 +99,7 @@ int input_read(struct input *in, void *buffer, size_t n, struct error *err)
 int input_check(struct input *in, struct error *err)
 {
 	size_t got = 1;
+
 	while (got > 0 && in->buffered < STRANGE_LEAST && in->later.code == 0) {
 		got = 0;
 		read_below(in, in->buffer + in->buffered, in->buffer_size - in->buffered, &got,
@@ -154,6 +157,7 @@ void input_close(struct input *in)
 static int open_file(struct input *in, const char *path, struct error *err)
 {
 	struct stat st;
+
 	in->owns_fd = strcmp(path, "-") != 0;
 	int fd = in->owns_fd ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
 	in->from.fd = fd;
@@ -171,7 +175,7 @@ static int open_file(struct input *in, const char *path, struct error *err)
 		in->size = (uint64_t)st.st_size;
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	in->buffer = malloc(in->buffer_size);
-	return in->buffer != NULL ? 0 : fail(err, ERR_SYSTEM, "no memory");
+	return in->buffer != NULL ? 0 : fail_memory(err);
 }
 
 /* The filter keeps the buffer with what was read; what it makes of that goes to a new one. */
@@ -180,7 +184,7 @@ static int put_filter(struct input *in, struct error *err)
 	in->compressed = in->buffer;
 	in->buffer = malloc(in->buffer_size);
 	if (in->buffer == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	struct compressed from = {.from = &in->from,
 				  .buffer = in->compressed,
 				  .buffer_size = in->buffer_size,
@@ -195,14 +199,16 @@ static int put_filter(struct input *in, struct error *err)
 static bool is_zst(const char *path)
 {
 	size_t length = strlen(path);
+
 	return length > 4 && strcmp(path + length - 4, ".zst") == 0;
 }
 
 static int open_input(struct input **out, const char *path, bool damaged, struct error *err)
 {
-	struct input *in = calloc(1, sizeof *in);
+	struct input *in = calloc(1, sizeof(*in));
+
 	if (in == NULL)
-		return fail(err, ERR_SYSTEM, "no memory");
+		return fail_memory(err);
 	in->from.fd = -1;
 	in->damaged = damaged;
 	in->name = strcmp(path, "-") == 0 ? "standard input" : path;

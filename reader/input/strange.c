@@ -46,7 +46,7 @@ static const struct kind kinds[] = {
 	{0x438, 2, "\x53\xef", "a file system", DISK},
 	{0, 4, "XFSB", "a file system", DISK},
 };
-#define N_KINDS (sizeof kinds / sizeof *kinds)
+#define N_KINDS (sizeof(kinds) / sizeof(*kinds))
 
 /* What may begin behind other text. */
 static const struct kind archives[] = {
@@ -60,7 +60,7 @@ static const struct kind archives[] = {
 	 NULL, NULL},
 	{0, 6, "\x89LZO\0\r", NULL, NULL},
 };
-#define N_ARCHIVES (sizeof archives / sizeof *archives)
+#define N_ARCHIVES (sizeof(archives) / sizeof(*archives))
 
 static bool begins(const struct kind *kind, const uint8_t *bytes, size_t n)
 {
@@ -92,6 +92,7 @@ static bool is_gpg(const uint8_t *bytes, size_t n)
 static bool may_be_ours(const uint8_t *bytes, size_t n)
 {
 	size_t n_same, n_seen, i;
+
 	for (size_t k = 0; k < 2; k++) {
 		n_same = 0;
 		n_seen = n < archives[k].length ? n : archives[k].length;
@@ -113,6 +114,7 @@ static bool may_be_ours(const uint8_t *bytes, size_t n)
 static size_t text_length(const uint8_t *bytes, size_t n)
 {
 	size_t i = 0;
+
 	while (i < n && (bytes[i] >= ' ' || (bytes[i] >= 7 && bytes[i] <= 13) || bytes[i] == 27) &&
 	       bytes[i] != 0x7f)
 		i++;
@@ -122,11 +124,12 @@ static size_t text_length(const uint8_t *bytes, size_t n)
 static bool is_html(const uint8_t *bytes, size_t n)
 {
 	char begin[16] = "";
+
 	while (n > 0 && (*bytes <= ' ' || *bytes >= 0x80)) {
 		bytes++;
 		n--;
 	}
-	memcpy(begin, bytes, n < sizeof begin - 1 ? n : sizeof begin - 1);
+	memcpy(begin, bytes, n < sizeof(begin) - 1 ? n : sizeof(begin) - 1);
 	return strncasecmp(begin, "<!doctype html", 14) == 0 ||
 	       strncasecmp(begin, "<html", 5) == 0 || strncasecmp(begin, "<head", 5) == 0 ||
 	       strncasecmp(begin, "<?xml", 5) == 0;
@@ -180,6 +183,7 @@ int strange_check(const uint8_t *bytes, size_t n, const char *name, struct error
 {
 	static const struct kind gpg = {.what = "encrypted by gpg", .way = "gpg -d FILE" PIPE};
 	const struct kind *found = is_gpg(bytes, n) ? &gpg : NULL;
+
 	if (may_be_ours(bytes, n))
 		return 0;
 	for (size_t i = 0; i < N_KINDS && found == NULL; i++)

@@ -25,7 +25,7 @@ restored_a 'the positions of an index do not ascend' index.vmab
 "$PYTHON" "$CLI/costly.py" index 3 index.vmab
 restored_a 'an entry of the index leads nowhere' index.vmab
 "$PYTHON" "$CLI/costly.py" nested 20 nested.vmab
-restored_a 'the index leads to a section that others reach into' nested.vmab
+restored_a 'the index leads to a section that overlaps others' nested.vmab
 
 # One that is right: several extents of one drive, between those of another, in several index sections.
 make_random one.raw 9000000 1

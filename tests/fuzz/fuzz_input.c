@@ -11,7 +11,7 @@
 
 static void try_filter(const uint8_t *data, size_t size, bool tolerant)
 {
-	static uint8_t begin[FILTER_BUFFER_SIZE], out[1 << 16];
+	static uint8_t begin[COMPRESSED_READ], out[1 << 16];
 	struct filter *filter = NULL;
 	struct error err = {0};
 	size_t got = 1, first = size < 1000 ? size : 1000;

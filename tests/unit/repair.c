@@ -36,9 +36,9 @@ static uint32_t gather(uint16_t mask, const uint8_t *blocks, size_t size, uint8_
 static void repair_vmab_clusters(uint8_t *header, uint32_t n_slots, size_t size)
 {
 	static uint8_t cluster[CLUSTER_SIZE];
-	size_t header_size = ROUND_UP(SECTION_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
+	size_t header_size = ROUND_UP(SECTION_AT_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
 	for (uint32_t i = 0, at = 0; i < n_slots; i++) {
-		uint8_t *slot = header + SECTION_SLOTS + i * VMAB_SLOT_SIZE;
+		uint8_t *slot = header + SECTION_AT_SLOTS + i * VMAB_SLOT_SIZE;
 		uint16_t mask = (uint16_t)get_le(slot + SLOT_MASK, 2);
 		uint32_t n =
 			gather(mask, header + header_size + at, size - header_size - at, cluster);
@@ -52,22 +52,22 @@ static void repair_vmab_clusters(uint8_t *header, uint32_t n_slots, size_t size)
 /* Returns how long the section is; 0: it goes past the end. */
 static size_t repair_vmab_section(uint8_t *header, size_t size)
 {
-	uint32_t n_slots = (uint32_t)get_le(header + SECTION_N_SLOTS, 4);
-	uint32_t stored = (uint32_t)get_le(header + SECTION_STORED_SIZE, 4);
+	uint32_t n_slots = (uint32_t)get_le(header + SECTION_AT_N_SLOTS, 4);
+	uint32_t stored = (uint32_t)get_le(header + SECTION_AT_STORED_SIZE, 4);
 	if (n_slots > SLOTS_MAX || stored > PAYLOAD_SIZE_MAX)
 		return 0;
-	size_t header_size = ROUND_UP(SECTION_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
+	size_t header_size = ROUND_UP(SECTION_AT_SLOTS + n_slots * VMAB_SLOT_SIZE, SECTOR_SIZE);
 	size_t payload_size = ROUND_UP(stored, SECTOR_SIZE);
 	if (header_size > size)
 		return 0;
 	bool whole = payload_size <= size - header_size;
-	if (whole && get_le(header + SECTION_KIND, 2) == SECTION_EXTENT &&
-	    get_le(header + SECTION_CODEC, 2) == CODEC_NONE)
+	if (whole && get_le(header + SECTION_AT_KIND, 2) == SECTION_EXTENT &&
+	    get_le(header + SECTION_AT_CODEC, 2) == CODEC_NONE)
 		repair_vmab_clusters(header, n_slots, header_size + payload_size);
 	if (whole)
 		checksum_bytes(header + header_size, payload_size,
-			       header + SECTION_PAYLOAD_CHECKSUM);
-	checksum_in_place(header, header_size, SECTION_CHECKSUM);
+			       header + SECTION_AT_PAYLOAD_CHECKSUM);
+	checksum_in_place(header, header_size, SECTION_AT_CHECKSUM);
 	return whole ? header_size + payload_size : 0;
 }
 

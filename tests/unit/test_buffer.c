@@ -227,7 +227,7 @@ static void full(void)
 	CU_ASSERT_EQUAL(buffer_error(buffer, &err), 0);
 	CU_ASSERT(put(256) != 0);
 	CU_ASSERT_EQUAL(buffer_error(buffer, &err), ERR_FULL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "16 MiB of memory and 0 MiB of scratch file"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "16 MiB of memory and 0 MiB of spill file"));
 	buffer_free(buffer);
 	make(4, 0, FULL_FAIL);
 	CU_ASSERT_EQUAL(buffer_put(buffer, &room, true, &err), 0);

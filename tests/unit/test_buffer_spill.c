@@ -1,5 +1,5 @@
 /*
- * The buffer's scratch file: what spills comes back, once, whatever is late, given up or fails.
+ * The buffer's spill file: what spills comes back, once, whatever is late, given up or fails.
  */
 #include "tests/unit/one_buffer.h"
 #include "tests/unit/suites.h"
@@ -89,7 +89,7 @@ static void rooms_in_the_scratch_file(void)
 	buffer_free(buffer);
 }
 
-/* The pass waits while there is something in the scratch file. */
+/* The pass waits while there is something in the spill file. */
 static void the_pass_waits_for_the_scratch_file(void)
 {
 	struct chunk *chunk;
@@ -209,12 +209,12 @@ static void no_place_for_a_scratch_file(void)
 		.n_chunks = 4, .spill_bytes = CLUSTER_SIZE, .spill_dir = scratch("none")};
 
 	CU_ASSERT_EQUAL(buffer_new(&buffer, &options, &err), ERR_SYSTEM);
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "none: a scratch file: No such file"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "none: a spill file: No such file"));
 }
 
 void test_buffer_spill(void)
 {
-	CU_pSuite suite = CU_add_suite("buffer: scratch file", scratch_make, scratch_remove);
+	CU_pSuite suite = CU_add_suite("buffer: spill file", scratch_make, scratch_remove);
 
 	CU_ADD_TEST(suite, what_spills_comes_back);
 	CU_ADD_TEST(suite, rooms_in_the_scratch_file);

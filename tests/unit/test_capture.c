@@ -280,13 +280,13 @@ static void guests_at_work(void)
 
 	make_volume(10);
 	begin(0, FULL_FAIL);
-	CU_ASSERT_FALSE(capture_guests_at_work(capture));
+	CU_ASSERT_FALSE(capture_guest_is_active(capture));
 	CU_ASSERT_EQUAL(volume_read(volume, 0, bytes, 512, 0), 0);
-	CU_ASSERT(capture_guests_at_work(capture));
+	CU_ASSERT(capture_guest_is_active(capture));
 	nanosleep(&moment, NULL);
-	CU_ASSERT_FALSE(capture_guests_at_work(capture));
+	CU_ASSERT_FALSE(capture_guest_is_active(capture));
 	CU_ASSERT_EQUAL(write_cluster(1, 0), 0);
-	CU_ASSERT(capture_guests_at_work(capture));
+	CU_ASSERT(capture_guest_is_active(capture));
 	end();
 	free_volume();
 }

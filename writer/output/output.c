@@ -76,11 +76,11 @@ static int open_instead(struct output *output, const char *path, struct error *e
 	if (!output->force)
 		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", path);
 	char *real = realpath(path, NULL);
-	if (!real)
+	if (real == NULL)
 		return fail_system(err, errno, "%s", path);
-	int rc = newfile_create(&output->temp, &output->fd, real, err);
+	int code = newfile_create(&output->temp, &output->fd, real, err);
 	free(real);
-	return rc;
+	return code;
 }
 
 static int open_new(struct output *output, const char *path, struct error *err)
@@ -131,7 +131,7 @@ static int set_up(struct output *output, const char *path, const struct output_o
 	output->record_size = options->record_size;
 	output->no_padding = options->no_padding;
 	output->name = strdup(strcmp(path, "-") == 0 ? "standard output" : path);
-	return output->name ? 0 : fail_system(err, ENOMEM, "%s", path);
+	return output->name != NULL ? 0 : fail_system(err, ENOMEM, "%s", path);
 }
 
 /* A tape has records in any case; a drive that is set to blocks of one size takes nothing else. */
@@ -154,33 +154,34 @@ static int plan_records(struct output *output, struct error *err)
 			    "%s: the drive is set to blocks of %zu bytes, of which a record of %zu "
 			    "is no multiple: use another --record-size, or mt -f TAPE setblk 0",
 			    output->name, block, output->record_size);
-	if (output->record_size != 0 && !(output->record = malloc(output->record_size)))
-		return fail_system(err, ENOMEM, "%s", output->name);
-	return 0;
+	if (output->record_size == 0)
+		return 0;
+	output->record = malloc(output->record_size);
+	return output->record != NULL ? 0 : fail_system(err, ENOMEM, "%s", output->name);
 }
 
 int output_open(struct output **out, const char *path, const struct output_options *options,
 		struct error *err)
 {
 	struct output *output;
-	int rc = check_record_size(options->record_size, err);
+	int code = check_record_size(options->record_size, err);
 
-	if (rc != 0)
-		return rc;
-	output = calloc(1, sizeof *output);
-	if (!output)
+	if (code != 0)
+		return code;
+	output = calloc(1, sizeof(*output));
+	if (output == NULL)
 		return fail_system(err, ENOMEM, "%s", path);
-	rc = set_up(output, path, options, err);
-	if (rc == 0)
-		rc = open_path(output, path, err);
-	if (rc == 0 && isatty(output->fd))
-		rc = fail(err, ERR_USAGE, "%s: is a terminal, where an archive is of no use",
-			  output->name);
-	if (rc == 0)
-		rc = plan_records(output, err);
-	if (rc != 0) {
+	code = set_up(output, path, options, err);
+	if (code == 0)
+		code = open_path(output, path, err);
+	if (code == 0 && isatty(output->fd))
+		code = fail(err, ERR_USAGE, "%s: is a terminal, where an archive is of no use",
+			    output->name);
+	if (code == 0)
+		code = plan_records(output, err);
+	if (code != 0) {
 		output_close(output);
-		return rc;
+		return code;
 	}
 	pace_start(&output->pace, options->bytes_per_s);
 	*out = output;
@@ -241,15 +242,15 @@ static int write_freely(struct output *output, struct iovec *vector, int n, stru
 
 	for (advance(&vector, &n, 0); n > 0; advance(&vector, &n, done)) {
 		struct iovec first = *vector;
-		int rc;
+		int code;
 		if (first.iov_len > slice)
 			first.iov_len = slice;
 		if (output->pace.bytes_per_s != 0)
-			rc = write_some(output, &first, 1, &done, err);
+			code = write_some(output, &first, 1, &done, err);
 		else
-			rc = write_some(output, vector, n < IOV_MAX ? n : IOV_MAX, &done, err);
-		if (rc != 0)
-			return rc;
+			code = write_some(output, vector, n < IOV_MAX ? n : IOV_MAX, &done, err);
+		if (code != 0)
+			return code;
 	}
 	return 0;
 }
@@ -278,9 +279,9 @@ static int write_record(struct output *output, struct error *err)
 	while (at < output->n_record) {
 		struct iovec rest = {output->record + at, output->n_record - at};
 		size_t done;
-		int rc = write_some(output, &rest, 1, &done, err);
-		if (rc != 0)
-			return output->tape.is_tape ? fail_record(output, err) : rc;
+		int code = write_some(output, &rest, 1, &done, err);
+		if (code != 0)
+			return output->tape.is_tape ? fail_record(output, err) : code;
 		at += done;
 		if (at < output->n_record && S_ISCHR(output->mode))
 			return fail(err, ERR_SYSTEM,
@@ -306,21 +307,21 @@ static int write_records(struct output *output, const struct iovec *part, struct
 		left -= n;
 		if (output->n_record < output->record_size)
 			break;
-		int rc = write_record(output, err);
-		if (rc != 0)
-			return rc;
+		int code = write_record(output, err);
+		if (code != 0)
+			return code;
 	}
 	return 0;
 }
 
 int output_write(struct output *output, struct iovec *vector, int n, struct error *err)
 {
-	if (!output->record)
+	if (output->record == NULL)
 		return write_freely(output, vector, n, err);
 	for (int i = 0; i < n; i++) {
-		int rc = write_records(output, &vector[i], err);
-		if (rc != 0)
-			return rc;
+		int code = write_records(output, &vector[i], err);
+		if (code != 0)
+			return code;
 	}
 	return 0;
 }
@@ -358,28 +359,28 @@ static int sync_output(const struct output *output, struct error *err)
 /* Some file systems tell of failed writes only here. */
 static int close_file(struct output *output, struct error *err)
 {
-	int rc = output->is_stdout ? 0 : close(output->fd);
+	int code = output->is_stdout ? 0 : close(output->fd);
 
 	output->fd = -1;
-	return rc != 0 ? fail_system(err, errno, "%s: closing", output->name) : 0;
+	return code != 0 ? fail_system(err, errno, "%s: closing", output->name) : 0;
 }
 
 int output_finish(struct output *output, struct error *err)
 {
-	int rc = pad_record(output, err);
+	int code = pad_record(output, err);
 
-	if (rc == 0)
-		rc = sync_output(output, err);
-	if (rc == 0)
-		rc = close_file(output, err);
-	if (rc == 0 && output->temp)
-		rc = newfile_publish(output->temp, output->force, output->sync, err);
-	return rc;
+	if (code == 0)
+		code = sync_output(output, err);
+	if (code == 0)
+		code = close_file(output, err);
+	if (code == 0 && output->temp != NULL)
+		code = newfile_publish(output->temp, output->force, output->sync, err);
+	return code;
 }
 
 void output_close(struct output *output)
 {
-	if (!output)
+	if (output == NULL)
 		return;
 	if (output->fd >= 0 && !output->is_stdout)
 		close(output->fd);

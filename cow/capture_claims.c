@@ -1,11 +1,11 @@
 /*
- * Which clusters are saved, and which are being saved now.
+ * Which clusters are saved, and which of them a thread is saving now.
  */
 #include "cow/capture_state.h"
 
 #include "base/bits.h"
 
-#define BATCH (64u * 1024) /* clusters that are marked with the lock held once */
+#define BATCH (64u * 1024) /* most clusters marked while the lock is held */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -19,7 +19,7 @@ uint64_t saved_until(const struct captured *captured, uint64_t first, uint64_t e
 	return bits_find_atomic(captured->saved, first, end, false);
 }
 
-/* The old data is in the buffer before whoever sees the bit can write. */
+/* The old data is in the buffer before any thread that sees the bit can write. */
 static void mark_locked(struct captured *captured, uint64_t first, uint64_t end)
 {
 	captured->capture->todo_clusters -= end - first;
@@ -30,20 +30,20 @@ static const struct claim *claim_at_locked(const struct captured *captured, uint
 {
 	const struct claim *claim = captured->capture->claims;
 
-	while (claim &&
+	while (claim != NULL &&
 	       (claim->captured != captured || cluster < claim->first || cluster >= claim->end))
 		claim = claim->next;
 	return claim;
 }
 
-/* The first cluster from at on that is neither saved nor claimed, or end. *busy: one was found
- * that is not saved but claimed. */
+/* The first cluster from at on that is neither saved nor claimed, or end. Sets *busy when it passed
+ * one that is claimed. */
 static uint64_t find_free_locked(const struct captured *captured, uint64_t at, uint64_t end,
 				 bool *busy)
 {
 	while ((at = bits_find_atomic(captured->saved, at, end, false)) < end) {
 		const struct claim *claim = claim_at_locked(captured, at);
-		if (!claim)
+		if (claim == NULL)
 			break;
 		*busy = true;
 		at = least(claim->end, end);
@@ -51,11 +51,12 @@ static uint64_t find_free_locked(const struct captured *captured, uint64_t at, u
 	return at;
 }
 
-/* Up to where all are free as the one at at is. */
+/* The end of the run of free clusters that begins at at. */
 static uint64_t free_until_locked(const struct captured *captured, uint64_t at, uint64_t end)
 {
 	end = bits_find_atomic(captured->saved, at, end, true);
-	for (const struct claim *claim = captured->capture->claims; claim; claim = claim->next) {
+	for (const struct claim *claim = captured->capture->claims; claim != NULL;
+	     claim = claim->next) {
 		if (claim->captured == captured && claim->first >= at && claim->first < end)
 			end = claim->first;
 	}
@@ -134,12 +135,12 @@ void claim_drop(struct claim *claim)
 	pthread_mutex_unlock(&capture->lock);
 }
 
-/* False: no room for one more. */
+/* False: the chunk has no room for another run. */
 static bool add_zeros(struct chunk *chunk, uint32_t drive, uint64_t first, uint64_t end)
 {
 	struct chunk_zeros *last = chunk->n_zeros > 0 ? &chunk->zeros[chunk->n_zeros - 1] : NULL;
 
-	if (last && last->drive == drive && last->cluster + last->n_clusters == first) {
+	if (last != NULL && last->drive == drive && last->cluster + last->n_clusters == first) {
 		last->n_clusters += end - first;
 		return true;
 	}
