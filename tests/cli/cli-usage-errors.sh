@@ -54,7 +54,7 @@ not all zero|backup -o a.vmab --uuid 00000000-0000-0000-0000-000000000000 drive.
 --uuid|backup -o a.vmab --uuid 01234567-89ab-cdef-0123-456789abcdeg drive.raw
 --note: VMA|backup -o a.vma --note text drive.raw
 disk0: that name is taken|backup -o a.vmab drive.raw disk0=drive.raw
-name a is taken|backup -o a.vmab a=drive.raw a=drive.raw
+a: that name is taken|backup -o a.vmab a=drive.raw a=drive.raw
 name is taken|backup -o a.vmab -c a.conf -c a.conf drive.raw
 no file named|backup -o a.vmab a=
 no file named|backup -o a.vmab -c a=
