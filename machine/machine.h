@@ -9,9 +9,9 @@
  *   chunks    push, serve: clusters as they come
  *   finish    all was read: whether all of it was of that instant; then nothing is left in the
  *             machine
- *   explain   something failed after begin: why, if the machine knows better; ends it as finish
- * does outcome   after finish: what it was like end       frees; *out of an open that failed, too.
- * After begin, finish or explain come before
+ *   explain   something failed after begin: why, if the machine knows better; ends it as finish does
+ *   outcome   after finish: what it was like
+ *   end       frees; *out of an open that failed, too. After begin, finish or explain come before
  *
  * Warnings are told to the watcher by open, begin, finish and explain.
  *
@@ -41,8 +41,7 @@ struct machine_drive {
 struct machine_config {
 	const char *name;
 	struct text data; /* when path is NULL */
-	const char
-		*path; /* a file that is to be read; one that cannot be read is worth a warning */
+	const char *path; /* a file to read; one that cannot be read is worth a warning */
 };
 
 /* All is borrowed from the machine, until its end. */
