@@ -7,6 +7,8 @@
 #include "base/background.h"
 #include "cow/chunks.h"
 
+#include <assert.h>
+
 static int next_piece(void *context, void *opaque, struct error *err)
 {
 	const struct chunk_source *source = context;
@@ -55,6 +57,7 @@ static int fill_batch(void *context, void *opaque, struct batch *batch, struct e
 
 struct feed feed_of_chunks(const struct chunk_source *source)
 {
+	assert(source->in_any_order || source->piece_clusters == CHUNK_CLUSTERS);
 	return (struct feed){
 		.context = (void *)(uintptr_t)source,
 		.piece_size = sizeof(struct chunk_piece),

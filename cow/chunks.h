@@ -22,7 +22,8 @@ struct chunk_piece {
 struct chunk_source {
 	void *context;
 	/* A chunk goes out in pieces of so many clusters, the last one of fewer; one without data
-	 * is a single piece. At most CHUNK_CLUSTERS. */
+	 * is a single piece. CHUNK_CLUSTERS, or with in_any_order fewer: a worker keeps the rest of
+	 * its chunk for itself, and must not be ended by another one that finds no more chunks. */
 	uint32_t piece_clusters;
 	bool in_any_order; /* next may be called by several threads at once */
 	/* The next chunk into *piece: 1; 0: there are no more; negative. */

@@ -8,6 +8,7 @@
 #include "writer/writer.h"
 
 #include <CUnit/Basic.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,27 +145,27 @@ static void test_wrong_sources(void)
 struct chunks {
 	uint8_t memory[3][CHUNK_SIZE];
 	struct chunk chunks[3];
-	unsigned n_next;
-	unsigned given_back[3];
+	atomic_uint n_next;
+	atomic_uint given_back[3];
 };
 
 static int next_chunk(void *context, struct chunk_piece *piece, struct error *err)
 {
 	struct chunks *chunks = context;
+	unsigned n = atomic_fetch_add(&chunks->n_next, 1);
 
 	(void)err;
-	if (chunks->n_next == 4)
+	if (n >= 4)
 		return 0;
-	if (chunks->n_next == 3) { /* one with zeros alone, that lies in the piece */
+	if (n == 3) { /* one with zeros alone, that lies in the piece */
 		piece->own = (struct chunk){.n_zeros = 1, .zeros = {{1, 10, 90}}};
 		piece->own.bytes = chunks->memory[0];
 		piece->chunk = &piece->own;
 		piece->loan = NULL;
 	} else {
-		piece->chunk = &chunks->chunks[chunks->n_next];
-		piece->loan = &chunks->given_back[chunks->n_next];
+		piece->chunk = &chunks->chunks[n];
+		piece->loan = &chunks->given_back[n];
 	}
-	chunks->n_next++;
 	return 1;
 }
 
@@ -172,7 +173,7 @@ static void give_chunk_back(void *context, void *loan)
 {
 	(void)context;
 	if (loan != NULL)
-		++*(unsigned *)loan;
+		++*(atomic_uint *)loan;
 }
 
 static void add_data(struct chunk *chunk, uint8_t *memory, uint32_t drive, uint64_t first,
@@ -192,6 +193,7 @@ static void test_chunks(void)
 	struct chunk_source source = {
 		.context = chunks,
 		.piece_clusters = 27,
+		.in_any_order = true,
 		.next = next_chunk,
 		.give_back = give_chunk_back,
 	};
