@@ -7,10 +7,12 @@
 #include "cli/signals.h"
 #include "cli/version.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Every target and drive takes a descriptor or two; the soft limit is usually 1024. */
 static void raise_file_limit(void)
@@ -99,10 +101,23 @@ static int run_without_command(int argc, char **argv)
 	return err.code == 0 ? report_end(&report, EXIT_DONE) : usage_error(&report, NULL, &err);
 }
 
+/* Keeps 0, 1 and 2 from becoming a drive, or the socket of a machine, where the caller closed them:
+ * an archive for standard output would go there. Using one fails as if it were still closed. */
+static void fill_closed_streams(void)
+{
+	static const int wrong_access[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", wrong_access[fd]) != fd)
+			return;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command = argc < 2 ? NULL : command_find(commands, argv[1]);
 
+	fill_closed_streams();
 	memory_start();
 	signals_start();
 	raise_file_limit();
