@@ -2,8 +2,6 @@
 
 #include "cli/signals.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -54,18 +52,4 @@ void *memory_grow(void *old, size_t n, size_t size)
 	if (new == NULL)
 		memory_give_up();
 	return new;
-}
-
-char *memory_text(const char *format, ...)
-{
-	char *text = NULL;
-	va_list arguments;
-	int n;
-
-	va_start(arguments, format);
-	n = vasprintf(&text, format, arguments);
-	va_end(arguments);
-	if (n < 0)
-		memory_give_up();
-	return text;
 }

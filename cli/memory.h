@@ -10,8 +10,6 @@
 void memory_start(void);
 /* n * size zeroed bytes, n and size not both large. Owned by the caller. */
 void *memory_new(size_t n, size_t size);
-/* A text made as by printf. Owned by the caller. */
-char *memory_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Says that there is no memory, removes unfinished files, and ends the program. */
 _Noreturn void memory_give_up(void);
 /* As realloc. */
