@@ -46,10 +46,12 @@ void fail_add_limit(struct error *err, int sys, bool starting)
 		add(err, "; a cgroup's pids.max, systemd's TasksMax, can be the reason too");
 }
 
-static int fail_for(struct error *err, int sys, bool starting, const char *text)
+static int fail_for(struct error *err, int sys, bool starting, const char *format, va_list args)
 {
 	bool full = sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
+	char text[sizeof err->text];
 
+	vsnprintf(text, sizeof text, format, args); /* its arguments may lie in *err */
 	*err = (struct error){.code = full ? ERR_FULL : ERR_SYSTEM, .sys = sys};
 	add(err, "%s: %s", text, strerror(sys));
 	fail_add_limit(err, sys, starting);
@@ -58,24 +60,24 @@ static int fail_for(struct error *err, int sys, bool starting, const char *text)
 
 int fail_system(struct error *err, int sys, const char *format, ...)
 {
-	char text[sizeof err->text];
 	va_list args;
+	int code;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	code = fail_for(err, sys, false, format, args);
 	va_end(args);
-	return fail_for(err, sys, false, text);
+	return code;
 }
 
 int fail_start(struct error *err, int sys, const char *format, ...)
 {
-	char text[sizeof err->text];
 	va_list args;
+	int code;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	code = fail_for(err, sys, true, format, args);
 	va_end(args);
-	return fail_for(err, sys, true, text);
+	return code;
 }
 
 int fail_memory(struct error *err)
