@@ -108,7 +108,7 @@ int convert_run(struct convert *out, const char *name, const struct create_optio
 			    "%s: cannot be read and replaced at once; write to another name", name);
 	TRY(archive_open(&out->opened, name, 0, err));
 	TRY(copy_head(out, watcher, err));
-	TRY(create_open(&out->create, err));
+	TRY(create_open(&out->create, watcher, err));
 	TRY(confine(&out->create, err));
 	feed = feed_of_reader(out->opened.reader);
 	return create_write(&out->create, &feed, watcher, err);

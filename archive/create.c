@@ -132,7 +132,17 @@ uint32_t create_piece(const struct create *create)
 	return plan->cluster_checksum == CLUSTER_UNPROTECTED ? VMA1_PLAIN_DATA : VMA1_CHECKED_DATA;
 }
 
-int create_open(struct create *create, struct error *err)
+/* What the archive is likely to be for, but will not be good for. */
+static int check_use(struct create *create, const struct watcher *watcher, struct error *err)
+{
+	if (create->plan.format == FORMAT_VMA1 && create->options->record_size != 0)
+		watcher_warn(watcher,
+			     "--record-size: the zeros that fill the last record make other tools "
+			     "than vmabak refuse a VMA archive");
+	return proxmox_prepare(&create->proxmox, create->archive, create->name, watcher, err);
+}
+
+int create_open(struct create *create, const struct watcher *watcher, struct error *err)
 {
 	const struct create_options *options = create->options;
 	struct output_options to = {
@@ -148,6 +158,7 @@ int create_open(struct create *create, struct error *err)
 		.counts = &create->counts,
 	};
 
+	TRY(check_use(create, watcher, err));
 	/* An archive that cannot be written must not leave even an empty file. */
 	TRY(archive_check(create->archive, err));
 	TRY(output_open(&create->output, create->name, &to, err));
@@ -184,6 +195,7 @@ void create_close(struct create *create)
 	if (create->writer != NULL)
 		writer_free(create->writer);
 	output_close(create->output);
+	proxmox_close(&create->proxmox);
 	if (create->archive != NULL)
 		configs_free(create->archive);
 	free(create->archive);

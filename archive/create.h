@@ -6,6 +6,7 @@
 #define ARCHIVE_CREATE_H
 
 #include "archive/create_plan.h"
+#include "archive/proxmox.h"
 
 struct output;
 struct watcher;
@@ -22,6 +23,7 @@ struct create {
 	struct create_plan plan;
 	/* Owned. Its texts are borrowed, but configs are as in archive/configs.h. */
 	struct archive *archive;
+	struct proxmox proxmox; /* what the archive's name asks for */
 	struct writer_counts counts;
 	struct output *output;
 	struct writer *writer;
@@ -41,7 +43,7 @@ void create_set_size(struct create *create, uint32_t drive, uint64_t size_bytes,
 uint32_t create_piece(const struct create *create);
 
 /* Creates the output and writes the head, which must not change any more. */
-int create_open(struct create *create, struct error *err);
+int create_open(struct create *create, const struct watcher *watcher, struct error *err);
 /* Writes all that the feed brings, and finishes the archive. Tells the watcher of progress. */
 int create_write(struct create *create, const struct feed *feed, const struct watcher *watcher,
 		 struct error *err);

@@ -83,7 +83,7 @@ static int prepare(struct backup *backup, struct error *err)
 	if (create->archive->n_drives + create->archive->n_configs == 0)
 		return fail(err, ERR_USAGE,
 			    "nothing to back up: name at least one drive or config");
-	return create_open(create, err);
+	return create_open(create, &backup->report->watcher, err);
 }
 
 static int all_was_read(void *context, struct error *err)

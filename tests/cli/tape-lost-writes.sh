@@ -5,7 +5,7 @@
 
 need_tape
 make_random drive.raw 2000384 1
-for how in '-o tape' '-o tape --no-sync' '-o tape --format vma --record-size 64K' '-o tape --record-size 1M'; do
+for how in '-o tape' '-o tape --no-sync' '-o tape --format vma' '-o tape --record-size 1M'; do
 	# shellcheck disable=SC2086 # a list of words
 	expect_error 1 'tape: writing the filemark: the archive is not safely on the tape' \
 		env TAPE_LATE=1 LD_PRELOAD="$TAPE_LIBRARY" "$VMABAK" backup $how drive.raw
