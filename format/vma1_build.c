@@ -24,10 +24,9 @@ static int check_drive(const struct archive_drive *drive, struct error *err)
 	char shown[64];
 
 	escape_text(shown, sizeof(shown), drive->name.bytes, drive->name.length);
-	if (memchr(drive->name.bytes, '/', drive->name.length) != NULL ||
-	    memchr(drive->name.bytes, ' ', drive->name.length) != NULL)
-		return fail(err, ERR_USAGE,
-			    "drive name '%s' has a slash or a blank: not possible in VMA", shown);
+	if (memchr(drive->name.bytes, '/', drive->name.length) != NULL)
+		return fail(err, ERR_USAGE, "drive name '%s' has a slash: not possible in VMA",
+			    shown);
 	if (drive->size_bytes == 0)
 		return fail(err, ERR_USAGE, "drive %s is empty: not possible in VMA", shown);
 	if (drive->size_bytes % SECTOR_SIZE != 0)
