@@ -66,7 +66,10 @@ static int open_image(struct donor *donor, const struct archive *archive, struct
 	char *named;
 	int code;
 
-	TRY(select_drive(donor->argument, archive, &donor->drive, &path, err));
+	if (select_drive(donor->argument, archive, &donor->drive, &path, err) < 0) {
+		error_prefix(err, "--donor");
+		return err->code;
+	}
 	named = text_make("image=%s", path);
 	if (named == NULL)
 		return fail_memory(err);
@@ -76,6 +79,7 @@ static int open_image(struct donor *donor, const struct archive *archive, struct
 		return code;
 	donor->copy = image.copy;
 	how.format = image.format;
+	how.secret = image.secret;
 	return drive_open(&donor->image, image.path, &how, err);
 }
 

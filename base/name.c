@@ -42,6 +42,17 @@ char *name_cut_format(char *text)
 	return format;
 }
 
+char *name_cut_option(char *text, const char *word)
+{
+	char *at = strrchr(text, ',');
+	size_t n = strlen(word);
+
+	if (at == NULL || strncmp(at + 1, word, n) != 0 || at[n + 1] != '=' || at[n + 2] == '\0')
+		return NULL;
+	*at = '\0';
+	return at + n + 2;
+}
+
 const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');

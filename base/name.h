@@ -22,6 +22,9 @@ size_t name_prefix(const char *argument);
  * hold most anything. Returns FMT, in text, or NULL. */
 char *name_cut_format(char *text);
 
+/* The same for ",WORD=VALUE"; VALUE is not empty and holds no comma. */
+char *name_cut_option(char *text, const char *word);
+
 /* The last part of a path. */
 const char *base_name(const char *path);
 

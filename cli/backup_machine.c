@@ -18,6 +18,7 @@
 #include "drive/drive.h"
 #include "machine/machine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,30 @@ static void add_configs(struct backup *backup)
 	}
 }
 
+/* The archive is not encrypted, which may not be expected of drives that are. */
+static void tell_decrypted(const struct backup *backup)
+{
+	const struct machine_description *description = &backup->description;
+	struct json_t *list = json_put_array(backup->report->result, "decrypted_drives");
+	char names[200] = "";
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < description->n_drives; i++) {
+		const char *name = description->drives[i].name;
+
+		if (!description->drives[i].decrypted)
+			continue;
+		json_add_text(list, name);
+		if (used < sizeof(names))
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+						 used == 0 ? "" : ", ", name);
+	}
+	if (used > 0)
+		report_note(backup->report,
+			    "encrypted where they lie, but in clear in the archive: %s%s", names,
+			    used < sizeof(names) ? "" : " ...");
+}
+
 static int prepare(struct backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->options;
@@ -80,6 +105,7 @@ static int prepare(struct backup *backup, struct error *err)
 	backup->kind->describe(backup->machine, &backup->description);
 	TRY(add_drives(backup, err));
 	add_configs(backup);
+	tell_decrypted(backup);
 	if (create->archive->n_drives + create->archive->n_configs == 0)
 		return fail(err, ERR_USAGE,
 			    "nothing to back up: name at least one drive or config");

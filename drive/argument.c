@@ -15,6 +15,9 @@ int drive_argument_parse(const char *argument, struct drive_argument *out, struc
 	if (copy == NULL)
 		return fail_system(err, errno, "drive '%s'", argument);
 	result.format = name_cut_format(copy);
+	result.secret = name_cut_option(copy, "secret");
+	if (result.format == NULL)
+		result.format = name_cut_format(copy);
 	length = name_prefix(copy);
 	if (length > 0) {
 		copy[length] = '\0';

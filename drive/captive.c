@@ -81,7 +81,8 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 	struct qemu_image how = {
 		.name = path,
 		.path = path,
-		.format = options->format != NULL ? options->format : image_format_of(path),
+		.format = image_format_given(path, options->format, options->secret),
+		.secret = options->secret,
 		.force_share = options->allow_writers,
 		.damaged_too = options->damaged_too,
 	};
@@ -118,7 +119,7 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 {
 	struct qemu_image how = {
 		.name = path,
-		.format = options->format ? options->format : image_format_of(path),
+		.format = image_format_given(path, options->format, options->secret),
 	};
 	struct qemu_nbd *server;
 

@@ -8,14 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int check_secret(const char *path, const char *format, const struct drive_options *options,
+			struct error *err)
+{
+	if (options->secret == NULL)
+		return 0;
+	if (!nbdclient_is_uri(path) &&
+	    (strcmp(format, "luks") == 0 || strcmp(format, "qcow2") == 0 ||
+	     strcmp(format, "qcow") == 0))
+		return 0;
+	return fail(err, ERR_USAGE, "%s: ,secret= is for encrypted images: luks, qcow2 and qcow",
+		    path);
+}
+
 int drive_open(struct drive **out, const char *path, const struct drive_options *options,
 	       struct error *err)
 {
-	const char *format = options->format != NULL ? options->format : image_format_of(path);
+	const char *format = image_format_given(path, options->format, options->secret);
 	struct drive *drive = NULL;
 	bool is_uri = nbdclient_is_uri(path);
 	int code;
 
+	TRY(check_secret(path, format, options, err));
 	if (is_uri && options->format == NULL)
 		format = "raw";
 	if (is_uri && (options->direct || strcmp(format, "raw") != 0))
@@ -29,8 +43,9 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 			    format);
 	if (options->writable && (is_uri || strcmp(format, "raw") != 0))
 		return fail(err, ERR_UNSUPPORTED,
-			    "%s: a guest can write to raw images and devices only, not to %s", path,
-			    format);
+			    "%s: a guest can write to raw images and devices only, not to %s; "
+			    "--read-only serves others too",
+			    path, format);
 	if (options->writable && options->direct)
 		return fail(err, ERR_USAGE, "%s: cannot be written past the page cache", path);
 	char *own_path = strdup(path);

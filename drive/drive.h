@@ -11,6 +11,8 @@ struct drive;
 struct drive_options {
 	const char *format; /* "raw", "qcow2", "vmdk", "vdi", "vhdx", ...; NULL: by the ending of
 			       the name */
+	const char *secret; /* a file with the key of an encrypted image, as QEMU reads it; NULL:
+			       none */
 	bool direct;	    /* raw images and devices: bypasses the host's page cache */
 	bool allow_writers; /* even if something else has it open for writing */
 	bool damaged_too;   /* only warns of an image that is cut short */

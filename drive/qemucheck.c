@@ -65,23 +65,26 @@ static int ask(struct qemu_img *run, const char *command, const struct qemu_imag
 	       struct error *err)
 {
 	char *options = qemu_image_options(image);
-	bool info = strcmp(command, "info") == 0;
-	const char *const arguments[] = {
-		"qemu-img",
-		command,
-		"--output=json",
-		"--image-opts",
-		info ? "--backing-chain" : options,
-		info ? options : NULL,
-		NULL,
-	};
+	char *object = image->secret == NULL ? NULL : qemu_secret_object(image);
+	const char *arguments[9] = {"qemu-img", command, "--output=json", "--image-opts"};
+	unsigned n = 4;
+	int code;
 
-	if (options == NULL)
-		return fail_memory(err);
+	if (strcmp(command, "info") == 0)
+		arguments[n++] = "--backing-chain";
+	if (object != NULL) {
+		arguments[n++] = "--object";
+		arguments[n++] = object;
+	}
+	arguments[n] = options;
 	run->name = image->name;
 	run->arguments = arguments;
-	int code = qemu_img_run(run, err);
+	if (options == NULL || (object == NULL && image->secret != NULL))
+		code = fail_memory(err);
+	else
+		code = qemu_img_run(run, err);
 	free(options);
+	free(object);
 	return code;
 }
 
@@ -283,7 +286,12 @@ static int run_check(struct examination *exam, size_t depth, struct error *err)
 {
 	const json_t *image = json_array_get(exam->chain, depth);
 	const char *path = path_of(exam, depth), *format = member_text(image, "format");
-	struct qemu_image how = {.name = exam->image->name, .path = path, .format = format};
+	struct qemu_image how = {
+		.name = exam->image->name,
+		.path = path,
+		.format = format,
+		.secret = depth == 0 ? exam->image->secret : NULL,
+	};
 	struct qemu_img run = {0};
 	struct stat st;
 

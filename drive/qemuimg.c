@@ -37,6 +37,15 @@ const char *image_format_of(const char *path)
 	return "raw";
 }
 
+const char *image_format_given(const char *path, const char *given, const char *secret)
+{
+	const char *format = given != NULL ? given : image_format_of(path);
+
+	if (given == NULL && secret != NULL && strcmp(format, "raw") == 0)
+		return "luks";
+	return format;
+}
+
 bool is_image_format(const char *format)
 {
 	size_t length = strspn(format, "abcdefghijklmnopqrstuvwxyz0123456789");
@@ -45,24 +54,39 @@ bool is_image_format(const char *format)
 }
 
 /* QEMU's option syntax wants commas in a name doubled. */
-char *qemu_image_options(const struct qemu_image *image)
+static char *make_options(const char *begin, const char *path, const char *end)
 {
-	static const char start[] = "driver=%s,force-share=%s,file.driver=%s,file.filename=";
-	size_t room = sizeof(start) + strlen(image->format) + 32 + 2 * strlen(image->path);
-	char *text = malloc(room);
+	char *text = malloc(strlen(begin) + 2 * strlen(path) + strlen(end) + 1), *to;
 
 	if (text == NULL)
 		return NULL;
-	int n = snprintf(text, room, start, image->format, image->force_share ? "on" : "off",
-			 image->block_device ? "host_device" : "file");
-	char *to = text + n;
-	for (const char *from = image->path; *from; from++) {
+	to = stpcpy(text, begin);
+	for (const char *from = path; *from != '\0'; from++) {
 		if (*from == ',')
 			*to++ = ',';
 		*to++ = *from;
 	}
-	*to = '\0';
+	strcpy(to, end);
 	return text;
+}
+
+char *qemu_image_options(const struct qemu_image *image)
+{
+	const char *end = image->secret == NULL		       ? ""
+			  : strcmp(image->format, "luks") == 0 ? ",key-secret=vmabak"
+							       : ",encrypt.key-secret=vmabak";
+	char *begin = text_make(
+		"driver=%s,force-share=%s,file.driver=%s,file.filename=", image->format,
+		image->force_share ? "on" : "off", image->block_device ? "host_device" : "file");
+	char *text = begin == NULL ? NULL : make_options(begin, image->path, end);
+
+	free(begin);
+	return text;
+}
+
+char *qemu_secret_object(const struct qemu_image *image)
+{
+	return make_options("secret,id=vmabak,file=", image->secret, "");
 }
 
 /* ---- one that hangs ---- */
@@ -208,6 +232,32 @@ void qemu_words(char *out, size_t room, char *text, const char *name)
 	}
 }
 
+int qemu_check_format(const char *words, const char *name, const char *format, struct error *err)
+{
+	if (strstr(words, "Unknown driver '") == NULL &&
+	    strstr(words, "Unknown file format '") == NULL &&
+	    strstr(words, "does not support image creation") == NULL)
+		return 0;
+	return fail(err, ERR_USAGE, "%s: ,format=%s: QEMU has no such image format%s", name, format,
+		    strstr(words, "creation") == NULL ? "" : " that it can create");
+}
+
+int qemu_explain_image(const struct qemu_image *image, struct error *err)
+{
+	if (qemu_check_format(err->text, image->name, image->format, err) < 0)
+		return err->code;
+	if (strstr(err->text, "key-secret' is required") != NULL)
+		return fail(
+			err, ERR_USAGE,
+			"%s: is encrypted: add ,secret=FILE, with its passphrase or key in FILE",
+			image->name);
+	if (image->secret != NULL && strstr(err->text, "nvalid password") != NULL)
+		return fail(err, ERR_USAGE,
+			    "%s: %s does not open it; a newline at the end of that file counts",
+			    image->name, image->secret);
+	return err->code;
+}
+
 void qemu_add_limits(struct error *err, bool writable)
 {
 	if (strstr(err->text, strerror(EMFILE)) != NULL)
@@ -237,6 +287,8 @@ int qemu_img_create(const char *name, const char *path, const char *format, uint
 	snprintf(size, sizeof(size), "%" PRIu64, size_bytes);
 	int status = qemu_img_run(&run, err);
 	free(file);
+	if (status > 0 && qemu_check_format(run.words, name, format, err) < 0)
+		return err->code;
 	if (status > 0) {
 		status = fail(err, ERR_SYSTEM, "%s: qemu-img: %s", name,
 			      run.words[0] != '\0' ? run.words : "failed");

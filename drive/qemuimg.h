@@ -9,6 +9,9 @@
 /* QEMU's name of the format that a file name's ending suggests; otherwise "raw". The content does
  * not count: a guest controls it. */
 const char *image_format_of(const char *path);
+/* The format that was given, or else the one that the name suggests. A secret (or NULL) is for no
+ * raw image, so with one what seems to be raw is LUKS. */
+const char *image_format_given(const char *path, const char *given, const char *secret);
 /* Only lower-case letters and digits, which are safe in an option string for QEMU. */
 bool is_image_format(const char *format);
 
@@ -16,6 +19,7 @@ struct qemu_image {
 	const char *name; /* for messages */
 	const char *path;
 	const char *format;
+	const char *secret; /* a file with its key; NULL: none */
 	bool block_device;
 	bool force_share; /* read-only, even if others write to it */
 	bool damaged_too; /* qemu_image_examine only warns */
@@ -25,6 +29,10 @@ struct qemu_image {
 /* An option string for QEMU in which no part of the image's name has a special meaning. Owned by
  * the caller; NULL: no memory. */
 char *qemu_image_options(const struct qemu_image *image);
+
+/* The value of --object that goes with these options, if the image has a secret. Owned by the
+ * caller; NULL: no memory. */
+char *qemu_secret_object(const struct qemu_image *image);
 
 /* Creates an image, overwriting the file at path. */
 int qemu_img_create(const char *name, const char *path, const char *format, uint64_t size_bytes,
@@ -51,6 +59,11 @@ int qemu_not_started(const char *name, const char *program, struct error *err);
 /* The complaints of a QEMU program on one line, made fit for a message: errors and the advice that
  * follows them, without the program's name and the options that we passed. Changes text. */
 void qemu_words(char *out, size_t room, char *text, const char *name);
+/* ERR_USAGE if these words say that QEMU does not know the format; else 0. */
+int qemu_check_format(const char *words, const char *name, const char *format, struct error *err);
+/* The same for an image that could not be opened, and for its secret: *err becomes ERR_USAGE and
+ * says what to do, or stays. Returns its code. */
+int qemu_explain_image(const struct qemu_image *image, struct error *err);
 /* Adds inherited resource limits that may be the reason: QEMU does not name them. */
 void qemu_add_limits(struct error *err, bool writable);
 

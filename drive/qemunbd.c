@@ -56,10 +56,12 @@ static int start(struct qemu_nbd *server, const struct qemu_image *image, int li
 		 struct error *err)
 {
 	char *options = qemu_image_options(image);
+	char *object = image->secret == NULL ? NULL : qemu_secret_object(image);
 	char shared[20];
 	const char *const arguments[] = {
 		"qemu-nbd",	shared,	 image->writable ? "--discard=unmap" : "--read-only",
-		"--image-opts", options, NULL,
+		"--image-opts", options, object == NULL ? NULL : "--object",
+		object,		NULL,
 	};
 	const struct child_options how = {
 		.argv = arguments,
@@ -71,12 +73,16 @@ static int start(struct qemu_nbd *server, const struct qemu_image *image, int li
 		.dies_with_us = true,
 	};
 
-	if (options == NULL)
-		return fail_memory(err);
+	int code = 0;
+
 	snprintf(shared, sizeof(shared), "--shared=%u", N_SOCKETS);
-	int code = child_start(&server->child, &how, err);
+	if (options == NULL || (object == NULL && image->secret != NULL))
+		code = fail_memory(err);
+	else if (child_start(&server->child, &how, err) != 0)
+		code = qemu_not_started(server->name, "qemu-nbd", err);
 	free(options);
-	return code == 0 ? 0 : qemu_not_started(server->name, "qemu-nbd", err);
+	free(object);
+	return code;
 }
 
 /* ---- the sockets ---- */
@@ -182,7 +188,10 @@ static int open_server(struct qemu_nbd *server, const struct qemu_image *image, 
 		return code;
 	}
 	code = nbdclient_new(&server->client, server->name, sockets, N_SOCKETS, err);
-	return code == 0 ? 0 : explain(server, LAST_WORDS_MS, true, err);
+	if (code == 0)
+		return 0;
+	explain(server, LAST_WORDS_MS, true, err);
+	return qemu_explain_image(image, err);
 }
 
 int qemu_nbd_open(struct qemu_nbd **out, const struct qemu_image *image, struct error *err)

@@ -37,11 +37,13 @@ static int open_image(struct machine *machine, const char *argument,
 	snprintf(image->name, sizeof(image->name), "disk%u", machine->n);
 	machine->n++;
 	how.format = image->argument.format;
+	how.secret = image->argument.secret;
 	TRY(drive_open(&image->drive, image->argument.path, &how, err));
 	machine->drives[machine->n - 1] = (struct machine_drive){
 		.name = image->argument.name != NULL ? image->argument.name : image->name,
 		.path = image->argument.path,
 		.size_bytes = drive_size(image->drive),
+		.decrypted = image->argument.secret != NULL,
 	};
 	return 0;
 }

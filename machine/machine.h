@@ -36,6 +36,7 @@ struct machine_drive {
 	const char *name; /* in the archive; passed the allow-list */
 	const char *path; /* the file it lies in, or NULL */
 	uint64_t size_bytes;
+	bool decrypted; /* it is encrypted where it lies, and what is read of it is not */
 };
 
 struct machine_config {

@@ -190,6 +190,8 @@ static int fill_disk(struct domain_disk *disk, xmlNode *node, struct error *err)
 		return fail_memory(err);
 	disk->source = attribute(source, "file");
 	disk->is_file = disk->source != NULL;
+	disk->decrypted =
+		child(node, "encryption") != NULL || child(source, "encryption") != NULL;
 	if (disk->source == NULL)
 		disk->source = attribute(source, "dev");
 	disk->by_default =

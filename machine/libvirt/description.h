@@ -15,6 +15,7 @@ struct domain_disk {
 	bool is_file; /* the source is one */
 	bool chosen;
 	bool by_default; /* a disk, not read-only, not shared */
+	bool decrypted;	 /* its image is encrypted, and the machine has the key */
 };
 
 struct domain_disks {

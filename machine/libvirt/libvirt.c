@@ -80,7 +80,11 @@ static int list_drives(struct machine *machine, struct error *err)
 				    "drive %s: is not a file, so name a folder with --scratch for "
 				    "what the guest overwrites meanwhile",
 				    disk->name);
-		*drive = (struct machine_drive){.name = disk->name, .path = disk->source};
+		*drive = (struct machine_drive){
+			.name = disk->name,
+			.path = disk->source,
+			.decrypted = disk->decrypted,
+		};
 		TRY(domain_disk_size(machine->domain, disk->target, &drive->size_bytes, err));
 	}
 	return 0;

@@ -128,6 +128,7 @@ static int take_node(struct inventory_drive *drive, const struct json_t *node, s
 	TRY(copy(&drive->file, json_member_text(image, "filename"), err));
 	drive->size_bytes = size;
 	drive->read_only = json_member_bool(node, "ro");
+	drive->decrypted = json_member_bool(node, "encrypted");
 	drive->has_backing = depth > 0 || json_member(image, "backing-image") != NULL ||
 			     json_member(image, "backing-filename") != NULL;
 	return 0;

@@ -23,6 +23,7 @@ struct inventory_drive {
 	bool read_only;
 	bool removable;	  /* a CD-ROM and the like */
 	bool has_backing; /* the image stands on another */
+	bool decrypted;	  /* QEMU has its key */
 };
 
 struct inventory {

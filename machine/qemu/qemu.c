@@ -48,6 +48,7 @@ static int list_drives(struct qemu *qemu, struct error *err)
 			.name = inventory->drives[i].name,
 			.path = inventory->drives[i].file,
 			.size_bytes = inventory->drives[i].size_bytes,
+			.decrypted = inventory->drives[i].decrypted,
 		};
 	return 0;
 }

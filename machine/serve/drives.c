@@ -88,6 +88,7 @@ static int open_drive(struct serve *serve, struct served *served, struct error *
 {
 	struct drive_options how = {
 		.format = served->argument.format,
+		.secret = served->argument.secret,
 		.writable = !serve->options->read_only,
 	};
 

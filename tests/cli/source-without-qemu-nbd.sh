@@ -21,6 +21,6 @@ rmdir "$TMPDIR/bin"
 need qemu-nbd
 expect_error 1 'disk.qcow2: ' "$VMABAK" backup -o a.vmab disk.qcow2
 expect_text "$err" qcow2
-expect_error 1 'drive.raw: ' "$VMABAK" backup -o a.vmab drive.raw,format=nosuch
+expect_error 2 'drive.raw: ' "$VMABAK" backup -o a.vmab drive.raw,format=nosuch
 expect_error 2 format "$VMABAK" backup -o a.vmab 'drive.raw,format=x/y'
 nothing_but disk.qcow2 drive.raw

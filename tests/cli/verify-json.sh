@@ -10,7 +10,8 @@ written="'n_drives': 1, 'n_configs': 1, 'drives_bytes': 2000000, 'data_bytes': 1
 expect_code 0 "$VMABAK" backup --json --uuid $uuid -o a.vmab -c a.conf drive.raw
 size=$(size_of a.vmab)
 expect_json "$out" "d.pop('duration_s') >= 0" "d == {'command': 'backup', 'warnings': [], \
-	'archive': 'a.vmab', 'format': 'vmab', 'written_bytes': $size, 'exit_code': 0, $written}"
+	'archive': 'a.vmab', 'format': 'vmab', 'written_bytes': $size, 'exit_code': 0, \
+	'decrypted_drives': [], $written}"
 [ ! -s "$err" ] || fail "said besides: $(cat "$err")"
 expect_code 0 "$VMABAK" convert --json a.vmab -o b.vmab
 expect_json "$out" "d.pop('duration_s') >= 0" "d == {'command': 'convert', 'warnings': [], \
@@ -33,6 +34,6 @@ cp "$out" c.vmab
 expect_code 0 "$VMABAK" verify c.vmab
 expect_code 3 "$VMABAK" convert --json c.vmab -o - --format vma
 expect_json "$err" "len(d['warnings']) == 1" "d['exit_code'] == 3"
-expect_code 1 "$VMABAK" backup --json missing.raw
+expect_code 1 "$VMABAK" backup --json -o - missing.raw
 expect_json "$err" "d['error']['code'] == 'system'" "d['exit_code'] == 1"
 [ ! -s "$out" ] || fail "a failure went to where the archive goes"

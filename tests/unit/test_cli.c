@@ -181,22 +181,28 @@ static void allows_harmless_names_only(void)
 static void takes_drive_arguments_apart(void)
 {
 	static const struct {
-		const char *argument, *name, *path, *format;
+		const char *argument, *name, *path, *format, *secret;
 	} cases[] = {
-		{"disk.raw", NULL, "disk.raw", NULL},
-		{"root=/dev/vg/root", "root", "/dev/vg/root", NULL},
-		{"/dev/vg/a=b", NULL, "/dev/vg/a=b", NULL},
-		{"./a=b.raw", NULL, "./a=b.raw", NULL},
-		{"a=b=c", "a", "b=c", NULL},
-		{"=x", NULL, "=x", NULL},
-		{"disk.img,format=qcow2", NULL, "disk.img", "qcow2"},
-		{"d=x,format=raw", "d", "x", "raw"},
-		{"d=x,y,format=raw", "d", "x,y", "raw"},
-		{"d=x,format=", "d", "x,format=", NULL},
-		{"d=x,format=RAW", "d", "x,format=RAW", NULL},
-		{"d=x,format=raw,y", "d", "x,format=raw,y", NULL},
-		{"d=x,format=a,format=b", "d", "x,format=a", "b"},
-		{"my disk.raw", NULL, "my disk.raw", NULL},
+		{"disk.raw", NULL, "disk.raw", NULL, NULL},
+		{"root=/dev/vg/root", "root", "/dev/vg/root", NULL, NULL},
+		{"/dev/vg/a=b", NULL, "/dev/vg/a=b", NULL, NULL},
+		{"./a=b.raw", NULL, "./a=b.raw", NULL, NULL},
+		{"a=b=c", "a", "b=c", NULL, NULL},
+		{"=x", NULL, "=x", NULL, NULL},
+		{"disk.img,format=qcow2", NULL, "disk.img", "qcow2", NULL},
+		{"d=x,format=raw", "d", "x", "raw", NULL},
+		{"d=x,y,format=raw", "d", "x,y", "raw", NULL},
+		{"d=x,format=", "d", "x,format=", NULL, NULL},
+		{"d=x,format=RAW", "d", "x,format=RAW", NULL, NULL},
+		{"d=x,format=raw,y", "d", "x,format=raw,y", NULL, NULL},
+		{"d=x,format=a,format=b", "d", "x,format=a", "b", NULL},
+		{"my disk.raw", NULL, "my disk.raw", NULL, NULL},
+		{"d=x,secret=k", "d", "x", NULL, "k"},
+		{"d=x,secret=k,format=luks", "d", "x", "luks", "k"},
+		{"d=x,format=luks,secret=k/e=y", "d", "x", "luks", "k/e=y"},
+		{"d=x,secret=", "d", "x,secret=", NULL, NULL},
+		{"d=x,secret=a,secret=b", "d", "x,secret=a", NULL, "b"},
+		{"d=x,secret=a,b", "d", "x,secret=a,b", NULL, NULL},
 	};
 
 	for (size_t i = 0; i < N_OF(cases); i++) {
@@ -209,6 +215,8 @@ static void takes_drive_arguments_apart(void)
 				       cases[i].name == NULL ? "-" : cases[i].name);
 		CU_ASSERT_STRING_EQUAL(drive.format == NULL ? "-" : drive.format,
 				       cases[i].format == NULL ? "-" : cases[i].format);
+		CU_ASSERT_STRING_EQUAL(drive.secret == NULL ? "-" : drive.secret,
+				       cases[i].secret == NULL ? "-" : cases[i].secret);
 		drive_argument_free(&drive);
 	}
 }
