@@ -36,6 +36,11 @@ static const struct ending *find_ending(const char *name)
 	return NULL;
 }
 
+bool create_plan_names_archive(const char *name)
+{
+	return find_ending(name) != NULL;
+}
+
 static const char *method_name(enum compress_method method)
 {
 	return method == COMPRESS_ZSTD ? "zstd" : method == COMPRESS_GZIP ? "gzip" : "none";

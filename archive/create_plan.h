@@ -12,7 +12,8 @@
 
 enum format_choice { FORMAT_BY_NAME, FORMAT_CHOICE_VMAB, FORMAT_CHOICE_VMA };
 
-/* What a user may say about an archive to be written. All zero but the name is the default. */
+/* What a user may say about an archive to be written. All zero but the name, which must be given,
+ * is the default. */
 struct create_options {
 	const char *name;     /* "-": standard output */
 	unsigned format;      /* enum format_choice */
@@ -39,6 +40,9 @@ int create_plan_make(struct create_plan *out, const struct create_options *optio
  * the format. */
 int create_plan_format(struct create_plan *out, bool by_name, const struct create_options *options,
 		       struct error *err);
+
+/* Whether the name ends like that of an archive, compressed or not. */
+bool create_plan_names_archive(const char *name);
 
 /* Whether writing an archive of this name would write to this file; "-": what standard output is.
  */

@@ -1,6 +1,7 @@
 #include "archive/open.h"
 
 #include "base/sandbox.h"
+#include "base/text.h"
 
 #include "reader/input/input.h"
 #include "reader/reader.h"
@@ -46,6 +47,31 @@ int archive_open_alone(struct opened_archive *out, const char *path, uint64_t ra
 	TRY(open_input(out, path, rate, err));
 	TRY(sandbox_enter_at_once(err));
 	return read_head(out, err);
+}
+
+int archive_open_next(struct opened_archive *out, const struct strings *names, unsigned i,
+		      uint64_t rate, struct error *err)
+{
+	struct sandbox sandbox;
+
+	*out = (struct opened_archive){.name = names->items[i]};
+	if (i + 1 == names->n)
+		return archive_open_alone(out, names->items[i], rate, err);
+	if (i == 0) {
+		sandbox_begin(&sandbox);
+		sandbox_allow_reading(&sandbox);
+		TRY(sandbox_enter(&sandbox, err));
+	}
+	return archive_open(out, names->items[i], rate, err);
+}
+
+int archive_check_names(const struct strings *names, struct error *err)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < names->n; i++)
+		n += strcmp(names->items[i], "-") == 0;
+	return n > 1 ? fail(err, ERR_USAGE, "standard input can be read only once") : 0;
 }
 
 void archive_close(struct opened_archive *opened)

@@ -25,6 +25,12 @@ int archive_open(struct opened_archive *out, const char *path, uint64_t rate, st
  * reads the head. */
 int archive_open_alone(struct opened_archive *out, const char *path, uint64_t rate,
 		       struct error *err);
+/* The i-th of several that are opened one after the other. From the first one on the process can
+ * change no files any more, from the last one on it cannot open any. */
+int archive_open_next(struct opened_archive *out, const struct strings *names, unsigned i,
+		      uint64_t rate, struct error *err);
+/* ERR_USAGE: standard input twice. */
+int archive_check_names(const struct strings *names, struct error *err);
 void archive_close(struct opened_archive *opened);
 
 /* Whether the archive is this file, by device and number; "-": what standard input is. */

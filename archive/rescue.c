@@ -62,7 +62,7 @@ static int find_begin(struct rescue *rescue, struct error *err)
 	if (salvage_open(&rescue->salvage, rescue->input, uuid, err) == 0)
 		return 0;
 	if (err->code == ERR_DAMAGED && strange.code != 0)
-		return fail(err, strange.code, "nothing in it proves to be part of an archive: %s",
+		return fail(err, ERR_DAMAGED, "nothing in it proves to be part of an archive: %s",
 			    strange.text);
 	return err->code;
 }

@@ -1,7 +1,6 @@
 #include "archive/restore.h"
 
 #include "base/watcher.h"
-#include "reader/input/input.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -165,9 +164,7 @@ uint64_t restore_drive_bytes(const struct restore *restore)
 
 uint64_t restore_archive_bytes(const struct restore *restore)
 {
-	uint64_t size = input_size(restore->opened.input);
-
-	return size != 0 ? size : input_position(restore->opened.input);
+	return restore->counts.read_bytes;
 }
 
 void restore_close(struct restore *restore, bool done)

@@ -28,7 +28,7 @@ int restore_run(struct restore *out, const struct restore_options *options,
 		const struct watcher *watcher, struct error *err);
 /* Bytes of the drives that are restored. */
 uint64_t restore_drive_bytes(const struct restore *restore);
-/* Bytes of the archive: all of it, or what was read where its size is not known. */
+/* Bytes of the archive that were read, of the drives alone where its index led to them. */
 uint64_t restore_archive_bytes(const struct restore *restore);
 /* done: restore_run succeeded; else nothing new stays. */
 void restore_close(struct restore *restore, bool done);

@@ -84,7 +84,11 @@ static int plan_drives(struct restore_plan *plan, const struct restore_options *
 		const char *target;
 		uint32_t drive;
 
-		TRY(select_drive(options->drives.items[i], plan->archive, &drive, &target, err));
+		if (select_drive(options->drives.items[i], plan->archive, &drive, &target, err) <
+		    0) {
+			error_prefix(err, "-d");
+			return err->code;
+		}
 		TRY(plan_drive(plan, drive, target, options, err));
 	}
 	for (uint32_t i = 0; options->drives.n == 0 && i < plan->archive->n_drives; i++)

@@ -52,8 +52,8 @@ static int no_such_drive(const char *argument, const struct archive *archive, st
 			break;
 	}
 	if (archive->n_drives == 0)
-		return fail(err, ERR_USAGE, "-d '%s': the archive holds no drives", argument);
-	return fail(err, ERR_USAGE, "-d '%s': no such drive in the archive; it holds %s", argument,
+		return fail(err, ERR_USAGE, "'%s': the archive holds no drives", argument);
+	return fail(err, ERR_USAGE, "'%s': no such drive in the archive; it holds %s", argument,
 		    names);
 }
 
@@ -75,8 +75,8 @@ int select_drive(const char *argument, const struct archive *archive, uint32_t *
 	}
 	if (n_best > 1)
 		return fail(err, ERR_USAGE,
-			    "-d '%s': %u drives have that name; choose by number, as -d @%u=TARGET",
-			    argument, n_best, best + 1);
+			    "'%s': %u drives have that name; choose by number, as @%u", argument,
+			    n_best, best + 1);
 	if (n_best == 0) {
 		number = drive_number(argument, &length);
 		if (number < 1 || number > archive->n_drives)
@@ -84,7 +84,7 @@ int select_drive(const char *argument, const struct archive *archive, uint32_t *
 		best = (uint32_t)(number - 1);
 	}
 	if (argument[length] == '=' && argument[length + 1] == '\0')
-		return fail(err, ERR_USAGE, "-d '%s': no target after the '='", argument);
+		return fail(err, ERR_USAGE, "'%s': nothing follows the '='", argument);
 	*drive = best;
 	*target = argument[length] == '=' ? argument + length + 1 : NULL;
 	return 0;

@@ -8,7 +8,8 @@
 
 /* Finds the drive that NAME[=TARGET] means: the one with the longest name that argument begins
  * with, followed by '=' or the end; if there is none, "@N" counted from 1. *drive counts from 0;
- * *target points into argument or is NULL. */
+ * *target points into argument or is NULL. The caller says in
+ * errors of which option argument is. */
 int select_drive(const char *argument, const struct archive *archive, uint32_t *drive,
 		 const char **target, struct error *err);
 

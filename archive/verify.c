@@ -1,25 +1,7 @@
 #include "archive/verify.h"
 
-#include "base/sandbox.h"
 #include "base/watcher.h"
 #include "reader/reader.h"
-
-int verify_open(struct opened_archive *out, const struct verify_options *options, unsigned i,
-		struct error *err)
-{
-	const char *name = options->archives.items[i];
-	struct sandbox sandbox;
-
-	*out = (struct opened_archive){.name = name};
-	if (i + 1 == options->archives.n)
-		return archive_open_alone(out, name, options->rate, err);
-	if (i == 0) {
-		sandbox_begin(&sandbox);
-		sandbox_allow_reading(&sandbox);
-		TRY(sandbox_enter(&sandbox, err));
-	}
-	return archive_open(out, name, options->rate, err);
-}
 
 int verify_run(struct opened_archive *opened, const struct verify_options *options, unsigned i,
 	       const struct watcher *watcher, struct error *err)

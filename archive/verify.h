@@ -16,11 +16,7 @@ struct verify_options {
 	uint64_t rate;	  /* bytes a second, 0: no limit */
 };
 
-/* Opens one of the archives. From the first one on the process can change no files any more, from
- * the last one on it cannot open any. *out can be closed even after a failure. */
-int verify_open(struct opened_archive *out, const struct verify_options *options, unsigned i,
-		struct error *err);
-/* Reads the rest of it, and checks all of it. */
+/* Reads the rest of the i-th archive, and checks all of it. */
 int verify_run(struct opened_archive *opened, const struct verify_options *options, unsigned i,
 	       const struct watcher *watcher, struct error *err);
 

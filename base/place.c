@@ -90,6 +90,10 @@ int place_make_folder(const char *path, bool *made, struct error *err)
 		*made = true;
 		return 0;
 	}
+	if (errno == ENOENT)
+		return fail(err, ERR_SYSTEM,
+			    "%s: the folder above it does not exist; make that first (mkdir -p)",
+			    path);
 	if (errno != EEXIST)
 		return fail_system(err, errno, "%s", path);
 	if (stat(path, &found) == 0 && !S_ISDIR(found.st_mode))

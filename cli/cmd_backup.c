@@ -8,12 +8,12 @@
 #include "cli/options.h"
 #include "cli/sources.h"
 
+#include "base/name.h"
 #include "base/place.h"
 #include "machine/kinds.h"
 
 static const struct backup_options defaults = {
 	.common = {COMMON_DEFAULTS},
-	.create = {CREATE_DEFAULTS},
 	.machine = {MACHINE_DEFAULTS},
 };
 
@@ -103,6 +103,17 @@ static int check_machine(const struct machine_options *machine, struct error *er
 	return check_folder("--scratch", machine->scratch, err);
 }
 
+static int check_drive(const char *argument, struct error *err)
+{
+	size_t length = name_prefix(argument);
+
+	return length == 0 ? 0
+			   : source_check_path(argument + length + 1,
+					       "which takes no NAME=: --drive NAME=DRIVE names its "
+					       "drives",
+					       err);
+}
+
 /* The kind of source that the arguments name. */
 static int find_source(struct backup_options *options, enum source_kind *kind, struct error *err)
 {
@@ -112,8 +123,10 @@ static int find_source(struct backup_options *options, enum source_kind *kind, s
 	for (unsigned i = 0; i < arguments->n; i++) {
 		enum source_kind found = source_of(arguments->items[i], &options->machine.place);
 
-		if (found == SOURCE_DRIVES)
+		if (found == SOURCE_DRIVES) {
+			TRY(check_drive(arguments->items[i], err));
 			continue;
+		}
 		if (arguments->n > 1)
 			return fail(err, ERR_USAGE,
 				    "%s: a machine that runs is the only source of a backup; its "
@@ -161,7 +174,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_backup = {
 	.name = "backup",
-	.usage = "[-o ARCHIVE|-] [OPTION]... SOURCE...",
+	.usage = "-o ARCHIVE|- [OPTION]... SOURCE...",
 	.operand = "SOURCE",
 	.summary = "back up drives and configs into an archive",
 	.help = "Back up the drives and configuration files of a virtual machine into one\n"
@@ -173,7 +186,8 @@ const struct command command_backup = {
 		"A DRIVE is a raw image, a block device, a qcow2, vmdk, vdi or vhdx image (read\n"
 		"through qemu-nbd), or an NBD URI such as nbd+unix:///EXPORT?socket=PATH. Its\n"
 		"format is determined by the ending of its name or by ,format=FMT, never by its\n"
-		"content. Drives without a NAME are called disk0, disk1 and so on.\n"
+		"content. An encrypted image needs ,secret=FILE. Drives without a NAME are\n"
+		"called disk0, disk1 and so on.\n"
 		"The archive appears under its name only when it is complete.\n"
 		"\n"
 		"Example:\n"

@@ -9,7 +9,6 @@ struct convert_options {
 
 static const struct convert_options defaults = {
 	.common = {COMMON_DEFAULTS},
-	.create = {CREATE_DEFAULTS},
 };
 
 static int run(const void *given, struct report *report)
@@ -30,7 +29,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_convert = {
 	.name = "convert",
-	.usage = "ARCHIVE|- [-o ARCHIVE|-] [OPTION]...",
+	.usage = "ARCHIVE|- -o ARCHIVE|- [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "rewrite an archive in another format",
 	.help = "Rewrite an archive in another format or compression. The uuid, the time, notes\n"

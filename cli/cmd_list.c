@@ -1,245 +1,87 @@
-#include "cli/groups.h"
-#include "base/human.h"
-#include "base/json.h"
-#include "cli/memory.h"
-#include "base/parse.h"
 #include "archive/open.h"
+#include "base/json.h"
+#include "cli/groups.h"
 #include "cli/say.h"
-
-#include "reader/input/input.h"
+#include "cli/tell_list.h"
 #include "reader/reader.h"
 
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#define NAME_TEXT_SIZE 1021u /* 255 bytes as \xNN, NUL */
-#define NOTE_TEXT_SIZE 4000u /* longer notes are cut */
-#define COLUMN_MAX     40    /* longer names break the alignment */
-
-/* Whether the archive is complete, as far as its tail can tell. */
-struct completeness {
-	int found; /* as reader_find_tail */
-	struct totals totals;
-	struct error err;
-};
-
-static const char *checksum_text(const struct archive *archive)
+/* Of several archives each begins with its name. */
+static void print(const struct opened_archive *opened, const struct list_end *end, unsigned i,
+		  unsigned n)
 {
-	switch (archive->cluster_checksum) {
-	case CLUSTER_XXH3_128:
-		return "xxh3-128";
-	case CLUSTER_XXH3_64:
-		return "xxh3-64";
-	default:
-		return "none";
+	if (i > 0)
+		say(stdout, "\n");
+	if (n > 1)
+		say(stdout, "%-11s %s\n", "archive", opened->name);
+	list_print(opened, end);
+}
+
+/* object: where its members go in JSON. *err: why the code is not EXIT_DONE. */
+static int list_one(const struct strings *names, unsigned i, struct report *report,
+		    struct json_t *object, struct error *err)
+{
+	struct opened_archive opened;
+	struct list_end end = {0};
+	int code = EXIT_DONE;
+
+	if (archive_open_next(&opened, names, i, 0, err) == 0) {
+		end.found = reader_find_tail(opened.reader, opened.input, &end.totals, &end.err);
+		if (report->json)
+			list_put(&opened, &end, object);
+		else
+			print(&opened, &end, i, names->n);
+		*err = end.err;
 	}
+	report_flush(report);
+	if (err->code != 0)
+		code = report_error_line(report, opened.name, err);
+	archive_close(&opened);
+	return code;
 }
 
-static void print_key(const char *key, const char *value)
-{
-	say(stdout, "%-11s %s\n", key, value);
-}
-
-static void print_note(const char *key, struct text text)
-{
-	char shown[NOTE_TEXT_SIZE];
-
-	if (text.length > 0)
-		print_key(key, human_note(shown, sizeof(shown), text.bytes, text.length));
-}
-
-static void print_completeness(const struct completeness *complete)
-{
-	char size[HUMAN_SIZE];
-
-	if (complete->found > 0)
-		say(stdout, "%-11s yes: %s, %llu clusters of data, %llu of zeros\n", "complete",
-		    human_size(size, complete->totals.archive_size),
-		    (unsigned long long)complete->totals.n_data,
-		    (unsigned long long)complete->totals.n_zero);
-	else if (complete->found < 0)
-		print_key("complete", "NO");
-	else
-		print_key("complete", "not known: only reading all of it can tell (vmabak verify)");
-}
-
-static void print_head(const struct opened_archive *opened, const struct completeness *complete)
-{
-	const struct archive *archive = opened->archive;
-	const char *filter = input_filter(opened->input);
-	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
-
-	say(stdout, "%-11s %s%s%s\n", "format", archive->format == FORMAT_VMAB ? "VMAB 1" : "VMA 1",
-	    filter == NULL ? "" : ", compressed around with ", filter == NULL ? "" : filter);
-	print_key("uuid", format_uuid(uuid, archive->uuid));
-	if (archive_is_incremental(archive))
-		print_key("parent", format_uuid(uuid, archive->parent));
-	print_key("created", human_time(when, archive->created_ns));
-	say(stdout, "%-11s %s\n", "checksums",
-	    archive->cluster_checksum == CLUSTER_UNPROTECTED ? "headers only: the data carries none"
-							     : checksum_text(archive));
-	print_completeness(complete);
-	print_note("note", archive->note);
-	print_note("checkpoint", archive->checkpoint);
-	print_note("since", archive->parent_checkpoint);
-}
-
-struct row {
-	struct text name;
-	uint64_t size_bytes;
-};
-
-static void print_rows(const char *title, const struct row *rows, uint32_t n)
-{
-	char name[NAME_TEXT_SIZE], size[HUMAN_SIZE];
-	int width = 4, digits = 5;
-
-	if (n == 0)
-		return;
-	for (uint32_t i = 0; i < n; i++) {
-		int length = (int)strlen(
-			escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length));
-		int places = snprintf(NULL, 0, "%llu", (unsigned long long)rows[i].size_bytes);
-
-		if (length > width)
-			width = length < COLUMN_MAX ? length : COLUMN_MAX;
-		if (places > digits)
-			digits = places;
-	}
-	say(stdout, "\n%-6s  %-*s  %*s\n", title, width, "NAME", digits, "BYTES");
-	for (uint32_t i = 0; i < n; i++)
-		say(stdout, "%6u  %-*s  %*llu  %s\n", i + 1, width,
-		    escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length),
-		    digits, (unsigned long long)rows[i].size_bytes,
-		    human_size(size, rows[i].size_bytes));
-}
-
-static void print_text(const struct opened_archive *opened, const struct completeness *complete)
-{
-	const struct archive *archive = opened->archive;
-	uint32_t most =
-		archive->n_drives > archive->n_configs ? archive->n_drives : archive->n_configs;
-	struct row *rows = memory_new(most, sizeof(*rows));
-
-	print_head(opened, complete);
-	for (uint32_t i = 0; i < archive->n_drives; i++)
-		rows[i] = (struct row){archive->drives[i].name, archive->drives[i].size_bytes};
-	print_rows("DRIVE", rows, archive->n_drives);
-	for (uint32_t i = 0; i < archive->n_configs; i++)
-		rows[i] = (struct row){archive->configs[i].name, archive->configs[i].data.length};
-	print_rows("CONFIG", rows, archive->n_configs);
-	free(rows);
-}
-
-static void put_text_or_null(struct json_t *result, const char *key, struct text text)
-{
-	if (text.length > 0)
-		json_put_bytes(result, key, text);
-	else
-		json_put_null(result, key);
-}
-
-static void put_contents(const struct archive *archive, struct json_t *result)
-{
-	struct json_t *drives = json_put_array(result, "drives"), *configs, *one;
-
-	for (uint32_t i = 0; i < archive->n_drives; i++) {
-		one = json_add_object(drives);
-		json_put_bytes(one, "name", archive->drives[i].name);
-		json_put_number(one, "size_bytes", archive->drives[i].size_bytes);
-	}
-	configs = json_put_array(result, "configs");
-	for (uint32_t i = 0; i < archive->n_configs; i++) {
-		one = json_add_object(configs);
-		json_put_bytes(one, "name", archive->configs[i].name);
-		json_put_number(one, "size_bytes", archive->configs[i].data.length);
-	}
-}
-
-static void put_completeness(const struct completeness *complete, struct json_t *result)
-{
-	if (complete->found == 0)
-		json_put_null(result, "complete");
-	else
-		json_put_bool(result, "complete", complete->found > 0);
-	if (complete->found <= 0)
-		return;
-	json_put_number(result, "archive_bytes", complete->totals.archive_size);
-	json_put_number(result, "data_bytes", complete->totals.raw_size);
-	json_put_number(result, "data_clusters", complete->totals.n_data);
-	json_put_number(result, "zero_clusters", complete->totals.n_zero);
-}
-
-static void put_json(const struct opened_archive *opened, const struct completeness *complete,
-		     struct json_t *result)
-{
-	const struct archive *archive = opened->archive;
-	const char *filter = input_filter(opened->input);
-	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
-
-	if (result == NULL)
-		return;
-	json_put_text(result, "archive", opened->name);
-	json_put_text(result, "format", archive_format_name(archive));
-	if (filter == NULL)
-		json_put_null(result, "filter");
-	else
-		json_put_text(result, "filter", filter);
-	json_put_text(result, "uuid", format_uuid(uuid, archive->uuid));
-	if (archive_is_incremental(archive))
-		json_put_text(result, "parent_uuid", format_uuid(uuid, archive->parent));
-	else
-		json_put_null(result, "parent_uuid");
-	json_put_text(result, "created", human_time(when, archive->created_ns));
-	json_put_integer(result, "created_ns", archive->created_ns);
-	json_put_text(result, "checksum", checksum_text(archive));
-	put_completeness(complete, result);
-	put_text_or_null(result, "note", archive->note);
-	put_text_or_null(result, "checkpoint", archive->checkpoint);
-	put_text_or_null(result, "parent_checkpoint", archive->parent_checkpoint);
-	put_contents(archive, result);
-}
-
+/* One archive is the result itself, several are in an array. */
 static int run(const void *given, struct report *report)
 {
 	const struct plain_options *options = given;
-	struct completeness complete = {0};
-	struct opened_archive opened;
+	const struct strings *names = &options->common.arguments;
+	struct json_t *archives = NULL, *one = report->result;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (archive_open_alone(&opened, options->common.arguments.items[0], 0, &err) < 0) {
-		code = report_error(report, opened.name, &err);
-	} else {
-		complete.found = reader_find_tail(opened.reader, opened.input, &complete.totals,
-						  &complete.err);
-		if (report->json)
-			put_json(&opened, &complete, report->result);
-		else
-			print_text(&opened, &complete);
-		report_flush(report);
-		if (complete.found < 0)
-			code = report_error(report, opened.name, &complete.err);
+	if (archive_check_names(names, &err) < 0)
+		return report_error(report, NULL, &err);
+	if (names->n > 1)
+		archives = json_put_array(report->result, "archives");
+	for (unsigned i = 0; i < names->n; i++) {
+		err = (struct error){0};
+		if (archives != NULL) {
+			one = json_add_object(archives);
+			json_put_text(one, "archive", names->items[i]);
+		}
+		code = exit_code_worse(code, list_one(names, i, report, one, &err));
+		if (err.code != 0)
+			json_put(one, "error", report_error_object(report, &err));
 	}
-	archive_close(&opened);
 	return code;
 }
 
 const struct command command_list = {
 	.name = "list",
-	.usage = "ARCHIVE|- [OPTION]...",
+	.usage = "ARCHIVE|-... [OPTION]...",
 	.operand = "ARCHIVE",
-	.summary = "show what an archive holds",
-	.help = "List what an archive holds, and whether it is complete where that can be\n"
-		"told without reading all of it. ARCHIVE may be compressed; - is standard\n"
+	.summary = "show what archives hold",
+	.help = "List what archives hold, and whether they have their end mark, where that is\n"
+		"seen without reading all of them. ARCHIVE may be compressed; - is standard\n"
 		"input.\n"
 		"\n"
 		"Example:\n"
-		"  vmabak list web.vmab\n",
+		"  vmabak list /backup/*.vmab\n",
 	.run = run,
 	.groups = {{"Options", common_specs, 0}},
 	COMMAND_DEFAULTS(plain_defaults),
 	.min_arguments = 1,
-	.max_arguments = 1,
+	.max_arguments = UINT_MAX,
 };

@@ -61,14 +61,15 @@ static void print_drive(const struct inventory_drive *drive)
 static int run(const void *given, struct report *report)
 {
 	const struct plain_options *options = given;
-	const char *socket = source_place(options->common.arguments.items[0], SOURCE_QEMU);
+	const char *socket;
 	struct inventory inventory = {0};
 	struct json_t *list;
 	struct qmp *qmp = NULL;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (qmp_open(&qmp, socket, &err) == 0)
+	if (source_place(options->common.arguments.items[0], SOURCE_QEMU, &socket, &err) == 0 &&
+	    qmp_open(&qmp, socket, &err) == 0)
 		inventory_read(&inventory, qmp, &err);
 	if (err.code != 0) {
 		code = report_error(report, NULL, &err);
@@ -87,7 +88,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_qemu_drives = {
 	.name = "qemu-drives",
-	.usage = "SOCKET [OPTION]...",
+	.usage = "[qemu:]SOCKET [OPTION]...",
 	.operand = "SOCKET",
 	.summary = "list the drives of a running QEMU",
 	.help = "List the drives of a running QEMU, or of a qemu-storage-daemon: their names in\n"

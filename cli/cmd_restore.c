@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "cli/groups.h"
 #include "cli/progress.h"
+#include "cli/sources.h"
 #include "cli/summary.h"
 
 #include <string.h>
@@ -19,7 +20,7 @@ static const struct restore_command defaults = {
 
 static const struct option_spec specs[] = {
 	{"directory", 'C', OPTION_TEXT, OPTION_FIELD(restore_options, directory), .argument = "DIR",
-	 .help = "restore into DIR, made if missing (default: .)"},
+	 .help = "restore into DIR, made if only that is missing (default: .)"},
 	{"drive", 'd', OPTION_LIST, OPTION_FIELD(restore_options, drives),
 	 .argument = "NAME[=TARGET]",
 	 .help = "restore this drive only, to TARGET if given; may be repeated; @N is the N-th "
@@ -86,6 +87,8 @@ static int run(const void *given, struct report *report)
 	bool done;
 
 	options.archive = command->common.arguments.items[0];
+	if (source_check_targets(&options.drives, &err) < 0)
+		return report_error(report, NULL, &err);
 	done = restore_run(&restore, &options, &report->watcher, &err) == 0;
 	if (done)
 		tell_summary(&restore, report);

@@ -1,5 +1,6 @@
 #include "archive/rescue.h"
 #include "cli/groups.h"
+#include "cli/sources.h"
 #include "cli/tell_salvage.h"
 
 struct salvage_command {
@@ -14,7 +15,7 @@ static const struct salvage_command defaults = {
 
 static const struct option_spec specs[] = {
 	{"directory", 'C', OPTION_TEXT, OPTION_FIELD(rescue_options, restore.directory),
-	 .argument = "DIR", .help = "salvage into DIR, made if missing (default: .)"},
+	 .argument = "DIR", .help = "salvage into DIR, made if only that is missing (default: .)"},
 	{"drive", 'd', OPTION_LIST, OPTION_FIELD(rescue_options, restore.drives),
 	 .argument = "NAME[=FILE]",
 	 .help = "salvage this drive only, to FILE if given; may be repeated; @N is the N-th "
@@ -48,6 +49,8 @@ static int run(const void *given, struct report *report)
 	bool done;
 
 	options.restore.archive = command->common.arguments.items[0];
+	if (source_check_targets(&options.restore.drives, &err) < 0)
+		return report_error(report, NULL, &err);
 	done = rescue_run(&rescue, &options, &report->watcher, &err) == 0;
 	if (done)
 		tell_salvage(&rescue, report);

@@ -1,7 +1,9 @@
+#include "base/name.h"
 #include "base/socket.h"
 #include "cli/groups.h"
 #include "cli/report.h"
 #include "cli/signals.h"
+#include "cli/sources.h"
 #include "machine/serve/serve.h"
 
 #include <errno.h>
@@ -18,7 +20,8 @@ struct serve_command {
 static const struct serve_command defaults = {.common = {COMMON_DEFAULTS}};
 
 static const struct option_spec specs[] = {
-	{"control", 0, OPTION_TEXT, OPTION_FIELD(serve_options, control), .argument = "SOCKET",
+	{"control", 0, OPTION_TEXT, OPTION_FIELD(serve_options, control),
+	 .argument = "[serve:]SOCKET",
 	 .help = "create a control socket, for backup, status and stop"},
 	{"nbd", 0, OPTION_LIST, OPTION_FIELD(serve_options, nbd), .argument = "PLACE",
 	 .help = "where to serve the drives: unix:PATH or HOST:PORT; may be repeated"},
@@ -69,6 +72,21 @@ static void notify_ready(void)
 	close(fd);
 }
 
+/* --control may be written as others write it: serve:SOCKET. */
+static int check_words(struct serve_options *options, struct error *err)
+{
+	if (options->control != NULL)
+		TRY(source_place(options->control, SOURCE_SERVE, &options->control, err));
+	for (unsigned i = 0; i < options->arguments.n; i++) {
+		const char *argument = options->arguments.items[i];
+		size_t length = name_prefix(argument);
+
+		TRY(source_check_path(argument + length + (length > 0 ? 1 : 0),
+				      "whose drives cannot be served", err));
+	}
+	return 0;
+}
+
 static int run(const void *given, struct report *report)
 {
 	const struct serve_command *command = given;
@@ -77,6 +95,8 @@ static int run(const void *given, struct report *report)
 	struct serve *serve;
 
 	options.arguments = command->common.arguments;
+	if (check_words(&options, &err) < 0)
+		return report_error(report, NULL, &err);
 	if (!signals_taken()) {
 		fail_start(&err, EAGAIN, "cannot start a thread");
 		return report_error(report, NULL, &err);

@@ -88,10 +88,11 @@ static int run(const void *given, struct report *report)
 {
 	const struct plain_options *options = given;
 	struct error err = {0};
-	const char *path = source_place(options->common.arguments.items[0], SOURCE_SERVE);
 	struct json_t *status;
+	const char *path;
 
-	if (call_once(path, json_make("{s:s}", "execute", "status"), &status, &err) < 0)
+	if (source_place(options->common.arguments.items[0], SOURCE_SERVE, &path, &err) < 0 ||
+	    call_once(path, json_make("{s:s}", "execute", "status"), &status, &err) < 0)
 		return report_error(report, NULL, &err);
 	if (report->result == NULL)
 		print_status(status);

@@ -20,13 +20,14 @@ static const struct option_spec specs[] = {
 static int run(const void *given, struct report *report)
 {
 	const struct stop_options *options = given;
-	const char *path = source_place(options->common.arguments.items[0], SOURCE_SERVE);
-	struct json_t *request =
-		json_make("{s:s, s:b}", "execute", "stop", "force", options->force);
-	struct json_t *reply;
+	const char *path;
+	struct json_t *request, *reply;
 	struct error err = {0};
 
+	if (source_place(options->common.arguments.items[0], SOURCE_SERVE, &path, &err) < 0)
+		return report_error(report, NULL, &err);
 	json_put_text(report->result, "control", path);
+	request = json_make("{s:s, s:b}", "execute", "stop", "force", options->force);
 	if (call_once(path, request, &reply, &err) < 0)
 		return report_error(report, NULL, &err);
 	if (json_member_text(reply, "warning") != NULL)

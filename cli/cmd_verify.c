@@ -29,14 +29,6 @@ static const struct option_spec specs[] = {
 	OPTIONS_END,
 };
 
-/* Damage outweighs all else; otherwise the first failure counts. */
-static int worse(int code, int other)
-{
-	if (code == EXIT_DAMAGED || other == EXIT_DAMAGED)
-		return EXIT_DAMAGED;
-	return code != EXIT_DONE ? code : other;
-}
-
 static const char *proof(const struct archive *archive, bool quick)
 {
 	if (archive->cluster_checksum == CLUSTER_UNPROTECTED)
@@ -90,7 +82,7 @@ static int verify_one(const struct verify_options *options, struct report *repor
 	struct opened_archive opened;
 	struct error err = {0};
 	int code = EXIT_DONE;
-	bool ok = verify_open(&opened, options, part, &err) == 0 &&
+	bool ok = archive_open_next(&opened, &options->archives, part, options->rate, &err) == 0 &&
 		  verify_run(&opened, options, part, &report->watcher, &err) == 0;
 
 	json_put_text(one, "archive", opened.name);
@@ -110,17 +102,6 @@ static int verify_one(const struct verify_options *options, struct report *repor
 	return code;
 }
 
-static int check_arguments(const struct verify_options *options, struct error *err)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < options->archives.n; i++)
-		n += strcmp(options->archives.items[i], "-") == 0;
-	if (n > 1)
-		return fail(err, ERR_USAGE, "standard input can be verified only once");
-	return 0;
-}
-
 static int run(const void *given, struct report *report)
 {
 	const struct verify_command *command = given;
@@ -130,11 +111,11 @@ static int run(const void *given, struct report *report)
 	int code = EXIT_DONE;
 
 	options.archives = command->common.arguments;
-	if (check_arguments(&options, &err) < 0)
+	if (archive_check_names(&options.archives, &err) < 0)
 		return report_error(report, NULL, &err);
 	archives = json_put_array(report->result, "archives");
 	for (unsigned i = 0; i < options.archives.n; i++)
-		code = worse(code, verify_one(&options, report, i, archives));
+		code = exit_code_worse(code, verify_one(&options, report, i, archives));
 	return code;
 }
 

@@ -24,9 +24,6 @@ extern const struct option_spec writing_specs[];
 extern const struct option_spec consistency_specs[];
 extern const struct option_spec running_specs[];
 
-/* The initial value of struct create_options. */
-#define CREATE_DEFAULTS .name = "-"
-
 /* --threads and --rate, in any struct. */
 #define OPTION_THREADS(STRUCT, in)                                                            \
 	{"threads", 0, OPTION_NUMBER, OPTION_FIELD(STRUCT, in), .argument = "N", .min = 1,    \

@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include "archive/create_plan.h"
 #include "cli/memory.h"
 #include "base/parse.h"
 
@@ -160,11 +161,40 @@ static int bad_word(int result, const struct option_use *uses, unsigned n, const
 	return bad_option(result, use == NULL ? NULL : use->spec, word, err);
 }
 
+static bool has_output(const struct command *command)
+{
+	struct option_use uses[OPTIONS_MAX];
+	unsigned n = options_list(command, uses);
+
+	while (n > 0 && uses[n - 1].spec->kind != OPTION_OUTPUT)
+		n--;
+	return n > 0;
+}
+
+/* Never standard output unasked: the archive would land in a log, or in a mail of cron's. */
+static int check_output(const struct command *command, const struct common_options *options,
+			struct error *err)
+{
+	const struct strings *arguments = &options->arguments;
+	const char *archive = "web.vmab";
+
+	if (!has_output(command) || options_output(command, options) != NULL)
+		return 0;
+	for (unsigned i = command->min_arguments; i < arguments->n; i++) {
+		if (create_plan_names_archive(arguments->items[i]))
+			archive = arguments->items[i];
+	}
+	return fail(err, ERR_USAGE,
+		    "%s: -o ARCHIVE is needed, such as -o %s; -o - is standard output",
+		    command->name, archive);
+}
+
 static int check_arguments(const struct command *command, const struct common_options *options,
 			   struct error *err)
 {
 	if (options->help)
 		return 0;
+	TRY(check_output(command, options, err));
 	if (options->arguments.n < command->min_arguments)
 		return fail(err, ERR_USAGE, "%s: too few arguments; usage: vmabak %s %s",
 			    command->name, command->name, command->usage);

@@ -33,6 +33,13 @@ static int exit_code_of(int code)
 	}
 }
 
+int exit_code_worse(int code, int other)
+{
+	if (code == EXIT_DAMAGED || other == EXIT_DAMAGED)
+		return EXIT_DAMAGED;
+	return code != EXIT_DONE ? code : other;
+}
+
 void report_begin(struct report *report, const char *command, bool json)
 {
 	*report = (struct report){.json = json};

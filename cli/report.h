@@ -27,6 +27,9 @@ enum exit_code {
 	EXIT_LOCKED = 7,
 };
 
+/* Of several archives: damage outweighs all else, otherwise the first failure counts. */
+int exit_code_worse(int code, int other);
+
 struct report_options {
 	bool quiet;
 	bool verbose;

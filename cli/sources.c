@@ -32,11 +32,39 @@ enum source_kind source_of(const char *word, const char **place)
 	return SOURCE_DRIVES;
 }
 
-const char *source_place(const char *word, enum source_kind kind)
+int source_place(const char *word, enum source_kind kind, const char **place, struct error *err)
+{
+	enum source_kind found = source_of(word, place);
+	char names[80];
+
+	if (found != SOURCE_DRIVES && found != kind)
+		return fail(err, ERR_USAGE, "%s: this command is for %s only", word,
+			    source_names(kind, names, sizeof(names)));
+	if (**place == '\0')
+		return fail(err, ERR_USAGE, "'%s': the name of a socket is missing", word);
+	return 0;
+}
+
+int source_check_path(const char *path, const char *why, struct error *err)
 {
 	const char *place;
 
-	return source_of(word, &place) == kind ? place : word;
+	if (source_of(path, &place) == SOURCE_DRIVES)
+		return 0;
+	return fail(err, ERR_USAGE,
+		    "%s: names a running machine, %s; a file of that name is written ./%s", path,
+		    why, path);
+}
+
+int source_check_targets(const struct strings *targets, struct error *err)
+{
+	for (unsigned i = 0; i < targets->n; i++) {
+		const char *target = strchr(targets->items[i], '=');
+
+		if (target != NULL)
+			TRY(source_check_path(target + 1, "to which nothing can be restored", err));
+	}
+	return 0;
 }
 
 const char *source_prefix(unsigned i)

@@ -5,6 +5,8 @@
 #ifndef CLI_SOURCES_H
 #define CLI_SOURCES_H
 
+#include "base/error.h"
+
 /* Kinds of source, as bits; options say for which they are. */
 enum source_kind {
 	SOURCE_DRIVES = 1,
@@ -18,8 +20,14 @@ enum source_kind {
 
 /* The kind that a word names, and in *place what follows the colon. */
 enum source_kind source_of(const char *word, const char **place);
-/* For commands that know one kind alone: the word without its kind, if it is there. */
-const char *source_place(const char *word, enum source_kind kind);
+/* For commands that know one kind alone: the word without its kind, if that is there. ERR_USAGE: it
+ * is another kind, or nothing is left. */
+int source_place(const char *word, enum source_kind kind, const char **place, struct error *err);
+/* For commands that need a file or device: ERR_USAGE if path is the word of a machine. why completes
+ * "names a running machine, ". */
+int source_check_path(const char *path, const char *why, struct error *err);
+/* The same for each NAME=TARGET. */
+int source_check_targets(const struct strings *targets, struct error *err);
 
 /* "qemu:", "libvirt:", "serve:"; NULL after the last. */
 const char *source_prefix(unsigned i);

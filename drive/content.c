@@ -1,6 +1,7 @@
 #include "drive/content.h"
 
 #include "base/io.h"
+#include "base/name.h"
 #include "nbd/client.h"
 
 #include <errno.h>
@@ -10,10 +11,12 @@
 struct kind {
 	const char *what;
 	const char *format; /* QEMU's name for it; NULL: not an image of a drive */
-	const char *unpack; /* otherwise: the command that unpacks it, */
-	const char *rest;   /* and what follows the name in that command */
+	const char *unpack; /* otherwise: the command that unpacks it; NULL: an archive of ours */
+	const char *rest;   /* what follows the name in that command */
 };
 
+static const struct kind vmab = {"a VMAB archive", NULL, NULL, NULL};
+static const struct kind vma = {"a VMA archive", NULL, NULL, NULL};
 static const struct kind qcow = {"a qcow image", "qcow", NULL, NULL};
 static const struct kind qcow2 = {"a qcow2 image", "qcow2", NULL, NULL};
 static const struct kind vmdk = {"a VMDK image", "vmdk", NULL, NULL};
@@ -47,6 +50,8 @@ static const struct sign {
 	const char *bytes;
 } at_head[] =
 	{
+		SIGN(vmab, 0, "\x89VMB\r\n\x1a\n"),
+		SIGN(vma, 0, "VMA\0\0\0\0\1"),
 		SIGN(qcow, 0, "QFI\xfb\0\0\0\1"),
 		SIGN(qcow2, 0, "QFI\xfb"),
 		SIGN(vmdk, 0, "KDMV"),
@@ -138,11 +143,28 @@ static const struct kind *kind_of(const struct content *content)
 	return is_skippable_frame(content) ? &zst : NULL;
 }
 
+static bool is_archive(const struct kind *kind)
+{
+	return kind->format == NULL && kind->unpack == NULL;
+}
+
+/* Compressed archives look like any compressed file: there the name tells. */
+static bool has_archive_in_it(const struct kind *kind, const char *path)
+{
+	return is_archive(kind) ||
+	       (kind->format == NULL && strstr(base_name(path), ".vma.") != NULL);
+}
+
 static int refuse_source(const struct kind *kind, const char *path, const char *format,
 			 struct error *err)
 {
 	bool raw = strcmp(format, "raw") == 0;
 
+	if (has_archive_in_it(kind, path))
+		return fail(err, ERR_USAGE,
+			    "%s: looks like %s, not like a drive: vmabak convert or restore reads "
+			    "it, -o %s writes it; or add ,format=%s to read it byte by byte",
+			    path, is_archive(kind) ? kind->what : "a VMA archive", path, format);
 	if (kind->format == NULL)
 		return fail(err, ERR_USAGE,
 			    "%s: looks like %s, not like a drive: unpack it first (%s "
@@ -183,6 +205,11 @@ int content_check(const struct content *content, const char *path, const char *f
 		return 0;
 	if (use == CONTENT_SOURCE)
 		return refuse_source(kind, path, format, err);
+	if (use == CONTENT_SERVED && is_archive(kind))
+		return fail(err, ERR_USAGE,
+			    "%s: looks like %s, not like a drive: vmabak restore restores its "
+			    "drives, which can be served; or add ,format=raw if it is one",
+			    path, kind->what);
 	/* A guest may keep a tar or the like on a drive, and a server may serve anything. */
 	if (kind->format == NULL)
 		return 0;

@@ -166,10 +166,16 @@ static int check_addresses(const struct listener *listener, const struct addrinf
 		if (listener->server->tls != NULL)
 			continue;
 		if (!plain_loopback)
-			return fail(err, ERR_USAGE, "%s: tcp needs tls", place);
-		if (!is_loopback(info->ai_addr))
 			return fail(err, ERR_USAGE,
-				    "%s: tcp without tls is for loopback addresses only", place);
+				    "%s: TCP needs TLS: --tls-certificates DIR or --tls-psk FILE, "
+				    "or --plain-loopback for clients on this host",
+				    place);
+		if (!is_loopback(info->ai_addr))
+			return fail(
+				err, ERR_USAGE,
+				"%s: --plain-loopback is for addresses of this host, others need "
+				"TLS: --tls-certificates DIR or --tls-psk FILE",
+				place);
 	}
 	if (n > ADDRESSES_MAX)
 		return fail(err, ERR_USAGE, "%s: has more than %u addresses", place, ADDRESSES_MAX);

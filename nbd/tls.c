@@ -44,6 +44,8 @@ static int load_certificates(struct tls *tls, const char *folder, bool verify_pe
 	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", folder);
 	snprintf(certificate, sizeof(certificate), "%s/server-cert.pem", folder);
 	snprintf(key, sizeof(key), "%s/server-key.pem", folder);
+	if (access(certificate, R_OK) != 0 || access(key, R_OK) != 0)
+		return fail_system(err, errno, "tls: %s and %s", certificate, key);
 	if (gnutls_certificate_allocate_credentials(&tls->x509) != 0)
 		return fail_memory(err);
 	int loaded = gnutls_certificate_set_x509_key_file(tls->x509, certificate, key,
@@ -53,6 +55,8 @@ static int load_certificates(struct tls *tls, const char *folder, bool verify_pe
 			    gnutls_strerror(loaded));
 	if (!verify_peer && access(ca, F_OK) != 0)
 		return 0;
+	if (access(ca, R_OK) != 0)
+		return fail_system(err, errno, "tls: %s", ca);
 	loaded = gnutls_certificate_set_x509_trust_file(tls->x509, ca, GNUTLS_X509_FMT_PEM);
 	if (loaded <= 0)
 		return fail(err, ERR_USAGE, "tls: %s: %s", ca,

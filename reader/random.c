@@ -24,6 +24,7 @@ struct random {
 	uint64_t previous_index; /* position of the next index section to load, 0: none */
 	uint64_t index_at, begin_at, end_at; /* positions: see check_place */
 	uint64_t tail_at;		     /* position */
+	uint64_t read_bytes;		     /* of the archive: head, tail and sections */
 	uint8_t header[SECTION_HEADER_MAX];
 };
 
@@ -47,6 +48,17 @@ static int find_last_sector(struct input *in, uint8_t *chunk, uint64_t *position
 	return fail_at(err, ERR_INCOMPLETE, size, "incomplete: it has no tail");
 }
 
+/* What find_last_sector leaves out: a last part of less than a sector. */
+static int check_rest(struct input *in, uint8_t *chunk, struct error *err)
+{
+	uint64_t size = input_size(in), n = size % SECTOR_SIZE;
+
+	TRY(input_seek(in, size - n, err));
+	TRY(input_read(in, chunk, n, err));
+	DEMAND(all_zero(chunk, n), size - n, "bytes after the end of the archive");
+	return 0;
+}
+
 static int read_tail(const struct archive *archive, struct input *in, uint8_t *chunk,
 		     struct section *tail, struct error *err)
 {
@@ -61,7 +73,7 @@ static int read_tail(const struct archive *archive, struct input *in, uint8_t *c
 	    header_size == SECTOR_SIZE &&
 	    section_parse(archive, chunk, position, tail, &ignored) == 0 &&
 	    tail->kind == SECTION_TAIL && tail->totals.archive_size == position + SECTOR_SIZE)
-		return 0;
+		return check_rest(in, chunk, err);
 	return fail_at(err, ERR_INCOMPLETE, input_size(in), "incomplete: it has no tail");
 }
 
@@ -129,6 +141,7 @@ int random_open(struct random **out, struct reader *reader, struct input *in, co
 		random->wanted = wanted;
 		random->previous_index = tail->previous_index;
 		random->tail_at = random->end_at = tail->position;
+		random->read_bytes = random->archive->head_size + SECTOR_SIZE;
 		if (tail->previous_index >= tail->position)
 			code = fail_at(err, ERR_DAMAGED, tail->position,
 				       "the index is not a chain");
@@ -152,6 +165,7 @@ static int read_section_at(struct random *random, uint64_t position, enum sectio
 	TRY(input_read(random->in, header + SECTOR_SIZE, header_size - SECTOR_SIZE, err));
 	TRY(section_parse(random->archive, header, position, out, err));
 	DEMAND(out->kind == kind, position, "the index leads to a section of kind %u", out->kind);
+	random->read_bytes += header_size + out->padded_size;
 	return input_read(random->in, stored, out->padded_size, err);
 }
 
@@ -195,6 +209,11 @@ static int load_index(struct random *random, struct section *index, uint8_t *sto
 			random->positions[random->n_positions++] = random->end_at = extent_at;
 	}
 	return 0;
+}
+
+uint64_t random_read_bytes(const struct random *random)
+{
+	return random->read_bytes;
 }
 
 static int check_complete(const struct random *random, struct error *err)

@@ -13,6 +13,8 @@ int random_open(struct random **out, struct reader *reader, struct input *in, co
 		struct error *err);
 /* As reader_next, for these extents; 0 when every cluster of the wanted drives came once. */
 int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err);
+/* How much of the archive was read so far. */
+uint64_t random_read_bytes(const struct random *random);
 void random_close(struct random *random);
 
 #endif

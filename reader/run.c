@@ -158,6 +158,12 @@ static void note_error_locked(struct run *run, const struct error *err)
 	}
 }
 
+static uint64_t read_bytes(const struct run *run)
+{
+	return run->random != NULL ? random_read_bytes(run->random)
+				   : reader_totals(run->reader)->archive_size;
+}
+
 static void *work(void *context)
 {
 	struct worker *worker = context;
@@ -171,7 +177,7 @@ static void *work(void *context)
 				  : reader_next(run->reader, &worker->extent, worker->stored, &err);
 		run->ended = got == 0;
 		if (run->job->counts != NULL)
-			run->job->counts->read_bytes = reader_totals(run->reader)->archive_size;
+			run->job->counts->read_bytes = read_bytes(run);
 		if (got > 0) {
 			pthread_mutex_unlock(&run->lock);
 			got = handle_extent(worker, &err);

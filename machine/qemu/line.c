@@ -50,6 +50,11 @@ int line_open(struct line **out, const char *what, const char *path, struct erro
 		if (err->sys == EAGAIN)
 			return fail(err, ERR_SYSTEM, "%s %s: takes no connection within %d s", what,
 				    path, PATIENCE_CONNECT_S);
+		if (err->sys == EPROTOTYPE)
+			return fail(err, ERR_USAGE,
+				    "%s %s: is a socket of another kind; the control socket of a "
+				    "vmabak serve is serve:SOCKET",
+				    what, path);
 		if (err->sys != 0)
 			return fail_system(err, err->sys, "%s %s", what, path);
 		error_prefix(err, "%s", what);

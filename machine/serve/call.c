@@ -28,6 +28,11 @@ int call_open(struct call *out, const char *path, struct error *err)
 	if (err->sys == ECONNREFUSED || err->sys == ENOENT)
 		return fail(err, ERR_SYSTEM, "%s: no vmabak serve listens there: %s", path,
 			    strerror(err->sys));
+	if (err->sys == EPROTOTYPE)
+		return fail(err, ERR_USAGE,
+			    "%s: is not the control socket of a vmabak serve; the monitor of a "
+			    "QEMU is qemu:SOCKET for vmabak backup",
+			    path);
 	return err->sys == EAGAIN ? call_fail_silent(path, err) : err->code;
 }
 

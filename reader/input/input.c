@@ -108,7 +108,7 @@ int input_check(struct input *in, struct error *err)
 	}
 	if (in->buffered == 0 && in->later.code != 0)
 		return 0;
-	return strange_check(in->buffer, in->buffered, in->name, err);
+	return strange_check(in->buffer, in->buffered, in->name, in->damaged, err);
 }
 
 uint64_t input_position(const struct input *in)

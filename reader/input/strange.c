@@ -155,7 +155,8 @@ static bool has_section(const uint8_t *bytes, size_t n)
 	return false;
 }
 
-static int fail_text(const uint8_t *bytes, size_t n, const char *name, struct error *err)
+static int fail_unknown(const uint8_t *bytes, size_t n, const char *name, bool salvaging,
+			struct error *err)
 {
 	n = n < TEXT_MAX ? n : TEXT_MAX;
 	size_t at = find_archive(bytes, n);
@@ -173,13 +174,12 @@ static int fail_text(const uint8_t *bytes, size_t n, const char *name, struct er
 		return fail(err, ERR_UNSUPPORTED, "%s: is text, not an archive", name);
 	if (has_section(bytes, n))
 		return 0;
-	return fail(err, ERR_UNSUPPORTED,
-		    "%s: is no archive of a kind known here; if there is one in it, vmabak salvage "
-		    "finds that",
-		    name);
+	return fail(err, ERR_UNSUPPORTED, "%s: is no archive of a kind known here%s", name,
+		    salvaging ? "" : "; if there is one in it, vmabak salvage finds that");
 }
 
-int strange_check(const uint8_t *bytes, size_t n, const char *name, struct error *err)
+int strange_check(const uint8_t *bytes, size_t n, const char *name, bool salvaging,
+		  struct error *err)
 {
 	static const struct kind gpg = {.what = "encrypted by gpg", .way = "gpg -d FILE" PIPE};
 	const struct kind *found = is_gpg(bytes, n) ? &gpg : NULL;
@@ -190,7 +190,7 @@ int strange_check(const uint8_t *bytes, size_t n, const char *name, struct error
 		if (begins(&kinds[i], bytes, n))
 			found = &kinds[i];
 	if (found == NULL)
-		return fail_text(bytes, n, name, err);
+		return fail_unknown(bytes, n, name, salvaging, err);
 	return fail(err, ERR_UNSUPPORTED, "%s: is %s, not an archive: %s", name, found->what,
 		    found->way);
 }

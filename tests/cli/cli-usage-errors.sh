@@ -13,6 +13,10 @@ unknown command|frobnicate
 unknown option '--frob'|backup --frob drive.raw
 unknown option '-x'|list -x
 needs a value|backup -o
+-o ARCHIVE is needed, such as -o web.vmab|backup drive.raw
+-o ARCHIVE is needed, such as -o db.vma.zst|backup db.vma.zst drive.raw
+-o ARCHIVE is needed|convert a.vmab
+-o ARCHIVE is needed, such as -o b.vma|convert a.vmab b.vma
 needs a value|restore a.vmab -C
 takes no value|list --json=yes a.vmab
 name of an archive must not be empty|backup -o '' drive.raw
@@ -20,7 +24,7 @@ name of an archive must not be empty|list ''
 nothing to back up|backup -o a.vmab
 too few arguments|restore
 too few arguments|verify
-unexpected argument 'b'|list a b
+unexpected argument 'c'|config a b c
 unexpected argument|convert a b -o c.vmab
 tells no format|backup -o a.img drive.raw
 tells no format|backup -o vmab drive.raw
@@ -62,6 +66,21 @@ drive name|backup -o a.vmab 'a b=drive.raw'
 drive name|backup -o a.vmab -- -a=drive.raw
 drive name|backup -o a.vmab .a=drive.raw
 config|backup -o a.vmab -c '..=a.conf'
-standard input can be verified only once|verify - -
+standard input can be read only once|verify - -
+standard input can be read only once|list - -
+names a running machine, which takes no NAME=|backup -o a.vmab root=qemu:web.qmp
+a file of that name is written ./serve:x|restore a.vmab -d root=serve:x
+a file of that name is written ./libvirt:x|salvage a.vmab -d root=libvirt:x
+whose drives cannot be served|serve --control c --nbd unix:n root=qemu:web.qmp
+whose drives cannot be served|serve --control c --nbd unix:n libvirt:web
+is for serve:SOCKET only|serve --control qemu:c --nbd unix:n drive.raw
+the name of a socket is missing|serve --control serve: --nbd unix:n drive.raw
+the name of a socket is missing|stop serve:
+the name of a socket is missing|status serve:
+the name of a socket is missing|qemu-drives qemu:
+is for serve:SOCKET only|status qemu:web.qmp
+is for qemu:SOCKET only|qemu-drives serve:web.sock
+,secret= is for encrypted images|backup -o a.vmab drive.raw,format=raw,secret=a.conf
+,secret= is for encrypted images|backup -o a.vmab x.vmdk,secret=a.conf
 unknown command 'frob'|help frob
 END

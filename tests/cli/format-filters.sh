@@ -28,7 +28,7 @@ for format in vmab vma; do
 	done
 done
 # Standard output is where an archive goes when nothing is said.
-expect_code 0 sh -c '"$VMABAK" backup drive.raw | "$VMABAK" convert - | "$VMABAK" list -'
+expect_code 0 sh -c '"$VMABAK" backup -o - drive.raw | "$VMABAK" convert -o - - | "$VMABAK" list -'
 expect_text "$out" 'VMAB 1'
 # What is written compressed is what the tools take.
 expect_code 0 "$VMABAK" backup -o a.vma.zst drive.raw

@@ -15,7 +15,8 @@ format      VMAB 1
 uuid        $uuid
 created     2023-11-14T22:13:20Z
 checksums   xxh3-128
-complete    yes: 7.5 KiB, 1 clusters of data, 15 of zeros
+complete    end mark found, contents not checked (vmabak verify)
+size        7.5 KiB, 1 cluster of data, 15 of zeros
 note        a note
 
 DRIVE   NAME     BYTES

@@ -13,6 +13,10 @@ for options in '--compress zstd' '--compress none --record-size 1M'; do
 	expect_code 0 "$VMABAK" restore a.vmab -C back -d two -d one=back/1
 	same_file two.raw back/two.raw
 	same_file one.raw back/1
+	# Its size is what was read.
+	expect_code 0 "$VMABAK" restore a.vmab --json -C back -d three
+	expect_json "$out" "0.3 * $(size_of a.vmab) < d['archive_bytes'] < 0.4 * $(size_of a.vmab)"
+	rm back/three.raw
 	expect_code 0 "$VMABAK" restore a.vmab --force -d three=back/1
 	same_file three.raw back/1
 	expect_code 0 sh -c '"$VMABAK" restore - -d two=back/2 <a.vmab'

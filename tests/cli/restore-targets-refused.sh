@@ -36,7 +36,8 @@ neither a file nor a block device|--force -d one=/dev/null
 symbolic link to nothing|-d one=link
 is not the name of a file|-d one=new/
 cannot go to standard output|-d one=-
-no target after|-d one=
+nothing follows the|-d one=
+QEMU has no such image format|-d one=new.img,format=foo
 no such drive|-d three
 no such drive|-d @3=new.raw
 no such drive|-d @0=new.raw
@@ -47,6 +48,6 @@ is the archive|--force -d one=a.vmab
 exists already|-d one=old.raw
 END
 expect_error 1 'new/raw' "$VMABAK" restore a.vmab -d one=new/raw
-expect_error 1 new/folder "$VMABAK" restore a.vmab -C new/folder
+expect_error 1 'new/folder: the folder above it does not exist' "$VMABAK" restore a.vmab -C new/folder
 [ "$(ls -A)" = "$all" ] || fail "left: $(ls -A)"
 expect_code 0 "$VMABAK" verify a.vmab

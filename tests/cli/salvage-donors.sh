@@ -39,7 +39,7 @@ expect_json "$out" 'd["drives"][0]["donated_bytes"] == 0' 'd["drives"][0]["lost_
 "$VMABAK" backup -q --compress none -o half.vmab root=old.raw
 head -c 2000000 half.vmab >cut.vmab
 expect_error 1 'nothing.vmab' "$VMABAK" salvage a.vmab --donor nothing.vmab -C y
-expect_error 2 "no such drive" "$VMABAK" salvage a.vmab --donor data=old.raw -C y
+expect_error 2 "--donor: 'data=old.raw': no such drive" "$VMABAK" salvage a.vmab --donor data=old.raw -C y
 expect_code 3 "$VMABAK" salvage a.vmab --donor cut.vmab -C warned
 expect_text "$err" 'warning: donor cut.vmab: not used to its end: incomplete'
 same_file a.raw warned/root.raw

@@ -29,10 +29,25 @@ expect_error 2 'no drive of that name' "$VMABAK" serve --control c.sock --nbd un
 expect_error 2 'has one already' "$VMABAK" serve --control c.sock --nbd unix:n.sock --map m --map x=n x=a.raw
 expect_error 2 'nothing changes' "$VMABAK" serve --control c.sock --nbd unix:n.sock --read-only --map m x=a.raw
 expect_error 1 'missing.raw' "$VMABAK" serve --control c.sock --nbd unix:n.sock missing.raw
+expect_error 1 '--read-only serves others too' "$VMABAK" serve --control c.sock --nbd unix:n.sock x=a.raw,format=qcow2
 expect_error 2 'is no socket' "$VMABAK" serve --control list.json --nbd unix:n.sock a.raw
 long=$(printf '%0120d' 0)
 expect_error 2 'characters' "$VMABAK" serve --control $long --nbd unix:n.sock a.raw
-expect_error 2 'tcp needs tls' "$VMABAK" serve --control c.sock --nbd 127.0.0.1:0 a.raw
+expect_error 2 'TCP needs TLS: --tls-certificates' "$VMABAK" serve --control c.sock --nbd 127.0.0.1:0 a.raw
+# Keys and certificates that are missing are missing files, those that are wrong are wrong.
+mkdir pki
+echo text >pki/keys
+for files in '--tls-psk pki/none' '--tls-certificates pki'; do
+	# shellcheck disable=SC2086 # words
+	expect_error 1 'No such file' "$VMABAK" serve --control c.sock --nbd 127.0.0.1:0 $files a.raw
+done
+cp pki/keys pki/server-cert.pem
+cp pki/keys pki/server-key.pem
+for files in '--tls-psk pki/keys' '--tls-certificates pki'; do
+	# shellcheck disable=SC2086 # words
+	expect_error 2 'tls: pki/' "$VMABAK" serve --control c.sock --nbd 127.0.0.1:0 $files a.raw
+done
+rm -r pki
 expect_error 2 'tls-certificates' "$VMABAK" serve --control c.sock --nbd unix:n.sock --tls-verify-peer a.raw
 # Maps that were opened before something else was refused stay.
 rm -f m n

@@ -92,8 +92,8 @@ END
 same_file expected options
 rm expected options
 
-# A file of such a name is one behind a path or a name.
-expect_code 0 "$VMABAK" backup -o a.vmab ./qemu:web root=qemu:web
+# A file of such a name is one behind a path.
+expect_code 0 "$VMABAK" backup -o a.vmab ./qemu:web root=./qemu:web
 expect_code 0 "$VMABAK" restore a.vmab -C back
 same_file drive.raw back/disk0.raw
 same_file drive.raw back/root.raw

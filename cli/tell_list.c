@@ -1,0 +1,193 @@
+#include "cli/tell_list.h"
+
+#include "archive/open.h"
+#include "base/human.h"
+#include "base/json.h"
+#include "base/parse.h"
+#include "cli/memory.h"
+#include "cli/say.h"
+#include "reader/input/input.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_TEXT_SIZE 1021u /* 255 bytes as \xNN, NUL */
+#define NOTE_TEXT_SIZE 4000u /* longer notes are cut */
+#define COLUMN_MAX     40    /* longer names break the alignment */
+
+static const char *checksum_text(const struct archive *archive)
+{
+	switch (archive->cluster_checksum) {
+	case CLUSTER_XXH3_128:
+		return "xxh3-128";
+	case CLUSTER_XXH3_64:
+		return "xxh3-64";
+	default:
+		return "none";
+	}
+}
+
+static void print_key(const char *key, const char *value)
+{
+	say(stdout, "%-11s %s\n", key, value);
+}
+
+static void print_note(const char *key, struct text text)
+{
+	char shown[NOTE_TEXT_SIZE];
+
+	if (text.length > 0)
+		print_key(key, human_note(shown, sizeof(shown), text.bytes, text.length));
+}
+
+static void print_end(const struct list_end *end)
+{
+	char size[HUMAN_SIZE];
+
+	if (end->found == 0)
+		print_key("complete", "not known: only reading all of it can tell (vmabak verify)");
+	if (end->found < 0)
+		print_key("complete", "NO");
+	if (end->found <= 0)
+		return;
+	print_key("complete", "end mark found, contents not checked (vmabak verify)");
+	say(stdout, "%-11s %s, %llu cluster%s of data, %llu of zeros\n", "size",
+	    human_size(size, end->totals.archive_size), (unsigned long long)end->totals.n_data,
+	    end->totals.n_data == 1 ? "" : "s", (unsigned long long)end->totals.n_zero);
+}
+
+static void print_head(const struct opened_archive *opened, const struct list_end *end)
+{
+	const struct archive *archive = opened->archive;
+	const char *filter = input_filter(opened->input);
+	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
+
+	say(stdout, "%-11s %s%s%s\n", "format", archive->format == FORMAT_VMAB ? "VMAB 1" : "VMA 1",
+	    filter == NULL ? "" : ", compressed around with ", filter == NULL ? "" : filter);
+	print_key("uuid", format_uuid(uuid, archive->uuid));
+	if (archive_is_incremental(archive))
+		print_key("parent", format_uuid(uuid, archive->parent));
+	print_key("created", human_time(when, archive->created_ns));
+	say(stdout, "%-11s %s\n", "checksums",
+	    archive->cluster_checksum == CLUSTER_UNPROTECTED ? "headers only: the data carries none"
+							     : checksum_text(archive));
+	print_end(end);
+	print_note("note", archive->note);
+	print_note("checkpoint", archive->checkpoint);
+	print_note("since", archive->parent_checkpoint);
+}
+
+struct row {
+	struct text name;
+	uint64_t size_bytes;
+};
+
+static void print_rows(const char *title, const struct row *rows, uint32_t n)
+{
+	char name[NAME_TEXT_SIZE], size[HUMAN_SIZE];
+	int width = 4, digits = 5;
+
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		int length = (int)strlen(
+			escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length));
+		int places = snprintf(NULL, 0, "%llu", (unsigned long long)rows[i].size_bytes);
+
+		if (length > width)
+			width = length < COLUMN_MAX ? length : COLUMN_MAX;
+		if (places > digits)
+			digits = places;
+	}
+	say(stdout, "\n%-6s  %-*s  %*s\n", title, width, "NAME", digits, "BYTES");
+	for (uint32_t i = 0; i < n; i++)
+		say(stdout, "%6u  %-*s  %*llu  %s\n", i + 1, width,
+		    escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length),
+		    digits, (unsigned long long)rows[i].size_bytes,
+		    human_size(size, rows[i].size_bytes));
+}
+
+void list_print(const struct opened_archive *opened, const struct list_end *end)
+{
+	const struct archive *archive = opened->archive;
+	uint32_t most =
+		archive->n_drives > archive->n_configs ? archive->n_drives : archive->n_configs;
+	struct row *rows = memory_new(most, sizeof(*rows));
+
+	print_head(opened, end);
+	for (uint32_t i = 0; i < archive->n_drives; i++)
+		rows[i] = (struct row){archive->drives[i].name, archive->drives[i].size_bytes};
+	print_rows("DRIVE", rows, archive->n_drives);
+	for (uint32_t i = 0; i < archive->n_configs; i++)
+		rows[i] = (struct row){archive->configs[i].name, archive->configs[i].data.length};
+	print_rows("CONFIG", rows, archive->n_configs);
+	free(rows);
+}
+
+static void put_text_or_null(struct json_t *result, const char *key, struct text text)
+{
+	if (text.length > 0)
+		json_put_bytes(result, key, text);
+	else
+		json_put_null(result, key);
+}
+
+static void put_contents(const struct archive *archive, struct json_t *result)
+{
+	struct json_t *drives = json_put_array(result, "drives"), *configs, *one;
+
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		one = json_add_object(drives);
+		json_put_bytes(one, "name", archive->drives[i].name);
+		json_put_number(one, "size_bytes", archive->drives[i].size_bytes);
+	}
+	configs = json_put_array(result, "configs");
+	for (uint32_t i = 0; i < archive->n_configs; i++) {
+		one = json_add_object(configs);
+		json_put_bytes(one, "name", archive->configs[i].name);
+		json_put_number(one, "size_bytes", archive->configs[i].data.length);
+	}
+}
+
+static void put_end(const struct list_end *end, struct json_t *result)
+{
+	if (end->found == 0)
+		json_put_null(result, "complete");
+	else
+		json_put_bool(result, "complete", end->found > 0);
+	if (end->found <= 0)
+		return;
+	json_put_number(result, "archive_bytes", end->totals.archive_size);
+	json_put_number(result, "data_bytes", end->totals.raw_size);
+	json_put_number(result, "data_clusters", end->totals.n_data);
+	json_put_number(result, "zero_clusters", end->totals.n_zero);
+}
+
+void list_put(const struct opened_archive *opened, const struct list_end *end,
+	      struct json_t *result)
+{
+	const struct archive *archive = opened->archive;
+	const char *filter = input_filter(opened->input);
+	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
+
+	json_put_text(result, "archive", opened->name);
+	json_put_text(result, "format", archive_format_name(archive));
+	if (filter == NULL)
+		json_put_null(result, "filter");
+	else
+		json_put_text(result, "filter", filter);
+	json_put_text(result, "uuid", format_uuid(uuid, archive->uuid));
+	if (archive_is_incremental(archive))
+		json_put_text(result, "parent_uuid", format_uuid(uuid, archive->parent));
+	else
+		json_put_null(result, "parent_uuid");
+	json_put_text(result, "created", human_time(when, archive->created_ns));
+	json_put_integer(result, "created_ns", archive->created_ns);
+	json_put_text(result, "checksum", checksum_text(archive));
+	put_end(end, result);
+	put_text_or_null(result, "note", archive->note);
+	put_text_or_null(result, "checkpoint", archive->checkpoint);
+	put_text_or_null(result, "parent_checkpoint", archive->parent_checkpoint);
+	put_contents(archive, result);
+}

@@ -1,0 +1,20 @@
+# An archive that is given as a drive is refused, with what was probably meant; as raw it can be stored.
+. "$(dirname "$0")/lib.sh"
+. "$CLI/serve.sh"
+
+make_random drive.raw 1000000 1
+for archive in web.vmab web.vma web.vma.zst web.vma.gz; do
+	expect_code 0 "$VMABAK" backup -o $archive drive.raw
+	expect_error 2 "vmabak convert or restore reads it, -o $archive writes it" "$VMABAK" backup -o new.vmab $archive
+	expect_error 2 ',format=raw' "$VMABAK" backup -o new.vmab root=$archive drive.raw
+	expect_code 0 "$VMABAK" backup --force -o raw.vmab root=$archive,format=raw
+	expect_code 0 "$VMABAK" restore raw.vmab -d root=back
+	same_file $archive back
+	rm back raw.vmab
+done
+for archive in web.vmab web.vma; do
+	expect_error 2 'vmabak restore restores its drives' "$VMABAK" serve --control c.sock --nbd unix:n.sock $archive
+done
+[ ! -e new.vmab ] && [ ! -e c.sock ] || fail "something was made"
+start_serve web.vmab,format=raw
+stop_serve
