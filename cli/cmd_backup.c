@@ -94,7 +94,7 @@ static int check_machine(const struct machine_options *machine, struct error *er
 			    "serve:SOCKET");
 	if ((machine->freeze_command == NULL) != (machine->thaw_command == NULL))
 		return fail(err, ERR_USAGE, "--freeze-command and --thaw-command: both are needed");
-	if (machine->quiesce && machine->freeze_command != NULL)
+	if (machine->quiesce != 0 && machine->freeze_command != NULL)
 		return fail(err, ERR_USAGE, "--quiesce and --freeze-command exclude each other");
 	if (machine->scratch != NULL && machine->scratch[0] != '/')
 		return fail(err, ERR_USAGE, "--scratch '%.100s': must begin with a /",
@@ -181,8 +181,8 @@ const struct command command_backup = {
 		"archive.\n"
 		"\n"
 		"A SOURCE is a drive, as [NAME=]DRIVE[,format=FMT], of which there may be\n"
-		"several, or a running machine: qemu:SOCKET (its monitor, QMP), libvirt:DOMAIN\n"
-		"or serve:SOCKET (the control socket of a vmabak serve).\n"
+		"several, or a machine: qemu:SOCKET (its monitor, QMP), libvirt:DOMAIN, running\n"
+		"or off, or serve:SOCKET (the control socket of a vmabak serve).\n"
 		"A DRIVE is a raw image, a block device, a qcow2, vmdk, vdi or vhdx image (read\n"
 		"through qemu-nbd), or an NBD URI such as nbd+unix:///EXPORT?socket=PATH. Its\n"
 		"format is determined by the ending of its name or by ,format=FMT, never by its\n"

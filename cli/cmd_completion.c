@@ -145,7 +145,8 @@ static void print_values(const struct command *const *commands)
 		unsigned n = (*commands)->hidden ? 0 : options_list(*commands, uses);
 
 		for (unsigned i = 0; i < n; i++) {
-			if (uses[i].spec->argument != NULL)
+			if (uses[i].spec->argument != NULL &&
+			    !option_value_is_optional(uses[i].spec))
 				print_value(*commands, uses[i].spec);
 		}
 	}

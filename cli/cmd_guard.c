@@ -48,7 +48,7 @@ static char serve(const struct machine_options *options)
 	if (options->guest_agent != NULL)
 		add(freezers, &n, &freezer_agent, options);
 #if HAVE_LIBVIRT
-	if (options->quiesce)
+	if (options->quiesce != 0)
 		add(freezers, &n, &freezer_domain, options);
 #endif
 	return guard_serve(GUARD_FD, freezers, n);

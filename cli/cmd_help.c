@@ -40,7 +40,8 @@ static void print_option(const struct option_spec *spec)
 			 spec->name);
 
 	if (spec->argument != NULL)
-		n += snprintf(left + n, sizeof(left) - (size_t)n, " %s", spec->argument);
+		n += snprintf(left + n, sizeof(left) - (size_t)n, "%s%s",
+			      option_value_is_optional(spec) ? "" : " ", spec->argument);
 	printf("%-*s", HELP_COLUMN, left);
 	if (n >= HELP_COLUMN)
 		printf("\n%*s", HELP_COLUMN, "");

@@ -41,7 +41,8 @@ struct option_spec {
 	char letter;	  /* or 0 */
 	enum option_kind kind;
 	size_t field;	      /* offset in the struct of its group */
-	const char *argument; /* what help calls the value; NULL for a flag */
+	const char *argument; /* what help calls the value; NULL for a flag. "[=...]": a choice that
+				 may be left out, for the first one */
 	const char *help;
 	const char *choices; /* words with blanks between; of a text: what completion offers */
 	uint64_t min, max;
@@ -57,7 +58,10 @@ struct option_group {
 
 /* One entry of an array of specs, for a field of STRUCT. */
 #define OPTION_FIELD(STRUCT, in) .field = offsetof(struct STRUCT, in)
-#define OPTIONS_END {.name = NULL}
+#define OPTIONS_END          \
+	{                    \
+		.name = NULL \
+	}
 
 #define OPTION_GROUPS 10u /* of one command, and one that ends them */
 

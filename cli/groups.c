@@ -58,8 +58,10 @@ const struct option_spec writing_specs[] = {
 };
 
 const struct option_spec consistency_specs[] = {
-	{"quiesce", 0, OPTION_FLAG, OPTION_FIELD(machine_options, quiesce),
-	 .help = "libvirt: freeze the guest's file systems while the snapshot is taken",
+	{"quiesce", 0, OPTION_CHOICE, OPTION_FIELD(machine_options, quiesce), .argument = "[=try]",
+	 .choices = "must try",
+	 .help = "libvirt: freeze the guest's file systems while the snapshot is taken; with "
+		 "=try only if the guest agent can do that",
 	 .sources = SOURCE_LIBVIRT},
 	{"guest-agent", 0, OPTION_TEXT, OPTION_FIELD(machine_options, guest_agent),
 	 .argument = "SOCKET",

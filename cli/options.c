@@ -26,6 +26,11 @@ unsigned options_list(const struct command *command, struct option_use out[OPTIO
 	return n;
 }
 
+bool option_value_is_optional(const struct option_spec *spec)
+{
+	return spec->argument != NULL && *spec->argument == '[' && spec->argument[1] == '=';
+}
+
 /* The two forms that getopt takes. letters holds at least 2 * OPTIONS_MAX + 2 bytes. */
 static void make_getopt(const struct option_use *uses, unsigned n, struct option *out,
 			char *letters)
@@ -36,7 +41,9 @@ static void make_getopt(const struct option_use *uses, unsigned n, struct option
 
 		out[i] = (struct option){
 			.name = spec->name,
-			.has_arg = spec->argument == NULL ? no_argument : required_argument,
+			.has_arg = spec->argument == NULL	    ? no_argument
+				   : option_value_is_optional(spec) ? optional_argument
+								    : required_argument,
 			.val = LONG_BASE + (int)i,
 		};
 		if (spec->letter == 0)
@@ -104,7 +111,7 @@ static int take_number(const struct option_spec *spec, const char *value, uint64
 static int take_choice(const struct option_spec *spec, const char *value, unsigned *field,
 		       struct error *err)
 {
-	unsigned choice = choice_of(spec->choices, value);
+	unsigned choice = value == NULL ? 1 : choice_of(spec->choices, value);
 
 	if (choice == 0)
 		return fail(err, ERR_USAGE, "--%s '%s': must be one of: %s", spec->name, value,

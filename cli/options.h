@@ -19,6 +19,9 @@ struct option_use {
 /* All options of a command in one list; returns how many. */
 unsigned options_list(const struct command *command, struct option_use out[OPTIONS_MAX]);
 
+/* Whether its value may be left out, and must be joined by a "=" otherwise. */
+bool option_value_is_optional(const struct option_spec *spec);
+
 /* Reads the words from argv[1]. out, command->options_size bytes, is always initialised, and
  * released by options_free. Returns 0 or ERR_USAGE. */
 int options_parse(const struct command *command, int argc, char **argv, void *out,

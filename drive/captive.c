@@ -94,7 +94,10 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 	captive->drive.ops = &captive_ops;
 	captive->image.fd = -1;
 	code = image_open(&captive->image, path,
-			  options->allow_writers ? IMAGE_READ_SHARED : IMAGE_READ, err);
+			  options->allow_writers ? IMAGE_READ_SHARED
+			  : options->keep	 ? IMAGE_READ_KEPT
+						 : IMAGE_READ,
+			  err);
 	if (code == 0 && options->format == NULL)
 		code = image_check_content(&captive->image, path, how.format, CONTENT_SOURCE, err);
 	if (code == 0) {

@@ -15,6 +15,8 @@ struct drive_options {
 			       none */
 	bool direct;	    /* raw images and devices: bypasses the host's page cache */
 	bool allow_writers; /* even if something else has it open for writing */
+	bool keep;	    /* no QEMU can open it for writing until it is closed, where images
+			       have locks; not with allow_writers */
 	bool damaged_too;   /* only warns of an image that is cut short */
 	bool snapshot;	    /* an NBD URI: a snapshot that QEMU keeps while the guest writes */
 	bool writable;	    /* raw images and devices: a guest writes to it through us; locked

@@ -211,6 +211,7 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 	code = image_open(&file->image, path,
 			  options->writable	   ? IMAGE_WRITE
 			  : options->allow_writers ? IMAGE_READ_SHARED
+			  : options->keep	   ? IMAGE_READ_KEPT
 						   : IMAGE_READ,
 			  err);
 	if (code == 0)

@@ -39,7 +39,7 @@ static bool is_claimed(const char *path)
 
 static int check_unused(const struct image *image, const char *path, struct error *err)
 {
-	if (lock_others_write(image->fd))
+	if (image->use == IMAGE_READ_KEPT ? !lock_to_keep(image->fd) : lock_others_write(image->fd))
 		return fail(err, ERR_LOCKED,
 			    "%s: is in use for writing by a running QEMU or vmabak serve", path);
 	if (S_ISBLK(image->opened.st_mode) && is_claimed(path))
@@ -49,7 +49,7 @@ static int check_unused(const struct image *image, const char *path, struct erro
 
 static int check_users(const struct image *image, const char *path, struct error *err)
 {
-	if (image->use == IMAGE_READ)
+	if (image->use == IMAGE_READ || image->use == IMAGE_READ_KEPT)
 		return check_unused(image, path, err);
 	if (image->use == IMAGE_READ_SHARED)
 		return 0;
@@ -169,7 +169,7 @@ bool image_was_changed(const struct image *image, const char *path)
 
 	if (writes(image->use))
 		return false;
-	if (image->use == IMAGE_READ && lock_others_write(image->fd))
+	if (image->use != IMAGE_READ_SHARED && lock_others_write(image->fd))
 		return true;
 	if (S_ISBLK(then->st_mode))
 		return false;

@@ -10,6 +10,7 @@
 
 enum image_use {
 	IMAGE_READ,	   /* ERR_LOCKED when others write to it */
+	IMAGE_READ_KEPT,   /* the same, and no QEMU can open it for writing until it is closed */
 	IMAGE_READ_SHARED, /* even if others write to it */
 	IMAGE_WRITE,	   /* for a guest: ERR_LOCKED unless others only read it */
 	IMAGE_REPLACE,	   /* for a restore: ERR_LOCKED when others use it in any way */

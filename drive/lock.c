@@ -44,6 +44,11 @@ bool lock_others_use(int fd)
 	return others_hold(fd, USES, END - USES);
 }
 
+bool lock_to_keep(int fd)
+{
+	return hold(fd, F_RDLCK, REFUSES + WRITES, CHANGES) && !lock_others_write(fd);
+}
+
 /* Locks first and looks afterwards, so that of two writers that come at the same time at least one
  * sees the other. */
 bool lock_to_write(int fd)

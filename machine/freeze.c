@@ -13,7 +13,8 @@
 
 bool freeze_is_wanted(const struct machine_options *options)
 {
-	return options->freeze_command != NULL || options->guest_agent != NULL || options->quiesce;
+	return options->freeze_command != NULL || options->guest_agent != NULL ||
+	       options->quiesce != 0;
 }
 
 /* For all freezers together. */
@@ -23,7 +24,7 @@ static uint64_t limit_s(const struct machine_options *options)
 
 	if (options->freeze_command != NULL)
 		limit_s += guard_limit_s(options, PATIENCE_FREEZE_COMMAND_S);
-	if (options->guest_agent != NULL || options->quiesce)
+	if (options->guest_agent != NULL || options->quiesce != 0)
 		limit_s += guard_limit_s(options, PATIENCE_FREEZE_GUEST_S);
 	return limit_s;
 }
@@ -69,6 +70,18 @@ static void thaw_without_guard(const struct instant *instant, const struct error
 		warn(out, &err);
 }
 
+/* Whether to go on though the guest was not frozen. */
+static bool goes_on(const struct instant *instant, struct instant_outcome *out, struct error *err)
+{
+	if (instant->options->quiesce == QUIESCE_MUST)
+		error_append(err, "; --quiesce=try goes on without that");
+	if (instant->options->quiesce != QUIESCE_TRY)
+		return false;
+	snprintf(out->unfrozen, sizeof(out->unfrozen), "%s", err->text);
+	*err = (struct error){0};
+	return true;
+}
+
 static int thaw(const struct instant *instant, struct instant_outcome *out, struct error *err)
 {
 	struct guard_answer answer;
@@ -100,22 +113,23 @@ int freeze_around(const struct instant *instant, struct instant_outcome *out, st
 {
 	struct error thawing = {0};
 	int64_t begun = clock_ms();
-	bool answers;
+	bool answers, frozen;
 	int code;
 
 	if (!freeze_is_wanted(instant->options))
 		return instant->begin(instant->context, err);
 	answers = freeze(instant, out, err);
-	code = err->code;
+	frozen = err->code == 0;
+	code = frozen || (answers && goes_on(instant, out, err)) ? 0 : err->code;
 	if (code == 0)
 		code = instant->begin(instant->context, err);
 	if (!answers)
 		thaw_without_guard(instant, err, out);
-	else if (thaw(instant, out, &thawing) != 0 && code == 0) {
+	else if (thaw(instant, out, &thawing) != 0 && frozen && code == 0) {
 		*err = thawing;
 		code = err->code;
 	}
-	out->frozen_ms = (uint64_t)(clock_ms() - begun);
+	out->frozen_ms = frozen ? (uint64_t)(clock_ms() - begun) : 0;
 	return code;
 }
 

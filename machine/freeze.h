@@ -13,6 +13,7 @@ struct instant_outcome {
 	uint64_t n_frozen;   /* file systems, as far as they are known */
 	uint64_t frozen_ms;  /* from the freeze to the end of the thaw; 0: nothing was frozen */
 	char thawing[1000];  /* why the machine may still be frozen, or empty */
+	char unfrozen[1000]; /* why it was not frozen though that was tried, or empty */
 };
 
 struct instant {
@@ -32,7 +33,8 @@ bool freeze_is_wanted(const struct machine_options *options);
 
 /* Calls begin, with the machine frozen if the options ask for that. It is thawed on every way out,
  * and when the backup is stopped or killed meanwhile. When it was thawed before begin returned, the
- * instant may not have been quiet, and that is an error. */
+ * instant may not have been quiet, and that is an error. With QUIESCE_TRY an agent that does not
+ * freeze the guest is none. */
 int freeze_around(const struct instant *instant, struct instant_outcome *out, struct error *err);
 /* The same with a guard of its own, for a backup that leaves nothing to clean up. */
 int freeze_with_guard(struct instant *instant, const char *source, struct instant_outcome *out,

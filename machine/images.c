@@ -31,6 +31,7 @@ static int open_image(struct machine *machine, const char *argument,
 	struct drive_options how = {
 		.allow_writers = options->allow_writers,
 		.direct = options->direct,
+		.keep = options->keep_images,
 	};
 
 	TRY(drive_argument_parse(argument, &image->argument, err));

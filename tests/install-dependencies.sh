@@ -28,7 +28,7 @@ if command -v apt-get >/dev/null; then
 		python3-xxhash strace mandoc bash-completion util-linux acl mbuffer procps file systemd
 		rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
 		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup
-		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils'
+		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils swtpm swtpm-tools'
 elif command -v dnf >/dev/null; then
 	system=dnf
 	build='gcc make pkgconf-pkg-config glibc-devel libzstd-devel xxhash-devel libarchive-devel

@@ -1,21 +1,24 @@
 #include "machine/libvirt/description.h"
 
 #include "base/name.h"
+#include "machine/libvirt/xml.h"
 
-#include <libxml/parser.h>
-#include <libxml/tree.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DISKS_MAX    4096u
-#define XML_SIZE_MAX (8u << 20)
+#define DISKS_MAX 4096u
 
 static void free_disk(struct domain_disk *disk)
 {
 	free(disk->name);
 	free(disk->target);
 	free(disk->source);
+	free(disk->image);
+	free(disk->format);
+	free(disk->pool);
+	free(disk->volume);
+	free(disk->obstacle);
 }
 
 void domain_disks_free(struct domain_disks *disks)
@@ -24,6 +27,8 @@ void domain_disks_free(struct domain_disks *disks)
 		free_disk(&disks->disks[i]);
 	free(disks->disks);
 	free(disks->nvram);
+	free(disks->uuid);
+	free(disks->tpm.place);
 	*disks = (struct domain_disks){0};
 }
 
@@ -108,7 +113,9 @@ int domain_disks_choose(struct domain_disks *disks, const struct strings *wanted
 		code = fail(err, ERR_USAGE,
 			    "the domain has no disk that can be written to: name one with -d");
 	out.nvram = disks->nvram;
-	disks->nvram = NULL;
+	out.uuid = disks->uuid;
+	out.tpm = disks->tpm;
+	disks->nvram = disks->uuid = disks->tpm.place = NULL;
 	domain_disks_free(disks);
 	*disks = out;
 	return code;
@@ -134,71 +141,102 @@ char *scratch_file(const struct domain_disk *disk, const char *scratch, const ch
 	return file;
 }
 
-/* A child element, or NULL. */
-static xmlNode *child(xmlNode *node, const char *name)
-{
-	for (node = node == NULL ? NULL : node->children; node != NULL; node = node->next) {
-		if (node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, name) == 0)
-			return node;
-	}
-	return NULL;
-}
-
-/* Owned, by the C library's malloc; NULL: there is none, or no memory. */
-static char *attribute(xmlNode *node, const char *name)
-{
-	xmlChar *text = node == NULL ? NULL : xmlGetProp(node, (const xmlChar *)name);
-	char *own = text == NULL ? NULL : strdup((const char *)text);
-
-	xmlFree(text);
-	return own;
-}
-
-static bool has(xmlNode *node, const char *name, const char *value)
-{
-	char *text = attribute(node, name);
-	bool result = text != NULL && strcmp(text, value) == 0;
-
-	free(text);
-	return result;
-}
-
-static xmlDoc *parse(const char *xml)
-{
-	size_t length = strlen(xml);
-
-	if (length > XML_SIZE_MAX)
-		return NULL;
-	return xmlReadMemory(xml, (int)length, NULL, NULL,
-			     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-}
-
 static int fail_nonsense(struct error *err)
 {
 	return fail(err, ERR_SYSTEM, "libvirt's description of the domain cannot be understood");
 }
 
+/* The URI of an NBD export; owned, NULL: no memory, or no host. */
+static char *uri_of_nbd(xmlNode *source)
+{
+	xmlNode *host = xml_child(source, "host");
+	char *name = xml_attribute(source, "name"),
+	     *export = xml_escape_uri(name == NULL ? "" : name);
+	char *socket = xml_attribute(host, "socket"),
+	     *path = socket == NULL ? NULL : xml_escape_uri(socket);
+	char *server = xml_attribute(host, "name"), *port = xml_attribute(host, "port");
+	const char *scheme = xml_has(source, "tls", "yes") ? "nbds" : "nbd";
+	bool is_ipv6 = server != NULL && strchr(server, ':') != NULL && *server != '[';
+	char *uri = NULL;
+
+	if (socket != NULL && path != NULL && export != NULL)
+		uri = text_make("%s+unix:///%s?socket=%s", scheme, export, path);
+	else if (server != NULL && export != NULL)
+		uri = text_make("%s://%s%s%s:%s/%s", scheme, is_ipv6 ? "[" : "", server,
+				is_ipv6 ? "]" : "", port == NULL ? "10809" : port, export);
+	free(name);
+	free(export);
+	free(socket);
+	free(path);
+	free(server);
+	free(port);
+	return uri;
+}
+
+/* Why an image cannot be read without libvirt; owned, NULL: it can. */
+static char *obstacle_of(const struct domain_disk *disk, xmlNode *node, xmlNode *source)
+{
+	char *type = xml_attribute(node, "type"), *protocol = xml_attribute(source, "protocol");
+	char *text = NULL;
+
+	if (source == NULL)
+		text = strdup("has no medium");
+	else if (disk->decrypted)
+		text = strdup("is encrypted, with a secret that only libvirt has");
+	else if (xml_child(source, "slices") != NULL)
+		text = strdup("is a slice of its image");
+	else if (disk->image != NULL && disk->source == NULL && strcmp(disk->format, "raw") != 0)
+		text = text_make("is a %.20s image on an NBD server", disk->format);
+	else if (disk->image == NULL && disk->volume == NULL)
+		text = text_make("is of type %.30s%s%.30s", type == NULL ? "?" : type,
+				 protocol == NULL ? "" : " with protocol ",
+				 protocol == NULL ? "" : protocol);
+	free(type);
+	free(protocol);
+	return text;
+}
+
+/* What is to be read when the domain is off. */
+static int fill_image(struct domain_disk *disk, xmlNode *node, xmlNode *source, struct error *err)
+{
+	disk->format = xml_attribute(xml_child(node, "driver"), "type");
+	if (disk->format == NULL)
+		disk->format = strdup("raw");
+	if (disk->format == NULL)
+		return fail_memory(err);
+	if (disk->source != NULL)
+		disk->image = strdup(disk->source);
+	else if (xml_has(node, "type", "network") && xml_has(source, "protocol", "nbd"))
+		disk->image = uri_of_nbd(source);
+	else if (xml_has(node, "type", "volume")) {
+		disk->pool = xml_attribute(source, "pool");
+		disk->volume = xml_attribute(source, "volume");
+	}
+	disk->obstacle = obstacle_of(disk, node, source);
+	return 0;
+}
+
 static int fill_disk(struct domain_disk *disk, xmlNode *node, struct error *err)
 {
-	xmlNode *source = child(node, "source");
+	xmlNode *source = xml_child(node, "source");
 
-	disk->target = attribute(child(node, "target"), "dev");
+	disk->target = xml_attribute(xml_child(node, "target"), "dev");
 	if (disk->target == NULL)
 		return fail_nonsense(err);
 	disk->name = strdup(disk->target);
 	if (disk->name == NULL)
 		return fail_memory(err);
-	disk->source = attribute(source, "file");
+	disk->source = xml_attribute(source, "file");
 	disk->is_file = disk->source != NULL;
 	disk->decrypted =
-		child(node, "encryption") != NULL || child(source, "encryption") != NULL;
+		xml_child(node, "encryption") != NULL || xml_child(source, "encryption") != NULL;
 	if (disk->source == NULL)
-		disk->source = attribute(source, "dev");
+		disk->source = xml_attribute(source, "dev");
 	disk->by_default =
-		source != NULL && child(node, "readonly") == NULL &&
-		child(node, "shareable") == NULL &&
-		(!xmlHasProp(node, (const xmlChar *)"device") || has(node, "device", "disk"));
-	return 0;
+		source != NULL && xml_child(node, "readonly") == NULL &&
+		xml_child(node, "shareable") == NULL &&
+		(!xmlHasProp(node, (const xmlChar *)"device") || xml_has(node, "device", "disk"));
+	return fill_image(disk, node, source, err);
 }
 
 static int take_disks(struct domain_disks *out, xmlNode *devices, struct error *err)
@@ -206,7 +244,7 @@ static int take_disks(struct domain_disks *out, xmlNode *devices, struct error *
 	for (xmlNode *node = devices->children; node != NULL; node = node->next) {
 		struct domain_disk *disks;
 
-		if (node->type != XML_ELEMENT_NODE || strcmp((const char *)node->name, "disk") != 0)
+		if (!xml_is(node, "disk"))
 			continue;
 		if (out->n == DISKS_MAX)
 			return fail_nonsense(err);
@@ -222,66 +260,70 @@ static int take_disks(struct domain_disks *out, xmlNode *devices, struct error *
 
 static void take_nvram(struct domain_disks *out, xmlNode *nvram)
 {
-	xmlChar *path;
+	char *path;
 
-	if (nvram == NULL || has(nvram, "type", "network"))
+	if (nvram == NULL || xml_has(nvram, "type", "network"))
 		return;
-	path = xmlNodeGetContent(nvram);
+	path = xml_content(nvram);
 	if (path != NULL && *path == '/')
-		out->nvram = strdup((const char *)path);
-	xmlFree(path);
-	if (out->nvram == NULL)
-		out->nvram = attribute(child(nvram, "source"), "file");
+		out->nvram = path;
+	else {
+		free(path);
+		out->nvram = xml_attribute(xml_child(nvram, "source"), "file");
+	}
+}
+
+static void take_tpm(struct domain_tpm *out, xmlNode *tpm)
+{
+	xmlNode *backend = xml_child(tpm, "backend"), *source = xml_child(backend, "source");
+
+	out->is_there = xml_has(backend, "type", "emulator");
+	if (!out->is_there)
+		return;
+	out->is_1_2 = xml_has(backend, "version", "1.2");
+	out->in_file = xml_has(source, "type", "file");
+	out->place = xml_attribute(source, "path");
 }
 
 int domain_disks_parse(struct domain_disks *out, const char *xml, struct error *err)
 {
-	xmlDoc *document = parse(xml);
+	xmlDoc *document = xml_parse(xml, strlen(xml));
 	xmlNode *root = document == NULL ? NULL : xmlDocGetRootElement(document);
-	xmlNode *devices = child(root, "devices");
+	xmlNode *devices = xml_child(root, "devices");
 	int code;
 
 	*out = (struct domain_disks){0};
 	code = devices == NULL ? fail_nonsense(err) : take_disks(out, devices, err);
-	if (code == 0)
-		take_nvram(out, child(child(root, "os"), "nvram"));
-	if (document != NULL)
-		xmlFreeDoc(document);
+	if (code == 0) {
+		take_nvram(out, xml_child(xml_child(root, "os"), "nvram"));
+		take_tpm(&out->tpm, xml_child(devices, "tpm"));
+		out->uuid = xml_content(xml_child(root, "uuid"));
+	}
+	xml_free(document);
 	return code;
 }
 
 char *backup_socket(const char *xml)
 {
-	xmlDoc *document = parse(xml);
+	xmlDoc *document = xml_parse(xml, strlen(xml));
 	xmlNode *root = document == NULL ? NULL : xmlDocGetRootElement(document);
-	char *path = attribute(child(root, "server"), "socket");
+	char *path = xml_attribute(xml_child(root, "server"), "socket");
 
-	if (document != NULL)
-		xmlFreeDoc(document);
+	xml_free(document);
 	return path;
-}
-
-static void set(xmlNode *node, const char *name, const char *value)
-{
-	xmlNewProp(node, (const xmlChar *)name, (const xmlChar *)value);
-}
-
-static xmlNode *add(xmlNode *parent, const char *name)
-{
-	return xmlNewChild(parent, NULL, (const xmlChar *)name, NULL);
 }
 
 static bool add_disk(xmlNode *list, const struct domain_disk *disk, const char *scratch,
 		     const char *id)
 {
-	xmlNode *node = add(list, "disk");
+	xmlNode *node = xml_add(list, "disk");
 	char *file = scratch_file(disk, scratch, id);
 
-	set(node, "name", disk->target);
-	set(node, "exportname", disk->target);
-	set(node, "backup", "yes");
-	set(node, "type", "file");
-	set(add(node, "scratch"), "file", file);
+	xml_set(node, "name", disk->target);
+	xml_set(node, "exportname", disk->target);
+	xml_set(node, "backup", "yes");
+	xml_set(node, "type", "file");
+	xml_set(xml_add(node, "scratch"), "file", file);
 	free(file);
 	return file != NULL;
 }
@@ -291,23 +333,18 @@ char *backup_description(const struct domain_disks *disks, const char *socket, c
 {
 	xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
 	xmlNode *root = xmlNewNode(NULL, (const xmlChar *)"domainbackup"), *server, *list;
-	xmlChar *text = NULL;
 	bool whole = true;
-	char *own;
-	int length;
+	char *text;
 
 	xmlDocSetRootElement(document, root);
-	set(root, "mode", "pull");
-	server = add(root, "server");
-	set(server, "transport", "unix");
-	set(server, "socket", socket);
-	list = add(root, "disks");
+	xml_set(root, "mode", "pull");
+	server = xml_add(root, "server");
+	xml_set(server, "transport", "unix");
+	xml_set(server, "socket", socket);
+	list = xml_add(root, "disks");
 	for (unsigned i = 0; i < disks->n; i++)
 		whole = add_disk(list, &disks->disks[i], scratch, id) && whole;
-	if (whole)
-		xmlDocDumpMemory(document, &text, &length);
-	own = text == NULL ? NULL : strdup((const char *)text);
-	xmlFree(text);
-	xmlFreeDoc(document);
-	return own;
+	text = whole ? xml_print(document) : NULL;
+	xml_free(document);
+	return text;
 }

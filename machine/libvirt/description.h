@@ -13,15 +13,30 @@ struct domain_disk {
 	char *target; /* "vda" */
 	char *source; /* file or device; NULL: it is neither, or there is no medium */
 	bool is_file; /* the source is one */
+	char *image;  /* source, or the URI of an NBD export: what a domain that is off leaves to be
+			 read; NULL: pool and volume, or obstacle */
+	char *format; /* of the image, as QEMU calls it */
+	char *pool, *volume; /* both, or NULL */
+	char *obstacle;	     /* why the image cannot be read without the domain, or NULL */
 	bool chosen;
 	bool by_default; /* a disk, not read-only, not shared */
 	bool decrypted;	 /* its image is encrypted, and the machine has the key */
+};
+
+/* A TPM that libvirt has swtpm emulate. */
+struct domain_tpm {
+	bool is_there;
+	bool is_1_2;  /* else 2.0 */
+	bool in_file; /* place is the file itself, not a folder */
+	char *place;  /* owned: where the definition keeps its state; NULL: in libvirt's folder */
 };
 
 struct domain_disks {
 	struct domain_disk *disks; /* owned */
 	unsigned n;
 	char *nvram; /* owned: the file with the firmware's variables, or NULL */
+	char *uuid;  /* owned, or NULL */
+	struct domain_tpm tpm;
 };
 
 /* Of the description of a domain. *out is always safe to free, even after a

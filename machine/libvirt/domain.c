@@ -1,6 +1,7 @@
 #include "machine/libvirt/domain.h"
 
 #include "base/clock.h"
+#include "base/parse.h"
 #include "base/patience.h"
 #include "machine/libvirt/deadline.h"
 
@@ -25,19 +26,30 @@
 	X(virDomainAbortJob)             \
 	X(virDomainBackupBegin)          \
 	X(virDomainBackupGetXMLDesc)     \
+	X(virDomainDefineXML)            \
 	X(virDomainFSFreeze)             \
 	X(virDomainFSThaw)               \
 	X(virDomainFree)                 \
 	X(virDomainGetBlockInfo)         \
 	X(virDomainGetJobStats)          \
+	X(virDomainGetName)              \
 	X(virDomainGetSecurityLabelList) \
+	X(virDomainGetUUIDString)        \
 	X(virDomainGetXMLDesc)           \
+	X(virDomainHasManagedSaveImage)  \
 	X(virDomainIsActive)             \
+	X(virDomainLookupByID)           \
 	X(virDomainLookupByName)         \
+	X(virDomainLookupByUUIDString)   \
 	X(virGetLastError)               \
 	X(virGetLastErrorCode)           \
 	X(virInitialize)                 \
 	X(virSetErrorFunc)               \
+	X(virStoragePoolFree)            \
+	X(virStoragePoolLookupByName)    \
+	X(virStorageVolFree)             \
+	X(virStorageVolGetPath)          \
+	X(virStorageVolLookupByName)     \
 	X(virTypedParamsFree)            \
 	X(virTypedParamsGetULLong)
 
@@ -77,6 +89,11 @@ struct domain {
 	virDomainPtr domain;
 	char shown[SHOWN_SIZE];
 };
+
+static void show(struct domain *domain, const char *name)
+{
+	escape_text(domain->shown, sizeof(domain->shown), (const uint8_t *)name, strlen(name));
+}
 
 /* libvirt's reason may quote anything. */
 static int fail_libvirt(struct error *err, int code)
@@ -145,11 +162,21 @@ static int connect_to(struct domain *domain, const char *uri, struct error *err)
 	return check_connection(domain, err);
 }
 
-static int find(struct domain *domain, const char *name, struct error *err)
+/* By its name, its UUID, or while it runs its ID. A name comes first: it stays what it is. */
+static int find(struct domain *domain, const char *word, struct error *err)
 {
-	ASK(domain->domain, lib.virDomainLookupByName(domain->connection, name));
-	if (domain->domain != NULL)
+	uint8_t uuid[UUID_SIZE];
+	uint64_t id;
+
+	ASK(domain->domain, lib.virDomainLookupByName(domain->connection, word));
+	if (domain->domain == NULL && parse_uuid(word, uuid))
+		ASK(domain->domain, lib.virDomainLookupByUUIDString(domain->connection, word));
+	if (domain->domain == NULL && parse_number(word, &id) && id <= INT32_MAX)
+		ASK(domain->domain, lib.virDomainLookupByID(domain->connection, (int)id));
+	if (domain->domain != NULL) {
+		show(domain, lib.virDomainGetName(domain->domain));
 		return 0;
+	}
 	if (lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
 		return fail(err, ERR_USAGE,
 			    "no domain named '%s'; 'virsh list --all' shows them, --connect says "
@@ -164,8 +191,22 @@ int domain_open(struct domain **out, const char *uri, const char *name, struct e
 
 	if (domain == NULL)
 		return fail_memory(err);
-	escape_text(domain->shown, sizeof(domain->shown), (const uint8_t *)name, strlen(name));
+	show(domain, name);
 	if (connect_to(domain, uri, err) < 0 || find(domain, name, err) < 0) {
+		domain_close(domain);
+		return err->code;
+	}
+	*out = domain;
+	return 0;
+}
+
+int domain_connect(struct domain **out, const char *uri, struct error *err)
+{
+	struct domain *domain = calloc(1, sizeof(*domain));
+
+	if (domain == NULL)
+		return fail_memory(err);
+	if (connect_to(domain, uri, err) < 0) {
 		domain_close(domain);
 		return err->code;
 	}
@@ -201,6 +242,47 @@ int domain_runs(struct domain *domain, bool *out, struct error *err)
 		return fail_domain(domain, "whether it runs", err);
 	*out = active > 0;
 	return 0;
+}
+
+bool domain_was_saved(struct domain *domain)
+{
+	int saved;
+
+	ASK(saved, lib.virDomainHasManagedSaveImage(domain->domain, 0));
+	return saved > 0;
+}
+
+bool domain_is_in_session(struct domain *domain)
+{
+	char *uri = lib.virConnectGetURI(domain->connection);
+	bool result = uri != NULL && strstr(uri, "/session") != NULL;
+
+	free(uri);
+	return result;
+}
+
+int domain_volume(struct domain *domain, const char *pool, const char *volume, char **out,
+		  struct error *err)
+{
+	virStoragePoolPtr in;
+	virStorageVolPtr found = NULL;
+	char what[160];
+
+	*out = NULL;
+	ASK(in, lib.virStoragePoolLookupByName(domain->connection, pool));
+	if (in != NULL)
+		ASK(found, lib.virStorageVolLookupByName(in, volume));
+	if (found != NULL)
+		ASK(*out, lib.virStorageVolGetPath(found));
+	if (*out == NULL) {
+		snprintf(what, sizeof(what), "volume '%.60s' of pool '%.60s'", volume, pool);
+		fail_domain(domain, what, err);
+	}
+	if (found != NULL)
+		lib.virStorageVolFree(found);
+	if (in != NULL)
+		lib.virStoragePoolFree(in);
+	return *out == NULL ? err->code : 0;
 }
 
 int domain_description(struct domain *domain, bool next_time, char **out, struct error *err)
@@ -334,8 +416,14 @@ int domain_freeze(struct domain *domain, unsigned *n, struct error *err)
 {
 	int found = lib.virDomainFSFreeze(domain->domain, NULL, 0, 0);
 
-	if (found < 0)
-		return fail_domain(domain, "freezing its file systems", err);
+	if (found < 0) {
+		fail_domain(domain, "freezing its file systems", err);
+		if (lib.virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID ||
+		    lib.virGetLastErrorCode() == VIR_ERR_ARGUMENT_UNSUPPORTED ||
+		    strstr(err->text, "not connected") != NULL)
+			err->code = ERR_UNSUPPORTED;
+		return err->code;
+	}
 	*n = (unsigned)found;
 	return 0;
 }
@@ -345,4 +433,64 @@ int domain_thaw(struct domain *domain, struct error *err)
 	if (lib.virDomainFSThaw(domain->domain, NULL, 0, 0) < 0)
 		return fail_domain(domain, "thawing its file systems", err);
 	return 0;
+}
+
+/* ---- a new one ---- */
+
+/* found: by its name or by its UUID. */
+static int check_found(virDomainPtr found, const char *name, const char *uuid, bool replace,
+		       struct error *err)
+{
+	char other[SHOWN_SIZE], own[SHOWN_SIZE], found_uuid[VIR_UUID_STRING_BUFLEN] = "";
+	const char *found_name = lib.virDomainGetName(found);
+	int active;
+
+	escape_text(other, sizeof(other), (const uint8_t *)found_name, strlen(found_name));
+	escape_text(own, sizeof(own), (const uint8_t *)name, strlen(name));
+	lib.virDomainGetUUIDString(found, found_uuid);
+	if (strcmp(found_uuid, uuid) != 0)
+		return fail(err, ERR_USAGE,
+			    "another domain is called '%s'; --name gives the restored one another "
+			    "name",
+			    own);
+	if (strcmp(found_name, name) != 0)
+		return fail(err, ERR_USAGE,
+			    "domain '%s' has the UUID of '%s'; --name NEW makes a domain with a "
+			    "UUID of its own",
+			    other, own);
+	if (!replace)
+		return fail(err, ERR_USAGE,
+			    "domain '%s': exists already; --name NEW makes another one, --force "
+			    "replaces the definition and what else exists",
+			    own);
+	ASK(active, lib.virDomainIsActive(found));
+	return active == 0 ? 0 : fail(err, ERR_LOCKED, "domain '%s': runs", own);
+}
+
+int domain_check_new(struct domain *domain, const char *name, const char *uuid, bool replace,
+		     struct error *err)
+{
+	int code = 0;
+
+	for (int i = 0; i < 2 && code == 0; i++) {
+		virDomainPtr found;
+
+		if (i == 0)
+			ASK(found, lib.virDomainLookupByName(domain->connection, name));
+		else
+			ASK(found, lib.virDomainLookupByUUIDString(domain->connection, uuid));
+		if (found != NULL)
+			code = check_found(found, name, uuid, replace, err);
+		else if (lib.virGetLastErrorCode() != VIR_ERR_NO_DOMAIN)
+			code = fail_libvirt(err, ERR_SYSTEM);
+		if (found != NULL)
+			lib.virDomainFree(found);
+	}
+	return code;
+}
+
+int domain_define(struct domain *domain, const char *xml, struct error *err)
+{
+	ASK(domain->domain, lib.virDomainDefineXML(domain->connection, xml));
+	return domain->domain != NULL ? 0 : fail_libvirt(err, ERR_SYSTEM);
 }

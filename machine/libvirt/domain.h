@@ -14,13 +14,30 @@
 struct domain;
 
 /* uri: NULL: libvirt's default. The domain must run on this host, as its files are needed.
- * ERR_USAGE: there is no such domain. */
+ * name: or its UUID, or the ID that it has while it runs. ERR_USAGE: there is no such domain. */
 int domain_open(struct domain **out, const char *uri, const char *name, struct error *err);
+/* A connection without a domain, only for the functions that say so, and domain_is_in_session. */
+int domain_connect(struct domain **out, const char *uri, struct error *err);
 void domain_close(struct domain *domain); /* NULL-safe */
+
+/* Of a connection: whether a domain may be defined by that name and UUID. One that has both may be
+ * replaced, if it is off. ERR_USAGE, ERR_LOCKED: it may not. */
+int domain_check_new(struct domain *domain, const char *name, const char *uuid, bool replace,
+		     struct error *err);
+/* Of a connection: defines it. */
+int domain_define(struct domain *domain, const char *xml, struct error *err);
 
 /* Its name, escaped for messages. Borrowed. */
 const char *domain_shown(const struct domain *domain);
 int domain_runs(struct domain *domain, bool *out, struct error *err);
+/* Whether it is off with its memory saved (virsh managedsave): it goes on from there, and has not
+ * shut down. False if that is not known. */
+bool domain_was_saved(struct domain *domain);
+/* Whether that libvirt is a user's own (qemu:///session). */
+bool domain_is_in_session(struct domain *domain);
+/* The path of a volume of a storage pool. Owned by the caller. */
+int domain_volume(struct domain *domain, const char *pool, const char *volume, char **out,
+		  struct error *err);
 /* As it runs, or as it would be started the next time. Without passwords. Owned by the caller. */
 int domain_description(struct domain *domain, bool next_time, char **out, struct error *err);
 /* What the guest sees of a disk, in bytes. */
@@ -37,7 +54,8 @@ int domain_backup_end(struct domain *domain, struct error *err);
 /* Bytes of the scratch files of a backup; 0: not known. QEMU itself answers this. */
 uint64_t domain_backup_scratch(struct domain *domain);
 
-/* By the guest agent. *n: of how many file systems. */
+/* By the guest agent. *n: of how many file systems. ERR_UNSUPPORTED: the guest was not asked, so
+ * there is nothing to thaw. */
 int domain_freeze(struct domain *domain, unsigned *n, struct error *err);
 int domain_thaw(struct domain *domain, struct error *err);
 

@@ -95,7 +95,7 @@ static int thaw(struct freezer *freezer, struct error *err)
 	if (attempt == NULL)
 		return 0;
 	pthread_join(attempt->thread, NULL);
-	if (attempt->domain != NULL)
+	if (attempt->domain != NULL && attempt->err.code != ERR_UNSUPPORTED)
 		code = domain_thaw(attempt->domain, err);
 	if (code != 0)
 		error_prefix(err, "--quiesce");

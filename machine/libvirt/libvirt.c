@@ -1,8 +1,9 @@
 /*
- * A running domain of libvirt: libvirt has QEMU keep the drives as they were at one instant, and
- * export them over NBD.
+ * A domain of libvirt. While it runs, libvirt has QEMU keep the drives as they were at one instant,
+ * and export them over NBD. When it is off, its images are read (off.h).
  */
 #include "base/json.h"
+#include "base/name.h"
 #include "base/stop.h"
 #include "base/watcher.h"
 #include "drive/drive.h"
@@ -10,7 +11,9 @@
 #include "machine/libvirt/deadline.h"
 #include "machine/libvirt/domain.h"
 #include "machine/libvirt/job.h"
+#include "machine/libvirt/off.h"
 #include "machine/libvirt/run.h"
+#include "machine/libvirt/vtpm.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,34 +26,15 @@ struct machine {
 	struct machine_drive *drives;
 	struct drive **opened; /* one for each of the drives, or NULL */
 	char *text;	       /* what libvirt would start the next time */
-	struct machine_config configs[2];
+	char *vtpm;	       /* the file with the state of its TPM, or NULL */
+	struct machine_config configs[3];
 	uint32_t n_configs;
+	struct libvirt_off *off; /* NULL: it runs */
 	struct libvirt_run *run;
 	struct libvirt_outcome outcome;
 };
 
 /* ---- opening ---- */
-
-/* The drives of a domain that is off are files like any others. */
-static int check_runs(struct machine *machine, struct error *err)
-{
-	const struct domain_disk *disk = NULL;
-	bool runs;
-
-	TRY(domain_runs(machine->domain, &runs, err));
-	if (runs)
-		return 0;
-	for (unsigned i = 0; i < machine->disks.n && disk == NULL; i++) {
-		if (machine->disks.disks[i].source != NULL)
-			disk = &machine->disks.disks[i];
-	}
-	fail(err, ERR_USAGE, "domain '%s': is off: back up the files of its drives",
-	     domain_shown(machine->domain));
-	if (disk != NULL)
-		error_append(err, ", without libvirt:, such as %.40s=%.150s", disk->target,
-			     disk->source);
-	return err->code;
-}
 
 static int find_disks(struct machine *machine, struct error *err)
 {
@@ -61,7 +45,6 @@ static int find_disks(struct machine *machine, struct error *err)
 	code = domain_disks_parse(&machine->disks, xml, err);
 	free(xml);
 	TRY(code);
-	TRY(check_runs(machine, err));
 	return domain_disks_choose(&machine->disks, &machine->options->drives, err);
 }
 
@@ -90,35 +73,79 @@ static int list_drives(struct machine *machine, struct error *err)
 	return 0;
 }
 
-static int list_configs(struct machine *machine, struct error *err)
+static void add_file(struct machine *machine, const char *name, const char *path)
+{
+	if (path != NULL)
+		machine->configs[machine->n_configs++] =
+			(struct machine_config){.name = name, .path = path};
+}
+
+/* The definition, and after it the names of drives that are not those of its disks, for a restore:
+ * libvirt ignores such instructions. */
+static int take_text(struct machine *machine, struct error *err)
 {
 	TRY(domain_description(machine->domain, true, &machine->text, err));
+	for (unsigned i = 0; i < machine->disks.n; i++) {
+		const struct domain_disk *disk = &machine->disks.disks[i];
+		char *more;
+
+		if (strcmp(disk->name, disk->target) == 0 ||
+		    !name_usable((const uint8_t *)disk->target, strlen(disk->target)))
+			continue;
+		more = text_make("%s<?vmabak-drive %s=%s?>\n", machine->text, disk->name,
+				 disk->target);
+		if (more == NULL)
+			return fail_memory(err);
+		free(machine->text);
+		machine->text = more;
+	}
+	return 0;
+}
+
+static int list_configs(struct machine *machine, struct error *err)
+{
+	const struct domain_disks *disks = &machine->disks;
+
+	TRY(take_text(machine, err));
 	machine->configs[machine->n_configs++] = (struct machine_config){
 		.name = "libvirt.xml",
 		.data = {(const uint8_t *)machine->text, (uint32_t)strlen(machine->text)},
 	};
-	if (machine->disks.nvram != NULL)
-		machine->configs[machine->n_configs++] = (struct machine_config){
-			.name = "nvram",
-			.path = machine->disks.nvram,
-		};
+	add_file(machine, "nvram", disks->nvram);
+	if (!disks->tpm.is_there || disks->uuid == NULL)
+		return 0;
+	machine->vtpm = vtpm_file(&disks->tpm, disks->uuid, domain_is_in_session(machine->domain));
+	if (machine->vtpm == NULL)
+		return fail_memory(err);
+	add_file(machine, "vtpm", machine->vtpm);
+	return 0;
+}
+
+static int prepare_running(struct machine *machine, struct error *err)
+{
+	bool had_leftover;
+
+	TRY(list_drives(machine, err));
+	TRY(libvirt_job_clear(machine->domain, &had_leftover, err));
+	if (had_leftover)
+		watcher_note(machine->watcher, "ended in libvirt the backup of a run that died");
 	return 0;
 }
 
 static int prepare(struct machine *machine, struct error *err)
 {
 	const struct machine_options *options = machine->options;
-	bool had_leftover;
+	bool runs;
 
 	TRY(deadlines_start(machine->watcher, err));
 	TRY(domain_open(&machine->domain, options->connect, options->place, err));
+	TRY(domain_runs(machine->domain, &runs, err));
 	TRY(find_disks(machine, err));
-	TRY(list_drives(machine, err));
 	TRY(list_configs(machine, err));
-	TRY(libvirt_job_clear(machine->domain, &had_leftover, err));
-	if (had_leftover)
-		watcher_note(machine->watcher, "ended in libvirt the backup of a run that died");
-	return 0;
+	if (runs)
+		return prepare_running(machine, err);
+	return libvirt_off_open(&machine->off, machine->domain, &machine->disks, options,
+				machine->watcher, err);
 }
 
 static void libvirt_end(struct machine *machine)
@@ -126,6 +153,7 @@ static void libvirt_end(struct machine *machine)
 	if (machine == NULL)
 		return;
 	libvirt_run_free(machine->run);
+	libvirt_off_end(machine->off);
 	for (unsigned i = 0; machine->opened != NULL && i < machine->disks.n; i++)
 		drive_close(machine->opened[i]);
 	domain_close(machine->domain);
@@ -133,6 +161,7 @@ static void libvirt_end(struct machine *machine)
 	free(machine->drives);
 	free(machine->opened);
 	free(machine->text);
+	free(machine->vtpm);
 	free(machine);
 }
 
@@ -159,10 +188,12 @@ static void libvirt_describe(const struct machine *machine, struct machine_descr
 	*out = (struct machine_description){
 		.drives = machine->drives,
 		.n_drives = machine->disks.n,
-		.configs = machine->configs,
-		.n_configs = machine->n_configs,
 		.is_running = true,
 	};
+	if (machine->off != NULL)
+		libvirt_off_describe(machine->off, out);
+	out->configs = machine->configs;
+	out->n_configs = machine->n_configs;
 }
 
 /* ---- the instant, and after ---- */
@@ -179,7 +210,12 @@ static void warn(struct machine *machine)
 			     "the backup may not have ended in libvirt; virsh domjobabort %s ends "
 			     "it",
 			     domain_shown(machine->domain));
-	outcome->instant.thawing[0] = '\0';
+	if (outcome->instant.unfrozen[0] != '\0')
+		watcher_warn(machine->watcher,
+			     "not frozen for the snapshot, whose drives are as if the power had "
+			     "failed: %s",
+			     outcome->instant.unfrozen);
+	outcome->instant.thawing[0] = outcome->instant.unfrozen[0] = '\0';
 	outcome->remains = false;
 }
 
@@ -187,6 +223,8 @@ static int libvirt_begin(struct machine *machine, const struct machine_since *si
 			 struct error *err)
 {
 	(void)since;
+	if (machine->off != NULL)
+		return libvirt_off_begin(machine->off, err);
 	if (libvirt_run_begin(&machine->run, machine->domain, &machine->disks, machine->options,
 			      &machine->outcome, err) == 0)
 		return 0;
@@ -196,6 +234,8 @@ static int libvirt_begin(struct machine *machine, const struct machine_since *si
 
 static int libvirt_drive(struct machine *machine, uint32_t i, struct drive **out, struct error *err)
 {
+	if (machine->off != NULL)
+		return libvirt_off_drive(machine->off, i, out, err);
 	TRY(libvirt_run_open(machine->run, machine->disks.disks[i].target, &machine->opened[i],
 			     err));
 	*out = machine->opened[i];
@@ -204,6 +244,8 @@ static int libvirt_drive(struct machine *machine, uint32_t i, struct drive **out
 
 static int libvirt_finish(struct machine *machine, struct error *err)
 {
+	if (machine->off != NULL)
+		return libvirt_off_finish(machine->off, err);
 	TRY(libvirt_run_finish(machine->run, err));
 	warn(machine);
 	return 0;
@@ -211,6 +253,8 @@ static int libvirt_finish(struct machine *machine, struct error *err)
 
 static int libvirt_explain(struct machine *machine, struct error *err)
 {
+	if (machine->off != NULL)
+		return err->code;
 	libvirt_run_explain(machine->run, err);
 	warn(machine);
 	return err->code;
@@ -218,6 +262,8 @@ static int libvirt_explain(struct machine *machine, struct error *err)
 
 static void libvirt_outcome(struct machine *machine, struct json_t *capture)
 {
+	if (machine->off != NULL)
+		return;
 	json_put_number(capture, "instant_ms", machine->outcome.instant.instant_ms);
 	json_put_number(capture, "frozen_ms", machine->outcome.instant.frozen_ms);
 	watcher_detail(machine->watcher, "what the guest overwrote meanwhile took %llu bytes",

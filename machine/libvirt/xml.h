@@ -1,0 +1,32 @@
+/*
+ * libvirt's XML, by libxml2. Texts that are returned are owned, by the C library's malloc; NULL:
+ * there is none, or no memory.
+ */
+#ifndef MACHINE_LIBVIRT_XML_H
+#define MACHINE_LIBVIRT_XML_H
+
+#include <libxml/tree.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* NULL: it is no XML, too large, or has a document type (libvirt writes none). */
+xmlDoc *xml_parse(const char *bytes, size_t length);
+void xml_free(xmlDoc *document); /* NULL-safe */
+char *xml_print(xmlDoc *document);
+
+/* Nodes may be NULL, as if they were empty. */
+bool xml_is(const xmlNode *node, const char *name); /* an element of that name, of no namespace */
+xmlNode *xml_child(xmlNode *node, const char *name);
+char *xml_attribute(xmlNode *node, const char *name);
+bool xml_has(xmlNode *node, const char *name, const char *value);
+char *xml_content(xmlNode *node);
+/* Percent-encodes all that is not plain in a URI. */
+char *xml_escape_uri(const char *text);
+
+xmlNode *xml_add(xmlNode *parent, const char *name);
+void xml_set(xmlNode *node, const char *name, const char *value); /* replaces */
+void xml_set_content(xmlNode *node, const char *text);
+void xml_unset(xmlNode *node, const char *name);
+void xml_remove(xmlNode *node); /* NULL-safe */
+
+#endif

@@ -1,0 +1,36 @@
+# The state of an emulated TPM joins the configs of a backup by libvirt, running or off; only its owner may read what
+# is restored of it.
+. "$(dirname "$0")/lib.sh"
+. "$CLI/libvirt.sh"
+need swtpm swtpm_setup swtpm_localca
+need_libvirt
+
+make_random root.raw 1000448
+cat >"$lv/tpm.xml" <<END
+<domain type='qemu'><name>tpm</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
+<os><type arch='x86_64' machine='q35'>hvm</type></os>
+<devices><emulator>$(command -v qemu-system-x86_64)</emulator>$(disk raw "$PWD/root.raw" vda)
+<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm><memballoon model='none'/></devices></domain>
+END
+[ "$(id -u)" != 0 ] || chown -R nobody "$lv/work"
+as_user swtpm_setup --create-config-files skip-if-exist >/dev/null
+sed -i "s,^create_certs_tool *=.*,create_certs_tool = $(command -v swtpm_localca)," "$lv/c/swtpm_setup.conf"
+as_user virsh -q define "$lv/tpm.xml"
+domain=tpm
+uuid=$(as_user virsh -q domuuid tpm)
+state=$lv/c/libvirt/qemu/swtpm/$uuid/tpm2/tpm2-00.permall
+
+# It has not been started yet.
+expect_code 3 as_user "$vmabak" backup -q libvirt:tpm -o a.vmab
+expect_text "$err" 'vtpm is not in the archive' "$uuid/tpm2/tpm2-00.permall"
+as_user virsh -q start --paused tpm || fail "start: $(tail -n 5 "$lv"/k/libvirt/qemu/log/*-swtpm.log)"
+expect_code 0 as_user "$vmabak" backup -q libvirt:tpm -o b.vmab
+nothing_in_libvirt
+as_user virsh -q destroy tpm
+[ -s "$state" ] || fail "no state: $(find "$lv/c" -name '*permall')"
+expect_code 0 as_user "$vmabak" backup -q libvirt:tpm -o c.vmab
+for archive in b c; do
+	expect_code 0 "$VMABAK" restore -q $archive.vmab -C $archive
+	same_file "$state" $archive/vtpm
+	[ "$(stat -c %a $archive/vtpm)" = 600 ] || fail "mode $(stat -c %a $archive/vtpm)"
+done
