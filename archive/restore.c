@@ -39,26 +39,35 @@ static int check_archive(const struct restore *restore, struct error *err)
 	return 0;
 }
 
-static int prepare(struct restore *restore, struct error *err)
+int restore_open(struct restore *out, const struct restore_options *options,
+		 const struct watcher *watcher, struct error *err)
 {
-	const struct restore_options *options = restore->options;
-	struct restore_plan *plan = &restore->plan;
 	const struct archive *archive;
 
+	*out = (struct restore){
+		.options = options,
+		.watcher = watcher,
+		.how = {.force = options->force, .sync = !options->no_sync},
+	};
 	TRY(restore_plan_options(options, err));
-	TRY(archive_open(&restore->opened, options->archive, options->rate, err));
-	TRY(check_archive(restore, err));
-	archive = restore->opened.archive;
-	restore->targets = calloc((size_t)archive->n_drives + 1, sizeof(*restore->targets));
-	restore->created =
-		calloc((size_t)archive->n_drives + archive->n_configs + 1, sizeof(char *));
-	if (restore->targets == NULL || restore->created == NULL)
+	TRY(archive_open(&out->opened, options->archive, options->rate, err));
+	TRY(check_archive(out, err));
+	archive = out->opened.archive;
+	out->targets = calloc((size_t)archive->n_drives + 1, sizeof(*out->targets));
+	out->created = calloc((size_t)archive->n_drives + archive->n_configs + 1, sizeof(char *));
+	if (out->targets == NULL || out->created == NULL)
 		return fail_memory(err);
-	TRY(restore_plan_make(plan, archive, options, restore->watcher, err));
-	TRY(restore_plan_make_folder(plan, options, err));
-	TRY(restore_plan_check(plan, options, err));
-	restore_plan_rules(plan, options->directory, NULL);
-	for (uint32_t i = 0; i < archive->n_drives; i++)
+	return restore_plan_make(&out->plan, archive, options, watcher, err);
+}
+
+static int prepare(struct restore *restore, struct error *err)
+{
+	struct restore_plan *plan = &restore->plan;
+
+	TRY(restore_plan_make_folder(plan, restore->options, err));
+	TRY(restore_plan_check(plan, restore->options, err));
+	restore_plan_rules(plan, restore->options->directory, NULL);
+	for (uint32_t i = 0; i < restore->opened.archive->n_drives; i++)
 		TRY(open_target(restore, i, err));
 	return sandbox_enter(&plan->sandbox, err);
 }
@@ -127,27 +136,21 @@ static int write_all(struct restore *restore, struct error *err)
 	return finish_targets(restore, err);
 }
 
-int restore_run(struct restore *out, const struct restore_options *options,
-		const struct watcher *watcher, struct error *err)
+int restore_run(struct restore *restore, struct error *err)
 {
 	struct progress_view view = {
-		.covered_bytes = &out->counts.covered_bytes,
-		.data_bytes = &out->counts.data_bytes,
-		.archive_bytes = &out->counts.read_bytes,
+		.label = restore->opened.name,
+		.total_bytes = restore_drive_bytes(restore),
+		.covered_bytes = &restore->counts.covered_bytes,
+		.data_bytes = &restore->counts.data_bytes,
+		.archive_bytes = &restore->counts.read_bytes,
 	};
 	int code;
 
-	*out = (struct restore){
-		.options = options,
-		.watcher = watcher,
-		.how = {.force = options->force, .sync = !options->no_sync},
-	};
-	TRY(prepare(out, err));
-	view.label = out->opened.name;
-	view.total_bytes = restore_drive_bytes(out);
-	watcher_begin(watcher, &view);
-	code = write_all(out, err);
-	watcher_end(watcher, code == 0);
+	TRY(prepare(restore, err));
+	watcher_begin(restore->watcher, &view);
+	code = write_all(restore, err);
+	watcher_end(restore->watcher, code == 0);
 	return code;
 }
 

@@ -23,9 +23,12 @@ struct restore {
 	size_t n_created;
 };
 
-/* Confines the process once all is open. *out can be closed even after a failure. */
-int restore_run(struct restore *out, const struct restore_options *options,
-		const struct watcher *watcher, struct error *err);
+/* Opens the archive and makes the plan, which may be changed until restore_run. *out can be closed
+ * even after a failure. */
+int restore_open(struct restore *out, const struct restore_options *options,
+		 const struct watcher *watcher, struct error *err);
+/* Confines the process once all is open. */
+int restore_run(struct restore *restore, struct error *err);
 /* Bytes of the drives that are restored. */
 uint64_t restore_drive_bytes(const struct restore *restore);
 /* Bytes of the archive that were read, of the drives alone where its index led to them. */

@@ -9,6 +9,7 @@
 
 #include "drive/target.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +161,32 @@ int restore_plan_make(struct restore_plan *out, const struct archive *archive,
 	return plan_configs(out, options, watcher, err);
 }
 
+uint32_t restore_plan_config(const struct restore_plan *plan, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < plan->archive->n_configs; i++) {
+		struct text found = plan->archive->configs[i].name;
+
+		if (plan->config_paths[i] != NULL && found.length == strlen(name) &&
+		    memcmp(found.bytes, name, found.length) == 0)
+			break;
+	}
+	return i;
+}
+
+int restore_plan_move_config(struct restore_plan *plan, uint32_t config, const char *path,
+			     struct error *err)
+{
+	char *copy = strdup(path);
+
+	if (copy == NULL)
+		return fail_memory(err);
+	free(plan->config_paths[config]);
+	plan->config_paths[config] = copy;
+	return 0;
+}
+
 int restore_plan_make_folder(struct restore_plan *plan, const struct restore_options *options,
 			     struct error *err)
 {
@@ -171,6 +198,8 @@ int restore_plan_make_folder(struct restore_plan *plan, const struct restore_opt
 		plan->made_folder = options->directory;
 		stop_guard_folder(plan->made_folder);
 	}
+	if (made && options->passable && chmod(options->directory, 0711) != 0)
+		return fail_system(err, errno, "%s: its mode", options->directory);
 	return 0;
 }
 

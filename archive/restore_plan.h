@@ -18,6 +18,7 @@ struct restore_options {
 	bool configs;	       /* even with drives */
 	bool no_configs;
 	bool force;
+	bool passable; /* directory, if it is made: others may reach files in it by their names */
 	bool no_sync;
 	uint64_t threads; /* 0: one a processor */
 	uint64_t rate;	  /* bytes a second, 0: no limit */
@@ -41,6 +42,11 @@ int restore_plan_options(const struct restore_options *options, struct error *er
 int restore_plan_make(struct restore_plan *out, const struct archive *archive,
 		      const struct restore_options *options, const struct watcher *watcher,
 		      struct error *err);
+/* The number of the config of that name, if it is restored; n_configs of the archive: it is not. */
+uint32_t restore_plan_config(const struct restore_plan *plan, const char *name);
+/* Sends it elsewhere: path must not come from the archive. */
+int restore_plan_move_config(struct restore_plan *plan, uint32_t config, const char *path,
+			     struct error *err);
 /* Makes --directory if the plan needs it and it is missing. A signal removes it, too. */
 int restore_plan_make_folder(struct restore_plan *plan, const struct restore_options *options,
 			     struct error *err);

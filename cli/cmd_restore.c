@@ -1,6 +1,7 @@
 #include "archive/restore.h"
 #include "base/human.h"
 #include "base/json.h"
+#include "cli/define.h"
 #include "cli/groups.h"
 #include "cli/progress.h"
 #include "cli/sources.h"
@@ -11,6 +12,7 @@
 struct restore_command {
 	struct common_options common;
 	struct restore_options restore;
+	struct define_options define;
 };
 
 static const struct restore_command defaults = {
@@ -34,6 +36,16 @@ static const struct option_spec specs[] = {
 	OPTION_THREADS(restore_options, threads),
 	OPTION_READ_RATE(restore_options, rate),
 	OPTION_NO_SYNC(restore_options, no_sync, "do not wait until the data is safe on disk"),
+	OPTIONS_END,
+};
+
+static const struct option_spec define_specs[] = {
+	{"define", 0, OPTION_FLAG, OPTION_FIELD(define_options, wanted),
+	 .help = "define the domain with the restored drives, by libvirt.xml of the archive"},
+	{"name", 0, OPTION_TEXT, OPTION_FIELD(define_options, name), .argument = "NEW",
+	 .help = "as another domain, with this name, a new UUID and new MAC addresses"},
+	{"connect", 0, OPTION_TEXT, OPTION_FIELD(define_options, connect), .argument = "URI",
+	 .help = "which libvirt to connect to, such as qemu:///session (default: that of virsh)"},
 	OPTIONS_END,
 };
 
@@ -77,24 +89,54 @@ static void tell_summary(const struct restore *restore, struct report *report)
 		    human_size(sizes[2], seconds > 0 ? (uint64_t)((double)all / seconds) : 0));
 }
 
+static int restore(const struct restore_command *command, struct restore *out,
+		   const struct restore_options *options, struct report *report,
+		   struct define **define)
+{
+	struct error err = {0};
+
+	if (restore_open(out, options, &report->watcher, &err) < 0 ||
+	    (command->define.wanted && define_open(define, &command->define, out, &err) < 0) ||
+	    restore_run(out, &err) < 0)
+		return report_error(report, options->archive, &err);
+	return EXIT_DONE;
+}
+
+/* What is restored stays, also if the domain cannot be defined. */
+static int define_domain(struct define *define, struct report *report)
+{
+	struct error err = {0};
+
+	if (define == NULL)
+		return EXIT_DONE;
+	if (define_run(define, &err) < 0)
+		return report_error(report, NULL, &err);
+	define_tell(define, report);
+	return EXIT_DONE;
+}
+
 static int run(const void *given, struct report *report)
 {
 	const struct restore_command *command = given;
 	struct restore_options options = command->restore;
-	struct restore restore;
+	struct restore restored = {0};
+	struct define *define = NULL;
 	struct error err = {0};
-	int code = EXIT_DONE;
 	bool done;
+	int code;
 
 	options.archive = command->common.arguments.items[0];
-	if (source_check_targets(&options.drives, &err) < 0)
+	if (source_check_targets(&options.drives, &err) < 0 ||
+	    define_check(&command->define, &options, &err) < 0)
 		return report_error(report, NULL, &err);
-	done = restore_run(&restore, &options, &report->watcher, &err) == 0;
-	if (done)
-		tell_summary(&restore, report);
-	else
-		code = report_error(report, options.archive, &err);
-	restore_close(&restore, done);
+	code = restore(command, &restored, &options, report, &define);
+	done = code == EXIT_DONE;
+	if (done) {
+		tell_summary(&restored, report);
+		code = define_domain(define, report);
+	}
+	restore_close(&restored, done);
+	define_close(define);
 	return code;
 }
 
@@ -112,11 +154,17 @@ const struct command command_restore = {
 		"--force a block device or an NBD URI. A drive whose name is not usable as a\n"
 		"file name can be named by its number: --drive @2=TARGET.\n"
 		"\n"
+		"With --define, a domain of libvirt that was backed up as libvirt:DOMAIN is\n"
+		"defined again. Parts of its definition that name files, devices or programs\n"
+		"of the host, other than what was restored, are left out with a warning.\n"
+		"\n"
 		"Example:\n"
 		"  vmabak restore web.vmab -C /var/tmp/web\n"
-		"  vmabak restore web.vmab --force -d root=/dev/vg0/web\n",
+		"  vmabak restore web.vmab --force -d root=/dev/vg0/web\n"
+		"  vmabak restore web.vmab -C /var/lib/libvirt/images/web2 --define --name web2\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct restore_command, restore)},
+		   {"A domain of libvirt", define_specs, offsetof(struct restore_command, define)},
 		   {NULL, common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,

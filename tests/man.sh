@@ -315,7 +315,7 @@ check_examples()
 				lacks "no ddrescuelog here: an example of $name was not tried"
 				continue
 			fi
-			if grep -q libvirt: "$block"; then
+			if grep -q -e libvirt: -e --define "$block"; then
 				skip "an example of $name needs a domain of libvirt: tests/cli/libvirt-*.sh"
 				continue
 			fi

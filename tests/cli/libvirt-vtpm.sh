@@ -34,3 +34,20 @@ for archive in b c; do
 	same_file "$state" $archive/vtpm
 	[ "$(stat -c %a $archive/vtpm)" = 600 ] || fail "mode $(stat -c %a $archive/vtpm)"
 done
+
+# A domain that is defined has it where its TPM will look, also under another name.
+as_user virsh -q undefine --tpm tpm 2>/dev/null || as_user virsh -q undefine tpm
+cp c/vtpm before
+rm -rf "$lv/c/libvirt/qemu/swtpm"
+expect_code 0 as_user "$vmabak" restore -q c.vmab --define -C d
+same_file before "$state"
+expect_code 0 as_user "$vmabak" restore -q c.vmab --define --name copy -C e
+copy=$lv/c/libvirt/qemu/swtpm/$(as_user virsh -q domuuid copy)/tpm2/tpm2-00.permall
+[ "$copy" != "$state" ] || fail 'the same UUID'
+same_file before "$copy"
+[ "$(stat -c %a "$copy")" = 600 ] || fail "mode $(stat -c %a "$copy")"
+as_user virsh -q start --paused copy || fail "start: $(tail -n 3 "$lv/libvirtd.log")"
+as_user virsh -q destroy copy
+# Another state is not overwritten.
+as_user virsh -q undefine --keep-tpm tpm 2>/dev/null || as_user virsh -q undefine tpm
+[ ! -e "$state" ] || expect_error 2 'exists already' as_user "$vmabak" restore -q c.vmab --define -C f
