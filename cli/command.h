@@ -26,8 +26,8 @@ struct common_options {
 #define COMMON_DEFAULTS .report = {.progress = {.fd = UINT64_MAX}}
 
 enum option_kind {
-	OPTION_FLAG,   /* bool */
-	OPTION_TEXT,   /* const char *; the last one counts */
+	OPTION_FLAG,   /* bool; this and a list may be repeated */
+	OPTION_TEXT,   /* const char * */
 	OPTION_OUTPUT, /* the same: an archive to be written; /dev/stdout becomes "-" */
 	OPTION_LIST,   /* struct strings */
 	OPTION_CHOICE, /* unsigned: which of choices, from 1 */

@@ -146,6 +146,21 @@ static int take(const struct option_use *use, const char *value, void *out, stru
 	}
 }
 
+/* Of two values one would be lost without a word. A flag says the same twice. */
+static int take_once(const struct option_use *uses, const struct option_use *use, void *out,
+		     struct error *err)
+{
+	struct common_options *common = out;
+	uint64_t bit = UINT64_C(1) << (use - uses);
+	enum option_kind kind = use->spec->kind;
+
+	if ((common->given & bit) != 0 && kind != OPTION_FLAG && kind != OPTION_LIST)
+		return fail(err, ERR_USAGE, "--%s '%s': may be given only once", use->spec->name,
+			    optarg);
+	common->given |= bit;
+	return take(use, optarg, out, err);
+}
+
 /* getopt returned '?' or ':' for word. */
 static int bad_option(int result, const struct option_spec *spec, const char *word,
 		      struct error *err)
@@ -236,10 +251,8 @@ int options_parse(const struct command *command, int argc, char **argv, void *ou
 			continue;
 		}
 		use = find_use(uses, n, result);
-		if (use == NULL || take(use, optarg, out, where) < 0)
+		if (use == NULL || take_once(uses, use, out, where) < 0)
 			code = ERR_USAGE;
-		else
-			common->given |= UINT64_C(1) << (use - uses);
 	}
 	for (int i = optind; i < argc; i++)
 		append(&common->arguments, argv[i]);

@@ -82,5 +82,16 @@ is for serve:SOCKET only|status qemu:web.qmp
 is for qemu:SOCKET only|qemu-drives serve:web.sock
 ,secret= is for encrypted images|backup -o a.vmab drive.raw,format=raw,secret=a.conf
 ,secret= is for encrypted images|backup -o a.vmab x.vmdk,secret=a.conf
+--output 'b.vmab': may be given only once|backup -o a.vmab -o b.vmab drive.raw
+--format 'vma': may be given only once|backup -o - --format vma --format vma drive.raw
+--threads '2': may be given only once|verify --threads 2 --threads 2 a.vmab
+--rate '1M': may be given only once|convert --rate 2M a.vmab --rate 1M -o b.vmab
+--directory 'b': may be given only once|restore -C a -C b a.vmab
+the only source|backup -o a.vmab qemu:a qemu:b
+the only source|backup -o a.vmab libvirt:a serve:b
+the only source|backup -o a.vmab drive.raw qemu:a
 unknown command 'frob'|help frob
 END
+
+# A flag that is repeated says the same.
+expect_code 0 "$VMABAK" backup -q -q --force --force -o a.vmab drive.raw
