@@ -30,7 +30,7 @@ static void put_drive(struct json_t *list, const struct inventory_drive *drive)
 	json_put_bool(one, "read_only", drive->read_only);
 	json_put_bool(one, "removable", drive->removable);
 	json_put_bool(one, "backing", drive->has_backing);
-	json_put_bool(one, "by_default", !drive->read_only && !drive->removable);
+	json_put_bool(one, "by_default", inventory_by_default(drive));
 }
 
 static void print_drive(const struct inventory_drive *drive)
@@ -51,6 +51,8 @@ static void print_drive(const struct inventory_drive *drive)
 		say(stdout, "  removable: only with -d");
 	else if (drive->read_only)
 		say(stdout, "  read-only: only with -d");
+	else if (drive->repeated)
+		say(stdout, "  a node listed before: only with -d");
 	if (drive->file != NULL) {
 		say(stdout, "  ");
 		say(stdout, "%s", drive->file);

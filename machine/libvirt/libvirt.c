@@ -14,6 +14,7 @@
 #include "machine/libvirt/off.h"
 #include "machine/libvirt/run.h"
 #include "machine/libvirt/vtpm.h"
+#include "machine/rounded.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,7 @@ static int list_drives(struct machine *machine, struct error *err)
 			.decrypted = disk->decrypted,
 		};
 		TRY(domain_disk_size(machine->domain, disk->target, &drive->size_bytes, err));
+		rounded_note(drive, machine->watcher);
 	}
 	return 0;
 }

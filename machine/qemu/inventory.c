@@ -112,25 +112,51 @@ static int add_drive(struct inventory *inventory, struct inventory_drive drive, 
 	return code;
 }
 
+/* Nodes that stand on their image alone. To QEMU that counts as a backing file. */
+static bool is_filter(const char *format)
+{
+	static const char *const filters[] = {
+		"blkdebug",	     "blklogwrites", "blkreplay",   "blkverify", "compress",
+		"copy-before-write", "copy-on-read", "preallocate", "throttle",
+	};
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		if (same(format, filters[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The image below all filters. query-block tells of those, query-named-block-nodes does not. */
+static bool has_backing(const struct json_t *node)
+{
+	const struct json_t *image = json_member(node, "image"), *below;
+
+	if (json_member(node, "backing_file") != NULL)
+		return true;
+	while ((below = json_member(image, "backing-image")) != NULL &&
+	       is_filter(json_member_text(image, "format")))
+		image = below;
+	return below != NULL || json_member(image, "backing-filename") != NULL;
+}
+
 /* What QEMU says of a node, in query-block or query-named-block-nodes. */
 static int take_node(struct inventory_drive *drive, const struct json_t *node, struct error *err)
 {
 	const struct json_t *image = json_member(node, "image");
 	const char *name = json_member_text(node, "node-name");
-	uint64_t depth = 0, size = 0;
+	uint64_t size = 0;
 
 	if (name == NULL || *name == '\0' || !json_member_number(image, "virtual-size", &size) ||
 	    size > SIZE_LIMIT)
 		return fail(err, ERR_SYSTEM, "QMP: a block node without a name or size");
-	json_member_number(node, "backing_file_depth", &depth);
 	TRY(copy(&drive->node, name, err));
 	TRY(copy(&drive->format, json_member_text(node, "drv"), err));
 	TRY(copy(&drive->file, json_member_text(image, "filename"), err));
 	drive->size_bytes = size;
 	drive->read_only = json_member_bool(node, "ro");
 	drive->decrypted = json_member_bool(node, "encrypted");
-	drive->has_backing = depth > 0 || json_member(image, "backing-image") != NULL ||
-			     json_member(image, "backing-filename") != NULL;
+	drive->has_backing = has_backing(node);
 	return 0;
 }
 
@@ -165,6 +191,18 @@ static int fill_device(struct inventory_drive *drive, struct qmp *qmp, const str
 	return find_iothread(&drive->iothread, qmp, qdev, err);
 }
 
+/* Several devices may use one node. A CD-ROM among them does not make the node be backed up. */
+static bool is_repeated(const struct inventory *inventory, const struct inventory_drive *drive)
+{
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		const struct inventory_drive *other = &inventory->drives[i];
+
+		if (!other->removable && same(other->node, drive->node))
+			return true;
+	}
+	return false;
+}
+
 static int take_device(struct inventory *inventory, struct qmp *qmp, const struct json_t *device,
 		       struct error *err)
 {
@@ -178,6 +216,7 @@ static int take_device(struct inventory *inventory, struct qmp *qmp, const struc
 		free_drive(&drive);
 		return err->code;
 	}
+	drive.repeated = is_repeated(inventory, &drive);
 	return add_drive(inventory, drive, err);
 }
 
@@ -328,6 +367,11 @@ static int add_wanted(const struct inventory *inventory, struct inventory *chose
 	return add_drive(chosen, drive, err);
 }
 
+bool inventory_by_default(const struct inventory_drive *drive)
+{
+	return !drive->removable && !drive->read_only && !drive->repeated;
+}
+
 static void leave_out_others(struct inventory *inventory)
 {
 	unsigned n = 0;
@@ -335,10 +379,10 @@ static void leave_out_others(struct inventory *inventory)
 	for (unsigned i = 0; i < inventory->n_drives; i++) {
 		struct inventory_drive *drive = &inventory->drives[i];
 
-		if (drive->removable || drive->read_only)
-			free_drive(drive);
-		else
+		if (inventory_by_default(drive))
 			inventory->drives[n++] = *drive;
+		else
+			free_drive(drive);
 	}
 	inventory->n_drives = n;
 }

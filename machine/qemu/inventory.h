@@ -22,7 +22,8 @@ struct inventory_drive {
 	uint64_t size_bytes;
 	bool read_only;
 	bool removable;	  /* a CD-ROM and the like */
-	bool has_backing; /* the image stands on another */
+	bool repeated;	  /* a device before it has the same node */
+	bool has_backing; /* the image stands on another; a filter is no image */
 	bool decrypted;	  /* QEMU has its key */
 };
 
@@ -39,8 +40,10 @@ struct inventory {
 int inventory_read(struct inventory *out, struct qmp *qmp, struct error *err);
 void inventory_free(struct inventory *inventory);
 
-/* Leaves those that are named, each as [NAME=]DEVICE or NODE, in that order; with nothing named all
- * that are neither removable nor read-only. None is an error. */
+/* Whether it is backed up when no drive is named: once, and not if it is removable or read-only. */
+bool inventory_by_default(const struct inventory_drive *drive);
+/* Leaves those that are named, each as [NAME=]DEVICE or NODE, in that order; with nothing named
+ * those that are backed up then. None is an error. */
 int inventory_choose(struct inventory *inventory, const struct strings *wanted, struct error *err);
 
 /* What QEMU tells of the machine as a whole, for people and tools, as an object: owned. Leaves out

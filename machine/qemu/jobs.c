@@ -57,8 +57,8 @@ static struct json_t *make_action(const char *id, unsigned i, const struct inven
 			 options->limit ? json_make("{s:i}", "max-workers", 1) : NULL);
 }
 
-int jobs_start(struct qmp *qmp, const char *id, const struct inventory *inventory,
-	       const struct jobs_options *options, struct error *err)
+static int start(struct qmp *qmp, const char *id, const struct inventory *inventory,
+		 const struct jobs_options *options, struct error *err)
 {
 	struct json_t *actions = json_make("[]");
 
@@ -66,6 +66,21 @@ int jobs_start(struct qmp *qmp, const char *id, const struct inventory *inventor
 		json_add(actions, make_action(id, i, &inventory->drives[i], options));
 	return qmp_execute(qmp, NULL, err, "transaction", "{s:{s:s}, s:o}", "properties",
 			   "completion-mode", "grouped", "actions", actions);
+}
+
+/* A QEMU may list the limit and yet refuse it (-compat unstable-input=reject). A transaction that
+ * was refused has started nothing. */
+int jobs_start(struct qmp *qmp, const char *id, const struct inventory *inventory,
+	       const struct jobs_options *options, struct error *err)
+{
+	struct jobs_options plain = *options;
+	int code = start(qmp, id, inventory, options, err);
+
+	if (code == 0 || !options->limit || strstr(qmp_refusal(qmp), "x-perf") == NULL)
+		return code;
+	*err = (struct error){0};
+	plain.limit = false;
+	return start(qmp, id, inventory, &plain, err);
 }
 
 /* ---- jobs ---- */

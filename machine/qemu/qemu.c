@@ -5,6 +5,7 @@
 #include "base/watcher.h"
 #include "machine/qemu/leftovers.h"
 #include "machine/qemu/qmp.h"
+#include "machine/rounded.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -43,13 +44,15 @@ static int list_drives(struct qemu *qemu, struct error *err)
 	qemu->drives = calloc(inventory->n_drives, sizeof(*qemu->drives));
 	if (qemu->drives == NULL)
 		return fail_memory(err);
-	for (unsigned i = 0; i < inventory->n_drives; i++)
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
 		qemu->drives[i] = (struct machine_drive){
 			.name = inventory->drives[i].name,
 			.path = inventory->drives[i].file,
 			.size_bytes = inventory->drives[i].size_bytes,
 			.decrypted = inventory->drives[i].decrypted,
 		};
+		rounded_note(&qemu->drives[i], qemu->watcher);
+	}
 	return 0;
 }
 
