@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -78,11 +79,34 @@ void line_close(struct line *line)
 	free(line);
 }
 
+/* The socket knows who the process was when it began to listen; a QEMU that was started as root may
+ * have dropped that since. What counts for files are the last of the four ids. */
+static void update_owner(struct ucred *peer)
+{
+	char path[32], text[256];
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)peer->pid);
+	status = fopen(path, "re");
+	if (status == NULL)
+		return;
+	while (fgets(text, sizeof(text), status) != NULL) {
+		sscanf(text, "Uid: %*u %*u %*u %u", &peer->uid);
+		sscanf(text, "Gid: %*u %*u %*u %u", &peer->gid);
+	}
+	fclose(status);
+}
+
 bool line_peer(const struct line *line, struct ucred *peer)
 {
 	socklen_t size = sizeof(*peer);
 
-	return getsockopt(line->fd, SOL_SOCKET, SO_PEERCRED, peer, &size) == 0;
+	if (getsockopt(line->fd, SOL_SOCKET, SO_PEERCRED, peer, &size) != 0 ||
+	    peer->uid == (uid_t)-1)
+		return false;
+	if (peer->pid > 0)
+		update_owner(peer);
+	return true;
 }
 
 /* 1: ready, 0: the time is over. */

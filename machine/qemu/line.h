@@ -27,7 +27,7 @@ int line_read(struct line *line, int timeout_ms, char **text, size_t *n, struct 
 
 /* "WHAT PATH" */
 const char *line_name(const struct line *line);
-/* The process that listens, and its owner. False: not known. */
+/* The process that listens, and its owner now. False: not known, as over TCP. */
 bool line_peer(const struct line *line, struct ucred *peer);
 
 #endif
