@@ -7,28 +7,14 @@
 
 #include <stdlib.h>
 
+#define PLACES	  8u	/* drives that are connected, by NBDCLIENT_CONNECTIONS_MAX each */
 #define SHUT_MS	  25000 /* longer than connecting takes before it is given up (nbd/client.h) */
 #define SETTLE_MS 5000
 
-void gate_init(struct gate *gate)
-{
-	*gate = (struct gate){.mutex = PTHREAD_MUTEX_INITIALIZER};
-	clock_cond_init(&gate->passed);
-}
-
-static int open_uri(struct drive **out, const char *socket, const char *export, struct error *err)
+static int pass(void *context, const char *uri, struct drive **out, struct error *err)
 {
 	const struct drive_options how = {.format = "raw", .snapshot = true};
-	char *uri = rundir_uri(socket, export);
-	int code = uri == NULL ? fail_memory(err) : drive_open(out, uri, &how, err);
-
-	free(uri);
-	return code;
-}
-
-int gate_open(struct gate *gate, struct drive **out, const char *socket, const char *export,
-	      struct error *err)
-{
+	struct gate *gate = context;
 	bool may;
 	int code;
 
@@ -37,11 +23,32 @@ int gate_open(struct gate *gate, struct drive **out, const char *socket, const c
 	pthread_mutex_unlock(&gate->mutex);
 	if (!may)
 		return fail(err, ERR_SYSTEM, "the backup has been ended");
-	code = open_uri(out, socket, export, err);
+	code = drive_open(out, uri, &how, err);
 	pthread_mutex_lock(&gate->mutex);
 	gate->busy = false;
 	pthread_cond_signal(&gate->passed);
 	pthread_mutex_unlock(&gate->mutex);
+	return code;
+}
+
+void gate_init(struct gate *gate)
+{
+	*gate = (struct gate){
+		.turns = {.n_places = PLACES, .open = pass, .context = gate},
+		.mutex = PTHREAD_MUTEX_INITIALIZER,
+	};
+	turns_init(&gate->turns);
+	clock_cond_init(&gate->passed);
+}
+
+int gate_drive(struct gate *gate, struct drive **out, const char *socket, const char *export,
+	       uint64_t size_bytes, struct error *err)
+{
+	char *uri = rundir_uri(socket, export);
+	int code =
+		uri == NULL ? fail_memory(err) : turns_add(&gate->turns, out, uri, size_bytes, err);
+
+	free(uri);
 	return code;
 }
 

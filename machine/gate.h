@@ -1,20 +1,21 @@
 /*
- * Lets clients connect to QEMU's NBD server until that server is about to end.
+ * The drives that QEMU's NBD server exports, and no connections to it once that server is about to
+ * end.
  *
  * QEMU ends it by waiting, with all of the machine, for the end of its connections, and then serves
  * only those that are past their handshake (seen with 7.2, as Debian has it). A client in the midst
  * of its handshake, or one that was killed there, would stop the guest for ever.
+ *
+ * The server takes 100 connections, unless it was started otherwise, and lets more wait without a
+ * word; some of them may be a guest's. So drives are opened in turn, with 32 connections at most.
  */
 #ifndef MACHINE_GATE_H
 #define MACHINE_GATE_H
 
-#include "base/error.h"
-
-#include <pthread.h>
-
-struct drive;
+#include "drive/turns.h"
 
 struct gate {
+	struct turns turns;
 	pthread_mutex_t mutex; /* guards the rest */
 	pthread_cond_t passed;
 	bool busy; /* a client connects */
@@ -22,10 +23,11 @@ struct gate {
 };
 
 void gate_init(struct gate *gate);
-/* As drive_open, of the snapshot that the server at this socket exports under that name. One thread
- * at a time. Fails once the gate is shut. */
-int gate_open(struct gate *gate, struct drive **out, const char *socket, const char *export,
-	      struct error *err);
+/* The snapshot of that size that the server at this socket exports under that name; its connections
+ * are made when it is read. That fails once the gate is shut. The drive is closed before *gate
+ * goes. */
+int gate_drive(struct gate *gate, struct drive **out, const char *socket, const char *export,
+	       uint64_t size_bytes, struct error *err);
 /* From another thread, before the server is ended: waits for a client that is connecting, 25 s at
  * most. */
 void gate_shut(struct gate *gate);

@@ -19,7 +19,7 @@ HOUSE = {
     "base": ("", ""),
     "format": ("base", "format.h"),
     "nbd": ("base", "client.h server.h"),
-    "drive": ("nbd/client base", "drive.h qemuimg.h target.h argument.h"),
+    "drive": ("nbd/client base", "drive.h qemuimg.h target.h argument.h turns.h"),
     "cow": ("drive base", "sweep.h buffer.h chunks.h capture.h generation.h"),
     "reader/input": ("format base", "input.h"),
     "reader": ("reader/input format drive base", "reader.h salvage.h"),

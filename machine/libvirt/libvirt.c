@@ -238,8 +238,8 @@ static int libvirt_drive(struct machine *machine, uint32_t i, struct drive **out
 {
 	if (machine->off != NULL)
 		return libvirt_off_drive(machine->off, i, out, err);
-	TRY(libvirt_run_open(machine->run, machine->disks.disks[i].target, &machine->opened[i],
-			     err));
+	TRY(libvirt_run_drive(machine->run, machine->disks.disks[i].target,
+			      machine->drives[i].size_bytes, &machine->opened[i], err));
 	*out = machine->opened[i];
 	return 0;
 }

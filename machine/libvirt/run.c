@@ -282,10 +282,10 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 
 /* ---- reading, and the end ---- */
 
-int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive **out,
-		     struct error *err)
+int libvirt_run_drive(struct libvirt_run *run, const char *target, uint64_t size_bytes,
+		      struct drive **out, struct error *err)
 {
-	return gate_open(&gate, out, run->socket, target, err);
+	return gate_drive(&gate, out, run->socket, target, size_bytes, err);
 }
 
 /* A job whose scratch file could not be written has ended, and what was read after that was not of

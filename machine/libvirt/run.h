@@ -29,8 +29,8 @@ int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
 		      const struct domain_disks *disks, const struct machine_options *options,
 		      struct libvirt_outcome *outcome, struct error *err);
 /* A disk as it was at the instant. */
-int libvirt_run_open(struct libvirt_run *run, const char *target, struct drive **out,
-		     struct error *err);
+int libvirt_run_drive(struct libvirt_run *run, const char *target, uint64_t size_bytes,
+		      struct drive **out, struct error *err);
 /* All was read: whether it was of that instant, up to the end; then ends the job. */
 int libvirt_run_finish(struct libvirt_run *run, struct error *err);
 /* What went wrong first, if the run knows better. */

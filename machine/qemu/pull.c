@@ -74,8 +74,20 @@ static int make_folder(struct machine *machine, struct error *err)
 	return machine->lock < 0 ? fail_system(err, errno, "%s", machine->path) : 0;
 }
 
+/* One for a drive of that size, made before; NULL: none. */
+static const struct scratch *find_scratch(const struct machine *machine, uint64_t size_bytes)
+{
+	for (unsigned i = 0; i < machine->n_scratches; i++) {
+		if (machine->qemu.inventory.drives[i].size_bytes == size_bytes)
+			return &machine->scratches[i];
+	}
+	return NULL;
+}
+
 static int make_scratch(struct machine *machine, unsigned i, struct error *err)
 {
+	uint64_t size_bytes = machine->qemu.inventory.drives[i].size_bytes;
+	const struct scratch *like = find_scratch(machine, size_bytes);
 	struct scratch *scratch = &machine->scratches[i];
 	char *file = rundir_file(machine->path, i);
 	gid_t group;
@@ -83,7 +95,7 @@ static int make_scratch(struct machine *machine, unsigned i, struct error *err)
 	if (file == NULL)
 		return fail_memory(err);
 	machine->n_scratches++;
-	TRY(scratch_make(scratch, file, machine->qemu.inventory.drives[i].size_bytes, err));
+	TRY(scratch_make(scratch, file, size_bytes, like, err));
 	return qmp_group(machine->qemu.qmp, &group) ? rundir_open(scratch->path, group, err) : 0;
 }
 
@@ -300,8 +312,8 @@ static int pull_drive(struct machine *machine, uint32_t i, struct drive **out, s
 	const char *server = machine->qemu.options->qemu_server;
 	char name[NODE_NAME_SIZE];
 
-	TRY(gate_open(&machine->gate, &machine->drives[i], server == NULL ? machine->path : server,
-		      node_name(name, machine->id, i), err));
+	TRY(gate_drive(&machine->gate, &machine->drives[i], server == NULL ? machine->path : server,
+		       node_name(name, machine->id, i), machine->qemu.drives[i].size_bytes, err));
 	*out = machine->drives[i];
 	return 0;
 }

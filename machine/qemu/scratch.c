@@ -1,5 +1,6 @@
 #include "machine/qemu/scratch.h"
 
+#include "base/io.h"
 #include "drive/qemuimg.h"
 
 #include <errno.h>
@@ -17,16 +18,42 @@
 #define STEP_BYTES (SCRATCH_AHEAD / 8) /* less is not worth a call */
 #define SPARE	   (UINT64_C(2) << 20) /* to round up */
 
-int scratch_make(struct scratch *out, char *path, uint64_t size_bytes, struct error *err)
+/* The bytes of an image. 0 or errno. */
+static int copy(int to, int from)
+{
+	uint8_t bytes[65536];
+	uint64_t at = 0;
+	size_t got;
+	int sys;
+
+	do {
+		sys = io_pread(from, bytes, sizeof(bytes), at, &got);
+		if (sys == 0)
+			sys = io_pwrite(to, bytes, got, at, 0);
+		at += got;
+	} while (sys == 0 && got > 0);
+	return sys;
+}
+
+int scratch_make(struct scratch *out, char *path, uint64_t size_bytes, const struct scratch *like,
+		 struct error *err)
 {
 	struct stat found;
 	char name[220];
+	int sys = 0;
 
 	*out = (struct scratch){.fd = -1, .path = path};
 	snprintf(name, sizeof(name), "scratch image %.200s", path);
-	TRY(qemu_img_create(name, path, "qcow2", size_bytes, err));
-	out->named = true;
-	out->fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (like == NULL)
+		TRY(qemu_img_create(name, path, "qcow2", size_bytes, err));
+	out->fd =
+		open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (like == NULL ? 0 : O_CREAT | O_EXCL),
+		     0600);
+	out->named = like == NULL || out->fd >= 0;
+	if (out->fd >= 0 && like != NULL)
+		sys = copy(out->fd, like->fd);
+	if (sys != 0)
+		return fail_system(err, sys, "%s", name);
 	if (out->fd < 0 || fchmod(out->fd, 0600) < 0 || fstat(out->fd, &found) < 0)
 		return fail_system(err, errno, "%s", name);
 	/* All clusters, their L2 tables and refcounts. */

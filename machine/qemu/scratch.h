@@ -20,9 +20,11 @@ struct scratch {
 	uint64_t taken_bytes; /* reserved, from its beginning */
 };
 
-/* Has qemu-img make an empty qcow2 of this virtual size, and takes the first room. path is taken
- * over. *out is always safe to close, even after a failure. */
-int scratch_make(struct scratch *out, char *path, uint64_t size_bytes, struct error *err);
+/* Has qemu-img make an empty qcow2 of this virtual size, or copies one of that size that is still
+ * empty, which takes less time: like, or NULL. Takes the first room. path is taken over. *out is
+ * always safe to close, even after a failure. */
+int scratch_make(struct scratch *out, char *path, uint64_t size_bytes, const struct scratch *like,
+		 struct error *err);
 /* Reserves more room as the file grows. ERR_SYSTEM: there is none. */
 int scratch_take_room(struct scratch *scratch, struct error *err);
 /* Whether write-back to the disk has lost data of a scratch image since fd was opened, or earlier

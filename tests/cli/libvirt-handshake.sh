@@ -16,7 +16,7 @@ for signal in INT KILL; do
 		as_user $vmabak backup libvirt:web -q -o a.vmab
 	wait_until backup_runs
 	sleep 0.3
-	kill -$signal "$(pgrep -f "^$vmabak backup libvirt:web")"
+	kill -$signal "$(pgrep -o -f "^$vmabak backup libvirt:web")"
 	wait $pid && fail "SIG$signal: it ended well"
 	wait_until eval '! backup_runs'
 	nothing_in_libvirt

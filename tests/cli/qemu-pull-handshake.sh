@@ -23,7 +23,7 @@ for signal in INT KILL; do
 		"$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" -q -o a.vmab
 	wait_until eval 'ask_qmp query-block-exports | grep -q vmabak-'
 	sleep 0.3
-	kill -$signal "$(pgrep -f "^$VMABAK backup qemu:$qmp")"
+	kill -$signal "$(pgrep -o -f "^$VMABAK backup qemu:$qmp")"
 	wait $pid && fail "SIG$signal: it ended well"
 	nothing_in_qemu
 	rm -f .*.part

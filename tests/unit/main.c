@@ -42,6 +42,7 @@ int main(int argc, char **argv)
 	test_feed();
 	test_salvage();
 	test_drive();
+	test_turns();
 	test_qemuimg();
 	test_buffer();
 	test_buffer_spill();

@@ -12,6 +12,7 @@ void test_clusterset(void);
 void test_feed(void);
 void test_salvage(void);
 void test_drive(void);
+void test_turns(void);
 void test_qemuimg(void);
 void test_buffer(void);
 void test_buffer_spill(void);
