@@ -217,16 +217,11 @@ static void measure_scratches(struct machine *machine)
 	}
 }
 
-static void clean_up(struct machine *machine)
+static int remove_all(void *context, struct error *err)
 {
-	struct qemu *qemu = &machine->qemu;
-	struct error err = {0};
-	bool gone = false;
+	struct machine *machine = context;
 
-	if ((qmp_again(&qemu->qmp, qemu->options->place, &gone, &err) < 0 ||
-	     fleece_remove(qemu->qmp, machine->id, machine->path, &err) < 0) &&
-	    !gone)
-		snprintf(qemu->remains, sizeof(qemu->remains), "%s", err.text);
+	return fleece_remove(machine->qemu.qmp, machine->id, machine->path, err);
 }
 
 static void undo(struct machine *machine)
@@ -235,8 +230,9 @@ static void undo(struct machine *machine)
 
 	measure_scratches(machine);
 	gate_shut(&machine->gate);
-	if (machine->guard != NULL)
-		clean_up(machine);
+	if (machine->guard != NULL && !qemu_clear(&machine->qemu, remove_all, machine) &&
+	    machine->err.code != 0)
+		fail(&machine->err, ERR_SYSTEM, "QEMU has ended while its drives were read");
 	for (unsigned i = machine->n_scratches; i-- > 0;)
 		scratch_close(&machine->scratches[i]);
 	machine->n_scratches = 0;

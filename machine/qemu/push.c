@@ -205,25 +205,19 @@ static void run_jobs(struct machine *machine)
 
 /* ---- 6: the end ---- */
 
-/* Reconnects if the connection broke; if QEMU itself has ended, nothing is left in it. */
-static void clean_up(struct machine *machine)
+static int remove_all(void *context, struct error *err)
 {
-	struct qemu *qemu = &machine->qemu;
-	struct error err = {0};
-	bool gone;
+	struct machine *machine = context;
 
-	if (qmp_again(&qemu->qmp, qemu->options->place, &gone, &err) == 0 &&
-	    jobs_end(qemu->qmp, machine->id, &err) == 0)
-		nodes_remove(qemu->qmp, machine->id, &err);
-	if (err.code != 0 && !gone)
-		snprintf(qemu->remains, sizeof(qemu->remains), "%s", err.text);
+	TRY(jobs_end(machine->qemu.qmp, machine->id, err));
+	return nodes_remove(machine->qemu.qmp, machine->id, err);
 }
 
 /* Removes everything that was made, in reverse order. */
 static void undo(struct machine *machine)
 {
 	if (machine->guard != NULL)
-		clean_up(machine);
+		qemu_clear(&machine->qemu, remove_all, machine);
 	if (machine->receiver != NULL)
 		machine->counts = receiver_counts(machine->receiver);
 	receiver_free(machine->receiver);

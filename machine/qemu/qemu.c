@@ -1,5 +1,6 @@
 #include "machine/qemu/qemu.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/stop.h"
 #include "base/watcher.h"
@@ -8,10 +9,13 @@
 #include "machine/rounded.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TEXT_SIZE_MAX (1u << 20) /* bytes of what QEMU tells */
+#define END_MS	      20000	 /* for a QEMU that has hung up to end */
+#define STEP_MS	      50
 
 /* ---- the machine ---- */
 
@@ -93,6 +97,29 @@ void qemu_describe(const struct qemu *qemu, struct machine_description *out)
 		.is_running = true,
 		.pid = qmp_peer(qemu->qmp, &peer) ? peer.pid : 0,
 	};
+}
+
+/* ---- the end ---- */
+
+/* While a machine powers off, QEMU ends the jobs first, then takes no commands, and is gone only
+ * after that. A monitor that another client has (ERR_LOCKED) is left to the guard. */
+bool qemu_clear(struct qemu *qemu, int (*remove)(void *context, struct error *err), void *context)
+{
+	int64_t until = clock_ms() + END_MS;
+	struct error err = {0};
+	bool gone = false;
+
+	for (;;) {
+		if (qmp_again(&qemu->qmp, qemu->options->place, &gone, &err) == 0 &&
+		    remove(context, &err) == 0)
+			return true;
+		if (gone || qmp_works(qemu->qmp) || err.code == ERR_LOCKED || clock_ms() > until)
+			break;
+		clock_sleep_ms(STEP_MS);
+	}
+	if (!gone)
+		snprintf(qemu->remains, sizeof(qemu->remains), "%s", err.text);
+	return !gone;
 }
 
 /* ---- what is told ---- */

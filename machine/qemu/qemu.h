@@ -31,6 +31,10 @@ int qemu_open(struct qemu *out, const struct machine_options *options,
 void qemu_close(struct qemu *qemu);
 void qemu_describe(const struct qemu *qemu, struct machine_description *out);
 
+/* Calls remove, which takes out of QEMU what the run made there; again if QEMU hung up meanwhile. A
+ * QEMU that has ended has nothing left, and the result is false. qemu->remains says what failed. */
+bool qemu_clear(struct qemu *qemu, int (*remove)(void *context, struct error *err), void *context);
+
 /* Warns of a guest that may be frozen, and of what is left in QEMU; each once. */
 void qemu_warn(struct qemu *qemu);
 /* Tells of the instant: in the object, and the watcher. */
