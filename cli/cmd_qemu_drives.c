@@ -95,7 +95,7 @@ const struct command command_qemu_drives = {
 	.summary = "list the drives of a running QEMU",
 	.help = "List the drives of a running QEMU, or of a qemu-storage-daemon: their names in\n"
 		"an archive, sizes, formats, and which are backed up by default.\n"
-		"SOCKET is that of its monitor (QMP).\n"
+		"SOCKET is that of its monitor (QMP), or tcp:HOST:PORT.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak qemu-drives /run/web.qmp\n",

@@ -296,6 +296,7 @@ static int pull_begin(struct machine *machine, const struct machine_since *since
 	qemu_stir(interrupt, machine);
 	if (try_begin(machine, err) == 0)
 		return 0;
+	qemu_advise(&machine->qemu, err);
 	undo(machine);
 	qemu_warn(&machine->qemu);
 	return err->code;

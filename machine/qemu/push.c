@@ -277,6 +277,7 @@ static int push_begin(struct machine *machine, const struct machine_since *since
 	qemu_stir(interrupt, machine);
 	if (try_begin(machine, err) == 0)
 		return 0;
+	qemu_advise(&machine->qemu, err);
 	/* Jobs may have started nevertheless; their writes must not wait now. */
 	buffer_fail(machine->buffer, err);
 	undo(machine);

@@ -99,6 +99,16 @@ void qemu_describe(const struct qemu *qemu, struct machine_description *out)
 	};
 }
 
+void qemu_advise(const struct qemu *qemu, struct error *err)
+{
+	struct ucred peer;
+
+	if (strstr(qmp_refusal(qemu->qmp), "Permission denied") != NULL &&
+	    !qmp_peer(qemu->qmp, &peer))
+		error_append(err, "; over TCP it is not known who QEMU's user is: run vmabak as "
+				  "that user, or use a monitor on a unix socket");
+}
+
 /* ---- the end ---- */
 
 /* While a machine powers off, QEMU ends the jobs first, then takes no commands, and is gone only

@@ -31,6 +31,9 @@ int qemu_open(struct qemu *out, const struct machine_options *options,
 void qemu_close(struct qemu *qemu);
 void qemu_describe(const struct qemu *qemu, struct machine_description *out);
 
+/* After a command that failed: adds why QEMU may not get at what this program made for it. */
+void qemu_advise(const struct qemu *qemu, struct error *err);
+
 /* Calls remove, which takes out of QEMU what the run made there; again if QEMU hung up meanwhile. A
  * QEMU that has ended has nothing left, and the result is false. qemu->remains says what failed. */
 bool qemu_clear(struct qemu *qemu, int (*remove)(void *context, struct error *err), void *context);

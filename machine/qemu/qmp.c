@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/patience.h"
+#include "base/tcp.h"
 #include "machine/qemu/line.h"
 
 #include <errno.h>
@@ -213,10 +214,26 @@ static int greet(struct qmp *qmp, struct error *err)
 	return qmp_execute(qmp, NULL, err, "qmp_capabilities", NULL);
 }
 
-int qmp_open(struct qmp **out, const char *path, struct error *err)
+static int open_line(struct line **out, const char *place, struct error *err)
+{
+	static const char tcp[] = "tcp:";
+	int fd;
+
+	if (strncmp(place, tcp, sizeof(tcp) - 1) != 0)
+		return line_open(out, "QMP", place, err);
+	if (tcp_connect(&fd, place + sizeof(tcp) - 1, err) < 0) {
+		if (err->sys != 0)
+			return fail_system(err, err->sys, "QMP %.200s", place);
+		error_prefix(err, "QMP");
+		return err->code;
+	}
+	return line_adopt(out, "QMP", place, fd, err);
+}
+
+int qmp_open(struct qmp **out, const char *place, struct error *err)
 {
 	struct qmp *qmp = calloc(1, sizeof(*qmp));
-	int code = qmp == NULL ? fail_memory(err) : line_open(&qmp->line, "QMP", path, err);
+	int code = qmp == NULL ? fail_memory(err) : open_line(&qmp->line, place, err);
 
 	if (code == 0)
 		code = greet(qmp, err);
@@ -228,14 +245,14 @@ int qmp_open(struct qmp **out, const char *path, struct error *err)
 	return 0;
 }
 
-int qmp_again(struct qmp **qmp, const char *path, bool *gone, struct error *err)
+int qmp_again(struct qmp **qmp, const char *place, bool *gone, struct error *err)
 {
 	struct qmp *new;
 
 	*gone = false;
 	if (qmp_works(*qmp))
 		return 0;
-	if (qmp_open(&new, path, err) < 0) {
+	if (qmp_open(&new, place, err) < 0) {
 		*gone = err->sys == ECONNREFUSED || err->sys == ENOENT;
 		return err->code;
 	}

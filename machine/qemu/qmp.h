@@ -1,6 +1,10 @@
 /*
- * QEMU's monitor, by QMP on a unix socket: of a virtual machine or of qemu-storage-daemon. What it
- * says is not trusted. One thread.
+ * QEMU's monitor, by QMP: of a virtual machine or of qemu-storage-daemon. What it says is not
+ * trusted. One thread.
+ *
+ * Its place is the path of a unix socket, or tcp:HOST:PORT, as QEMU itself writes that, for a QEMU
+ * on this host. Whoever gets at a TCP port of the host gets at such a monitor, and the kernel does
+ * not tell whose process it is.
  */
 #ifndef MACHINE_QEMU_QMP_H
 #define MACHINE_QEMU_QMP_H
@@ -13,8 +17,8 @@ struct json_t;
 struct qmp;
 
 /* Connects and agrees on the protocol. A monitor takes one client at a time, so ERR_LOCKED when it
- * does not greet within 10 s. path is borrowed. */
-int qmp_open(struct qmp **out, const char *path, struct error *err);
+ * does not greet within 10 s. place is borrowed; ERR_USAGE: there can be none. */
+int qmp_open(struct qmp **out, const char *place, struct error *err);
 void qmp_close(struct qmp *qmp); /* NULL-safe */
 
 /* Executes a command; arguments are as json_make takes them, or NULL. *out, if it is asked for, is
@@ -31,11 +35,11 @@ const char *qmp_refusal(const struct qmp *qmp);
 bool qmp_wait(struct qmp *qmp, int timeout_ms);
 
 /* Makes a connection that broke anew. *gone: QEMU has ended. */
-int qmp_again(struct qmp **qmp, const char *path, bool *gone, struct error *err);
+int qmp_again(struct qmp **qmp, const char *place, bool *gone, struct error *err);
 
 /* Whether QEMU is there and keeps to the protocol, as far as is known. */
 bool qmp_works(const struct qmp *qmp);
-/* QEMU's process and its owner. */
+/* QEMU's process and its owner. False: not known, as over TCP. */
 bool qmp_peer(const struct qmp *qmp, struct ucred *peer);
 /* The group that a QEMU of another user belongs to. False: it needs no group, as it can use all
  * that is ours, or none could help. */

@@ -90,6 +90,17 @@ is for qemu:SOCKET only|qemu-drives serve:web.sock
 the only source|backup -o a.vmab qemu:a qemu:b
 the only source|backup -o a.vmab libvirt:a serve:b
 the only source|backup -o a.vmab drive.raw qemu:a
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp:
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp:4444
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp::4444
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp:localhost
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp:localhost:0
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp:localhost:65536
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp:localhost:http
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp:127.0.0.1:4444,server=on
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp:::1:4444
+must be tcp:HOST:PORT|backup -o a.vmab qemu:tcp:[]:4444
+must be tcp:HOST:PORT|qemu-drives tcp:/run/web.qmp:1
 unknown command 'frob'|help frob
 END
 
