@@ -62,16 +62,20 @@ static void put_pid(char *out, pid_t pid)
 	out[at] = '\0';
 }
 
-/* All are copied up before any goes where it belongs: another may still be there. The copies close
- * on exec. */
+/* A descriptor for which there is another one in its place is copied out of the way first. Copies
+ * close on exec, and are as low as can be: the limit on descriptors may be tight. */
+static int move_up(const struct plan *plan, int fd)
+{
+	return fd < 0 || fd >= (int)plan->n_files ? fd
+						  : fcntl(fd, F_DUPFD_CLOEXEC, (int)plan->n_files);
+}
+
 static bool arrange_files(const struct plan *plan)
 {
 	int high[FILES_MAX];
 
 	for (unsigned i = 0; i < plan->n_files; i++) {
-		high[i] = plan->files[i] < 0
-				  ? -1
-				  : fcntl(plan->files[i], F_DUPFD_CLOEXEC, (int)FILES_MAX);
+		high[i] = move_up(plan, plan->files[i]);
 		if (plan->files[i] >= 0 && high[i] < 0)
 			return false;
 	}
@@ -104,7 +108,7 @@ static _Noreturn void become(struct plan *plan)
 {
 	const struct child_options *options = plan->options;
 	char *const *argv = (char *const *)(uintptr_t)options->argv;
-	int failure = fcntl(plan->failure[1], F_DUPFD_CLOEXEC, (int)FILES_MAX);
+	int failure = move_up(plan, plan->failure[1]);
 	char **environment = plan->environment != NULL ? plan->environment : environ;
 
 	if (failure < 0)
@@ -151,9 +155,7 @@ static bool make_stream(struct plan *plan, unsigned number, enum child_stream ho
 	int pipe[2];
 
 	int as_err = plan->files[STDERR_FILENO] < 0 ? STDERR_FILENO : plan->files[STDERR_FILENO];
-	plan->files[number] = how == CHILD_NULL	    ? plan->null
-			      : how == CHILD_AS_ERR ? as_err
-						    : -1;
+	plan->files[number] = how == CHILD_NULL ? plan->null : how == CHILD_AS_ERR ? as_err : -1;
 	if (how != CHILD_PIPE)
 		return true;
 	if (pipe2(pipe, O_CLOEXEC | (number == STDERR_FILENO ? O_NONBLOCK : 0)) != 0)

@@ -28,7 +28,9 @@ static const struct {
 	{EMFILE, false, RLIMIT_NOFILE, "RLIMIT_NOFILE", "-n"},
 	{EFBIG, false, RLIMIT_FSIZE, "RLIMIT_FSIZE", "-f"},
 	{ENOMEM, false, RLIMIT_AS, "RLIMIT_AS", "-v"},
+	/* A thread whose stack finds no memory fails like one too many. */
 	{EAGAIN, true, RLIMIT_NPROC, "RLIMIT_NPROC", "-u"},
+	{EAGAIN, true, RLIMIT_AS, "RLIMIT_AS", "-v"},
 };
 
 void fail_add_limit(struct error *err, int sys, bool starting)
@@ -43,7 +45,8 @@ void fail_add_limit(struct error *err, int sys, bool starting)
 		    (unsigned long long)limit.rlim_cur);
 	}
 	if (starting && sys == EAGAIN)
-		add(err, "; a cgroup's pids.max, systemd's TasksMax, can be the reason too");
+		add(err, "; some limit on processes or memory is reached, perhaps a cgroup's "
+			 "pids.max, systemd's TasksMax");
 }
 
 static int fail_for(struct error *err, int sys, bool starting, const char *format, va_list args)

@@ -29,6 +29,9 @@ need_images
 qemu-img convert -O qcow2 drive.raw image.qcow2
 expect_error 1 'TMPDIR' env TMPDIR=/nowhere "$VMABAK" backup -o a.vmab d=image.qcow2
 expect_text "$err" '/nowhere'
+# Few descriptors are enough to start a helper.
+expect_code 0 limited -n 18 "$VMABAK" backup -o few.vmab d=image.qcow2
+rm few.vmab
 limited -f 100 "$VMABAK" restore good.vmab -d d=back.qcow2 2>"$err" && fail "restored"
 expect_text "$err" 'RLIMIT_FSIZE'
 [ ! -e a.vmab ] && [ ! -e back ] && [ ! -e back.qcow2 ] || fail "something is left"

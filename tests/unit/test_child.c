@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -214,6 +215,22 @@ static void signals_are_as_by_default(void)
 
 /* ---- sockets ---- */
 
+/* A thread that finds no memory for its stack fails like one too many: both limits are named. */
+static void limits_of_a_start(void)
+{
+	struct rlimit before, limit;
+	struct error err;
+
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_AS, &before), 0);
+	limit = before;
+	limit.rlim_cur = (rlim_t)1 << 46;
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_AS, &limit), 0);
+	fail_start(&err, EAGAIN, "starting a thread");
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_AS, &before), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "(RLIMIT_AS, ulimit -v, is 70368744177664)"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "TasksMax"));
+}
+
 static void addresses(void)
 {
 	struct sockaddr_un address;
@@ -301,6 +318,7 @@ void test_child(void)
 	CU_ADD_TEST(suite, a_group_is_killed);
 	CU_ADD_TEST(suite, all_that_die_with_us);
 	CU_ADD_TEST(suite, signals_are_as_by_default);
+	CU_ADD_TEST(suite, limits_of_a_start);
 	suite = CU_add_suite("socket", scratch_make, scratch_remove);
 	CU_ADD_TEST(suite, addresses);
 	CU_ADD_TEST(suite, listening);
