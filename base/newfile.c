@@ -5,16 +5,19 @@
 #include "base/newfile.h"
 #include "base/place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -27,42 +30,147 @@ struct newfile {
 	char *path;	  /* the final one, for messages and its last part */
 	const char *name; /* that last part */
 	int folder;
+	int lock;		 /* keeps it locked until it has its name; -1: none */
 	char temp[NAME_MAX + 1]; /* in the folder; empty when there is nothing to remove */
 	struct newfile *next;
 };
 
-/* Guards the list, the temp names of its members, and abandoned. It is held while a file is
+/* Guards the list, the temp names of its members, and what follows it. It is held while a file is
  * created, renamed or removed: so whoever abandons them all sees every file, and none becomes final
  * after. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct newfile *list;
 static bool abandoned;
+static bool created, published; /* any */
 
 static int fail_abandoned(const struct newfile *file, struct error *err)
 {
 	return fail(err, ERR_SYSTEM, "%s: interrupted", file->path);
 }
 
+static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
+
 /* .NAME.XXXXXX.part; NAME is cut at a whole character if all of it would be too long. */
-static int make_name(struct newfile *file)
+static void put_name(const struct newfile *file, const char *random, char out[NAME_MAX + 1])
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
 	const size_t others = sizeof ".." - 1 + RANDOM_LENGTH + sizeof ENDING - 1;
-	uint8_t bytes[RANDOM_LENGTH];
-	char random[RANDOM_LENGTH + 1] = "";
 	size_t length = strlen(file->name);
 
-	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-		return -1;
-	for (size_t i = 0; i < RANDOM_LENGTH; i++)
-		random[i] = letters[bytes[i] % 32];
 	if (length + others > NAME_MAX) {
 		length = NAME_MAX - others;
 		while (length > 0 && (file->name[length] & 0xc0) == 0x80)
 			length--;
 	}
-	snprintf(file->temp, sizeof file->temp, ".%.*s.%s" ENDING, (int)length, file->name, random);
+	snprintf(out, NAME_MAX + 1, ".%.*s.%s" ENDING, (int)length, file->name, random);
+}
+
+static int make_name(struct newfile *file)
+{
+	uint8_t bytes[RANDOM_LENGTH];
+	char random[RANDOM_LENGTH + 1] = "";
+
+	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+		return -1;
+	for (size_t i = 0; i < RANDOM_LENGTH; i++)
+		random[i] = letters[bytes[i] % 32];
+	put_name(file, random, file->temp);
 	return 0;
+}
+
+/* ---- whether a run that writes it is alive ---- */
+
+/* Behind all data. QEMU locks other bytes of an image that it writes to. */
+#define LOCK_AT (INT64_MAX - 1)
+
+static bool lock_file(int fd)
+{
+	struct flock byte = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = LOCK_AT,
+		.l_len = 1,
+	};
+
+	return fcntl(fd, F_OFD_SETLK, &byte) == 0;
+}
+
+/* Holds the lock of a file that was just created, also when the caller closes fd. False: another
+ * run was faster, and removes it. Where there are no locks nobody removes anything. */
+static bool hold(struct newfile *file, int fd)
+{
+	struct stat st;
+
+	if (!lock_file(fd) && (errno == EAGAIN || errno == EACCES))
+		return false;
+	if (fstat(fd, &st) == 0 && st.st_nlink == 0)
+		return false;
+	file->lock = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return true;
+}
+
+/* Elsewhere a lock may not count for other hosts. */
+static bool locks_count(int folder)
+{
+	static const unsigned local[] = {
+		EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,
+		BTRFS_SUPER_MAGIC,     TMPFS_MAGIC,
+		OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC,
+		MSDOS_SUPER_MAGIC,     EXFAT_SUPER_MAGIC,
+		0x2fc12fc1 /* ZFS */,  0xca451a4e /* bcachefs */,
+	};
+	struct statfs found;
+
+	if (fstatfs(folder, &found) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) {
+		if ((unsigned)found.f_type == local[i])
+			return true;
+	}
+	return false;
+}
+
+static bool is_part_of(const struct newfile *file, const char *name)
+{
+	const size_t end = RANDOM_LENGTH + sizeof ENDING - 1;
+	char random[RANDOM_LENGTH + 1] = "", expected[NAME_MAX + 1];
+	size_t length = strlen(name);
+
+	if (length <= end)
+		return false;
+	memcpy(random, name + length - end, RANDOM_LENGTH);
+	put_name(file, random, expected);
+	return strspn(random, letters) == RANDOM_LENGTH && strcmp(name, expected) == 0;
+}
+
+static void remove_if_dead(int folder, const char *name)
+{
+	int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && lock_file(fd))
+		unlinkat(folder, name, 0);
+	close(fd);
+}
+
+/* What runs that were killed have left of this file. */
+static void remove_dead(const struct newfile *file)
+{
+	int fd = locks_count(file->folder)
+			 ? openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+			 : -1;
+	DIR *names = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	while (names != NULL && (entry = readdir(names)) != NULL) {
+		if (is_part_of(file, entry->d_name))
+			remove_if_dead(file->folder, entry->d_name);
+	}
+	if (names != NULL)
+		closedir(names);
+	else if (fd >= 0)
+		close(fd);
 }
 
 /* ---- who may read it ---- */
@@ -114,7 +222,12 @@ static int create_locked(struct newfile *file, struct error *err)
 		if (make_name(file) == 0)
 			fd = openat(file->folder, file->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 				    0600);
+		if (fd >= 0 && !hold(file, fd)) {
+			close(fd);
+			continue;
+		}
 		if (fd >= 0) {
+			created = true;
 			adopt_rights(file, fd);
 			file->next = list;
 			list = file;
@@ -154,7 +267,7 @@ int newfile_create(struct newfile **out, int *fd, const char *path, struct error
 	int rc = 0;
 
 	if (file) {
-		file->folder = -1;
+		file->folder = file->lock = -1;
 		file->path = strdup(path);
 	}
 	if (!file || !file->path)
@@ -164,6 +277,7 @@ int newfile_create(struct newfile **out, int *fd, const char *path, struct error
 	if (rc == 0)
 		rc = open_folder(file, err);
 	if (rc == 0) {
+		remove_dead(file);
 		pthread_mutex_lock(&lock);
 		rc = create_locked(file, err);
 		pthread_mutex_unlock(&lock);
@@ -215,6 +329,7 @@ static int publish_locked(struct newfile *file, bool replace, struct error *err)
 		return fail(err, ERR_USAGE, "%s: has come to exist meanwhile", file->path);
 	if (rc != 0)
 		return fail_system(err, errno, "%s: giving it its name", file->path);
+	published = true;
 	file->temp[0] = '\0';
 	return 0;
 }
@@ -254,17 +369,21 @@ void newfile_free(struct newfile *file)
 		}
 	}
 	pthread_mutex_unlock(&lock);
+	if (file->lock >= 0)
+		close(file->lock);
 	if (file->folder >= 0)
 		close(file->folder);
 	free(file->path);
 	free(file);
 }
 
-void newfile_abandon_all(void)
+bool newfile_abandon_all(void)
 {
 	pthread_mutex_lock(&lock);
 	abandoned = true;
 	for (struct newfile *file = list; file; file = file->next)
 		remove_locked(file);
+	bool in_vain = created && !published;
 	pthread_mutex_unlock(&lock);
+	return in_vain;
 }

@@ -9,9 +9,10 @@
 
 struct newfile;
 
-/* Creates .NAME.XXXXXX.part beside path; *fd is the caller's. Only its owner may read and write it,
- * unless there is a file at path: then it has that one's owner, group, mode and ACL, or is more
- * private where these cannot be set. */
+/* Creates .NAME.XXXXXX.part beside path; *fd is the caller's. Removes those that runs which were
+ * killed have left: on a local file system, where nobody holds the lock that this one has. Only its
+ * owner may read and write it, unless there is a file at path: then it has that one's owner, group,
+ * mode and ACL, or is more private where these cannot be set. */
 int newfile_create(struct newfile **out, int *fd, const char *path, struct error *err);
 
 /* Gives it its name, and with sync makes that durable; if that fails a name that is new is taken
@@ -22,8 +23,8 @@ int newfile_publish(struct newfile *temp, bool replace, bool sync, struct error 
 /* Removes the file if it was not published. NULL-safe. */
 void newfile_free(struct newfile *temp);
 
-/* Removes all that are not published, and lets none be created or published any more. Any thread.
- */
-void newfile_abandon_all(void);
+/* Removes all that are not published, and lets none be created or published any more. True:
+ * there were some, and none was ever published. Any thread. */
+bool newfile_abandon_all(void);
 
 #endif
