@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,7 +43,7 @@ int exit_code_worse(int code, int other)
 
 void report_begin(struct report *report, const char *command, bool json)
 {
-	*report = (struct report){.json = json};
+	*report = (struct report){.json = json, .command = command};
 	if (!json)
 		return;
 	report->result = json_new();
@@ -85,9 +86,46 @@ static void give_up(void *context, const struct error *why)
 	_exit(report_end(context, code));
 }
 
+static void tell_interrupted_json(const struct report *report, int number, const char *text)
+{
+	struct json_t *object = json_make("{s:[], s:i}", "warnings", "exit_code", 128 + number);
+	struct json_t *error = json_put_object(object, "error");
+	char *line;
+
+	json_put_text(object, "command", report->command);
+	json_put_text(error, "code", "interrupted");
+	json_put_text(error, "message", text);
+	line = json_line(object);
+	if (line != NULL)
+		say_now(report->text_off ? STDERR_FILENO : STDOUT_FILENO, "%s\n", line);
+	free(line);
+	json_free(object);
+}
+
+static void tell_interrupted(const void *context, int number, bool in_vain)
+{
+	const struct report *report = context;
+	const char *output = report->output;
+	char text[LINE_SIZE];
+
+	if (output == NULL)
+		snprintf(text, sizeof(text), "interrupted");
+	else if (strcmp(output, "-") == 0)
+		snprintf(text, sizeof(text), "interrupted; standard output is incomplete");
+	else
+		snprintf(text, sizeof(text), "%.500s: interrupted%s", output,
+			 in_vain ? "; nothing was kept" : "");
+	if (!report->text_off)
+		say_now(STDERR_FILENO, "vmabak: %s\n", text);
+	if (report->json)
+		tell_interrupted_json(report, number, text);
+}
+
 void report_use(struct report *report, const struct report_options *options, const char *output)
 {
 	report->options = *options;
+	report->output = output;
+	signals_tell(tell_interrupted, report);
 	report->text_off = report->json && output != NULL && strcmp(output, "-") == 0;
 	report->watcher = (struct watcher){
 		.context = report,
@@ -221,6 +259,7 @@ int report_end(struct report *report, int exit_code)
 {
 	int checked;
 
+	signals_tell(NULL, NULL);
 	if (exit_code == EXIT_DONE && report->n_warnings > 0)
 		exit_code = EXIT_WARNINGS;
 	if (!report->no_document) {

@@ -39,6 +39,7 @@ struct report_options {
 
 struct report {
 	struct report_options options;
+	const char *command, *output; /* borrowed; output: the archive that is written, or NULL */
 	bool json;
 	bool text_off;	  /* the JSON goes to standard error, which then holds nothing else */
 	bool no_document; /* the result is text even with --json (completion and the like) */

@@ -2,21 +2,20 @@
 
 #include "base/human.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LINE_SIZE 8192u /* bytes of a call; the rest is cut */
+#define READER_MS 200	/* a pipe whose reader is slow takes what is small */
 
-/* Written in one piece, so that lines of several programs do not mix. */
-void say(FILE *to, const char *format, ...)
+static size_t clean_up(char clean[HUMAN_CLEAN * LINE_SIZE], const char *format, va_list arguments)
 {
-	char line[LINE_SIZE], clean[HUMAN_CLEAN * LINE_SIZE];
+	char line[LINE_SIZE];
 	size_t used = 0, at = 0, length, end = strlen(format);
-	va_list arguments;
 
-	va_start(arguments, format);
 	vsnprintf(line, sizeof(line), format, arguments);
-	va_end(arguments);
 	length = strlen(line);
 	if (length > 0 && format[0] == '\n')
 		clean[used++] = line[at++];
@@ -27,7 +26,34 @@ void say(FILE *to, const char *format, ...)
 		at += human_clean((const uint8_t *)line + at, length - at, clean, &used);
 	if (end)
 		clean[used++] = '\n';
+	return used;
+}
+
+/* Written in one piece, so that lines of several programs do not mix. */
+void say(FILE *to, const char *format, ...)
+{
+	char clean[HUMAN_CLEAN * LINE_SIZE];
+	va_list arguments;
+	size_t used;
+
+	va_start(arguments, format);
+	used = clean_up(clean, format, arguments);
+	va_end(arguments);
 	fwrite(clean, 1, used, to);
+}
+
+void say_now(int fd, const char *format, ...)
+{
+	struct pollfd one = {.fd = fd, .events = POLLOUT};
+	char clean[HUMAN_CLEAN * LINE_SIZE];
+	va_list arguments;
+	size_t used;
+
+	va_start(arguments, format);
+	used = clean_up(clean, format, arguments);
+	va_end(arguments);
+	if (poll(&one, 1, READER_MS) > 0 && write(fd, clean, used) < 0)
+		return; /* which nobody can be told */
 }
 
 void say_lines(FILE *to, const uint8_t *bytes, size_t length)

@@ -13,6 +13,8 @@
 /* As printf. A line feed breaks the line only at the two ends of the format; elsewhere, as in a
  * name, it is printed as \x0a. Allocates nothing; text beyond 8 KiB is cut. */
 void say(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same past stdio, whose locks others may hold. If nobody reads it, it is not printed. */
+void say_now(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints text of several lines. */
 void say_lines(FILE *to, const uint8_t *bytes, size_t length);
 

@@ -21,6 +21,12 @@ static sigset_t ours; /* what the thread receives; set before it starts */
 static bool taken;    /* whether that thread exists */
 static atomic_bool outliving;
 
+static struct {
+	pthread_mutex_t lock; /* guards the rest; held while tell runs, so that context is there */
+	void (*tell)(const void *context, int number, bool in_vain);
+	const void *context;
+} last_words = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 bool signals_taken(void)
 {
 	return taken;
@@ -31,21 +37,34 @@ void signals_outlive(void)
 	atomic_store(&outliving, true);
 }
 
-void signals_abandon(void)
+bool signals_abandon(void)
 {
-	newfile_abandon_all();
+	bool in_vain = newfile_abandon_all();
+
 	child_kill_all();
 	stop_remove_folder();
+	return in_vain;
+}
+
+void signals_tell(void (*tell)(const void *context, int number, bool in_vain), const void *context)
+{
+	pthread_mutex_lock(&last_words.lock);
+	last_words.tell = tell;
+	last_words.context = context;
+	pthread_mutex_unlock(&last_words.lock);
 }
 
 /* Ends the program by the signal itself, so that a shell sees what happened. */
 static _Noreturn void end_by(int number)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
+	bool in_vain = signals_abandon();
 	sigset_t set;
 
-	signals_abandon();
 	progress_abandon();
+	pthread_mutex_lock(&last_words.lock); /* for good: the other thread that ends waits here */
+	if (last_words.tell != NULL)
+		last_words.tell(last_words.context, number, in_vain);
 	sigaction(number, &action, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, number);

@@ -22,7 +22,12 @@ void signals_finish(void);
 /* No signal but SIGKILL ends the program any more: for processes that outlive others. */
 void signals_outlive(void);
 
-/* Removes temporary files and ends helpers, for good: nothing gets its final name after this. */
-void signals_abandon(void);
+/* Removes temporary files and ends helpers, for good: nothing gets its final name after this.
+ * True: there were some, and no file has got its name. */
+bool signals_abandon(void);
+
+/* What a signal that ends the program calls before, or NULL. in_vain: as signals_abandon. It may
+ * run beside the command, which may hold any lock, that of stderr included. */
+void signals_tell(void (*tell)(const void *context, int number, bool in_vain), const void *context);
 
 #endif
