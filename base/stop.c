@@ -1,6 +1,7 @@
 #include "base/stop.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <unistd.h>
@@ -58,6 +59,20 @@ enum stop_next stop_by(int number)
 	pthread_cond_broadcast(&state.returned);
 	pthread_mutex_unlock(&state.lock);
 	return next;
+}
+
+void stop_keep_going(bool on)
+{
+	static const int numbers[] = {SIGTSTP, SIGTTIN, SIGTTOU};
+	static struct sigaction before[sizeof(numbers) / sizeof(numbers[0])];
+	static bool is_on;
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	pthread_mutex_lock(&state.lock);
+	for (size_t i = 0; on != is_on && i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaction(numbers[i], on ? &ignore : &before[i], on ? &before[i] : NULL);
+	is_on = on;
+	pthread_mutex_unlock(&state.lock);
 }
 
 int stop_signal(void)

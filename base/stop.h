@@ -24,6 +24,10 @@ void stop_guard_folder(const char *path);
 /* Removes it. */
 void stop_remove_folder(void);
 
+/* While on, what would stop the process does not: ^Z, and reading or writing at the terminal in the
+ * background (SIGTSTP, SIGTTIN, SIGTTOU). SIGSTOP does all the same. */
+void stop_keep_going(bool on);
+
 /* For what receives signals: number came. Runs the handler, if there is one. */
 enum stop_next stop_by(int number);
 /* Which signal a handler was called for; 0: none yet. Any thread. */

@@ -2,15 +2,22 @@
 
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/patience.h"
 #include "base/socket.h"
+#include "base/stop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define LOOK_MS 100 /* between looks whether the backup is stopped */
 
 struct guard {
 	struct child child;
@@ -113,11 +120,13 @@ int guard_start(struct guard **out, const char *source, const struct machine_opt
 	if (code == 0)
 		code = start(guard, &arguments, options->freeze_command != NULL, err);
 	free(word);
-	if (code != 0)
+	if (code != 0) {
 		free(guard);
-	else
-		*out = guard;
-	return code;
+		return code;
+	}
+	stop_keep_going(true);
+	*out = guard;
+	return 0;
 }
 
 void guard_tell(struct guard *guard, enum guard_word word, int connection)
@@ -137,10 +146,29 @@ int guard_hear(struct guard *guard, enum guard_word word, uint64_t timeout_s,
 	return 1;
 }
 
+int guard_check_going(struct guard *guard, struct error *err)
+{
+	struct guard_answer answer;
+
+	while (comes(guard->fd, 0) &&
+	       receive(guard->fd, &answer, sizeof(answer), NULL) == sizeof(answer)) {
+		if (answer.word == GUARD_STOPPED)
+			return fail(err, ERR_SYSTEM,
+				    "this program was stopped (SIGSTOP), and the machine might "
+				    "have to wait for it: the backup was given up");
+	}
+	return 0;
+}
+
 bool guard_hang_up(struct guard *guard, unsigned timeout_s)
 {
+	bool done;
+
 	shutdown(guard->fd, SHUT_WR);
-	return child_wait(&guard->child, (int64_t)timeout_s * 1000) && guard->child.status == 0;
+	done = child_wait(&guard->child, (int64_t)timeout_s * 1000) && guard->child.status == 0;
+	if (done)
+		stop_keep_going(false);
+	return done;
 }
 
 void guard_free(struct guard *guard)
@@ -149,6 +177,7 @@ void guard_free(struct guard *guard)
 		return;
 	close(guard->fd);
 	child_release(&guard->child);
+	stop_keep_going(false);
 	free(guard);
 }
 
@@ -175,7 +204,13 @@ struct service {
 	struct freezer *freezers;
 	unsigned n;
 	char last; /* word about cleaning up */
+	bool was_stopped;
 };
+
+static void answer(const struct service *service, const struct guard_answer *what)
+{
+	socket_send(service->fd, what, sizeof(*what), -1);
+}
 
 /* The next word; 0: the backup has gone. */
 static char hear_word(const struct service *service, int *connection)
@@ -185,9 +220,47 @@ static char hear_word(const struct service *service, int *connection)
 	return receive(service->fd, &word, 1, connection) == 1 ? word : 0;
 }
 
-static void answer(const struct service *service, const struct guard_answer *what)
+static bool is_stopped(pid_t pid)
 {
-	socket_send(service->fd, what, sizeof(*what), -1);
+	char path[40], text[200] = "";
+	const char *state;
+	int fd;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	io_read(fd, text, sizeof(text) - 1, &n);
+	close(fd);
+	state = strrchr(text, ')'); /* a name, which may hold anything, ends there */
+	return state != NULL && strncmp(state, ") T", 3) == 0;
+}
+
+/* A guest's writes may wait for the backup, and to cancel a job of QEMU meanwhile would stop all of
+ * QEMU. So the backup goes on, and gives up by itself. */
+static void rouse(struct service *service)
+{
+	const struct guard_answer stopped = {.word = GUARD_STOPPED};
+	socklen_t size = sizeof(struct ucred);
+	struct ucred backup;
+
+	if (getsockopt(service->fd, SOL_SOCKET, SO_PEERCRED, &backup, &size) != 0 ||
+	    !is_stopped(backup.pid))
+		return;
+	if (!service->was_stopped)
+		answer(service, &stopped);
+	service->was_stopped = true;
+	kill(backup.pid, SIGCONT);
+}
+
+static char await_word(struct service *service, int *connection)
+{
+	while (!comes(service->fd, clock_ms() + LOOK_MS)) {
+		if (service->last == GUARD_BEGINS || service->last == GUARD_BEGAN)
+			rouse(service);
+	}
+	return hear_word(service, connection);
 }
 
 /* Freezes by one freezer after the other, until one fails. How many of them have to thaw. */
@@ -260,7 +333,7 @@ char guard_serve(int fd, struct freezer *freezers, unsigned n)
 	int connection;
 	char word;
 
-	while ((word = hear_word(&service, &connection)) != 0) {
+	while ((word = await_word(&service, &connection)) != 0) {
 		if (word == GUARD_FREEZE)
 			freeze_and_thaw(&service, connection);
 		else if (word != GUARD_THAW)

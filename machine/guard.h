@@ -13,6 +13,8 @@
  *                                           in time
  *   the other words, at any time       ->   the last one says what there is to clean up once the
  *                                           backup has gone
+ *                                      <-   GUARD_STOPPED: the backup was stopped (SIGSTOP) while
+ *                                           there was; the guard has had it go on
  */
 #ifndef MACHINE_GUARD_H
 #define MACHINE_GUARD_H
@@ -26,12 +28,13 @@ enum guard_word {
 	GUARD_BEGINS = 'B', /* what has to be ended may begin at any moment */
 	GUARD_BEGAN = 'J',  /* it has begun */
 	GUARD_DONE = 'D',   /* nothing is left to clean up */
+	GUARD_STOPPED = 'S',
 };
 
 #define GUARD_FD 3 /* the guard's end of the socket */
 
 struct guard_answer {
-	enum guard_word word; /* GUARD_FREEZE or GUARD_THAW */
+	enum guard_word word; /* GUARD_FREEZE, GUARD_THAW or GUARD_STOPPED */
 	bool in_time;	      /* GUARD_THAW: the backup had asked for it before the time was up */
 	uint64_t n_frozen;    /* GUARD_FREEZE: file systems, as far as they are known */
 	struct error err;
@@ -41,7 +44,8 @@ struct guard_answer {
 
 struct guard;
 
-/* Starts it, before anything is done to the machine. source: the kind of the machine, "qemu",
+/* Starts it, before anything is done to the machine. Until it has ended, ^Z does not stop this
+ * process. source: the kind of the machine, "qemu",
  * "libvirt" or "serve". id: of the run; NULL: there will be nothing to clean up. */
 int guard_start(struct guard **out, const char *source, const struct machine_options *options,
 		const char *id, struct error *err);
@@ -54,6 +58,10 @@ void guard_tell(struct guard *guard, enum guard_word word, int connection);
  * died. */
 int guard_hear(struct guard *guard, enum guard_word word, uint64_t timeout_s,
 	       struct guard_answer *out, struct error *err);
+
+/* ERR_SYSTEM: this process was stopped between GUARD_BEGINS and now. A guest may have waited for
+ * it, and may again: the backup is to be given up. */
+int guard_check_going(struct guard *guard, struct error *err);
 
 /* Has the guard clean up now, after a thaw that it has yet to do. True: it has ended within the
  * time, and did all. May be called again, and by another thread than the one that hears. */

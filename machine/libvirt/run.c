@@ -37,6 +37,7 @@ struct libvirt_run {
 
 	pthread_cond_t stopped; /* with job.mutex, as the rest */
 	bool stop;		/* for the watcher */
+	struct error given_up;	/* or 0 */
 	bool no_room;
 	char no_room_in[160];
 };
@@ -106,6 +107,10 @@ static void *watch(void *context)
 
 	pthread_mutex_lock(&job.mutex);
 	while (!run->stop) {
+		if (job.guard != NULL && guard_check_going(job.guard, &run->given_up) < 0) {
+			end_locked(GUARD_S);
+			break;
+		}
 		if (lacks_room(run, ROOM_MIN, run->no_room_in, sizeof(run->no_room_in))) {
 			run->no_room = true;
 			end_locked(GUARD_S);
@@ -311,6 +316,8 @@ int libvirt_run_explain(struct libvirt_run *run, struct error *err)
 {
 	end(run);
 	pthread_mutex_lock(&job.mutex);
+	if (run->given_up.code != 0)
+		*err = run->given_up;
 	if (run->no_room)
 		fail(err, ERR_SYSTEM,
 		     "%s: less than 256 MiB were left there for what the guest overwrites: the "

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/patience.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 #define SYNC_MS	   (PATIENCE_AGENT_S * 1000)
 #define THAW_MS	   (PATIENCE_AGENT_THAW_S * 1000)
+#define STEP_MS	   100
 #define MARK	   '\xff'
 #define SHOWN_SIZE 200u
 
@@ -95,9 +97,23 @@ static int read_number(const struct agent *agent, const char *command, struct js
 	return fail(err, ERR_SYSTEM, "%s: %s: %s", line_name(agent->line), command, shown);
 }
 
-static int execute(struct agent *agent, const char *command, int timeout_ms, uint64_t *number,
-		   struct error *err)
+/* How long an answer is waited for. */
+struct patience {
+	int ms;
+	int gone; /* readable: nobody needs it any more; -1: somebody always does */
+};
+
+static bool is_gone(const struct patience *patience)
 {
+	struct pollfd one = {.fd = patience->gone, .events = POLLIN};
+
+	return patience->gone >= 0 && poll(&one, 1, 0) > 0;
+}
+
+static int execute(struct agent *agent, const char *command, const struct patience *patience,
+		   uint64_t *number, struct error *err)
+{
+	int64_t until = clock_ms() + patience->ms;
 	struct json_t *answer;
 	char text[80], *line;
 	size_t n;
@@ -105,9 +121,13 @@ static int execute(struct agent *agent, const char *command, int timeout_ms, uin
 
 	snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", command);
 	TRY(send_text(agent, text, err));
-	got = line_read(agent->line, timeout_ms, &line, &n, err);
+	do {
+		int64_t left = until - clock_ms();
+
+		got = line_read(agent->line, left > STEP_MS ? STEP_MS : (int)left, &line, &n, err);
+	} while (got == 0 && clock_ms() < until && !is_gone(patience));
 	if (got == 0)
-		return fail_silent(agent, timeout_ms, err);
+		return fail_silent(agent, patience->ms, err);
 	if (got < 0)
 		return got;
 	answer = json_parse(line, n);
@@ -167,11 +187,12 @@ void agent_close(struct agent *agent)
 	free(agent);
 }
 
-int agent_freeze(struct agent *agent, int timeout_ms, uint64_t *n, struct error *err)
+int agent_freeze(struct agent *agent, int timeout_ms, int gone, uint64_t *n, struct error *err)
 {
+	const struct patience patience = {timeout_ms, gone};
 	int64_t until = clock_ms() + timeout_ms;
 
-	TRY(execute(agent, "guest-fsfreeze-freeze", timeout_ms, n, err));
+	TRY(execute(agent, "guest-fsfreeze-freeze", &patience, n, err));
 	/* This process may have been stopped meanwhile. */
 	return clock_ms() <= until ? 0 : fail_silent(agent, timeout_ms, err);
 }
@@ -179,8 +200,9 @@ int agent_freeze(struct agent *agent, int timeout_ms, uint64_t *n, struct error 
 /* An agent that is still freezing answers the first synchronisation only when that is done. */
 int agent_thaw(struct agent *agent, struct error *err)
 {
+	const struct patience patience = {THAW_MS, -1};
 	uint64_t n;
 
 	TRY(synchronise(agent, THAW_MS, err));
-	return execute(agent, "guest-fsfreeze-thaw", THAW_MS, &n, err);
+	return execute(agent, "guest-fsfreeze-thaw", &patience, &n, err);
 }

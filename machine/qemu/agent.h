@@ -17,9 +17,10 @@ int agent_fd(const struct agent *agent);
 /* In that process: takes over a connection that was synchronised, and closes it if this fails. */
 int agent_adopt(struct agent **out, const char *path, int fd, struct error *err);
 
-/* Freezes all file systems that can be frozen; *n: how many. After a failure, lateness included,
- * they may be frozen or still become so: thaw. */
-int agent_freeze(struct agent *agent, int timeout_ms, uint64_t *n, struct error *err);
+/* Freezes all file systems that can be frozen; *n: how many. gone: a descriptor that is readable
+ * once nobody needs the answer, which is then not waited for, or -1. After a failure, lateness
+ * included, they may be frozen or still become so: thaw. */
+int agent_freeze(struct agent *agent, int timeout_ms, int gone, uint64_t *n, struct error *err);
 /* Thaws, after synchronising with an agent that may not have answered in time. */
 int agent_thaw(struct agent *agent, struct error *err);
 

@@ -38,7 +38,7 @@ static int freeze(struct freezer *freezer, struct freezing *attempt, struct erro
 	attempt->connection = -1;
 	TRY(agent_adopt(&agent, freezer->options->guest_agent, connection, err));
 	freezer->state = agent;
-	TRY(agent_freeze(agent, (int)attempt->limit_s * 1000, &n, err));
+	TRY(agent_freeze(agent, (int)attempt->limit_s * 1000, attempt->backup, &n, err));
 	attempt->n_frozen += n;
 	return 0;
 }

@@ -141,9 +141,10 @@ static int start_jobs(void *context, struct error *err)
 	const struct jobs_options options = {0};
 	struct machine *machine = context;
 	int64_t begun = clock_ms();
-	int code =
-		jobs_start(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &options, err);
+	int code;
 
+	guard_tell(machine->guard, GUARD_BEGINS, -1);
+	code = jobs_start(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &options, err);
 	machine->qemu.instant.instant_ms = (uint64_t)(clock_ms() - begun);
 	return code;
 }
@@ -187,6 +188,8 @@ static void watch(struct machine *machine)
 			fail(err, ERR_SYSTEM, "interrupted");
 			return;
 		}
+		if (guard_check_going(machine->guard, err) < 0)
+			return;
 		for (unsigned i = 0; i < machine->n_scratches; i++) {
 			if (scratch_take_room(&machine->scratches[i], err) < 0)
 				return;

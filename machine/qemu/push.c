@@ -113,9 +113,11 @@ static int start_jobs(void *context, struct error *err)
 {
 	struct machine *machine = context;
 	int64_t begun = clock_ms();
-	int code = jobs_start(machine->qemu.qmp, machine->id, &machine->qemu.inventory,
-			      &machine->jobs, err);
+	int code;
 
+	guard_tell(machine->guard, GUARD_BEGINS, -1);
+	code = jobs_start(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &machine->jobs,
+			  err);
 	machine->qemu.instant.instant_ms = (uint64_t)(clock_ms() - begun);
 	return code;
 }
@@ -186,7 +188,8 @@ static void run_jobs(struct machine *machine)
 	int state = 0;
 
 	while (state == 0 && !buffer_has_failed(machine->buffer)) {
-		if (clock_ms() >= next_look) {
+		state = guard_check_going(machine->guard, &err);
+		if (state == 0 && clock_ms() >= next_look) {
 			state = look(machine, &err);
 			next_look = clock_ms() + LOOK_MS;
 		}

@@ -1,8 +1,8 @@
 # A guest agent for tests: answers on a unix socket as the real one does, and writes down what it
 # was asked, a line each.
 #
-#   agent.py SOCKET LOG [garbage] [freeze-fails] [freeze-hangs] [silent] [stops-peer]
-#       [stops-both]
+#   agent.py SOCKET LOG [garbage] [freeze-fails] [freeze-hangs] [freeze-silent] [silent]
+#       [stops-peer] [stops-both]
 import json
 import os
 import signal
@@ -45,7 +45,9 @@ while True:
             if "silent" in ways:
                 continue
             text = line.strip().lstrip(b"\xff").decode()
-            peer.sendall(answer(peer, json.loads(text)) + b"\n")
+            said = answer(peer, json.loads(text))
+            if "freeze-silent" not in ways or b"guest-fsfreeze-freeze" not in line:
+                peer.sendall(said + b"\n")
     except OSError:
         pass
     peer.close()

@@ -63,6 +63,15 @@ kill -9 $pid
 wait $pid || true
 wait_until grep -q $thaw "$TMPDIR/log"
 asked $freeze $thaw
+# Nobody waits any more for an agent whose backup is gone, and the thaw command waits only for the agent's thaw.
+start_agent freeze-silent
+in_background "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" --freeze-timeout 3600 -o no.vmab \
+	--freeze-command 'echo first >>"$TMPDIR/log"' --thaw-command 'echo last >>"$TMPDIR/log"'
+wait_until grep -q $freeze "$TMPDIR/log"
+kill -9 $pid
+wait $pid || true
+wait_until grep -q last "$TMPDIR/log"
+asked first $freeze $thaw last
 start_agent freeze-hangs
 in_background "$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" -o no.vmab
 wait_until grep -q $freeze "$TMPDIR/log"

@@ -50,7 +50,10 @@ if "$VMABAK" --version | grep -q libnbd=yes && command -v qemu-storage-daemon >/
 	{
 		in_background "$VMABAK" backup -q "qemu:$qmp" "$@" --compress none --rate 2M -o x.vmab
 		wait_until has_part . 1000
+		guard=$(pgrep -P $pid -f 'vmabak guard')
+		kill -STOP $guard # which would have it go on before both are there
 		twice $pid
+		kill -CONT $guard
 		ended_with 130 $pid
 		nothing_in_qemu
 	}

@@ -9,6 +9,7 @@
 #include "machine/qemu/inventory.h"
 #include "machine/qemu/jobs.h"
 #include "machine/qemu/leftovers.h"
+#include "machine/qemu/migration.h"
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/receive.h"
 #include "tests/fuzz/fuzz.h"
@@ -103,6 +104,8 @@ static void read_machine(struct qmp *qmp)
 	struct strings wanted = {items, 0};
 	struct inventory inventory;
 	struct error err = {0};
+	must_fit(migration_check(qmp, &err), &err);
+	migration_watch(qmp);
 	int code = inventory_read(&inventory, qmp, &err);
 	must_fit(code, &err);
 	if (code == 0) {
@@ -150,7 +153,7 @@ static void talk_to_agent(void)
 	if (code != 0)
 		return;
 	begin();
-	must_fit(agent_freeze(agent, 20000, &n, &err), &err);
+	must_fit(agent_freeze(agent, 20000, -1, &n, &err), &err);
 	must_be_done_within(30);
 	begin();
 	must_fit(agent_thaw(agent, &err), &err);
