@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "machine/qemu/migration.h"
 #include "machine/qemu/names.h"
 #include "machine/qemu/qmp.h"
 
@@ -130,6 +131,7 @@ int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventor
 {
 	unsigned n = inventory->n_drives;
 
+	TRY(migration_check(qmp, err));
 	TRY(jobs_look(qmp, id, out, err));
 	if (out->failed)
 		return fail(err, ERR_SYSTEM, "drive %s: QEMU's job failed: %s",

@@ -33,7 +33,8 @@ int jobs_start(struct qmp *qmp, const char *id, const struct inventory *inventor
 	       const struct jobs_options *options, struct error *err);
 /* What has become of the jobs of a run. */
 int jobs_look(struct qmp *qmp, const char *id, struct jobs_state *out, struct error *err);
-/* The same for the drives of a machine, each of which must have a job that has not failed. */
+/* The same for the drives of a machine, each of which must have a job that has not failed.
+ * ERR_LOCKED: the machine is being migrated, and the jobs must end soon for it. */
 int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventory,
 	       struct jobs_state *out, struct error *err);
 /* Cancels those that still run, waits until they have ended, and forgets them. Meanwhile their

@@ -5,6 +5,7 @@
 #include "base/stop.h"
 #include "base/watcher.h"
 #include "machine/qemu/leftovers.h"
+#include "machine/qemu/migration.h"
 #include "machine/qemu/qmp.h"
 #include "machine/rounded.h"
 
@@ -71,6 +72,8 @@ int qemu_open(struct qemu *out, const struct machine_options *options,
 	if (n_leftovers > 0)
 		watcher_note(watcher, "cleaned up in QEMU after %u run%s that died", n_leftovers,
 			     n_leftovers == 1 ? "" : "s");
+	TRY(migration_check(out->qmp, err));
+	out->has_events = migration_watch(out->qmp);
 	TRY(inventory_read(&out->inventory, out->qmp, err));
 	TRY(inventory_choose(&out->inventory, &options->drives, err));
 	TRY(list_drives(out, err));
@@ -80,6 +83,8 @@ int qemu_open(struct qemu *out, const struct machine_options *options,
 void qemu_close(struct qemu *qemu)
 {
 	inventory_free(&qemu->inventory);
+	if (qemu->has_events)
+		migration_unwatch(qemu->qmp);
 	qmp_close(qemu->qmp);
 	free(qemu->drives);
 	free(qemu->text);

@@ -21,10 +21,12 @@ struct qemu {
 	char *text; /* what QEMU tells of the machine, for the archive */
 	struct machine_config config;
 	struct instant_outcome instant;
+	bool has_events;    /* of migrations, because we asked for them */
 	char remains[1000]; /* why something is left in QEMU, or empty: nothing is */
 };
 
-/* Connects, removes what dead runs left, and finds the drives. *out can be closed in any case; its
+/* Connects, removes what dead runs left, and finds the drives. ERR_LOCKED also when the machine is
+ * being migrated; a migration that begins later is an event. *out can be closed in any case; its
  * address must not change. Options and watcher are borrowed. */
 int qemu_open(struct qemu *out, const struct machine_options *options,
 	      const struct watcher *watcher, struct error *err);

@@ -19,6 +19,7 @@ struct qmp {
 	struct json_t *greeting; /* owned */
 	int64_t last_id;
 	bool broken;
+	bool heard;	   /* an event, of which qmp_wait has not returned yet */
 	char refusal[240]; /* escaped */
 };
 
@@ -134,6 +135,8 @@ static int find_answer(struct qmp *qmp, const char *command, struct json_t **out
 			*out = answer;
 			return 0;
 		}
+		if (json_member(answer, "event") != NULL)
+			qmp->heard = true;
 		json_free(answer);
 	}
 }
@@ -189,11 +192,13 @@ bool qmp_wait(struct qmp *qmp, int timeout_ms)
 
 	if (qmp->broken)
 		return false;
-	got = receive(qmp, timeout_ms, &event, &ignored);
+	got = receive(qmp, qmp->heard ? 0 : timeout_ms, &event, &ignored);
 	if (got == 1)
 		json_free(event);
 	qmp->broken = got < 0;
-	return got != 0;
+	got = got != 0 || qmp->heard;
+	qmp->heard = false;
+	return got;
 }
 
 static int greet(struct qmp *qmp, struct error *err)

@@ -31,7 +31,7 @@ int qmp_execute(struct qmp *qmp, struct json_t **out, struct error *err, const c
 const char *qmp_refusal(const struct qmp *qmp);
 
 /* Waits until QEMU says something unasked, an event, or the time is over; what it says is dropped.
- * Returns whether it did. */
+ * Returns whether it did, since the last call. */
 bool qmp_wait(struct qmp *qmp, int timeout_ms);
 
 /* Makes a connection that broke anew. *gone: QEMU has ended. */

@@ -99,7 +99,7 @@ export_uri()
 	echo "nbd+unix:///$1?socket=$(echo "$exports" | sed 's/ /%20/g')"
 }
 
-# ask_qmp COMMAND: what QEMU answers.
+# ask_qmp COMMAND [ARGUMENTS]: what QEMU answers; ARGUMENTS are JSON.
 ask_qmp()
 {
 	"$PYTHON" -c 'import json, socket, sys
@@ -108,13 +108,13 @@ monitor.settimeout(20)
 monitor.connect(sys.argv[1])
 lines = monitor.makefile("rw")
 lines.readline()
-for command in "qmp_capabilities", sys.argv[2]:
-    print(json.dumps({"execute": command}), file=lines, flush=True)
+for command, arguments in ("qmp_capabilities", "{}"), (sys.argv[2], sys.argv[3]):
+    print(json.dumps({"execute": command, "arguments": json.loads(arguments)}), file=lines, flush=True)
     while True:
         answer = json.loads(lines.readline())
         if "event" not in answer:
             break
-print(json.dumps(answer["return"]))' "$asking" "$1"
+print(json.dumps(answer["return"]))' "$asking" "$1" "${2:-{\}}"
 }
 
 jobs_run()

@@ -1,0 +1,69 @@
+# A live migration: no backup begins while one runs, and one that begins ends the backup and succeeds. QEMU fails
+# it otherwise.
+. "$(dirname "$0")/lib.sh"
+. "$CLI/peers.sh"
+
+need_images
+need qemu-system-x86_64
+make_random a.raw 8000000 1
+truncate -s 16M a.raw
+
+# start_machine NAME ARGUMENT...: with a monitor at $qmp, and another one at $asking; its pid is in $machine.
+start_machine()
+{
+	qmp=$TMPDIR/$1.qmp asking=$TMPDIR/$1.ask
+	shift
+	rm -f "$qmp" "$asking"
+	qemu-system-x86_64 -M pc -accel tcg -S -nodefaults -display none -m 64 -daemonize -pidfile "$qmp.pid" \
+		-blockdev driver=file,filename=a.raw,node-name=file -blockdev driver=raw,file=file,node-name=A \
+		-device virtio-blk-pci,drive=A -qmp "unix:$qmp,server=on,wait=off" -qmp "unix:$asking,server=on,wait=off" \
+		"$@" 2>"$qmp.log" || fail "qemu: $(cat "$qmp.log")"
+	machine=$(cat "$qmp.pid")
+	on_exit "kill -9 $machine 2>/dev/null"
+}
+
+speed()
+{
+	ask_qmp migrate-set-parameters "{\"max-bandwidth\": $1}" >"$TMPDIR/answer"
+}
+
+# migrate URI: slowly, so that it lasts until somebody does something.
+migrate()
+{
+	speed 5000
+	ask_qmp migrate "{\"uri\": \"$1\"}" >"$TMPDIR/answer"
+	wait_until migration_is active
+}
+
+migration_is()
+{
+	ask_qmp query-migrate | grep -q "\"status\": \"$1\""
+}
+
+for way in --sync=top --pull; do
+	backup="$VMABAK backup qemu:$TMPDIR/from.qmp $way"
+	start_machine to -incoming "unix:$TMPDIR/link"
+	destination=$machine
+	start_machine from
+
+	# shellcheck disable=SC2086 # words
+	expect_code 0 "$VMABAK" backup "qemu:$qmp" $way --force -o a.vmab
+	ask_qmp query-migrate-capabilities | grep -q '"state": false, "capability": "events"' ||
+		fail "QEMU's settings were changed"
+	migrate 'exec:cat >/dev/null'
+	expect_error 7 'is being migrated' "$VMABAK" backup "qemu:$qmp" $way -o no.vmab
+	ask_qmp migrate_cancel >"$TMPDIR/answer"
+	wait_until migration_is cancelled
+
+	in_background "$VMABAK" backup "qemu:$qmp" $way --rate 100K --compress none -o no.vmab
+	wait_until jobs_run
+	migrate "unix:$TMPDIR/link"
+	ended_with 7 $pid
+	expect_text "$err" 'is being migrated'
+	speed 1000000000
+	wait_until migration_is completed
+	nothing_in_qemu
+	kill -9 $machine $destination
+done
+rm a.vmab
+nothing_but a.raw
