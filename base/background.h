@@ -1,12 +1,13 @@
 /*
  * Threads of a backup beside those of a guest, on processors that both use.
  *
+ * Nice values count among the processes of a session or control group. How these share the
+ * processors is for the administrator to set (see "autogroup" in sched(7), CPUWeight= of systemd).
+ *
  * Source: sched(7), sched_yield(2).
  */
 #ifndef BASE_BACKGROUND_H
 #define BASE_BACKGROUND_H
-
-#include <sys/types.h>
 
 /* Steps of nice(2). Of two threads that both use all they get, one ten steps below the other gets a
  * tenth: even if guests use all processors, the backup makes progress. */
@@ -32,18 +33,5 @@ void background_work(int steps);
  * later. Costs next to nothing when no thread waits.
  */
 void background_pause(void);
-
-/*
- * For the program of a backup, once, from the thread that will start those that pack: it and its
- * session work in the background, by BACKGROUND_PACKS.
- *
- * Nice values count among the processes of a session. Between sessions (setsid(2)) Linux may share
- * the processors evenly ("autogroup" in sched(7)): a backup from cron then takes as much as the
- * guest's session, whatever its nice value. So the session as a whole gets that nice value until
- * the program ends, however it ends: a watching process gives the old value back. Nothing is done
- * where there are no autogroups, nor if others work in the session: if it has a terminal, or if
- * guest, a process, or 0 if it is not known, belongs to it.
- */
-void background_backup(pid_t guest);
 
 #endif

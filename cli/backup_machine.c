@@ -158,7 +158,7 @@ static int copy(struct backup *backup, struct error *err)
 	feed.ended = all_was_read;
 	feed.ended_context = backup;
 	if (backup->description.is_running)
-		background_backup(backup->description.pid);
+		background_work(BACKGROUND_PACKS);
 	return create_write(&backup->create, &feed, &backup->report->watcher, err);
 }
 

@@ -24,8 +24,6 @@
 #include "base/error.h"
 #include "machine/options.h"
 
-#include <sys/types.h>
-
 struct chunk_source;
 struct drive;
 struct json_t;
@@ -52,7 +50,6 @@ struct machine_description {
 	const struct machine_config *configs; /* that a user's config of the same name replaces */
 	uint32_t n_configs;
 	bool is_running; /* a guest works beside the backup, which leaves it the processor */
-	pid_t pid;	 /* of the process that runs it, if it shares a session with others; or 0 */
 };
 
 /* What the archive is to have of each drive. */

@@ -39,7 +39,7 @@ INSIDE = {"format": ("reader", "reader/input", "writer")}
 # What only the command line does. A child that was forked may _exit in the files named here.
 PRINTS = "printf vprintf puts putchar perror psignal stdout stderr syslog vsyslog err errx warn warnx"
 ENDS = "exit _exit _Exit quick_exit abort"
-FORKS = "base/background.c base/child.c"
+FORKS = "base/child.c"
 OPTIONS = "getopt getopt_long getopt_long_only optarg optind opterr optopt"
 TERMINAL = r"(memory|signals|report|progress|say)_\w+|say"
 

@@ -92,15 +92,12 @@ void qemu_close(struct qemu *qemu)
 
 void qemu_describe(const struct qemu *qemu, struct machine_description *out)
 {
-	struct ucred peer;
-
 	*out = (struct machine_description){
 		.drives = qemu->drives,
 		.n_drives = qemu->inventory.n_drives,
 		.configs = &qemu->config,
 		.n_configs = qemu->config.name == NULL ? 0 : 1,
 		.is_running = true,
-		.pid = qmp_peer(qemu->qmp, &peer) ? peer.pid : 0,
 	};
 }
 

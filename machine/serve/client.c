@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -186,22 +185,12 @@ static int open_client(struct machine **out, const struct machine_options *optio
 	return 0;
 }
 
-static pid_t server_pid(const struct machine *client)
-{
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	return getsockopt(client->call.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid
-										       : 0;
-}
-
 static void describe(const struct machine *client, struct machine_description *out)
 {
 	*out = (struct machine_description){
 		.drives = client->drives,
 		.n_drives = client->n_drives,
 		.is_running = true,
-		.pid = server_pid(client),
 	};
 }
 
