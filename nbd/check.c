@@ -1,7 +1,7 @@
 /*
  * What a client may ask for, and the error it gets otherwise.
  */
-#include "nbd/check.h"
+#include "nbd/state.h"
 
 #include "nbd/protocol.h"
 

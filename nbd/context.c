@@ -3,11 +3,9 @@
  * A query that ends with a colon lists everything below it; it never selects anything: only
  * contexts that are named in full are selected.
  */
-#include "nbd/context.h"
+#include "nbd/state.h"
 
-#include "nbd/exports.h"
 #include "nbd/protocol.h"
-#include "nbd/reply.h"
 
 #include <errno.h>
 
@@ -40,7 +38,7 @@ static void offer(struct selection *selection, uint32_t id, const char *prefix, 
 	uint8_t data[4 + sizeof(BITMAP) + NAME_MAX_BYTES];
 	size_t n = strlen(prefix), more = strlen(name);
 
-	put32(data, id);
+	put_be(data, 4, id);
 	memcpy(data + 4, prefix, n);
 	memcpy(data + 4 + n, name, more);
 	if (selection->sent)
@@ -139,16 +137,16 @@ static void choose_query(struct selection *selection, const struct query *query)
 static bool queries_are_whole(const uint8_t *data, size_t n, size_t *name_length,
 			      uint32_t *n_queries)
 {
-	if (n < 8 || get32(data) > n - 8)
+	if (n < 8 || get_be(data, 4) > n - 8)
 		return false;
-	*name_length = get32(data);
+	*name_length = get_be(data, 4);
 	size_t at = 4 + *name_length;
-	*n_queries = get32(data + at);
+	*n_queries = get_be(data + at, 4);
 	at += 4;
 	for (uint32_t i = 0; i < *n_queries; i++) {
-		if (n - at < 4 || get32(data + at) > n - at - 4)
+		if (n - at < 4 || get_be(data + at, 4) > n - at - 4)
 			return false;
-		at += 4 + get32(data + at);
+		at += 4 + get_be(data + at, 4);
 	}
 	return at == n;
 }
@@ -156,7 +154,7 @@ static bool queries_are_whole(const uint8_t *data, size_t n, size_t *name_length
 static void each_query(struct selection *selection, const uint8_t *data, uint32_t n_queries)
 {
 	for (uint32_t i = 0; i < n_queries && selection->sent; i++) {
-		struct query query = {(const char *)data + 4, get32(data)};
+		struct query query = {(const char *)data + 4, get_be(data, 4)};
 		if (selection->option == OPT_LIST_META_CONTEXT)
 			list_query(selection, &query);
 		else
@@ -220,12 +218,12 @@ int context_ask(const struct connection *connection, unsigned context, uint64_t 
 			n = length - at;
 		if (n_found > 0 && state == last) {
 			uint8_t *before = out + 8 * (n_found - 1);
-			put32(before, get32(before) + (uint32_t)n);
+			put_be(before, 4, get_be(before, 4) + (uint32_t)n);
 		} else if (n_found == max) {
 			break;
 		} else {
-			put32(out + 8 * n_found, (uint32_t)n);
-			put32(out + 8 * n_found++ + 4, state);
+			put_be(out + 8 * n_found, 4, (uint32_t)n);
+			put_be(out + 8 * n_found++ + 4, 4, state);
 		}
 		last = state;
 		at += n;

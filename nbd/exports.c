@@ -1,7 +1,6 @@
-#include "nbd/exports.h"
+#include "nbd/state.h"
 
 #include "nbd/protocol.h"
-#include "nbd/socket.h"
 
 #include <stdlib.h>
 #include <string.h>

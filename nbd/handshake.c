@@ -6,15 +6,9 @@
  * It never reads ahead: anything that a client, or a man in the middle, sends in the clear right
  * after STARTTLS is taken for part of the TLS handshake, and fails there.
  */
-#include "nbd/handshake.h"
+#include "nbd/state.h"
 
-#include "nbd/context.h"
-#include "nbd/exports.h"
 #include "nbd/protocol.h"
-#include "nbd/reply.h"
-#include "nbd/socket.h"
-#include "nbd/stream.h"
-#include "nbd/tls.h"
 
 #include <stdlib.h>
 
@@ -65,8 +59,8 @@ static enum progress export_name(struct connection *connection,
 	}
 	if (!exports_use(connection, export))
 		return LOST;
-	put64(answer, export->size_bytes);
-	put16(answer + 8, transmission_flags(connection, export));
+	put_be(answer, 8, export->size_bytes);
+	put_be(answer + 8, 2, transmission_flags(connection, export));
 	if (!stream_send(connection, answer, connection->no_zeroes ? 10 : sizeof(answer)))
 		return LOST;
 	return READY;
@@ -80,7 +74,7 @@ static bool send_text(struct connection *connection, uint32_t option, enum info 
 	uint8_t data[2 + NAME_MAX_BYTES];
 	size_t n = strlen(text);
 
-	put16(data, info);
+	put_be(data, 2, info);
 	memcpy(data + 2, text, n);
 	return reply_option(connection, option, REP_INFO, data, 2 + n);
 }
@@ -90,10 +84,10 @@ static bool send_block_sizes(struct connection *connection, uint32_t option,
 {
 	uint8_t data[14];
 
-	put16(data, INFO_BLOCK_SIZE);
-	put32(data + 2, export->block_min);
-	put32(data + 6, export->block_preferred);
-	put32(data + 10, export->block_max);
+	put_be(data, 2, INFO_BLOCK_SIZE);
+	put_be(data + 2, 4, export->block_min);
+	put_be(data + 6, 4, export->block_preferred);
+	put_be(data + 10, 4, export->block_max);
 	return reply_option(connection, option, REP_INFO, data, sizeof(data));
 }
 
@@ -102,9 +96,9 @@ static bool send_export(struct connection *connection, uint32_t option,
 {
 	uint8_t data[12];
 
-	put16(data, INFO_EXPORT);
-	put64(data + 2, export->size_bytes);
-	put16(data + 10, transmission_flags(connection, export));
+	put_be(data, 2, INFO_EXPORT);
+	put_be(data + 2, 8, export->size_bytes);
+	put_be(data + 10, 2, transmission_flags(connection, export));
 	return reply_option(connection, option, REP_INFO, data, sizeof(data));
 }
 
@@ -114,17 +108,17 @@ static bool info_is_whole(const struct option_message *message, uint32_t *name_l
 {
 	if (message->n < 6)
 		return false;
-	*name_length = get32(message->data);
+	*name_length = get_be(message->data, 4);
 	if (*name_length > message->n - 6)
 		return false;
-	*n_requests = get16(message->data + 4 + *name_length);
+	*n_requests = get_be(message->data + 4 + *name_length, 2);
 	return message->n - 6 - *name_length == *n_requests * 2;
 }
 
 static bool wants(const uint8_t *requests, uint32_t n, enum info info)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (get16(requests + 2 * i) == info)
+		if (get_be(requests + 2 * i, 2) == info)
 			return true;
 	return false;
 }
@@ -171,7 +165,7 @@ static enum progress list(struct connection *connection, const struct option_mes
 		const struct nbdserver_export *export = &server->exports[i];
 		const char *description = export->description != NULL ? export->description : "";
 		size_t n = strlen(export->name), more = strlen(description);
-		put32(data, (uint32_t)n);
+		put_be(data, 4, (uint32_t)n);
 		memcpy(data + 4, export->name, n);
 		memcpy(data + 4 + n, description, more);
 		if (!reply_option(connection, OPT_LIST, REP_SERVER, data, 4 + n + more))
@@ -248,9 +242,9 @@ static enum progress one_option(struct connection *connection, struct option_mes
 
 	if (!stream_receive(connection, head, sizeof(head)))
 		return LOST;
-	message->option = get32(head + 8);
-	message->n = get32(head + 12);
-	if (get64(head) != MAGIC_OPTION) {
+	message->option = get_be(head + 8, 4);
+	message->n = get_be(head + 12, 4);
+	if (get_be(head, 8) != MAGIC_OPTION) {
 		connection_log(connection, "sent something other than an option");
 		return LOST;
 	}
@@ -280,13 +274,13 @@ static bool exchange_flags(struct connection *connection)
 {
 	uint8_t hello[18], client[4];
 
-	put64(hello, MAGIC_SERVER);
-	put64(hello + 8, MAGIC_OPTION);
-	put16(hello + 16, FIXED_NEWSTYLE | NO_ZEROES);
+	put_be(hello, 8, MAGIC_SERVER);
+	put_be(hello + 8, 8, MAGIC_OPTION);
+	put_be(hello + 16, 2, FIXED_NEWSTYLE | NO_ZEROES);
 	if (!stream_send(connection, hello, sizeof(hello)) ||
 	    !stream_receive(connection, client, sizeof(client)))
 		return false;
-	uint32_t flags = get32(client);
+	uint32_t flags = get_be(client, 4);
 	if (flags & ~(uint32_t)(FIXED_NEWSTYLE | NO_ZEROES)) {
 		connection_log(connection, "flags %#x in the handshake", flags);
 		return false;

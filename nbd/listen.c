@@ -1,8 +1,7 @@
-#include "nbd/listen.h"
+#include "nbd/state.h"
 
 #include "base/clock.h"
 #include "base/socket.h"
-#include "nbd/socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

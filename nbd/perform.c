@@ -1,7 +1,6 @@
-#include "nbd/perform.h"
+#include "nbd/state.h"
 
 #include "nbd/protocol.h"
-#include "nbd/reply.h"
 
 #include <errno.h>
 

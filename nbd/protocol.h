@@ -1,13 +1,11 @@
 /*
- * The numbers of the NBD protocol, by the names in its document, and its byte order. Private to
- * nbd/.
+ * The numbers of the NBD protocol, by the names in its document. Its byte order is base/bytes.h's
+ * big-endian. Private to nbd/.
  */
 #ifndef NBD_PROTOCOL_H
 #define NBD_PROTOCOL_H
 
-#include <endian.h>
-#include <stdint.h>
-#include <string.h>
+#include "base/bytes.h"
 
 /* ---- negotiation ---- */
 
@@ -117,46 +115,5 @@ enum nbdserver_error {
 	NBDSERVER_ENOTSUP = 95,
 	NBDSERVER_ESHUTDOWN = 108,
 };
-
-/* ---- big-endian integers ---- */
-
-static inline uint16_t get16(const uint8_t *bytes)
-{
-	uint16_t value;
-	memcpy(&value, bytes, sizeof(value));
-	return be16toh(value);
-}
-
-static inline uint32_t get32(const uint8_t *bytes)
-{
-	uint32_t value;
-	memcpy(&value, bytes, sizeof(value));
-	return be32toh(value);
-}
-
-static inline uint64_t get64(const uint8_t *bytes)
-{
-	uint64_t value;
-	memcpy(&value, bytes, sizeof(value));
-	return be64toh(value);
-}
-
-static inline void put16(uint8_t *bytes, unsigned value)
-{
-	uint16_t be = htobe16((uint16_t)value);
-	memcpy(bytes, &be, sizeof(be));
-}
-
-static inline void put32(uint8_t *bytes, uint32_t value)
-{
-	uint32_t be = htobe32(value);
-	memcpy(bytes, &be, sizeof(be));
-}
-
-static inline void put64(uint8_t *bytes, uint64_t value)
-{
-	uint64_t be = htobe64(value);
-	memcpy(bytes, &be, sizeof(be));
-}
 
 #endif

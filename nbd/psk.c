@@ -1,4 +1,4 @@
-#include "nbd/psk.h"
+#include "nbd/state.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,13 +5,9 @@
  * sent in pieces after one header, and an error in the middle closes the connection, since there is
  * no other way left to report it.
  */
-#include "nbd/read.h"
+#include "nbd/state.h"
 
-#include "nbd/perform.h"
 #include "nbd/protocol.h"
-#include "nbd/reply.h"
-#include "nbd/socket.h"
-#include "nbd/stream.h"
 
 static size_t put_read_head(const struct worker *worker, const struct request *request,
 			    uint8_t *out, uint32_t at, uint32_t n)
@@ -23,7 +19,7 @@ static size_t put_read_head(const struct worker *worker, const struct request *r
 	bool last = at + n == request->length;
 	reply_put_structured(out, request, last ? REPLY_DONE : 0, REPLY_OFFSET_DATA,
 			     OFFSET_BYTES + n);
-	put64(out + STRUCTURED_BYTES, request->offset + at);
+	put_be(out + STRUCTURED_BYTES, 8, request->offset + at);
 	return STRUCTURED_BYTES + OFFSET_BYTES;
 }
 

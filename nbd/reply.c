@@ -1,8 +1,6 @@
-#include "nbd/reply.h"
+#include "nbd/state.h"
 
 #include "nbd/protocol.h"
-#include "nbd/socket.h"
-#include "nbd/stream.h"
 
 #include <errno.h>
 
@@ -14,10 +12,10 @@ bool reply_option(struct connection *connection, uint32_t option, uint32_t type,
 	uint8_t head[20];
 	struct iovec parts[2] = {{head, sizeof(head)}, {(void *)data, n}};
 
-	put64(head, MAGIC_REPLY);
-	put32(head + 8, option);
-	put32(head + 12, type);
-	put32(head + 16, (uint32_t)n);
+	put_be(head, 8, MAGIC_REPLY);
+	put_be(head + 8, 4, option);
+	put_be(head + 12, 4, type);
+	put_be(head + 16, 4, (uint32_t)n);
 	return stream_send_parts(connection, parts, 2);
 }
 
@@ -53,19 +51,19 @@ static uint32_t wire_error(int error)
 
 void reply_put_simple(uint8_t *out, const struct request *request, int error)
 {
-	put32(out, MAGIC_SIMPLE);
-	put32(out + 4, wire_error(error));
+	put_be(out, 4, MAGIC_SIMPLE);
+	put_be(out + 4, 4, wire_error(error));
 	memcpy(out + 8, request->cookie, 8);
 }
 
 void reply_put_structured(uint8_t *out, const struct request *request, unsigned flags,
 			  unsigned type, uint32_t n)
 {
-	put32(out, MAGIC_STRUCTURED);
-	put16(out + 4, flags);
-	put16(out + 6, type);
+	put_be(out, 4, MAGIC_STRUCTURED);
+	put_be(out + 4, 2, flags);
+	put_be(out + 6, 2, type);
 	memcpy(out + 8, request->cookie, 8);
-	put32(out + 16, n);
+	put_be(out + 16, 4, n);
 }
 
 void reply_send(struct worker *worker, const struct iovec *extra, unsigned n)
@@ -111,8 +109,8 @@ void reply_error(struct worker *worker, const struct request *request, int error
 		return;
 	}
 	reply_put_structured(out, request, REPLY_DONE, REPLY_ERROR, 6);
-	put32(out + STRUCTURED_BYTES, wire_error(error));
-	put16(out + STRUCTURED_BYTES + 4, 0);
+	put_be(out + STRUCTURED_BYTES, 4, wire_error(error));
+	put_be(out + STRUCTURED_BYTES + 4, 2, 0);
 	reply_ready(worker, STRUCTURED_BYTES + 6);
 }
 

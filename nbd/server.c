@@ -1,12 +1,7 @@
 #include "nbd/server.h"
 
 #include "base/clock.h"
-#include "nbd/exports.h"
-#include "nbd/handshake.h"
-#include "nbd/listen.h"
-#include "nbd/socket.h"
-#include "nbd/tls.h"
-#include "nbd/transmission.h"
+#include "nbd/state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -87,23 +82,19 @@ void nbdserver_free(struct nbdserver *server)
 	free(server);
 }
 
-unsigned nbdserver_n_connections(const struct nbdserver *server)
+unsigned nbdserver_n_connections(struct nbdserver *server)
 {
-	struct nbdserver *unlocked = (struct nbdserver *)server;
-
-	pthread_mutex_lock(&unlocked->lock);
+	pthread_mutex_lock(&server->lock);
 	unsigned n = server->n_connections;
-	pthread_mutex_unlock(&unlocked->lock);
+	pthread_mutex_unlock(&server->lock);
 	return n;
 }
 
-unsigned nbdserver_export_users(const struct nbdserver *server, unsigned export_index)
+unsigned nbdserver_export_users(struct nbdserver *server, unsigned export_index)
 {
-	struct nbdserver *unlocked = (struct nbdserver *)server;
-
-	pthread_mutex_lock(&unlocked->lock);
+	pthread_mutex_lock(&server->lock);
 	unsigned n = server->users[export_index];
-	pthread_mutex_unlock(&unlocked->lock);
+	pthread_mutex_unlock(&server->lock);
 	return n;
 }
 
@@ -111,18 +102,11 @@ unsigned nbdserver_export_users(const struct nbdserver *server, unsigned export_
 
 static struct connection *connection_new(struct nbdserver *server, int fd)
 {
-	struct connection *connection = calloc(1, sizeof(*connection));
+	struct connection *connection = malloc(sizeof(*connection) + INPUT_BYTES);
 
 	if (connection == NULL)
 		return NULL;
-	connection->server = server;
-	connection->fd = fd;
-	connection->input = malloc(INPUT_BYTES);
-	if (connection->input == NULL) {
-		free(connection);
-		return NULL;
-	}
-	connection->began_ms = clock_ms();
+	*connection = (struct connection){.server = server, .fd = fd, .began_ms = clock_ms()};
 	connection->deadline_ms = connection->began_ms + server->handshake_ms;
 	pthread_mutex_init(&connection->lock, NULL);
 	pthread_mutex_init(&connection->send_lock, NULL);
@@ -210,7 +194,6 @@ static void connection_free(struct connection *connection)
 	pthread_cond_destroy(&connection->role_free);
 	pthread_mutex_destroy(&connection->send_lock);
 	pthread_mutex_destroy(&connection->lock);
-	free(connection->input);
 	free(connection);
 }
 

@@ -89,9 +89,9 @@ int nbdserver_listen(struct nbdserver *server, const char *place, bool plain_loo
 int nbdserver_adopt(struct nbdserver *server, int fd, struct error *err);
 
 /* Including those in their handshake. */
-unsigned nbdserver_n_connections(const struct nbdserver *server);
+unsigned nbdserver_n_connections(struct nbdserver *server);
 /* Connections that use this export now. */
-unsigned nbdserver_export_users(const struct nbdserver *server, unsigned export_index);
+unsigned nbdserver_export_users(struct nbdserver *server, unsigned export_index);
 
 /* Stops accepting, answers the requests that it has read and ends all connections; those that take
  * longer than grace_ms are cut. Removes its sockets. */

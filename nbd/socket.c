@@ -1,4 +1,4 @@
-#include "nbd/socket.h"
+#include "nbd/state.h"
 
 #include "base/clock.h"
 

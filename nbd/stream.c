@@ -1,7 +1,5 @@
-#include "nbd/stream.h"
+#include "nbd/state.h"
 
-#include "nbd/socket.h"
-#include "nbd/tls.h"
 
 size_t stream_receive_some(struct connection *connection, void *to, size_t n)
 {

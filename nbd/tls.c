@@ -2,14 +2,11 @@
  * TLS for the NBD server, by GnuTLS: X.509 certificates, pre-shared keys, or both. One thread reads
  * a session's records while another writes them: GnuTLS allows that much.
  */
-#include "nbd/tls.h"
+#include "nbd/state.h"
 
 #if HAVE_GNUTLS
 
 #include "base/clock.h"
-#include "nbd/psk.h"
-#include "nbd/socket.h"
-#include "nbd/tls_memory.h"
 
 #include <errno.h>
 #include <gnutls/gnutls.h>

@@ -7,7 +7,7 @@
  *
  * This program does not link with GMP; GMP is loaded if GnuTLS depends on it.
  */
-#include "nbd/tls_memory.h"
+#include "nbd/state.h"
 
 #if HAVE_GNUTLS
 

@@ -7,16 +7,9 @@
  * when the server's memory is used up is it done in pieces; a drive that loses power may likewise
  * keep part of a request that was not answered.
  */
-#include "nbd/transmission.h"
+#include "nbd/state.h"
 
-#include "nbd/check.h"
-#include "nbd/context.h"
-#include "nbd/perform.h"
 #include "nbd/protocol.h"
-#include "nbd/read.h"
-#include "nbd/reply.h"
-#include "nbd/socket.h"
-#include "nbd/stream.h"
 
 #include <errno.h>
 
@@ -83,15 +76,15 @@ static bool next_request(struct worker *worker, struct request *request)
 	const uint8_t *bytes = take_input(worker, REQUEST_BYTES);
 	if (bytes == NULL)
 		return false;
-	if (get32(bytes) != MAGIC_REQUEST) {
+	if (get_be(bytes, 4) != MAGIC_REQUEST) {
 		connection_log(connection, "sent something other than a request");
 		return false;
 	}
-	request->flags = get16(bytes + 4);
-	request->command = get16(bytes + 6);
+	request->flags = get_be(bytes + 4, 2);
+	request->command = get_be(bytes + 6, 2);
 	memcpy(request->cookie, bytes + 8, 8);
-	request->offset = get64(bytes + 16);
-	request->length = get32(bytes + 24);
+	request->offset = get_be(bytes + 16, 8);
+	request->length = get_be(bytes + 24, 4);
 	connection->large_writes = request->command == CMD_WRITE && request->length > SMALL_BYTES;
 	return true;
 }
@@ -226,7 +219,7 @@ static void do_status(struct worker *worker, const struct request *request)
 		}
 		reply_put_structured(out, request, i + 1 == n_contexts ? REPLY_DONE : 0,
 				     REPLY_BLOCK_STATUS, 4 + 8 * (uint32_t)n);
-		put32(payload, i);
+		put_be(payload, 4, i);
 		at += STRUCTURED_BYTES + 4 + 8 * (size_t)n;
 	}
 	reply_ready(worker, at);

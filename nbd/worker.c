@@ -12,7 +12,7 @@
  * Each thread has a buffer of its own. The reader collects replies at its front while further
  * requests have already arrived, and sends them together before it waits for anything.
  */
-#include "nbd/worker.h"
+#include "nbd/state.h"
 
 #include "base/clock.h"
 
