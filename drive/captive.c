@@ -1,11 +1,10 @@
 /*
  * Drives in image formats of QEMU, read through a captive qemu-nbd: see qemunbd.c.
  */
-#include "drive/qemunbd.h"
+#include "drive/qemu.h"
 
-#include "drive/image.h"
+#include "drive/backing.h"
 #include "drive/kind.h"
-#include "drive/qemucheck.h"
 #include "nbd/client.h"
 
 #include <errno.h>

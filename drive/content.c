@@ -1,4 +1,4 @@
-#include "drive/content.h"
+#include "drive/backing.h"
 
 #include "base/io.h"
 #include "base/name.h"

@@ -1,4 +1,4 @@
-#include "drive/disk.h"
+#include "drive/backing.h"
 
 #include "base/io.h"
 

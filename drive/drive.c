@@ -1,7 +1,7 @@
 #include "drive/kind.h"
 
 #include "nbd/client.h"
-#include "drive/qemunbd.h"
+#include "drive/qemu.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,8 +4,7 @@
 #ifndef DRIVE_FILE_WRITE_H
 #define DRIVE_FILE_WRITE_H
 
-#include "drive/disk.h"
-#include "drive/image.h"
+#include "drive/backing.h"
 #include "drive/kind.h"
 
 struct file_drive {

@@ -1,7 +1,4 @@
-#include "drive/image.h"
-
-#include "drive/inuse.h"
-#include "drive/lock.h"
+#include "drive/backing.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,14 +4,12 @@
  *	loop devices over F or D        /sys/block/loop*, LOOP_GET_STATUS64
  *	Xen's block backend on D        /sys/bus/xen-backend/devices/vbd-*
  *	backstores of LIO on F or D     /sys/kernel/config/target/core
- *	QEMU's locks on what D lies in  as in drive/lock.h
+ *	QEMU's locks on what D lies in  as in lock.c
  *
  * Then the same for what D lies in, and for D's partitions. Files are compared by device and inode,
  * because names change and vanish.
  */
-#include "drive/inuse.h"
-
-#include "drive/lock.h"
+#include "drive/backing.h"
 
 #include <dirent.h>
 #include <errno.h>

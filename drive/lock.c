@@ -1,4 +1,4 @@
-#include "drive/lock.h"
+#include "drive/backing.h"
 
 #include <errno.h>
 #include <fcntl.h>

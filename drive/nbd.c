@@ -1,7 +1,7 @@
 /*
  * Drives on NBD servers, named by URIs.
  */
-#include "drive/content.h"
+#include "drive/backing.h"
 #include "nbd/client.h"
 #include "drive/kind.h"
 

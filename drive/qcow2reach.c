@@ -1,4 +1,4 @@
-#include "drive/qcow2reach.h"
+#include "drive/qemu.h"
 
 #include "base/io.h"
 

@@ -9,9 +9,7 @@
  *
  * and each file must be that long. All of this reads metadata only.
  */
-#include "drive/qemucheck.h"
-
-#include "drive/qcow2reach.h"
+#include "drive/qemu.h"
 
 #if HAVE_LIBNBD
 

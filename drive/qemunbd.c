@@ -23,7 +23,7 @@
  * wants. So images must come from someone who is trusted not to name other people's files; a guest
  * cannot write to the part of the image that has these names.
  */
-#include "drive/qemunbd.h"
+#include "drive/qemu.h"
 
 #if HAVE_LIBNBD
 

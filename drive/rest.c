@@ -1,4 +1,4 @@
-#include "drive/rest.h"
+#include "drive/target_parts.h"
 
 #include "base/bits.h"
 

@@ -1,9 +1,8 @@
-#include "drive/target_kind.h"
+#include "drive/target_parts.h"
 
 #include "base/io.h"
 #include "base/newfile.h"
 #include "base/place.h"
-#include "drive/disk.h"
 #include "drive/qemuimg.h"
 #include "nbd/client.h"
 

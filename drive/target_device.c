@@ -18,10 +18,9 @@
  * changes nothing, so what it saw holds. The last pass, if needed, writes without looking and
  * leaves no cluster unwritten.
  */
-#include "drive/target_raw.h"
+#include "drive/target_parts.h"
 
 #include "base/io.h"
-#include "drive/rest.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  * The space past old_bytes was written by nothing but this restore, and is a hole otherwise. So
  * zeros in a new file need no work at all.
  */
-#include "drive/target_raw.h"
+#include "drive/target_parts.h"
 
 #include "base/newfile.h"
 

@@ -6,13 +6,10 @@
  * the old one's content, backing file and snapshots. qemu-img and qemu-nbd open the file by our
  * descriptor in /proc, so that renaming its folder meanwhile does no harm.
  */
-#include "drive/target_kind.h"
+#include "drive/target_parts.h"
 
 #include "base/newfile.h"
-#include "drive/disk.h"
-#include "drive/image.h"
-#include "drive/qemunbd.h"
-#include "drive/rest.h"
+#include "drive/qemu.h"
 #include "nbd/client.h"
 
 #include <errno.h>

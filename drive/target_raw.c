@@ -1,4 +1,4 @@
-#include "drive/target_raw.h"
+#include "drive/target_parts.h"
 
 #include "base/io.h"
 #include "base/writeback.h"
