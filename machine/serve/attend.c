@@ -10,12 +10,10 @@
  * fail, which ends all waiting, that of the others and that of guest writes, and then the capture
  * is ended. What the guest does never depends on the client.
  */
-#include "machine/serve/attend.h"
+#include "machine/serve/state.h"
 
 #include "base/background.h"
 #include "base/patience.h"
-#include "machine/serve/message.h"
-#include "machine/serve/status.h"
 
 #include <errno.h>
 #include <string.h>

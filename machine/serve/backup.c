@@ -5,12 +5,10 @@
  * to a client that asks for nothing; a client that leaves is one, too. Meanwhile the attendants
  * answer what is asked for (attend.c).
  */
-#include "machine/serve/backup.h"
+#include "machine/serve/state.h"
 
 #include "base/clock.h"
 #include "machine/options.h"
-#include "machine/serve/attend.h"
-#include "machine/serve/message.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -9,7 +9,6 @@
 #include "machine/kinds.h"
 #include "machine/serve/message.h"
 #include "machine/serve/options.h"
-#include "machine/serve/protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>

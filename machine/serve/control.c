@@ -4,13 +4,10 @@
  * requests are few and short, but for a backup, which stays in its client's thread until it is
  * over.
  */
-#include "machine/serve/control.h"
+#include "machine/serve/state.h"
 
 #include "base/clock.h"
 #include "base/socket.h"
-#include "machine/serve/backup.h"
-#include "machine/serve/message.h"
-#include "machine/serve/status.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "machine/serve/drives.h"
+#include "machine/serve/state.h"
 
 #include "base/name.h"
 #include "base/watcher.h"

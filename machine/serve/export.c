@@ -1,4 +1,4 @@
-#include "machine/serve/export.h"
+#include "machine/serve/state.h"
 
 #include "base/parse.h"
 

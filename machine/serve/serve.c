@@ -9,9 +9,7 @@
 #include "base/clock.h"
 #include "base/stop.h"
 #include "base/watcher.h"
-#include "machine/serve/control.h"
-#include "machine/serve/drives.h"
-#include "machine/serve/export.h"
+#include "machine/serve/state.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /*
- * A running serve, as its parts see it. Each uses those above it:
+ * A running serve, and what its files offer each other. Each uses those above it:
  *
  *   export.c    what the NBD server asks of a drive
  *   drives.c    opening and closing drives and their maps
@@ -14,10 +14,12 @@
 
 #include "cow/capture.h"
 #include "drive/argument.h"
+#include "machine/serve/message.h"
 #include "machine/serve/options.h"
 #include "nbd/server.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct control;
 struct serve_backup;
@@ -47,5 +49,89 @@ struct serve {
 	struct serve_backup *backup; /* NULL: none is running */
 	uint64_t n_backups_done, n_backups_failed;
 };
+
+/* ---- a running backup, between backup.c, attend.c and status.c ---- */
+
+/* A thread, and the client's way to it. */
+struct attendant {
+	struct serve_backup *backup;
+	int fd; /* the control socket, borrowed, or our end of a data channel, owned */
+	pthread_t thread;
+	bool started;
+};
+
+struct serve_backup {
+	struct serve *serve;
+	int fd;			      /* borrowed: the client's control socket */
+	const struct served **drives; /* owned array, as volumes */
+	struct volume **volumes;
+	uint32_t n_volumes;	 /* and drives */
+	struct buffer *buffer;	 /* owned */
+	struct capture *capture; /* owned; NULL before the instant */
+	uint32_t n_chunks;
+	_Atomic(struct chunk *) *lent; /* by index: the client has it. Owned array */
+	double began_s;		       /* the instant, by clock_s */
+
+	struct attendant listener; /* at the control socket */
+	struct attendant channels[PROTOCOL_CHANNELS_MAX];
+	uint32_t n_channels;
+	atomic_bool done; /* all was given */
+
+	pthread_mutex_t lock; /* guards the rest */
+	bool over;	      /* the client has gone, or is to be dropped */
+	struct error misuse;  /* why it is dropped, if it is to be told */
+};
+
+/* ---- export.c ---- */
+
+/* The export of a drive; what it points to is borrowed from served. */
+struct nbdserver_export serve_export(const struct served *served, bool read_only);
+
+/* ---- drives.c ---- */
+
+/* Takes the options apart: which drives, and which map belongs to which. Opens nothing. */
+int drives_parse(struct serve *serve, struct error *err);
+int drives_open(struct serve *serve, struct error *err);
+int drives_flush(struct serve *serve, struct error *err);
+/* A map that cannot be closed is told to the watcher, and is serve->map_error. */
+void drives_close(struct serve *serve);
+
+/* ---- status.c ---- */
+
+void serve_status(struct serve *serve, struct json_t *out);
+/* What a capture has done so far. */
+void serve_counts(struct json_t *out, const struct capture *capture, const struct buffer *buffer);
+
+/* ---- attend.c ----
+ *
+ * What the client of a backup asks for while it runs, and gives back.
+ */
+
+/* One more, for a data channel that the client is sent an end of. Before attendants_start. */
+int attendants_add(struct serve_backup *backup, struct error *err);
+/* attendants_join has to be called on failure, too. */
+int attendants_start(struct serve_backup *backup, struct error *err);
+/* The buffer has failed: ends the data channels, and waits until the client has gone. */
+void attendants_join(struct serve_backup *backup);
+void attendants_free(struct serve_backup *backup);
+
+/* The client has gone, or is to be dropped. */
+bool backup_is_over(struct serve_backup *backup);
+
+/* ---- backup.c ---- */
+
+/* A whole backup, with the client at fd that asked for it. Returns when the client has gone, or
+ * with an error that it can still be told. */
+int serve_backup(struct serve *serve, int fd, const struct json_t *request, struct error *err);
+
+/* ---- control.c ---- */
+
+/* From here on clients are served. The socket has mode 0600, and appears when it can be connected
+ * to. One that a dead server left is replaced; one that answers: ERR_LOCKED. */
+int control_open(struct serve *serve, struct error *err);
+/* No new clients; the others are cut, and so a backup ends, but for the one that asked to stop. */
+void control_cut(struct serve *serve);
+/* After that: the one that asked is told how it went. */
+void control_close(struct serve *serve, const struct error *how);
 
 #endif

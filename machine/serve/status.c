@@ -1,8 +1,6 @@
-#include "machine/serve/status.h"
+#include "machine/serve/state.h"
 
 #include "base/clock.h"
-#include "base/json.h"
-#include "machine/serve/backup_state.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -9,9 +9,7 @@
  * the client has gone, and the drives must take writes as before.
  */
 #include "machine/serve/call.h"
-#include "machine/serve/control.h"
-#include "machine/serve/export.h"
-#include "machine/serve/message.h"
+#include "machine/serve/state.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
