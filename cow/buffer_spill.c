@@ -1,4 +1,4 @@
-#include "cow/buffer_spill.h"
+#include "cow/buffer_state.h"
 
 #include "base/io.h"
 

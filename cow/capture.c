@@ -51,7 +51,6 @@
  * lock is held while drives are read or written.
  */
 #include "cow/capture_state.h"
-#include "cow/volume.h"
 
 #include "base/bits.h"
 #include "base/clock.h"

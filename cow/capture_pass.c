@@ -4,7 +4,6 @@
  */
 #include "base/background.h"
 #include "cow/capture_state.h"
-#include "cow/volume.h"
 #include "drive/drive.h"
 
 #include <assert.h>

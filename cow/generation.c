@@ -14,7 +14,7 @@
  */
 #include "cow/generation.h"
 
-#include "cow/map_store.h"
+#include "cow/map_parts.h"
 
 #include <endian.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "cow/map_file.h"
+#include "cow/map_parts.h"
 
 #include "base/bytes.h"
 

@@ -15,7 +15,7 @@
  * Only whole pages are written, in the order header, group, clusters, header. A kill in between
  * leaves a file with the old or the new sum: until the second header, the header has both.
  */
-#include "cow/map_store.h"
+#include "cow/map_parts.h"
 
 #include "base/bytes.h"
 #include "base/clock.h"

@@ -17,10 +17,9 @@
  * then reads the pointer again. The thread that disarms clears the pointer and waits until users is
  * 0: the pattern of the gate.
  */
-#include "cow/volume.h"
+#include "cow/capture_state.h"
 
 #include "base/clock.h"
-#include "cow/capture_state.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
  * The capture and its buffer are in this process; the client that asked for the backup maps the
- * buffer's memory, and writes the archive from it (protocol.h). This thread, which is that of the
+ * buffer's memory, and writes the archive from it (message.h). This thread, which is that of the
  * client's control socket, prepares everything, and then waits for a failure, which has to be told
  * to a client that asks for nothing; a client that leaves is one, too. Meanwhile the attendants
  * answer what is asked for (attend.c).

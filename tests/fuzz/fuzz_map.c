@@ -6,7 +6,7 @@
  * come the used part of the header, and what lies behind the header's page.
  */
 #include "cow/generation.h"
-#include "cow/map_file.h"
+#include "cow/map_parts.h"
 #include "base/bytes.h"
 #include "tests/fuzz/fuzz.h"
 

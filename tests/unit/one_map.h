@@ -3,7 +3,7 @@
 #define TESTS_UNIT_ONE_MAP_H
 
 #include "cow/generation.h"
-#include "cow/map_file.h"
+#include "cow/map_parts.h"
 #include "tests/unit/scratch.h"
 
 #include <CUnit/CUnit.h>

@@ -2,7 +2,7 @@
  * The capture: who waits for whom, and what is held at the instant.
  */
 #include "base/clock.h"
-#include "cow/volume.h"
+#include "cow/capture_state.h"
 #include "tests/unit/one_capture.h"
 
 #include <semaphore.h>
