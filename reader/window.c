@@ -1,4 +1,4 @@
-#include "reader/window.h"
+#include "reader/salvage_parts.h"
 #include "reader/input/input.h"
 
 #include <assert.h>

@@ -1,4 +1,5 @@
-#include "reader/input/descriptor.h"
+#include "reader/input/parts.h"
+
 #include "base/tape.h"
 
 #include <errno.h>
@@ -77,5 +78,15 @@ int descriptor_read(struct descriptor *from, void *buffer, size_t n, size_t *got
 		return fail_system(err, errno, "%s: cannot be read", from->name);
 	from->ended = result == 0 && n > 0;
 	*got = (size_t)result;
+	return 0;
+}
+
+int compressed_read(struct compressed *in, size_t *got, struct error *err)
+{
+	*got = in->n_buffered;
+	in->n_buffered = 0;
+	if (*got == 0)
+		TRY(descriptor_read(in->from, in->buffer, in->buffer_size, got, err));
+	in->ended = in->from->ended;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* xz, bzip2 and lzop, by libarchive. */
-#include "reader/input/compressed.h"
+#include "reader/input/parts.h"
 
 #include <archive.h>
 #include <errno.h>
@@ -81,7 +81,17 @@ static int open_archive(struct foreign *foreign, struct error *err)
 	return 0;
 }
 
-int foreign_open(struct foreign **out, struct compressed *in, const char *name, struct error *err)
+static void foreign_close(void *state)
+{
+	struct foreign *foreign = state;
+
+	if (foreign == NULL)
+		return;
+	archive_read_free(foreign->archive);
+	free(foreign);
+}
+
+static int foreign_open(void **out, struct compressed *in, const char *name, struct error *err)
 {
 	struct foreign *foreign = calloc(1, sizeof(*foreign));
 
@@ -97,9 +107,10 @@ int foreign_open(struct foreign **out, struct compressed *in, const char *name, 
 	return code;
 }
 
-int foreign_read(struct foreign *foreign, uint64_t position, void *buffer, size_t n, size_t *got,
-		 struct error *err)
+static int foreign_read(void *state, uint64_t position, void *buffer, size_t n, size_t *got,
+			struct error *err)
 {
+	struct foreign *foreign = state;
 	la_ssize_t result;
 
 	do
@@ -111,10 +122,4 @@ int foreign_read(struct foreign *foreign, uint64_t position, void *buffer, size_
 	return 0;
 }
 
-void foreign_close(struct foreign *foreign)
-{
-	if (foreign == NULL)
-		return;
-	archive_read_free(foreign->archive);
-	free(foreign);
-}
+const struct decoder decoder_foreign = {foreign_open, foreign_read, foreign_close};

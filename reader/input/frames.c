@@ -9,7 +9,7 @@
  * made to lie within each other, going back has a budget; when it is spent the search begins where
  * the decoder failed.
  */
-#include "reader/input/compressed.h"
+#include "reader/input/parts.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -41,10 +41,22 @@ struct frames {
 	bool told;    /* of the damage, at the end */
 };
 
-int frames_open(struct frames **out, struct compressed *in, struct error *err)
+static void frames_close(void *state)
+{
+	struct frames *frames = state;
+
+	if (frames == NULL)
+		return;
+	ZSTD_freeDCtx(frames->decoder);
+	free(frames->bytes);
+	free(frames);
+}
+
+static int frames_open(void **out, struct compressed *in, const char *name, struct error *err)
 {
 	struct frames *frames = calloc(1, sizeof(*frames));
 
+	(void)name;
 	if (frames != NULL) {
 		frames->in = in;
 		frames->decoder = ZSTD_createDCtx();
@@ -188,9 +200,10 @@ static int decode(struct frames *frames, uint64_t position, ZSTD_outBuffer *to, 
 	return 0;
 }
 
-int frames_read(struct frames *frames, uint64_t position, void *buffer, size_t n, size_t *got,
-		struct error *err)
+static int frames_read(void *state, uint64_t position, void *buffer, size_t n, size_t *got,
+		       struct error *err)
 {
+	struct frames *frames = state;
 	ZSTD_outBuffer to = {buffer, n, 0};
 
 	*got = 0;
@@ -209,11 +222,4 @@ int frames_read(struct frames *frames, uint64_t position, void *buffer, size_t n
 	return 0;
 }
 
-void frames_close(struct frames *frames)
-{
-	if (frames == NULL)
-		return;
-	ZSTD_freeDCtx(frames->decoder);
-	free(frames->bytes);
-	free(frames);
-}
+const struct decoder decoder_zstd = {frames_open, frames_read, frames_close};

@@ -1,5 +1,5 @@
 /* gzip (RFC 1952): any number of members, each with its checksum, then perhaps zeros. */
-#include "reader/input/compressed.h"
+#include "reader/input/parts.h"
 
 #include "base/bytes.h"
 
@@ -12,10 +12,11 @@ struct gunzip {
 	bool between;	       /* a member has ended, no other has begun */
 };
 
-int gunzip_open(struct gunzip **out, struct compressed *in, struct error *err)
+static int gunzip_open(void **out, struct compressed *in, const char *name, struct error *err)
 {
 	struct gunzip *gunzip = calloc(1, sizeof(*gunzip));
 
+	(void)name;
 	if (gunzip == NULL || inflateInit2(&gunzip->stream, 15 + 16) != Z_OK) {
 		free(gunzip);
 		return fail_memory(err);
@@ -76,9 +77,10 @@ static int inflate_some(struct gunzip *gunzip, uint64_t position, struct error *
 	return 0;
 }
 
-int gunzip_read(struct gunzip *gunzip, uint64_t position, void *buffer, size_t n, size_t *got,
-		struct error *err)
+static int gunzip_read(void *state, uint64_t position, void *buffer, size_t n, size_t *got,
+		       struct error *err)
 {
+	struct gunzip *gunzip = state;
 	z_stream *stream = &gunzip->stream;
 	size_t wanted = n < COMPRESSED_READ ? n : COMPRESSED_READ;
 	bool ended = false;
@@ -92,10 +94,14 @@ int gunzip_read(struct gunzip *gunzip, uint64_t position, void *buffer, size_t n
 	return 0;
 }
 
-void gunzip_close(struct gunzip *gunzip)
+static void gunzip_close(void *state)
 {
+	struct gunzip *gunzip = state;
+
 	if (gunzip == NULL)
 		return;
 	inflateEnd(&gunzip->stream);
 	free(gunzip);
 }
+
+const struct decoder decoder_gzip = {gunzip_open, gunzip_read, gunzip_close};

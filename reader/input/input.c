@@ -4,15 +4,13 @@
  *
  * One buffer serves both: bytes that were looked at to recognise the content are read again from
  * there, so that a pipe needs no seek. Large reads go past it, but not those of a tape, which are
- * always of the whole buffer: see descriptor.h.
+ * always of the whole buffer: see parts.h.
  */
 #include "reader/input/input.h"
 
 #include "base/pace.h"
 #include "base/tape.h"
-#include "reader/input/descriptor.h"
-#include "reader/input/filter.h"
-#include "reader/input/strange.h"
+#include "reader/input/parts.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "reader/input/strange.h"
+#include "reader/input/parts.h"
 #include "format/layout.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* What may be around an archive: zstd, gzip, xz, bzip2. lzop is left out: it may be a program of
  * its own that is run. */
-#include "reader/input/filter.h"
+#include "reader/input/parts.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
