@@ -3,6 +3,11 @@
 #include <errno.h>
 #include <time.h>
 
+static struct timespec timespec_of(int64_t ns)
+{
+	return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = (long)(ns % 1000000000)};
+}
+
 static int64_t read_clock(clockid_t id)
 {
 	struct timespec now;
@@ -33,18 +38,14 @@ double clock_s(void)
 
 void clock_sleep_ms(unsigned ms)
 {
-	const struct timespec length = {.tv_sec = ms / 1000,
-					.tv_nsec = (long)(ms % 1000) * 1000000};
+	const struct timespec length = timespec_of(ms * INT64_C(1000000));
 
 	nanosleep(&length, NULL);
 }
 
 void clock_sleep_until_ns(int64_t until_ns)
 {
-	const struct timespec until = {
-		.tv_sec = until_ns / 1000000000,
-		.tv_nsec = (long)(until_ns % 1000000000),
-	};
+	const struct timespec until = timespec_of(until_ns);
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
 		;
@@ -62,10 +63,7 @@ void clock_cond_init(pthread_cond_t *cond)
 
 int clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t until_ms)
 {
-	const struct timespec until = {
-		.tv_sec = until_ms / 1000,
-		.tv_nsec = (long)(until_ms % 1000) * 1000000,
-	};
+	const struct timespec until = timespec_of(until_ms * 1000000);
 
 	return pthread_cond_timedwait(cond, mutex, &until);
 }

@@ -50,15 +50,16 @@ static json_t *made(json_t *value)
 	return value;
 }
 
+/* These two take value over in any case. NULL objects and arrays are not wanted. */
 static void put(json_t *object, const char *key, json_t *value)
 {
-	if (json_object_set_new(object, key, value) != 0)
+	if (json_object_set_new(object, key, value) != 0 && object != NULL)
 		lack();
 }
 
 static void append(json_t *array, json_t *value)
 {
-	if (json_array_append_new(array, value) != 0)
+	if (json_array_append_new(array, value) != 0 && array != NULL)
 		lack();
 }
 
@@ -100,8 +101,7 @@ struct json_t *json_put_object(struct json_t *parent, const char *key)
 {
 	json_t *object = parent == NULL ? NULL : made(json_object());
 
-	if (parent != NULL)
-		put(parent, key, object);
+	put(parent, key, object);
 	return object;
 }
 
@@ -109,8 +109,7 @@ struct json_t *json_put_array(struct json_t *parent, const char *key)
 {
 	json_t *array = parent == NULL ? NULL : made(json_array());
 
-	if (parent != NULL)
-		put(parent, key, array);
+	put(parent, key, array);
 	return array;
 }
 
@@ -118,8 +117,7 @@ struct json_t *json_add_object(struct json_t *array)
 {
 	json_t *object = array == NULL ? NULL : made(json_object());
 
-	if (array != NULL)
-		append(array, object);
+	append(array, object);
 	return object;
 }
 
@@ -165,7 +163,7 @@ void json_put_text(struct json_t *object, const char *key, const char *text)
 	bool plain;
 
 	if (object != NULL)
-		put(object, key, make_text(text, strlen(text), &plain));
+		put(object, key, text != NULL ? make_text(text, strlen(text), &plain) : json_null());
 }
 
 void json_add_text(struct json_t *array, const char *text)
@@ -204,34 +202,28 @@ void json_put_bytes(struct json_t *object, const char *key, struct text bytes)
 
 void json_put_number(struct json_t *object, const char *key, uint64_t number)
 {
-	if (object != NULL)
-		put(object, key,
-		    number <= INT64_MAX ? json_integer((json_int_t)number)
-					: json_real((double)number));
+	put(object, key,
+	    number <= INT64_MAX ? json_integer((json_int_t)number) : json_real((double)number));
 }
 
 void json_put_integer(struct json_t *object, const char *key, int64_t number)
 {
-	if (object != NULL)
-		put(object, key, json_integer(number));
+	put(object, key, json_integer(number));
 }
 
 void json_put_real(struct json_t *object, const char *key, double number)
 {
-	if (object != NULL)
-		put(object, key, json_real(number));
+	put(object, key, json_real(number));
 }
 
 void json_put_bool(struct json_t *object, const char *key, bool value)
 {
-	if (object != NULL)
-		put(object, key, json_boolean(value));
+	put(object, key, json_boolean(value));
 }
 
 void json_put_null(struct json_t *object, const char *key)
 {
-	if (object != NULL)
-		put(object, key, json_null());
+	put(object, key, json_null());
 }
 
 bool json_print(struct json_t *object, FILE *to)
@@ -337,16 +329,14 @@ bool json_item_number(const struct json_t *array, size_t i, uint64_t *out)
 
 void json_add_number(struct json_t *array, uint64_t number)
 {
-	if (array != NULL)
-		append(array, json_integer((json_int_t)number));
+	append(array, json_integer((json_int_t)number));
 }
 
 struct json_t *json_add_array(struct json_t *array)
 {
 	json_t *inner = array == NULL ? NULL : made(json_array());
 
-	if (array != NULL)
-		append(array, inner);
+	append(array, inner);
 	return inner;
 }
 

@@ -37,7 +37,7 @@ void json_put_all(struct json_t *object, struct json_t *from);
 /* The array of that name, made if need be. */
 struct json_t *json_get_array(struct json_t *object, const char *key);
 
-/* Text that is not UTF-8 is escaped as in messages. */
+/* Text that is not UTF-8 is escaped as in messages; NULL is put as null. */
 void json_put_text(struct json_t *object, const char *key, const char *text);
 void json_add_text(struct json_t *array, const char *text);
 /* Bytes of an archive: a text when they are UTF-8, else escaped, and key_hex holds them in

@@ -20,12 +20,8 @@ static void put_drive(struct json_t *list, const struct inventory_drive *drive)
 	};
 	struct json_t *one = json_add_object(list);
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (texts[i].text != NULL)
-			json_put_text(one, texts[i].key, texts[i].text);
-		else
-			json_put_null(one, texts[i].key);
-	}
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		json_put_text(one, texts[i].key, texts[i].text);
 	json_put_number(one, "size_bytes", drive->size_bytes);
 	json_put_bool(one, "read_only", drive->read_only);
 	json_put_bool(one, "removable", drive->removable);

@@ -169,6 +169,14 @@ int report_error(struct report *report, const char *archive, const struct error 
 	return report_error_line(report, archive, err);
 }
 
+static void say_line(const char *format, va_list arguments)
+{
+	char text[LINE_SIZE];
+
+	vsnprintf(text, sizeof(text), format, arguments);
+	say(stderr, "vmabak: %s\n", text);
+}
+
 void report_warning(struct report *report, const char *format, ...)
 {
 	va_list arguments;
@@ -186,27 +194,21 @@ void report_warning(struct report *report, const char *format, ...)
 void report_note(struct report *report, const char *format, ...)
 {
 	va_list arguments;
-	char text[LINE_SIZE];
 
-	if (report->options.quiet || report->text_off)
-		return;
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	if (!report->options.quiet && !report->text_off)
+		say_line(format, arguments);
 	va_end(arguments);
-	say(stderr, "vmabak: %s\n", text);
 }
 
 void report_detail(struct report *report, const char *format, ...)
 {
 	va_list arguments;
-	char text[LINE_SIZE];
 
-	if (!report->options.verbose || report->text_off)
-		return;
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	if (report->options.verbose && !report->text_off)
+		say_line(format, arguments);
 	va_end(arguments);
-	say(stderr, "vmabak: %s\n", text);
 }
 
 void report_flush(struct report *report)

@@ -133,21 +133,23 @@ static void put_text_or_null(struct json_t *result, const char *key, struct text
 		json_put_null(result, key);
 }
 
+static void add_one(struct json_t *array, struct text name, uint64_t size_bytes)
+{
+	struct json_t *one = json_add_object(array);
+
+	json_put_bytes(one, "name", name);
+	json_put_number(one, "size_bytes", size_bytes);
+}
+
 static void put_contents(const struct archive *archive, struct json_t *result)
 {
-	struct json_t *drives = json_put_array(result, "drives"), *configs, *one;
+	struct json_t *drives = json_put_array(result, "drives");
+	struct json_t *configs = json_put_array(result, "configs");
 
-	for (uint32_t i = 0; i < archive->n_drives; i++) {
-		one = json_add_object(drives);
-		json_put_bytes(one, "name", archive->drives[i].name);
-		json_put_number(one, "size_bytes", archive->drives[i].size_bytes);
-	}
-	configs = json_put_array(result, "configs");
-	for (uint32_t i = 0; i < archive->n_configs; i++) {
-		one = json_add_object(configs);
-		json_put_bytes(one, "name", archive->configs[i].name);
-		json_put_number(one, "size_bytes", archive->configs[i].data.length);
-	}
+	for (uint32_t i = 0; i < archive->n_drives; i++)
+		add_one(drives, archive->drives[i].name, archive->drives[i].size_bytes);
+	for (uint32_t i = 0; i < archive->n_configs; i++)
+		add_one(configs, archive->configs[i].name, archive->configs[i].data.length);
 }
 
 static void put_end(const struct list_end *end, struct json_t *result)
@@ -168,20 +170,15 @@ void list_put(const struct opened_archive *opened, const struct list_end *end,
 	      struct json_t *result)
 {
 	const struct archive *archive = opened->archive;
-	const char *filter = input_filter(opened->input);
+	bool incremental = archive_is_incremental(archive);
 	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
 
 	json_put_text(result, "archive", opened->name);
 	json_put_text(result, "format", archive_format_name(archive));
-	if (filter == NULL)
-		json_put_null(result, "filter");
-	else
-		json_put_text(result, "filter", filter);
+	json_put_text(result, "filter", input_filter(opened->input));
 	json_put_text(result, "uuid", format_uuid(uuid, archive->uuid));
-	if (archive_is_incremental(archive))
-		json_put_text(result, "parent_uuid", format_uuid(uuid, archive->parent));
-	else
-		json_put_null(result, "parent_uuid");
+	json_put_text(result, "parent_uuid",
+		      incremental ? format_uuid(uuid, archive->parent) : NULL);
 	json_put_text(result, "created", human_time(when, archive->created_ns));
 	json_put_integer(result, "created_ns", archive->created_ns);
 	json_put_text(result, "checksum", checksum_text(archive));

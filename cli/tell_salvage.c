@@ -113,10 +113,7 @@ static void put_drive(const struct rescue *rescue, uint32_t i, struct json_t *on
 	json_put_number(one, "size_bytes", rescue->archive->drives[i].size_bytes);
 	json_put_bool(one, "size_known", !head_is_lost(rescue));
 	json_put_text(one, "target", rescue->recovery.plan.drive_paths[i]);
-	if (drive->map_path != NULL)
-		json_put_text(one, "map", drive->map_path);
-	else
-		json_put_null(one, "map");
+	json_put_text(one, "map", drive->map_path);
 	json_put_number(one, "good_bytes", sums.bytes[CLUSTER_GOOD]);
 	json_put_number(one, "donated_bytes", drive->donated_bytes);
 	json_put_number(one, "unverified_bytes", sums.bytes[CLUSTER_UNPROVED]);
@@ -141,10 +138,7 @@ static void put_json(const struct rescue *rescue, struct json_t *result)
 	json_put_number(result, "sections", totals->n_sections);
 	json_put_number(result, "damaged_sections", totals->n_damaged);
 	json_put_number(result, "passed_bytes", totals->passed_bytes);
-	if (rescue->ended.code != 0)
-		json_put_text(result, "read_error", rescue->ended.text);
-	else
-		json_put_null(result, "read_error");
+	json_put_text(result, "read_error", rescue->ended.code != 0 ? rescue->ended.text : NULL);
 	json_put_real(result, "duration_s", progress_seconds());
 	list = json_put_array(result, "drives");
 	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {

@@ -1,5 +1,6 @@
 #include "drive/qemu.h"
 
+#include "base/bytes.h"
 #include "base/io.h"
 
 #include <errno.h>
@@ -31,15 +32,6 @@ struct qcow2 {
 	uint64_t last_compressed; /* begins here and ends at the end of the file; 0: none */
 	uint8_t *table;		  /* an L2 table: a cluster */
 };
-
-static uint64_t get_number(const uint8_t *bytes, unsigned n)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		value = value << 8 | bytes[i];
-	return value;
-}
 
 static void must_reach(struct qcow2 *image, uint64_t end)
 {
@@ -159,8 +151,8 @@ static int note_table(struct qcow2 *image, uint64_t entry, struct error *err)
 	must_reach(image, offset + n);
 	TRY(read_table(image, offset, image->table, &n, err));
 	for (size_t at = 0; at + step <= n; at += step)
-		note_cluster(image, get_number(image->table + at, 8),
-			     step == 16 ? get_number(image->table + at + 8, 8) : 0);
+		note_cluster(image, get_be(image->table + at, 8),
+			     step == 16 ? get_be(image->table + at + 8, 8) : 0);
 	return 0;
 }
 
@@ -178,7 +170,7 @@ static int note_all(struct qcow2 *image, uint64_t l1_offset, uint32_t n_entries,
 	if (code == 0)
 		must_reach(image, l1_offset + (uint64_t)n_entries * 8);
 	for (size_t at = 0; code == 0 && at + 8 <= n; at += 8)
-		code = note_table(image, get_number(l1 + at, 8), err);
+		code = note_table(image, get_be(l1 + at, 8), err);
 	if (code == 0)
 		code = check_last_compressed(image, err);
 	free(l1);
@@ -198,11 +190,11 @@ int qcow2_reach(int fd, const char *path, uint64_t *reach, struct error *err)
 	TRY(read_table(&image, 0, head, &n, err));
 	if (n < 72 || memcmp(head, "QFI\xfb", 4) != 0)
 		return 0;
-	image.cluster_bits = (unsigned)get_number(head + 20, 4);
-	if (get_number(head + 4, 4) >= 3 && n >= 80)
-		image.features = get_number(head + 72, 8);
-	uint32_t n_entries = (uint32_t)get_number(head + 36, 4);
-	uint64_t l1_offset = get_number(head + 40, 8);
+	image.cluster_bits = (unsigned)get_be(head + 20, 4);
+	if (get_be(head + 4, 4) >= 3 && n >= 80)
+		image.features = get_be(head + 72, 8);
+	uint32_t n_entries = (uint32_t)get_be(head + 36, 4);
+	uint64_t l1_offset = get_be(head + 40, 8);
 	if (image.cluster_bits < 9 || image.cluster_bits > 21 || n_entries > L1_ENTRIES_MAX ||
 	    l1_offset > INT64_MAX / 2)
 		return 0;

@@ -16,10 +16,7 @@ static void put_map(struct json_t *drive, const struct served *served)
 		return;
 	}
 	map = json_put_object(drive, "map");
-	if (served->map_file != NULL)
-		json_put_text(map, "file", served->map_file);
-	else
-		json_put_null(map, "file");
+	json_put_text(map, "file", served->map_file);
 	current = generation_current(served->map);
 	json_put_text(map, "trust", map_trust_text(generation_trust(served->map)));
 	snprintf(id, sizeof(id), "%016llx", (unsigned long long)generation_id(served->map));

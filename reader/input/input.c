@@ -8,6 +8,7 @@
  */
 #include "reader/input/input.h"
 
+#include "base/name.h"
 #include "base/pace.h"
 #include "base/tape.h"
 #include "reader/input/parts.h"
@@ -194,13 +195,6 @@ static int put_filter(struct input *in, struct error *err)
 	return 0;
 }
 
-static bool is_zst(const char *path)
-{
-	size_t length = strlen(path);
-
-	return length > 4 && strcmp(path + length - 4, ".zst") == 0;
-}
-
 static int open_input(struct input **out, const char *path, bool damaged, struct error *err)
 {
 	struct input *in = calloc(1, sizeof(*in));
@@ -220,7 +214,7 @@ static int open_input(struct input **out, const char *path, bool damaged, struct
 			break;
 		in->buffered += got;
 	}
-	bool wanted = filter_wanted(in->buffer, in->buffered) || (damaged && is_zst(path));
+	bool wanted = filter_wanted(in->buffer, in->buffered) || (damaged && has_ending(path, ".zst"));
 	if (code == 0 && wanted)
 		code = put_filter(in, err);
 	if (code == 0)
