@@ -116,7 +116,7 @@ static int all_was_read(void *context, struct error *err)
 {
 	struct backup *backup = context;
 
-	return backup->kind->finish(backup->machine, err);
+	return backup->kind->finish != NULL ? backup->kind->finish(backup->machine, err) : 0;
 }
 
 static int sweep_drives(struct backup *backup, struct feed *feed, struct error *err)
@@ -167,10 +167,12 @@ static int run(struct backup *backup, struct error *err)
 	const struct machine_since everything = {.checkpoint = NULL};
 
 	TRY(prepare(backup, err));
-	TRY(backup->kind->begin(backup->machine, &everything, err));
-	if (copy(backup, err) < 0)
-		return backup->kind->explain(backup->machine, err);
-	return 0;
+	if (backup->kind->begin != NULL)
+		TRY(backup->kind->begin(backup->machine, &everything, err));
+	int code = copy(backup, err);
+	return code == 0 || backup->kind->explain == NULL
+		       ? code
+		       : backup->kind->explain(backup->machine, err);
 }
 
 static void tell(struct backup *backup)

@@ -30,15 +30,8 @@ const char *volume_name(const struct volume *volume);
 struct drive *volume_drive(const struct volume *volume);
 struct generation *volume_map(const struct volume *volume);
 
-enum volume_flags {
-	VOLUME_FUA = 1,	     /* durable before it returns */
-	VOLUME_MAY_TRIM = 2, /* zero: may free the space */
-	VOLUME_FAST = 4,     /* zero: only if that is faster than writing zeros, else ENOTSUP */
-	VOLUME_NOW = 8,	     /* only if possible without waiting, else EAGAIN and no effect */
-};
-
-/* Guest requests. Ranges must lie within the drive. Return 0 or an errno value. A request may be
- * larger than memory: it is done in parts. The instant of a capture never splits a write, nor a
+/* Guest requests, with enum drive_flags. Ranges must lie within the drive. Return 0 or an errno
+ * value. A request may be larger than memory: it is done in parts. The instant of a capture never splits a write, nor a
  * zeroing or trimming of up to 256 MiB. */
 int volume_read(struct volume *volume, uint64_t offset, void *to, uint32_t n, unsigned flags);
 int volume_write(struct volume *volume, uint64_t offset, const void *from, uint32_t n,

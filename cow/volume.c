@@ -31,10 +31,6 @@
 #define STRETCH	  64u	       /* clusters that are saved, then changed, at once */
 #define ACTIVE_NS 1000000000
 
-static_assert((int)VOLUME_FUA == DRIVE_FUA && (int)VOLUME_MAY_TRIM == DRIVE_MAY_TRIM &&
-		      (int)VOLUME_FAST == DRIVE_FAST && (int)VOLUME_NOW == DRIVE_NOW,
-	      "flags are passed to the drive as they are");
-
 struct volume {
 	char *name;
 	struct drive *drive;	/* borrowed */
@@ -318,13 +314,13 @@ static int change_now(struct volume *volume, const struct change *change)
 	uint64_t first = change->offset / CLUSTER_SIZE, delay_ns = 0;
 	uint64_t end = cluster_end(change->offset, change->n);
 	bool saved = saved_until(captured, first, end) == end;
-	if (!saved && (change->flags & VOLUME_NOW))
+	if (!saved && (change->flags & DRIVE_NOW))
 		saved = captured_save_now(captured, first, end, &delay_ns);
 	if (saved) {
 		code = apply(volume, change);
 		if (code != EAGAIN)
 			captured_add_delay(captured, delay_ns);
-	} else if (change->flags & VOLUME_NOW) {
+	} else if (change->flags & DRIVE_NOW) {
 		code = EAGAIN;
 	} else {
 		code = change_in_parts(volume, captured, *change);
@@ -340,7 +336,7 @@ static int change_volume(struct volume *volume, const struct change *change)
 		return EPERM;
 	if (change->n == 0)
 		return 0;
-	if (!enter(volume, change->flags & VOLUME_NOW))
+	if (!enter(volume, change->flags & DRIVE_NOW))
 		return EAGAIN;
 	int code = change_now(volume, change);
 	leave(volume);
@@ -360,7 +356,7 @@ static int change_long(struct volume *volume, struct change change)
 {
 	int code = 0;
 
-	if (change.flags & VOLUME_NOW)
+	if (change.flags & DRIVE_NOW)
 		return drive_is_writable(volume->drive) ? EAGAIN : EPERM;
 	do {
 		struct change part = change;
@@ -380,7 +376,7 @@ int volume_trim(struct volume *volume, uint64_t offset, uint64_t n, unsigned fla
 {
 	int code = change_long(volume, (struct change){apply_trim, offset, n, NULL, flags});
 
-	return code == 0 && (flags & VOLUME_FUA) ? drive_flush(volume->drive) : code;
+	return code == 0 && (flags & DRIVE_FUA) ? drive_flush(volume->drive) : code;
 }
 
 /* ---- the others ---- */

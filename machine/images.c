@@ -72,15 +72,6 @@ static void images_describe(const struct machine *machine, struct machine_descri
 	*out = (struct machine_description){.drives = machine->drives, .n_drives = machine->n};
 }
 
-static int images_begin(struct machine *machine, const struct machine_since *since,
-			struct error *err)
-{
-	(void)machine;
-	(void)since;
-	(void)err;
-	return 0;
-}
-
 static int images_drive(struct machine *machine, uint32_t i, struct drive **out, struct error *err)
 {
 	(void)err;
@@ -107,12 +98,6 @@ static int images_finish(struct machine *machine, struct error *err)
 	return 0;
 }
 
-static int images_explain(struct machine *machine, struct error *err)
-{
-	(void)machine;
-	return err->code;
-}
-
 static void images_end(struct machine *machine)
 {
 	if (machine == NULL)
@@ -130,9 +115,7 @@ static void images_end(struct machine *machine)
 const struct machine_kind machine_images = {
 	.open = images_open,
 	.describe = images_describe,
-	.begin = images_begin,
 	.drive = images_drive,
 	.finish = images_finish,
-	.explain = images_explain,
 	.end = images_end,
 };

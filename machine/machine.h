@@ -61,12 +61,14 @@ struct machine_kind {
 	int (*open)(struct machine **out, const struct machine_options *options,
 		    const struct watcher *watcher, struct error *err);
 	void (*describe)(const struct machine *machine, struct machine_description *out);
+	/* NULL: there is nothing to do. */
 	int (*begin)(struct machine *machine, const struct machine_since *since, struct error *err);
 	/* NULL for kinds that hand over chunks. *out is borrowed. */
 	int (*drive)(struct machine *machine, uint32_t i, struct drive **out, struct error *err);
 	/* NULL for kinds that hand over drives. *out is borrowed. */
 	int (*chunks)(struct machine *machine, uint32_t piece_clusters,
 		      const struct chunk_source **out, struct error *err);
+	/* These two: NULL: there is nothing to do. */
 	int (*finish)(struct machine *machine, struct error *err);
 	int (*explain)(struct machine *machine, struct error *err);
 	/* NULL: nothing. Puts what the instant cost and what was captured into a JSON object, which

@@ -229,20 +229,6 @@ static int chunks(struct machine *client, uint32_t piece_clusters, const struct 
 	return 0;
 }
 
-/* The last answer said that all has come. */
-static int finish(struct machine *client, struct error *err)
-{
-	(void)client;
-	(void)err;
-	return 0;
-}
-
-static int explain(struct machine *client, struct error *err)
-{
-	(void)client;
-	return err->code;
-}
-
 static uint64_t count(const struct machine *client, const char *key)
 {
 	uint64_t number = 0;
@@ -272,8 +258,7 @@ const struct machine_kind machine_serve = {
 	.describe = describe,
 	.begin = begin,
 	.chunks = chunks,
-	.finish = finish,
-	.explain = explain,
+	/* No finish: the last answer said that all has come. */
 	.outcome = outcome,
 	.end = end,
 };

@@ -7,11 +7,9 @@
 #include <string.h>
 
 /* One set of flags under two names. */
-static_assert((int)NBDSERVER_FUA == (int)VOLUME_FUA &&
-		      (int)NBDSERVER_MAY_TRIM == (int)VOLUME_MAY_TRIM &&
-		      (int)NBDSERVER_FAST == (int)VOLUME_FAST &&
-		      (int)NBDSERVER_NOW == (int)VOLUME_NOW,
-	      "flags of NBD and of volumes");
+static_assert((int)NBDSERVER_FUA == DRIVE_FUA && (int)NBDSERVER_MAY_TRIM == DRIVE_MAY_TRIM &&
+		      (int)NBDSERVER_FAST == DRIVE_FAST && (int)NBDSERVER_NOW == DRIVE_NOW,
+	      "flags of NBD and of drives");
 
 /* How many of the latest generations a client that lists them is told of. */
 #define LATEST 16u

@@ -48,7 +48,7 @@ static void holes_are_not_read(void)
 {
 	make_volume(100);
 	fake.holes[0] = false;
-	CU_ASSERT_EQUAL(volume_zero(volume, 10 * CLUSTER_SIZE, 80 * CLUSTER_SIZE, VOLUME_MAY_TRIM),
+	CU_ASSERT_EQUAL(volume_zero(volume, 10 * CLUSTER_SIZE, 80 * CLUSTER_SIZE, DRIVE_MAY_TRIM),
 			0);
 	begin(0, FULL_FAIL);
 	CU_ASSERT_EQUAL(volume_zero(volume, 0, 50 * CLUSTER_SIZE + 5, 0), 0);
@@ -79,7 +79,7 @@ static void sixteen_tib_of_nothing(void)
 		fake.drive.size_bytes = size;
 		begin(0, FULL_FAIL);
 		CU_ASSERT_EQUAL(write_cluster(clusters_of(size) / 2, 0), 0);
-		CU_ASSERT_EQUAL(volume_zero(volume, 0, (uint64_t)1 << 32, VOLUME_MAY_TRIM), 0);
+		CU_ASSERT_EQUAL(volume_zero(volume, 0, (uint64_t)1 << 32, DRIVE_MAY_TRIM), 0);
 		CU_ASSERT(complete());
 		CU_ASSERT_EQUAL(status_now().zero_clusters, clusters_of(size));
 		end();
@@ -207,8 +207,8 @@ static void what_is_not_writable(void)
 	make_volume(3);
 	fake.drive.writable = false;
 	CU_ASSERT_EQUAL(write_cluster(0, 0), EPERM);
-	CU_ASSERT_EQUAL(write_cluster(0, VOLUME_NOW), EPERM);
-	CU_ASSERT_EQUAL(volume_zero(volume, 0, 1, VOLUME_NOW), EPERM);
+	CU_ASSERT_EQUAL(write_cluster(0, DRIVE_NOW), EPERM);
+	CU_ASSERT_EQUAL(volume_zero(volume, 0, 1, DRIVE_NOW), EPERM);
 	CU_ASSERT_EQUAL(volume_trim(volume, 0, 1, 0), EPERM);
 	CU_ASSERT_EQUAL(volume_flush(volume), 0);
 	begin(0, FULL_FAIL);

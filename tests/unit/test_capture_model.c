@@ -163,7 +163,7 @@ static void note_written(struct side *side, const struct range *range)
 static void guest_writes(struct model *model, struct side *side)
 {
 	struct range range = random_range(model, side);
-	unsigned flags = below(model, 4) ? 0 : VOLUME_NOW;
+	unsigned flags = below(model, 4) ? 0 : DRIVE_NOW;
 	uint8_t *at = side->live + range.offset;
 	const uint8_t *bytes = random_bytes(model);
 
@@ -185,8 +185,8 @@ static void guest_zeroes(struct model *model, struct side *side)
 	unsigned flags = (unsigned)below(model, 16);
 	int rc = volume_zero(side->volume, range.offset, range.n, flags);
 
-	if ((rc == EAGAIN && (flags & VOLUME_NOW)) || (rc == ENOTSUP && (flags & VOLUME_FAST)))
-		rc = volume_zero(side->volume, range.offset, range.n, flags & VOLUME_MAY_TRIM);
+	if ((rc == EAGAIN && (flags & DRIVE_NOW)) || (rc == ENOTSUP && (flags & DRIVE_FAST)))
+		rc = volume_zero(side->volume, range.offset, range.n, flags & DRIVE_MAY_TRIM);
 	demand(model, rc == 0, "zeroing failed");
 	memset(side->live + range.offset, 0, range.n);
 	note_written(side, &range);
@@ -215,7 +215,7 @@ static void guest_trims(struct model *model, struct side *side)
 static void guest_reads(struct model *model, struct side *side)
 {
 	struct range range = random_range(model, side);
-	unsigned flags = below(model, 2) ? VOLUME_NOW : 0;
+	unsigned flags = below(model, 2) ? DRIVE_NOW : 0;
 	uint8_t *bytes = malloc(range.n);
 
 	side->fake.counting = false;

@@ -98,7 +98,7 @@ static int do_operation(struct volume *volume, uint32_t guest, uint32_t n)
 
 	switch (op.what) {
 	case ZERO:
-		return volume_zero(volume, offset, length, n % 2 ? VOLUME_MAY_TRIM : 0);
+		return volume_zero(volume, offset, length, n % 2 ? DRIVE_MAY_TRIM : 0);
 	case TRIM:
 		return volume_trim(volume, offset, length, 0);
 	default:

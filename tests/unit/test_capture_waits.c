@@ -53,7 +53,7 @@ static void a_guest_waits_for_one_read_only(void)
 	begin(0, FULL_FAIL);
 	pthread_create(&pass, NULL, step_once, NULL);
 	sem_wait(&reached);
-	CU_ASSERT_EQUAL(write_cluster(5, VOLUME_NOW), EAGAIN);
+	CU_ASSERT_EQUAL(write_cluster(5, DRIVE_NOW), EAGAIN);
 	sem_init(&begun, 0, 0);
 	pthread_create(&guest, NULL, say_and_write, &same);
 	sem_wait(&begun);
@@ -103,22 +103,22 @@ static void the_pass_goes_round_a_guest(void)
 static void without_waiting(void)
 {
 	make_volume(10);
-	CU_ASSERT_EQUAL(write_cluster(1, VOLUME_NOW), 0);
+	CU_ASSERT_EQUAL(write_cluster(1, DRIVE_NOW), 0);
 	begin(0, FULL_FAIL);
 	/* The drive has this one at hand, not that one. */
-	CU_ASSERT_EQUAL(write_cluster(1, VOLUME_NOW), 0);
+	CU_ASSERT_EQUAL(write_cluster(1, DRIVE_NOW), 0);
 	CU_ASSERT_EQUAL(fake.n_reads[1], 1);
-	CU_ASSERT_EQUAL(write_cluster(3, VOLUME_NOW), EAGAIN);
+	CU_ASSERT_EQUAL(write_cluster(3, DRIVE_NOW), EAGAIN);
 	CU_ASSERT_EQUAL(fake.n_reads[3], 0);
 	CU_ASSERT_EQUAL(write_cluster(3, 0), 0);
-	CU_ASSERT_EQUAL(write_cluster(3, VOLUME_NOW), 0);
+	CU_ASSERT_EQUAL(write_cluster(3, DRIVE_NOW), 0);
 	CU_ASSERT_EQUAL(fake.n_reads[3], 1);
 	CU_ASSERT_EQUAL(status_now().saved_clusters, 2);
 	CU_ASSERT_EQUAL(status_now().delays.n, 3);
-	CU_ASSERT_EQUAL(volume_zero(volume, 0, 10, VOLUME_NOW), EAGAIN);
-	CU_ASSERT_EQUAL(volume_trim(volume, 0, 10, VOLUME_NOW), EAGAIN);
+	CU_ASSERT_EQUAL(volume_zero(volume, 0, 10, DRIVE_NOW), EAGAIN);
+	CU_ASSERT_EQUAL(volume_trim(volume, 0, 10, DRIVE_NOW), EAGAIN);
 	end();
-	CU_ASSERT_EQUAL(write_cluster(2, VOLUME_NOW), 0);
+	CU_ASSERT_EQUAL(write_cluster(2, DRIVE_NOW), 0);
 	free_volume();
 }
 
@@ -185,7 +185,7 @@ static void writes_are_held_at_the_instant(void)
 	sem_wait(&reached);
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
 	pthread_create(&beginning.thread, NULL, begin_capture, &beginning);
-	while (write_cluster(7, VOLUME_NOW) == 0)
+	while (write_cluster(7, DRIVE_NOW) == 0)
 		nanosleep(&moment, NULL);
 	uint64_t before = fake.n_changes;
 	pthread_create(&second, NULL, write_it, &other);
@@ -210,7 +210,7 @@ static _Atomic unsigned n_turned_back;
 static void *hammer(void *context)
 {
 	while (hammering)
-		n_turned_back += write_cluster(*(uint64_t *)context, VOLUME_NOW) == EAGAIN;
+		n_turned_back += write_cluster(*(uint64_t *)context, DRIVE_NOW) == EAGAIN;
 	return NULL;
 }
 
