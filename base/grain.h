@@ -18,6 +18,11 @@ static inline uint64_t clusters_of(uint64_t size_bytes)
 	return size_bytes / CLUSTER_SIZE + (size_bytes % CLUSTER_SIZE != 0);
 }
 
+static inline uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 #define UUID_SIZE 16u /* bytes */
 
 #endif

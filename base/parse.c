@@ -117,7 +117,7 @@ bool parse_compress(const char *text, struct compress *out)
 	return false;
 }
 
-static int hex_digit(char c)
+int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';

@@ -126,9 +126,7 @@ uint32_t spill_ready(struct spill *spill, uint32_t max)
 
 	while (spill->first < spill->next && record_at(spill, spill->first)->state == VOID)
 		spill->first++;
-	uint64_t in_one_piece = spill->n_places - spill->first % spill->n_places;
-	if (max > in_one_piece)
-		max = (uint32_t)in_one_piece;
+	max = (uint32_t)least(max, spill->n_places - spill->first % spill->n_places);
 	while (n < max && spill->first + n < spill->next &&
 	       record_at(spill, spill->first + n)->state == GOOD)
 		n++;

@@ -185,11 +185,9 @@ int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t 
 		  struct buffer *buffer, const struct capture_options *options, struct error *err)
 {
 	struct capture *capture = NULL;
-	int code = claim_all(volumes, n_volumes, err);
 
-	if (code != 0)
-		return code;
-	code = new_capture(&capture, volumes, n_volumes, buffer, err);
+	TRY(claim_all(volumes, n_volumes, err));
+	int code = new_capture(&capture, volumes, n_volumes, buffer, err);
 	if (code == 0) {
 		code = take_the_instant(capture, options->drain_ms ? options->drain_ms : DRAIN_MS,
 					err);

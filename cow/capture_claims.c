@@ -7,11 +7,6 @@
 
 #define BATCH (64u * 1024) /* most clusters marked while the lock is held */
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 uint64_t saved_until(const struct captured *captured, uint64_t first, uint64_t end)
 {
 	if (atomic_load_explicit(&captured->capture->failed, memory_order_relaxed))

@@ -16,7 +16,7 @@ static uint64_t zeros_at(struct drive *drive, uint64_t cluster, uint64_t max)
 
 	if (n > 0 && offset + n == drive_size(drive))
 		n_clusters = clusters_of(n);
-	return n_clusters < max ? n_clusters : max;
+	return least(n_clusters, max);
 }
 
 /* With wait false, also 2: the drive would have to wait. */
@@ -37,11 +37,9 @@ static int save_one(struct captured *captured, uint64_t cluster, bool wait, stru
 {
 	struct capture *capture = captured->capture;
 	struct buffer_room room;
-	int code = buffer_put(capture->buffer, &room, wait, err);
 
-	if (code != 0)
-		return code;
-	code = read_one(captured, cluster, room.bytes, wait, err);
+	TRY(buffer_put(capture->buffer, &room, wait, err));
+	int code = read_one(captured, cluster, room.bytes, wait, err);
 	if (code != 0) {
 		buffer_give_up(capture->buffer, &room);
 		return code;
@@ -56,11 +54,10 @@ static int save_zeros(struct captured *captured, uint64_t cluster, uint64_t n, b
 		      struct error *err)
 {
 	struct chunk_zeros run = {captured->number, cluster, n};
-	int code = buffer_put_zeros(captured->capture->buffer, &run, wait, err);
 
-	if (code == 0)
-		captured->capture->zero_clusters += n;
-	return code;
+	TRY(buffer_put_zeros(captured->capture->buffer, &run, wait, err));
+	captured->capture->zero_clusters += n;
+	return 0;
 }
 
 /* Settles each cluster as soon as it is saved, as other threads may wait for it. False: it would

@@ -271,8 +271,7 @@ void generation_mark(struct generation *map, uint64_t cluster, uint64_t n_cluste
 	}
 	map_store_lock(map->store);
 	while (cluster < end) {
-		uint64_t next = (cluster / GROUP_CLUSTERS + 1) * GROUP_CLUSTERS;
-		next = next < end ? next : end;
+		uint64_t next = least((cluster / GROUP_CLUSTERS + 1) * GROUP_CLUSTERS, end);
 		is_new |= mark_in_file(map, cluster, next);
 		cluster = next;
 	}
@@ -336,13 +335,11 @@ bool generation_changed(const struct generation *map, uint16_t g, uint64_t clust
 			uint64_t *n_clusters)
 {
 	uint64_t at = cluster, left = map->n_clusters - cluster;
-	uint64_t end = cluster + (left < LOOK_MAX ? left : LOOK_MAX);
+	uint64_t end = cluster + least(left, LOOK_MAX);
 	bool changed = load(&map->groups[at / GROUP_CLUSTERS]) > g && load(&map->clusters[at]) > g;
 
 	while (at < end) {
-		uint64_t next = (at / GROUP_CLUSTERS + 1) * GROUP_CLUSTERS;
-		if (next > end)
-			next = end;
+		uint64_t next = least((at / GROUP_CLUSTERS + 1) * GROUP_CLUSTERS, end);
 		if (load(&map->groups[at / GROUP_CLUSTERS]) <= g) {
 			if (changed)
 				break;

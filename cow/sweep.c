@@ -64,9 +64,7 @@ static int learn(struct sweep *sweep, struct error *err)
 	sweep->data_to = sweep->zeros_to = at;
 	while (zero && at < drive_size(drive)) {
 		uint64_t n;
-		int code = drive_status(drive, at, &n, &zero, err);
-		if (code != 0)
-			return code;
+		TRY(drive_status(drive, at, &n, &zero, err));
 		at += n;
 		sweep->data_to = at;
 		if (zero)
@@ -80,11 +78,8 @@ static int look(struct sweep *sweep, struct sweep_run *run, struct error *err)
 {
 	uint64_t size = drive_size(sweep->drives[sweep->drive]);
 
-	if (sweep->cluster * CLUSTER_SIZE >= sweep->data_to) {
-		int code = learn(sweep, err);
-		if (code != 0)
-			return code;
-	}
+	if (sweep->cluster * CLUSTER_SIZE >= sweep->data_to)
+		TRY(learn(sweep, err));
 	uint64_t zeros_end =
 		sweep->zeros_to == size ? clusters_of(size) : sweep->zeros_to / CLUSTER_SIZE;
 	run->cluster = sweep->cluster;
@@ -147,9 +142,7 @@ static int plan_piece(struct sweep *sweep, struct sweep_piece *out, struct error
 	out->n_runs = out->n_data = 0;
 	do {
 		struct sweep_run run;
-		int code = look(sweep, &run, err);
-		if (code != 0)
-			return code;
+		TRY(look(sweep, &run, err));
 		run.n_clusters = cut_run(sweep, &run, end);
 		add_run(out, &run);
 		sweep->cluster += run.n_clusters;
@@ -206,9 +199,7 @@ int sweep_read(struct sweep *sweep, const struct sweep_piece *piece, uint8_t *bu
 		const struct sweep_run *run = &piece->runs[i];
 		if (run->zero)
 			continue;
-		int code = read_run(sweep->drives[piece->drive], run, buffer, err);
-		if (code != 0)
-			return code;
+		TRY(read_run(sweep->drives[piece->drive], run, buffer, err));
 		buffer += run->n_clusters * CLUSTER_SIZE;
 	}
 	return 0;

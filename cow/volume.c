@@ -253,8 +253,7 @@ static struct change part_of(const struct change *change, uint64_t end_cluster)
 {
 	struct change part = *change;
 
-	if (part.n > end_cluster * CLUSTER_SIZE - part.offset)
-		part.n = end_cluster * CLUSTER_SIZE - part.offset;
+	part.n = least(part.n, end_cluster * CLUSTER_SIZE - part.offset);
 	return part;
 }
 
@@ -280,8 +279,7 @@ static uint64_t prepare_part(struct captured *captured, const struct change *cha
 		*leave_out = end == first;
 		return end > first ? end : first + 1;
 	}
-	uint64_t stretch = (first / STRETCH + 1) * STRETCH;
-	stretch = stretch < last ? stretch : last;
+	uint64_t stretch = least((first / STRETCH + 1) * STRETCH, last);
 	*delay_ns += captured_save(captured, first, stretch);
 	return saved_until(captured, stretch, last);
 }
@@ -360,7 +358,7 @@ static int change_long(struct volume *volume, struct change change)
 		return drive_is_writable(volume->drive) ? EAGAIN : EPERM;
 	do {
 		struct change part = change;
-		part.n = part.n < GATE_MAX ? part.n : GATE_MAX;
+		part.n = least(part.n, GATE_MAX);
 		code = change_volume(volume, &part);
 		go_on(&change, part.n);
 	} while (change.n > 0 && code == 0);

@@ -100,8 +100,8 @@ int drive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, 
 	pthread_mutex_lock(&drive->asking);
 	int code = drive->ops->status(drive, offset, n, zero, err);
 	pthread_mutex_unlock(&drive->asking);
-	if (code == 0 && *n > drive->size_bytes - offset)
-		*n = drive->size_bytes - offset;
+	if (code == 0)
+		*n = least(*n, drive->size_bytes - offset);
 	return code;
 }
 
@@ -109,10 +109,9 @@ int drive_read_clusters(struct drive *drive, uint64_t cluster, uint64_t n_cluste
 			struct error *err)
 {
 	uint64_t offset = cluster * CLUSTER_SIZE;
-	size_t wanted = (size_t)n_clusters * CLUSTER_SIZE, there = wanted;
+	size_t wanted = (size_t)n_clusters * CLUSTER_SIZE;
+	size_t there = least(wanted, drive->size_bytes - offset);
 
-	if (there > drive->size_bytes - offset)
-		there = (size_t)(drive->size_bytes - offset);
 	memset(to + there, 0, wanted - there);
 	return drive_read(drive, offset, to, there, err);
 }
@@ -121,7 +120,7 @@ uint64_t drive_zeros(struct drive *drive, uint64_t offset)
 {
 	uint64_t n = drive->ops->zeros != NULL ? drive->ops->zeros(drive, offset) : 0;
 
-	return n < drive->size_bytes - offset ? n : drive->size_bytes - offset;
+	return least(n, drive->size_bytes - offset);
 }
 
 static int errno_of(int code, const struct error *err)

@@ -23,8 +23,7 @@ static int file_zero(struct target *target, uint64_t offset, uint64_t n, struct 
 
 	if (offset >= file->old_bytes)
 		return 0;
-	if (n > file->old_bytes - offset)
-		n = file->old_bytes - offset;
+	n = least(n, file->old_bytes - offset);
 	return target_raw_result(target, disk_zero(&file->raw.disk, offset, n, DISK_MAY_PUNCH),
 				 offset, err);
 }

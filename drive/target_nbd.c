@@ -45,8 +45,7 @@ static int zero_rest(struct server *server, struct error *err)
 	while (rest_next(server->rest, &cluster, &n, UINT64_MAX)) {
 		uint64_t offset = cluster * CLUSTER_SIZE, end = offset + n * CLUSTER_SIZE;
 		if (offset < size)
-			TRY(nbdclient_zero(server->client, offset,
-					   (end < size ? end : size) - offset, err));
+			TRY(nbdclient_zero(server->client, offset, least(end, size) - offset, err));
 		cluster += n;
 	}
 	return all > size ? nbdclient_zero(server->client, size, all - size, err) : 0;

@@ -159,7 +159,7 @@ static int launch(struct nbdclient *client, struct nbdclient_connection *connect
 		  struct transfer *transfer, struct request *request, struct error *err)
 {
 	struct nbd_handle *handle = connection->handle;
-	uint64_t part = transfer->n < transfer->part_max ? transfer->n : transfer->part_max;
+	uint64_t part = least(transfer->n, transfer->part_max);
 	uint64_t at = transfer->offset;
 
 	*request = (struct request){.verb = transfer->verb, .offset = at, .cookie = -1};
@@ -303,13 +303,13 @@ static int ask_on(struct nbdclient *client, struct nbdclient_connection *connect
 {
 	nbd_extent_callback callback = {.callback = take_answer, .user_data = client};
 	struct request request = {.verb = STATUS, .offset = offset};
-	uint64_t n = client->size_bytes - offset;
+	uint64_t n = least(client->size_bytes - offset, STATUS_MAX);
 
 	if (connection->handle == NULL)
 		return fail_lost(client, STATUS, offset, err);
 	client->n_known = 0;
-	request.cookie = nbd_aio_block_status(connection->handle, n < STATUS_MAX ? n : STATUS_MAX,
-					      offset, callback, NBD_NULL_COMPLETION, 0);
+	request.cookie = nbd_aio_block_status(connection->handle, n, offset, callback,
+					      NBD_NULL_COMPLETION, 0);
 	if (request.cookie < 0)
 		return fail_nbd(client, STATUS, offset, err);
 	return land(client, connection, &request, err);
@@ -325,7 +325,7 @@ static void join_answers(struct nbdclient *client)
 	       client->n_known < NBDCLIENT_KNOWN_MAX) {
 		const struct stretch *one = &client->answers[0][at[0]];
 		const struct stretch *other = &client->answers[1][at[1]];
-		uint64_t end = one->end < other->end ? one->end : other->end;
+		uint64_t end = least(one->end, other->end);
 
 		client->known[client->n_known++] =
 			(struct stretch){.end = end, .zero = one->zero && other->zero};

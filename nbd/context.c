@@ -214,8 +214,7 @@ int context_ask(const struct connection *connection, unsigned context, uint64_t 
 				    &n, &state);
 		if (error != 0) /* the client will ask again from there */
 			return n_found > 0 ? (int)n_found : -error;
-		if (n > length - at)
-			n = length - at;
+		n = least(n, length - at);
 		if (n_found > 0 && state == last) {
 			uint8_t *before = out + 8 * (n_found - 1);
 			put_be(before, 4, get_be(before, 4) + (uint32_t)n);

@@ -1,17 +1,11 @@
 #include "nbd/state.h"
 
+#include "base/parse.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	const char *found = c ? strchr(digits, c) : NULL;
-
-	return found != NULL ? (int)((found - digits) % 16) : -1;
-}
 
 /* Decodes in place. The number of bytes; 0: not pairs of hexadecimal digits. */
 static size_t decode(char *text)

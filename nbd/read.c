@@ -55,11 +55,7 @@ static void read_chunks(struct worker *worker, const struct request *request)
 	uint8_t head[STRUCTURED_BYTES + OFFSET_BYTES];
 
 	for (uint32_t at = 0; at < request->length;) {
-		uint32_t n = request->length - at;
-		if (n > CHUNK_BYTES)
-			n = CHUNK_BYTES;
-		if (n > worker->size)
-			n = (uint32_t)worker->size;
+		uint32_t n = least(request->length - at, least(CHUNK_BYTES, worker->size));
 		struct operation op = {.command = CMD_READ,
 				       .offset = request->offset + at,
 				       .n = n,
@@ -82,7 +78,7 @@ static bool read_whole(struct worker *worker, const struct request *request)
 	struct connection *connection = worker->connection;
 	uint8_t head[STRUCTURED_BYTES + OFFSET_BYTES];
 	size_t n_head = put_read_head(worker, request, head, 0, request->length);
-	uint32_t piece = request->length < worker->size ? request->length : (uint32_t)worker->size;
+	uint32_t piece = least(request->length, worker->size);
 	struct operation op = {
 		.command = CMD_READ, .offset = request->offset, .n = piece, .data = worker->buffer};
 	int error = perform(worker, &op);
@@ -95,8 +91,7 @@ static bool read_whole(struct worker *worker, const struct request *request)
 	struct iovec parts[2] = {{head, n_head}, {worker->buffer, piece}};
 	bool sent = stream_send_parts(connection, parts, 2);
 	for (uint32_t at = piece; at < request->length && sent; at += piece) {
-		if (piece > request->length - at)
-			piece = request->length - at;
+		piece = least(piece, request->length - at);
 		op.offset = request->offset + at;
 		op.n = piece;
 		sent = perform_here(connection->export, &op, 0) == 0 &&

@@ -117,7 +117,8 @@ static int check_record_size(uint32_t size, struct error *err)
 {
 	if (size > RECORD_MAX || size % RECORD_UNIT != 0)
 		return fail(err, ERR_USAGE,
-			    "record size %" PRIu32 ": is no multiple of 512 from 512 to 16777216",
+			    "record size %" PRIu32
+			    ": must be a multiple of 512, from 512 to 16777216",
 			    size);
 	return 0;
 }
@@ -131,7 +132,7 @@ static int set_up(struct output *output, const char *path, const struct output_o
 	output->record_size = options->record_size;
 	output->no_padding = options->no_padding;
 	output->name = strdup(strcmp(path, "-") == 0 ? "standard output" : path);
-	return output->name != NULL ? 0 : fail_system(err, ENOMEM, "%s", path);
+	return output->name != NULL ? 0 : fail_memory(err);
 }
 
 /* A tape has records in any case; a drive that is set to blocks of one size takes nothing else. */
@@ -157,21 +158,19 @@ static int plan_records(struct output *output, struct error *err)
 	if (output->record_size == 0)
 		return 0;
 	output->record = malloc(output->record_size);
-	return output->record != NULL ? 0 : fail_system(err, ENOMEM, "%s", output->name);
+	return output->record != NULL ? 0 : fail_memory(err);
 }
 
 int output_open(struct output **out, const char *path, const struct output_options *options,
 		struct error *err)
 {
 	struct output *output;
-	int code = check_record_size(options->record_size, err);
 
-	if (code != 0)
-		return code;
+	TRY(check_record_size(options->record_size, err));
 	output = calloc(1, sizeof(*output));
 	if (output == NULL)
-		return fail_system(err, ENOMEM, "%s", path);
-	code = set_up(output, path, options, err);
+		return fail_memory(err);
+	int code = set_up(output, path, options, err);
 	if (code == 0)
 		code = open_path(output, path, err);
 	if (code == 0 && isatty(output->fd))
@@ -241,16 +240,11 @@ static int write_freely(struct output *output, struct iovec *vector, int n, stru
 	size_t slice = pace_slice(&output->pace), done;
 
 	for (advance(&vector, &n, 0); n > 0; advance(&vector, &n, done)) {
-		struct iovec first = *vector;
-		int code;
-		if (first.iov_len > slice)
-			first.iov_len = slice;
+		struct iovec first = {(*vector).iov_base, least((*vector).iov_len, slice)};
 		if (output->pace.bytes_per_s != 0)
-			code = write_some(output, &first, 1, &done, err);
+			TRY(write_some(output, &first, 1, &done, err));
 		else
-			code = write_some(output, vector, n < IOV_MAX ? n : IOV_MAX, &done, err);
-		if (code != 0)
-			return code;
+			TRY(write_some(output, vector, n < IOV_MAX ? n : IOV_MAX, &done, err));
 	}
 	return 0;
 }
@@ -300,16 +294,14 @@ static int write_records(struct output *output, const struct iovec *part, struct
 
 	while (left > 0) {
 		size_t room = output->record_size - output->n_record;
-		size_t n = left < room ? left : room;
+		size_t n = least(left, room);
 		memcpy(output->record + output->n_record, from, n);
 		output->n_record += n;
 		from += n;
 		left -= n;
 		if (output->n_record < output->record_size)
 			break;
-		int code = write_record(output, err);
-		if (code != 0)
-			return code;
+		TRY(write_record(output, err));
 	}
 	return 0;
 }
@@ -318,11 +310,8 @@ int output_write(struct output *output, struct iovec *vector, int n, struct erro
 {
 	if (output->record == NULL)
 		return write_freely(output, vector, n, err);
-	for (int i = 0; i < n; i++) {
-		int code = write_records(output, &vector[i], err);
-		if (code != 0)
-			return code;
-	}
+	for (int i = 0; i < n; i++)
+		TRY(write_records(output, &vector[i], err));
 	return 0;
 }
 
@@ -367,15 +356,12 @@ static int close_file(struct output *output, struct error *err)
 
 int output_finish(struct output *output, struct error *err)
 {
-	int code = pad_record(output, err);
-
-	if (code == 0)
-		code = sync_output(output, err);
-	if (code == 0)
-		code = close_file(output, err);
-	if (code == 0 && output->temp != NULL)
-		code = newfile_publish(output->temp, output->force, output->sync, err);
-	return code;
+	TRY(pad_record(output, err));
+	TRY(sync_output(output, err));
+	TRY(close_file(output, err));
+	return output->temp != NULL
+		       ? newfile_publish(output->temp, output->force, output->sync, err)
+		       : 0;
 }
 
 void output_close(struct output *output)
