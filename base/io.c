@@ -1,6 +1,7 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -54,4 +55,15 @@ int io_pwrite(int fd, const void *from, size_t n, uint64_t offset, int flags)
 		offset += (uint64_t)done;
 	}
 	return 0;
+}
+
+int writeback_range(int fd, uint64_t offset, uint64_t n, unsigned flags)
+{
+	if (sync_file_range(fd, (off_t)offset, (off_t)n, flags) == 0)
+		return 0;
+	int sys = errno;
+	/* Some sandboxes do not have the call, or forbid it even when it is to do nothing. Nothing
+	 * is lost then: fsync does it all. */
+	bool forbidden = sys == EPERM && sync_file_range(fd, 0, 0, 0) != 0;
+	return sys == ENOSYS || forbidden ? 0 : sys;
 }

@@ -4,6 +4,8 @@
 #ifndef BASE_IO_H
 #define BASE_IO_H
 
+#include "base/error.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,5 +17,10 @@ int io_pread(int fd, void *to, size_t n, uint64_t offset, size_t *got);
 
 /* All n bytes at offset. 0 or errno; flags as in pwritev2(2). */
 int io_pwrite(int fd, const void *from, size_t n, uint64_t offset, int flags);
+
+/* sync_file_range with those flags: 0, or the errno of what was lost. The kernel tells a descriptor
+ * of each write-back error once, and may do so here: an error that is dropped here is one that the
+ * fsync at the end does not see any more. */
+int writeback_range(int fd, uint64_t offset, uint64_t n, unsigned flags);
 
 #endif

@@ -117,7 +117,7 @@ bool parse_compress(const char *text, struct compress *out)
 	return false;
 }
 
-int hex_digit(char c)
+int parse_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -136,7 +136,7 @@ bool parse_uuid(const char *text, uint8_t out[UUID_SIZE])
 	if (strlen(text) != UUID_TEXT_SIZE - 1)
 		return false;
 	for (size_t i = 0; i < UUID_TEXT_SIZE - 1; i++) {
-		int digit = hex_digit(text[i]);
+		int digit = parse_hex_digit(text[i]);
 
 		if (i == 8 || i == 13 || i == 18 || i == 23) {
 			if (text[i] != '-')

@@ -34,7 +34,7 @@ struct compress {
 bool parse_compress(const char *text, struct compress *out);
 
 /* The value of a hexadecimal digit of either case; -1: it is none. */
-int hex_digit(char c);
+int parse_hex_digit(char c);
 /* 8-4-4-4-12 hexadecimal digits of either case, not all zero. */
 bool parse_uuid(const char *text, uint8_t out[UUID_SIZE]);
 char *format_uuid(char out[UUID_TEXT_SIZE], const uint8_t uuid[UUID_SIZE]);

@@ -1,5 +1,5 @@
 /*
- * What a user may say about a backup.
+ * What a user may say about a backup, and a backup of any source.
  */
 #ifndef CLI_BACKUP_H
 #define CLI_BACKUP_H
@@ -8,6 +8,8 @@
 #include "cli/command.h"
 #include "machine/options.h"
 
+struct machine_kind;
+
 struct backup_options {
 	struct common_options common;
 	struct create_options create;
@@ -15,5 +17,9 @@ struct backup_options {
 	struct strings config_files; /* [NAME=]FILE */
 	struct machine_options machine;
 };
+
+/* Returns the exit code. */
+int backup_machine(const struct machine_kind *kind, const struct backup_options *options,
+		   struct report *report);
 
 #endif

@@ -3,14 +3,13 @@
  * named one by one are a kind, too. Everything that can be refused is refused before the output is
  * created, and the machine is asked to begin only once the output is there.
  */
-#include "cli/backup_machine.h"
+#include "cli/backup.h"
 
 #include "archive/configs.h"
 #include "archive/create.h"
 #include "archive/feeds.h"
 #include "base/background.h"
 #include "base/json.h"
-#include "cli/backup.h"
 #include "cli/memory.h"
 #include "cli/report.h"
 #include "cli/summary.h"

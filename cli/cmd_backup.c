@@ -3,7 +3,6 @@
  */
 #include "archive/open.h"
 #include "cli/backup.h"
-#include "cli/backup_machine.h"
 #include "cli/groups.h"
 #include "cli/options.h"
 #include "cli/sources.h"

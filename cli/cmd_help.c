@@ -1,7 +1,7 @@
 /*
  * Everything that is printed from the table of commands.
  */
-#include "cli/cmd_help.h"
+#include "cli/command.h"
 
 #include "cli/groups.h"
 #include "cli/options.h"

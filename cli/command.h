@@ -84,4 +84,26 @@ struct command {
 /* The row's members for a command whose struct begins as this variable. */
 #define COMMAND_DEFAULTS(variable) .defaults = &(variable), .options_size = sizeof(variable)
 
+/* ---- commands.c ---- */
+
+/* Ended by NULL. */
+extern const struct command *const commands[];
+
+/* ---- cmd_help.c ---- */
+
+struct program_options {
+	struct common_options common;
+	bool version;
+};
+
+extern const struct command command_none; /* --help, --version */
+
+/* Prints what --help prints, of one command or, with command_none, of all. */
+void help_print(const struct command *command, const struct command *const *commands);
+
+/* ---- version.c ---- */
+
+/* Prints the versions of the program and of its libraries, into the JSON result or as text. */
+void version_print(struct report *report);
+
 #endif

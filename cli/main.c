@@ -1,11 +1,9 @@
-#include "cli/cmd_help.h"
-#include "cli/commands.h"
+#include "cli/command.h"
 #include "cli/memory.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/say.h"
 #include "cli/signals.h"
-#include "cli/version.h"
 
 #include <fcntl.h>
 #include <stdio.h>

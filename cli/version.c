@@ -2,7 +2,7 @@
  * The versions of everything. The one file that includes all libraries: it prints the versions
  * found at run time, which may differ from those of the build.
  */
-#include "cli/version.h"
+#include "cli/command.h"
 
 #include "base/json.h"
 

@@ -1,7 +1,6 @@
 #include "drive/target_parts.h"
 
 #include "base/io.h"
-#include "base/writeback.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

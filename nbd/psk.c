@@ -15,7 +15,7 @@ static size_t decode(char *text)
 	if (n % 2 != 0)
 		return 0;
 	for (size_t i = 0; i < n; i += 2) {
-		int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
+		int high = parse_hex_digit(text[i]), low = parse_hex_digit(text[i + 1]);
 		if (high < 0 || low < 0)
 			return 0;
 		text[i / 2] = (char)(high << 4 | low);

@@ -1,6 +1,5 @@
 /* A command line, one word to a line, and each word as a number, size, rate, compression, uuid. */
-#include "cli/cmd_help.h"
-#include "cli/commands.h"
+#include "cli/command.h"
 #include "cli/options.h"
 #include "base/parse.h"
 #include "tests/fuzz/fuzz.h"

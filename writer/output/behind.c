@@ -1,5 +1,5 @@
 #include "writer/output/behind.h"
-#include "base/writeback.h"
+#include "base/io.h"
 
 #include <fcntl.h>
 
