@@ -1,9 +1,9 @@
 /*
- * The core on all cores. Workers take turns at reading the next extent into buffers of their own;
- * checking, decompressing and writing to the targets then need no lock: reader_next saw to it that
- * no cluster comes twice, so no two workers ever write to the same place, and targets can seek, so
- * the order does not matter. A slow target holds up its worker and, once all wait, the input:
- * memory stays what it is.
+ * The reader on all processors. Workers take turns reading the next extent into buffers of their
+ * own. Checking, decompressing and writing to the targets then need no lock: reader_next rejects
+ * duplicate clusters, so no two workers ever write to the same place, and targets can seek, so the
+ * order does not matter. A slow target blocks its worker and, once all are blocked, the input, so
+ * the memory is limited.
  */
 #include "reader/random.h"
 #include "drive/target.h"
@@ -24,7 +24,7 @@ struct run {
 	struct error err; /* of code; the one nearest to the beginning of the archive */
 };
 
-/* A range of a drive on its way to the target; neighbours are joined to one call. */
+/* A range of a drive to be written to the target; adjacent ranges are joined into one call. */
 struct range {
 	struct target *target;
 	uint64_t offset;
@@ -71,7 +71,7 @@ static int add_range(struct worker *worker, const struct range *more, struct err
 	return 0;
 }
 
-/* Whole clusters, data or zeros; what the cluster lies in is used again for the next one. */
+/* Whole clusters, data or zeros. A cluster in scratch is flushed: scratch is reused for the next one. */
 static int put_clusters(struct worker *worker, const struct slot *slot, struct range *range,
 			const uint8_t *cluster, struct error *err)
 {
@@ -85,7 +85,7 @@ static int put_clusters(struct worker *worker, const struct slot *slot, struct r
 	return range->bytes == worker->scratch ? flush_range(worker, err) : 0;
 }
 
-/* Only what the drive has is handed to the target, cut at its end. */
+/* The target gets nothing past the end of the drive. */
 static int put_slot(struct worker *worker, const struct slot *slot, const uint8_t *blocks,
 		    const uint8_t *cluster, struct error *err)
 {
@@ -146,8 +146,8 @@ static int handle_extent(struct worker *worker, struct error *err)
 	return flush_range(worker, err);
 }
 
-/* Which of several errors is told does not depend on timing: extents are taken in order, and all
- * that were taken are dealt with, so the first one that is bad is always among them. */
+/* Which of several errors is reported does not depend on timing: extents are taken in order, and
+ * each one taken is processed, so the first bad one is always among them. */
 static void note_error_locked(struct run *run, const struct error *err)
 {
 	bool earlier = err->has_place && run->err.has_place && err->place < run->err.place;
@@ -215,7 +215,7 @@ static int choose_access(struct run *run, struct error *err)
 	return code < 0 ? code : 0;
 }
 
-/* Fewer threads than asked for do as well, if there is one. */
+/* Fewer threads than requested suffice, if there is at least one. */
 static void run_workers(struct run *run, struct worker **workers, unsigned n_threads)
 {
 	unsigned n_started = 0;

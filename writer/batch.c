@@ -77,7 +77,7 @@ void batch_reset(struct batch *batch)
 	batch->n_parts = 0;
 }
 
-/* Aligned as O_DIRECT wants it. */
+/* Aligned for O_DIRECT. */
 uint8_t *blocks_new(void)
 {
 	return aligned_alloc(BLOCK_SIZE, PAYLOAD_SIZE_MAX);
@@ -105,7 +105,7 @@ uint8_t *batch_buffer(struct batch *batch)
 	return batch->blocks;
 }
 
-/* Returns at the first byte that is not zero, and is as fast as memory otherwise. */
+/* Returns at the first byte that is not zero; otherwise as fast as memory. */
 static bool is_zero_block(const uint8_t *block)
 {
 	static const uint8_t zeros[16];
@@ -132,7 +132,7 @@ static struct slot *add_slot(struct batch *batch, uint32_t drive, uint64_t clust
 	return slot;
 }
 
-/* Sources are other programs too. What is no part of a drive is not added, and remembered. */
+/* The source may be another program. A cluster that no drive has is remembered instead of added. */
 static bool is_within(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
 {
 	uint64_t n_all = drive < batch->archive->n_drives
@@ -155,10 +155,10 @@ int batch_check(const struct batch *batch, struct error *err)
 	if (stray->n_clusters == 0)
 		return 0;
 	if (stray->drive >= batch->archive->n_drives)
-		return fail(err, ERR_SYSTEM, "a cluster of drive @%llu came, of %u",
+		return fail(err, ERR_SYSTEM, "received a cluster of drive @%llu, but there are only %u",
 			    stray->drive + 1ull, batch->archive->n_drives);
 	drive = &drives[stray->drive].name;
-	return fail(err, ERR_SYSTEM, "drive %s: %llu clusters from %llu came, past its end",
+	return fail(err, ERR_SYSTEM, "drive %s: received %llu clusters from cluster %llu on, past its end",
 		    escape_text(name, sizeof(name), drive->bytes, drive->length),
 		    (unsigned long long)stray->n_clusters, (unsigned long long)stray->cluster);
 }
@@ -192,7 +192,7 @@ void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t
 		add_slot(batch, drive, cluster)->n_clusters = n_clusters;
 }
 
-/* Moves the stored blocks to the end of those before. They may lie there already. */
+/* Moves the stored blocks behind those before them. They may be there already. */
 static void pack_blocks(struct batch *batch, uint16_t mask, const uint8_t *cluster)
 {
 	for (uint32_t j = 0; j < CLUSTER_BLOCKS;) {

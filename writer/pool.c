@@ -1,9 +1,9 @@
 /*
  * Many workers, one stream. A worker takes the next piece and its ticket under one lock, works on
- * it alone, and puts the sealed batch into a ring by ticket. Whoever finds the next one in order
- * there appends, also what others have put down, while those go on with further pieces. So nobody
- * waits for a slower neighbour until all batches are in use: twice as many as workers, which also
- * bounds the memory.
+ * it alone, and puts the sealed batch into a ring at the place of its ticket. A worker that finds
+ * the next batch in order there appends it, and the batches of others that follow, while these work
+ * on further pieces. So no worker waits for a slower one until all batches are in use: there are
+ * twice as many as workers, which also limits the memory.
  */
 #include "writer/internal.h"
 
@@ -25,7 +25,7 @@ struct pool {
 	struct batch **sealed; /* by ticket modulo n_batches */
 	unsigned n_batches, n_spare;
 	uint64_t append_ticket; /* the next to be appended */
-	bool appending;		/* somebody is at it */
+	bool appending;		/* a worker is appending */
 	int code;
 	struct error err; /* of code */
 };
@@ -38,7 +38,7 @@ struct worker {
 	uint8_t *blocks;   /* owned: lent to the batch at work */
 };
 
-/* As in the reader: of several errors the one nearest to the beginning of the archive read. */
+/* As in the reader: of several errors, the one nearest to the beginning of the input archive. */
 static void note_error(struct pool *pool, const struct error *err)
 {
 	pthread_mutex_lock(&pool->lock);
@@ -51,7 +51,7 @@ static void note_error(struct pool *pool, const struct error *err)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-/* NULL when there is no use in going on. */
+/* NULL: something failed. */
 static struct batch *take_batch(struct pool *pool)
 {
 	struct batch *batch = NULL;

@@ -14,7 +14,7 @@ struct seal {
 	ZSTD_CCtx *zstd;
 	z_stream gzip;
 	bool has_gzip;
-	struct section extent; /* VMA: the one in the making */
+	struct section extent; /* VMA: the current one */
 };
 
 int seal_new(struct seal **out, const struct archive *archive, const struct writer_options *options,
@@ -54,8 +54,8 @@ void seal_free(struct seal *seal)
 
 /* ---- VMAB ---- */
 
-/* Whether it is worth a try: one block in a few places is compressed first. What was compressed or
- * encrypted before fails all of them and costs next to nothing; the rest passes at the first or
+/* Whether compressing is worth a try: sample blocks are compressed first. For data that is already
+ * compressed or encrypted all samples fail, at next to no cost; other data passes at the first or
  * second. */
 static bool seems_compressible(struct seal *seal, const uint8_t *blocks, uint32_t size)
 {
@@ -71,7 +71,7 @@ static bool seems_compressible(struct seal *seal, const uint8_t *blocks, uint32_
 	return step == 0;
 }
 
-/* One frame, or the blocks as they are when that is not smaller. */
+/* One frame, or the uncompressed blocks if the frame is not smaller. */
 static void seal_payload(struct seal *seal, struct batch *batch)
 {
 	struct section *section = &batch->section;
@@ -95,8 +95,8 @@ static void seal_payload(struct seal *seal, struct batch *batch)
 
 /* ---- VMA ---- */
 
-/* Saved memory must come in order; all else may, so its zero clusters are kept back and fill
- * extents of their own. */
+/* Saved memory has to be in order. Of other drives, zero clusters are held back and fill extents of
+ * their own. */
 static bool is_vmstate(const struct archive *archive, uint32_t drive)
 {
 	const struct text *name = &archive->drives[drive].name;
@@ -115,7 +115,7 @@ static int add_parts(struct batch *batch, const uint8_t *blocks, size_t blocks_s
 		batch->parts = bigger;
 		batch->parts_capacity = capacity;
 	}
-	/* Headers may still move: seal_extents sets their addresses. */
+	/* The headers may still move, so seal_extents sets their addresses. */
 	batch->parts[batch->n_parts++] = (struct iovec){NULL, SECTOR_SIZE};
 	batch->parts[batch->n_parts++] = (struct iovec){(void *)blocks, blocks_size};
 	return 0;
@@ -145,7 +145,7 @@ static bool has_room(const struct seal *seal, uint32_t n_data, bool is_data)
 
 	n_data += is_data ? 1 : 0;
 	if (seal->archive->cluster_checksum == CLUSTER_UNPROTECTED)
-		return n_slots < VMA1_SLOTS; /* the genuine writer leaves one free too */
+		return n_slots < VMA1_SLOTS; /* the original writer leaves one free, too */
 	return n_slots <= VMA1_SLOTS && n_data * 8 <= (VMA1_SLOTS - n_slots) * 7;
 }
 
@@ -193,7 +193,7 @@ static void part_slots(struct seal *seal, struct batch *batch)
 	batch->n_zero_slots = n_zeros;
 }
 
-/* ---- around the archive ---- */
+/* ---- compression of the archive as a whole ---- */
 
 static int wrap_zstd(struct seal *seal, const struct iovec *parts, uint32_t n_parts,
 		     struct batch *out, struct error *err)

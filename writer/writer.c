@@ -1,8 +1,8 @@
 /*
- * The stream: what is sealed gets its place in it. Everything here happens in the order of the
- * pieces, so it is kept short.
+ * The stream, in which each sealed batch gets its place. Everything here runs one piece after the
+ * other, so it is kept short.
  *
- * Zero runs that do not travel with data are gathered over many pieces, so that an empty drive does
+ * Zero runs that do not travel with data are collected over many pieces, so that an empty drive does
  * not become an extent for each piece of it.
  */
 #include "base/clusterset.h"
@@ -20,13 +20,13 @@ struct writer {
 	struct output *output;	       /* borrowed */
 	struct writer_options options;
 	struct totals totals;	  /* so far */
-	struct cluster_set *seen; /* owned: for each drive, the clusters that came */
+	struct cluster_set *seen; /* owned: for each drive, the clusters received */
 	uint64_t previous_index;
 	uint32_t n_entries;   /* in index */
 	struct section zeros; /* runs not yet written */
 	struct section scratch;
-	struct batch *wrapped; /* owned: what is around head and zeros */
-	struct seal *seal;     /* owned: for that */
+	struct batch *wrapped; /* owned: for compressed heads and zeros */
+	struct seal *seal;     /* owned: compresses them */
 	uint8_t header[SECTION_HEADER_MAX];
 	uint8_t index[INDEX_ENTRIES_MAX * INDEX_ENTRY_SIZE];
 };
@@ -72,7 +72,7 @@ static int put_bytes(struct writer *writer, struct iovec *parts, uint32_t n_part
 	return 0;
 }
 
-/* Head and zeros of a VMA with something around it: a frame of their own. */
+/* Head and zeros of a VMA that is compressed as a whole: a frame of their own. */
 static int put_wrapped(struct writer *writer, struct iovec *part, struct error *err)
 {
 	if (writer->options.wrap == WRAP_NONE)
@@ -162,7 +162,8 @@ static int put_index(struct writer *writer, struct error *err)
 	return 0;
 }
 
-/* An extent of VMAB, after the index that must not be split by it. */
+/* An extent of VMAB. The entries of one extent go into one index: if they do not fit into the
+ * current one, that is written first. */
 static int put_extent(struct writer *writer, struct section *extent, const uint8_t *payload,
 		      struct error *err)
 {
@@ -180,7 +181,7 @@ static int put_extent(struct writer *writer, struct section *extent, const uint8
 	return 0;
 }
 
-/* VMA has no runs: a slot a cluster. Headers are written in groups. */
+/* VMA has no runs, but a slot for each cluster. Headers are written in groups. */
 static int put_zero_extents(struct writer *writer, struct error *err)
 {
 	struct section *extent = &writer->scratch;
@@ -242,7 +243,7 @@ static int keep_zeros(struct writer *writer, const struct slot *run, struct erro
 	return 0;
 }
 
-/* Sources are other programs too, and no reader takes an archive that has a cluster twice. */
+/* The source may be another program, and no reader accepts an archive with a cluster twice. */
 static int note_slot(struct writer *writer, const struct slot *slot, struct error *err)
 {
 	char name[64];
@@ -253,7 +254,7 @@ static int note_slot(struct writer *writer, const struct slot *slot, struct erro
 
 	if (twice || n < slot->n_clusters)
 		return fail(err, ERR_SYSTEM,
-			    "drive %s: cluster %llu came twice, and no archive may hold that",
+			    "drive %s: cluster %llu was received twice, which no archive may hold",
 			    escape_text(name, sizeof(name), drive->bytes, drive->length),
 			    (unsigned long long)(slot->cluster + (twice ? 0 : n)));
 	if (cluster_set_add(seen, slot->cluster, slot->n_clusters, err) < 0)
@@ -284,7 +285,7 @@ int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 	return 0;
 }
 
-/* A feed that left something out is a bug or a broken source: no archive may look whole then. */
+/* If the feed left something out, it or its source is broken: the archive must not look complete. */
 static int check_complete(const struct writer *writer, struct error *err)
 {
 	static const uint8_t none[UUID_SIZE];
@@ -298,8 +299,8 @@ static int check_complete(const struct writer *writer, struct error *err)
 			continue;
 		n = cluster_set_run(&writer->seen[i], 0, n_clusters, &in);
 		return fail(err, ERR_SYSTEM,
-			    "drive %s: %llu of %llu clusters came, not cluster %llu: the archive "
-			    "would not be whole",
+			    "drive %s: %llu of %llu clusters were received, cluster %llu is "
+			    "missing: the archive would be incomplete",
 			    escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
 			    (unsigned long long)writer->seen[i].n_clusters,
 			    (unsigned long long)n_clusters, (unsigned long long)(in ? n : 0));

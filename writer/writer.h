@@ -16,12 +16,12 @@ struct output;
 struct writer;
 struct batch;
 
-/* What is around the archive as a whole: .vma.zst, .vma.gz. VMAB compresses inside. */
+/* Compression of the archive as a whole: .vma.zst, .vma.gz. VMAB compresses inside. */
 enum wrap { WRAP_NONE, WRAP_ZSTD, WRAP_GZIP };
 
 /* For a progress display. */
 struct writer_counts {
-	_Atomic uint64_t covered_bytes; /* of drives: clusters taken up, data and zeros */
+	_Atomic uint64_t covered_bytes; /* of drives: clusters added, data and zeros */
 	_Atomic uint64_t data_bytes;	/* of drives: blocks stored */
 	_Atomic uint64_t written_bytes; /* of the archive */
 };
@@ -41,16 +41,15 @@ int writer_open(struct writer **out, const struct archive *archive, struct outpu
 struct feed {
 	void *context;
 	size_t piece_size; /* bytes of the caller's struct for a piece of work. Each worker has one,
-			      zeros at first; what was left in it is there when it is called again
-			    */
+			      zeros at first, and it keeps its content between calls */
 	/* Takes the next piece. 1: taken, 0: no more, negative: error. One call at a time, and the
 	 * pieces are written in the order of the calls; or, with in_any_order, from any worker, and
-	 * in about the order in which calls come back. */
+	 * in about the order in which calls return. */
 	int (*next)(void *context, void *piece, struct error *err);
 	bool in_any_order;
-	/* Brings its clusters into the batch. From any worker, for different pieces at once. */
+	/* Adds its clusters to the batch. From any worker, for several pieces at the same time. */
 	int (*fill)(void *context, void *piece, struct batch *batch, struct error *err);
-	/* All has been filled: whether what was read may count. May be NULL. */
+	/* Called after the last fill: may reject everything that was read. May be NULL. */
 	int (*ended)(void *ended_context, struct error *err);
 	void *ended_context;
 };
@@ -60,22 +59,22 @@ struct feed {
 int writer_run(struct writer *writer, const struct feed *feed, unsigned n_threads,
 	       struct error *err);
 
-/* Checks that every cluster came (full archives) and writes index, head copy and tail. The output
- * is not finished by it. */
+/* Checks that every cluster was received (full archives) and writes index, head copy and tail. Does
+ * not finish the output. */
 int writer_finish(struct writer *writer, struct error *err);
 const struct totals *writer_totals(const struct writer *writer);
 void writer_free(struct writer *writer);
 
 /* A buffer of PAYLOAD_SIZE_MAX bytes for reading a piece into, before its clusters are added. */
 uint8_t *batch_buffer(struct batch *batch);
-/* Has the batch work in memory of the feed's, in the place of batch_buffer: clusters that lie there
- * are packed where they are, if they are added in ascending order from its start. Once in a fill,
- * before anything is added. give_back is called when the memory is no longer needed: from any
- * thread, also when all has failed, at the latest before writer_run returns. */
+/* Makes the batch use memory of the feed instead of batch_buffer: clusters there are packed in place
+ * if they are added in ascending order from its start. Once per fill, before anything is added.
+ * give_back is called when the memory is no longer needed: from any thread, also after a failure,
+ * at the latest before writer_run returns. */
 void batch_borrow(struct batch *batch, uint8_t *bytes, void (*give_back)(void *context, void *loan),
 		  void *context, void *loan);
-/* Adds a cluster of 65536 bytes (what lies past the end of the drive zero); it may be all zeros. It
- * may lie in batch_buffer, if clusters are added from there in ascending order. A batch takes up to
+/* Adds a cluster of 65536 bytes, with zeros past the end of the drive; it may be all zeros. It may be
+ * in batch_buffer, if clusters are added from there in ascending order. A batch holds up to
  * PAYLOAD_SIZE_MAX of stored blocks and SLOTS_MAX slots. */
 void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const uint8_t *bytes);
 void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters);

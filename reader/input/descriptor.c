@@ -21,9 +21,9 @@ struct descriptor descriptor_of(int fd, const char *name)
 	return from;
 }
 
-/* After a read of n bytes failed. EINVAL costs nothing, and the drive's limit may be any number;
- * for the others st has tried to get memory, or says so in the kernel's log: there the next power
- * of two is tried, which most blocks are. */
+/* After a read of n bytes failed. EINVAL costs nothing, and the drive's limit may be any number, so
+ * the next smaller size is tried. The other errors cost st an allocation or a line in the kernel's
+ * log: there the next smaller power of two is tried, as most block sizes are. */
 static bool try_smaller(struct descriptor *from, size_t n)
 {
 	if ((errno != EINVAL && errno != EOVERFLOW && errno != EBUSY) || n <= from->unit)
@@ -43,14 +43,14 @@ static int fail_tape(const struct descriptor *from, int sys, size_t n, struct er
 	if (sys == ENOMEM)
 		return fail_system(
 			err, sys,
-			"%s: a block of the tape is larger than %zu bytes, the most that "
-			"is read at once: rewind it, then dd if=TAPE ibs=SIZE | vmabak "
-			"restore - with the size of its blocks",
+			"%s: a block of the tape is larger than %zu bytes, the largest read: "
+			"rewind the tape, then dd if=TAPE ibs=SIZE | vmabak restore - with "
+			"the size of its blocks",
 			from->name, n);
 	if (sys == EIO && from->block_size != 0)
 		return fail_system(err, sys,
 				   "%s: cannot be read; the drive is set to blocks of %u bytes: if "
-				   "those of the tape are others, mt -f TAPE setblk 0",
+				   "those of the tape have another size, mt -f TAPE setblk 0",
 				   from->name, from->block_size);
 	if (sys == EINVAL)
 		return fail_system(

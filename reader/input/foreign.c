@@ -10,7 +10,7 @@ struct foreign {
 	struct archive *archive;
 	struct compressed *in; /* borrowed */
 	const char *name;      /* borrowed */
-	struct error read_err; /* of reading the compressed stream, which libarchive cannot tell */
+	struct error read_err; /* of reading the compressed stream: libarchive does not pass it on */
 };
 
 static int support(struct archive *archive, const char *name)
@@ -36,7 +36,7 @@ static la_ssize_t give_bytes(struct archive *archive, void *context, const void 
 	return -1;
 }
 
-/* A decoder that fails after it asked for more than there is met a stream that is cut short. */
+/* If the decoder fails after it asked for bytes past the end, the stream is truncated. */
 static int fail_archive(const struct foreign *foreign, uint64_t position, struct error *err)
 {
 	const char *text = archive_error_string(foreign->archive);
@@ -51,8 +51,8 @@ static int fail_archive(const struct foreign *foreign, uint64_t position, struct
 	if (strstr(text, "exited with status 2") != NULL)
 		return fail(
 			err, ERR_UNSUPPORTED,
-			"%s: is several .lzo one after the other, or has bytes behind: lzop -dc "
-			"FILE | vmabak COMMAND -",
+			"%s: holds several lzop files, or other bytes after one: lzop -dc FILE "
+			"| vmabak COMMAND -",
 			foreign->in->from->name);
 	if (strcmp(foreign->name, "lzop") == 0 && position == 0)
 		return fail(err, ERR_UNSUPPORTED, "cannot undo lzop here: is lzop installed? (%s)",
@@ -71,7 +71,7 @@ static int open_archive(struct foreign *foreign, struct error *err)
 	foreign->archive = archive_read_new();
 	if (foreign->archive == NULL)
 		return fail_memory(err);
-	/* lzop may be run as a program of its own, about which libarchive warns. */
+	/* libarchive may run the program lzop, and warns about that. */
 	if (support(foreign->archive, foreign->name) < ARCHIVE_WARN ||
 	    archive_read_support_format_raw(foreign->archive) != ARCHIVE_OK)
 		return fail(err, ERR_UNSUPPORTED, "libarchive here cannot undo %s", foreign->name);

@@ -1,13 +1,13 @@
 /*
- * zstd: any number of frames, skippable ones before, between and behind them, and zeros where a
- * last record was filled up. For salvage, after damage the next frame is looked for, and decoding
- * goes on there.
+ * zstd: any number of frames, skippable ones before, between and after them, and zeros where the
+ * last record was padded. For salvage, the next frame after damage is searched, and decoding
+ * continues there.
  *
- * Bytes behind the place where a decoder notices damage are not enough to look at: when some are
- * missing it has run into the next frame by then. So bytes are kept from the beginning of the frame
- * on, if that is not too long ago, and the search begins right behind its magic. As frames may be
- * made to lie within each other, going back has a budget; when it is spent the search begins where
- * the decoder failed.
+ * It does not suffice to search from where the decoder notices the damage: if bytes are missing, it
+ * has run into the next frame by then. So bytes are kept from the beginning of the frame on, unless
+ * that is too far back, and the search begins right after its magic. Because frames can be crafted
+ * to lie within each other, going back has a budget; once it is spent, the search begins where the
+ * decoder failed.
  */
 #include "reader/input/parts.h"
 
@@ -22,8 +22,8 @@
 #define SPEND_ONCE  (64u << 20)
 #define SPEND_TIMES 4u
 #define MAGIC_SIZE  4u
-#define BLOCK_MAX   (128u << 10) /* bytes that the decoder takes at once */
-#define FIRST_BYTES 5u /* that the decoder needs to begin; then it says how many it wants */
+#define BLOCK_MAX   (128u << 10) /* bytes: the most that the decoder takes at a time */
+#define FIRST_BYTES 5u /* bytes that the decoder needs first; then it says how many it wants */
 
 static const uint8_t magic[MAGIC_SIZE] = {0x28, 0xb5, 0x2f, 0xfd};
 
@@ -31,14 +31,14 @@ struct frames {
 	ZSTD_DCtx *decoder;
 	struct compressed *in; /* borrowed */
 	uint8_t *bytes;	       /* owned, ROOM */
-	size_t frame;	       /* where the frame begins in bytes, as far as it is kept */
-	size_t at, end;	       /* what was not decoded yet */
+	size_t frame;	       /* offset of the frame in bytes, as far as it is kept */
+	size_t at, end;	       /* not decoded yet */
 	const uint8_t *more;   /* borrowed: of in, not yet copied */
 	size_t n_more, hint;   /* bytes; what the decoder wants next */
 	uint64_t n_read, n_back;
 	bool damaged; /* somewhere before */
 	bool within;  /* a frame has begun and not ended */
-	bool told;    /* of the damage, at the end */
+	bool told;    /* the damage was reported at the end */
 };
 
 static void frames_close(void *state)
@@ -70,7 +70,7 @@ static int frames_open(void **out, struct compressed *in, const char *name, stru
 	return 0;
 }
 
-/* *got: bytes behind at now; 0 at the end. */
+/* *got: bytes available now; 0 at the end. */
 static int refill(struct frames *frames, size_t *got, struct error *err)
 {
 	size_t n = 0, oldest = frames->within ? frames->frame : frames->at;
@@ -98,7 +98,7 @@ static int refill(struct frames *frames, size_t *got, struct error *err)
 	return 0;
 }
 
-/* To the next magic, from here on; to the end when there is none. */
+/* Moves to the next magic, or to the end if there is none. */
 static int find_magic(struct frames *frames, struct error *err)
 {
 	for (size_t got = 1; got > 0;) {
@@ -134,7 +134,7 @@ static int resume(struct frames *frames, struct error *err)
 	return find_magic(frames, err);
 }
 
-/* The decoder failed: what that means when nothing is to be got out of damaged data. */
+/* The decoder failed. 0: the input is tolerant, so decoding continues after the damage. */
 static int fail_frame(const struct frames *frames, uint64_t position, size_t result,
 		      struct error *err)
 {
@@ -154,7 +154,7 @@ static int fail_frame(const struct frames *frames, uint64_t position, size_t res
 		       ZSTD_getErrorName(result));
 }
 
-/* At the end: 0 once more, or what there is to be told. */
+/* At the end: 0, or the damage that was found. */
 static int tell(struct frames *frames, uint64_t position, struct error *err)
 {
 	bool cut = frames->within;
@@ -169,7 +169,7 @@ static int tell(struct frames *frames, uint64_t position, struct error *err)
 		       cut ? " and ends early" : "");
 }
 
-/* What lies between frames may be the zeros of a last record. */
+/* There may be zeros between frames, from the padding of the last record. */
 static void begin_frame(struct frames *frames)
 {
 	while (frames->at < frames->end && frames->bytes[frames->at] == 0)
@@ -181,8 +181,8 @@ static void begin_frame(struct frames *frames)
 	frames->hint = FIRST_BYTES;
 }
 
-/* Gives the decoder no more than it wants, a block, so that what came before damage is out. At the
- * end of the input that is nothing, and it may have something left. */
+/* Gives the decoder no more than it wants, a block, so that it returns all data before damage. At the
+ * end of the input that is nothing, but the decoder may still hold data. */
 static int decode(struct frames *frames, uint64_t position, ZSTD_outBuffer *to, struct error *err)
 {
 	size_t there = frames->end - frames->at;

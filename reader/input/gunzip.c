@@ -9,7 +9,7 @@
 struct gunzip {
 	z_stream stream;
 	struct compressed *in; /* borrowed */
-	bool between;	       /* a member has ended, no other has begun */
+	bool between;	       /* a member has ended and no other has begun */
 };
 
 static int gunzip_open(void **out, struct compressed *in, const char *name, struct error *err)
@@ -36,7 +36,7 @@ static int refill(struct gunzip *gunzip, struct error *err)
 	return 0;
 }
 
-/* What follows a member: another, or the padding of a last record. *ended: there is no more. */
+/* After a member follows another one, or the padding of the last record. *ended: neither does. */
 static int next_member(struct gunzip *gunzip, uint64_t position, bool *ended, struct error *err)
 {
 	z_stream *stream = &gunzip->stream;

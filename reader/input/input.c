@@ -1,10 +1,9 @@
 /*
- * Files and pipes as they are, and through libarchive when the first bytes are those of a
- * compressor.
+ * Files and pipes, read directly, or through a decoder if the first bytes are those of a compressor.
  *
- * One buffer serves both: bytes that were looked at to recognise the content are read again from
- * there, so that a pipe needs no seek. Large reads go past it, but not those of a tape, which are
- * always of the whole buffer: see parts.h.
+ * Both use one buffer: bytes that were read to recognise the content are read again from there, so
+ * a pipe needs no seek. Large reads bypass it, but not those of a tape, which always have the size
+ * of the buffer: see parts.h.
  */
 #include "reader/input/input.h"
 
@@ -25,20 +24,20 @@
 struct input {
 	struct descriptor from;
 	bool owns_fd;
-	bool damaged;	   /* the content is expected to be */
-	bool direct_reads; /* large reads may go past the buffer */
+	bool damaged;	   /* the content may be */
+	bool direct_reads; /* large reads may bypass the buffer */
 	uint64_t size;	   /* of a file that can seek, else 0 */
 	uint64_t position; /* of the next byte handed out */
 	struct pace pace;
 	struct filter *filter;
 	const char *name;
 	uint8_t *buffer;     /* owned */
-	uint8_t *compressed; /* owned: the filter's, with at least 1 MiB */
+	uint8_t *compressed; /* owned: the filter's input, at least 1 MiB */
 	size_t buffer_size, buffered, used;
-	struct error later; /* code != 0: met by input_check, to be told by the next read */
+	struct error later; /* code != 0: found by input_check, for the next read to return */
 };
 
-/* One read of the source below: the file, or what the filter makes of it. */
+/* One read of the file, or of the filter's output. */
 static int read_below(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
 {
 	if (in->later.code != 0) {
@@ -94,7 +93,7 @@ int input_read(struct input *in, void *buffer, size_t n, struct error *err)
 	return 0;
 }
 
-/* A pipe may hand them out one by one. An error has its turn when what came before it was used. */
+/* A pipe may return the bytes one by one. An error is returned once the bytes before it are used. */
 int input_check(struct input *in, struct error *err)
 {
 	size_t got = 1;
@@ -177,7 +176,7 @@ static int open_file(struct input *in, const char *path, struct error *err)
 	return in->buffer != NULL ? 0 : fail_memory(err);
 }
 
-/* The filter keeps the buffer with what was read; what it makes of that goes to a new one. */
+/* The filter keeps the buffer with the bytes read; its output goes to a new one. */
 static int put_filter(struct input *in, struct error *err)
 {
 	in->compressed = in->buffer;
@@ -205,7 +204,7 @@ static int open_input(struct input **out, const char *path, bool damaged, struct
 	in->damaged = damaged;
 	in->name = strcmp(path, "-") == 0 ? "standard input" : path;
 	int code = open_file(in, path, err);
-	/* The first bytes decide; a pipe may hand them out one by one. */
+	/* The first bytes decide; a pipe may return them one by one. */
 	while (code == 0 && in->buffered < FILTER_MAGIC_MAX) {
 		size_t got = 0;
 		code = descriptor_read(&in->from, in->buffer + in->buffered,

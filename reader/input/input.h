@@ -1,8 +1,8 @@
 /*
  * Where an archive comes from: a file, a device, a pipe; compressed or not.
  *
- * Compression around an archive (zstd, gzip, lzop, xz, bzip2) is recognised by content and undone.
- * Not for several threads at once.
+ * Compression of the whole archive (zstd, gzip, lzop, xz, bzip2) is recognised by content and
+ * undone. Not for several threads at once.
  */
 #ifndef READER_INPUT_INPUT_H
 #define READER_INPUT_INPUT_H
@@ -13,31 +13,32 @@ struct input;
 
 /* path "-" is standard input. */
 int input_open(struct input **out, const char *path, struct error *err);
-/* The same for an archive that is damaged: of zstd around it every frame that is intact comes, and
- * only then the error; a name that ends in .zst is enough to be taken for zstd. */
+/* The same for a damaged archive: if it is compressed with zstd, every intact frame is read, and the
+ * error is returned after that; a name that ends in .zst suffices to be taken for zstd. */
 int input_open_damaged(struct input **out, const char *path, struct error *err);
 void input_close(struct input *in);
 
 /* Exactly n bytes. An archive that ends before is ERR_INCOMPLETE. */
 int input_read(struct input *in, void *buffer, size_t n, struct error *err);
-/* Up to n bytes, fewer only at the end of the archive; *got tells how many. */
+/* Up to n bytes, fewer only at the end of the archive; *got: how many. */
 int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struct error *err);
 
-/* Whether it can be an archive at all, be it a damaged one, by its first bytes, which stay to be
- * read. Else ERR_UNSUPPORTED, with what it is and what helps. Before anything was read. */
+/* Checks by the first bytes, which remain to be read, whether this can be an archive, possibly a
+ * damaged one. Otherwise ERR_UNSUPPORTED, with what it is and what helps. To be called before
+ * anything is read. */
 int input_check(struct input *in, struct error *err);
 
 /* The position of the next byte. */
 uint64_t input_position(const struct input *in);
 
-/* Bytes in all when the input is an uncompressed file and input_seek works; else 0. */
+/* Total bytes if the input is an uncompressed file and input_seek works; otherwise 0. */
 uint64_t input_size(const struct input *in);
 int input_seek(struct input *in, uint64_t position, struct error *err);
 
-/* Bytes per second to hold to; 0: as fast as it goes. */
+/* Most bytes per second; 0: no limit. */
 void input_limit(struct input *in, uint64_t bytes_per_s);
 
-/* The compression around the archive ("zstd", "gzip", ...), or NULL. Static text. */
+/* The compression of the whole archive ("zstd", "gzip", ...), or NULL. Static text. */
 const char *input_filter(const struct input *in);
 
 #endif

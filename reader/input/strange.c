@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #define MAGIC_MAX 18u
-#define TEXT_MAX  65536u /* bytes before an archive that are looked at */
+#define TEXT_MAX  65536u /* bytes searched for an archive after other text */
 
 struct kind {
 	uint16_t at;
@@ -48,7 +48,7 @@ static const struct kind kinds[] = {
 };
 #define N_KINDS (sizeof(kinds) / sizeof(*kinds))
 
-/* What may begin behind other text. */
+/* What may begin after other text. */
 static const struct kind archives[] = {
 	{0, 8, "\x89VMB\r\n\x1a\n", NULL, NULL},
 	{0, 8, "VMA\0\0\0\0\1", NULL, NULL},
@@ -68,8 +68,8 @@ static bool begins(const struct kind *kind, const uint8_t *bytes, size_t n)
 	       memcmp(bytes + kind->at, kind->magic, kind->length) == 0;
 }
 
-/* The packets a message begins with: a session key for a public key or a passphrase, of old and new
- * format. */
+/* By the packets that a message begins with: a session key for a public key or a passphrase, in the
+ * old or the new format. */
 static bool is_gpg(const uint8_t *bytes, size_t n)
 {
 	if (n < 4)
@@ -87,8 +87,8 @@ static bool is_gpg(const uint8_t *bytes, size_t n)
 	}
 }
 
-/* As many of its magic are there that it was one, or all of it that is there: a file may be short.
- * Zeros, and nothing, are what a crash leaves of a file. */
+/* Whether enough of a magic is intact; a file may be shorter than that. Zeros, or no bytes at all,
+ * are what a crash leaves of a file. */
 static bool may_be_ours(const uint8_t *bytes, size_t n)
 {
 	size_t n_same, n_seen, i;
@@ -110,7 +110,7 @@ static bool may_be_ours(const uint8_t *bytes, size_t n)
 	return i == n;
 }
 
-/* The first bytes as text: how many; control characters other than those of terminals end it. */
+/* How many of the first bytes are text; control characters other than those of terminals end it. */
 static size_t text_length(const uint8_t *bytes, size_t n)
 {
 	size_t i = 0;
@@ -135,7 +135,7 @@ static bool is_html(const uint8_t *bytes, size_t n)
 	       strncasecmp(begin, "<?xml", 5) == 0;
 }
 
-/* Where an archive begins behind text; n: nowhere. Magics hold bytes that end a text, but 28 b5. */
+/* Where an archive begins after text; n: nowhere. All magics but 28 b5 hold bytes that end a text. */
 static size_t find_archive(const uint8_t *bytes, size_t n)
 {
 	for (size_t at = 1; at < n; at++)
@@ -145,7 +145,7 @@ static size_t find_archive(const uint8_t *bytes, size_t n)
 	return n;
 }
 
-/* Whether a section of an archive lies where it would, behind a beginning that was lost. */
+/* Whether a section of an archive is where it would be if only the beginning were lost. */
 static bool has_section(const uint8_t *bytes, size_t n)
 {
 	for (size_t at = 0; at + SECTOR_SIZE <= n; at += SECTOR_SIZE)
@@ -162,7 +162,7 @@ static int fail_unknown(const uint8_t *bytes, size_t n, const char *name, bool s
 	size_t at = find_archive(bytes, n);
 	if (at < n)
 		return fail(err, ERR_UNSUPPORTED,
-			    "%s: something else comes before an archive, which begins at byte %zu: "
+			    "%s: other data precedes an archive, which begins at byte %zu: "
 			    "tail -c +%zu FILE" PIPE ", or vmabak salvage FILE",
 			    name, at, at + 1);
 	if (is_html(bytes, n))

@@ -21,11 +21,11 @@ twice()
 
 done='{"done": {}}'
 one='{"chunk": 0, "data": [[0, 0, 16]], "zeros": []}'
-twice 'drive root: cluster 5 came twice' "$one" '{"chunk": 1, "data": [[0, 5, 1]], "zeros": []}' "$done"
-twice 'drive root: cluster 0 came twice' '{"chunk": 0, "data": [[0, 0, 1]], "zeros": [[0, 0, 15]]}' "$done"
+twice 'drive root: cluster 5 was received twice' "$one" '{"chunk": 1, "data": [[0, 5, 1]], "zeros": []}' "$done"
+twice 'drive root: cluster 0 was received twice' '{"chunk": 0, "data": [[0, 0, 1]], "zeros": [[0, 0, 15]]}' "$done"
 # Sixteen, as there must be.
-twice 'drive root: cluster 14 came twice' '{"chunk": 0, "data": [[0, 0, 15], [0, 14, 1]], "zeros": []}' "$done"
-twice 'drive root: 15 of 16 clusters came, not cluster 3' \
+twice 'drive root: cluster 14 was received twice' '{"chunk": 0, "data": [[0, 0, 15], [0, 14, 1]], "zeros": []}' "$done"
+twice 'drive root: 15 of 16 clusters were received, cluster 3 is missing' \
 	'{"chunk": 0, "data": [[0, 0, 3], [0, 4, 12]], "zeros": []}' "$done"
 
 # It is the messages that are wrong: another one gives an archive.
