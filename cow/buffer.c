@@ -12,8 +12,8 @@
  *   ready    in one of two queues: urgent, or from the pass
  *   out      held by the pass, which fills it, or by the writer, which empties it
  *
- * Who waits for whom. The writer waits for work. As far as we can see it never waits while it holds
- * a chunk that others need, so chunks come back. The pass waits until more than half of the chunks
+ * Who waits for whom. The writer waits for work. It must not wait while it holds a chunk that others
+ * need, so chunks come back. The pass waits until more than half of the chunks
  * are free and the spill file is empty: the other half is then available to guests, and a slow
  * output slows the pass, not the guest. A guest takes any free chunk. If there is none, its cluster
  * goes to the spill file through a bounce buffer; if the spill file is full too, when_full decides

@@ -233,7 +233,7 @@ int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], 
 		found = true;
 	}
 	if (!is_map)
-		return fail(err, ERR_USAGE, "%s: is no map, and not overwritten", path);
+		return fail(err, ERR_USAGE, "%s: is not a map, and is not overwritten", path);
 	return found ? 0 : fail(err, ERR_DAMAGED, "%s: its header is damaged", path);
 }
 
@@ -273,9 +273,8 @@ enum map_trust map_judge(const struct map_header *header, const struct drive_loo
 		return MAP_OTHER_DRIVE;
 	if (!same_boot && header->state == MAP_STATE_OPEN)
 		return MAP_MACHINE_DIED;
-	/* A time of change reaches the disk long after the data, and a power cut takes it back:
-	 * how the other boot ended, nobody knows. The same when the file system went in this one.
-	 */
+	/* A time of change reaches the disk long after the data, so a power cut undoes it, and how
+	 * the other boot ended is unknown. The same if the file system was unmounted meanwhile. */
 	if (!same_boot || header->drive.disk != now->disk)
 		return MAP_UNSURE;
 	return header->state == MAP_STATE_CLEAN ? judge_clean(header, now)

@@ -28,8 +28,8 @@ struct drive_look {
 	uint64_t device; /* device number: of the file system that holds the file, or its own */
 	uint64_t inode;	 /* of a file */
 	/* A number that nothing else of this boot has, 0: unknown. Of a device: the disk. Of a
-	 * file: its file system as long as that is mounted, for a time of change in memory is lost
-	 * when it goes without being unmounted. */
+	 * file: its file system for as long as that is mounted: times of change in memory are lost
+	 * if the file system vanishes without being unmounted. */
 	uint64_t disk;
 	uint64_t size_bytes;
 	uint64_t mtime_ns; /* of a file */

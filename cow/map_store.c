@@ -158,7 +158,7 @@ static int open_file(struct map_store *store, struct stat *found, struct error *
 	if (store->fd < 0 || fstat(store->fd, found) != 0)
 		return fail_system(err, errno, "map %s", path);
 	if (!S_ISREG(found->st_mode))
-		return fail(err, ERR_USAGE, "map %s: is no file", path);
+		return fail(err, ERR_USAGE, "map %s: is not a regular file", path);
 	store->has_name = found->st_nlink > 0;
 	if (flock(store->fd, LOCK_EX | LOCK_NB) != 0)
 		return errno == EWOULDBLOCK
@@ -446,12 +446,12 @@ int map_store_failure(const struct map_store *store, struct error *err)
 	int failed = atomic_load(&store->failed);
 
 	if (failed == FAILED_BY_CUT)
-		return fail(err, ERR_SYSTEM, "map %s: somebody cut, replaced or deleted it",
+		return fail(err, ERR_SYSTEM, "map %s: was truncated, replaced or deleted by another program",
 			    store->path);
 	if (failed == FAILED_BY_DRIVE)
 		return fail(err, ERR_SYSTEM,
-			    "map %s: its drive could not be flushed, and may have lost what was "
-			    "unchanged",
+			    "map %s: its drive could not be flushed, and may have gone back to "
+			    "older data",
 			    store->path);
 	return failed == 0 ? 0 : fail_system(err, failed, "map %s: writing", store->path);
 }

@@ -22,7 +22,7 @@ static int check_missing(const char *path, struct error *err)
 	if (errno != ENOENT)
 		return fail_system(err, errno, "%s", path);
 	if (lstat(path, &st) == 0)
-		return fail(err, ERR_USAGE, "%s: is a symbolic link to nothing", path);
+		return fail(err, ERR_USAGE, "%s: is a dangling symbolic link", path);
 	return 0;
 }
 

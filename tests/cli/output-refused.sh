@@ -9,7 +9,7 @@ expect_error 2 'is a folder' "$VMABAK" backup -o folder.vmab drive.raw
 expect_error 2 'is a folder' "$VMABAK" backup --force -o folder.vmab drive.raw
 expect_error 1 'missing/a.vmab' "$VMABAK" backup -o missing/a.vmab drive.raw
 expect_error 1 'drive.raw/a.vmab' "$VMABAK" backup -o drive.raw/a.vmab drive.raw
-expect_error 2 'symbolic link to nothing' "$VMABAK" backup -o link.vmab drive.raw
+expect_error 2 'dangling symbolic link' "$VMABAK" backup -o link.vmab drive.raw
 expect_error 1 'File name too long' "$VMABAK" backup -o "$(head -c 300 /dev/zero | tr '\0' x).vmab" drive.raw
 [ "$(ls -A)" = "$all" ] || fail "left: $(ls -A)"
 # The longest name that a file can have.

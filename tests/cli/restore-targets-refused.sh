@@ -33,7 +33,7 @@ named twice|-d one -d @1
 folder|-d one=folder
 neither a file nor a block device|-d one=pipe
 neither a file nor a block device|--force -d one=/dev/null
-symbolic link to nothing|-d one=link
+dangling symbolic link|-d one=link
 is not the name of a file|-d one=new/
 cannot go to standard output|-d one=-
 nothing follows the|-d one=

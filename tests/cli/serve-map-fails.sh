@@ -47,19 +47,19 @@ expect_begun()
 # Cut: saved anew at the end. Deleted: that cannot be. Something else in its place: that stays.
 start_serve --map a.map a=a.raw
 truncate -s 0 a.map
-expect_failed 'somebody cut'
+expect_failed 'was truncated'
 stop_serve
 expect_begun clean 64
 
 start_serve --map a.map a=a.raw
 truncate -s 5000 a.map
-expect_failed 'somebody cut'
+expect_failed 'was truncated'
 kill_serve
 expect_begun ".*, begun anew" 0
 
 start_serve --map a.map a=a.raw
 rm a.map
-expect_failed 'somebody cut, replaced or deleted'
+expect_failed 'was truncated, replaced or deleted'
 expect_code 3 "$VMABAK" stop c.sock
 expect_text "$err" 'map a.map' 'begins anew'
 ended_with 3 $serve
@@ -67,7 +67,7 @@ ended_with 3 $serve
 
 start_serve --map a.map a=a.raw
 echo 'precious data' >a.map
-expect_failed 'somebody cut'
+expect_failed 'was truncated'
 expect_code 3 "$VMABAK" stop c.sock
 ended_with 3 $serve
 [ "$(cat a.map)" = 'precious data' ] || fail "it was overwritten"

@@ -56,7 +56,7 @@ expect_error 2 'blocks of 10240 bytes' on_tape backup -o tape --format vma --com
 expect_code 0 on_tape backup -o tape --record-size 20K drive.raw
 unset TAPE_BLOCK
 new_tape
-expect_error 1 'the tape drive takes no record of 2097152 bytes' on_tape backup -o tape --record-size 2M drive.raw
+expect_error 1 'the tape drive rejects records of 2097152 bytes' on_tape backup -o tape --record-size 2M drive.raw
 [ ! -s tape ] || fail "something was written"
 
 # Read with another block size than it was written with.

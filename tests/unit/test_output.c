@@ -65,7 +65,7 @@ static void what_is_refused(void)
 		{scratch("file"), false, ERR_USAGE, "exists already; --force"},
 		{scratch("."), true, ERR_USAGE, "is a folder"},
 		{scratch("sock"), true, ERR_USAGE, "is a socket"},
-		{scratch("dangling"), true, ERR_USAGE, "symbolic link to nothing"},
+		{scratch("dangling"), true, ERR_USAGE, "dangling symbolic link"},
 		{scratch("none/a.vmab"), true, ERR_SYSTEM, "No such file"},
 		{scratch("file/a.vmab"), true, ERR_SYSTEM, "Not a directory"},
 		{scratch("none/"), true, ERR_USAGE, "not the name of a file"},

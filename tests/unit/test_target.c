@@ -42,7 +42,7 @@ static void what_is_refused(void)
 		{scratch("fifo"), true, ERR_USAGE, "neither a file nor a block device"},
 		{scratch("."), true, ERR_USAGE, "neither a file nor a block device"},
 		{"/dev/null", true, ERR_USAGE, "neither a file nor a block device"},
-		{scratch("dangling"), true, ERR_USAGE, "symbolic link to nothing"},
+		{scratch("dangling"), true, ERR_USAGE, "dangling symbolic link"},
 		{scratch("none/x.raw"), true, ERR_SYSTEM, "No such file"},
 		{scratch("none/"), true, ERR_USAGE, "not the name of a file"},
 		{scratch("file/x.raw"), true, ERR_SYSTEM, "Not a directory"},

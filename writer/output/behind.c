@@ -3,8 +3,8 @@
 
 #include <fcntl.h>
 
-#define STEP (8u << 20)	 /* bytes that are started at once */
-#define FAR  (4u * STEP) /* bytes that may be on their way */
+#define STEP (8u << 20)	 /* bytes started at a time */
+#define FAR  (4u * STEP) /* bytes that may be in write-back */
 
 int behind_follow(struct behind *behind, int fd, uint64_t position)
 {

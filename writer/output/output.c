@@ -1,7 +1,7 @@
 /*
- * Two ways to write: freely, as the caller's vectors come, without a copy; or in records, collected
- * in a buffer of one record, for tapes, where every write() makes a block on the medium, and where
- * the data is safe when a filemark was written after it.
+ * Two ways to write: freely, in the caller's vectors, without a copy; or in records, collected in a
+ * buffer of one record, for tapes, where each write() makes a block on the medium, and where data is
+ * safe once a filemark was written after it.
  */
 #include "writer/output/output.h"
 #include "writer/output/behind.h"
@@ -29,15 +29,15 @@ struct output {
 	bool force;
 	bool sync;
 	mode_t mode;	     /* of the file, pipe or device */
-	uint64_t written_at; /* bytes that went out */
+	uint64_t written_at; /* bytes written */
 	struct pace pace;
 	struct behind behind;
 	struct newfile *temp; /* a regular file, or NULL */
 	struct tape tape;
-	uint8_t *record; /* owned; NULL: free */
+	uint8_t *record; /* owned; NULL: written freely */
 	size_t record_size;
 	size_t n_record; /* bytes in it */
-	bool no_padding; /* the last record is as long as it is */
+	bool no_padding; /* the last record may be shorter */
 };
 
 /* ---- opening ---- */
@@ -54,9 +54,9 @@ static int open_stdout(struct output *output, struct error *err)
 	return 0;
 }
 
-/* A pipe or a tape. A block device does not end where an archive ends: what it held before would
- * follow, and the archive could not be told from a damaged one. */
-static int open_as_it_is(struct output *output, const char *path, struct error *err)
+/* A pipe or a tape. Not a block device: it does not end where the archive ends, so its old content
+ * would follow, and the archive would look damaged. */
+static int open_stream(struct output *output, const char *path, struct error *err)
 {
 	if (S_ISBLK(output->mode))
 		return fail(err, ERR_USAGE,
@@ -70,8 +70,8 @@ static int open_as_it_is(struct output *output, const char *path, struct error *
 	return 0;
 }
 
-/* The file that a link leads to is replaced, not the link. */
-static int open_instead(struct output *output, const char *path, struct error *err)
+/* Replaces the file that a link points to, not the link. */
+static int open_existing(struct output *output, const char *path, struct error *err)
 {
 	if (!output->force)
 		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", path);
@@ -89,7 +89,7 @@ static int open_new(struct output *output, const char *path, struct error *err)
 
 	output->mode = S_IFREG;
 	if (lstat(path, &st) == 0)
-		return fail(err, ERR_USAGE, "%s: is a symbolic link to nothing", path);
+		return fail(err, ERR_USAGE, "%s: is a dangling symbolic link", path);
 	return newfile_create(&output->temp, &output->fd, path, err);
 }
 
@@ -106,11 +106,11 @@ static int open_path(struct output *output, const char *path, struct error *err)
 	}
 	output->mode = st.st_mode;
 	if (S_ISREG(st.st_mode))
-		return open_instead(output, path, err);
+		return open_existing(output, path, err);
 	if (S_ISDIR(st.st_mode) || S_ISSOCK(st.st_mode))
 		return fail(err, ERR_USAGE, "%s: is a %s", path,
 			    S_ISDIR(st.st_mode) ? "folder" : "socket");
-	return open_as_it_is(output, path, err);
+	return open_stream(output, path, err);
 }
 
 static int check_record_size(uint32_t size, struct error *err)
@@ -135,7 +135,7 @@ static int set_up(struct output *output, const char *path, const struct output_o
 	return output->name != NULL ? 0 : fail_memory(err);
 }
 
-/* A tape has records in any case; a drive that is set to blocks of one size takes nothing else. */
+/* A tape always has records; a drive that is set to blocks of one size accepts nothing else. */
 static int plan_records(struct output *output, struct error *err)
 {
 	output->tape = tape_of(output->fd);
@@ -143,8 +143,8 @@ static int plan_records(struct output *output, struct error *err)
 
 	if (block != 0 && output->no_padding)
 		return fail(err, ERR_USAGE,
-			    "%s: the drive is set to blocks of %zu bytes, to which a compressed "
-			    "stream cannot be padded: use VMAB, or mt -f TAPE setblk 0",
+			    "%s: the drive is set to blocks of %zu bytes, and a compressed stream "
+			    "cannot be padded to that: use VMAB, or mt -f TAPE setblk 0",
 			    output->name, block);
 	if (output->tape.is_tape && output->record_size == 0)
 		output->record_size = block > OUTPUT_TAPE_RECORD ? block
@@ -152,9 +152,9 @@ static int plan_records(struct output *output, struct error *err)
 						   : OUTPUT_TAPE_RECORD;
 	if (block != 0 && output->record_size % block != 0)
 		return fail(err, ERR_USAGE,
-			    "%s: the drive is set to blocks of %zu bytes, of which a record of %zu "
-			    "is no multiple: use another --record-size, or mt -f TAPE setblk 0",
-			    output->name, block, output->record_size);
+			    "%s: record size %zu: must be a multiple of %zu, the block size that "
+			    "the drive is set to: use another --record-size, or mt -f TAPE setblk 0",
+			    output->name, output->record_size, block);
 	if (output->record_size == 0)
 		return 0;
 	output->record = malloc(output->record_size);
@@ -174,7 +174,7 @@ int output_open(struct output **out, const char *path, const struct output_optio
 	if (code == 0)
 		code = open_path(output, path, err);
 	if (code == 0 && isatty(output->fd))
-		code = fail(err, ERR_USAGE, "%s: is a terminal, where an archive is of no use",
+		code = fail(err, ERR_USAGE, "%s: is a terminal, not a place for an archive",
 			    output->name);
 	if (code == 0)
 		code = plan_records(output, err);
@@ -189,7 +189,7 @@ int output_open(struct output **out, const char *path, const struct output_optio
 
 /* ---- writing ---- */
 
-/* Whether to try again: interrupted, or a pipe that somebody made non-blocking is full. */
+/* Whether to try again: interrupted, or a full pipe that another process made non-blocking. */
 static bool try_again(const struct output *output)
 {
 	struct pollfd poll_fd = {.fd = output->fd, .events = POLLOUT};
@@ -199,7 +199,7 @@ static bool try_again(const struct output *output)
 	return errno == EINTR;
 }
 
-/* What one call takes; 0 is an error here. */
+/* One call; writing nothing is an error. */
 static int write_some(struct output *output, const struct iovec *vector, int n, size_t *done,
 		      struct error *err)
 {
@@ -233,8 +233,8 @@ static void advance(struct iovec **vector, int *n, size_t done)
 	}
 }
 
-/* At a rate the vectors go one by one and in slices: that is fast enough for any rate that needs
- * it. */
+/* With a limit on the rate, one vector at a time and in slices: fast enough for any limit that
+ * matters. */
 static int write_freely(struct output *output, struct iovec *vector, int n, struct error *err)
 {
 	size_t slice = pace_slice(&output->pace), done;
@@ -249,7 +249,7 @@ static int write_freely(struct output *output, struct iovec *vector, int n, stru
 	return 0;
 }
 
-/* What a full tape or the drive's limits mean for the one who has to do something about them. */
+/* Says what the user can do about a full tape or the limits of the drive. */
 static int fail_record(const struct output *output, struct error *err)
 {
 	if (err->sys == ENOSPC)
@@ -258,14 +258,14 @@ static int fail_record(const struct output *output, struct error *err)
 	if (output->written_at == 0 &&
 	    (err->sys == EINVAL || err->sys == EBUSY || err->sys == EOVERFLOW))
 		return fail_system(err, err->sys,
-				   "%s: the tape drive takes no record of %zu bytes: use a smaller "
+				   "%s: the tape drive rejects records of %zu bytes: use a smaller "
 				   "--record-size",
 				   output->name, output->n_record);
 	return err->code;
 }
 
-/* A pipe may take less at a time; the rest follows. A device has then made a block of another size.
- */
+/* A pipe may accept less at a time; the rest follows. A device has then written a block of the wrong
+ * size. */
 static int write_record(struct output *output, struct error *err)
 {
 	size_t at = 0;
@@ -279,7 +279,7 @@ static int write_record(struct output *output, struct error *err)
 		at += done;
 		if (at < output->n_record && S_ISCHR(output->mode))
 			return fail(err, ERR_SYSTEM,
-				    "%s: took %zu of the %zu bytes of the record before byte "
+				    "%s: wrote only %zu of the %zu bytes of the record before byte "
 				    "%" PRIu64,
 				    output->name, at, output->n_record, output->written_at);
 	}
@@ -329,7 +329,7 @@ static int pad_record(struct output *output, struct error *err)
 	return write_record(output, err);
 }
 
-/* Pipes and some devices have nothing to sync, and say so. */
+/* Pipes and some devices cannot be synced, and report that. */
 static int sync_output(const struct output *output, struct error *err)
 {
 	if (output->tape.is_tape)
@@ -345,7 +345,7 @@ static int sync_output(const struct output *output, struct error *err)
 	return fail_system(err, errno, "%s: syncing", output->name);
 }
 
-/* Some file systems tell of failed writes only here. */
+/* Some file systems report failed writes only here. */
 static int close_file(struct output *output, struct error *err)
 {
 	int code = output->is_stdout ? 0 : close(output->fd);
