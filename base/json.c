@@ -206,11 +206,6 @@ void json_put_number(struct json_t *object, const char *key, uint64_t number)
 	    number <= INT64_MAX ? json_integer((json_int_t)number) : json_real((double)number));
 }
 
-void json_put_integer(struct json_t *object, const char *key, int64_t number)
-{
-	put(object, key, json_integer(number));
-}
-
 void json_put_real(struct json_t *object, const char *key, double number)
 {
 	put(object, key, json_real(number));

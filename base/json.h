@@ -44,8 +44,6 @@ void json_add_text(struct json_t *array, const char *text);
  * hexadecimal. */
 void json_put_bytes(struct json_t *object, const char *key, struct text bytes);
 void json_put_number(struct json_t *object, const char *key, uint64_t number);
-/* Also below zero. */
-void json_put_integer(struct json_t *object, const char *key, int64_t number);
 void json_put_real(struct json_t *object, const char *key, double number);
 void json_put_bool(struct json_t *object, const char *key, bool value);
 void json_put_null(struct json_t *object, const char *key);

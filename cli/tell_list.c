@@ -180,7 +180,7 @@ void list_put(const struct opened_archive *opened, const struct list_end *end,
 	json_put_text(result, "parent_uuid",
 		      incremental ? format_uuid(uuid, archive->parent) : NULL);
 	json_put_text(result, "created", human_time(when, archive->created_ns));
-	json_put_integer(result, "created_ns", archive->created_ns);
+	json_put(result, "created_ns", json_make("I", (long long)archive->created_ns));
 	json_put_text(result, "checksum", checksum_text(archive));
 	put_end(end, result);
 	put_text_or_null(result, "note", archive->note);

@@ -33,7 +33,4 @@ struct chunk_source {
 	void (*give_back)(void *context, void *loan);
 };
 
-/* The chunks of a buffer, whole; it is borrowed. Ends when the buffer does. */
-struct chunk_source buffer_chunks(struct buffer *buffer);
-
 #endif

@@ -11,7 +11,7 @@
 
 /* ---- in the backup ---- */
 
-bool freeze_is_wanted(const struct machine_options *options)
+static bool is_wanted(const struct machine_options *options)
 {
 	return options->freeze_command != NULL || options->guest_agent != NULL ||
 	       options->quiesce != 0;
@@ -116,7 +116,7 @@ int freeze_around(const struct instant *instant, struct instant_outcome *out, st
 	bool answers, frozen;
 	int code;
 
-	if (!freeze_is_wanted(instant->options))
+	if (!is_wanted(instant->options))
 		return instant->begin(instant->context, err);
 	answers = freeze(instant, out, err);
 	frozen = err->code == 0;
@@ -139,7 +139,7 @@ int freeze_with_guard(struct instant *instant, const char *source, struct instan
 	int code;
 
 	instant->guard = NULL;
-	if (freeze_is_wanted(instant->options))
+	if (is_wanted(instant->options))
 		TRY(guard_start(&instant->guard, source, instant->options, NULL, err));
 	code = freeze_around(instant, out, err);
 	guard_end(instant->guard, true);

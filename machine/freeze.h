@@ -28,9 +28,6 @@ struct instant {
 	int connection; /* of that agent */
 };
 
-/* Whether the options ask for it: then there must be a guard. */
-bool freeze_is_wanted(const struct machine_options *options);
-
 /* Calls begin, with the machine frozen if the options ask for that. It is thawed on every way out,
  * and when the backup is stopped or killed meanwhile. When it was thawed before begin returned, the
  * instant may not have been quiet, and that is an error. With QUIESCE_TRY an agent that does not
