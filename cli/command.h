@@ -84,11 +84,6 @@ struct command {
 /* The row's members for a command whose struct begins as this variable. */
 #define COMMAND_DEFAULTS(variable) .defaults = &(variable), .options_size = sizeof(variable)
 
-/* ---- commands.c ---- */
-
-/* Ended by NULL. */
-extern const struct command *const commands[];
-
 /* ---- cmd_help.c ---- */
 
 struct program_options {

@@ -1,4 +1,4 @@
-#include "cli/command.h"
+#include "cli/commands.h"
 
 /* A new command is a file with its row, and two lines here. */
 extern const struct command command_backup, command_serve, command_status, command_stop,

@@ -1,4 +1,4 @@
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/memory.h"
 #include "cli/options.h"
 #include "cli/progress.h"

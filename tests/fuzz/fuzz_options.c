@@ -1,5 +1,5 @@
 /* A command line, one word to a line, and each word as a number, size, rate, compression, uuid. */
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/options.h"
 #include "base/parse.h"
 #include "tests/fuzz/fuzz.h"

@@ -52,7 +52,7 @@ static bool works(int fd)
 	return nbdtest_hear(fd, SIMPLE(0, 5) "x:2,1");
 }
 
-static void wait_for_connections(const struct nbdserver *server, unsigned n)
+static void wait_for_connections(struct nbdserver *server, unsigned n)
 {
 	for (int i = 0; i < 1000 && nbdserver_n_connections(server) != n; i++)
 		usleep(10000);
