@@ -13,7 +13,7 @@ qemu-img convert -f qcow2 -O raw top.qcow2 top.raw
 [ "$(id -u)" != 0 ] || chown -R nobody "$lv/work"
 serve_net() # an NBD server, until it is killed
 {
-	as_user qemu-nbd -t -f raw -x 'a b' -k "$lv/nbd.sock" "$PWD/net.raw" &
+	as_user qemu-nbd -t -e 20 -f raw -x 'a b' -k "$lv/nbd.sock" "$PWD/net.raw" &
 	net=$!
 	on_exit "kill $net 2>/dev/null"
 	wait_until test -S "$lv/nbd.sock"
@@ -58,16 +58,30 @@ expect_code 0 "$VMABAK" list --json b.vmab
 expect_json "$out" "[x['name'] for x in d['drives']] == ['root']"
 
 # A start meanwhile fails, and not later.
+define lone "$(disk raw "$PWD/root.raw" vda)"
 mkfifo "$lv/fifo"
 exec 8<>"$lv/fifo"
-in_background sh -c 'exec "$@" >"$0"' "$lv/fifo" as_user "$vmabak" backup -q libvirt:web -o -
-wait_until eval 'timeout 5 head -c 1 <&8 >/dev/null'
-! as_user virsh -q start --paused web 2>"$lv/start" || fail 'it was started meanwhile'
+# stuck NAME: a backup of it is in the midst of reading, at $pid; finished CODE: it goes on, and ends with that.
+stuck()
+{
+	in_background sh -c 'exec "$@" >"$0"' "$lv/fifo" as_user "$vmabak" backup -q --compress none "libvirt:$1" -o -
+	wait_until eval 'timeout 5 head -c 1 <&8 >/dev/null'
+}
+finished()
+{
+	cat <&8 >/dev/null &
+	drain=$!
+	on_exit "kill $drain 2>/dev/null"
+	ended_with "$1" $pid
+	kill $drain
+}
+stuck lone
+! as_user virsh -q start --paused lone 2>"$lv/start" || fail 'it was started meanwhile'
 expect_text "$lv/start" 'lock'
-cat <&8 >/dev/null &
-on_exit "kill $! 2>/dev/null"
-ended_with 0 $pid
-as_user virsh -q start --paused web || fail "it cannot be started afterwards: $(tail -n 2 "$lv/libvirtd.log")"
+finished 0
+as_user virsh -q start --paused lone || fail "it cannot be started afterwards: $(tail -n 2 "$lv/libvirtd.log")"
+as_user virsh -q destroy lone
+as_user virsh -q start --paused web
 id=$(as_user virsh -q domid web)
 backup 0 -q libvirt:web -o c.vmab
 expect_no_text "$err" 'is off'
@@ -94,11 +108,25 @@ wait_until test -S "$lv/other.sock"
 expect_error 7 'is in use for writing' as_user "$vmabak" backup -q libvirt:web -o f.vmab
 kill $other
 
-# An NBD server knows of no locks: the start is noticed.
+# An NBD server knows of no locks: a start is noticed.
 define net "$(network nbd 'a b' vda)"
 backup 0 -q libvirt:net -o g.vmab
 expect_code 0 "$VMABAK" restore -q g.vmab -C g
 same_file net.raw g/vda.raw
+stuck net
+as_user virsh -q start --paused net || fail "start: $(tail -n 2 "$lv/libvirtd.log")"
+finished 1
+expect_text "$err" "domain 'net': was started while"
+as_user virsh -q destroy net
+
+# A volume of a storage pool.
+as_user virsh -q pool-create-as here dir --target "$PWD"
+define volume "<disk type='volume' device='disk'><driver name='qemu' type='qcow2'/>
+	<source pool='here' volume='top.qcow2'/><target dev='vda' bus='virtio'/></disk>"
+backup 0 -q libvirt:volume -o v.vmab
+expect_code 0 "$VMABAK" restore -q v.vmab -C v
+same_file top.raw v/vda.raw
+
 define rbd "$(disk raw "$PWD/root.raw" vda) $(network rbd pool/image vdb | sed "s/transport='unix' socket='[^']*'/name='localhost'/")"
 expect_error 2 'drive vdb: is of type network with protocol rbd' as_user "$vmabak" backup libvirt:rbd -o h.vmab
 backup 0 -q libvirt:rbd -d vda -o h.vmab
