@@ -38,8 +38,8 @@ cat >evil.xml <<'END'
 <channel type='unix'><source mode='bind' path='/EVIL'/><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
 <channel type='tcp'><source mode='connect' host='EVIL' service='1'/><target type='virtio' name='x'/></channel>
 <input type='evdev'><source dev='/dev/EVIL'/></input>
-<graphics type='vnc' listen='0.0.0.0' port='5999' passwd='EVIL'/>
-<graphics type='spice' autoport='yes'><listen type='socket' socket='/EVIL'/><gl enable='yes' rendernode='/EVIL'/></graphics>
+<graphics type='vnc' listen='0.0.0.0' port='5999' passwd='EVIL'><listen type='socket' socket='/EVIL'/></graphics>
+<graphics type='egl-headless'><gl enable='yes' rendernode='/EVIL'/></graphics>
 <video><model type='virtio'><acceleration accel3d='yes' rendernode='/EVIL'/></model></video>
 <audio id='1' type='file' path='/EVIL'/>
 <rng model='virtio'><backend model='random'>/dev/EVIL</backend></rng>
