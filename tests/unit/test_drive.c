@@ -111,7 +111,7 @@ static void format_is_that_of_the_name(void)
 		{"a.vhd", NULL, ERR_SYSTEM, "qemu-nbd"},
 		{"a.vpc", NULL, ERR_SYSTEM, "qemu-nbd"},
 		{"a.qed", NULL, ERR_SYSTEM, "QED"},
-		{"a.raw", "nonsense", ERR_SYSTEM, "nonsense"},
+		{"a.raw", "nonsense", ERR_USAGE, "nonsense"},
 		{"a.raw", "", ERR_USAGE, "image format"},
 		{"a.raw", "Raw", ERR_USAGE, "image format"},
 		{"a.raw", "qcow2,x=y", ERR_USAGE, "image format"},

@@ -61,7 +61,7 @@ static void test_limits(void)
 		{"disk0", 1000, 1, 1, 1, 0, true, false},
 		{"disk0", 0, 1, 1, 1, 0, true, false},
 		{"a/b", 1024, 1, 1, 1, 0, true, false},
-		{"a b", 1024, 1, 1, 1, 0, true, false},
+		{"a b", 1024, 1, 1, 1, 0, true, true},
 		{"", 1024, 1, 1, 1, 0, false, false},
 		{long_name, 1024, 1, 1, 1, 0, false, false},
 		{long_name + 1, 1024, 1, 1, 1, 0, true, true},
