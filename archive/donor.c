@@ -78,8 +78,8 @@ static int open_image(struct donor *donor, const struct archive *archive, struct
 	if (code < 0)
 		return code;
 	donor->copy = image.copy;
-	how.format = image.format;
-	how.secret = image.secret;
+	how.format = image.suffix.format;
+	how.secret = image.suffix.secret;
 	return drive_open(&donor->image, image.path, &how, err);
 }
 

@@ -103,7 +103,12 @@ int recovery_open(struct recovery *out, const struct archive *archive,
 		out->wanted = calloc(WANTED_MAX, sizeof(*out->wanted));
 	if (out->drives == NULL || (options->donors.n > 0 && out->wanted == NULL))
 		return fail_memory(err);
-	return restore_plan_make(&out->plan, archive, &options->restore, watcher, err);
+	TRY(restore_plan_make(&out->plan, archive, &options->restore, watcher, err));
+	if (restore_plan_stream(&out->plan) != archive->n_drives)
+		return fail(err, ERR_USAGE,
+			    "-d NAME=-: standard output cannot take a drive that is salvaged: "
+			    "what is recovered comes in any order");
+	return 0;
 }
 
 void recovery_leave_out_unseen(struct recovery *recovery)
@@ -120,7 +125,13 @@ void recovery_leave_out_unseen(struct recovery *recovery)
 static int open_target(struct recovery *recovery, uint32_t i, bool sync, struct error *err)
 {
 	uint64_t size_bytes = recovery->archive->drives[i].size_bytes;
-	struct target_options how = {.sync = sync, .format = recovery->plan.drive_formats[i]};
+	const struct drive_suffix *suffix = &recovery->plan.suffixes[i];
+	struct target_options how = {
+		.sync = sync,
+		.format = suffix->format,
+		.image_options = suffix->image,
+		.n_image_options = suffix->n_image,
+	};
 	struct recovery_drive *drive = &recovery->drives[i];
 
 	cluster_map_open(&drive->map, clusters_of(size_bytes), recovery->archive);

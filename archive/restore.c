@@ -1,6 +1,7 @@
 #include "archive/restore.h"
 
 #include "base/watcher.h"
+#include "reader/input/input.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,7 +18,9 @@ static int open_target(struct restore *restore, uint32_t i, struct error *err)
 
 	if (path == NULL)
 		return 0;
-	restore->how.format = restore->plan.drive_formats[i];
+	restore->how.format = restore->plan.suffixes[i].format;
+	restore->how.image_options = restore->plan.suffixes[i].image;
+	restore->how.n_image_options = restore->plan.suffixes[i].n_image;
 	TRY(target_open(&restore->targets[i], path, drive->size_bytes, &restore->how, err));
 	excess = target_excess(restore->targets[i]);
 	if (excess > 0)
@@ -35,6 +38,21 @@ static int check_archive(const struct restore *restore, struct error *err)
 		return fail(err, ERR_UNSUPPORTED,
 			    "%s: is incremental: it holds only what changed since its parent, and "
 			    "restoring a chain is not supported",
+			    restore->opened.name);
+	return 0;
+}
+
+/* An archive holds clusters in any order. */
+static int check_order(const struct restore *restore, struct error *err)
+{
+	const struct archive *archive = restore->opened.archive;
+	bool has_index = archive->format == FORMAT_VMAB && input_size(restore->opened.input) != 0;
+
+	if (!has_index && restore_plan_stream(&restore->plan) != archive->n_drives)
+		return fail(err, ERR_USAGE,
+			    "%s: a drive goes to standard output from a VMAB archive in a file "
+			    "only, by its index: restore it to a file, or convert the archive "
+			    "first",
 			    restore->opened.name);
 	return 0;
 }
@@ -57,7 +75,8 @@ int restore_open(struct restore *out, const struct restore_options *options,
 	out->created = calloc((size_t)archive->n_drives + archive->n_configs + 1, sizeof(char *));
 	if (out->targets == NULL || out->created == NULL)
 		return fail_memory(err);
-	return restore_plan_make(&out->plan, archive, options, watcher, err);
+	TRY(restore_plan_make(&out->plan, archive, options, watcher, err));
+	return check_order(out, err);
 }
 
 static int prepare(struct restore *restore, struct error *err)
@@ -78,7 +97,7 @@ static bool is_new(const char *path)
 {
 	struct stat found;
 
-	return lstat(path, &found) < 0;
+	return !target_is_stream(path) && lstat(path, &found) < 0;
 }
 
 static int put_configs(struct restore *restore, struct error *err)
@@ -122,6 +141,25 @@ static int finish_targets(struct restore *restore, struct error *err)
 	return 0;
 }
 
+static int write_drives(struct restore *restore, struct reader_job *job, struct error *err)
+{
+	struct target *stream = restore->targets[restore_plan_stream(&restore->plan)];
+
+	if (stream == NULL)
+		return reader_run(restore->opened.reader, job, err);
+	/* An extent may come for several windows. */
+	while ((job->n_clusters = target_window(stream, &job->begin)) > 0) {
+		struct reader_counts part = {0};
+
+		job->counts = &part;
+		TRY(reader_run(restore->opened.reader, job, err));
+		TRY(target_advance(stream, err));
+		restore->counts.covered_bytes += job->n_clusters * CLUSTER_SIZE;
+		restore->counts.read_bytes += part.read_bytes;
+	}
+	return 0;
+}
+
 static int write_all(struct restore *restore, struct error *err)
 {
 	struct reader_job job = {
@@ -131,7 +169,7 @@ static int write_all(struct restore *restore, struct error *err)
 		.counts = &restore->counts,
 	};
 
-	TRY(reader_run(restore->opened.reader, &job, err));
+	TRY(write_drives(restore, &job, err));
 	TRY(put_configs(restore, err));
 	return finish_targets(restore, err);
 }

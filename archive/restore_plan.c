@@ -45,19 +45,47 @@ static int check_drive(const struct restore_plan *plan, uint32_t drive, const ch
 			"drive %u is called '%s', which is not usable as a file name; give one: -d "
 			"'@%u=TARGET'",
 			drive + 1, shown, drive + 1);
-	if (target != NULL && strcmp(target, "-") == 0)
-		return fail(err, ERR_USAGE,
-			    "-d: drive %s cannot go to standard output: it needs a target that can "
-			    "seek",
-			    shown);
 	return 0;
+}
+
+uint32_t restore_plan_stream(const struct restore_plan *plan)
+{
+	uint32_t i = 0, n = plan->archive->n_drives;
+
+	while (i < n && (plan->drive_paths[i] == NULL || !target_is_stream(plan->drive_paths[i])))
+		i++;
+	return i;
+}
+
+/* Standard output takes one drive and nothing else. */
+static int check_stream(const struct restore_plan *plan, struct error *err)
+{
+	if (restore_plan_stream(plan) != plan->archive->n_drives &&
+	    plan->n_drives + plan->n_configs > 1)
+		return fail(err, ERR_USAGE,
+			    "-d NAME=-: standard output takes one drive, and nothing else can be "
+			    "restored with it; a file called - is ./-");
+	return 0;
+}
+
+/* A misspelt option must not become part of the name of a new file. */
+static int check_comma(const char *path, struct error *err)
+{
+	const char *comma = strrchr(path, ',');
+	struct stat found;
+
+	if (comma == NULL || strpbrk(comma, "/.") != NULL || strchr(comma, '=') == NULL ||
+	    lstat(path, &found) == 0)
+		return 0;
+	return fail(err, ERR_USAGE, "%s: no option of a target is called %s", path, comma);
 }
 
 static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *target,
 		      const struct restore_options *options, struct error *err)
 {
 	struct text name = plan->archive->drives[drive].name;
-	char *path, *format = NULL;
+	struct drive_suffix *suffix = &plan->suffixes[drive];
+	char *path;
 
 	TRY(check_drive(plan, drive, target, err));
 	path = target != NULL ? strdup(target) : path_in(options->directory, name, ".raw");
@@ -66,16 +94,15 @@ static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *tar
 	plan->drive_paths[drive] = path;
 	plan->in_directory |= target == NULL;
 	plan->n_drives++;
-	if (target != NULL)
-		format = name_cut_format(path);
+	if (target == NULL)
+		return 0;
+	drive_suffix_cut(path, suffix);
 	if (*path == '\0')
-		return fail(err, ERR_USAGE, "-d: no target before ,format=%s", format);
-	if (format != NULL) {
-		plan->drive_formats[drive] = strdup(format);
-		if (plan->drive_formats[drive] == NULL)
-			return fail_memory(err);
-	}
-	return 0;
+		return fail(err, ERR_USAGE, "-d: no target before the comma in '%s'", target);
+	if (suffix->size_bytes != 0 || suffix->secret != NULL)
+		return fail(err, ERR_USAGE, "%s: ,%s= is for a drive that is read", path,
+			    suffix->secret != NULL ? "secret" : "size");
+	return check_comma(path, err);
 }
 
 static int plan_drives(struct restore_plan *plan, const struct restore_options *options,
@@ -152,13 +179,14 @@ int restore_plan_make(struct restore_plan *out, const struct archive *archive,
 		.archive = archive,
 		.sandbox = {.rules = -1},
 		.drive_paths = calloc((size_t)archive->n_drives + 1, sizeof(char *)),
-		.drive_formats = calloc((size_t)archive->n_drives + 1, sizeof(char *)),
+		.suffixes = calloc((size_t)archive->n_drives + 1, sizeof(*out->suffixes)),
 		.config_paths = calloc((size_t)archive->n_configs + 1, sizeof(char *)),
 	};
-	if (out->drive_paths == NULL || out->drive_formats == NULL || out->config_paths == NULL)
+	if (out->drive_paths == NULL || out->suffixes == NULL || out->config_paths == NULL)
 		return fail_memory(err);
 	TRY(plan_drives(out, options, err));
-	return plan_configs(out, options, watcher, err);
+	TRY(plan_configs(out, options, watcher, err));
+	return check_stream(out, err);
 }
 
 uint32_t restore_plan_config(const struct restore_plan *plan, const char *name)
@@ -292,7 +320,8 @@ static int check_path(const char *path, bool is_config, const struct restore_opt
 
 	if (path == NULL)
 		return 0;
-	if (stat(path, &found) == 0 && archive_is_file(options->archive, &found))
+	if ((target_is_stream(path) ? fstat(STDOUT_FILENO, &found) : stat(path, &found)) == 0 &&
+	    archive_is_file(options->archive, &found))
 		return fail(err, ERR_USAGE, "%s: is the archive that is to be restored", path);
 	if (!is_config || lstat(path, &found) < 0)
 		return 0;
@@ -321,8 +350,10 @@ void restore_plan_rules(struct restore_plan *plan, const char *directory, const 
 	struct sandbox *sandbox = &plan->sandbox;
 
 	sandbox_begin(sandbox);
-	for (uint32_t i = 0; i < plan->archive->n_drives; i++)
-		sandbox_allow_file(sandbox, plan->drive_paths[i]);
+	for (uint32_t i = 0; i < plan->archive->n_drives; i++) {
+		if (i != restore_plan_stream(plan))
+			sandbox_allow_file(sandbox, plan->drive_paths[i]);
+	}
 	for (uint32_t i = 0; i < plan->archive->n_configs; i++)
 		sandbox_allow_file(sandbox, plan->config_paths[i]);
 	if (plan->in_directory)
@@ -352,7 +383,7 @@ void restore_plan_close(struct restore_plan *plan, bool done)
 		rmdir(plan->made_folder);
 	sandbox_end(&plan->sandbox);
 	free_paths(plan->drive_paths, plan->archive->n_drives);
-	free_paths(plan->drive_formats, plan->archive->n_drives);
+	free(plan->suffixes);
 	free_paths(plan->config_paths, plan->archive->n_configs);
 	*plan = (struct restore_plan){0};
 }

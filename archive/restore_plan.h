@@ -6,6 +6,7 @@
 
 #include "base/sandbox.h"
 #include "base/text.h"
+#include "drive/argument.h"
 #include "format/format.h"
 
 struct watcher;
@@ -26,13 +27,13 @@ struct restore_options {
 
 struct restore_plan {
 	const struct archive *archive; /* borrowed */
-	char **drive_paths;   /* owned; one for each drive of the archive, NULL: not restored */
-	char **drive_formats; /* the same: ,format=FMT; NULL: by the ending of the name */
-	char **config_paths;  /* the same for the configs */
-	uint32_t n_drives, n_configs; /* that are restored */
-	bool in_directory;	      /* something goes into --directory */
-	const char *made_folder;      /* --directory, which did not exist; borrowed, or NULL */
-	struct sandbox sandbox;	      /* of restore_plan_rules */
+	char **drive_paths; /* owned; one for each drive of the archive, NULL: not restored */
+	struct drive_suffix *suffixes; /* the same: what followed the path; points into it */
+	char **config_paths;	       /* owned; one for each config */
+	uint32_t n_drives, n_configs;  /* that are restored */
+	bool in_directory;	       /* something goes into --directory */
+	const char *made_folder;       /* --directory, which did not exist; borrowed, or NULL */
+	struct sandbox sandbox;	       /* of restore_plan_rules */
 };
 
 /* Judges the options, before the archive is opened. */
@@ -47,6 +48,8 @@ uint32_t restore_plan_config(const struct restore_plan *plan, const char *name);
 /* Sends it elsewhere: path must not come from the archive. */
 int restore_plan_move_config(struct restore_plan *plan, uint32_t config, const char *path,
 			     struct error *err);
+/* The drive that goes to standard output, and then is the only one; or the number of drives. */
+uint32_t restore_plan_stream(const struct restore_plan *plan);
 /* Makes --directory if the plan needs it and it is missing. A signal removes it, too. */
 int restore_plan_make_folder(struct restore_plan *plan, const struct restore_options *options,
 			     struct error *err);

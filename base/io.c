@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -66,4 +67,22 @@ int writeback_range(int fd, uint64_t offset, uint64_t n, unsigned flags)
 	 * is lost then: fsync does it all. */
 	bool forbidden = sys == EPERM && sync_file_range(fd, 0, 0, 0) != 0;
 	return sys == ENOSYS || forbidden ? 0 : sys;
+}
+
+int io_write(int fd, const void *from, size_t n)
+{
+	struct pollfd full = {.fd = fd, .events = POLLOUT};
+	const uint8_t *bytes = from;
+
+	while (n > 0) {
+		ssize_t done = write(fd, bytes, n);
+
+		if (done == 0 || (done < 0 && errno != EINTR && errno != EAGAIN))
+			return done < 0 ? errno : EIO;
+		if (done < 0 && errno == EAGAIN)
+			poll(&full, 1, -1);
+		bytes += done > 0 ? done : 0;
+		n -= done > 0 ? (size_t)done : 0;
+	}
+	return 0;
 }

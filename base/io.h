@@ -23,4 +23,8 @@ int io_pwrite(int fd, const void *from, size_t n, uint64_t offset, int flags);
  * fsync at the end does not see any more. */
 int writeback_range(int fd, uint64_t offset, uint64_t n, unsigned flags);
 
+/* All n bytes where the descriptor is, waiting for a pipe that is full even if somebody made it
+ * non-blocking. 0 or errno. */
+int io_write(int fd, const void *from, size_t n);
+
 #endif

@@ -26,33 +26,6 @@ size_t name_prefix(const char *argument)
 	return argument[length] == '=' ? length : 0;
 }
 
-char *name_cut_format(char *text)
-{
-	static const char word[] = ",format=";
-	char *at = strrchr(text, ',');
-	char *format;
-
-	if (at == NULL || strncmp(at, word, sizeof(word) - 1) != 0)
-		return NULL;
-	format = at + sizeof(word) - 1;
-	if (*format == '\0' ||
-	    format[strspn(format, "abcdefghijklmnopqrstuvwxyz0123456789")] != '\0')
-		return NULL;
-	*at = '\0';
-	return format;
-}
-
-char *name_cut_option(char *text, const char *word)
-{
-	char *at = strrchr(text, ',');
-	size_t n = strlen(word);
-
-	if (at == NULL || strncmp(at + 1, word, n) != 0 || at[n + 1] != '=' || at[n + 2] == '\0')
-		return NULL;
-	*at = '\0';
-	return at + n + 2;
-}
-
 const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');

@@ -18,13 +18,6 @@ bool name_usable(const uint8_t *bytes, size_t length);
  * '/'; else 0. */
 size_t name_prefix(const char *argument);
 
-/* Cuts ",format=FMT" off the end of text. Only [a-z0-9]+ counts as a format, so that a path may
- * hold most anything. Returns FMT, in text, or NULL. */
-char *name_cut_format(char *text);
-
-/* The same for ",WORD=VALUE"; VALUE is not empty and holds no comma. */
-char *name_cut_option(char *text, const char *word);
-
 /* The last part of a path. */
 const char *base_name(const char *path);
 

@@ -35,6 +35,9 @@ static const struct option_spec what[] = {
 	{"direct", 0, OPTION_FLAG, OPTION_FIELD(backup_options, machine.direct),
 	 .help = "bypass the page cache for raw images and devices (O_DIRECT)",
 	 .sources = SOURCE_DRIVES},
+	{"no-holes", 0, OPTION_FLAG, OPTION_FIELD(backup_options, machine.no_holes),
+	 .help = "read drives in full: do not believe what their storage says about holes",
+	 .sources = SOURCE_DRIVES},
 	OPTIONS_END,
 };
 
@@ -184,7 +187,8 @@ const struct command command_backup = {
 		"qemu:tcp:HOST:PORT), libvirt:DOMAIN, running or off, or serve:SOCKET (the\n"
 		"control socket of a vmabak serve).\n"
 		"A DRIVE is a raw image, a block device, a qcow2, vmdk, vdi or vhdx image (read\n"
-		"through qemu-nbd), or an NBD URI such as nbd+unix:///EXPORT?socket=PATH. Its\n"
+		"through qemu-nbd), an NBD URI such as nbd+unix:///EXPORT?socket=PATH, or\n"
+		"standard input, -,size=SIZE, which must have just that many bytes. Its\n"
 		"format is determined by the ending of its name or by ,format=FMT, never by its\n"
 		"content. An encrypted image needs ,secret=FILE. Drives without a NAME are\n"
 		"called disk0, disk1 and so on.\n"

@@ -1,6 +1,7 @@
 #include "archive/restore.h"
 #include "base/human.h"
 #include "base/json.h"
+#include "base/name.h"
 #include "cli/define.h"
 #include "cli/groups.h"
 #include "cli/progress.h"
@@ -115,6 +116,15 @@ static int define_domain(struct define *define, struct report *report)
 	return EXIT_DONE;
 }
 
+static bool goes_to_stdout(const struct restore_options *options)
+{
+	for (unsigned i = 0; i < options->drives.n; i++) {
+		if (has_ending(options->drives.items[i], "=-"))
+			return true;
+	}
+	return false;
+}
+
 static int run(const void *given, struct report *report)
 {
 	const struct restore_command *command = given;
@@ -129,6 +139,11 @@ static int run(const void *given, struct report *report)
 	if (source_check_targets(&options.drives, &err) < 0 ||
 	    define_check(&command->define, &options, &err) < 0)
 		return report_error(report, NULL, &err);
+	if (goes_to_stdout(&options)) {
+		report_use(report, &command->common.report, "-");
+		if (progress_check(&command->common.report.progress, "-", &err) < 0)
+			return report_error(report, NULL, &err);
+	}
 	code = restore(command, &restored, &options, report, &define);
 	done = code == EXIT_DONE;
 	if (done) {
@@ -151,8 +166,10 @@ const struct command command_restore = {
 		"only if everything succeeded.\n"
 		"\n"
 		"A TARGET is a file, raw or an image by its ending or ,format=FMT, or with\n"
-		"--force a block device or an NBD URI. A drive whose name is not usable as a\n"
-		"file name can be named by its number: --drive @2=TARGET.\n"
+		"--force a block device or an NBD URI. Options of an image follow its name, such\n"
+		"as ,cluster_size=2M. A drive whose name is not usable as a\n"
+		"file name can be named by its number: --drive @2=TARGET. Standard output, -,\n"
+		"takes one drive of a VMAB archive in a file, for a pipe.\n"
 		"\n"
 		"With --define, a domain of libvirt that was backed up as libvirt:DOMAIN is\n"
 		"defined again. Parts of its definition that name files, devices or programs\n"
@@ -161,7 +178,8 @@ const struct command command_restore = {
 		"Example:\n"
 		"  vmabak restore web.vmab -C /var/tmp/web\n"
 		"  vmabak restore web.vmab --force -d root=/dev/vg0/web\n"
-		"  vmabak restore web.vmab -C /var/lib/libvirt/images/web2 --define --name web2\n",
+		"  vmabak restore web.vmab -C /var/lib/libvirt/images/web2 --define --name web2\n"
+		"  vmabak restore web.vmab -d root=- | ssh host 'dd of=/dev/vg0/web bs=1M'\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct restore_command, restore)},
 		   {"A domain of libvirt", define_specs, offsetof(struct restore_command, define)},

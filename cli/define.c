@@ -129,7 +129,7 @@ static int add_drive(struct define *define, uint32_t i, struct error *err)
 {
 	const struct restore_plan *plan = &define->restore->plan;
 	struct text name = plan->archive->drives[i].name;
-	const char *path = plan->drive_paths[i], *format = plan->drive_formats[i];
+	const char *path = plan->drive_paths[i], *format = plan->suffixes[i].format;
 	struct placed_drive *drive = &define->drives[define->n];
 	struct stat found;
 

@@ -62,7 +62,7 @@ int progress_check(const struct progress_options *options, const char *output, s
 		return fail(err, ERR_USAGE, "--progress-fd %llu: that descriptor is not open",
 			    (unsigned long long)options->fd);
 	if (options->fd == STDOUT_FILENO && output != NULL && strcmp(output, "-") == 0)
-		return fail(err, ERR_USAGE, "--progress-fd 1: the archive goes there");
+		return fail(err, ERR_USAGE, "--progress-fd 1: the output goes there");
 	return 0;
 }
 

@@ -1,10 +1,43 @@
 #include "drive/argument.h"
 
 #include "base/name.h"
+#include "base/parse.h"
+#include "drive/qemuimg.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Takes KEY=VALUE; false: it is none that is known, or was there. */
+static bool take(struct drive_suffix *out, const char *pair, const char *value)
+{
+	size_t length = (size_t)(value - pair);
+
+	if (strncmp(pair, "format=", length) == 0 && out->format == NULL && is_image_format(value))
+		out->format = value;
+	else if (strncmp(pair, "secret=", length) == 0 && out->secret == NULL && *value != '\0')
+		out->secret = value;
+	else if (strncmp(pair, "size=", length) == 0 && out->size_bytes == 0)
+		return parse_size(value, &out->size_bytes) && out->size_bytes <= INT64_MAX;
+	else if (image_option_is_known(pair, length - 1) && out->n_image < IMAGE_OPTIONS_MAX)
+		out->image[out->n_image++] = pair;
+	else
+		return false;
+	return true;
+}
+
+void drive_suffix_cut(char *text, struct drive_suffix *out)
+{
+	char *comma, *equals;
+
+	*out = (struct drive_suffix){0};
+	while ((comma = strrchr(text, ',')) != NULL) {
+		equals = strchr(comma, '=');
+		if (equals == NULL || !take(out, comma + 1, equals + 1))
+			return;
+		*comma = '\0';
+	}
+}
 
 int drive_argument_parse(const char *argument, struct drive_argument *out, struct error *err)
 {
@@ -14,15 +47,18 @@ int drive_argument_parse(const char *argument, struct drive_argument *out, struc
 
 	if (copy == NULL)
 		return fail_system(err, errno, "drive '%s'", argument);
-	result.format = name_cut_format(copy);
-	result.secret = name_cut_option(copy, "secret");
-	if (result.format == NULL)
-		result.format = name_cut_format(copy);
+	drive_suffix_cut(copy, &result.suffix);
 	length = name_prefix(copy);
 	if (length > 0) {
 		copy[length] = '\0';
 		result.name = copy;
 		result.path = copy + length + 1;
+	}
+	if (result.suffix.n_image > 0) {
+		fail(err, ERR_USAGE, "%s: ,%s is for an image that a restore makes", argument,
+		     result.suffix.image[0]);
+		free(copy);
+		return ERR_USAGE;
 	}
 	if (*result.path != '\0' &&
 	    (result.name == NULL || name_usable((const uint8_t *)copy, length))) {

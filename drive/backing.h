@@ -63,6 +63,7 @@ bool lock_others_use(int fd);
 bool lock_to_keep(int fd);    /* no one may write to it */
 bool lock_to_write(int fd);   /* as a QEMU that writes: others may read */
 bool lock_to_replace(int fd); /* no other process may use it at all */
+void lock_release(int fd);
 
 /* ---- inuse.c ----
  *

@@ -26,9 +26,18 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 {
 	const char *format = image_format_given(path, options->format, options->secret);
 	struct drive *drive = NULL;
-	bool is_uri = nbdclient_is_uri(path);
+	bool is_uri = nbdclient_is_uri(path), is_stdin = strcmp(path, "-") == 0;
 	int code;
 
+	if (is_stdin && options->size_bytes == 0)
+		return fail(err, ERR_USAGE,
+			    "-: standard input can be a drive of a backup, with its size: "
+			    "NAME=-,size=20G; a file called - is ./-");
+	if (is_stdin && (options->direct || strcmp(format, "raw") != 0))
+		return fail(err, ERR_USAGE,
+			    "standard input is raw, and cannot be read with --direct");
+	if (!is_stdin && options->size_bytes != 0)
+		return fail(err, ERR_USAGE, "%s: ,size= is for standard input, -", path);
 	TRY(check_secret(path, format, options, err));
 	if (is_uri && options->format == NULL)
 		format = "raw";
@@ -53,6 +62,8 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 		return fail_memory(err);
 	if (is_uri)
 		code = drive_nbd_open(&drive, own_path, options, err);
+	else if (is_stdin)
+		code = drive_stdin_open(&drive, own_path, options, err);
 	else if (strcmp(format, "raw") == 0)
 		code = drive_file_open(&drive, own_path, options, err);
 	else
@@ -62,6 +73,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 		return code;
 	}
 	drive->path = own_path;
+	drive->no_holes = options->no_holes;
 	pthread_mutex_init(&drive->asking, NULL);
 	*out = drive;
 	return 0;
@@ -97,6 +109,11 @@ int drive_read(struct drive *drive, uint64_t offset, void *buffer, size_t n, str
 int drive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, struct error *err)
 {
 	assert(offset < drive->size_bytes);
+	if (drive->no_holes) {
+		*n = drive->size_bytes - offset;
+		*zero = false;
+		return 0;
+	}
 	pthread_mutex_lock(&drive->asking);
 	int code = drive->ops->status(drive, offset, n, zero, err);
 	pthread_mutex_unlock(&drive->asking);
@@ -118,7 +135,8 @@ int drive_read_clusters(struct drive *drive, uint64_t cluster, uint64_t n_cluste
 
 uint64_t drive_zeros(struct drive *drive, uint64_t offset)
 {
-	uint64_t n = drive->ops->zeros != NULL ? drive->ops->zeros(drive, offset) : 0;
+	bool asks = drive->ops->zeros != NULL && !drive->no_holes;
+	uint64_t n = asks ? drive->ops->zeros(drive, offset) : 0;
 
 	return least(n, drive->size_bytes - offset);
 }

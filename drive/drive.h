@@ -9,26 +9,29 @@
 struct drive;
 
 struct drive_options {
-	const char *format; /* "raw", "qcow2", "vmdk", "vdi", "vhdx", ...; NULL: by the ending of
-			       the name */
-	const char *secret; /* a file with the key of an encrypted image, as QEMU reads it; NULL:
-			       none */
-	bool direct;	    /* raw images and devices: bypasses the host's page cache */
-	bool allow_writers; /* even if something else has it open for writing */
-	bool keep;	    /* no QEMU can open it for writing until it is closed, where images
-			       have locks; not with allow_writers */
-	bool damaged_too;   /* only warns of an image that is cut short */
-	bool snapshot;	    /* an NBD URI: a snapshot that QEMU keeps while the guest writes */
-	bool writable;	    /* raw images and devices: a guest writes to it through us; locked
-			       against other writers until it is closed */
+	const char *format;  /* "raw", "qcow2", "vmdk", "vdi", "vhdx", ...; NULL: by the ending of
+				the name */
+	const char *secret;  /* a file with the key of an encrypted image, as QEMU reads it; NULL:
+				none */
+	uint64_t size_bytes; /* of standard input; 0: not given */
+	bool direct;	     /* raw images and devices: bypasses the host's page cache */
+	bool allow_writers;  /* even if something else has it open for writing */
+	bool keep;	     /* no QEMU can open it for writing until it is closed, where images
+				have locks; not with allow_writers */
+	bool no_holes; /* everything counts as data: drive_status and drive_zeros find no zeros */
+	bool damaged_too; /* only warns of an image that is cut short */
+	bool snapshot;	  /* an NBD URI: a snapshot that QEMU keeps while the guest writes */
+	bool writable;	  /* raw images and devices: a guest writes to it through us; locked
+			     against other writers until it is closed */
 };
 
 /* Opens a raw image or block device, an image of another format through a captive read-only
- * qemu-nbd, or the raw export that an NBD URI names. The format comes from the options or the name,
- * never from the content, which a guest controls; content that looks like another format than the
- * name says is ERR_USAGE, for an NBD URI once it is read. Images that this one names (a backing
- * chain) are read, too. ERR_LOCKED: something else writes to it and allow_writers is not set. The
- * thread that opens a drive must outlive it. */
+ * qemu-nbd, the raw export that an NBD URI names, or "-", standard input, which can be read only
+ * once and in order, by threads that all take part until it is read or has failed. The format comes
+ * from the options or the name, never from the content, which a guest controls; content that looks
+ * like another format than the name says is ERR_USAGE, for an NBD URI once it is read. Images that
+ * this one names (a backing chain) are read, too. ERR_LOCKED: something else writes to it and
+ * allow_writers is not set. The thread that opens a drive must outlive it. */
 int drive_open(struct drive **out, const char *path, const struct drive_options *options,
 	       struct error *err);
 void drive_close(struct drive *drive);

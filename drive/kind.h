@@ -37,6 +37,7 @@ struct drive {
 	const struct drive_ops *ops;
 	uint64_t size_bytes;
 	bool writable;
+	bool no_holes;		/* set by drive.c */
 	char *path;		/* owned by drive.c */
 	char *warning;		/* owned by drive.c; NULL: none */
 	pthread_mutex_t asking; /* held while ops->status runs */
@@ -47,8 +48,9 @@ int drive_file_open(struct drive **out, const char *path, const struct drive_opt
 		    struct error *err);
 int captive_open(struct drive **out, const char *path, const struct drive_options *options,
 		 struct error *err);
-/* An NBD URI. */
+int drive_stdin_open(struct drive **out, const char *path, const struct drive_options *options,
+		     struct error *err);
 int drive_nbd_open(struct drive **out, const char *uri, const struct drive_options *options,
-		   struct error *err);
+		   struct error *err); /* an NBD URI */
 
 #endif

@@ -62,3 +62,8 @@ bool lock_to_replace(int fd)
 {
 	return hold(fd, F_WRLCK, USES, END - USES);
 }
+
+void lock_release(int fd)
+{
+	hold(fd, F_UNLCK, USES, END - USES);
+}

@@ -271,28 +271,91 @@ void qemu_add_limits(struct error *err, bool writable)
 		fail_add_limit(err, EFBIG, false);
 }
 
-int qemu_img_create(const char *name, const char *path, const char *format, uint64_t size_bytes,
-		    struct error *err)
-{
-	size_t room = strlen(path) + sizeof("file:");
-	char size[32], *file = malloc(room);
-	const char *const arguments[] = {"qemu-img", "create", "-q", "-f",
-					 format,     file,     size, NULL};
-	struct qemu_img run = {.name = name, .arguments = arguments, .limit_ms = CREATE_MS};
+/* None names another file, or makes an image that others cannot read. */
+static const struct {
+	const char *format, *name;
+} image_options[] = {
+	{"qcow2", "cluster_size"},   {"qcow2", "compat"},      {"qcow2", "extended_l2"},
+	{"qcow2", "lazy_refcounts"}, {"qcow2", "nocow"},       {"qcow2", "preallocation"},
+	{"qcow2", "refcount_bits"},  {"vdi", "preallocation"}, {"vhdx", "block_size"},
+	{"vhdx", "log_size"},	     {"vhdx", "subformat"},    {"vmdk", "adapter_type"},
+	{"vmdk", "hwversion"},	     {"vpc", "force_size"},    {"vpc", "subformat"},
+};
 
-	if (file == NULL)
-		return fail_memory(err);
-	/* So that QEMU does not take any part of the name for a protocol. */
-	snprintf(file, room, "file:%s", path);
-	snprintf(size, sizeof(size), "%" PRIu64, size_bytes);
-	int status = qemu_img_run(&run, err);
-	free(file);
-	if (status > 0 && qemu_check_format(run.words, name, format, err) < 0)
-		return err->code;
-	if (status > 0) {
-		status = fail(err, ERR_SYSTEM, "%s: qemu-img: %s", name,
-			      run.words[0] != '\0' ? run.words : "failed");
-		qemu_add_limits(err, true);
+static bool has_option(const char *format, const char *name, size_t length)
+{
+	for (size_t i = 0; i < sizeof(image_options) / sizeof(image_options[0]); i++) {
+		if (strlen(image_options[i].name) == length &&
+		    memcmp(image_options[i].name, name, length) == 0 &&
+		    (format == NULL || strcmp(image_options[i].format, format) == 0))
+			return true;
 	}
-	return status;
+	return false;
+}
+
+bool image_option_is_known(const char *name, size_t length)
+{
+	return has_option(NULL, name, length);
+}
+
+static int check_options(const struct qemu_new_image *image, struct error *err)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+	for (unsigned i = 0; i < image->n_options; i++) {
+		const char *option = image->options[i], *value = strchr(option, '=') + 1;
+
+		if (!has_option(image->format, option, (size_t)(value - option - 1)))
+			return fail(err, ERR_USAGE, "%s: ,%s is not for a %s image", image->name,
+				    option, image->format);
+		if (*value == '\0' || value[strspn(value, allowed)] != '\0')
+			return fail(err, ERR_USAGE, "%s: ,%s: not a value", image->name, option);
+	}
+	return 0;
+}
+
+static int run_create(const struct qemu_new_image *image, const char *path, struct error *err)
+{
+	const char *arguments[8 + 2 * QEMU_OPTIONS_MAX] = {"qemu-img", "create", "-q", "-f",
+							   image->format};
+	struct qemu_img run = {
+		.name = image->name,
+		.arguments = arguments,
+		.limit_ms = CREATE_MS,
+	};
+	unsigned n = 5;
+	char size[32];
+
+	for (unsigned i = 0; i < image->n_options; i++) {
+		arguments[n++] = "-o";
+		arguments[n++] = image->options[i];
+	}
+	snprintf(size, sizeof(size), "%" PRIu64, image->size_bytes);
+	arguments[n++] = path;
+	arguments[n] = size;
+	int status = qemu_img_run(&run, err);
+	if (status <= 0)
+		return status;
+	TRY(qemu_check_format(run.words, image->name, image->format, err));
+	fail(err, ERR_SYSTEM, "%s: qemu-img: %s", image->name,
+	     run.words[0] != '\0' ? run.words : "failed");
+	qemu_add_limits(err, true);
+	return err->code;
+}
+
+int qemu_img_create(const struct qemu_new_image *image, struct error *err)
+{
+	/* So that QEMU does not take any part of the name for a protocol. With this prefix it
+	 * refuses devices, whose names the caller makes harmless. */
+	char *path = text_make("%s%s", image->block_device ? "" : "file:", image->path);
+	int code;
+
+	if (path == NULL)
+		return fail_memory(err);
+	code = check_options(image, err);
+	if (code == 0)
+		code = run_create(image, path, err);
+	free(path);
+	return code;
 }

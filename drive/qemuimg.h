@@ -15,6 +15,10 @@ const char *image_format_given(const char *path, const char *given, const char *
 /* Only lower-case letters and digits, which are safe in an option string for QEMU. */
 bool is_image_format(const char *format);
 
+/* Whether options of this name, length bytes long, are in the allow-list of qemu_img_create, for
+ * any format. */
+bool image_option_is_known(const char *name, size_t length);
+
 struct qemu_image {
 	const char *name; /* for messages */
 	const char *path;
@@ -34,9 +38,19 @@ char *qemu_image_options(const struct qemu_image *image);
  * caller; NULL: no memory. */
 char *qemu_secret_object(const struct qemu_image *image);
 
-/* Creates an image, overwriting the file at path. */
-int qemu_img_create(const char *name, const char *path, const char *format, uint64_t size_bytes,
-		    struct error *err);
+/* Creates an image, overwriting the file or block device at path. An option that the allow-list
+ * does not have for this format is ERR_USAGE. */
+#define QEMU_OPTIONS_MAX 16u
+struct qemu_new_image {
+	const char *name; /* for messages */
+	const char *path; /* of a block device: without a colon */
+	const char *format;
+	bool block_device;
+	uint64_t size_bytes;
+	const char *const *options; /* KEY=VALUE; the last of a KEY counts */
+	unsigned n_options;	    /* at most QEMU_OPTIONS_MAX */
+};
+int qemu_img_create(const struct qemu_new_image *image, struct error *err);
 
 struct qemu_img {
 	const char *name;	      /* for messages */

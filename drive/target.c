@@ -69,16 +69,16 @@ static int choose_kind(const struct target_kind **out, const char *path,
 
 	if (target_is_uri(path))
 		return choose_uri(out, path, options, err);
+	*out = &target_stream;
+	if (target_is_stream(path))
+		return 0;
 	*out = &target_new_file;
 	if (stat(path, &st) == 0)
 		TRY(choose_existing(out, path, st.st_mode, options, err));
 	else
 		TRY(check_missing(path, err));
-	if (strcmp(format, "raw") == 0)
-		return 0;
-	if (*out == &target_device)
-		return fail(err, ERR_USAGE, "%s: a %s image goes to a file only", path, format);
-	*out = &target_image;
+	if (strcmp(format, "raw") != 0)
+		*out = *out == &target_device ? &target_image_device : &target_image;
 	return 0;
 }
 
@@ -88,6 +88,9 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 	const struct target_kind *kind;
 
 	TRY(choose_kind(&kind, path, options, err));
+	if (options->n_image_options > 0 && kind != &target_image && kind != &target_image_device)
+		return fail(err, ERR_USAGE, "%s: ,%s is for an image, and this is raw", path,
+			    options->image_options[0]);
 	struct target *target = calloc(1, kind->size);
 	char *own_path = strdup(path);
 	if (target == NULL || own_path == NULL) {

@@ -17,6 +17,8 @@ struct target_options {
 	bool force;	    /* an existing file or a block device may be overwritten */
 	bool sync;	    /* target_finish makes the data durable */
 	const char *format; /* "raw", "qcow2", ...; NULL: by the ending of the name */
+	const char *const *image_options; /* borrowed: see struct qemu_new_image */
+	unsigned n_image_options;
 };
 
 /* Opens path for a drive of size_bytes and checks that it fits, but writes nothing yet.
@@ -27,8 +29,10 @@ struct target_options {
  * it has at least size_bytes; up to 4 MiB past the drive are zeroed (volumes are rounded up), and a
  *   longer tail is left alone.
  * - A format other than raw: a new image, created by qemu-img and written through qemu-nbd; with
- * force it replaces an existing file.
+ * force it replaces an existing file, and keeps what options a qcow2 had that are not given, or is
+ * put onto a block device.
  * - An NBD URI: only with force; like a block device, but without a lock against other users.
+ * - "-", standard output: see target_window.
  *
  * An existing file or device that looks like an image of another format than the name says is
  * ERR_USAGE unless the format is given. It must not be open in a QEMU, nor be the target of another
@@ -39,6 +43,14 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 
 /* Whether path is an NBD URI, not the name of a file. */
 bool target_is_uri(const char *path);
+
+/* Whether path is standard output: "-". */
+bool target_is_stream(const char *path);
+/* Standard output takes clusters in order, window by window: of what is written to it, only what
+ * lies in the window, all of which must come before target_advance writes it out and moves on.
+ * Returns the number of clusters from *begin on; 0: the drive is out. */
+uint64_t target_window(const struct target *target, uint64_t *begin);
+int target_advance(struct target *target, struct error *err);
 
 /* Whether it accepts only whole clusters, including the zeros in them: a device or an NBD export
  * may be a thin volume, which must not be written piece by piece. target_finish makes its zeros,

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct image {
 	struct drive_argument argument;
@@ -24,6 +25,16 @@ struct machine {
 	unsigned n;
 };
 
+/* Standard input is there once. */
+static int check_stdin(const struct machine *machine, struct error *err)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < machine->n; i++)
+		n += strcmp(machine->images[i].argument.path, "-") == 0;
+	return n > 1 ? fail(err, ERR_USAGE, "standard input can be one drive only") : 0;
+}
+
 static int open_image(struct machine *machine, const char *argument,
 		      const struct machine_options *options, struct error *err)
 {
@@ -32,19 +43,22 @@ static int open_image(struct machine *machine, const char *argument,
 		.allow_writers = options->allow_writers,
 		.direct = options->direct,
 		.keep = options->keep_images,
+		.no_holes = options->no_holes,
 	};
 
 	TRY(drive_argument_parse(argument, &image->argument, err));
 	snprintf(image->name, sizeof(image->name), "disk%u", machine->n);
 	machine->n++;
-	how.format = image->argument.format;
-	how.secret = image->argument.secret;
+	how.format = image->argument.suffix.format;
+	how.size_bytes = image->argument.suffix.size_bytes;
+	how.secret = image->argument.suffix.secret;
+	TRY(check_stdin(machine, err));
 	TRY(drive_open(&image->drive, image->argument.path, &how, err));
 	machine->drives[machine->n - 1] = (struct machine_drive){
 		.name = image->argument.name != NULL ? image->argument.name : image->name,
 		.path = image->argument.path,
 		.size_bytes = drive_size(image->drive),
-		.decrypted = image->argument.secret != NULL,
+		.decrypted = image->argument.suffix.secret != NULL,
 	};
 	return 0;
 }

@@ -19,6 +19,7 @@ struct machine_options {
 	bool allow_writers;    /* images: go on though another program has one open for writing */
 	bool direct;	       /* images: past the page cache */
 	bool keep_images;      /* images: no QEMU can start to write to them meanwhile */
+	bool no_holes;	       /* images: read everything, whatever is said to be a hole */
 
 	const char *place;     /* a socket, or the name of a domain */
 	unsigned threads;      /* that will take what it gives; at least 1 */

@@ -17,9 +17,9 @@
 struct random {
 	const struct archive *archive; /* borrowed */
 	struct input *in;	       /* borrowed */
-	const bool *wanted;	       /* borrowed: for each drive */
-	struct cluster_set *seen;      /* owned: for each drive, used for wanted ones */
-	uint64_t *positions; /* owned: of wanted extents, from the index section in memory */
+	struct random_choice wanted;
+	struct cluster_set *seen; /* owned: for each drive, used for wanted ones */
+	uint64_t *positions;	  /* owned: of wanted extents, from the index section in memory */
 	uint32_t n_positions;
 	uint64_t previous_index; /* position of the next index section to load, 0: none */
 	uint64_t index_at, begin_at, end_at; /* positions: see check_place */
@@ -126,8 +126,8 @@ static int prepare(struct random *random, struct error *err)
 	return 0;
 }
 
-int random_open(struct random **out, struct reader *reader, struct input *in, const bool *wanted,
-		struct error *err)
+int random_open(struct random **out, struct reader *reader, struct input *in,
+		const struct random_choice *wanted, struct error *err)
 {
 	struct section *tail = calloc(1, sizeof(*tail));
 	struct random *random = *out = calloc(1, sizeof(*random));
@@ -138,7 +138,7 @@ int random_open(struct random **out, struct reader *reader, struct input *in, co
 	if (code > 0) {
 		random->archive = reader_archive(reader);
 		random->in = in;
-		random->wanted = wanted;
+		random->wanted = *wanted;
 		random->previous_index = tail->previous_index;
 		random->tail_at = random->end_at = tail->position;
 		random->read_bytes = random->archive->head_size + SECTOR_SIZE;
@@ -181,6 +181,21 @@ static int check_place(const struct section *section, uint64_t begin, uint64_t e
 	return 0;
 }
 
+/* Cuts a run of clusters to the wanted ones; false: none of them is. */
+static bool cut(const struct random *random, struct slot *run)
+{
+	const struct random_choice *wanted = &random->wanted;
+	uint64_t skip = run->cluster < wanted->begin ? wanted->begin - run->cluster : 0;
+
+	if (run->cluster >= wanted->end || run->n_clusters <= skip)
+		return false;
+	run->cluster += skip;
+	run->n_clusters -= skip;
+	if (run->n_clusters > wanted->end - run->cluster)
+		run->n_clusters = wanted->end - run->cluster;
+	return true;
+}
+
 /* Collects the wanted extents of an index section on a stack, the last one first. */
 static int load_index(struct random *random, struct section *index, uint8_t *stored,
 		      struct error *err)
@@ -205,7 +220,9 @@ static int load_index(struct random *random, struct section *index, uint8_t *sto
 		DEMAND(extent_at <= last, position, "the positions of an index do not ascend");
 		last = extent_at;
 		bool known = n > 0 && random->positions[n - 1] == extent_at;
-		if (random->wanted[drive] && !known)
+		struct slot run = {.cluster = get_le(entry + INDEX_CLUSTER, 8),
+				   .n_clusters = get_le(entry + INDEX_N_CLUSTERS, 8)};
+		if (random->wanted.drives[drive] && cut(random, &run) && !known)
 			random->positions[random->n_positions++] = random->end_at = extent_at;
 	}
 	return 0;
@@ -218,33 +235,47 @@ uint64_t random_read_bytes(const struct random *random)
 
 static int check_complete(const struct random *random, struct error *err)
 {
-	for (uint32_t i = 0; i < random->archive->n_drives; i++)
-		if (random->wanted[i] && random->seen[i].n_clusters !=
-						 clusters_of(random->archive->drives[i].size_bytes))
+	for (uint32_t i = 0; i < random->archive->n_drives; i++) {
+		struct slot all = {.n_clusters =
+					   clusters_of(random->archive->drives[i].size_bytes)};
+
+		if (random->wanted.drives[i] && cut(random, &all) &&
+		    random->seen[i].n_clusters != all.n_clusters)
 			return fail_at(err, ERR_INCOMPLETE, random->tail_at,
-				       "incomplete: the index has %llu clusters of drive @%u",
-				       (unsigned long long)random->seen[i].n_clusters, i + 1);
+				       "incomplete: the index has %llu of %llu clusters of drive "
+				       "@%u",
+				       (unsigned long long)random->seen[i].n_clusters,
+				       (unsigned long long)all.n_clusters, i + 1);
+	}
 	return 0;
 }
 
 static int note_extent(struct random *random, const struct section *extent, struct error *err)
 {
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
-		const struct slot *slot = &extent->slots[i];
-		if (!random->wanted[slot->drive])
+		struct slot slot = extent->slots[i];
+		if (!random->wanted.drives[slot.drive] || !cut(random, &slot))
 			continue;
-		int new = cluster_set_add(&random->seen[slot->drive], slot->cluster,
-					  slot->n_clusters, err);
+		int new = cluster_set_add(&random->seen[slot.drive], slot.cluster, slot.n_clusters,
+					  err);
 		if (new < 0)
 			return new;
-		DEMAND(new != 0, extent->position, "clusters of drive @%u twice", slot->drive + 1);
+		DEMAND(new != 0, extent->position, "clusters of drive @%u twice", slot.drive + 1);
 	}
 	return 1;
 }
 
+/* A part of a drive, all of which has come: the rest of the index tells of others. */
+static bool has_all(const struct random *random)
+{
+	struct error ignored;
+
+	return random->wanted.end != UINT64_MAX && check_complete(random, &ignored) == 0;
+}
+
 int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err)
 {
-	while (random->n_positions == 0 && random->previous_index != 0)
+	while (random->n_positions == 0 && random->previous_index != 0 && !has_all(random))
 		TRY(load_index(random, extent, stored, err));
 	if (random->n_positions == 0)
 		return check_complete(random, err);

@@ -6,12 +6,18 @@
 
 struct random;
 
-/* Prepares to read the extents that hold clusters of the wanted drives (a flag for each, borrowed).
- * 1: ready; 0: this input has no index, or cannot seek; negative: incomplete or damaged. Free *out
- * in any case. Moves the input: afterwards reader_next cannot be used. */
-int random_open(struct random **out, struct reader *reader, struct input *in, const bool *wanted,
-		struct error *err);
-/* As reader_next, for these extents; 0 when every cluster of the wanted drives came once. */
+/* What is wanted: clusters from begin to before end, of the drives that have a flag. */
+struct random_choice {
+	const bool *drives; /* borrowed: a flag for each drive of the archive */
+	uint64_t begin, end;
+};
+
+/* Prepares to read the extents that hold such clusters. 1: ready; 0: this input has no index, or
+ * cannot seek; negative: incomplete or damaged. Free *out in any case. Moves the input: afterwards
+ * reader_next cannot be used. */
+int random_open(struct random **out, struct reader *reader, struct input *in,
+		const struct random_choice *wanted, struct error *err);
+/* As reader_next, for these extents; 0 when every wanted cluster came once. */
 int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err);
 /* How much of the archive was read so far. */
 uint64_t random_read_bytes(const struct random *random);

@@ -67,13 +67,16 @@ struct reader_job {
 	bool scrub;		       /* check only stored payloads; targets must be NULL */
 	struct target *const *targets; /* a target or NULL for each drive; NULL: none at all */
 	struct input *seek_in;	       /* NULL, or the reader's input: see reader_run */
-	struct reader_counts *counts;  /* or NULL */
+	/* 0: all; else, with seek_in: only these clusters of the drives that have a target, by the
+	 * index. Other clusters of the same extents are written too. */
+	uint64_t n_clusters, begin;
+	struct reader_counts *counts; /* or NULL */
 };
 
 /* Reads the rest of the archive: verifies all of it, and writes the drives that have a target.
  * Returns 0 only if everything was read, whole and intact. With seek_in, when some drives have no
  * target, it reads and verifies only the extents of the others, if archive and input allow that.
- * Uses a little over 8 MiB a thread. */
+ * With n_clusters it may be called again and again. Uses a little over 8 MiB a thread. */
 int reader_run(struct reader *reader, const struct reader_job *job, struct error *err);
 
 #endif

@@ -195,19 +195,27 @@ static int choose_access(struct run *run, struct error *err)
 {
 	const struct reader_job *job = run->job;
 	uint32_t n_drives = run->archive->n_drives, n_wanted = 0;
+	struct random_choice choice = {.end = UINT64_MAX};
 
 	if (job->seek_in == NULL || job->targets == NULL)
 		return 0;
 	run->wanted = calloc(n_drives + 1u, sizeof(*run->wanted));
 	if (run->wanted == NULL)
 		return fail_memory(err);
+	choice.drives = run->wanted;
 	for (uint32_t i = 0; i < n_drives; i++) {
 		run->wanted[i] = job->targets[i] != NULL;
 		n_wanted += run->wanted[i] ? 1 : 0;
 	}
-	if (n_wanted == n_drives)
+	if (n_wanted == n_drives && job->n_clusters == 0)
 		return 0;
-	int code = random_open(&run->random, run->reader, job->seek_in, run->wanted, err);
+	if (job->n_clusters != 0) {
+		choice.begin = job->begin;
+		choice.end = job->begin + job->n_clusters;
+	}
+	int code = random_open(&run->random, run->reader, job->seek_in, &choice, err);
+	if (code == 0 && job->n_clusters != 0)
+		code = fail(err, ERR_UNSUPPORTED, "the archive has no index to seek by");
 	if (code <= 0) {
 		random_close(run->random);
 		run->random = NULL;
@@ -222,12 +230,13 @@ static void run_workers(struct run *run, struct worker **workers, unsigned n_thr
 	int sys = 0;
 
 	for (unsigned i = 0; i < n_threads; i++) {
-		workers[i] = calloc(1, sizeof **workers);
+		workers[i] = malloc(sizeof **workers); /* for a short run zeros would cost time */
 		if (workers[i] == NULL) {
 			sys = ENOMEM;
 			break;
 		}
 		workers[i]->run = run;
+		workers[i]->pending.n = 0;
 		sys = pthread_create(&workers[i]->thread, NULL, work, workers[i]);
 		if (sys != 0)
 			break;

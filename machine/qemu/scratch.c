@@ -40,12 +40,18 @@ int scratch_make(struct scratch *out, char *path, uint64_t size_bytes, const str
 {
 	struct stat found;
 	char name[220];
+	struct qemu_new_image how = {
+		.name = name,
+		.path = path,
+		.format = "qcow2",
+		.size_bytes = size_bytes,
+	};
 	int sys = 0;
 
 	*out = (struct scratch){.fd = -1, .path = path};
 	snprintf(name, sizeof(name), "scratch image %.200s", path);
 	if (like == NULL)
-		TRY(qemu_img_create(name, path, "qcow2", size_bytes, err));
+		TRY(qemu_img_create(&how, err));
 	out->fd =
 		open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (like == NULL ? 0 : O_CREAT | O_EXCL),
 		     0600);

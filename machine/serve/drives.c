@@ -87,8 +87,8 @@ static int open_map(struct serve *serve, struct served *served, struct error *er
 static int open_drive(struct serve *serve, struct served *served, struct error *err)
 {
 	struct drive_options how = {
-		.format = served->argument.format,
-		.secret = served->argument.secret,
+		.format = served->argument.suffix.format,
+		.secret = served->argument.suffix.secret,
 		.writable = !serve->options->read_only,
 	};
 

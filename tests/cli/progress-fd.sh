@@ -30,4 +30,4 @@ expect_code 4 sh -c '"$VMABAK" verify --rate 80M a.vmab --progress-fd 3 3>lines'
 expect_no_text lines 100/100
 expect_code 0 sh -c '{ "$VMABAK" verify b.vma --rate 40M --progress-fd 3 3>&1 >/dev/null; echo $? >code; } | true
 	exit "$(cat code)"'
-expect_error 2 'the archive goes there' "$VMABAK" backup -o - --progress-fd 1 drive.raw
+expect_error 2 'the output goes there' "$VMABAK" backup -o - --progress-fd 1 drive.raw

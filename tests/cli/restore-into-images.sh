@@ -38,7 +38,7 @@ expect_error 7 'in use by a running QEMU' "$VMABAK" restore --force a.vmab -d d=
 kill "$(cat "$TMPDIR/pid")"
 same_file before old.qcow2
 ls -A >"$TMPDIR/files"
-expect_error 1 nosuch "$VMABAK" restore a.vmab -d d=new,format=nosuch
+expect_error 2 nosuch "$VMABAK" restore a.vmab -d d=new,format=nosuch
 cp a.vmab damaged
 flip damaged 4000000
 expect_code 4 "$VMABAK" restore damaged -d d=new.qcow2
@@ -46,14 +46,6 @@ expect_code 4 "$VMABAK" restore --force damaged -d d=old.qcow2
 rm damaged
 same_file before old.qcow2
 ls -A | diff "$TMPDIR/files" - || fail "something was left"
-if [ "$(id -u)" = 0 ]; then
-	truncate -s 30M image
-	loop_device image
-	expect_error 2 'goes to a file only' \
-		"$VMABAK" restore --force a.vmab -d "d=$loop,format=qcow2"
-	rm image
-fi
-
 # Ended by a signal with the image half written.
 in_background "$VMABAK" restore --rate 1M a.vmab -d d=new.qcow2
 sleep 1

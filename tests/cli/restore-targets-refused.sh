@@ -35,7 +35,7 @@ neither a file nor a block device|-d one=pipe
 neither a file nor a block device|--force -d one=/dev/null
 dangling symbolic link|-d one=link
 is not the name of a file|-d one=new/
-cannot go to standard output|-d one=-
+standard output takes one drive|-d one=- -d two=-
 nothing follows the|-d one=
 QEMU has no such image format|-d one=new.img,format=foo
 no such drive|-d three

@@ -68,6 +68,7 @@ sort >expected <<'END'
 --help
 --json
 --nbd-server
+--no-holes
 --no-sync
 --no-vma-checksums
 --note

@@ -203,6 +203,11 @@ static void takes_drive_arguments_apart(void)
 		{"d=x,secret=", "d", "x,secret=", NULL, NULL},
 		{"d=x,secret=a,secret=b", "d", "x,secret=a", NULL, "b"},
 		{"d=x,secret=a,b", "d", "x,secret=a,b", NULL, NULL},
+		{"d=x,format=raw,size=1M", "d", "x", "raw", NULL},
+		{"d=x,size=1M,format=raw", "d", "x", "raw", NULL},
+		{"d=x,size=1Mb", "d", "x,size=1Mb", NULL, NULL},
+		{"d=x,size=1,size=2", "d", "x,size=1", NULL, NULL},
+		{"-,size=1M", NULL, "-", NULL, NULL},
 	};
 
 	for (size_t i = 0; i < N_OF(cases); i++) {
@@ -213,9 +218,9 @@ static void takes_drive_arguments_apart(void)
 		CU_ASSERT_STRING_EQUAL(drive.path, cases[i].path);
 		CU_ASSERT_STRING_EQUAL(drive.name == NULL ? "-" : drive.name,
 				       cases[i].name == NULL ? "-" : cases[i].name);
-		CU_ASSERT_STRING_EQUAL(drive.format == NULL ? "-" : drive.format,
+		CU_ASSERT_STRING_EQUAL(drive.suffix.format == NULL ? "-" : drive.suffix.format,
 				       cases[i].format == NULL ? "-" : cases[i].format);
-		CU_ASSERT_STRING_EQUAL(drive.secret == NULL ? "-" : drive.secret,
+		CU_ASSERT_STRING_EQUAL(drive.suffix.secret == NULL ? "-" : drive.suffix.secret,
 				       cases[i].secret == NULL ? "-" : cases[i].secret);
 		drive_argument_free(&drive);
 	}
@@ -223,8 +228,8 @@ static void takes_drive_arguments_apart(void)
 
 static void refuses_bad_drive_arguments(void)
 {
-	static const char *const bad[] = {"",	   "a=",	  "..=x",
-					  "a b=x", ",format=raw", "a=,format=raw"};
+	static const char *const bad[] = {
+		"", "a=", "..=x", "a b=x", ",format=raw", "a=,format=raw", "a=x,cluster_size=64k"};
 
 	for (size_t i = 0; i < N_OF(bad); i++) {
 		struct drive_argument drive;
@@ -281,8 +286,7 @@ static void selects_drives(void)
 		const char *target = "untouched";
 		uint32_t drive = 99;
 		struct error err = {0};
-		int result =
-			select_drive(cases[i].argument, archive, &drive, &target, &err);
+		int result = select_drive(cases[i].argument, archive, &drive, &target, &err);
 
 		CU_ASSERT_EQUAL(result, cases[i].drive < 0 ? ERR_USAGE : 0);
 		CU_ASSERT_EQUAL(drive, cases[i].drive < 0 ? 99 : (uint32_t)cases[i].drive);
