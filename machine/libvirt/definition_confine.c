@@ -28,9 +28,6 @@ static const char domain_parts[] =
 	"vcpu vcpus iothreads iothreadids defaultiothread cputune numatune os features cpu clock "
 	"on_poweroff on_reboot on_crash on_lockfailure pm perf keywrap launchSecurity sysinfo "
 	"devices throttlegroups ";
-/* Left out without a word: libvirt has its own, which is what the definition of an ordinary domain
- * says too. */
-static const char silent_parts[] = " resource metadata ";
 static const char devices_parts[] =
 	" controller disk interface serial parallel console channel input graphics video sound "
 	"audio memballoon rng watchdog panic tpm vsock iommu hub crypto redirdev memory ";
@@ -143,8 +140,7 @@ static xmlNode *only_child(xmlNode *node, const char *name)
 }
 
 /* Keeps the children that are in the list. */
-static void keep_children(xmlNode *node, const char *list, const char *silent,
-			  struct omissions *omissions)
+static void keep_children(xmlNode *node, const char *list, struct omissions *omissions)
 {
 	xmlNode *next;
 	char shown[SHOWN_SIZE];
@@ -154,8 +150,7 @@ static void keep_children(xmlNode *node, const char *list, const char *silent,
 		if (below->type == XML_TEXT_NODE || (below->type == XML_ELEMENT_NODE &&
 						     below->ns == NULL && is_in(list, below->name)))
 			continue;
-		if (below->type == XML_ELEMENT_NODE && omissions != NULL &&
-		    (below->ns != NULL || silent == NULL || !is_in(silent, below->name)))
+		if (below->type == XML_ELEMENT_NODE && omissions != NULL)
 			omit(omissions, "%s%s%s is left out",
 			     below->ns == NULL || below->ns->prefix == NULL
 				     ? ""
@@ -188,7 +183,7 @@ static void confine_os(xmlNode *os, struct omissions *omissions)
 	xmlNode *loader, *nvram;
 	char *path, *template, shown[SHOWN_SIZE];
 
-	keep_children(os, os_parts, NULL, omissions);
+	keep_children(os, os_parts, omissions);
 	loader = only_child(os, "loader");
 	path = xml_content(loader);
 	if (loader != NULL && path != NULL && *path != '\0' &&
@@ -205,7 +200,7 @@ static void confine_os(xmlNode *os, struct omissions *omissions)
 		return;
 	template = xml_attribute(nvram, "template");
 	keep_attributes(nvram, is_firmware(template) ? " template templateFormat format " : " ");
-	keep_children(nvram, " ", NULL, NULL);
+	keep_children(nvram, " ", NULL);
 	xml_set_content(nvram, "");
 	free(template);
 }
@@ -286,6 +281,17 @@ static bool confine_rng(xmlNode *node)
 	return known && xml_has(backend, "model", "random");
 }
 
+/* It stays for the sound devices that name it. */
+static void confine_audio(xmlNode *node, struct omissions *omissions)
+{
+	if (xml_has(node, "type", "none") || xml_has(node, "type", "spice"))
+		return;
+	omit(omissions, "audio goes nowhere now");
+	keep_attributes(node, " id ");
+	keep_children(node, " ", NULL);
+	xml_set(node, "type", "none");
+}
+
 static bool confine_tpm(xmlNode *node)
 {
 	xmlNode *backend = only_child(node, "backend");
@@ -297,7 +303,7 @@ static bool confine_tpm(xmlNode *node)
 static bool confine_disk(xmlNode *node)
 {
 	keep_attributes(node, disk_attributes);
-	keep_children(node, disk_parts, NULL, NULL);
+	keep_children(node, disk_parts, NULL);
 	return xml_child(node, "target") != NULL;
 }
 
@@ -327,7 +333,7 @@ static bool confine_device(xmlNode *node, struct omissions *omissions)
 	if (xml_is(node, "redirdev"))
 		return xml_has(node, "type", "spicevmc");
 	if (xml_is(node, "audio"))
-		return xml_has(node, "type", "none") || xml_has(node, "type", "spice");
+		confine_audio(node, omissions);
 	return true;
 }
 
@@ -343,7 +349,7 @@ static void confine_devices(xmlNode *devices, struct omissions *omissions)
 		     show(emulator, shown));
 	free(emulator);
 	remove_children(devices, "emulator");
-	keep_children(devices, devices_parts, NULL, omissions);
+	keep_children(devices, devices_parts, omissions);
 	for (xmlNode *node = devices->children; node != NULL; node = next) {
 		char *type = xml_attribute(node, "type");
 
@@ -369,6 +375,24 @@ static bool names_files(xmlNode *node)
 	return !is_in(free_texts, node->name) && element_names(node);
 }
 
+/* What libvirt and virt-install put into any domain, and is of no effect. */
+static void remove_usual(xmlNode *domain)
+{
+	static const char libosinfo[] = "http://libosinfo.org/";
+	xmlNode *metadata = only_child(domain, "metadata");
+	xmlNode *resource = only_child(domain, "resource");
+	char *partition = xml_content(xml_child(resource, "partition"));
+	xmlNode *found = metadata == NULL ? NULL : xmlFirstElementChild(metadata);
+
+	if (found == NULL ||
+	    (found->ns != NULL && xmlNextElementSibling(found) == NULL &&
+	     strncmp((const char *)found->ns->href, libosinfo, sizeof(libosinfo) - 1) == 0))
+		xml_remove(metadata);
+	if (partition != NULL && strcmp(partition, "/machine") == 0)
+		xml_remove(resource);
+	free(partition);
+}
+
 void definition_confine(xmlNode *domain, struct omissions *omissions)
 {
 	xmlNode *next;
@@ -382,7 +406,8 @@ void definition_confine(xmlNode *domain, struct omissions *omissions)
 		omit(omissions, "seclabel is left out: it is what this host's libvirt chooses now");
 	remove_children(domain, "seclabel");
 	keep_attributes(domain, " type ");
-	keep_children(domain, domain_parts, silent_parts, omissions);
+	remove_usual(domain);
+	keep_children(domain, domain_parts, omissions);
 	for (xmlNode *node = domain->children; node != NULL; node = next) {
 		next = node->next;
 		if (xml_is(node, "devices"))

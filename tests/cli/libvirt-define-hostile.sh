@@ -59,7 +59,7 @@ expect_text "$lv/evil.now" "<source file='$PWD/evil/vda.raw'/>" "name='qemu' typ
 	"device='cdrom'" '52:54:00:11:22:34' "<title>a/b</title>" "virbr0"
 expect_text "$err" 'qemu:commandline is left out' 'kernel is left out' 'firmware /usr/share/../EVIL is left out' \
 	'disk vdb is left out' 'filesystem is left out' 'hostdev is left out' 'serial of type file is a terminal' \
-	'emulator /tmp/EVIL is left out' 'graphics listen to this host alone'
+	'emulator /tmp/EVIL is left out' 'metadata is left out' 'graphics listen to this host alone'
 same_file root.raw evil/vda.raw
 
 # Warnings have an end.

@@ -14,6 +14,7 @@ put vars.fd 100000 'a mark of this machine'
 [ "$(id -u)" != 0 ] || chown -R nobody "$lv/work"
 cat >"$lv/web.xml" <<END
 <domain type='qemu'><name>web</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
+<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'><l:os id='http://debian.org/debian/12'/></l:libosinfo></metadata>
 <os><type arch='x86_64' machine='q35'>hvm</type><loader readonly='yes' type='pflash'>$firmware</loader>
 <nvram>$PWD/vars.fd</nvram></os><features><acpi/></features>
 <devices><emulator>$(command -v qemu-system-x86_64)</emulator>$(disk raw "$PWD/root.raw" vda)

@@ -81,7 +81,7 @@ as_user virsh -q domjobabort web
 wait_until eval '! backup_runs'
 
 expect_error 2 'no domain named' as_user "$vmabak" backup libvirt:nobody -o b.vmab
-expect_error 2 "such as vda=$PWD/fs.raw" as_user "$vmabak" backup libvirt:off -o b.vmab
+expect_error 7 "$PWD/fs.raw: is in use for writing" as_user "$vmabak" backup libvirt:off -o b.vmab
 expect_error 2 'no such disk, but vda, vdb, vdc' $backup -d vdx -o b.vmab
 expect_error 2 'named twice' $backup -d vda -d x=vda -o b.vmab
 expect_error 2 'is taken already' $backup -d x=vda -d x=vdb -o b.vmab
@@ -89,6 +89,9 @@ expect_error 1 'on another host' $backup --connect qemu+ssh://example.org/system
 expect_error 1 'libvirt at' $backup --connect nosuch:///system -o b.vmab
 expect_code 1 $backup --quiesce -o b.vmab
 expect_text "$err" 'agent' '--quiesce: '
+expect_code 3 $backup -q --quiesce=try -d vdb -o b.vmab
+expect_text "$err" 'not frozen'
+rm b.vmab
 expect_error 2 'what is to be written' $backup --force -o A.raw --format vmab
 no_job_left refusals
 
