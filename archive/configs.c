@@ -52,7 +52,7 @@ static int read_file(const char *path, const char *output, uint32_t limit, struc
 	if (fd < 0)
 		return fail_system(err, errno, "config %s", path);
 	if (fstat(fd, &found) == 0 && create_plan_overwrites(output, &found))
-		code = fail(err, ERR_USAGE, "config %s: is what is to be written", path);
+		code = fail(err, ERR_USAGE, "config %s: is the output itself", path);
 	else
 		code = read_all(fd, path, limit, out, err);
 	close(fd);

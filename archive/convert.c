@@ -79,7 +79,7 @@ static int copy_head(struct convert *convert, const struct watcher *watcher, str
 		to->checkpoint = from->checkpoint;
 		to->parent_checkpoint = from->parent_checkpoint;
 	} else if (from->note.length > 0 || from->checkpoint.length > 0) {
-		watcher_warn(watcher, "the %s is left out: VMA has no room for it",
+		watcher_warn(watcher, "the %s is left out: VMA cannot store it",
 			     from->note.length > 0 ? "note" : "name of the checkpoint");
 	}
 	copy_drives(&convert->create, from, watcher);
@@ -99,6 +99,7 @@ static int confine(const struct create *create, struct error *err)
 int convert_run(struct convert *out, const char *name, const struct create_options *options,
 		const struct watcher *watcher, struct error *err)
 {
+	struct feed_reader from;
 	struct feed feed;
 
 	*out = (struct convert){0};
@@ -110,7 +111,8 @@ int convert_run(struct convert *out, const char *name, const struct create_optio
 	TRY(copy_head(out, watcher, err));
 	TRY(create_open(&out->create, watcher, err));
 	TRY(confine(&out->create, err));
-	feed = feed_of_reader(out->opened.reader);
+	from = (struct feed_reader){out->opened.reader, out->opened.input};
+	feed = feed_of_reader(&from);
 	return create_write(&out->create, &feed, watcher, err);
 }
 

@@ -58,7 +58,7 @@ static int set_note(struct archive *archive, const char *note, struct error *err
 	if (note == NULL || *note == '\0')
 		return 0;
 	if (archive->format != FORMAT_VMAB)
-		return fail(err, ERR_USAGE, "--note: VMA has no room for notes, only VMAB has");
+		return fail(err, ERR_USAGE, "--note: VMA cannot store notes, VMAB can");
 	if (strlen(note) > CONFIGS_SIZE_MAX / 16)
 		return fail(err, ERR_USAGE, "--note: too long");
 	archive->note = (struct text){(const uint8_t *)note, (uint32_t)strlen(note)};
@@ -102,7 +102,7 @@ int create_add_drive(struct create *create, const char *name, const char *path, 
 			return fail(err, ERR_USAGE, "drive %s: that name is taken already", name);
 	}
 	if (path != NULL && stat(path, &found) == 0 && create_plan_overwrites(create->name, &found))
-		return fail(err, ERR_USAGE, "drive %s: %s is what is to be written", name, path);
+		return fail(err, ERR_USAGE, "drive %s: %s is the output itself", name, path);
 	archive->drives[archive->n_drives++].name =
 		(struct text){(const uint8_t *)name, (uint32_t)strlen(name)};
 	return 0;
@@ -116,7 +116,8 @@ void create_set_size(struct create *create, uint32_t drive, uint64_t size_bytes,
 
 	if (create->plan.format == FORMAT_VMA1 && size_bytes % SECTOR_SIZE != 0) {
 		size_bytes += SECTOR_SIZE - size_bytes % SECTOR_SIZE;
-		watcher_detail(watcher, "drive %s: stored as %llu bytes: VMA has multiples of %u",
+		watcher_detail(watcher,
+			       "drive %s: stored as %llu bytes: sizes in VMA are multiples of %u",
 			       escape_text(name, sizeof(name), it->name.bytes, it->name.length),
 			       (unsigned long long)size_bytes, SECTOR_SIZE);
 	}
@@ -176,11 +177,17 @@ int create_write(struct create *create, const struct feed *feed, const struct wa
 		 struct error *err)
 {
 	struct progress_view view = {
-		.label = create->name,
-		.total_bytes = archive_drive_bytes(create->archive),
+		.label = strcmp(create->name, "-") == 0 ? "standard output" : create->name,
+		.done_bytes = feed->has_places ? &create->counts.place : &create->counts.data_bytes,
+		.total_bytes = feed->total_bytes,
+		.survey = feed->survey,
+		.survey_context = feed->context,
 		.covered_bytes = &create->counts.covered_bytes,
-		.data_bytes = &create->counts.data_bytes,
-		.archive_bytes = &create->counts.written_bytes,
+		.drives_bytes = archive_drive_bytes(create->archive),
+		.of_drives = !feed->has_places,
+		.drive = &create->counts.drive,
+		.drive_name = archive_drive_name,
+		.drives = create->archive,
 	};
 	int code;
 

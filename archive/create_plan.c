@@ -65,8 +65,8 @@ static int plan_format(struct create_plan *out, const char *name, const struct e
 			    name, ending->text);
 	out->format = ending != NULL ? ending->format : asked;
 	if (options->no_vma_checksums && out->format != FORMAT_VMA1)
-		return fail(err, ERR_USAGE, "%s: --no-vma-checksums is for VMA, this is to be VMAB",
-			    name);
+		return fail(err, ERR_USAGE,
+			    "%s: --no-vma-checksums is for VMA, and this archive is VMAB", name);
 	if (out->format == FORMAT_VMAB)
 		out->cluster_checksum = CLUSTER_XXH3_128;
 	else
@@ -87,7 +87,7 @@ static int plan_compression(struct create_plan *out, const char *name, const str
 			    "gzip:9, or none",
 			    options->compress);
 	if (out->format == FORMAT_VMAB && compress.method == COMPRESS_GZIP)
-		return fail(err, ERR_USAGE, "%s: VMAB knows zstd and none, not gzip", name);
+		return fail(err, ERR_USAGE, "%s: VMAB supports zstd and none, not gzip", name);
 	if (out->format == FORMAT_VMA1 && ending != NULL && compress.method != COMPRESS_DEFAULT &&
 	    compress.method != ending->around)
 		return fail(err, ERR_USAGE,
@@ -117,8 +117,8 @@ int create_plan_format(struct create_plan *out, bool by_name, const struct creat
 	*out = (struct create_plan){0};
 	if (by_name && ending == NULL && options->format == FORMAT_BY_NAME)
 		return fail(err, ERR_USAGE,
-			    "%s: the name tells no format: end it in .vmab, .vma, .vma.zst or "
-			    ".vma.gz, or give --format",
+			    "%s: the name does not show the format: end it in .vmab, .vma, "
+			    ".vma.zst or .vma.gz, or give --format",
 			    name);
 	TRY(plan_format(out, name, ending, options, err));
 	return plan_compression(out, name, ending, options, err);

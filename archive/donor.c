@@ -259,7 +259,7 @@ static int ask(struct donors *donors, struct donor *donor, struct recovery *reco
 	if (donor->image != NULL && drive_warning(donor->image) != NULL)
 		watcher_warn(watcher, "donor %s: %s", donor->argument, drive_warning(donor->image));
 	if (failed.code != 0)
-		watcher_warn(watcher, "donor %s: not used to its end: %s", donor->argument,
+		watcher_warn(watcher, "donor %s: used only in part: %s", donor->argument,
 			     failed.text);
 	return 0;
 }
@@ -270,7 +270,7 @@ int donors_ask(struct donors *donors, struct recovery *recovery, const struct wa
 	recovery_sort_wanted(recovery);
 	if (recovery->n_unwanted > 0)
 		watcher_warn(watcher,
-			     "%llu more lost clusters were not asked of donors: at most %u are",
+			     "donors were not asked for %llu more lost clusters: the limit is %u",
 			     (unsigned long long)recovery->n_unwanted, WANTED_MAX);
 	for (uint32_t i = 0; i < donors->n && recovery->n_wanted > 0; i++)
 		TRY(ask(donors, &donors->items[i], recovery, watcher, err));

@@ -28,6 +28,11 @@ static int fill_batch(void *context, void *opaque, struct batch *batch, struct e
 	return 0;
 }
 
+static uint64_t survey(void *context, const atomic_bool *stop)
+{
+	return sweep_survey(context, stop);
+}
+
 struct feed feed_of_sweep(struct sweep *sweep)
 {
 	return (struct feed){
@@ -35,5 +40,6 @@ struct feed feed_of_sweep(struct sweep *sweep)
 		.piece_size = sizeof(struct sweep_piece),
 		.next = next_piece,
 		.fill = fill_batch,
+		.survey = survey,
 	};
 }

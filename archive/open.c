@@ -2,6 +2,7 @@
 
 #include "base/sandbox.h"
 #include "base/text.h"
+#include "base/watcher.h"
 
 #include "reader/input/input.h"
 #include "reader/reader.h"
@@ -81,6 +82,30 @@ void archive_close(struct opened_archive *opened)
 	if (opened->input != NULL)
 		input_close(opened->input);
 	*opened = (struct opened_archive){.name = opened->name};
+}
+
+struct progress_view archive_view(const struct opened_archive *opened, struct reader_counts *counts)
+{
+	return (struct progress_view){
+		.label = strcmp(opened->name, "-") == 0 ? "standard input" : opened->name,
+		.done_bytes = &counts->place,
+		.total_bytes = input_file_size(opened->input),
+		.covered_bytes = &counts->covered_bytes,
+		.drives_bytes = archive_drive_bytes(opened->archive),
+		.drive = &counts->drive,
+		.drive_name = archive_drive_name,
+		.drives = opened->archive,
+	};
+}
+
+void archive_drive_name(const void *archive, uint32_t drive, char *out, size_t out_size)
+{
+	const struct archive *of = archive;
+
+	*out = '\0';
+	if (drive < of->n_drives)
+		escape_text(out, out_size, of->drives[drive].name.bytes,
+			    of->drives[drive].name.length);
 }
 
 bool archive_is_file(const char *path, const struct stat *file)

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 
 struct input;
+struct progress_view;
 struct reader;
+struct reader_counts;
 
 struct opened_archive {
 	const char *name; /* as given; borrowed */
@@ -32,6 +34,12 @@ int archive_open_next(struct opened_archive *out, const struct strings *names, u
 /* ERR_USAGE: standard input twice. */
 int archive_check_names(const struct strings *names, struct error *err);
 void archive_close(struct opened_archive *opened);
+
+/* How far the reading of it is, by its reader's counts. */
+struct progress_view archive_view(const struct opened_archive *opened,
+				  struct reader_counts *counts);
+/* For a progress view: the name of a drive of an archive. */
+void archive_drive_name(const void *archive, uint32_t drive, char *out, size_t out_size);
 
 /* Whether the archive is this file, by device and number; "-": what standard input is. */
 bool archive_is_file(const char *path, const struct stat *file);

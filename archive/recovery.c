@@ -51,7 +51,7 @@ static int check_map_names(const struct recovery *recovery, struct error *err)
 	qsort(names, n, sizeof(*names), compare_names);
 	for (uint32_t i = 1; i < n && code == 0; i++) {
 		if (strcmp(names[i - 1], names[i]) == 0)
-			code = fail(err, ERR_USAGE, "%s: two maps of that name", names[i]);
+			code = fail(err, ERR_USAGE, "%s: two maps would have that name", names[i]);
 	}
 	free(names);
 	return code;
@@ -214,8 +214,7 @@ static void count(struct recovery *recovery, const struct slot *slot)
 
 	left = size_bytes - slot->cluster * CLUSTER_SIZE;
 	recovery->counts.covered_bytes += n < left ? n : left;
-	if (slot->mask != 0)
-		recovery->counts.data_bytes += n < left ? n : left;
+	recovery->counts.drive = slot->drive;
 }
 
 /* Of several copies of a cluster that prove good the first is taken. */

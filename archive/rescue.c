@@ -44,8 +44,8 @@ static int find_head(struct rescue *rescue, struct error *err)
 	rescue->moved = true;
 	if (!can_reopen(rescue))
 		return fail(err, ERR_DAMAGED,
-			    "its head is lost, and it cannot be read twice to find the copy: save "
-			    "it to a file, and salvage that");
+			    "the head is lost, and a pipe cannot be read twice to find its copy: "
+			    "save the archive to a file, and salvage that");
 	TRY(salvage_survey(rescue->salvage, err));
 	TRY(reopen_input(rescue, err));
 	salvage_again(rescue->salvage, rescue->input);
@@ -62,8 +62,7 @@ static int find_begin(struct rescue *rescue, struct error *err)
 	if (salvage_open(&rescue->salvage, rescue->input, uuid, err) == 0)
 		return 0;
 	if (err->code == ERR_DAMAGED && strange.code != 0)
-		return fail(err, ERR_DAMAGED, "nothing in it proves to be part of an archive: %s",
-			    strange.text);
+		return fail(err, ERR_DAMAGED, "no part of an archive found: %s", strange.text);
 	return err->code;
 }
 
@@ -118,17 +117,21 @@ int rescue_run(struct rescue *out, const struct rescue_options *options,
 	       const struct watcher *watcher, struct error *err)
 {
 	struct progress_view view = {
-		.label = options->restore.archive,
+		.label = strcmp(options->restore.archive, "-") == 0 ? "standard input"
+								    : options->restore.archive,
 		.covered_bytes = &out->recovery.counts.covered_bytes,
-		.data_bytes = &out->recovery.counts.data_bytes,
+		.drive = &out->recovery.counts.drive,
+		.drive_name = archive_drive_name,
 	};
 	int code;
 
 	*out = (struct rescue){.options = options, .watcher = watcher};
 	TRY(find_archive(out, err));
 	TRY(open_targets(out, err));
-	view.total_bytes = archive_drive_bytes(out->archive);
-	view.archive_bytes = salvage_read_at(out->salvage);
+	view.drives = out->archive;
+	view.drives_bytes = archive_drive_bytes(out->archive);
+	view.total_bytes = input_size(out->input);
+	view.done_bytes = salvage_read_at(out->salvage);
 	watcher_begin(watcher, &view);
 	code = recover(out, err);
 	watcher_end(watcher, code == 0);

@@ -165,6 +165,7 @@ static int write_all(struct restore *restore, struct error *err)
 	struct reader_job job = {
 		.n_threads = threads_wanted(restore->options->threads),
 		.targets = restore->targets,
+		.in = restore->opened.input,
 		.seek_in = restore->opened.input,
 		.counts = &restore->counts,
 	};
@@ -176,16 +177,12 @@ static int write_all(struct restore *restore, struct error *err)
 
 int restore_run(struct restore *restore, struct error *err)
 {
-	struct progress_view view = {
-		.label = restore->opened.name,
-		.total_bytes = restore_drive_bytes(restore),
-		.covered_bytes = &restore->counts.covered_bytes,
-		.data_bytes = &restore->counts.data_bytes,
-		.archive_bytes = &restore->counts.read_bytes,
-	};
+	struct progress_view view;
 	int code;
 
 	TRY(prepare(restore, err));
+	view = archive_view(&restore->opened, &restore->counts);
+	view.drives_bytes = restore_drive_bytes(restore);
 	watcher_begin(restore->watcher, &view);
 	code = write_all(restore, err);
 	watcher_end(restore->watcher, code == 0);

@@ -157,7 +157,7 @@ static int plan_configs(struct restore_plan *plan, const struct restore_options 
 		plan->n_configs++;
 	}
 	if (n_unusable > WARNINGS_MAX)
-		watcher_warn(watcher, "%u more configs are not restored for that reason",
+		watcher_warn(watcher, "%u more configs are not restored for the same reason",
 			     n_unusable - WARNINGS_MAX);
 	return 0;
 }
@@ -304,9 +304,9 @@ static int check_places(const struct restore_plan *plan, struct error *err)
 	for (size_t i = 1; i < n && code == 0; i++) {
 		if (compare_places(&places[i - 1], &places[i]) == 0)
 			code = fail(err, ERR_USAGE,
-				    "two things are to be restored to one place: %s and %s; send a "
-				    "drive elsewhere with -d NAME=TARGET or @N=TARGET, leave "
-				    "configs out with --no-configs",
+				    "%s and %s would be restored to the same place: choose another "
+				    "with -d NAME=TARGET or @N=TARGET, or leave configs out with "
+				    "--no-configs",
 				    places[i - 1].path, places[i].path);
 	}
 	free(places);
@@ -322,7 +322,7 @@ static int check_path(const char *path, bool is_config, const struct restore_opt
 		return 0;
 	if ((target_is_stream(path) ? fstat(STDOUT_FILENO, &found) : stat(path, &found)) == 0 &&
 	    archive_is_file(options->archive, &found))
-		return fail(err, ERR_USAGE, "%s: is the archive that is to be restored", path);
+		return fail(err, ERR_USAGE, "%s: is the archive itself", path);
 	if (!is_config || lstat(path, &found) < 0)
 		return 0;
 	if (S_ISDIR(found.st_mode))

@@ -11,18 +11,13 @@ int verify_run(struct opened_archive *opened, const struct verify_options *optio
 		.n_threads = threads_wanted(options->threads),
 		.scrub = options->quick,
 		.counts = &counts,
+		.in = opened->input,
 	};
-	struct progress_view view = {
-		.label = opened->name,
-		.total_bytes = archive_drive_bytes(opened->archive),
-		.covered_bytes = &counts.covered_bytes,
-		.data_bytes = &counts.data_bytes,
-		.archive_bytes = &counts.read_bytes,
-		.part = i,
-		.n_parts = options->archives.n,
-	};
+	struct progress_view view = archive_view(opened, &counts);
 	int code;
 
+	view.part = i;
+	view.n_parts = options->archives.n;
 	watcher_begin(watcher, &view);
 	code = reader_run(opened->reader, &job, err);
 	watcher_end(watcher, code == 0);

@@ -258,7 +258,10 @@ static int open_folder(struct newfile *file, struct error *err)
 	int sys = errno;
 	if (folder == file->path)
 		*slash = '/';
-	return file->folder < 0 ? fail_system(err, sys, "%s: its folder", file->path) : 0;
+	if (file->folder < 0 && sys == ENOENT)
+		return fail_system(err, sys, "%s: folder %.*s", file->path,
+				   (int)(slash - file->path), file->path);
+	return file->folder < 0 ? fail_system(err, sys, "%s: opening its folder", file->path) : 0;
 }
 
 int newfile_create(struct newfile **out, int *fd, const char *path, struct error *err)
@@ -326,9 +329,10 @@ static int publish_locked(struct newfile *file, bool replace, struct error *err)
 	else
 		rc = rename_if_free(file);
 	if (rc != 0 && errno == EEXIST)
-		return fail(err, ERR_USAGE, "%s: has come to exist meanwhile", file->path);
+		return fail(err, ERR_USAGE, "%s: another program has created it meanwhile",
+			    file->path);
 	if (rc != 0)
-		return fail_system(err, errno, "%s: giving it its name", file->path);
+		return fail_system(err, errno, "%s: renaming the finished file", file->path);
 	published = true;
 	file->temp[0] = '\0';
 	return 0;

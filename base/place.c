@@ -76,7 +76,7 @@ int place_check(const char *path, struct error *err)
 		snprintf(folder, sizeof(folder), "%.*s", (int)n, path);
 	if (!place_has_devices(folder))
 		return 0;
-	return fail(err, ERR_USAGE, "%s: there is no such device, and /dev takes no files", path);
+	return fail(err, ERR_USAGE, "%s: no such device, and no files are created in /dev", path);
 }
 
 int place_make_folder(const char *path, bool *made, struct error *err)

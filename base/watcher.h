@@ -8,24 +8,36 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct error;
 
 enum watcher_level {
-	WATCHER_DETAIL,  /* for those who asked for more */
+	WATCHER_DETAIL,	 /* for those who asked for more */
 	WATCHER_NOTE,	 /* to be known, not to be worried about */
 	WATCHER_WARNING, /* done, but the user must know */
 };
 
-/* How far a run is. The counters are borrowed until the end, and may be NULL. */
+/* How far a run is. The counters are borrowed until the end, and may be NULL. What is counted is
+ * work: data of drives that are backed up, bytes of an archive that is read. Holes are no work. */
 struct progress_view {
-	const char *label;    /* what is going on, short: the name of the archive */
-	uint64_t total_bytes; /* of the drives */
+	const char *label; /* the name of the archive */
+	_Atomic uint64_t *done_bytes;
+	uint64_t total_bytes; /* of done_bytes at the end; 0: unknown */
+	/* NULL, or finds total_bytes in a thread of its own, and ends soon after *stop is set.
+	 * UINT64_MAX: unknown. */
+	uint64_t (*survey)(void *context, const atomic_bool *stop);
+	void *survey_context;
+	/* Of the drives, holes included; with of_drives they bound what can be left. */
 	_Atomic uint64_t *covered_bytes;
-	_Atomic uint64_t *data_bytes;
-	_Atomic uint64_t *archive_bytes; /* read or written */
-	unsigned part, n_parts;		 /* this is part of n_parts, from 0; percents cover all */
+	uint64_t drives_bytes;
+	bool of_drives; /* done_bytes are bytes of drives */
+	/* The drive at work, and its name made harmless; NULL: unknown. */
+	_Atomic uint32_t *drive;
+	void (*drive_name)(const void *drives, uint32_t drive, char *out, size_t out_size);
+	const void *drives;
+	unsigned part, n_parts; /* this is part of n_parts, from 0; percents cover all */
 };
 
 /* Pointers that are NULL are not called. One operation at a time has a watcher. */

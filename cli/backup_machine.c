@@ -137,12 +137,27 @@ static int sweep_drives(struct backup *backup, struct feed *feed, struct error *
 	return 0;
 }
 
+/* An empty image holds next to nothing, which is not "unknown". */
+static uint64_t estimate(const struct machine_description *description)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < description->n_drives; i++) {
+		const struct machine_drive *drive = &description->drives[i];
+		bool useful = drive->data_bytes > 0 && drive->data_bytes < drive->size_bytes;
+
+		bytes += useful ? drive->data_bytes : drive->size_bytes;
+	}
+	return bytes;
+}
+
 static int take_chunks(struct backup *backup, struct feed *feed, struct error *err)
 {
 	const struct chunk_source *source;
 
 	TRY(backup->kind->chunks(backup->machine, create_piece(&backup->create), &source, err));
 	*feed = feed_of_chunks(source);
+	feed->total_bytes = estimate(&backup->description);
 	return 0;
 }
 

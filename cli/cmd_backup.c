@@ -63,7 +63,8 @@ static const struct option_spec tuning[] = {
 static int check_folder(const char *option, const char *path, struct error *err)
 {
 	return path != NULL && place_has_devices(path)
-		       ? fail(err, ERR_USAGE, "%s '%.100s': /dev takes no files", option, path)
+		       ? fail(err, ERR_USAGE, "%s '%.100s': no files are created in /dev", option,
+			      path)
 		       : 0;
 }
 
@@ -176,7 +177,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_backup = {
 	.name = "backup",
-	.usage = "-o ARCHIVE|- [OPTION]... SOURCE...",
+	.usage = "-o ARCHIVE [OPTION]... SOURCE...",
 	.operand = "SOURCE",
 	.summary = "back up drives and configs into an archive",
 	.help = "Back up the drives and configuration files of a virtual machine into one\n"
@@ -192,7 +193,8 @@ const struct command command_backup = {
 		"format is determined by the ending of its name or by ,format=FMT, never by its\n"
 		"content. An encrypted image needs ,secret=FILE. Drives without a NAME are\n"
 		"called disk0, disk1 and so on.\n"
-		"The archive appears under its name only when it is complete.\n"
+		"The archive appears under its name only when it is complete; -o - is standard\n"
+		"output.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak backup -o web.vmab -c web.conf root=/dev/vg0/web data=data.qcow2\n"

@@ -190,7 +190,7 @@ static int run(const void *given, struct report *report)
 	struct error err = {0};
 
 	if (strcmp(shell, "bash") != 0) {
-		fail(&err, ERR_USAGE, "completion: unknown shell '%s'; there is: bash", shell);
+		fail(&err, ERR_USAGE, "completion: unknown shell '%s'; supported: bash", shell);
 		return report_error(report, NULL, &err);
 	}
 	report->no_document = true;
@@ -218,5 +218,4 @@ const struct command command_completion = {
 	COMMAND_DEFAULTS(plain_defaults),
 	.min_arguments = 1,
 	.max_arguments = 1,
-	.hidden = true,
 };

@@ -48,7 +48,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_config = {
 	.name = "config",
-	.usage = "ARCHIVE|- [NAME] [OPTION]...",
+	.usage = "ARCHIVE [NAME] [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "print a config of an archive",
 	.help = "Print a config of an archive, byte for byte. Without NAME: the only one, or\n"

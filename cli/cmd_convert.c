@@ -29,12 +29,13 @@ static int run(const void *given, struct report *report)
 
 const struct command command_convert = {
 	.name = "convert",
-	.usage = "ARCHIVE|- -o ARCHIVE|- [OPTION]...",
+	.usage = "ARCHIVE -o ARCHIVE [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "rewrite an archive in another format",
 	.help = "Rewrite an archive in another format or compression. The uuid, the time, notes\n"
 		"and configs are kept; every checksum is verified on the way. Information that\n"
-		"VMA cannot hold is left out with a warning.\n"
+		"VMA cannot store is left out with a warning. ARCHIVE - is standard input or\n"
+		"standard output.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak convert vzdump-qemu-100.vma.zst -o web.vmab\n",

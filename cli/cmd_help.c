@@ -53,7 +53,7 @@ static void print_commands(const struct command *const *commands)
 	puts("\nCommands:");
 	for (; *commands != NULL; commands++) {
 		if (!(*commands)->hidden)
-			printf("  %-12s %s\n", (*commands)->name, (*commands)->summary);
+			printf("  %-13s %s\n", (*commands)->name, (*commands)->summary);
 	}
 }
 

@@ -70,11 +70,11 @@ static int run(const void *given, struct report *report)
 
 const struct command command_list = {
 	.name = "list",
-	.usage = "ARCHIVE|-... [OPTION]...",
+	.usage = "ARCHIVE... [OPTION]...",
 	.operand = "ARCHIVE",
-	.summary = "show what archives hold",
-	.help = "List what archives hold, and whether they have their end mark, where that is\n"
-		"seen without reading all of them. ARCHIVE may be compressed; - is standard\n"
+	.summary = "show the contents of archives",
+	.help = "List the contents of archives, and whether they have their end mark if that is\n"
+		"known without reading everything. ARCHIVE may be compressed; - is standard\n"
 		"input.\n"
 		"\n"
 		"Example:\n"

@@ -29,31 +29,58 @@ static void put_drive(struct json_t *list, const struct inventory_drive *drive)
 	json_put_bool(one, "by_default", inventory_by_default(drive));
 }
 
-static void print_drive(const struct inventory_drive *drive)
-{
-	char size[HUMAN_SIZE];
+#define COLUMN_MAX 40 /* longer texts break the alignment */
 
-	say(stdout, "%-16s %10s  ", drive->name, human_size(size, drive->size_bytes));
-	say(stdout, "%s", drive->format == NULL ? "?" : drive->format);
-	say(stdout, "  node ");
-	say(stdout, "%s", drive->node);
-	if (drive->iothread != NULL) {
-		say(stdout, "  iothread ");
-		say(stdout, "%s", drive->iothread);
+/* "iothread io0, backing file, removable: only with -d" */
+static const char *notes_of(const struct inventory_drive *drive, char out[200])
+{
+	const char *choice = drive->removable	? "removable: only with -d"
+			     : drive->read_only ? "read-only: only with -d"
+			     : drive->repeated	? "a node listed before: only with -d"
+						: "";
+	bool threaded = drive->iothread != NULL, backed = drive->has_backing;
+
+	snprintf(out, 200, "%s%.100s%s%s%s%s", threaded ? "iothread " : "",
+		 threaded ? drive->iothread : "", threaded && backed ? ", " : "",
+		 backed ? "backing file" : "", (threaded || backed) && *choice != '\0' ? ", " : "",
+		 choice);
+	return out;
+}
+
+static void widen(int *width, const char *text)
+{
+	int length = text == NULL ? 0 : (int)strlen(text);
+
+	if (length > *width)
+		*width = length < COLUMN_MAX ? length : COLUMN_MAX;
+}
+
+static void print_drives(const struct inventory *inventory)
+{
+	int name = 4, format = 6, node = 4, notes = 0;
+	char text[200], size[HUMAN_SIZE];
+
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		const struct inventory_drive *drive = &inventory->drives[i];
+
+		widen(&name, drive->name);
+		widen(&format, drive->format);
+		widen(&node, drive->node);
+		widen(&notes, notes_of(drive, text));
 	}
-	if (drive->has_backing)
-		say(stdout, "  backing file");
-	if (drive->removable)
-		say(stdout, "  removable: only with -d");
-	else if (drive->read_only)
-		say(stdout, "  read-only: only with -d");
-	else if (drive->repeated)
-		say(stdout, "  a node listed before: only with -d");
-	if (drive->file != NULL) {
-		say(stdout, "  ");
-		say(stdout, "%s", drive->file);
+	if (inventory->n_drives == 0)
+		return;
+	notes += notes > 0 ? 2 : 0;
+	say(stdout, "%-*s  %9s  %-*s  %-*s  %-*sFILE\n", name, "NAME", "SIZE", format, "FORMAT",
+	    node, "NODE", notes, notes > 0 ? "NOTES" : "");
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		const struct inventory_drive *drive = &inventory->drives[i];
+
+		say(stdout, "%-*s  %9s  %-*s  %-*s  %-*s%.4000s\n", name, drive->name,
+		    human_size(size, drive->size_bytes), format,
+		    drive->format == NULL ? "?" : drive->format, node, drive->node, notes,
+		    notes_of(drive, text), drive->file == NULL ? "-" : drive->file);
 	}
-	say(stdout, "\n");
 }
 
 static int run(const void *given, struct report *report)
@@ -76,8 +103,7 @@ static int run(const void *given, struct report *report)
 		for (unsigned i = 0; i < inventory.n_drives; i++)
 			put_drive(list, &inventory.drives[i]);
 	} else {
-		for (unsigned i = 0; i < inventory.n_drives; i++)
-			print_drive(&inventory.drives[i]);
+		print_drives(&inventory);
 	}
 	inventory_free(&inventory);
 	qmp_close(qmp);

@@ -8,7 +8,7 @@
 #include "cli/sources.h"
 #include "cli/summary.h"
 
-#include <string.h>
+#include <stdio.h>
 
 struct restore_command {
 	struct common_options common;
@@ -71,23 +71,26 @@ static void put_json(const struct restore *restore, struct json_t *result)
 	json_put_real(result, "duration_s", progress_seconds());
 }
 
+/* What there is none of is left out. */
 static void tell_summary(const struct restore *restore, struct report *report)
 {
-	uint64_t all = restore_drive_bytes(restore);
-	double seconds = progress_seconds();
-	char sizes[3][HUMAN_SIZE];
+	uint32_t n_drives = restore->plan.n_drives, n_configs = restore->plan.n_configs;
+	char drives[80] = "", configs[80] = "", sizes[2][HUMAN_SIZE];
 
 	if (report->result != NULL) {
 		put_json(restore, report->result);
 		return;
 	}
-	report_note(report, "%s: %u drive%s, %s, and %u config%s restored in %s, %s/s",
-		    strcmp(restore->opened.name, "-") == 0 ? "standard input"
-							   : restore->opened.name,
-		    restore->plan.n_drives, restore->plan.n_drives == 1 ? "" : "s",
-		    human_size(sizes[0], all), restore->plan.n_configs,
-		    restore->plan.n_configs == 1 ? "" : "s", human_duration(sizes[1], seconds),
-		    human_size(sizes[2], seconds > 0 ? (uint64_t)((double)all / seconds) : 0));
+	if (n_drives > 0)
+		snprintf(drives, sizeof(drives), "%u drive%s (%s)", n_drives,
+			 n_drives == 1 ? "" : "s",
+			 human_size(sizes[0], restore_drive_bytes(restore)));
+	if (n_configs > 0)
+		snprintf(configs, sizeof(configs), "%s%u config%s", n_drives > 0 ? " and " : "",
+			 n_configs, n_configs == 1 ? "" : "s");
+	report_done(report, restore->opened.name, "%s%s restored in %s",
+		    n_drives + n_configs > 0 ? drives : "nothing", configs,
+		    human_duration(sizes[1], progress_seconds()));
 }
 
 static int restore(const struct restore_command *command, struct restore *out,
@@ -157,13 +160,13 @@ static int run(const void *given, struct report *report)
 
 const struct command command_restore = {
 	.name = "restore",
-	.usage = "ARCHIVE|- [-C DIR] [-d NAME[=TARGET]]... [OPTION]...",
+	.usage = "ARCHIVE [-C DIR] [-d NAME[=TARGET]]... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "restore drives and configs from an archive",
 	.help = "Restore drives and configs from an archive: each drive to DIR/NAME.raw or to\n"
 		"the TARGET given with --drive, each config to DIR/NAME. Zeros become holes.\n"
 		"Every checksum is verified before its data is written, and new files appear\n"
-		"only if everything succeeded.\n"
+		"only if everything succeeded. ARCHIVE - is standard input.\n"
 		"\n"
 		"A TARGET is a file, raw or an image by its ending or ,format=FMT, or with\n"
 		"--force a block device or an NBD URI. Options of an image follow its name, such\n"

@@ -64,13 +64,13 @@ static int run(const void *given, struct report *report)
 
 const struct command command_salvage = {
 	.name = "salvage",
-	.usage = "ARCHIVE|- [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
+	.usage = "ARCHIVE [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
 	.operand = "ARCHIVE",
-	.summary = "recover what is still good from a damaged archive",
-	.help = "Recover every good cluster from a damaged or incomplete archive, and report\n"
-		"which bytes of which drives are lost: they become holes in the files. Drives\n"
-		"go to DIR/NAME.raw, configs to DIR/NAME; no file is ever overwritten. Exit\n"
-		"code 5 if some data is lost.\n"
+	.summary = "recover the undamaged part of an archive",
+	.help = "Recover every good cluster of a damaged or incomplete archive, and report which\n"
+		"bytes of which drives are lost: they become holes in the files. Drives go to\n"
+		"DIR/NAME.raw, configs to DIR/NAME; no file is ever overwritten. The exit code\n"
+		"is 5 if some data is lost. ARCHIVE - is standard input.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak salvage bad.vmab -C salvaged --map salvaged\n",

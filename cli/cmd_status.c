@@ -42,10 +42,10 @@ static void print_drive(const struct json_t *drive)
 	    (unsigned long long)number_of(drive, "n_connections"), connections(drive));
 	if (json_member(map, "generation") == NULL)
 		return;
-	say(stdout, "  map %s: %s, generation %llu, %s changed in it\n",
+	say(stdout, "  changed since the last backup: %s (map %s, %s, generation %llu)\n",
+	    human_size(changed, number_of(map, "changed_clusters") * CLUSTER_SIZE),
 	    file == NULL ? "in memory" : file, text_of(map, "trust"),
-	    (unsigned long long)number_of(map, "generation"),
-	    human_size(changed, number_of(map, "changed_clusters") * CLUSTER_SIZE));
+	    (unsigned long long)number_of(map, "generation"));
 }
 
 static void print_backup(const struct json_t *backup)
@@ -70,7 +70,7 @@ static void print_status(const struct json_t *status)
 
 	say(stdout, "serve: process %llu, %s, %llu %s\n",
 	    (unsigned long long)number_of(status, "pid"),
-	    json_member_bool(status, "read_only") ? "read only" : "writable",
+	    json_member_bool(status, "read_only") ? "read-only" : "writable",
 	    (unsigned long long)number_of(status, "n_connections"), connections(status));
 	for (size_t i = 0; i < json_length(places); i++)
 		say(stdout, "nbd: %s\n", text_or_mark(json_item_text(places, i)));

@@ -32,7 +32,7 @@ static const struct option_spec specs[] = {
 static const char *proof(const struct archive *archive, bool quick)
 {
 	if (archive->cluster_checksum == CLUSTER_UNPROTECTED)
-		return "complete, but its data carries no checksums";
+		return "complete, but its data has no checksums";
 	/* Checksums of stored data exist in VMAB alone; VMA is read in full. */
 	if (quick && archive->format == FORMAT_VMAB)
 		return "complete, every stored checksum matches";
@@ -64,15 +64,12 @@ static void put_json(const struct opened_archive *opened, const struct verify_op
 static void print_result(const struct opened_archive *opened, const struct verify_options *options)
 {
 	const struct archive *archive = opened->archive;
-	const struct totals *totals = reader_totals(opened->reader);
-	char size[HUMAN_SIZE], data[HUMAN_SIZE];
+	char data[HUMAN_SIZE];
 
-	say(stdout, "%s: ok, %s: %s%u drive%s, %s (%s of data), %llu clusters, %u config%s\n",
-	    opened->name, proof(archive, options->quick),
-	    archive_is_incremental(archive) ? "incremental, " : "", archive->n_drives,
-	    archive->n_drives == 1 ? "" : "s", human_size(size, archive_drive_bytes(archive)),
-	    human_size(data, totals->raw_size), (unsigned long long)totals->n_data + totals->n_zero,
-	    archive->n_configs, archive->n_configs == 1 ? "" : "s");
+	say(stdout, "%s: ok, %s: %s%s of data from %u drive%s\n", opened->name,
+	    proof(archive, options->quick), archive_is_incremental(archive) ? "incremental, " : "",
+	    human_size(data, reader_totals(opened->reader)->raw_size), archive->n_drives,
+	    archive->n_drives == 1 ? "" : "s");
 }
 
 static int verify_one(const struct verify_options *options, struct report *report, unsigned part,
@@ -121,12 +118,12 @@ static int run(const void *given, struct report *report)
 
 const struct command command_verify = {
 	.name = "verify",
-	.usage = "[--quick] ARCHIVE|-... [OPTION]...",
+	.usage = "[--quick] ARCHIVE... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "prove that archives are complete and intact",
 	.help = "Read archives to their end and prove that they are complete and intact: every\n"
 		"checksum, every cluster exactly once, the end. VMA archives of other tools\n"
-		"have no checksums of their data, and the result says so.\n"
+		"have no checksums of their data, which the result shows. - is standard input.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak verify /backup/*.vmab\n",

@@ -9,7 +9,7 @@ const struct option_spec common_specs[] = {
 	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
 	 .help = "print warnings and errors only"},
 	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose),
-	 .help = "report more, where there is more to report"},
+	 .help = "report details, if the command has any"},
 	{"json", 0, OPTION_FLAG, OPTION_FIELD(common_options, report.json),
 	 .help = "print the result as one JSON object"},
 	{"progress", 0, OPTION_CHOICE, OPTION_FIELD(common_options, report.progress.when),
@@ -27,7 +27,7 @@ const struct plain_options plain_defaults = {.common = {COMMON_DEFAULTS}};
 
 const struct option_spec output_specs[] = {
 	{"output", 'o', OPTION_OUTPUT, OPTION_FIELD(create_options, name), .argument = "ARCHIVE",
-	 .help = "where to write, - for standard output; needed. Its name determines the format: "
+	 .help = "where to write, - for standard output; needed. The name determines the format: "
 		 ".vmab, .vma, .vma.zst or .vma.gz"},
 	{"format", 0, OPTION_CHOICE, OPTION_FIELD(create_options, format), .argument = "FORMAT",
 	 .choices = "vmab vma",
@@ -68,10 +68,11 @@ const struct option_spec consistency_specs[] = {
 	 .help = "qemu: freeze the guest's file systems while the snapshot is taken, by its agent",
 	 .sources = SOURCE_QEMU},
 	{"freeze-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, freeze_command),
-	 .argument = "COMMAND", .help = "run this before the instant that is backed up",
+	 .argument = "COMMAND", .help = "run this before the snapshot; needs --thaw-command",
 	 .sources = SOURCE_MACHINE},
 	{"thaw-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, thaw_command),
-	 .argument = "COMMAND", .help = "run this after it, whatever happens",
+	 .argument = "COMMAND",
+	 .help = "run this after the snapshot, even if the backup fails; needs --freeze-command",
 	 .sources = SOURCE_MACHINE},
 	{"freeze-timeout", 0, OPTION_NUMBER, OPTION_FIELD(machine_options, freeze_timeout),
 	 .argument = "SECONDS", .min = 1, .max = 3600,
@@ -95,7 +96,7 @@ const struct option_spec running_specs[] = {
 		 "(full)",
 	 .sources = SOURCE_PUSH},
 	{"connect", 0, OPTION_TEXT, OPTION_FIELD(machine_options, connect), .argument = "URI",
-	 .help = "libvirt: which one to connect to, such as qemu:///session (default: that of "
+	 .help = "libvirt: the libvirt to connect to, such as qemu:///session (default: that of "
 		 "virsh)",
 	 .sources = SOURCE_LIBVIRT},
 	{"scratch", 0, OPTION_TEXT, OPTION_FIELD(machine_options, scratch), .argument = "DIR",

@@ -25,14 +25,22 @@ extern const struct option_spec consistency_specs[];
 extern const struct option_spec running_specs[];
 
 /* --threads and --rate, in any struct. */
-#define OPTION_THREADS(STRUCT, in)                                                            \
-	{"threads", 0, OPTION_NUMBER, OPTION_FIELD(STRUCT, in), .argument = "N", .min = 1,    \
-	 .max = 256, .help = "use N threads, 1 to 256 (default: one per processor)"}
-#define OPTION_READ_RATE(STRUCT, in)                                                          \
-	{"rate", 0, OPTION_RATE, OPTION_FIELD(STRUCT, in), .argument = "RATE",                \
-	 .max = INT64_MAX,                                                                    \
-	 .help = "read at most this much per second, such as 10M (default: 0, no limit)"}
-#define OPTION_NO_SYNC(STRUCT, in, text)                                                      \
-	{"no-sync", 0, OPTION_FLAG, OPTION_FIELD(STRUCT, in), .help = text}
+#define OPTION_THREADS(STRUCT, in)                                                     \
+	{                                                                              \
+		"threads", 0, OPTION_NUMBER, OPTION_FIELD(STRUCT, in),                 \
+			.argument = "N", .min = 1, .max = 256,                         \
+			.help = "use N threads, 1 to 256 (default: one per processor)" \
+	}
+#define OPTION_READ_RATE(STRUCT, in)                                                              \
+	{                                                                                         \
+		"rate", 0, OPTION_RATE, OPTION_FIELD(STRUCT, in),                                 \
+			.argument = "RATE", .max = INT64_MAX,                                     \
+			.help = "read at most this much per second, such as 10M (default: 0, no " \
+				"limit)"                                                          \
+	}
+#define OPTION_NO_SYNC(STRUCT, in, text)                                          \
+	{                                                                         \
+		"no-sync", 0, OPTION_FLAG, OPTION_FIELD(STRUCT, in), .help = text \
+	}
 
 #endif

@@ -23,9 +23,16 @@ static void raise_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Whether --json is given, even if the options cannot be parsed. */
-static bool wants_json(int argc, char **argv)
+/* Whether --json is given to a command that has it, even if the options cannot be parsed. */
+static bool wants_json(const struct command *command, int argc, char **argv)
 {
+	struct option_use uses[OPTIONS_MAX];
+	unsigned n = options_list(command, uses);
+
+	while (n > 0 && strcmp(uses[n - 1].spec->name, "json") != 0)
+		n--;
+	if (n == 0)
+		return false;
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--json") == 0)
 			return true;
@@ -51,7 +58,7 @@ static int run(const struct command *command, int argc, char **argv)
 	struct error err = {0};
 	int code;
 
-	report_begin(&report, command->name, wants_json(argc, argv));
+	report_begin(&report, command->name, wants_json(command, argc, argv));
 	code = options_parse(command, argc, argv, options, &err);
 	report_use(&report, &common->report, options_output(command, options));
 	common->commands = commands;
@@ -81,7 +88,7 @@ static int run_without_command(int argc, char **argv)
 	struct program_options options = {0};
 	struct error err = {0};
 
-	report_begin(&report, "version", wants_json(argc, argv));
+	report_begin(&report, "version", wants_json(&command_none, argc, argv));
 	if (argc < 2)
 		fail(&err, ERR_USAGE, "which command?");
 	else if (argv[1][0] != '-')

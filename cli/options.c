@@ -2,6 +2,7 @@
 
 #include "archive/create_plan.h"
 #include "cli/memory.h"
+#include "base/human.h"
 #include "base/parse.h"
 
 #include <getopt.h>
@@ -88,9 +89,18 @@ static unsigned choice_of(const char *choices, const char *value)
 	return 0;
 }
 
+static const char *limit(const struct option_spec *spec, uint64_t number, char out[HUMAN_SIZE])
+{
+	if (spec->kind != OPTION_NUMBER)
+		return human_size(out, number);
+	snprintf(out, HUMAN_SIZE, "%llu", (unsigned long long)number);
+	return out;
+}
+
 static int take_number(const struct option_spec *spec, const char *value, uint64_t *field,
 		       struct error *err)
 {
+	char least[HUMAN_SIZE], most[HUMAN_SIZE];
 	uint64_t number;
 	bool ok = spec->kind == OPTION_NUMBER ? parse_number(value, &number)
 		  : spec->kind == OPTION_SIZE ? parse_size(value, &number)
@@ -102,8 +112,8 @@ static int take_number(const struct option_spec *spec, const char *value, uint64
 			    : spec->kind == OPTION_SIZE ? "size such as 4096, 64K or 1MiB"
 							: "rate such as 10M, 10MiB/s or 1000000");
 	if (number < spec->min || number > spec->max)
-		return fail(err, ERR_USAGE, "--%s '%s': must be from %llu to %llu", spec->name,
-			    value, (unsigned long long)spec->min, (unsigned long long)spec->max);
+		return fail(err, ERR_USAGE, "--%s '%s': must be from %s to %s", spec->name, value,
+			    limit(spec, spec->min, least), limit(spec, spec->max, most));
 	*field = number;
 	return 0;
 }

@@ -7,12 +7,15 @@
 
 #include "base/clock.h"
 #include "base/human.h"
+#include "base/name.h"
 #include "cli/say.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,6 +25,10 @@
 #define LINE_S	   5.0 /* between lines when standard error is no terminal */
 #define SETTLED_S  2.0 /* before that the rate does not predict the time left */
 #define LINE_WIDTH 512u
+#define LABEL_MAX  32u /* columns of a name in a bar; longer ones lose their beginning */
+#define LABEL_SIZE (LABEL_MAX + 3u)
+#define BAR_MIN	   8u
+#define BAR_MAX	   40u
 
 static struct {
 	pthread_mutex_t lock; /* guards all of this */
@@ -31,6 +38,7 @@ static struct {
 	bool done;
 	bool asked;
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static atomic_bool survey_stop; /* set by progress_end: nobody needs the result any more */
 
 /* Written by progress_begin before the thread starts, then used by the thread alone. */
 static struct {
@@ -42,7 +50,8 @@ static struct {
 	double last_s;	/* when last_covered was taken */
 	double line_s;	/* when the last line was printed */
 	double rate;	/* bytes per second, smoothed */
-	uint64_t last_covered;
+	uint64_t last_done;
+	bool surveyed;
 } state;
 
 static double began_s;
@@ -71,60 +80,143 @@ static uint64_t load(_Atomic uint64_t *counter)
 	return counter == NULL ? 0 : atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* From 0 to 1. The last cluster of a drive may extend past its end, but counts in full. */
-static double fraction(uint64_t covered)
+/* How far it is. */
+struct figures {
+	uint64_t done, left;
+	bool knows_left;
+	double fraction; /* from 0 to 1 */
+};
+
+/* The total is known, or an estimate that may be too small. Of a pipe it is unknown: then the part
+ * of the drives that was covered is all there is, but that jumps over holes. */
+static struct figures take_figures(void)
 {
-	if (state.view.total_bytes == 0 || covered >= state.view.total_bytes)
-		return state.view.total_bytes == 0 ? 0 : 1;
-	return (double)covered / (double)state.view.total_bytes;
+	const struct progress_view *view = &state.view;
+	uint64_t covered = load(view->covered_bytes);
+	uint64_t uncovered = covered < view->drives_bytes ? view->drives_bytes - covered : 0;
+	struct figures now = {.done = load(view->done_bytes)};
+
+	if (view->total_bytes == 0 && !view->of_drives) {
+		if (view->drives_bytes > 0)
+			now.fraction = 1 - (double)uncovered / (double)view->drives_bytes;
+		return now;
+	}
+	now.left = view->total_bytes > now.done ? view->total_bytes - now.done : 0;
+	if (view->of_drives && (view->total_bytes == 0 || now.left > uncovered))
+		now.left = uncovered;
+	now.knows_left = now.left > 0 || !view->of_drives || uncovered == 0;
+	now.fraction = now.left == 0 ? 1 : (double)now.done / ((double)now.done + (double)now.left);
+	return now;
+}
+
+/* 100 means done, which includes that the output is on the disk. */
+static int percent_of(double fraction)
+{
+	int percent = (int)(100 * fraction);
+
+	return percent > 99 ? 99 : percent;
 }
 
 /* Smooths the rate over some two seconds, so that it is readable and still follows changes. */
-static void measure(uint64_t covered)
+static void measure(uint64_t done)
 {
 	double now = progress_seconds(), passed = now - state.last_s, weight;
 
 	if (passed < 0.05)
 		return;
 	weight = state.last_s == 0 ? 1 : passed / (passed + 2);
-	state.rate += weight * ((double)(covered - state.last_covered) / passed - state.rate);
+	state.rate += weight * ((double)(done - state.last_done) / passed - state.rate);
 	state.last_s = now;
-	state.last_covered = covered;
+	state.last_done = done;
 }
 
-/* "label  42%  1.7 GiB of 4.0 GiB  812 MiB/s  0:03 left  31% zero  ratio 2.9", without the label
- * and bar. */
-static void describe(char out[LINE_WIDTH])
+/* Asks once how much there is to do. */
+static void survey(void)
 {
-	uint64_t covered = load(state.view.covered_bytes), data = load(state.view.data_bytes);
-	uint64_t archive = load(state.view.archive_bytes);
-	uint64_t total = state.view.total_bytes;
-	char did[HUMAN_SIZE], all[HUMAN_SIZE], rate[HUMAN_SIZE], left[HUMAN_SIZE];
-	int n;
+	uint64_t total;
 
-	measure(covered);
-	if (covered > total)
-		covered = total;
-	n = snprintf(out, LINE_WIDTH, "%3d%%  %s of %s  %s/s", (int)(100 * fraction(covered)),
-		     human_size(did, covered), human_size(all, total),
-		     human_size(rate, state.rate < 1e18 ? (uint64_t)state.rate : 0));
-	if (state.rate >= 1 && progress_seconds() >= SETTLED_S)
-		n += snprintf(out + n, LINE_WIDTH - (size_t)n, "  %s left",
-			      human_duration(left, (double)(total - covered) / state.rate));
-	if (covered > 0 && data <= covered)
-		n += snprintf(out + n, LINE_WIDTH - (size_t)n, "  %d%% zero",
-			      (int)(100 * (1 - (double)data / (double)covered)));
-	if (archive > 0 && data > 0)
-		snprintf(out + n, LINE_WIDTH - (size_t)n, "  ratio %.1f",
-			 (double)data / (double)archive);
+	if (state.surveyed || state.view.survey == NULL)
+		return;
+	state.surveyed = true;
+	total = state.view.survey(state.view.survey_context, &survey_stop);
+	if (total != UINT64_MAX)
+		state.view.total_bytes = total > 0 ? total : 1;
+}
+
+enum {
+	SHOW_RATE = 1,
+	SHOW_DRIVE = 2,
+	SHOW_DONE = 4,
+	SHOW_LABEL = 8,
+	SHOW_ALL = 15,
+};
+
+static size_t add(char out[LINE_WIDTH], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static size_t add(char out[LINE_WIDTH], const char *format, ...)
+{
+	size_t used = strlen(out);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(out + used, LINE_WIDTH - used, format, arguments);
+	va_end(arguments);
+	return strlen(out);
+}
+
+/* "2/7 web.vmab: root" */
+static void name_work(char out[LINE_WIDTH], const char *label, unsigned show)
+{
+	char drive[LABEL_MAX] = "";
+
+	out[0] = '\0';
+	if ((show & SHOW_LABEL) == 0)
+		return;
+	if (state.view.n_parts > 1)
+		add(out, "%u/%u ", state.view.part + 1, state.view.n_parts);
+	add(out, "%s", label);
+	if ((show & SHOW_DRIVE) == 0 || state.view.drive_name == NULL)
+		return;
+	state.view.drive_name(state.view.drives, atomic_load(state.view.drive), drive,
+			      sizeof(drive));
+	if (*drive != '\0')
+		add(out, ": %s", drive);
+}
+
+/* " 42%  1.7 GiB done, 2.3 GiB left (0:03), 812 MiB/s"; without percents if they would say nothing.
+ */
+static void describe(char out[LINE_WIDTH], const struct figures *now, unsigned show)
+{
+	char size[HUMAN_SIZE], left[HUMAN_SIZE];
+	bool predicts = state.rate >= 1 && progress_seconds() >= SETTLED_S;
+
+	out[0] = '\0';
+	if (now->knows_left || state.view.of_drives)
+		add(out, "%3d%%  ", percent_of(now->fraction));
+	if ((show & SHOW_DONE) != 0 || !now->knows_left)
+		add(out, "%s done", human_size(size, now->done));
+	if (now->knows_left && (show & SHOW_DONE) != 0)
+		add(out, ", ");
+	if (now->knows_left && now->left == 0)
+		add(out, "finishing");
+	else if (now->knows_left)
+		add(out, "%s left", human_size(size, now->left));
+	if (now->knows_left && now->left > 0 && predicts)
+		add(out, " (%s)", human_duration(left, (double)now->left / state.rate));
+	if ((show & SHOW_RATE) != 0)
+		add(out, ", %s/s", human_size(size, state.rate < 1e18 ? (uint64_t)state.rate : 0));
 }
 
 static void print_line(void)
 {
-	char text[LINE_WIDTH];
+	char name[LINE_WIDTH], text[LINE_WIDTH];
+	struct figures now = take_figures();
 
-	describe(text);
-	say(stderr, "vmabak: %s: %s\n", state.view.label, text);
+	measure(now.done);
+	name_work(name, state.view.label, SHOW_ALL);
+	describe(text, &now, SHOW_ALL);
+	say(stderr, "vmabak: %s: %s\n", name, text);
 	state.line_s = progress_seconds();
 }
 
@@ -146,25 +238,57 @@ static void draw(const char *text)
 	fflush(stderr);
 }
 
+/* The last part of a path, made harmless, without its beginning if it is long. */
+static void short_label(char out[LABEL_SIZE])
+{
+	const char *label = base_name(state.view.label);
+	char clean[LINE_WIDTH];
+	size_t length, from = 0;
+
+	human_note(clean, sizeof(clean), (const uint8_t *)label, strlen(label));
+	length = strlen(clean);
+	if (length > LABEL_MAX) {
+		from = length - LABEL_MAX + 2;
+		while (from < length && ((uint8_t)clean[from] & 0xc0) == 0x80)
+			from++;
+	}
+	snprintf(out, LABEL_SIZE, "%s%.*s", from > 0 ? ".." : "", (int)LABEL_MAX, clean + from);
+}
+
+/* "web.vmab: root [====>     ]  42%  1.7 GiB done, 2.3 GiB left (0:03), 812 MiB/s"; where that is
+ * too wide, first the bar is left out, then what matters less. */
 static void draw_bar(void)
 {
-	char text[LINE_WIDTH], line[2 * LINE_WIDTH], bar[64];
+	static const unsigned shows[] = {SHOW_ALL, SHOW_ALL - SHOW_RATE, SHOW_DONE + SHOW_LABEL,
+					 SHOW_LABEL, 0};
+	char text[LINE_WIDTH], name[LINE_WIDTH], line[3 * LINE_WIDTH], bar[BAR_MAX + 4] = "";
+	char label[LABEL_SIZE];
 	unsigned width = terminal_width() - 1, space, full;
-	size_t used;
+	struct figures now = take_figures();
+	size_t used = 0;
 
-	describe(text);
-	used = strlen(text) + 3;
-	space = width > used + 10 ? width - (unsigned)used : 0;
-	if (space > 40)
-		space = 40;
-	full = (unsigned)(space * fraction(load(state.view.covered_bytes)));
-	for (unsigned i = 0; i < space; i++)
-		bar[i] = i < full ? '=' : i == full ? '>' : ' ';
-	bar[space] = '\0';
-	if (space > 0)
-		snprintf(line, sizeof(line), "[%s] %s", bar, text);
-	else
-		snprintf(line, sizeof(line), "%s", text);
+	measure(now.done);
+	short_label(label);
+	for (size_t i = 0; i < sizeof(shows) / sizeof(shows[0]); i++) {
+		name_work(name, label, shows[i]);
+		describe(text, &now, shows[i]);
+		used = strlen(name) + 1 + strlen(text);
+		if (used <= width)
+			break;
+	}
+	space = width > used + 3 ? width - (unsigned)used - 3 : 0;
+	if (space > BAR_MAX)
+		space = BAR_MAX;
+	if (space >= BAR_MIN && (now.knows_left || state.view.of_drives)) {
+		full = (unsigned)(space * now.fraction);
+		memset(bar + 1, ' ', space);
+		memset(bar + 1, '=', full);
+		if (full < space)
+			bar[full + 1] = '>';
+		bar[0] = '[';
+		memcpy(bar + space + 1, "] ", 3);
+	}
+	snprintf(line, sizeof(line), "%s%s%s%s", name, *name != '\0' ? " " : "", bar, text);
 	draw(line);
 	atomic_store(&bar_shown, true);
 }
@@ -182,16 +306,15 @@ static void erase_bar(void)
 static void write_percent(bool done)
 {
 	double parts = state.view.n_parts > 1 ? state.view.n_parts : 1;
-	double one = done ? 1 : fraction(load(state.view.covered_bytes));
+	double one = done ? 1 : take_figures().fraction;
 	int percent = (int)(100 * ((double)state.view.part + one) / parts);
 	struct pollfd ready = {.fd = state.percent_fd, .events = POLLOUT};
 	char text[16];
 	int n;
 
-	/* 100 means done, not nearly done. */
 	if (!done && percent > 99)
 		percent = 99;
-	if (state.percent_fd < 0 || percent == state.percent)
+	if (state.percent_fd < 0 || percent <= state.percent)
 		return;
 	if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0)
 		return;
@@ -203,6 +326,8 @@ static void write_percent(bool done)
 
 static void look(bool asked)
 {
+	if (asked || state.bar || state.lines || state.percent_fd >= 0)
+		survey();
 	if (asked) {
 		erase_bar();
 		print_line();
@@ -254,6 +379,7 @@ void progress_begin(const struct progress_options *options, bool mute,
 	pthread_mutex_lock(&shared.lock);
 	clock_cond_init(&shared.wake);
 	shared.stopping = shared.done = shared.asked = false;
+	survey_stop = false;
 	shared.running = pthread_create(&thread, NULL, run, NULL) == 0;
 	if (!shared.running)
 		pthread_cond_destroy(&shared.wake);
@@ -264,6 +390,7 @@ void progress_end(bool done)
 {
 	bool running;
 
+	survey_stop = true;
 	pthread_mutex_lock(&shared.lock);
 	running = shared.running;
 	shared.running = false;

@@ -136,14 +136,30 @@ void report_use(struct report *report, const struct report_options *options, con
 	};
 }
 
+/* Faults at a place in an archive. */
+static void print_fault(const char *archive, const struct error *err)
+{
+	static const char incomplete[] = "incomplete: ";
+	bool cut = strncmp(err->text, incomplete, sizeof(incomplete) - 1) == 0;
+	const char *text = err->text + (cut ? sizeof(incomplete) - 1 : 0);
+	bool damaged = err->code == ERR_DAMAGED || err->code == ERR_INCOMPLETE;
+	bool rest = damaged && err->place > 0;
+
+	say(stderr, "vmabak: %s: %sbyte %llu: %s%s\n", archive == NULL ? "-" : archive,
+	    cut	      ? "incomplete at "
+	    : damaged ? "damaged at "
+		      : "",
+	    (unsigned long long)err->place, text,
+	    rest ? "; 'vmabak salvage' recovers the rest" : "");
+}
+
 int report_error_line(struct report *report, const char *archive, const struct error *err)
 {
 	/* A failure that a signal caused needs no report. */
 	bool silent = report->text_off || stop_ends_process();
 
 	if (!silent && err->has_place)
-		say(stderr, "vmabak: %s: byte %llu: %s\n", archive == NULL ? "-" : archive,
-		    (unsigned long long)err->place, err->text);
+		print_fault(archive, err);
 	else if (!silent)
 		say(stderr, "vmabak: %s\n", err->text);
 	return exit_code_of(err->code);
@@ -199,6 +215,20 @@ void report_note(struct report *report, const char *format, ...)
 	if (!report->options.quiet && !report->text_off)
 		say_line(format, arguments);
 	va_end(arguments);
+}
+
+void report_done(struct report *report, const char *name, const char *format, ...)
+{
+	va_list arguments;
+	char text[LINE_SIZE];
+	bool named = strcmp(name, "-") != 0;
+
+	if (report->options.quiet || report->text_off)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	say(stderr, "%s%s%s\n", named ? name : "", named ? ": " : "", text);
 }
 
 void report_detail(struct report *report, const char *format, ...)

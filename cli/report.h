@@ -54,7 +54,7 @@ void report_begin(struct report *report, const char *command, bool json);
 /* output: the archive that is written, or NULL. With "-" the JSON goes to standard error. */
 void report_use(struct report *report, const struct report_options *options, const char *output);
 
-/* "vmabak: ARCHIVE: byte N: text" or "vmabak: text". Returns the exit code that fits. */
+/* "vmabak: ARCHIVE: damaged at byte N: text" or "vmabak: text". Returns the exit code that fits. */
 int report_error(struct report *report, const char *archive, const struct error *err);
 /* The same line, but not part of the result, for commands that go on. */
 int report_error_line(struct report *report, const char *archive, const struct error *err);
@@ -68,6 +68,10 @@ void report_warning(struct report *report, const char *format, ...)
 /* Information; not with --quiet. */
 void report_note(struct report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* The result of a command that wrote something, not with --quiet: "ARCHIVE: text", or only the text
+ * if it was a standard stream. */
+void report_done(struct report *report, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* With --verbose only. */
 void report_detail(struct report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

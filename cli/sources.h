@@ -1,6 +1,7 @@
 /*
  * What a backup is made of, as one word on the command line: qemu:SOCKET, libvirt:DOMAIN,
- * serve:SOCKET; anything else is a drive. A file whose name begins like that is written ./qemu:NAME.
+ * serve:SOCKET; anything else is a drive. A file whose name begins like that is written
+ * ./qemu:NAME.
  */
 #ifndef CLI_SOURCES_H
 #define CLI_SOURCES_H
@@ -23,8 +24,8 @@ enum source_kind source_of(const char *word, const char **place);
 /* For commands that know one kind alone: the word without its kind, if that is there. ERR_USAGE: it
  * is another kind, or nothing is left. */
 int source_place(const char *word, enum source_kind kind, const char **place, struct error *err);
-/* For commands that need a file or device: ERR_USAGE if path is the word of a machine. why completes
- * "names a running machine, ". */
+/* For commands that need a file or device: ERR_USAGE if path is the word of a machine. why
+ * completes "names a running machine, ". */
 int source_check_path(const char *path, const char *why, struct error *err);
 /* The same for each NAME=TARGET. */
 int source_check_targets(const struct strings *targets, struct error *err);

@@ -34,23 +34,17 @@ static void put_summary(const struct create *create, double seconds, struct json
 void summary_tell(const struct create *create, struct report *report)
 {
 	const struct archive *archive = create->archive;
-	uint64_t data = writer_totals(create->writer)->raw_size;
 	uint64_t written = atomic_load(&create->counts.written_bytes);
-	uint64_t all = archive_drive_bytes(archive);
 	double seconds = progress_seconds();
-	char sizes[5][HUMAN_SIZE], ratio[HUMAN_SIZE] = "";
+	char sizes[3][HUMAN_SIZE];
 
 	put_summary(create, seconds, report->result);
 	if (report->result != NULL)
 		return;
-	if (data > 0 && written > 0)
-		snprintf(ratio, sizeof(ratio), " (ratio %.1f)", (double)data / (double)written);
-	report_note(report, "%s: %u drive%s, %s, %s data, %s written%s in %s, %s/s",
-		    strcmp(create->name, "-") == 0 ? "standard output" : create->name,
-		    archive->n_drives, archive->n_drives == 1 ? "" : "s", human_size(sizes[0], all),
-		    human_size(sizes[1], data), human_size(sizes[2], written), ratio,
-		    human_duration(sizes[3], seconds),
-		    human_size(sizes[4], seconds > 0 ? (uint64_t)((double)all / seconds) : 0));
+	report_done(report, create->name, "%s of data from %u drive%s, %s written, %s",
+		    human_size(sizes[0], writer_totals(create->writer)->raw_size),
+		    archive->n_drives, archive->n_drives == 1 ? "" : "s",
+		    human_size(sizes[1], written), human_duration(sizes[2], seconds));
 }
 
 void summary_put_configs(const struct restore_plan *plan, struct json_t *result)

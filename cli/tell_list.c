@@ -41,20 +41,22 @@ static void print_note(const char *key, struct text text)
 		print_key(key, human_note(shown, sizeof(shown), text.bytes, text.length));
 }
 
-static void print_end(const struct list_end *end)
+static void print_end(const struct archive *archive, const struct list_end *end)
 {
-	char size[HUMAN_SIZE];
+	char sizes[3][HUMAN_SIZE];
 
 	if (end->found == 0)
-		print_key("complete", "not known: only reading all of it can tell (vmabak verify)");
+		print_key("complete",
+			  "unknown: only 'vmabak verify' shows it, by reading everything");
 	if (end->found < 0)
 		print_key("complete", "NO");
 	if (end->found <= 0)
 		return;
 	print_key("complete", "end mark found, contents not checked (vmabak verify)");
-	say(stdout, "%-11s %s, %llu cluster%s of data, %llu of zeros\n", "size",
-	    human_size(size, end->totals.archive_size), (unsigned long long)end->totals.n_data,
-	    end->totals.n_data == 1 ? "" : "s", (unsigned long long)end->totals.n_zero);
+	say(stdout, "%-11s %s, for %s of data in %s\n", "stored",
+	    human_size(sizes[0], end->totals.archive_size),
+	    human_size(sizes[1], end->totals.raw_size),
+	    human_size(sizes[2], archive_drive_bytes(archive)));
 }
 
 static void print_head(const struct opened_archive *opened, const struct list_end *end)
@@ -63,16 +65,17 @@ static void print_head(const struct opened_archive *opened, const struct list_en
 	const char *filter = input_filter(opened->input);
 	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
 
-	say(stdout, "%-11s %s%s%s\n", "format", archive->format == FORMAT_VMAB ? "VMAB 1" : "VMA 1",
-	    filter == NULL ? "" : ", compressed around with ", filter == NULL ? "" : filter);
+	say(stdout, "%-11s %s%s%s%s\n", "format",
+	    archive->format == FORMAT_VMAB ? "VMAB 1" : "VMA 1", filter == NULL ? "" : ", ",
+	    filter == NULL ? "" : filter, filter == NULL ? "" : "-compressed");
 	print_key("uuid", format_uuid(uuid, archive->uuid));
 	if (archive_is_incremental(archive))
 		print_key("parent", format_uuid(uuid, archive->parent));
 	print_key("created", human_time(when, archive->created_ns));
 	say(stdout, "%-11s %s\n", "checksums",
-	    archive->cluster_checksum == CLUSTER_UNPROTECTED ? "headers only: the data carries none"
+	    archive->cluster_checksum == CLUSTER_UNPROTECTED ? "of headers only, none of the data"
 							     : checksum_text(archive));
-	print_end(end);
+	print_end(archive, end);
 	print_note("note", archive->note);
 	print_note("checkpoint", archive->checkpoint);
 	print_note("since", archive->parent_checkpoint);

@@ -10,6 +10,8 @@
 #include "cli/say.h"
 #include "cli/summary.h"
 
+#include <stdio.h>
+
 #define RANGES_SHOWN 20u    /* of a drive, as text */
 #define RANGES_JSON  10000u /* of a drive */
 
@@ -44,20 +46,23 @@ static void print_lost(const struct recovery *recovery, uint32_t drive)
 
 static void print_drive(const struct rescue *rescue, uint32_t i)
 {
-	static const char *const words[] = {"lost", "good", "without proof",
-					    "absent, or lost together with the index"};
+	static const char *const words[] = {"lost", "recovered", "recovered without checksums",
+					    "not in this incremental archive, or lost"};
 	const struct archive_drive *drive = &rescue->archive->drives[i];
 	char name[120], size[HUMAN_SIZE];
+	const char *between = ": ";
 	struct recovery_sums sums;
 
 	recovery_sum(&rescue->recovery, i, &sums);
-	say(stdout, "%s: %llu bytes%s",
-	    escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
-	    (unsigned long long)drive->size_bytes,
-	    head_is_lost(rescue) ? " (its size is not known)" : "");
+	say(stdout, "%s", escape_text(name, sizeof(name), drive->name.bytes, drive->name.length));
+	if (head_is_lost(rescue))
+		say(stdout, " (its size is unknown)");
 	for (unsigned n = 1; n <= 4; n++) { /* lost bytes come last */
-		if (sums.bytes[n % 4] > 0)
-			say(stdout, ", %s %s", human_size(size, sums.bytes[n % 4]), words[n % 4]);
+		if (sums.bytes[n % 4] > 0) {
+			say(stdout, "%s%s %s", between, human_size(size, sums.bytes[n % 4]),
+			    words[n % 4]);
+			between = ", ";
+		}
 		if (n == CLUSTER_GOOD && rescue->recovery.drives[i].donated_bytes > 0)
 			say(stdout, " (%s from donors)",
 			    human_size(size, rescue->recovery.drives[i].donated_bytes));
@@ -69,19 +74,50 @@ static void print_drive(const struct rescue *rescue, uint32_t i)
 		    (unsigned long long)(sums.n_lost - RANGES_SHOWN));
 }
 
-static void print_result(const struct rescue *rescue)
+/* The answer first. */
+static void print_loss(const struct rescue *rescue)
+{
+	uint64_t lost = 0, all = 0;
+	char sizes[2][HUMAN_SIZE];
+
+	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {
+		struct recovery_sums sums;
+
+		if (rescue->recovery.drives[i].target == NULL)
+			continue;
+		recovery_sum(&rescue->recovery, i, &sums);
+		lost += sums.bytes[CLUSTER_LOST];
+		all += rescue->archive->drives[i].size_bytes;
+	}
+	if (lost > 0)
+		say(stdout, "%s: %s of %s lost\n", name_of(rescue), human_size(sizes[0], lost),
+		    human_size(sizes[1], all));
+	else
+		say(stdout, "%s: nothing %slost\n", name_of(rescue),
+		    rescue_lost_data(rescue) ? "known to be " : "");
+}
+
+static void tell_sections(const struct rescue *rescue, struct report *report)
 {
 	const struct salvage_totals *totals = salvage_totals(rescue->salvage);
-	char uuid[UUID_TEXT_SIZE];
+	char uuid[UUID_TEXT_SIZE], expected[40] = "";
 
-	say(stdout, "%s: %s %s, head %s, %llu section%s", name_of(rescue),
-	    archive_format_name(rescue->archive), format_uuid(uuid, rescue->archive->uuid),
-	    head_word(rescue), (unsigned long long)totals->n_sections,
-	    totals->n_sections == 1 ? "" : "s");
 	if (totals->n_expected > 0)
-		say(stdout, " of %llu", (unsigned long long)totals->n_expected);
-	say(stdout, ", %llu damaged, %llu bytes passed over\n",
-	    (unsigned long long)totals->n_damaged, (unsigned long long)totals->passed_bytes);
+		snprintf(expected, sizeof(expected), " of %llu",
+			 (unsigned long long)totals->n_expected);
+	report_detail(report,
+		      "%s: %s %s, head %s, %llu%s sections found, %llu of them damaged, %llu bytes "
+		      "between them skipped",
+		      name_of(rescue), archive_format_name(rescue->archive),
+		      format_uuid(uuid, rescue->archive->uuid), head_word(rescue),
+		      (unsigned long long)totals->n_sections, expected,
+		      (unsigned long long)totals->n_damaged,
+		      (unsigned long long)totals->passed_bytes);
+}
+
+static void print_result(const struct rescue *rescue)
+{
+	print_loss(rescue);
 	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {
 		if (rescue->recovery.drives[i].target != NULL)
 			print_drive(rescue, i);
@@ -152,9 +188,8 @@ static void tell_notes(const struct rescue *rescue, struct report *report)
 {
 	if (head_is_lost(rescue))
 		report_note(report,
-			    "%s: the head is lost, and with it configs, the names of drives and "
-			    "their sizes: each is called by its number, and is at least as large "
-			    "as its last cluster found",
+			    "%s: the head is lost, and with it the configs and the names and sizes "
+			    "of drives: they are numbered, and end with the last cluster found",
 			    name_of(rescue));
 	if (rescue->archive->cluster_checksum == CLUSTER_UNPROTECTED)
 		report_note(report, "%s: has no data checksums: recovered data may be wrong",
@@ -164,7 +199,7 @@ static void tell_notes(const struct rescue *rescue, struct report *report)
 			    "%s: is incremental: data that its parent holds is not recovered",
 			    name_of(rescue));
 	if (rescue->ended.code != 0)
-		report_note(report, "%s: cannot be read further: %s", name_of(rescue),
+		report_note(report, "%s: reading stopped early: %s", name_of(rescue),
 			    rescue->ended.text);
 }
 
@@ -175,6 +210,8 @@ void tell_salvage(const struct rescue *rescue, struct report *report)
 	else if (!report->options.quiet)
 		print_result(rescue);
 	report_flush(report);
-	if (!report->json)
-		tell_notes(rescue, report);
+	if (report->json)
+		return;
+	tell_sections(rescue, report);
+	tell_notes(rescue, report);
 }

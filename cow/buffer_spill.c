@@ -155,8 +155,8 @@ int spill_read(struct spill *spill, uint32_t n, uint8_t *bytes, struct error *er
 		return fail_system(err, sys, "the spill file in %s cannot be read", spill->folder);
 	if (!is_what_was_written(spill, n, bytes))
 		return fail(err, ERR_SYSTEM,
-			    "the spill file in %s does not give back what was written to it: its "
-			    "disk loses data, or is full; --spill-dir names another folder",
+			    "data read from the spill file in %s is not what was written: its disk "
+			    "loses data, or is full; --spill-dir names another folder",
 			    spill->folder);
 	/* Where holes cannot be punched the file keeps its disk space. */
 	(void)!fallocate(spill->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,

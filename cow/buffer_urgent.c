@@ -12,8 +12,8 @@ static void fail_full_locked(struct buffer *buffer)
 		buffer->spill != NULL ? spill_places(buffer->spill) * CLUSTER_SIZE : 0;
 
 	fail(&err, ERR_FULL,
-	     "the guest overwrites data faster than the output takes the old data: %llu MiB of "
-	     "memory and %llu MiB of spill file are full",
+	     "the guest overwrites data faster than the output takes the old: %llu MiB of memory "
+	     "and %llu MiB of spill file are full",
 	     (unsigned long long)buffer->n_chunks * CHUNK_SIZE / MIB,
 	     (unsigned long long)spill_bytes / MIB);
 	buffer_fail_locked(buffer, &err);

@@ -182,6 +182,36 @@ int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err)
 	return 1;
 }
 
+/* Clusters of a drive that are not known to be zeros. */
+static int count_data(struct drive *drive, const atomic_bool *stop, uint64_t *n_clusters)
+{
+	uint64_t at = 0, size = drive_size(drive), n, counted_to = 0;
+	struct error ignored;
+	bool zero;
+
+	for (; at < size; at += n) {
+		if (*stop || drive_status(drive, at, &n, &zero, &ignored) < 0)
+			return -1;
+		uint64_t first = at / CLUSTER_SIZE, end = clusters_of(at + n);
+		first = first > counted_to ? first : counted_to;
+		if (zero || end <= first)
+			continue;
+		*n_clusters += end - first;
+		counted_to = end;
+	}
+	return 0;
+}
+
+uint64_t sweep_survey(const struct sweep *sweep, const atomic_bool *stop)
+{
+	uint64_t n_clusters = 0;
+
+	for (uint32_t i = 0; i < sweep->n_drives; i++)
+		if (count_data(sweep->drives[i], stop, &n_clusters) < 0)
+			return UINT64_MAX;
+	return n_clusters * CLUSTER_SIZE;
+}
+
 static int read_run(struct drive *drive, const struct sweep_run *run, uint8_t *to,
 		    struct error *err)
 {

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#include <stdatomic.h>
+
 struct drive;
 struct sweep;
 
@@ -32,6 +34,9 @@ void sweep_free(struct sweep *sweep);
 /* The next piece: 1: taken, 0: no more, negative: error. The same drives give the same pieces. One
  * caller at a time. */
 int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err);
+/* How many bytes of the drives will have to be read, in whole clusters; UINT64_MAX: unknown, as
+ * when *stop was set meanwhile. Any thread, also while the pass goes on. */
+uint64_t sweep_survey(const struct sweep *sweep, const atomic_bool *stop);
 /* Reads the data clusters of a piece one after the other into buffer[n_data * CLUSTER_SIZE], zeros
  * past the end of the drive. Any thread. */
 int sweep_read(struct sweep *sweep, const struct sweep_piece *piece, uint8_t *buffer,

@@ -95,10 +95,11 @@ static int thaw(const struct instant *instant, struct instant_outcome *out, stru
 		return 0;
 	if (heard == 1)
 		return fail(err, ERR_SYSTEM,
-			    "the instant did not come within --freeze-timeout: the machine was "
-			    "thawed before");
+			    "the snapshot was not taken within --freeze-timeout, so the machine "
+			    "was thawed");
 	if (heard == 0 && instant->thaw == NULL) {
-		fail(err, ERR_SYSTEM, "thawing takes longer than %d s, and goes on",
+		fail(err, ERR_SYSTEM,
+		     "thawing takes longer than %d s, and continues in the background",
 		     PATIENCE_THAW_S);
 		warn(out, err);
 		return 0;
@@ -180,7 +181,7 @@ static int run(const char *option, const char *command, const struct freezing *a
 	child_close(&child); /* kills the group of a command that still runs */
 	late = attempt != NULL && child.status == 0 && clock_ms() > attempt->until_ms;
 	if (killed || late)
-		return fail(err, ERR_SYSTEM, "%s: was not done within %llu s", option,
+		return fail(err, ERR_SYSTEM, "%s: did not finish within %llu s", option,
 			    (unsigned long long)attempt->limit_s);
 	if (child.status != 0)
 		return fail(err, ERR_SYSTEM, "%s: ended with code %d", option, child.status);

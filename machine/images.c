@@ -104,10 +104,10 @@ static int images_finish(struct machine *machine, struct error *err)
 			watcher_warn(machine->watcher, "drive %s: %s", drive->name,
 				     drive_warning(machine->images[i].drive));
 		if (drive_was_changed(machine->images[i].drive))
-			watcher_warn(machine->watcher,
-				     "drive %s: %s was changed while it was read; its state in the "
-				     "archive is of no one instant",
-				     drive->name, drive->path);
+			watcher_warn(
+				machine->watcher,
+				"drive %s: %s changed while it was read; this copy is inconsistent",
+				drive->name, drive->path);
 	}
 	return 0;
 }

@@ -9,9 +9,9 @@
  *   chunks    push, serve: clusters as they come
  *   finish    all was read: whether all of it was of that instant; then nothing is left in the
  *             machine
- *   explain   something failed after begin: why, if the machine knows better; ends it as finish does
- *   outcome   after finish: what it was like
- *   end       frees; *out of an open that failed, too. After begin, finish or explain come before
+ *   explain   something failed after begin: why, if the machine knows better; ends it as finish
+ * does outcome   after finish: what it was like end       frees; *out of an open that failed, too.
+ * After begin, finish or explain come before
  *
  * Warnings are told to the watcher by open, begin, finish and explain.
  *
@@ -34,7 +34,8 @@ struct machine_drive {
 	const char *name; /* in the archive; passed the allow-list */
 	const char *path; /* the file it lies in, or NULL */
 	uint64_t size_bytes;
-	bool decrypted; /* it is encrypted where it lies, and what is read of it is not */
+	bool decrypted;	     /* it is encrypted where it lies, and what is read of it is not */
+	uint64_t data_bytes; /* of kinds with chunks: an estimate of what will come; 0: unknown */
 };
 
 struct machine_config {

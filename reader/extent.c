@@ -16,7 +16,7 @@ int extent_scrub(const struct archive *archive, const struct section *extent, co
 	uint32_t n_padding = extent->padded_size - extent->stored_size;
 	checksum_bytes(stored, extent->padded_size, sum);
 	bool same = memcmp(sum, extent->checksum, CHECKSUM_SIZE) == 0;
-	DEMAND(same, extent->position, "the checksum of a payload is wrong");
+	DEMAND(same, extent->position, "checksum mismatch");
 	bool clean = all_zero(stored + extent->stored_size, n_padding);
 	DEMAND(clean, extent->position, "padding that is not zero");
 	return 0;
@@ -74,7 +74,7 @@ int extent_cluster(const struct archive *archive, const struct section *extent, 
 	       extent->position, "bytes past the end of drive @%u are not zero", slot->drive + 1);
 	checksum_cluster(archive->cluster_checksum, *cluster, sum);
 	bool same = memcmp(sum, slot->checksum, CHECKSUM_SIZE) == 0;
-	DEMAND(same, extent->position, "the checksum of cluster %llu of drive @%u is wrong",
+	DEMAND(same, extent->position, "checksum mismatch of cluster %llu of drive @%u",
 	       (unsigned long long)slot->cluster, slot->drive + 1);
 	return 0;
 }

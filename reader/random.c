@@ -45,7 +45,7 @@ static int find_last_sector(struct input *in, uint8_t *chunk, uint64_t *position
 				return 0;
 			}
 	}
-	return fail_at(err, ERR_INCOMPLETE, size, "incomplete: it has no tail");
+	return fail_at(err, ERR_INCOMPLETE, size, "incomplete: the end is missing");
 }
 
 /* What find_last_sector leaves out: a last part of less than a sector. */
@@ -74,7 +74,7 @@ static int read_tail(const struct archive *archive, struct input *in, uint8_t *c
 	    section_parse(archive, chunk, position, tail, &ignored) == 0 &&
 	    tail->kind == SECTION_TAIL && tail->totals.archive_size == position + SECTOR_SIZE)
 		return check_rest(in, chunk, err);
-	return fail_at(err, ERR_INCOMPLETE, input_size(in), "incomplete: it has no tail");
+	return fail_at(err, ERR_INCOMPLETE, input_size(in), "incomplete: the end is missing");
 }
 
 /* 1: found, 0: unknown. */
@@ -140,7 +140,8 @@ int random_open(struct random **out, struct reader *reader, struct input *in,
 		random->in = in;
 		random->wanted = *wanted;
 		random->previous_index = tail->previous_index;
-		random->tail_at = random->end_at = tail->position;
+		random->tail_at = random->end_at = random->index_at = tail->position;
+		random->begin_at = tail->previous_index;
 		random->read_bytes = random->archive->head_size + SECTOR_SIZE;
 		if (tail->previous_index >= tail->position)
 			code = fail_at(err, ERR_DAMAGED, tail->position,
@@ -150,6 +151,12 @@ int random_open(struct random **out, struct reader *reader, struct input *in,
 	}
 	free(tail);
 	return code;
+}
+
+uint64_t random_passed(const struct random *random)
+{
+	/* All from index_at on, and the extents before it from previous_index on. */
+	return random->tail_at - random->index_at + random->begin_at - random->previous_index;
 }
 
 /* Reads a section at a position that another section states. */

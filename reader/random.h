@@ -21,6 +21,9 @@ int random_open(struct random **out, struct reader *reader, struct input *in,
 int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err);
 /* How much of the archive was read so far. */
 uint64_t random_read_bytes(const struct random *random);
+/* For a progress display: bytes of the archive that were read or left out. It is passed over in
+ * parts, the last one first. */
+uint64_t random_passed(const struct random *random);
 void random_close(struct random *random);
 
 #endif

@@ -54,18 +54,22 @@ int extent_cluster(const struct archive *archive, const struct section *extent, 
 int reader_find_tail(struct reader *reader, struct input *in, struct totals *out,
 		     struct error *err);
 
-/* The progress of reader_run, in bytes of the drives; if there are targets, only of drives that
- * have one. */
+/* The progress of reader_run. */
 struct reader_counts {
-	_Atomic uint64_t covered_bytes; /* clusters done, with data or zeros */
-	_Atomic uint64_t data_bytes;	/* of these, with data */
-	_Atomic uint64_t read_bytes; /* of the archive, after a compression around it is undone */
+	/* Of the drives, data and zeros; if there are targets, only of drives that have one. */
+	_Atomic uint64_t covered_bytes;
+	_Atomic uint64_t read_bytes; /* of the archive, after decompression */
+	/* Of the archive's file, of input_file_size; what is left out because of an index counts.
+	 */
+	_Atomic uint64_t place;
+	_Atomic uint32_t drive; /* the last one */
 };
 
 struct reader_job {
 	unsigned n_threads;	       /* at least 1 */
 	bool scrub;		       /* check only stored payloads; targets must be NULL */
 	struct target *const *targets; /* a target or NULL for each drive; NULL: none at all */
+	struct input *in;	       /* NULL, or the reader's input: for counts->place */
 	struct input *seek_in;	       /* NULL, or the reader's input: see reader_run */
 	/* 0: all; else, with seek_in: only these clusters of the drives that have a target, by the
 	 * index. Other clusters of the same extents are written too. */

@@ -7,6 +7,7 @@
  */
 #include "reader/random.h"
 #include "drive/target.h"
+#include "reader/input/input.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -71,7 +72,8 @@ static int add_range(struct worker *worker, const struct range *more, struct err
 	return 0;
 }
 
-/* Whole clusters, data or zeros. A cluster in scratch is flushed: scratch is reused for the next one. */
+/* Whole clusters, data or zeros. A cluster in scratch is flushed: scratch is reused for the next
+ * one. */
 static int put_clusters(struct worker *worker, const struct slot *slot, struct range *range,
 			const uint8_t *cluster, struct error *err)
 {
@@ -117,8 +119,7 @@ static void count(const struct run *run, const struct slot *slot)
 	uint64_t n = slot->n_clusters * CLUSTER_SIZE;
 	uint64_t left = run->archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
 	counts->covered_bytes += n < left ? n : left;
-	if (slot->mask != 0)
-		counts->data_bytes += n < left ? n : left;
+	counts->drive = slot->drive;
 }
 
 static int handle_extent(struct worker *worker, struct error *err)
@@ -158,10 +159,18 @@ static void note_error_locked(struct run *run, const struct error *err)
 	}
 }
 
-static uint64_t read_bytes(const struct run *run)
+static void note_place(const struct run *run)
 {
-	return run->random != NULL ? random_read_bytes(run->random)
-				   : reader_totals(run->reader)->archive_size;
+	const struct reader_job *job = run->job;
+
+	if (job->counts == NULL)
+		return;
+	job->counts->read_bytes = run->random != NULL ? random_read_bytes(run->random)
+						      : reader_totals(run->reader)->archive_size;
+	if (run->random != NULL)
+		job->counts->place = random_passed(run->random);
+	else if (job->in != NULL)
+		job->counts->place = input_taken(job->in);
 }
 
 static void *work(void *context)
@@ -176,8 +185,7 @@ static void *work(void *context)
 				  ? random_next(run->random, &worker->extent, worker->stored, &err)
 				  : reader_next(run->reader, &worker->extent, worker->stored, &err);
 		run->ended = got == 0;
-		if (run->job->counts != NULL)
-			run->job->counts->read_bytes = read_bytes(run);
+		note_place(run);
 		if (got > 0) {
 			pthread_mutex_unlock(&run->lock);
 			got = handle_extent(worker, &err);

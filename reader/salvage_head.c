@@ -119,7 +119,7 @@ int salvage_find_begin(struct salvage *s, struct error *err)
 		*err = s->window.why;
 		return err->code;
 	}
-	return fail_at(err, ERR_DAMAGED, 0, "nothing in it proves to be part of %s",
+	return fail_at(err, ERR_DAMAGED, 0, "no part of %s found",
 		       s->uuid != NULL ? "the archive of that uuid" : "an archive");
 }
 

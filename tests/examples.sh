@@ -1,12 +1,13 @@
 #!/bin/sh
-# Tries what is in examples/, as far as this machine allows.
+# Tries what is in examples/, and the jobs in tests/jobs/, as far as this machine allows.
 #
 #   tests/examples.sh VMABAK
 #
 # Paths of the system are moved into a scratch folder. The last line is "N passed, N failed, N skipped".
 set -u
 vmabak=$(realpath "${1:?usage: tests/examples.sh VMABAK}")
-examples=$(realpath "$(dirname "$0")/../examples")
+tests=$(realpath "$(dirname "$0")")
+examples=$(realpath "$tests/../examples")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 PATH=$PATH:/usr/sbin:/sbin
@@ -93,43 +94,27 @@ holds_drive()
 	return $result
 }
 
-# ---- cron ----
-
-# The command of the n-th line with a time: all after five fields of time and the user, as cron
-# hands it to a shell.
-cron_command()
-{
-	grep -E '^[0-9*]' "$examples/vmabak.cron" | sed -n "${1}p" |
-		sed -E 's/^([0-9*\/,-]+ +){5}root +//; s/\\%/%/g' | moved
-}
-
-no_bare_percent()
-{
-	! grep -E '^[0-9*]' "$examples/vmabak.cron" | sed 's/\\%//g' | grep '%'
-}
-
 silent()
 {
 	[ -z "$("$@" 2>&1)" ]
 }
 
-try_cron()
+# ---- the jobs of an administrator's first week, each a script; cron is one of them ----
+
+try_jobs()
 {
-	check "cron: every % is escaped" no_bare_percent
-	check "cron: the backup succeeds, silently" silent sh -ec "$(cron_command 1)"
-	check "cron: the archive holds the drive" holds_drive "$archives"
-	check "cron: the archive is private" is_private "$archives"
-	touch -d '20 days ago' "$archives/web-2001-01-01.vmab"
-	check_not "cron: an archive of this day is not replaced" sh -c "$(cron_command 1)"
-	check "cron: then nothing is deleted" test -e "$archives/web-2001-01-01.vmab"
-	rm "$archives"/web-2*-*.vmab
-	touch -d '20 days ago' "$archives/web-2001-01-01.vmab"
-	check "cron: the backup of the next day" sh -c "$(cron_command 1)"
-	check "cron: old archives are deleted" no_file "$archives/web-2001-01-01.vmab"
-	check "cron: verify is silent" silent sh -ec "$(cron_command 2)"
-	printf x | dd of="$(find "$archives" -name '*.vmab')" bs=1 seek=100000 conv=notrunc status=none
-	check_not "cron: verify tells of damage" silent sh -c "$(cron_command 2)"
-	rm -f "$archives"/*
+	for job in "$tests"/jobs/*.sh; do
+		CLI_FOLDER=$tests/cli VMABAK=$vmabak sh "$job" >"$work/log" 2>&1
+		case $? in
+		0) passed=$((passed + 1)) ;;
+		77) skip "job $(basename "$job" .sh): $(tail -n 1 "$work/log")" ;;
+		*)
+			failed=$((failed + 1))
+			echo "FAILED: job $(basename "$job" .sh)"
+			sed 's/^/    | /' "$work/log"
+			;;
+		esac
+	done
 }
 
 # ---- systemd ----
@@ -140,26 +125,75 @@ service_command()
 	sed -n 's/^ExecStart=//p' "$examples/vmabak@.service" | sed 's/%i/web/g; s/%%/%/g; s/\$\$/$/g' | moved
 }
 
+# What the unit may write to, and its TMPDIR, below $root.
+writable_paths()
+{
+	sed -n 's/^ReadWritePaths=//p; s,^RuntimeDirectory=,/run/,p' "$examples/vmabak@.service" |
+		sed 's/%i/web/g' | tr ' ' '\n' | sed "s,^,$root,"
+}
+
+# The command as the unit's settings confine it: all else is read-only, and /tmp its own if it says so.
+confined()
+{
+	TMPDIR=$(sed -n 's/^Environment=TMPDIR=//p' "$examples/vmabak@.service" | sed "s/%i/web/g; s,^,$root,")
+	: "${TMPDIR:=$root/tmp}"
+	private=$(grep -c '^PrivateTmp=yes' "$examples/vmabak@.service")
+	mkdir -p "$TMPDIR" $(writable_paths)
+	export TMPDIR
+	# shellcheck disable=SC2016 # for the shell inside
+	unshare -m sh -ec 'for path in $1; do mount --bind "$path" "$path"; done
+		mount --bind "$2" "$2"
+		for path in $1; do mount --bind "$path" "$path"; done
+		mount -o remount,bind,ro "$2"
+		[ "$3" = 0 ] || mount -t tmpfs none "$TMPDIR"
+		eval "$4"' - "$(writable_paths)" "$root" "$private" "$1"
+}
+
+# run_service SOURCE OPTIONS
 run_service()
 {
 	mkdir -p "$root/etc/vmabak"
-	echo "DRIVES=\"root=$root/var/lib/libvirt/images/web.qcow2\"" >"$root/etc/vmabak/web.conf"
-	echo "OPTIONS=\"-c $root/etc/libvirt/qemu/web.xml --rate 200M\"" >>"$root/etc/vmabak/web.conf"
+	printf 'SOURCE="%s"\nOPTIONS="%s"\n' "$1" "$2" >"$root/etc/vmabak/web.conf"
 	(
 		set -a
 		# shellcheck disable=SC1091 # made above
 		. "$root/etc/vmabak/web.conf"
-		eval "$(service_command)"
+		if unshare -m true 2>/dev/null; then
+			confined "$(service_command)"
+		else
+			eval "$(service_command)"
+		fi
 	)
+}
+
+# A running QEMU, which connects to the sockets of the unit.
+try_unit_with_qemu()
+{
+	cp "$work/web.raw" "$work/running.raw"
+	qemu-storage-daemon --daemonize --pidfile "$work/qemu.pid" \
+		--chardev "socket,path=$work/web.qmp,server=on,wait=off,id=c" --monitor chardev=c \
+		--blockdev driver=file,filename="$work/running.raw",node-name=root \
+		--nbd-server addr.type=unix,addr.path="$work/qemu.nbd" \
+		--export type=nbd,id=root,node-name=root,writable=on
+	check "systemd: a running QEMU from the unit" run_service "qemu:$work/web.qmp" ""
+	check "systemd: the archive holds its drive" holds_drive "$archives"
+	rm -f "$archives"/*
+	check "systemd: and by --pull" run_service "qemu:$work/web.qmp" \
+		"--pull --nbd-server $work/qemu.nbd --scratch $root/var/tmp"
+	check "systemd: the archive holds its drive" holds_drive "$archives"
+	rm -f "$archives"/*
+	kill "$(cat "$work/qemu.pid")"
 }
 
 try_systemd()
 {
-	check "systemd: the command of the service" run_service
+	check "systemd: the command of the service" run_service "root=$root/var/lib/libvirt/images/web.qcow2" \
+		"-c $root/etc/libvirt/qemu/web.xml --rate 200M"
 	check "systemd: the archive holds the drive" holds_drive "$archives"
 	check "systemd: the archive is private" is_private "$archives"
 	check "systemd: so is what the units make" [ "$(grep -c '^UMask=0077$' "$examples"/*.service | grep -c ':1$')" = 2 ]
 	rm -f "$archives"/* "$root/var/lib/libvirt/images/missing"
+	try_unit_with_qemu
 	if ! have systemd-analyze; then
 		lacks "no systemd-analyze here: the units were not checked by it"
 		return
@@ -325,7 +359,6 @@ try_snapshot()
 
 if have qemu-img; then
 	make_host
-	if have ionice; then try_cron; else lacks "no ionice here: cron was not tried"; fi
 	try_systemd
 	mkdir "$work/frozen"
 	try_serve
@@ -338,6 +371,8 @@ fi
 try_tape_alone
 if have mbuffer; then try_tape "with mbuffer"; else lacks "no mbuffer here: tape.sh was tried without it"; fi
 if have rclone; then try_object_store; else lacks "no rclone here: object-store.sh was not tried"; fi
+
+try_jobs
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

@@ -16,8 +16,7 @@ int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err)
 	return 0;
 }
 
-int batch_new(struct batch **out, const struct archive *archive, struct writer_counts *counts,
-	      struct error *err)
+int batch_new(struct batch **out, const struct archive *archive, struct error *err)
 {
 	struct batch *batch = calloc(1, sizeof(*batch));
 
@@ -28,7 +27,6 @@ int batch_new(struct batch **out, const struct archive *archive, struct writer_c
 		return fail_memory(err);
 	}
 	batch->archive = archive;
-	batch->counts = counts;
 	*out = batch;
 	return 0;
 }
@@ -67,6 +65,7 @@ void batch_free(struct batch *batch)
 void batch_reset(struct batch *batch)
 {
 	give_back(batch);
+	batch->covered_bytes = batch->data_bytes = batch->place = 0;
 	batch->section.n_slots = 0;
 	batch->section.raw_size = 0;
 	batch->section.codec = CODEC_NONE;
@@ -155,41 +154,51 @@ int batch_check(const struct batch *batch, struct error *err)
 	if (stray->n_clusters == 0)
 		return 0;
 	if (stray->drive >= batch->archive->n_drives)
-		return fail(err, ERR_SYSTEM, "received a cluster of drive @%llu, but there are only %u",
+		return fail(err, ERR_SYSTEM,
+			    "received a cluster of drive @%llu, but there are only %u",
 			    stray->drive + 1ull, batch->archive->n_drives);
 	drive = &drives[stray->drive].name;
-	return fail(err, ERR_SYSTEM, "drive %s: received %llu clusters from cluster %llu on, past its end",
+	return fail(err, ERR_SYSTEM,
+		    "drive %s: received %llu clusters from cluster %llu on, past its end",
 		    escape_text(name, sizeof(name), drive->bytes, drive->length),
 		    (unsigned long long)stray->n_clusters, (unsigned long long)stray->cluster);
 }
 
-static void count(struct batch *batch, const struct slot *slot)
+/* Returns how many bytes of the drive they are. */
+static uint64_t count(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
 {
-	uint64_t left =
-		batch->archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
-	uint64_t n = slot->n_clusters * CLUSTER_SIZE;
+	uint64_t left = batch->archive->drives[drive].size_bytes - cluster * CLUSTER_SIZE;
+	uint64_t n = n_clusters * CLUSTER_SIZE;
 
-	if (batch->counts == NULL)
-		return;
-	batch->counts->covered_bytes += n < left ? n : left;
-	batch->counts->data_bytes += (uint32_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
+	n = n < left ? n : left;
+	batch->covered_bytes += n;
+	return n;
 }
 
-void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
+static void add_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
 {
-	struct slot run = {.drive = drive, .cluster = cluster, .n_clusters = n_clusters};
 	struct slot *last = batch->section.n_slots != 0
 				    ? &batch->section.slots[batch->section.n_slots - 1]
 				    : NULL;
 
-	if (n_clusters == 0 || !is_within(batch, drive, cluster, n_clusters))
-		return;
-	count(batch, &run);
 	if (last != NULL && last->mask == 0 && last->drive == drive &&
 	    last->cluster + last->n_clusters == cluster)
 		last->n_clusters += n_clusters;
 	else
 		add_slot(batch, drive, cluster)->n_clusters = n_clusters;
+}
+
+void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
+{
+	if (n_clusters == 0 || !is_within(batch, drive, cluster, n_clusters))
+		return;
+	count(batch, drive, cluster, n_clusters);
+	add_zeros(batch, drive, cluster, n_clusters);
+}
+
+void batch_place(struct batch *batch, uint64_t place)
+{
+	batch->place = place;
 }
 
 /* Moves the stored blocks behind those before them. They may be there already. */
@@ -214,13 +223,13 @@ void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const 
 
 	if (!is_within(batch, drive, cluster, 1))
 		return;
+	batch->data_bytes += count(batch, drive, cluster, 1);
 	if (mask == 0) {
-		batch_zeros(batch, drive, cluster, 1);
+		add_zeros(batch, drive, cluster, 1);
 		return;
 	}
 	struct slot *slot = add_slot(batch, drive, cluster);
 	slot->mask = mask;
 	checksum_cluster(batch->archive->cluster_checksum, bytes, slot->checksum);
 	pack_blocks(batch, mask, bytes);
-	count(batch, slot);
 }

@@ -23,10 +23,10 @@ int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err);
 
 struct batch {
 	const struct archive *archive;
-	struct writer_counts *counts; /* or NULL */
+	uint64_t covered_bytes, data_bytes, place; /* as in struct writer_counts */
 	uint8_t *blocks; /* lent by the worker, PAYLOAD_SIZE_MAX; or by the feed: see borrowed */
-	struct section section;	      /* slots, raw_size; once sealed also codec, sizes, checksum */
-	struct slot stray;	      /* n_clusters != 0: clusters that their drive does not have */
+	struct section section; /* slots, raw_size; once sealed also codec, sizes, checksum */
+	struct slot stray;	/* n_clusters != 0: clusters that their drive does not have */
 	struct {
 		void (*give_back)(void *context, void *loan); /* NULL: blocks are the worker's */
 		void *context, *loan;
@@ -34,24 +34,23 @@ struct batch {
 
 	/* The result of seal.c. Borrowed payload that is not compressed stays in blocks. */
 	uint32_t n_zero_slots; /* after the slots: runs that do not travel with data */
-	uint8_t *payload; /* owned, PAYLOAD_SIZE_MAX: the blocks, or VMAB: compressed */
-	struct bytes packed;  /* VMA: all of it, if the archive is compressed as a whole */
-	struct bytes headers; /* VMA: of the extents */
-	struct iovec *parts;  /* owned. VMA: headers and payloads in turn */
+	uint8_t *payload;      /* owned, PAYLOAD_SIZE_MAX: the blocks, or VMAB: compressed */
+	struct bytes packed;   /* VMA: all of it, if the archive is compressed as a whole */
+	struct bytes headers;  /* VMA: of the extents */
+	struct iovec *parts;   /* owned. VMA: headers and payloads in turn */
 	uint32_t n_parts, parts_capacity;
 };
 
-int batch_new(struct batch **out, const struct archive *archive, struct writer_counts *counts,
-	      struct error *err);
+int batch_new(struct batch **out, const struct archive *archive, struct error *err);
 void batch_free(struct batch *batch);
 void batch_reset(struct batch *batch);
 /* An error if anything was added that is no cluster of a drive. */
 int batch_check(const struct batch *batch, struct error *err);
 /* A buffer for blocks, to be released by free(); NULL: no memory. */
 uint8_t *blocks_new(void);
-/* After sealing: the batch returns the worker's buffer, or keeps it and gives its own in exchange. So
- * there is one buffer of blocks per worker, and one of pending output per batch. Borrowed memory is
- * given back now or, if it is still to be written, by batch_reset. */
+/* After sealing: the batch returns the worker's buffer, or keeps it and gives its own in exchange.
+ * So there is one buffer of blocks per worker, and one of pending output per batch. Borrowed memory
+ * is given back now or, if it is still to be written, by batch_reset. */
 void batch_return(struct batch *batch, uint8_t **blocks);
 
 struct seal;

@@ -150,8 +150,7 @@ static int make_batches(struct pool *pool, unsigned n, struct error *err)
 	if (pool->spare == NULL || pool->sealed == NULL)
 		return fail_memory(err);
 	for (pool->n_batches = 0; pool->n_batches < n; pool->n_batches++) {
-		TRY(batch_new(&pool->spare[pool->n_batches], writer_archive(pool->writer),
-			      writer_options(pool->writer)->counts, err));
+		TRY(batch_new(&pool->spare[pool->n_batches], writer_archive(pool->writer), err));
 		pool->n_spare++;
 	}
 	return 0;
@@ -190,8 +189,7 @@ int writer_run(struct writer *writer, const struct feed *feed, unsigned n_thread
 	pthread_mutex_init(&pool.feed_lock, NULL);
 	pthread_mutex_init(&pool.lock, NULL);
 	pthread_cond_init(&pool.freed, NULL);
-	int code = workers == NULL ? fail_memory(err)
-				   : make_batches(&pool, n_threads * 2, err);
+	int code = workers == NULL ? fail_memory(err) : make_batches(&pool, n_threads * 2, err);
 	while (code == 0 && n_started < n_threads) {
 		code = start_worker(&pool, &workers[n_started], err);
 		n_started += code == 0 ? 1 : 0;

@@ -2,8 +2,8 @@
  * The stream, in which each sealed batch gets its place. Everything here runs one piece after the
  * other, so it is kept short.
  *
- * Zero runs that do not travel with data are collected over many pieces, so that an empty drive does
- * not become an extent for each piece of it.
+ * Zero runs that do not travel with data are collected over many pieces, so that an empty drive
+ * does not become an extent for each piece of it.
  */
 #include "base/clusterset.h"
 #include "writer/internal.h"
@@ -108,8 +108,8 @@ int writer_open(struct writer **out, const struct archive *archive, struct outpu
 	writer->output = output;
 	writer->options = *options;
 	writer->seen = calloc(archive->n_drives + 1u, sizeof(*writer->seen));
-	int code = writer->seen == NULL ? fail_memory(err)
-					: batch_new(&writer->wrapped, archive, NULL, err);
+	int code =
+		writer->seen == NULL ? fail_memory(err) : batch_new(&writer->wrapped, archive, err);
 	if (code == 0)
 		code = seal_new(&writer->seal, archive, options, err);
 	if (code == 0)
@@ -263,6 +263,18 @@ static int note_slot(struct writer *writer, const struct slot *slot, struct erro
 	return 0;
 }
 
+static void count(const struct writer *writer, const struct batch *batch)
+{
+	struct writer_counts *counts = writer->options.counts;
+
+	if (counts == NULL || batch->covered_bytes == 0)
+		return;
+	counts->place = batch->place;
+	counts->covered_bytes += batch->covered_bytes;
+	counts->data_bytes += batch->data_bytes;
+	counts->drive = batch->section.slots[0].drive;
+}
+
 int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 {
 	struct section *section = &batch->section;
@@ -282,10 +294,12 @@ int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 	}
 	for (uint32_t i = 0; i < batch->n_zero_slots; i++)
 		TRY(keep_zeros(writer, &section->slots[section->n_slots + i], err));
+	count(writer, batch);
 	return 0;
 }
 
-/* If the feed left something out, it or its source is broken: the archive must not look complete. */
+/* If the feed left something out, it or its source is broken: the archive must not look complete.
+ */
 static int check_complete(const struct writer *writer, struct error *err)
 {
 	static const uint8_t none[UUID_SIZE];

@@ -19,11 +19,13 @@ struct batch;
 /* Compression of the archive as a whole: .vma.zst, .vma.gz. VMAB compresses inside. */
 enum wrap { WRAP_NONE, WRAP_ZSTD, WRAP_GZIP };
 
-/* For a progress display. */
+/* For a progress display: what has gone to the output. */
 struct writer_counts {
-	_Atomic uint64_t covered_bytes; /* of drives: clusters added, data and zeros */
-	_Atomic uint64_t data_bytes;	/* of drives: blocks stored */
+	_Atomic uint64_t covered_bytes; /* of drives: data and zeros */
+	_Atomic uint64_t data_bytes;	/* of these: what was read, and not known to be zeros */
 	_Atomic uint64_t written_bytes; /* of the archive */
+	_Atomic uint64_t place;		/* as batch_place said */
+	_Atomic uint32_t drive;		/* the last one */
 };
 
 struct writer_options {
@@ -52,6 +54,11 @@ struct feed {
 	/* Called after the last fill: may reject everything that was read. May be NULL. */
 	int (*ended)(void *ended_context, struct error *err);
 	void *ended_context;
+	/* For a progress display, as in base/watcher.h: of the places that fill tells by
+	 * batch_place, or of data_bytes. */
+	bool has_places;
+	uint64_t total_bytes;
+	uint64_t (*survey)(void *context, const atomic_bool *stop);
 };
 
 /* Works until the feed has no more or something fails. Memory: for each thread a piece, a buffer of
@@ -67,16 +74,18 @@ void writer_free(struct writer *writer);
 
 /* A buffer of PAYLOAD_SIZE_MAX bytes for reading a piece into, before its clusters are added. */
 uint8_t *batch_buffer(struct batch *batch);
-/* Makes the batch use memory of the feed instead of batch_buffer: clusters there are packed in place
- * if they are added in ascending order from its start. Once per fill, before anything is added.
- * give_back is called when the memory is no longer needed: from any thread, also after a failure,
- * at the latest before writer_run returns. */
+/* Makes the batch use memory of the feed instead of batch_buffer: clusters there are packed in
+ * place if they are added in ascending order from its start. Once per fill, before anything is
+ * added. give_back is called when the memory is no longer needed: from any thread, also after a
+ * failure, at the latest before writer_run returns. */
 void batch_borrow(struct batch *batch, uint8_t *bytes, void (*give_back)(void *context, void *loan),
 		  void *context, void *loan);
-/* Adds a cluster of 65536 bytes, with zeros past the end of the drive; it may be all zeros. It may be
- * in batch_buffer, if clusters are added from there in ascending order. A batch holds up to
+/* Adds a cluster of 65536 bytes, with zeros past the end of the drive; it may be all zeros. It may
+ * be in batch_buffer, if clusters are added from there in ascending order. A batch holds up to
  * PAYLOAD_SIZE_MAX of stored blocks and SLOTS_MAX slots. */
 void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const uint8_t *bytes);
 void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters);
+/* For a progress display: how far the source was read with this piece. */
+void batch_place(struct batch *batch, uint64_t place);
 
 #endif

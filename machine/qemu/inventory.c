@@ -157,6 +157,8 @@ static int take_node(struct inventory_drive *drive, const struct json_t *node, s
 	drive->read_only = json_member_bool(node, "ro");
 	drive->decrypted = json_member_bool(node, "encrypted");
 	drive->has_backing = has_backing(node);
+	if (!drive->has_backing)
+		json_member_number(image, "actual-size", &drive->data_bytes);
 	return 0;
 }
 
@@ -252,7 +254,7 @@ static int take_exports(struct inventory *inventory, struct qmp *qmp, struct err
 	if (json_length(exports) > INVENTORY_DRIVES_MAX ||
 	    json_length(inventory->nodes) > NODES_MAX)
 		code = fail(err, ERR_SYSTEM, "QMP: more than %u exports or %u block nodes",
-			      INVENTORY_DRIVES_MAX, NODES_MAX);
+			    INVENTORY_DRIVES_MAX, NODES_MAX);
 	/* QEMU lists the newest first. */
 	for (size_t i = json_length(exports); i-- > 0 && code == 0;) {
 		const char *name = json_member_text(json_item(exports, i), "node-name");

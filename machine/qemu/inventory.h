@@ -20,6 +20,7 @@ struct inventory_drive {
 	char *file;
 	char *iothread;
 	uint64_t size_bytes;
+	uint64_t data_bytes; /* that its image has allocated; 0: unknown */
 	bool read_only;
 	bool removable;	  /* a CD-ROM and the like */
 	bool repeated;	  /* a device before it has the same node */

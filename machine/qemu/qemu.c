@@ -55,6 +55,7 @@ static int list_drives(struct qemu *qemu, struct error *err)
 			.path = inventory->drives[i].file,
 			.size_bytes = inventory->drives[i].size_bytes,
 			.decrypted = inventory->drives[i].decrypted,
+			.data_bytes = inventory->drives[i].data_bytes,
 		};
 		rounded_note(&qemu->drives[i], qemu->watcher);
 	}

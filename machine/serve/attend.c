@@ -81,7 +81,7 @@ static void leave(struct serve_backup *backup, const struct error *misuse)
 		backup->misuse = *misuse;
 	backup->over = true;
 	pthread_mutex_unlock(&backup->lock);
-	fail(&gone, ERR_SYSTEM, "the client of the backup has gone");
+	fail(&gone, ERR_SYSTEM, "the client of the backup has disconnected");
 	buffer_fail(backup->buffer, &gone);
 	shutdown(backup->fd, SHUT_RD);
 	close_channels(backup);

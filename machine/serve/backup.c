@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define LEAVE_MS 10000 /* for a client to leave once it was told of a failure */
 #define STEP_MS	 2     /* until it is looked again whether another backup has ended */
@@ -41,6 +42,14 @@ static void add_drive(struct serve_backup *backup, const struct served *served)
 	backup->volumes[backup->n_volumes++] = served->volume;
 }
 
+static int list_names(const struct serve *serve, const char *name, struct error *err)
+{
+	fail(err, ERR_USAGE, "drive '%.60s': not served here; the drives are: ", name);
+	for (uint32_t i = 0; i < serve->n_drives && strlen(err->text) < 300; i++)
+		error_append(err, "%s%s", i == 0 ? "" : ", ", volume_name(serve->drives[i].volume));
+	return ERR_USAGE;
+}
+
 static int find_volume(struct serve_backup *backup, const char *name, struct error *err)
 {
 	struct serve *serve = backup->serve;
@@ -55,7 +64,7 @@ static int find_volume(struct serve_backup *backup, const char *name, struct err
 		add_drive(backup, &serve->drives[i]);
 		return 0;
 	}
-	return fail(err, ERR_USAGE, "drive '%s': not served here", name == NULL ? "" : name);
+	return list_names(serve, name == NULL ? "" : name, err);
 }
 
 static int choose_volumes(struct serve_backup *backup, const struct json_t *request,
@@ -90,7 +99,7 @@ static int make_buffer(struct serve_backup *backup, const struct json_t *request
 	json_member_number(request, "buffer", &size);
 	json_member_number(request, "spill", &options.spill_bytes);
 	if (size / CHUNK_SIZE < 4 || size > MACHINE_BUFFER_MAX)
-		return fail(err, ERR_USAGE, "a buffer of %llu bytes: too small, or too large",
+		return fail(err, ERR_USAGE, "--buffer: %llu bytes are too few, or too many",
 			    (unsigned long long)size);
 	if (options.spill_bytes != 0 && options.spill_dir == NULL)
 		return fail(err, ERR_USAGE, "no folder for the spill file");
@@ -117,6 +126,7 @@ static void put_map_failure(struct json_t *drive, struct generation *map)
 static int describe_drive(struct json_t *drive, const struct served *served, struct error *err)
 {
 	char *path = realpath(served->argument.path, NULL);
+	struct stat found;
 
 	if (path == NULL && errno == ENOMEM)
 		return fail_memory(err);
@@ -124,6 +134,8 @@ static int describe_drive(struct json_t *drive, const struct served *served, str
 	if (path != NULL)
 		json_put_text(drive, "path", path);
 	json_put_number(drive, "size_bytes", drive_size(served->drive));
+	if (path != NULL && stat(path, &found) == 0 && S_ISREG(found.st_mode))
+		json_put_number(drive, "data_bytes", (uint64_t)found.st_blocks * 512);
 	put_map_failure(drive, served->map);
 	free(path);
 	return 0;

@@ -35,9 +35,10 @@ static int parse_drive(struct machine *client, const struct json_t *object, stru
 	    !json_member_number(object, "size_bytes", &drive->size_bytes) ||
 	    drive->size_bytes > SIZE_LIMIT)
 		return message_unexpected(err);
+	json_member_number(object, "data_bytes", &drive->data_bytes);
 	if (failure != NULL)
 		watcher_warn(client->told,
-			     "drive %s: %s; what changes is known only until the server ends",
+			     "drive %s: %s; changes are tracked only until the server ends",
 			     drive->name, failure);
 	return 0;
 }
@@ -245,12 +246,13 @@ static void outcome(struct machine *client, struct json_t *capture)
 		json_put_all(capture, client->counts);
 		return;
 	}
-	watcher_note(client->told,
-		     "the instant took %s; %llu clusters were saved for guest writes, which waited "
-		     "at most %s",
-		     human_delay(delays[0], count(client, "quiesce_ns")),
-		     (unsigned long long)count(client, "guest_clusters"),
-		     human_delay(delays[1], count(client, "delay_max_ns")));
+	watcher_note(
+		client->told,
+		"the snapshot took %s; %llu clusters were saved for guest writes, which waited "
+		"at most %s",
+		human_delay(delays[0], count(client, "quiesce_ns")),
+		(unsigned long long)count(client, "guest_clusters"),
+		human_delay(delays[1], count(client, "delay_max_ns")));
 }
 
 const struct machine_kind machine_serve = {

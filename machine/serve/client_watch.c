@@ -12,7 +12,7 @@
 
 static int fail_gone(struct error *err)
 {
-	return fail(err, ERR_SYSTEM, "the server has gone before all was saved");
+	return fail(err, ERR_SYSTEM, "the server ended before the backup was complete");
 }
 
 void client_fail(struct machine *client, const struct error *why)

@@ -108,7 +108,8 @@ static bool answer(struct client *client, const struct json_t *request)
 	else if (strcmp(what, "backup") == 0)
 		code = serve_backup(client->serve, client->fd, request, &err);
 	else
-		code = fail(&err, ERR_UNSUPPORTED, "this server does not know how to '%s'", what);
+		code = fail(&err, ERR_UNSUPPORTED, "this server does not know the request '%s'",
+			    what);
 	if (code < 0)
 		return message_send_error(client->fd, &err, &ignored) == 0;
 	return client->fd >= 0;

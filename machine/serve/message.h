@@ -13,7 +13,7 @@
  *
  *   client                                        server
  *   {"execute": "backup", "drives": [NAME...],    {"return": {"drives": [{"name", "path",
- *    "buffer": BYTES, "spill": BYTES,               "size_bytes", "map_failure"}],
+ *    "buffer": BYTES, "spill": BYTES,               "size_bytes", "data_bytes", "map_failure"}],
  *    "spill_dir": DIR, "wait": BOOL}               "n_chunks": N}}, and with it a descriptor: the
  *                                                 memory, sealed, of N chunks
  *   {"execute": "channel"}                        {"return": {}}, and with it a descriptor: a data

@@ -77,6 +77,7 @@ int descriptor_read(struct descriptor *from, void *buffer, size_t n, size_t *got
 	if (result < 0)
 		return fail_system(err, errno, "%s: cannot be read", from->name);
 	from->ended = result == 0 && n > 0;
+	from->taken += (uint64_t)result;
 	*got = (size_t)result;
 	return 0;
 }

@@ -10,7 +10,8 @@ struct foreign {
 	struct archive *archive;
 	struct compressed *in; /* borrowed */
 	const char *name;      /* borrowed */
-	struct error read_err; /* of reading the compressed stream: libarchive does not pass it on */
+	struct error
+		read_err; /* of reading the compressed stream: libarchive does not pass it on */
 };
 
 static int support(struct archive *archive, const char *name)
@@ -47,15 +48,14 @@ static int fail_archive(const struct foreign *foreign, uint64_t position, struct
 		return err->code;
 	}
 	if (archive_errno(foreign->archive) == ENOMEM)
-		return fail(err, ERR_SYSTEM, "no memory to undo %s", foreign->name);
+		return fail(err, ERR_SYSTEM, "no memory to decompress %s", foreign->name);
 	if (strstr(text, "exited with status 2") != NULL)
-		return fail(
-			err, ERR_UNSUPPORTED,
-			"%s: holds several lzop files, or other bytes after one: lzop -dc FILE "
-			"| vmabak COMMAND -",
-			foreign->in->from->name);
+		return fail(err, ERR_UNSUPPORTED,
+			    "%s: holds several lzop files, or other bytes after one: lzop -dc FILE "
+			    "| vmabak COMMAND -",
+			    foreign->in->from->name);
 	if (strcmp(foreign->name, "lzop") == 0 && position == 0)
-		return fail(err, ERR_UNSUPPORTED, "cannot undo lzop here: is lzop installed? (%s)",
+		return fail(err, ERR_UNSUPPORTED, "cannot decompress lzop: is lzop installed? (%s)",
 			    text);
 	if (foreign->in->ended)
 		return fail_at(err, ERR_INCOMPLETE, position,
@@ -74,7 +74,8 @@ static int open_archive(struct foreign *foreign, struct error *err)
 	/* libarchive may run the program lzop, and warns about that. */
 	if (support(foreign->archive, foreign->name) < ARCHIVE_WARN ||
 	    archive_read_support_format_raw(foreign->archive) != ARCHIVE_OK)
-		return fail(err, ERR_UNSUPPORTED, "libarchive here cannot undo %s", foreign->name);
+		return fail(err, ERR_UNSUPPORTED, "this libarchive cannot decompress %s",
+			    foreign->name);
 	if (archive_read_open(foreign->archive, foreign, NULL, give_bytes, NULL) != ARCHIVE_OK ||
 	    archive_read_next_header(foreign->archive, &entry) != ARCHIVE_OK)
 		return fail_archive(foreign, 0, err);

@@ -141,7 +141,7 @@ static int fail_frame(const struct frames *frames, uint64_t position, size_t res
 	ZSTD_ErrorCode code = ZSTD_getErrorCode(result);
 
 	if (code == ZSTD_error_memory_allocation)
-		return fail(err, ERR_SYSTEM, "no memory to undo zstd");
+		return fail(err, ERR_SYSTEM, "no memory to decompress zstd");
 	if (code == ZSTD_error_frameParameter_windowTooLarge)
 		return fail(
 			err, ERR_UNSUPPORTED,
@@ -181,8 +181,8 @@ static void begin_frame(struct frames *frames)
 	frames->hint = FIRST_BYTES;
 }
 
-/* Gives the decoder no more than it wants, a block, so that it returns all data before damage. At the
- * end of the input that is nothing, but the decoder may still hold data. */
+/* Gives the decoder no more than it wants, a block, so that it returns all data before damage. At
+ * the end of the input that is nothing, but the decoder may still hold data. */
 static int decode(struct frames *frames, uint64_t position, ZSTD_outBuffer *to, struct error *err)
 {
 	size_t there = frames->end - frames->at;

@@ -1,5 +1,6 @@
 /*
- * Files and pipes, read directly, or through a decoder if the first bytes are those of a compressor.
+ * Files and pipes, read directly, or through a decoder if the first bytes are those of a
+ * compressor.
  *
  * Both use one buffer: bytes that were read to recognise the content are read again from there, so
  * a pipe needs no seek. Large reads bypass it, but not those of a tape, which always have the size
@@ -24,10 +25,11 @@
 struct input {
 	struct descriptor from;
 	bool owns_fd;
-	bool damaged;	   /* the content may be */
-	bool direct_reads; /* large reads may bypass the buffer */
-	uint64_t size;	   /* of a file that can seek, else 0 */
-	uint64_t position; /* of the next byte handed out */
+	bool damaged;	    /* the content may be */
+	bool direct_reads;  /* large reads may bypass the buffer */
+	uint64_t size;	    /* of a file that can seek, else 0 */
+	uint64_t file_size; /* the same, also with compression around it */
+	uint64_t position;  /* of the next byte handed out */
 	struct pace pace;
 	struct filter *filter;
 	const char *name;
@@ -89,11 +91,13 @@ int input_read(struct input *in, void *buffer, size_t n, struct error *err)
 
 	TRY(input_read_some(in, buffer, n, &got, err));
 	if (got < n)
-		return fail_at(err, ERR_INCOMPLETE, in->position, "incomplete: it ends here");
+		return fail_at(err, ERR_INCOMPLETE, in->position, "incomplete: %s",
+			       in->position == 0 ? "it is empty" : "the end is missing");
 	return 0;
 }
 
-/* A pipe may return the bytes one by one. An error is returned once the bytes before it are used. */
+/* A pipe may return the bytes one by one. An error is returned once the bytes before it are used.
+ */
 int input_check(struct input *in, struct error *err)
 {
 	size_t got = 1;
@@ -117,6 +121,16 @@ uint64_t input_position(const struct input *in)
 uint64_t input_size(const struct input *in)
 {
 	return in->size;
+}
+
+uint64_t input_taken(const struct input *in)
+{
+	return in->from.taken;
+}
+
+uint64_t input_file_size(const struct input *in)
+{
+	return in->file_size;
 }
 
 int input_seek(struct input *in, uint64_t position, struct error *err)
@@ -170,7 +184,7 @@ static int open_file(struct input *in, const char *path, struct error *err)
 	in->buffer_size = tape ? TAPE_READ : BUFFER_SIZE;
 	in->direct_reads = !tape;
 	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0)
-		in->size = (uint64_t)st.st_size;
+		in->size = in->file_size = (uint64_t)st.st_size;
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	in->buffer = malloc(in->buffer_size);
 	return in->buffer != NULL ? 0 : fail_memory(err);
@@ -213,7 +227,8 @@ static int open_input(struct input **out, const char *path, bool damaged, struct
 			break;
 		in->buffered += got;
 	}
-	bool wanted = filter_wanted(in->buffer, in->buffered) || (damaged && has_ending(path, ".zst"));
+	bool wanted =
+		filter_wanted(in->buffer, in->buffered) || (damaged && has_ending(path, ".zst"));
 	if (code == 0 && wanted)
 		code = put_filter(in, err);
 	if (code == 0)

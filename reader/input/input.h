@@ -13,8 +13,8 @@ struct input;
 
 /* path "-" is standard input. */
 int input_open(struct input **out, const char *path, struct error *err);
-/* The same for a damaged archive: if it is compressed with zstd, every intact frame is read, and the
- * error is returned after that; a name that ends in .zst suffices to be taken for zstd. */
+/* The same for a damaged archive: if it is compressed with zstd, every intact frame is read, and
+ * the error is returned after that; a name that ends in .zst suffices to be taken for zstd. */
 int input_open_damaged(struct input **out, const char *path, struct error *err);
 void input_close(struct input *in);
 
@@ -34,6 +34,11 @@ uint64_t input_position(const struct input *in);
 /* Total bytes if the input is an uncompressed file and input_seek works; otherwise 0. */
 uint64_t input_size(const struct input *in);
 int input_seek(struct input *in, uint64_t position, struct error *err);
+
+/* For a progress display, of the file as it is, before decompression: how much of it was read, and
+ * its size; 0: unknown. */
+uint64_t input_taken(const struct input *in);
+uint64_t input_file_size(const struct input *in);
 
 /* Most bytes per second; 0: no limit. */
 void input_limit(struct input *in, uint64_t bytes_per_s);

@@ -23,6 +23,7 @@ struct descriptor {
 	size_t largest;	     /* bytes: the largest read that may work */
 	size_t unit;	     /* of which largest is a multiple */
 	uint32_t block_size; /* of a tape with blocks of one size; otherwise 0 */
+	uint64_t taken;	     /* bytes read */
 	bool is_tape;
 	bool ended; /* a read found the end: on a tape another archive may follow the filemark */
 };

@@ -135,7 +135,8 @@ static bool is_html(const uint8_t *bytes, size_t n)
 	       strncasecmp(begin, "<?xml", 5) == 0;
 }
 
-/* Where an archive begins after text; n: nowhere. All magics but 28 b5 hold bytes that end a text. */
+/* Where an archive begins after text; n: nowhere. All magics but 28 b5 hold bytes that end a text.
+ */
 static size_t find_archive(const uint8_t *bytes, size_t n)
 {
 	for (size_t at = 1; at < n; at++)
@@ -167,15 +168,15 @@ static int fail_unknown(const uint8_t *bytes, size_t n, const char *name, bool s
 			    name, at, at + 1);
 	if (is_html(bytes, n))
 		return fail(err, ERR_UNSUPPORTED,
-			    "%s: is a page for a browser, not an archive: was it fetched without "
+			    "%s: is an HTML page, not an archive: was it downloaded without "
 			    "logging in?",
 			    name);
 	if (text_length(bytes, n) == n)
 		return fail(err, ERR_UNSUPPORTED, "%s: is text, not an archive", name);
 	if (has_section(bytes, n))
 		return 0;
-	return fail(err, ERR_UNSUPPORTED, "%s: is no archive of a kind known here%s", name,
-		    salvaging ? "" : "; if there is one in it, vmabak salvage finds that");
+	return fail(err, ERR_UNSUPPORTED, "%s: is not an archive%s", name,
+		    salvaging ? "" : "; 'vmabak salvage' finds one that lies inside it");
 }
 
 int strange_check(const uint8_t *bytes, size_t n, const char *name, bool salvaging,

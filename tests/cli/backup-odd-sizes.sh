@@ -1,4 +1,4 @@
-# Drives of any size come back; VMA has multiples of 512, and the rest is zeros.
+# Drives of any size come back; sizes in VMA are multiples of 512, and the rest is zeros.
 . "$(dirname "$0")/lib.sh"
 
 set --

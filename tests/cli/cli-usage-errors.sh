@@ -26,8 +26,8 @@ too few arguments|restore
 too few arguments|verify
 unexpected argument 'c'|config a b c
 unexpected argument|convert a b -o c.vmab
-tells no format|backup -o a.img drive.raw
-tells no format|backup -o vmab drive.raw
+does not show the format|backup -o a.img drive.raw
+does not show the format|backup -o vmab drive.raw
 --format says otherwise|backup -o a.vmab --format vma drive.raw
 --format says otherwise|backup -o a.vma.gz --format vmab drive.raw
 must be one of: vmab vma|backup -o - --format tar drive.raw

@@ -15,7 +15,7 @@ for format in vmab vma; do
 		expect_code 0 "$VMABAK" verify packed
 		expect_code 0 sh -c '"$VMABAK" verify - <packed'
 		expect_code 0 "$VMABAK" list packed
-		expect_text "$out" "compressed around with $filter"
+		expect_text "$out" ", $filter-compressed"
 		expect_code 0 "$VMABAK" restore --no-sync packed -C back
 		same_file drive.raw back/disk0.raw
 		rm -r back

@@ -21,7 +21,7 @@ done
 echo 'no archive at all' >text
 for name in empty text drive.raw; do
 	code=1 words=$name:
-	[ $name != empty ] || code=4 words='empty: byte '
+	[ $name != empty ] || code=4 words='empty: incomplete at byte 0'
 	expect_error $code "$words" "$VMABAK" list $name
 	expect_error $code "$words" "$VMABAK" verify $name
 	expect_error $code "$words" "$VMABAK" restore $name -C back

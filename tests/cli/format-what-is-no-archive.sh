@@ -41,9 +41,9 @@ put_strange 'is encrypted by gpg, not an archive: gpg -d FILE' '-----BEGIN PGP M
 put_strange 'is encrypted by openssl' 'Salted__abcdefgh'
 put_strange 'is a qcow2 image, not an archive: is it a drive' 'QFI\373\0\0\0\3'
 put_strange 'is a vhdx image, not an archive' 'vhdxfileM\0'
-put_strange 'is no archive of a kind known here' '\177ELF\2\1\1\0'
+put_strange 'is not an archive' '\177ELF\2\1\1\0'
 for page in '<!DOCTYPE html><html><body>Sign in</body></html>\n' '\n <HTML><head>'; do
-	put_strange 'is a page for a browser, not an archive: was it fetched without' "$page"
+	put_strange 'is an HTML page, not an archive: was it downloaded without' "$page"
 done
 printf 'Permission denied\n' >strange
 strange 1 'is text, not an archive' strange

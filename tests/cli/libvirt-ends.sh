@@ -92,7 +92,7 @@ expect_text "$err" 'agent' '--quiesce: '
 expect_code 3 $backup -q --quiesce=try -d vdb -o b.vmab
 expect_text "$err" 'not frozen'
 rm b.vmab
-expect_error 2 'what is to be written' $backup --force -o A.raw --format vmab
+expect_error 2 'is the output itself' $backup --force -o A.raw --format vmab
 no_job_left refusals
 
 # What ends under our hands: the job, also when all has been read already; the machine.

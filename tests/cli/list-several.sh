@@ -13,7 +13,7 @@ expect_no_text "$out" 'archive '
 head -c 500000 one.vmab >cut.vmab
 expect_code 4 "$VMABAK" list missing.vmab cut.vmab two.vmab
 expect_text "$out" 'complete    NO' two
-expect_text "$err" 'missing.vmab: No such file' 'cut.vmab: byte '
+expect_text "$err" 'missing.vmab: No such file' 'cut.vmab: incomplete at byte '
 expect_code 1 "$VMABAK" list missing.vmab two.vmab
 expect_code 4 "$VMABAK" list --json one.vmab missing.vmab cut.vmab
 expect_json "$out" "[a['archive'] for a in d['archives']] == ['one.vmab', 'missing.vmab', 'cut.vmab']" \

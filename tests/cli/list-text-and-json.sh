@@ -16,7 +16,7 @@ uuid        $uuid
 created     2023-11-14T22:13:20Z
 checksums   xxh3-128
 complete    end mark found, contents not checked (vmabak verify)
-size        7.5 KiB, 1 cluster of data, 15 of zeros
+stored      7.5 KiB, for 4.0 KiB of data in 977 KiB
 note        a note
 
 DRIVE   NAME     BYTES
@@ -40,7 +40,7 @@ expect_json "$out" "d == {'command': 'list', 'warnings': [], 'archive': 'a.vmab'
 # Where only reading all of it could tell whether it is complete, that is said.
 expect_code 0 "$VMABAK" backup --no-vma-checksums --uuid $uuid -o a.vma.zst root=drive.raw
 expect_code 0 "$VMABAK" list a.vma.zst
-expect_text "$out" 'VMA 1, compressed around with zstd' 'the data carries none' 'not known'
+expect_text "$out" 'VMA 1, zstd-compressed' 'none of the data' 'unknown'
 expect_code 0 "$VMABAK" list --json a.vma.zst
 expect_json "$out" "d['complete'] is None" "d['filter'] == 'zstd'" "d['checksum'] == 'none'" \
 	"'archive_bytes' not in d" "d['created_ns'] == 1700000000000000000"

@@ -12,7 +12,7 @@ ln -s /dev link
 refused()
 {
 	expect_code 2 "$@"
-	expect_text "$err" "vmabak-test-$$" 'there is no such device'
+	expect_text "$err" "vmabak-test-$$" 'no such device'
 	[ ! -e $typo ] && [ -z "$(find /dev -xdev -name '.vmabak-test*')" ] || fail "left something: $*"
 }
 refused "$VMABAK" restore a.vmab -d root=$typo
@@ -31,17 +31,17 @@ refused "$VMABAK" serve --control control --nbd unix:nbd.sock --map root=$typo r
 if "$VMABAK" --version | grep -q libnbd=yes && command -v qemu-img >/dev/null; then
 	refused "$VMABAK" restore a.vmab -d root=$typo.qcow2
 fi
-expect_error 2 '/dev/root.raw: there is no such device' "$VMABAK" restore a.vmab -C /dev
-expect_error 2 'takes no files' "$VMABAK" backup serve:none --spill-dir /dev -o b.vmab
-expect_error 2 'takes no files' "$VMABAK" backup qemu:none --pull --scratch /dev -o b.vmab
+expect_error 2 '/dev/root.raw: no such device' "$VMABAK" restore a.vmab -C /dev
+expect_error 2 'no files are created in /dev' "$VMABAK" backup serve:none --spill-dir /dev -o b.vmab
+expect_error 2 'no files are created in /dev' "$VMABAK" backup qemu:none --pull --scratch /dev -o b.vmab
 
 # Nor is one overwritten that was made there before.
 if touch $typo 2>/dev/null; then
 	ln -s $typo old.raw
 	for target in $typo old.raw; do
-		expect_error 2 "$typo: there is no such device" "$VMABAK" restore a.vmab --force -d root=$target
+		expect_error 2 "$typo: no such device" "$VMABAK" restore a.vmab --force -d root=$target
 	done
-	expect_error 2 "$typo: there is no such device" "$VMABAK" backup -o $typo --format vmab --force drive.raw
+	expect_error 2 "$typo: no such device" "$VMABAK" backup -o $typo --format vmab --force drive.raw
 	[ ! -s $typo ] || fail "was written to"
 	rm $typo
 fi

@@ -4,7 +4,7 @@
 make_random drive.raw 6000000 1
 expect_code 0 "$VMABAK" backup -o a.vmab drive.raw
 # One line in the end, nothing before it.
-grep -q '^vmabak: a.vmab: 1 drive, 5.7 MiB, ' "$err" || fail "summary: $(cat "$err")"
+grep -q '^a.vmab: 5.7 MiB of data from 1 drive, ' "$err" || fail "summary: $(cat "$err")"
 [ "$(wc -l <"$err")" = 1 ] || fail "more than the summary"
 expect_code 0 "$VMABAK" restore --rate 10M a.vmab -C back
 [ "$(wc -l <"$err")" = 1 ] || fail "more than the summary: $(cat "$err")"
@@ -13,7 +13,7 @@ expect_code 0 "$VMABAK" verify --rate 10M a.vmab
 
 # A line each 5 seconds.
 expect_code 0 "$VMABAK" verify --progress always --rate 900K a.vmab
-grep -qE '^vmabak: a.vmab: +[0-9]+%  [0-9.]+ MiB of 5.7 MiB' "$err" || fail "no line: $(cat "$err")"
+grep -qE '^vmabak: a.vmab: disk0: +[0-9]+%  [0-9.]+ MiB done, [0-9.]+ MiB left' "$err" || fail "no line: $(cat "$err")"
 
 need_terminal
 bar()
@@ -22,7 +22,7 @@ bar()
 	tr '\r' '\n' <"$out" >lines
 }
 bar A=b ''
-grep -qE '^\[[=> ]+\] +[0-9]+%  ' lines || fail "no bar: $(cat -v lines)"
+grep -qE '^a.vmab: disk0 \[[=> ]+\] +[0-9]+%  ' lines || fail "no bar: $(cat -v lines)"
 ! grep -q "$(printf '\033')" lines || fail "escape sequences: $(cat -v lines)"
 expect_text lines 'a.vmab: ok'
 bar NO_COLOR=1 ''

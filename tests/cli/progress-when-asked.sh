@@ -7,7 +7,7 @@ wait_until has_part . 1000000
 kill -USR1 $pid
 wait_until test -s "$err"
 [ "$(wc -l <"$err")" = 1 ] || fail "not one line: $(cat "$err")"
-grep -qE '^vmabak: a.vmab: +[0-9]+%  [0-9.]+ MiB of 9.5 MiB  .*/s' "$err" || fail "said: $(cat "$err")"
+grep -qE '^vmabak: a.vmab: disk0: +[0-9]+%  [0-9.]+ M?i?B done, [0-9.]+ MiB left.*/s' "$err" || fail "said: $(cat "$err")"
 kill -USR1 $pid
 ended_with 0 $pid
 [ "$(wc -l <"$err")" = 2 ] || fail "not two lines: $(cat "$err")"

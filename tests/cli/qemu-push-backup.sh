@@ -38,7 +38,7 @@ expect_error 2 "no such drive or block node; the drives are: A, B" \
 	"$VMABAK" backup "qemu:$qmp" -d C -o no.vmab
 expect_error 2 'named twice' "$VMABAK" backup "qemu:$qmp" -d A -d A -o no.vmab
 expect_error 2 'named twice' "$VMABAK" backup "qemu:$qmp" -d x=A -d x=B -o no.vmab
-expect_error 2 'what is to be written' "$VMABAK" backup "qemu:$qmp" -o "$PWD/a.raw" \
+expect_error 2 'is the output itself' "$VMABAK" backup "qemu:$qmp" -o "$PWD/a.raw" \
 	--format vmab --force
 expect_error 2 'chosen by --drive' "$VMABAK" backup "qemu:$qmp" -o no.vmab a.raw
 expect_error 2 '--sync is for qemu:SOCKET without --pull' "$VMABAK" backup --sync full -o no.vmab b.qcow2

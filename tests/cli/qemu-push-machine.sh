@@ -34,7 +34,7 @@ expect_json "$out" "[x['name'] for x in d['drives']] == ['root', 'cd', 'data']" 
 	"d['drives'][2]['size_bytes'] == 16 << 20" "d['drives'][2]['node'] == 'node-data'" \
 	"d['drives'][1]['removable'] and d['drives'][1]['read_only']"
 expect_code 0 "$VMABAK" qemu-drives "$qmp"
-expect_text "$out" 'iothread io0  backing file' 'removable: only with -d'
+expect_text "$out" 'iothread io0, backing file' 'removable: only with -d'
 
 expect_code 0 "$VMABAK" backup "qemu:$qmp" -o a.vmab
 expect_code 0 "$VMABAK" restore a.vmab -C out

@@ -31,7 +31,7 @@ expect_code 4 "$VMABAK" verify a.vmab
 expect_code 0 "$VMABAK" restore a.vmab -C back -d two
 same_file two.raw back/two.raw
 rm -r back
-expect_error 4 'a.vmab: byte ' "$VMABAK" restore a.vmab -C back -d one
+expect_error 4 'a.vmab: damaged at byte ' "$VMABAK" restore a.vmab -C back -d one
 expect_code 4 sh -c 'cat a.vmab | "$VMABAK" restore - -C back -d two'
 flip a.vmab 1000000
 # Without a tail, or with a bad index, there is no such way.
@@ -42,7 +42,7 @@ at = data.rindex(b"VMABSECT")
 print(int.from_bytes(data[at + 0x28:at + 0x30], "little"))')
 for at in 10 600; do
 	flip a.vmab $((index + at))
-	expect_error 4 'a.vmab: byte ' "$VMABAK" restore a.vmab -C back -d two
+	expect_error 4 'a.vmab: damaged at byte ' "$VMABAK" restore a.vmab -C back -d two
 	flip a.vmab $((index + at))
 done
 [ ! -e back ] || fail "a folder was left"

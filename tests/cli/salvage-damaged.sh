@@ -19,7 +19,7 @@ done
 # one cluster is lost
 flip a.vmab 1000000
 expect_code 5 "$VMABAK" salvage a.vmab -C one --map one
-expect_text "$out" 'a: 5242880 bytes, 4.9 MiB good, 64.0 KiB lost: one/a.raw' '  lost: bytes 983040 to 1048575'
+expect_text "$out" 'a: 4.9 MiB recovered, 64.0 KiB lost: one/a.raw' '  lost: bytes 983040 to 1048575'
 "$PYTHON" - <<'EOF' || fail "what is not lost differs"
 a, one = open("a.raw", "rb").read(), open("one/a.raw", "rb").read()
 assert a[:983040] == one[:983040] and a[1048576:] == one[1048576:] and not any(one[983040:1048576])
@@ -48,7 +48,7 @@ expect_error 2 'one/a.raw: exists already' "$VMABAK" salvage a.vmab -C one
 expect_error 2 "unknown option '--force'" "$VMABAK" salvage --force a.vmab -C one
 same_file before.raw c.raw
 [ ! -e d.raw ] || fail "d.raw came to be"
-expect_error 1 'nothing in it proves to be part of an archive' "$VMABAK" salvage a.raw -C none
+expect_error 4 'no part of an archive found' "$VMABAK" salvage a.raw -C none
 [ ! -e none ] || fail "a folder for nothing"
 
 # a tape block of 64 KiB is missing: the two clusters that it held parts of are lost, and they alone

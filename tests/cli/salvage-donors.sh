@@ -41,6 +41,6 @@ head -c 2000000 half.vmab >cut.vmab
 expect_error 1 'nothing.vmab' "$VMABAK" salvage a.vmab --donor nothing.vmab -C y
 expect_error 2 "--donor: 'data=old.raw': no such drive" "$VMABAK" salvage a.vmab --donor data=old.raw -C y
 expect_code 3 "$VMABAK" salvage a.vmab --donor cut.vmab -C warned
-expect_text "$err" 'warning: donor cut.vmab: not used to its end: incomplete'
+expect_text "$err" 'warning: donor cut.vmab: used only in part: incomplete'
 same_file a.raw warned/root.raw
 [ ! -e y ] || fail "a folder is left of a run that failed"

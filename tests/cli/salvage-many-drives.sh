@@ -27,4 +27,4 @@ cpu 3 "$VMABAK" restore --no-sync good.vmab -d d65534=last -d @3=third
 nothing_but back bad.vmab good.vmab last lost third
 mkdir a b
 # Names of maps that would be the same are still seen.
-expect_error 2 'two maps of that name' "$VMABAK" salvage good.vmab --map maps -d d1=a/x -d d2=b/x
+expect_error 2 'two maps would have that name' "$VMABAK" salvage good.vmab --map maps -d d1=a/x -d d2=b/x

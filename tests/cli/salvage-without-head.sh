@@ -53,9 +53,9 @@ done
 "$VMABAK" backup -q -o b.vmab data=b.raw
 cat b.vmab h.vmab >two.vmab
 expect_code 0 "$VMABAK" salvage two.vmab -C first
-expect_text "$out" 'data: 500000 bytes'
+expect_text "$out" 'data: 488 KiB recovered'
 uuid=$("$VMABAK" list --json a.vmab | sed -n 's/.*"uuid": "\(.*\)",/\1/p')
 expect_code 0 "$VMABAK" salvage --uuid "$uuid" two.vmab -C second
 same_file a.raw second/root.raw
-expect_error 4 'nothing in it proves to be part of the archive of that uuid' \
+expect_error 4 'no part of the archive of that uuid found' \
 	"$VMABAK" salvage --uuid 11111111-2222-3333-4444-555555555555 two.vmab -C third

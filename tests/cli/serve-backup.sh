@@ -13,7 +13,7 @@ for name in a.vmab a.vma a.vma.zst; do
 	if [ $name = a.vmab ]; then drives=4; else drives='3 -d root -d data -d disk3'; fi
 	# shellcheck disable=SC2086 # words
 	expect_code 0 live $name -c web.conf ${drives#?}
-	expect_text "$err" "$name: ${drives%% *} drives, 343 MiB" 'the instant took'
+	expect_text "$err" "$name: " " of data from ${drives%% *} drive" 'the snapshot took'
 	expect_code 0 "$VMABAK" verify $name
 	expect_code 0 "$VMABAK" restore $name -C back
 	same_file web.conf back/web.conf
@@ -49,7 +49,7 @@ expect_error 2 '--direct is for drives' live b.vmab --direct
 expect_error 2 '--spill is for qemu:SOCKET without --pull and serve:SOCKET' "$VMABAK" backup -o b.vmab --spill 1G a.raw
 expect_error 2 'both are needed' live b.vmab --freeze-command true
 expect_error 2 'exists already' live a.vmab
-expect_error 2 'is what is to be written' live b.raw -d data --force --format vmab
+expect_error 2 'is the output itself' live b.raw -d data --force --format vmab
 expect_error 1 'no vmabak serve listens there' "$VMABAK" backup serve:none.sock -o b.vmab
 expect_error 2 '--buffer' live b.vmab --buffer 1M
 stop_serve

@@ -43,7 +43,7 @@ logged()
 thaw='echo thaw >>log'
 expect_error 1 '--freeze-command: ended with code 3' live a.vmab --freeze-command 'echo freeze >>log; exit 3' --thaw-command "$thaw"
 logged freeze thaw
-expect_error 1 '--freeze-command: was not done within 1 s' live a.vmab --freeze-timeout 1 \
+expect_error 1 '--freeze-command: did not finish within 1 s' live a.vmab --freeze-timeout 1 \
 	--freeze-command 'echo freeze >>log; sleep 60; echo late >>log' --thaw-command "$thaw"
 logged freeze thaw
 
@@ -73,7 +73,7 @@ rm -f .*.part
 in_background "$VMABAK" backup serve:c.sock -o a.vmab --freeze-timeout 1 --freeze-command "$stand; echo freeze >>log" \
 	--thaw-command "kill -CONT $serve; $thaw"
 ended_with 1 $pid
-expect_text "$err" 'the instant did not come within --freeze-timeout'
+expect_text "$err" 'the snapshot was not taken within --freeze-timeout'
 logged freeze thaw
 
 # Without a guard nobody thaws: that is told, and there is no backup.

@@ -18,7 +18,7 @@ wait_until backup_runs
 guest a 'h.pwrite(b"v" * 512, 700 * 65536, nbd.CMD_FLAG_FUA)'
 kill_serve
 ended_with 1 $backup
-expect_text said 'the server has gone before all was saved'
+expect_text said 'the server ended before the backup was complete'
 [ -z "$(ls -A to)" ] || fail "left: $(ls -A to)"
 
 # The same command, over sockets that are still there.

@@ -25,11 +25,11 @@ expect_failed()
 	guest a "$writes"
 	status "s['drives'][0]['map']['trust'] == 'failed'" "s['drives'][0]['map']['generation'] == 1"
 	"$VMABAK" status c.sock >said
-	expect_text said 'map a.map: failed'
+	expect_text said 'map a.map, failed'
 	[ "$(n_dirty since-0)" = 64 ] || fail "not all is known: $(n_dirty since-0)"
 	rm -f a.vmab
 	expect_code 3 "$VMABAK" backup serve:c.sock -o a.vmab
-	expect_text "$err" "drive a: map a.map: $1" 'known only until the server ends'
+	expect_text "$err" "drive a: map a.map: $1" 'tracked only until the server ends'
 	guest a "$writes"
 	restored_is a.vmab a a.raw
 	status "s['drives'][0]['map']['trust'] == 'failed'" "s['drives'][0]['map']['generation'] == 2"

@@ -29,8 +29,8 @@ END
 
 # What is written cannot be a source at once.
 cp drive.raw a.vmab
-expect_error 2 'is what is to be written' "$VMABAK" backup --force -o a.vmab a.vmab,format=raw
-expect_error 2 'is what is to be written' "$VMABAK" backup --force -o a.vmab -c a.vmab drive.raw
+expect_error 2 'is the output itself' "$VMABAK" backup --force -o a.vmab a.vmab,format=raw
+expect_error 2 'is the output itself' "$VMABAK" backup --force -o a.vmab -c a.vmab drive.raw
 same_file drive.raw a.vmab
 rm a.vmab
 if [ "$(id -u)" != 0 ]; then

@@ -31,7 +31,7 @@ wait_until grep -q guest-fsfreeze-thaw "$TMPDIR/log"
 stopped $pid || fail 'it was not the guard that thawed'
 kill -CONT $pid
 ended_with 1 $pid
-expect_text "$err" 'the instant did not come within --freeze-timeout'
+expect_text "$err" 'the snapshot was not taken within --freeze-timeout'
 nothing_in_qemu
 kill $agent_pid
 
@@ -69,7 +69,7 @@ wait_until stopped $pid
 wait_until test -s log
 kill -CONT $pid
 ended_with 1 $pid
-expect_text "$err" 'the instant did not come within --freeze-timeout'
+expect_text "$err" 'the snapshot was not taken within --freeze-timeout'
 nothing_in_qemu
 
 # What ends a service ends every process of it: the guard still thaws.

@@ -20,7 +20,7 @@ for archive in a.vmab a.vma a.vma.zst a.vma.gz; do
 				"d['drives'][0]['name'] == 'disk0'"
 		else
 			expect_code 0 "$VMABAK" list cut
-			expect_text "$out" 'not known'
+			expect_text "$out" unknown
 		fi
 	done
 done

@@ -15,14 +15,14 @@ expect_code 0 "$VMABAK" verify good.vmab good.vma
 expect_code 4 "$VMABAK" verify good.vmab bad.vmab missing.vmab good.vma
 [ "$(grep -c ': ok' "$out")" = 2 ] || fail "not two good ones: $(cat "$out")"
 [ "$(wc -l <"$err")" = 2 ] || fail "not two bad ones: $(cat "$err")"
-expect_text "$err" 'bad.vmab: byte ' 'missing.vmab: No such file'
+expect_text "$err" 'bad.vmab: damaged at byte ' 'missing.vmab: No such file'
 expect_code 4 "$VMABAK" verify missing.vmab bad.vmab
 expect_code 1 "$VMABAK" verify good.vmab missing.vmab
 expect_code 1 "$VMABAK" verify unsupported.vmab good.vmab
 expect_text "$err" 'not supported'
 expect_code 4 "$VMABAK" verify unsupported.vmab bad.vmab
 expect_code 4 sh -c '"$VMABAK" verify good.vma - <bad.vmab'
-expect_text "$err" '-: byte '
+expect_text "$err" '-: damaged at byte '
 
 expect_code 4 "$VMABAK" verify --json good.vmab bad.vmab missing.vmab
 expect_json "$out" "[a['ok'] for a in d['archives']] == [True, False, False]" \

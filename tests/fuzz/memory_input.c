@@ -48,7 +48,8 @@ int input_read(struct input *in, void *buffer, size_t n, struct error *err)
 {
 	size_t got;
 	TRY(input_read_some(in, buffer, n, &got, err));
-	return got == n ? 0 : fail_at(err, ERR_INCOMPLETE, in->at, "incomplete: it ends here");
+	return got == n ? 0
+			: fail_at(err, ERR_INCOMPLETE, in->at, "incomplete: the end is missing");
 }
 
 int input_check(struct input *in, struct error *err)

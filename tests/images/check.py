@@ -170,9 +170,9 @@ class Case:
             demand(len(listing.splitlines()) == n_lines + 1, f"{who} --list -: {listing}")
 
     def check_words(self, message):
-        """vmabak: FILE: byte N: text"""
-        start = f"vmabak: {self.archive}: byte "
-        found = re.fullmatch(re.escape(start) + r"(\d+): (.+)", message)
+        """vmabak: FILE: damaged at byte N: text"""
+        start = re.escape(f"vmabak: {self.archive}: ")
+        found = re.fullmatch(start + r"(?:(?:damaged|incomplete) at )?byte (\d+): (.+)", message)
         demand(found, f"vmabak verify: message without file and byte: {message}")
         demand(self.at in (None, int(found[1])), f"vmabak verify: expected byte {self.at}: {message}")
         demand(self.words in found[2], f"vmabak verify: expected \"{self.words}\": {message}")

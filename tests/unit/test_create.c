@@ -36,7 +36,7 @@ static void refuses_drives(void)
 	CU_ASSERT_EQUAL(create_add_drive(&create, "root", NULL, &err), ERR_USAGE);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "taken already"));
 	CU_ASSERT_EQUAL(create_add_drive(&create, "self", scratch("a.vmab"), &err), ERR_USAGE);
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "is what is to be written"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "is the output itself"));
 	CU_ASSERT_EQUAL(create.archive->n_drives, 2);
 	create_close(&create);
 }
@@ -109,9 +109,8 @@ static void reads_configs(void)
 	/* Ten bytes too many, read or added. */
 	CU_ASSERT_EQUAL(configs_read_file(archive, "l", scratch("large"), scratch("output"), &err),
 			ERR_USAGE);
-	CU_ASSERT_EQUAL(
-		configs_add(archive, "l", (struct text){large, CONFIGS_SIZE_MAX - 9}, &err),
-		ERR_USAGE);
+	CU_ASSERT_EQUAL(configs_add(archive, "l", (struct text){large, CONFIGS_SIZE_MAX - 9}, &err),
+			ERR_USAGE);
 	CU_ASSERT_EQUAL(archive->n_configs, 1);
 	CU_ASSERT_EQUAL(
 		configs_add(archive, "l", (struct text){large, CONFIGS_SIZE_MAX - 10}, &err), 0);

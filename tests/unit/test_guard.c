@@ -337,7 +337,7 @@ static void commands(void)
 
 	begun = clock_ms();
 	CU_ASSERT_EQUAL(run_command("sleep 60 & wait", NULL, fds[0], 1, &err), ERR_SYSTEM);
-	CU_ASSERT_STRING_EQUAL(err.text, "--freeze-command: was not done within 1 s");
+	CU_ASSERT_STRING_EQUAL(err.text, "--freeze-command: did not finish within 1 s");
 	close(fds[1]);
 	CU_ASSERT_EQUAL(run_command("sleep 60 & wait", NULL, fds[0], 60, &err), ERR_SYSTEM);
 	CU_ASSERT(clock_ms() - begun < LONG_MS);
