@@ -9,6 +9,7 @@
 #include "machine/qemu/qmp.h"
 #include "machine/rounded.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,7 +116,8 @@ void qemu_advise(const struct qemu *qemu, struct error *err)
 /* ---- the end ---- */
 
 /* While a machine powers off, QEMU ends the jobs first, then takes no commands, and is gone only
- * after that. A monitor that another client has (ERR_LOCKED) is left to the guard. */
+ * after that. A monitor that another client has (ERR_LOCKED) is left to the guard, which also
+ * has the memory that is lacking here. */
 bool qemu_clear(struct qemu *qemu, int (*remove)(void *context, struct error *err), void *context)
 {
 	int64_t until = clock_ms() + END_MS;
@@ -126,7 +128,8 @@ bool qemu_clear(struct qemu *qemu, int (*remove)(void *context, struct error *er
 		if (qmp_again(&qemu->qmp, qemu->options->place, &gone, &err) == 0 &&
 		    remove(context, &err) == 0)
 			return true;
-		if (gone || qmp_works(qemu->qmp) || err.code == ERR_LOCKED || clock_ms() > until)
+		if (gone || qmp_works(qemu->qmp) || err.code == ERR_LOCKED || err.sys == ENOMEM ||
+		    clock_ms() > until)
 			break;
 		clock_sleep_ms(STEP_MS);
 	}

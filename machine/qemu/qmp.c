@@ -257,6 +257,8 @@ int qmp_again(struct qmp **qmp, const char *place, bool *gone, struct error *err
 	*gone = false;
 	if (qmp_works(*qmp))
 		return 0;
+	/* A monitor has one client at a time, and this one may have broken off by itself. */
+	shutdown(line_fd((*qmp)->line), SHUT_RDWR);
 	if (qmp_open(&new, place, err) < 0) {
 		*gone = err->sys == ECONNREFUSED || err->sys == ENOENT;
 		return err->code;
