@@ -12,7 +12,7 @@ for how in '--compress none --no-vma-checksums' '--compress none'; do
 	cp inner.$format inner.raw
 	truncate -s 4M inner.raw
 	# shellcheck disable=SC2086
-	"$VMABAK" backup -q $how --uuid $uuid -o outer.$format a=inner.raw
+	"$VMABAK" backup -q $how --uuid $uuid -o outer.$format a=inner.raw,format=raw
 	expect_code 0 "$VMABAK" salvage outer.$format -C whole
 	same_file inner.raw whole/a.raw
 	rm -r whole
