@@ -34,7 +34,7 @@ endif
 
 HAVE_LIBNBD := $(shell $(PKG_CONFIG) --exists libnbd 2>/dev/null && echo 1)
 HAVE_GNUTLS := $(shell $(PKG_CONFIG) --exists gnutls 2>/dev/null && echo 1)
-# libvirt tells everything in XML.
+# libvirt writes everything in XML.
 HAVE_LIBVIRT := $(shell $(PKG_CONFIG) --exists libvirt libxml-2.0 2>/dev/null && echo 1)
 LIBRARIES   := $(PACKAGES) $(if $(HAVE_LIBNBD),libnbd) $(if $(HAVE_GNUTLS),gnutls) \
 	$(if $(HAVE_LIBVIRT),libvirt libxml-2.0)
@@ -52,8 +52,13 @@ BASE_CPPFLAGS := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)
 BASE_CPPFLAGS += -DOPENSSL_SUPPRESS_DEPRECATED
 BASE_CFLAGS := -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBRARIES) 2>/dev/null)
-# libvirt is loaded when it is needed (machine/libvirt/domain.c).
-LIBS := $(shell $(PKG_CONFIG) --libs $(filter-out libvirt,$(LIBRARIES)) 2>/dev/null) -ldl -pthread
+# These are loaded when they are needed (base/library.h), by the name that programs linked with them use.
+LOADED := libvirt libarchive libnbd gnutls libxml-2.0
+LIBS := $(shell $(PKG_CONFIG) --libs $(filter-out $(LOADED),$(LIBRARIES)) 2>/dev/null) -ldl -pthread
+soname = $(or $(shell readelf -d "$$($(CC) -print-file-name=$(1).so)" 2>/dev/null | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p'),$(1).so)
+loaded = -DFILE_$(1)='"$(call soname,lib$(1))"' -DVERSION_$(1)='"$(shell $(PKG_CONFIG) --modversion $(2) 2>/dev/null)"'
+BASE_CPPFLAGS += $(call loaded,archive,libarchive) $(call loaded,nbd,libnbd) $(call loaded,gnutls,gnutls) \
+	$(call loaded,xml2,libxml-2.0) $(call loaded,virt,libvirt)
 
 # The rooms of the house below the command line (CONTRIBUTING.md).
 ROOMS := archive machine cow reader writer drive nbd format base

@@ -1,81 +1,57 @@
 /*
- * The versions of everything. The one file that includes all libraries: it prints the versions
- * found at run time, which may differ from those of the build.
+ * The versions of everything: of libraries that are loaded only when they are needed, those of the
+ * build; of others those found at run time, which may differ.
  */
 #include "cli/command.h"
 
 #include "base/json.h"
 
-#include <archive.h>
-#if HAVE_GNUTLS
-#include <gnutls/gnutls.h>
-#endif
 #include <jansson.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <xxhash.h>
 #include <zlib.h>
 #include <zstd.h>
-#if HAVE_LIBNBD
-#include <libnbd.h>
-#endif
-#if HAVE_LIBVIRT
-#include <libvirt/libvirt.h>
-#include <libxml/parser.h>
-#endif
 
-struct library {
-	const char *name;
-	char version[64];
+struct version {
+	const char *library;
+	char text[64];
 };
 
-#define LIBRARIES_MAX 12
+#define VERSIONS_MAX 12
 
-static unsigned get_libraries(struct library out[LIBRARIES_MAX])
+static void add(struct version *out, unsigned *n, const char *library, const char *text)
 {
-	unsigned n = 0, xxhash = XXH_versionNumber(), archive = (unsigned)archive_version_number();
+	out[*n].library = library;
+	snprintf(out[(*n)++].text, sizeof(out->text), "%s", text);
+}
 
-	out[n].name = "zstd";
-	snprintf(out[n++].version, sizeof(out->version), "%s", ZSTD_versionString());
-	out[n].name = "xxhash";
-	snprintf(out[n++].version, sizeof(out->version), "%u.%u.%u", xxhash / 10000,
-		 xxhash / 100 % 100, xxhash % 100);
-	out[n].name = "libarchive";
-	snprintf(out[n++].version, sizeof(out->version), "%u.%u.%u", archive / 1000000,
-		 archive / 1000 % 1000, archive % 1000);
-	out[n].name = "openssl";
-	snprintf(out[n++].version, sizeof(out->version), "%s",
-		 OpenSSL_version(OPENSSL_VERSION_STRING));
-	out[n].name = "zlib";
-	snprintf(out[n++].version, sizeof(out->version), "%s", zlibVersion());
-	out[n].name = "jansson";
-	snprintf(out[n++].version, sizeof(out->version), "%s", jansson_version_str());
-#if HAVE_LIBNBD
-	struct nbd_handle *nbd = nbd_create();
-	const char *version = nbd == NULL ? NULL : nbd_get_version(nbd);
+static unsigned get_versions(struct version out[VERSIONS_MAX])
+{
+	unsigned n = 0, xxhash = XXH_versionNumber();
+	char text[32];
 
-	out[n].name = "libnbd";
-	snprintf(out[n++].version, sizeof(out->version), "%s", version == NULL ? "?" : version);
-	nbd_close(nbd);
-#endif
-#if HAVE_GNUTLS
-	out[n].name = "gnutls";
-	snprintf(out[n++].version, sizeof(out->version), "%s", gnutls_check_version(NULL));
-#endif
-#if HAVE_LIBVIRT
-	out[n].name = "libvirt"; /* the version of the build: it is loaded when needed */
-	snprintf(out[n++].version, sizeof(out->version), "%d.%d.%d",
-		 LIBVIR_VERSION_NUMBER / 1000000, LIBVIR_VERSION_NUMBER / 1000 % 1000,
-		 LIBVIR_VERSION_NUMBER % 1000);
-	out[n].name = "libxml2";
-	snprintf(out[n++].version, sizeof(out->version), "%s", LIBXML_DOTTED_VERSION);
-#endif
+	snprintf(text, sizeof(text), "%u.%u.%u", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
+	add(out, &n, "zstd", ZSTD_versionString());
+	add(out, &n, "xxhash", text);
+	add(out, &n, "libarchive", VERSION_archive);
+	add(out, &n, "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
+	add(out, &n, "zlib", zlibVersion());
+	add(out, &n, "jansson", jansson_version_str());
+	if (HAVE_LIBNBD)
+		add(out, &n, "libnbd", VERSION_nbd);
+	if (HAVE_GNUTLS)
+		add(out, &n, "gnutls", VERSION_gnutls);
+	if (HAVE_LIBVIRT)
+		add(out, &n, "libvirt", VERSION_virt);
+	if (HAVE_LIBVIRT)
+		add(out, &n, "libxml2", VERSION_xml2);
 	return n;
 }
 
-static void put_json(struct json_t *result, const struct library *libraries, unsigned n)
+static void put_json(struct json_t *result, const struct version *versions, unsigned n)
 {
-	struct json_t *list = json_put_array(result, "features"), *versions;
+	struct json_t *list = json_put_array(result, "features"), *libraries;
 
 	json_put_text(result, "version", VERSION);
 	json_add_text(list, "vma1");
@@ -86,22 +62,22 @@ static void put_json(struct json_t *result, const struct library *libraries, uns
 		json_add_text(list, "tls");
 	if (HAVE_LIBVIRT)
 		json_add_text(list, "libvirt");
-	versions = json_put_object(result, "libraries");
+	libraries = json_put_object(result, "libraries");
 	for (unsigned i = 0; i < n; i++)
-		json_put_text(versions, libraries[i].name, libraries[i].version);
+		json_put_text(libraries, versions[i].library, versions[i].text);
 }
 
 void version_print(struct report *report)
 {
-	struct library libraries[LIBRARIES_MAX];
-	unsigned n = get_libraries(libraries);
+	struct version versions[VERSIONS_MAX];
+	unsigned n = get_versions(versions);
 
 	if (report->result != NULL) {
-		put_json(report->result, libraries, n);
+		put_json(report->result, versions, n);
 		return;
 	}
 	printf("vmabak %s\nfeatures: vma1 vmab libnbd=%s tls=%s libvirt=%s\nlibraries:", VERSION,
 	       HAVE_LIBNBD ? "yes" : "no", HAVE_GNUTLS ? "yes" : "no", HAVE_LIBVIRT ? "yes" : "no");
 	for (unsigned i = 0; i < n; i++)
-		printf(" %s %s%s", libraries[i].name, libraries[i].version, i + 1 < n ? "," : "\n");
+		printf(" %s %s%s", versions[i].library, versions[i].text, i + 1 < n ? "," : "\n");
 }

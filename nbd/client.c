@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <libnbd.h>
 #include <string.h>
 
 /* Bytes. Servers must accept up to 32 MiB, but qemu-nbd maps a new buffer for each large request:
@@ -54,7 +53,7 @@ static const char *const doing[] = {"reading", "writing", "zeroing", "flushing",
 static int fail_nbd(const struct nbdclient *client, enum verb verb, uint64_t offset,
 		    struct error *err)
 {
-	int sys = nbd_get_errno();
+	int sys = nbdclient_lib.nbd_get_errno();
 	const char *words = nbdclient_words("the connection broke");
 	bool full = sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
 
@@ -70,7 +69,7 @@ static int fail_nbd(const struct nbdclient *client, enum verb verb, uint64_t off
 
 static void give_up(struct nbdclient_connection *connection)
 {
-	nbd_close(connection->handle);
+	nbdclient_lib.nbd_close(connection->handle);
 	connection->handle = NULL;
 }
 
@@ -89,18 +88,18 @@ static int land(struct nbdclient *client, struct nbdclient_connection *connectio
 	bool is_long = request->verb == FLUSH || request->verb == ZERO;
 	int patience_ms = is_long ? LONG_MS : PATIENCE_MS;
 	int64_t until = clock_ms() + patience_ms;
-	int n_waiting = nbd_aio_in_flight(handle), code;
+	int n_waiting = nbdclient_lib.nbd_aio_in_flight(handle), code;
 
 	for (;;) {
-		int done = nbd_aio_command_completed(handle, (uint64_t)request->cookie);
+		int done = nbdclient_lib.nbd_aio_command_completed(handle, (uint64_t)request->cookie);
 		if (done > 0)
 			return 0;
 		if (done < 0)
 			return fail_nbd(client, request->verb, request->offset, err);
 		int64_t left = until - clock_ms();
-		int polled = left > 0 ? nbd_poll(handle, (int)left) : 0;
+		int polled = left > 0 ? nbdclient_lib.nbd_poll(handle, (int)left) : 0;
 		if (polled > 0) {
-			int n = nbd_aio_in_flight(handle);
+			int n = nbdclient_lib.nbd_aio_in_flight(handle);
 			if (n != n_waiting)
 				until = clock_ms() + patience_ms;
 			n_waiting = n;
@@ -150,9 +149,9 @@ static int64_t launch_read(const struct nbdclient *client, struct nbd_handle *ha
 	nbd_chunk_callback callback = {.callback = take_chunk};
 
 	if (client->whole)
-		return nbd_aio_pread_structured(handle, to, n, offset, callback,
+		return nbdclient_lib.nbd_aio_pread_structured(handle, to, n, offset, callback,
 						NBD_NULL_COMPLETION, LIBNBD_CMD_FLAG_DF);
-	return nbd_aio_pread(handle, to, n, offset, NBD_NULL_COMPLETION, 0);
+	return nbdclient_lib.nbd_aio_pread(handle, to, n, offset, NBD_NULL_COMPLETION, 0);
 }
 
 static int launch(struct nbdclient *client, struct nbdclient_connection *connection,
@@ -168,11 +167,11 @@ static int launch(struct nbdclient *client, struct nbdclient_connection *connect
 		request->cookie = launch_read(client, handle, transfer->bytes, (size_t)part, at);
 		break;
 	case WRITE:
-		request->cookie = nbd_aio_pwrite(handle, transfer->bytes, (size_t)part, at,
+		request->cookie = nbdclient_lib.nbd_aio_pwrite(handle, transfer->bytes, (size_t)part, at,
 						 NBD_NULL_COMPLETION, 0);
 		break;
 	default:
-		request->cookie = nbd_aio_zero(handle, part, at, NBD_NULL_COMPLETION, 0);
+		request->cookie = nbdclient_lib.nbd_aio_zero(handle, part, at, NBD_NULL_COMPLETION, 0);
 	}
 	if (request->cookie < 0)
 		return fail_nbd(client, transfer->verb, at, err);
@@ -265,7 +264,7 @@ int nbdclient_flush(struct nbdclient *client, struct error *err)
 		return 0;
 	connection = take_connection(client);
 	if (connection->handle != NULL) {
-		request.cookie = nbd_aio_flush(connection->handle, NBD_NULL_COMPLETION, 0);
+		request.cookie = nbdclient_lib.nbd_aio_flush(connection->handle, NBD_NULL_COMPLETION, 0);
 		code = request.cookie < 0 ? fail_nbd(client, FLUSH, 0, err)
 					  : land(client, connection, &request, err);
 	} else {
@@ -308,7 +307,7 @@ static int ask_on(struct nbdclient *client, struct nbdclient_connection *connect
 	if (connection->handle == NULL)
 		return fail_lost(client, STATUS, offset, err);
 	client->n_known = 0;
-	request.cookie = nbd_aio_block_status(connection->handle, n, offset, callback,
+	request.cookie = nbdclient_lib.nbd_aio_block_status(connection->handle, n, offset, callback,
 					      NBD_NULL_COMPLETION, 0);
 	if (request.cookie < 0)
 		return fail_nbd(client, STATUS, offset, err);

@@ -20,22 +20,25 @@ bool nbdclient_is_uri(const char *text)
 #include "nbd/client_private.h"
 
 #include <errno.h>
-#include <libnbd.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+struct nbdclient_lib nbdclient_lib;
+
+static struct library library = LIBRARY(FILE_nbd, NBDCLIENT_FUNCTIONS, nbdclient_lib);
 
 /* As nbd_poll, but with a deadline that a trickle of bytes does not extend. */
 static int poll_until(struct nbd_handle *handle, int64_t until_ms)
 {
 	int64_t left = until_ms - clock_ms();
 
-	return left > 0 ? nbd_poll(handle, (int)left) : 0;
+	return left > 0 ? nbdclient_lib.nbd_poll(handle, (int)left) : 0;
 }
 
 /* Without the name of libnbd's function, which means nothing to the user. */
 const char *nbdclient_words(const char *instead)
 {
-	const char *words = nbd_get_error();
+	const char *words = nbdclient_lib.nbd_get_error();
 	const char *colon = words != NULL ? strstr(words, ": ") : NULL;
 
 	if (words == NULL)
@@ -46,16 +49,19 @@ const char *nbdclient_words(const char *instead)
 /* Asks for what every connection needs. */
 static struct nbd_handle *new_handle(const char *name, struct error *err)
 {
-	struct nbd_handle *handle = nbd_create();
+	struct nbd_handle *handle;
 
+	if (library_load(&library, err) != 0)
+		return NULL;
+	handle = nbdclient_lib.nbd_create();
 	if (handle == NULL) {
 		fail(err, ERR_SYSTEM, "%s: %s", name, nbdclient_words("no connection"));
 		return NULL;
 	}
-	nbd_add_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION);
+	nbdclient_lib.nbd_add_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION);
 #ifdef LIBNBD_HAVE_NBD_SET_REQUEST_BLOCK_SIZE
 	/* Without negotiated block sizes a client may read at any byte. */
-	nbd_set_request_block_size(handle, false);
+	nbdclient_lib.nbd_set_request_block_size(handle, false);
 #endif
 	return handle;
 }
@@ -64,16 +70,16 @@ static struct nbd_handle *new_handle(const char *name, struct error *err)
 static int learn_server(struct nbdclient *client, struct error *err)
 {
 	struct nbd_handle *handle = client->connections[0].handle;
-	int64_t size = nbd_get_size(handle);
+	int64_t size = nbdclient_lib.nbd_get_size(handle);
 
 	if (size < 0)
 		return fail(err, ERR_SYSTEM, "%s: %s", client->name,
 			    nbdclient_words("no connection"));
 	client->size_bytes = (uint64_t)size;
-	client->read_only = nbd_is_read_only(handle) > 0;
-	client->can_zero = nbd_can_zero(handle) > 0;
-	client->can_flush = nbd_can_flush(handle) > 0;
-	client->tells_zeros = nbd_can_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0;
+	client->read_only = nbdclient_lib.nbd_is_read_only(handle) > 0;
+	client->can_zero = nbdclient_lib.nbd_can_zero(handle) > 0;
+	client->can_flush = nbdclient_lib.nbd_can_flush(handle) > 0;
+	client->tells_zeros = nbdclient_lib.nbd_can_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0;
 	return 0;
 }
 
@@ -105,13 +111,13 @@ static int finish_connecting(struct nbd_handle *handle, int code, const char *na
 {
 	int64_t until = clock_ms() + patience_ms;
 
-	while (code >= 0 && nbd_aio_is_connecting(handle) > 0) {
+	while (code >= 0 && nbdclient_lib.nbd_aio_is_connecting(handle) > 0) {
 		code = poll_until(handle, until);
 		if (code == 0)
 			return fail(err, ERR_SYSTEM, "%s: no answer within %d s", name,
 				    patience_ms / 1000);
 	}
-	if (code >= 0 && nbd_aio_is_ready(handle) > 0)
+	if (code >= 0 && nbdclient_lib.nbd_aio_is_ready(handle) > 0)
 		return 0;
 	return fail(err, ERR_SYSTEM, "%s: %s", name, nbdclient_words("cannot connect"));
 }
@@ -124,9 +130,9 @@ static int adopt_socket(struct nbdclient *client, int socket, struct error *err)
 		close(socket);
 		return err->code;
 	}
-	int code = nbd_aio_connect_socket(handle, socket);
+	int code = nbdclient_lib.nbd_aio_connect_socket(handle, socket);
 	if (finish_connecting(handle, code, client->name, CAPTIVE_MS, err) != 0) {
-		nbd_close(handle);
+		nbdclient_lib.nbd_close(handle);
 		return err->code;
 	}
 	add_connection(client, handle);
@@ -136,7 +142,7 @@ static int adopt_socket(struct nbdclient *client, int socket, struct error *err)
 static int adopt_all(struct nbdclient *client, int *sockets, unsigned n_sockets, struct error *err)
 {
 	for (unsigned i = 0; i < n_sockets; i++) {
-		if (i == 1 && nbd_can_multi_conn(client->connections[0].handle) <= 0)
+		if (i == 1 && nbdclient_lib.nbd_can_multi_conn(client->connections[0].handle) <= 0)
 			return 0;
 		int code = adopt_socket(client, sockets[i], err);
 		sockets[i] = -1;
@@ -169,8 +175,8 @@ static int connect_uri(struct nbd_handle *handle, const char *uri, int patience_
 		       struct error *err)
 {
 	/* The user wrote the URI, so the TLS files it names are the user's too. */
-	nbd_set_uri_allow_local_file(handle, true);
-	return finish_connecting(handle, nbd_aio_connect_uri(handle, uri), uri, patience_ms, err);
+	nbdclient_lib.nbd_set_uri_allow_local_file(handle, true);
+	return finish_connecting(handle, nbdclient_lib.nbd_aio_connect_uri(handle, uri), uri, patience_ms, err);
 }
 
 static int add_uri(struct nbdclient *client, int patience_ms, struct error *err)
@@ -181,7 +187,7 @@ static int add_uri(struct nbdclient *client, int patience_ms, struct error *err)
 		return err->code;
 	int code = connect_uri(handle, client->name, patience_ms, err);
 	if (code != 0) {
-		nbd_close(handle);
+		nbdclient_lib.nbd_close(handle);
 		return code;
 	}
 	add_connection(client, handle);
@@ -204,7 +210,7 @@ int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err
 		return code;
 	}
 	/* A server with a limit may refuse more, or leave them waiting. */
-	if (nbd_can_multi_conn(client->connections[0].handle) > 0)
+	if (nbdclient_lib.nbd_can_multi_conn(client->connections[0].handle) > 0)
 		while (client->n_connections < NBDCLIENT_CONNECTIONS_MAX &&
 		       add_uri(client, MORE_MS, &ignored) == 0)
 			;
@@ -219,8 +225,8 @@ void nbdclient_free(struct nbdclient *client)
 	for (unsigned i = 0; i < client->n_connections; i++)
 		if (client->connections[i].handle != NULL) {
 			/* So that the server does not log a lost connection. */
-			nbd_aio_disconnect(client->connections[i].handle, 0);
-			nbd_close(client->connections[i].handle);
+			nbdclient_lib.nbd_aio_disconnect(client->connections[i].handle, 0);
+			nbdclient_lib.nbd_close(client->connections[i].handle);
 		}
 	pthread_cond_destroy(&client->returned);
 	pthread_mutex_destroy(&client->lock);
@@ -229,18 +235,20 @@ void nbdclient_free(struct nbdclient *client)
 
 bool nbdclient_knock(const char *uri, int patience_ms)
 {
-	struct nbd_handle *handle = nbd_create();
+	struct error ignored;
+	bool loaded = library_load(&library, &ignored) == 0;
+	struct nbd_handle *handle = loaded ? nbdclient_lib.nbd_create() : NULL;
 	int64_t until = clock_ms() + patience_ms;
-	bool good = handle != NULL && nbd_set_opt_mode(handle, true) == 0 &&
-		    nbd_aio_connect_uri(handle, uri) == 0;
+	bool good = handle != NULL && nbdclient_lib.nbd_set_opt_mode(handle, true) == 0 &&
+		    nbdclient_lib.nbd_aio_connect_uri(handle, uri) == 0;
 
-	while (good && nbd_aio_is_connecting(handle) > 0)
+	while (good && nbdclient_lib.nbd_aio_is_connecting(handle) > 0)
 		good = poll_until(handle, until) > 0;
-	good = good && nbd_aio_is_negotiating(handle) > 0 && nbd_aio_opt_abort(handle) == 0;
-	while (good && nbd_aio_is_closed(handle) == 0 && nbd_aio_is_dead(handle) == 0)
+	good = good && nbdclient_lib.nbd_aio_is_negotiating(handle) > 0 && nbdclient_lib.nbd_aio_opt_abort(handle) == 0;
+	while (good && nbdclient_lib.nbd_aio_is_closed(handle) == 0 && nbdclient_lib.nbd_aio_is_dead(handle) == 0)
 		good = poll_until(handle, until) > 0;
 	if (handle != NULL)
-		nbd_close(handle);
+		nbdclient_lib.nbd_close(handle);
 	return good;
 }
 
@@ -256,7 +264,7 @@ bool nbdclient_is_read_only(const struct nbdclient *client)
 
 int nbdclient_read_whole(struct nbdclient *client, struct error *err)
 {
-	if (nbd_can_df(client->connections[0].handle) <= 0)
+	if (nbdclient_lib.nbd_can_df(client->connections[0].handle) <= 0)
 		return fail(err, ERR_UNSUPPORTED, "%s: cannot answer reads in one piece",
 			    client->name);
 	client->whole = true;

@@ -4,13 +4,59 @@
 #ifndef NBD_CLIENT_PRIVATE_H
 #define NBD_CLIENT_PRIVATE_H
 
+#include "base/library.h"
 #include "nbd/client.h"
 
+#include <libnbd.h>
 #include <pthread.h>
 
-#define NBDCLIENT_KNOWN_MAX 1024u /* stretches kept of one answer; the rest is requested again */
+#ifdef LIBNBD_HAVE_NBD_SET_REQUEST_BLOCK_SIZE
+#define NBDCLIENT_NEWER(X) X(nbd_set_request_block_size)
+#else
+#define NBDCLIENT_NEWER(X)
+#endif
+#define NBDCLIENT_FUNCTIONS(X)          \
+	X(nbd_add_meta_context)         \
+	X(nbd_aio_block_status)         \
+	X(nbd_aio_command_completed)    \
+	X(nbd_aio_connect_socket)       \
+	X(nbd_aio_connect_uri)          \
+	X(nbd_aio_disconnect)           \
+	X(nbd_aio_flush)                \
+	X(nbd_aio_in_flight)            \
+	X(nbd_aio_is_closed)            \
+	X(nbd_aio_is_connecting)        \
+	X(nbd_aio_is_dead)              \
+	X(nbd_aio_is_negotiating)       \
+	X(nbd_aio_is_ready)             \
+	X(nbd_aio_opt_abort)            \
+	X(nbd_aio_pread)                \
+	X(nbd_aio_pread_structured)     \
+	X(nbd_aio_pwrite)               \
+	X(nbd_aio_zero)                 \
+	X(nbd_can_df)                   \
+	X(nbd_can_flush)                \
+	X(nbd_can_meta_context)         \
+	X(nbd_can_multi_conn)           \
+	X(nbd_can_zero)                 \
+	X(nbd_close)                    \
+	X(nbd_create)                   \
+	X(nbd_get_errno)                \
+	X(nbd_get_error)                \
+	X(nbd_get_size)                 \
+	X(nbd_is_read_only)             \
+	X(nbd_poll)                     \
+	X(nbd_set_opt_mode)             \
+	X(nbd_set_uri_allow_local_file) \
+	NBDCLIENT_NEWER(X)
 
-struct nbd_handle;
+/* libnbd, loaded by the first connection. */
+struct nbdclient_lib {
+	NBDCLIENT_FUNCTIONS(LIBRARY_MEMBER)
+};
+extern struct nbdclient_lib nbdclient_lib;
+
+#define NBDCLIENT_KNOWN_MAX 1024u /* stretches kept of one answer; the rest is requested again */
 
 struct stretch {
 	uint64_t end; /* byte */

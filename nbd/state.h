@@ -146,7 +146,7 @@ const struct psk *psk_find(const struct psk *keys, const void *name, size_t size
 void psk_free(struct psk *keys); /* NULL-safe */
 
 /* From now on GnuTLS waits for memory instead of ending the program. */
-void tls_memory_start(void);
+int tls_memory_start(struct error *err);
 
 int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error *err);
 void tls_free(struct tls *tls); /* NULL-safe */

@@ -7,6 +7,7 @@
 #if HAVE_GNUTLS
 
 #include "base/clock.h"
+#include "base/library.h"
 
 #include <errno.h>
 #include <gnutls/gnutls.h>
@@ -15,6 +16,41 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define FUNCTIONS(X)                                    \
+	X(gnutls_bye)                                   \
+	X(gnutls_certificate_allocate_credentials)      \
+	X(gnutls_certificate_free_credentials)          \
+	X(gnutls_certificate_server_set_request)        \
+	X(gnutls_certificate_set_x509_key_file)         \
+	X(gnutls_certificate_set_x509_trust_file)       \
+	X(gnutls_credentials_set)                       \
+	X(gnutls_deinit)                                \
+	X(gnutls_error_is_fatal)                        \
+	X(gnutls_handshake)                             \
+	X(gnutls_init)                                  \
+	X(gnutls_priority_set_direct)                   \
+	X(gnutls_psk_allocate_server_credentials)       \
+	X(gnutls_psk_free_server_credentials)           \
+	X(gnutls_psk_set_server_credentials_function2)  \
+	X(gnutls_record_recv)                           \
+	X(gnutls_record_send)                           \
+	X(gnutls_session_get_ptr)                       \
+	X(gnutls_session_set_ptr)                       \
+	X(gnutls_session_set_verify_cert)               \
+	X(gnutls_strerror)                              \
+	X(gnutls_transport_set_errno)                   \
+	X(gnutls_transport_set_ptr)                     \
+	X(gnutls_transport_set_pull_function)           \
+	X(gnutls_transport_set_pull_timeout_function)   \
+	X(gnutls_transport_set_push_function)           \
+	X(gnutls_malloc)
+
+static struct {
+	FUNCTIONS(LIBRARY_MEMBER)
+} lib;
+
+static struct library library = LIBRARY(FILE_gnutls, FUNCTIONS, lib);
 
 #define GOODBYE_MS 1000 /* the client may no longer be listening */
 
@@ -43,34 +79,34 @@ static int load_certificates(struct tls *tls, const char *folder, bool verify_pe
 	snprintf(key, sizeof(key), "%s/server-key.pem", folder);
 	if (access(certificate, R_OK) != 0 || access(key, R_OK) != 0)
 		return fail_system(err, errno, "tls: %s and %s", certificate, key);
-	if (gnutls_certificate_allocate_credentials(&tls->x509) != 0)
+	if (lib.gnutls_certificate_allocate_credentials(&tls->x509) != 0)
 		return fail_memory(err);
-	int loaded = gnutls_certificate_set_x509_key_file(tls->x509, certificate, key,
+	int loaded = lib.gnutls_certificate_set_x509_key_file(tls->x509, certificate, key,
 							  GNUTLS_X509_FMT_PEM);
 	if (loaded < 0)
 		return fail(err, ERR_USAGE, "tls: %s and %s: %s", certificate, key,
-			    gnutls_strerror(loaded));
+			    lib.gnutls_strerror(loaded));
 	if (!verify_peer && access(ca, F_OK) != 0)
 		return 0;
 	if (access(ca, R_OK) != 0)
 		return fail_system(err, errno, "tls: %s", ca);
-	loaded = gnutls_certificate_set_x509_trust_file(tls->x509, ca, GNUTLS_X509_FMT_PEM);
+	loaded = lib.gnutls_certificate_set_x509_trust_file(tls->x509, ca, GNUTLS_X509_FMT_PEM);
 	if (loaded <= 0)
 		return fail(err, ERR_USAGE, "tls: %s: %s", ca,
-			    loaded == 0 ? "no certificate in it" : gnutls_strerror(loaded));
+			    loaded == 0 ? "no certificate in it" : lib.gnutls_strerror(loaded));
 	return 0;
 }
 
 static int find_key(gnutls_session_t gnutls, const gnutls_datum_t *user, gnutls_datum_t *key)
 {
-	const struct tls_session *session = gnutls_session_get_ptr(gnutls);
+	const struct tls_session *session = lib.gnutls_session_get_ptr(gnutls);
 	const struct psk *found = psk_find(session->keys, user->data, user->size);
 
 	/* GnuTLS then goes on with a random key, so strangers cannot find out which names exist. */
 	if (found == NULL)
 		return 1;
 	key->size = (unsigned)found->key_size;
-	key->data = gnutls_malloc(key->size);
+	key->data = (*lib.gnutls_malloc)(key->size);
 	if (key->data == NULL)
 		return -1;
 	memcpy(key->data, found->bytes + found->name_size, key->size);
@@ -80,9 +116,9 @@ static int find_key(gnutls_session_t gnutls, const gnutls_datum_t *user, gnutls_
 static int load_keys(struct tls *tls, const char *path, struct error *err)
 {
 	TRY(psk_read(&tls->keys, path, err));
-	if (gnutls_psk_allocate_server_credentials(&tls->psk) != 0)
+	if (lib.gnutls_psk_allocate_server_credentials(&tls->psk) != 0)
 		return fail_memory(err);
-	gnutls_psk_set_server_credentials_function2(tls->psk, find_key);
+	lib.gnutls_psk_set_server_credentials_function2(tls->psk, find_key);
 	return 0;
 }
 
@@ -107,11 +143,13 @@ static int load(struct tls *tls, const struct nbdserver_tls *options, struct err
 
 int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error *err)
 {
-	struct tls *tls = calloc(1, sizeof(*tls));
+	struct tls *tls;
 
+	TRY(library_load(&library, err));
+	TRY(tls_memory_start(err));
+	tls = calloc(1, sizeof(*tls));
 	if (tls == NULL)
 		return fail_memory(err);
-	tls_memory_start();
 	int code = load(tls, options, err);
 	if (code != 0) {
 		tls_free(tls);
@@ -126,9 +164,9 @@ void tls_free(struct tls *tls)
 	if (tls == NULL)
 		return;
 	if (tls->x509)
-		gnutls_certificate_free_credentials(tls->x509);
+		lib.gnutls_certificate_free_credentials(tls->x509);
 	if (tls->psk)
-		gnutls_psk_free_server_credentials(tls->psk);
+		lib.gnutls_psk_free_server_credentials(tls->psk);
 	psk_free(tls->keys);
 	free(tls);
 }
@@ -141,7 +179,7 @@ static ssize_t pull(gnutls_transport_ptr_t pointer, void *to, size_t n)
 	ssize_t got = connection_receive(session->connection, to, n);
 
 	if (got < 0)
-		gnutls_transport_set_errno(session->session, EIO);
+		lib.gnutls_transport_set_errno(session->session, EIO);
 	return got;
 }
 
@@ -152,7 +190,7 @@ static ssize_t push(gnutls_transport_ptr_t pointer, const void *from, size_t n)
 	ssize_t sent = connection_send(session->connection, &part, 1);
 
 	if (sent < 0)
-		gnutls_transport_set_errno(session->session, EIO);
+		lib.gnutls_transport_set_errno(session->session, EIO);
 	return sent;
 }
 
@@ -170,22 +208,22 @@ static int prepare(struct tls_session *session, const struct tls *tls)
 	const char *priority = tls->psk ? "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:"
 					  "+ECDHE-PSK:+DHE-PSK"
 					: "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
-	int code = gnutls_priority_set_direct(session->session, priority, NULL);
+	int code = lib.gnutls_priority_set_direct(session->session, priority, NULL);
 
 	if (code == 0 && tls->x509)
-		code = gnutls_credentials_set(session->session, GNUTLS_CRD_CERTIFICATE, tls->x509);
+		code = lib.gnutls_credentials_set(session->session, GNUTLS_CRD_CERTIFICATE, tls->x509);
 	if (code == 0 && tls->psk)
-		code = gnutls_credentials_set(session->session, GNUTLS_CRD_PSK, tls->psk);
+		code = lib.gnutls_credentials_set(session->session, GNUTLS_CRD_PSK, tls->psk);
 	if (code == 0 && tls->verify_peer) {
-		gnutls_certificate_server_set_request(session->session, GNUTLS_CERT_REQUIRE);
-		gnutls_session_set_verify_cert(session->session, NULL, 0);
+		lib.gnutls_certificate_server_set_request(session->session, GNUTLS_CERT_REQUIRE);
+		lib.gnutls_session_set_verify_cert(session->session, NULL, 0);
 	}
 	session->keys = tls->keys;
-	gnutls_session_set_ptr(session->session, session);
-	gnutls_transport_set_ptr(session->session, session);
-	gnutls_transport_set_pull_function(session->session, pull);
-	gnutls_transport_set_push_function(session->session, push);
-	gnutls_transport_set_pull_timeout_function(session->session, pull_timeout);
+	lib.gnutls_session_set_ptr(session->session, session);
+	lib.gnutls_transport_set_ptr(session->session, session);
+	lib.gnutls_transport_set_pull_function(session->session, pull);
+	lib.gnutls_transport_set_push_function(session->session, push);
+	lib.gnutls_transport_set_pull_timeout_function(session->session, pull_timeout);
 	return code;
 }
 
@@ -196,18 +234,18 @@ bool tls_accept(struct tls *tls, struct connection *connection)
 	if (session == NULL)
 		return false;
 	session->connection = connection;
-	int code = gnutls_init(&session->session, GNUTLS_SERVER);
+	int code = lib.gnutls_init(&session->session, GNUTLS_SERVER);
 	if (code != 0) {
 		free(session);
 		return false;
 	}
 	code = prepare(session, tls);
-	while (code == 0 && (code = gnutls_handshake(session->session)) < 0 &&
-	       !gnutls_error_is_fatal(code))
+	while (code == 0 && (code = lib.gnutls_handshake(session->session)) < 0 &&
+	       !lib.gnutls_error_is_fatal(code))
 		code = 0;
 	if (code != 0) {
-		connection_log(connection, "tls: %s", gnutls_strerror(code));
-		gnutls_deinit(session->session);
+		connection_log(connection, "tls: %s", lib.gnutls_strerror(code));
+		lib.gnutls_deinit(session->session);
 		free(session);
 		return false;
 	}
@@ -220,8 +258,8 @@ ssize_t tls_receive(struct tls_session *session, void *to, size_t n)
 	ssize_t got;
 
 	do
-		got = gnutls_record_recv(session->session, to, n);
-	while (got < 0 && !gnutls_error_is_fatal((int)got));
+		got = lib.gnutls_record_recv(session->session, to, n);
+	while (got < 0 && !lib.gnutls_error_is_fatal((int)got));
 	return got;
 }
 
@@ -230,8 +268,8 @@ ssize_t tls_send(struct tls_session *session, const void *from, size_t n)
 	ssize_t sent;
 
 	do
-		sent = gnutls_record_send(session->session, from, n);
-	while (sent < 0 && !gnutls_error_is_fatal((int)sent));
+		sent = lib.gnutls_record_send(session->session, from, n);
+	while (sent < 0 && !lib.gnutls_error_is_fatal((int)sent));
 	return sent;
 }
 
@@ -240,8 +278,8 @@ void tls_close(struct tls_session *session)
 	if (session == NULL)
 		return;
 	session->connection->deadline_ms = clock_ms() + GOODBYE_MS;
-	gnutls_bye(session->session, GNUTLS_SHUT_WR);
-	gnutls_deinit(session->session);
+	lib.gnutls_bye(session->session, GNUTLS_SHUT_WR);
+	lib.gnutls_deinit(session->session);
 	free(session);
 }
 

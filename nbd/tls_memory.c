@@ -5,18 +5,31 @@
  * it never got (seen with 3.7.9): a client's handshake would end the server, and the guests' drives
  * with it. The allocators here never fail: the thread waits until there is memory.
  *
- * This program does not link with GMP; GMP is loaded if GnuTLS depends on it.
+ * GMP is loaded along with GnuTLS if that depends on it.
  */
 #include "nbd/state.h"
 
 #if HAVE_GNUTLS
 
 #include "base/clock.h"
+#include "base/library.h"
 
 #include <dlfcn.h>
 #include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define VARIABLES(X)            \
+	X(gnutls_malloc)        \
+	X(gnutls_calloc)        \
+	X(gnutls_realloc)       \
+	X(gnutls_strdup)
+
+static struct {
+	VARIABLES(LIBRARY_MEMBER)
+} lib;
+
+static struct library library = LIBRARY(FILE_gnutls, VARIABLES, lib);
 
 static void wait_for_memory(void)
 {
@@ -69,17 +82,19 @@ static void release_number(void *old, size_t size)
 	free(old);
 }
 
-void tls_memory_start(void)
+int tls_memory_start(struct error *err)
 {
 	void (*set)(void *(*)(size_t), void *(*)(void *, size_t, size_t), void (*)(void *, size_t));
 
-	gnutls_malloc = allocate;
-	gnutls_calloc = allocate_cleared;
-	gnutls_realloc = grow;
-	gnutls_strdup = copy;
-	*(void **)&set = dlsym(RTLD_DEFAULT, "__gmp_set_memory_functions");
+	TRY(library_load(&library, err));
+	*lib.gnutls_malloc = allocate;
+	*lib.gnutls_calloc = allocate_cleared;
+	*lib.gnutls_realloc = grow;
+	*lib.gnutls_strdup = copy;
+	*(void **)&set = dlsym(library.handle, "__gmp_set_memory_functions");
 	if (set != NULL)
 		set(allocate, grow_number, release_number);
+	return 0;
 }
 
 #endif

@@ -53,7 +53,7 @@ MAY_PRINT = re.compile(r"cli/(say|json|cmd_completion|cmd_help|version|progress)
 # In how many files a library may be included: zlib writes gzip, reads gzip, and reads a cluster of a qcow2; libnbd
 # connects and asks; gnutls has its memory apart; jansson: ours, and what qemu-img says; libxml: a file and its header.
 # zstd, xxhash and libcrypto belong to the format.
-LIBRARIES = {"archive": 1, "jansson": 2, "zlib": 3, "gnutls": 2, "libnbd": 2, "libvirt": 1, "libxml": 2}
+LIBRARIES = {"archive": 1, "jansson": 2, "zlib": 3, "gnutls": 2, "libnbd": 1, "libvirt": 1, "libxml": 2}
 
 
 def folder(path):
@@ -211,7 +211,8 @@ def check_names(tree, root):
             lines[path] = file.read().splitlines()
     for path in lines:
         names = {name for name in tree.defines[path] if name.startswith("nbd_")}
-        if not any(re.match("#include <libnbd", line) for line in lines[path]):
+        seen = lines[path] + [line for header in tree.includes.get(path, ()) for line in lines.get(header, ())]
+        if not any(re.match("#include <libnbd", line) for line in seen):
             guard = re.sub(r"\W", "_", path).upper()
             names |= {name for line in lines[path] if not line.startswith("#include")
                       for name in re.findall(r"\b(?:nbd|NBD)_\w+", line) if name not in ("nbd_handle", guard)}

@@ -91,7 +91,7 @@ static int parse(struct definition *definition, struct text xml, struct error *e
 	definition->document = xml_parse((const char *)xml.bytes, xml.length);
 	if (definition->document == NULL)
 		return fail_nonsense(err, "it is no XML, or has a document type");
-	definition->domain = xmlDocGetRootElement(definition->document);
+	definition->domain = xml_root(definition->document);
 	if (!xml_is(definition->domain, "domain") ||
 	    xml_child(definition->domain, "devices") == NULL)
 		return fail_nonsense(err, "it holds no domain with devices");

@@ -83,10 +83,10 @@ static const char *show(const char *text, char shown[SHOWN_SIZE])
 
 static bool attribute_names(const xmlAttr *attribute)
 {
-	xmlChar *value = xmlNodeListGetString(attribute->doc, attribute->children, 1);
-	bool result = names_a_file((const char *)value);
+	char *value = xml_value(attribute);
+	bool result = names_a_file(value);
 
-	xmlFree(value);
+	free(value);
 	return result;
 }
 
@@ -167,7 +167,7 @@ static void keep_attributes(xmlNode *node, const char *list)
 	for (xmlAttr *attribute = node->properties; attribute != NULL; attribute = next) {
 		next = attribute->next;
 		if (attribute->ns != NULL || !is_in(list, attribute->name))
-			xmlRemoveProp(attribute);
+			xml_remove_attribute(attribute);
 	}
 }
 
@@ -382,10 +382,10 @@ static void remove_usual(xmlNode *domain)
 	xmlNode *metadata = only_child(domain, "metadata");
 	xmlNode *resource = only_child(domain, "resource");
 	char *partition = xml_content(xml_child(resource, "partition"));
-	xmlNode *found = metadata == NULL ? NULL : xmlFirstElementChild(metadata);
+	xmlNode *found = metadata == NULL ? NULL : xml_element(metadata->children);
 
 	if (found == NULL ||
-	    (found->ns != NULL && xmlNextElementSibling(found) == NULL &&
+	    (found->ns != NULL && xml_element(found->next) == NULL &&
 	     strncmp((const char *)found->ns->href, libosinfo, sizeof(libosinfo) - 1) == 0))
 		xml_remove(metadata);
 	if (partition != NULL && strcmp(partition, "/machine") == 0)

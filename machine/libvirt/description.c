@@ -235,7 +235,7 @@ static int fill_disk(struct domain_disk *disk, xmlNode *node, struct error *err)
 	disk->by_default =
 		source != NULL && xml_child(node, "readonly") == NULL &&
 		xml_child(node, "shareable") == NULL &&
-		(!xmlHasProp(node, (const xmlChar *)"device") || xml_has(node, "device", "disk"));
+		(!xml_has_attribute(node, "device") || xml_has(node, "device", "disk"));
 	return fill_image(disk, node, source, err);
 }
 
@@ -288,7 +288,7 @@ static void take_tpm(struct domain_tpm *out, xmlNode *tpm)
 int domain_disks_parse(struct domain_disks *out, const char *xml, struct error *err)
 {
 	xmlDoc *document = xml_parse(xml, strlen(xml));
-	xmlNode *root = document == NULL ? NULL : xmlDocGetRootElement(document);
+	xmlNode *root = xml_root(document);
 	xmlNode *devices = xml_child(root, "devices");
 	int code;
 
@@ -306,7 +306,7 @@ int domain_disks_parse(struct domain_disks *out, const char *xml, struct error *
 char *backup_socket(const char *xml)
 {
 	xmlDoc *document = xml_parse(xml, strlen(xml));
-	xmlNode *root = document == NULL ? NULL : xmlDocGetRootElement(document);
+	xmlNode *root = xml_root(document);
 	char *path = xml_attribute(xml_child(root, "server"), "socket");
 
 	xml_free(document);
@@ -331,12 +331,12 @@ static bool add_disk(xmlNode *list, const struct domain_disk *disk, const char *
 char *backup_description(const struct domain_disks *disks, const char *socket, const char *scratch,
 			 const char *id)
 {
-	xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
-	xmlNode *root = xmlNewNode(NULL, (const xmlChar *)"domainbackup"), *server, *list;
+	xmlNode *root = xml_new("domainbackup"), *server, *list;
 	bool whole = true;
 	char *text;
 
-	xmlDocSetRootElement(document, root);
+	if (root == NULL)
+		return NULL;
 	xml_set(root, "mode", "pull");
 	server = xml_add(root, "server");
 	xml_set(server, "transport", "unix");
@@ -344,7 +344,7 @@ char *backup_description(const struct domain_disks *disks, const char *socket, c
 	list = xml_add(root, "disks");
 	for (unsigned i = 0; i < disks->n; i++)
 		whole = add_disk(list, &disks->disks[i], scratch, id) && whole;
-	text = whole ? xml_print(document) : NULL;
-	xml_free(document);
+	text = whole ? xml_print(root->doc) : NULL;
+	xml_free(root->doc);
 	return text;
 }

@@ -1,11 +1,11 @@
 #include "machine/libvirt/domain.h"
 
 #include "base/clock.h"
+#include "base/library.h"
 #include "base/parse.h"
 #include "base/patience.h"
 #include "machine/libvirt/deadline.h"
 
-#include <dlfcn.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <stdio.h>
@@ -17,8 +17,6 @@
 #define END_MS	   15000
 #define STEP_MS	   20
 
-/* libvirt brings some thirty more libraries, whose loading would take more than half of the time
- * that this program needs to start. So it is loaded only for a domain. */
 #define FUNCTIONS(X)                     \
 	X(virConnectClose)               \
 	X(virConnectGetURI)              \
@@ -61,28 +59,11 @@
 		deadline_end();                                \
 	} while (0)
 
-#define MEMBER(name) __typeof__(name) *name;
-#define FIND(name)   *(void **)&lib.name = dlsym(library, #name), all = all && lib.name != NULL;
-
 static struct {
-	FUNCTIONS(MEMBER)
+	FUNCTIONS(LIBRARY_MEMBER)
 } lib;
 
-static int load_library(struct error *err)
-{
-	void *library = dlopen("libvirt.so.0", RTLD_NOW | RTLD_LOCAL);
-	bool all = library != NULL;
-	const char *words;
-
-	if (all) {
-		FUNCTIONS(FIND)
-	}
-	if (all)
-		return 0;
-	words = dlerror();
-	return fail(err, ERR_UNSUPPORTED, "libvirt cannot be loaded: %.300s",
-		    words == NULL ? "it lacks functions" : words);
-}
+static struct library library = LIBRARY(FILE_virt, FUNCTIONS, lib);
 
 struct domain {
 	virConnectPtr connection;
@@ -146,7 +127,7 @@ static int check_connection(const struct domain *domain, struct error *err)
 static int connect_to(struct domain *domain, const char *uri, struct error *err)
 {
 	TRY(check_local(uri, err));
-	TRY(load_library(err));
+	TRY(library_load(&library, err));
 	if (lib.virInitialize() < 0) {
 		fail_libvirt(err, ERR_SYSTEM);
 		error_prefix(err, "libvirt");

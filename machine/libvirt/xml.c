@@ -1,5 +1,7 @@
 #include "machine/libvirt/xml.h"
 
+#include "base/library.h"
+
 #include <libxml/parser.h>
 #include <libxml/uri.h>
 #include <stdlib.h>
@@ -7,33 +9,82 @@
 
 #define SIZE_MAX_BYTES (8u << 20)
 
+#define FUNCTIONS(X)            \
+	X(xmlDocDumpMemory)     \
+	X(xmlDocGetRootElement) \
+	X(xmlDocSetRootElement) \
+	X(xmlFreeDoc)           \
+	X(xmlFreeNode)          \
+	X(xmlGetIntSubset)      \
+	X(xmlGetNoNsProp)       \
+	X(xmlHasProp)           \
+	X(xmlNewChild)          \
+	X(xmlNewDoc)            \
+	X(xmlNewNode)           \
+	X(xmlNodeAddContent)    \
+	X(xmlNodeGetContent)    \
+	X(xmlNodeListGetString) \
+	X(xmlNodeSetContent)    \
+	X(xmlReadMemory)        \
+	X(xmlRemoveProp)        \
+	X(xmlSetProp)           \
+	X(xmlURIEscapeStr)      \
+	X(xmlUnlinkNode)        \
+	X(xmlUnsetProp)         \
+	X(xmlFree)
+
+static struct {
+	FUNCTIONS(LIBRARY_MEMBER)
+} lib;
+
+static struct library library = LIBRARY(FILE_xml2, FUNCTIONS, lib);
+
 static char *own(xmlChar *text)
 {
 	char *copy = text == NULL ? NULL : strdup((const char *)text);
 
-	xmlFree(text);
+	if (text != NULL)
+		(*lib.xmlFree)(text);
 	return copy;
+}
+
+xmlNode *xml_root(xmlDoc *document)
+{
+	return document == NULL ? NULL : lib.xmlDocGetRootElement(document);
+}
+
+xmlNode *xml_new(const char *name)
+{
+	struct error ignored;
+	xmlNode *root;
+
+	if (library_load(&library, &ignored) != 0)
+		return NULL;
+	root = lib.xmlNewNode(NULL, (const xmlChar *)name);
+	lib.xmlDocSetRootElement(lib.xmlNewDoc((const xmlChar *)"1.0"), root);
+	return root;
 }
 
 /* Without a document type there are no entities to expand, and nothing to load. */
 xmlDoc *xml_parse(const char *bytes, size_t length)
 {
+	struct error ignored;
 	xmlDoc *document;
 
-	if (length > SIZE_MAX_BYTES)
+	if (length > SIZE_MAX_BYTES || library_load(&library, &ignored) != 0)
 		return NULL;
-	document = xmlReadMemory(bytes, (int)length, NULL, NULL,
+	document = lib.xmlReadMemory(bytes, (int)length, NULL, NULL,
 				 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	if (document == NULL || xmlGetIntSubset(document) == NULL)
+	if (document == NULL || lib.xmlGetIntSubset(document) == NULL)
 		return document;
-	xmlFreeDoc(document);
+	lib.xmlFreeDoc(document);
 	return NULL;
 }
 
 void xml_free(xmlDoc *document)
 {
 	if (document != NULL)
-		xmlFreeDoc(document);
+		lib.xmlFreeDoc(document);
 }
 
 char *xml_print(xmlDoc *document)
@@ -41,7 +92,7 @@ char *xml_print(xmlDoc *document)
 	xmlChar *text = NULL;
 	int length;
 
-	xmlDocDumpMemory(document, &text, &length);
+	lib.xmlDocDumpMemory(document, &text, &length);
 	return own(text);
 }
 
@@ -49,6 +100,13 @@ bool xml_is(const xmlNode *node, const char *name)
 {
 	return node != NULL && node->type == XML_ELEMENT_NODE && node->ns == NULL &&
 	       strcmp((const char *)node->name, name) == 0;
+}
+
+xmlNode *xml_element(xmlNode *node)
+{
+	while (node != NULL && node->type != XML_ELEMENT_NODE)
+		node = node->next;
+	return node;
 }
 
 xmlNode *xml_child(xmlNode *node, const char *name)
@@ -62,7 +120,17 @@ xmlNode *xml_child(xmlNode *node, const char *name)
 
 char *xml_attribute(xmlNode *node, const char *name)
 {
-	return node == NULL ? NULL : own(xmlGetNoNsProp(node, (const xmlChar *)name));
+	return node == NULL ? NULL : own(lib.xmlGetNoNsProp(node, (const xmlChar *)name));
+}
+
+bool xml_has_attribute(xmlNode *node, const char *name)
+{
+	return lib.xmlHasProp(node, (const xmlChar *)name) != NULL;
+}
+
+char *xml_value(const xmlAttr *attribute)
+{
+	return own(lib.xmlNodeListGetString(attribute->doc, attribute->children, 1));
 }
 
 bool xml_has(xmlNode *node, const char *name, const char *value)
@@ -76,40 +144,45 @@ bool xml_has(xmlNode *node, const char *name, const char *value)
 
 char *xml_content(xmlNode *node)
 {
-	return node == NULL ? NULL : own(xmlNodeGetContent(node));
+	return node == NULL ? NULL : own(lib.xmlNodeGetContent(node));
 }
 
 char *xml_escape_uri(const char *text)
 {
-	return own(xmlURIEscapeStr((const xmlChar *)text, NULL));
+	return own(lib.xmlURIEscapeStr((const xmlChar *)text, NULL));
 }
 
 xmlNode *xml_add(xmlNode *parent, const char *name)
 {
-	return xmlNewChild(parent, NULL, (const xmlChar *)name, NULL);
+	return lib.xmlNewChild(parent, NULL, (const xmlChar *)name, NULL);
 }
 
 void xml_set(xmlNode *node, const char *name, const char *value)
 {
-	xmlSetProp(node, (const xmlChar *)name, (const xmlChar *)value);
+	lib.xmlSetProp(node, (const xmlChar *)name, (const xmlChar *)value);
 }
 
 /* xmlNodeSetContent would take "&" for the beginning of an entity. */
 void xml_set_content(xmlNode *node, const char *text)
 {
-	xmlNodeSetContent(node, NULL);
-	xmlNodeAddContent(node, (const xmlChar *)text);
+	lib.xmlNodeSetContent(node, NULL);
+	lib.xmlNodeAddContent(node, (const xmlChar *)text);
 }
 
 void xml_unset(xmlNode *node, const char *name)
 {
-	xmlUnsetProp(node, (const xmlChar *)name);
+	lib.xmlUnsetProp(node, (const xmlChar *)name);
 }
 
 void xml_remove(xmlNode *node)
 {
 	if (node == NULL)
 		return;
-	xmlUnlinkNode(node);
-	xmlFreeNode(node);
+	lib.xmlUnlinkNode(node);
+	lib.xmlFreeNode(node);
+}
+
+void xml_remove_attribute(xmlAttr *attribute)
+{
+	lib.xmlRemoveProp(attribute);
 }

@@ -1,10 +1,32 @@
 /* xz, bzip2 and lzop, by libarchive. */
 #include "reader/input/parts.h"
 
+#include "base/library.h"
+
 #include <archive.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define FUNCTIONS(X)                            \
+	X(archive_errno)                        \
+	X(archive_error_string)                 \
+	X(archive_read_data)                    \
+	X(archive_read_free)                    \
+	X(archive_read_new)                     \
+	X(archive_read_next_header)             \
+	X(archive_read_open)                    \
+	X(archive_read_support_filter_bzip2)    \
+	X(archive_read_support_filter_lzop)     \
+	X(archive_read_support_filter_xz)       \
+	X(archive_read_support_format_raw)      \
+	X(archive_set_error)
+
+static struct {
+	FUNCTIONS(LIBRARY_MEMBER)
+} lib;
+
+static struct library library = LIBRARY(FILE_archive, FUNCTIONS, lib);
 
 struct foreign {
 	struct archive *archive;
@@ -17,10 +39,10 @@ struct foreign {
 static int support(struct archive *archive, const char *name)
 {
 	if (strcmp(name, "xz") == 0)
-		return archive_read_support_filter_xz(archive);
+		return lib.archive_read_support_filter_xz(archive);
 	if (strcmp(name, "bzip2") == 0)
-		return archive_read_support_filter_bzip2(archive);
-	return archive_read_support_filter_lzop(archive);
+		return lib.archive_read_support_filter_bzip2(archive);
+	return lib.archive_read_support_filter_lzop(archive);
 }
 
 /* libarchive asks for more of the compressed stream. */
@@ -33,21 +55,21 @@ static la_ssize_t give_bytes(struct archive *archive, void *context, const void 
 	*bytes = foreign->in->buffer;
 	if (code == 0)
 		return (la_ssize_t)got;
-	archive_set_error(archive, foreign->read_err.sys, "cannot be read");
+	lib.archive_set_error(archive, foreign->read_err.sys, "cannot be read");
 	return -1;
 }
 
 /* If the decoder fails after it asked for bytes past the end, the stream is truncated. */
 static int fail_archive(const struct foreign *foreign, uint64_t position, struct error *err)
 {
-	const char *text = archive_error_string(foreign->archive);
+	const char *text = lib.archive_error_string(foreign->archive);
 
 	text = text != NULL ? text : "no reason given";
 	if (foreign->read_err.code != 0) {
 		*err = foreign->read_err;
 		return err->code;
 	}
-	if (archive_errno(foreign->archive) == ENOMEM)
+	if (lib.archive_errno(foreign->archive) == ENOMEM)
 		return fail(err, ERR_SYSTEM, "no memory to decompress %s", foreign->name);
 	if (strstr(text, "exited with status 2") != NULL)
 		return fail(err, ERR_UNSUPPORTED,
@@ -68,16 +90,17 @@ static int open_archive(struct foreign *foreign, struct error *err)
 {
 	struct archive_entry *entry;
 
-	foreign->archive = archive_read_new();
+	TRY(library_load(&library, err));
+	foreign->archive = lib.archive_read_new();
 	if (foreign->archive == NULL)
 		return fail_memory(err);
 	/* libarchive may run the program lzop, and warns about that. */
 	if (support(foreign->archive, foreign->name) < ARCHIVE_WARN ||
-	    archive_read_support_format_raw(foreign->archive) != ARCHIVE_OK)
+	    lib.archive_read_support_format_raw(foreign->archive) != ARCHIVE_OK)
 		return fail(err, ERR_UNSUPPORTED, "this libarchive cannot decompress %s",
 			    foreign->name);
-	if (archive_read_open(foreign->archive, foreign, NULL, give_bytes, NULL) != ARCHIVE_OK ||
-	    archive_read_next_header(foreign->archive, &entry) != ARCHIVE_OK)
+	if (lib.archive_read_open(foreign->archive, foreign, NULL, give_bytes, NULL) != ARCHIVE_OK ||
+	    lib.archive_read_next_header(foreign->archive, &entry) != ARCHIVE_OK)
 		return fail_archive(foreign, 0, err);
 	return 0;
 }
@@ -88,7 +111,8 @@ static void foreign_close(void *state)
 
 	if (foreign == NULL)
 		return;
-	archive_read_free(foreign->archive);
+	if (foreign->archive != NULL)
+		lib.archive_read_free(foreign->archive);
 	free(foreign);
 }
 
@@ -115,7 +139,7 @@ static int foreign_read(void *state, uint64_t position, void *buffer, size_t n, 
 	la_ssize_t result;
 
 	do
-		result = archive_read_data(foreign->archive, buffer, n);
+		result = lib.archive_read_data(foreign->archive, buffer, n);
 	while (result == ARCHIVE_RETRY);
 	if (result < 0)
 		return fail_archive(foreign, position, err);
