@@ -51,7 +51,7 @@ TAPE_BLOCK=10240
 new_tape
 expect_error 2 'must be a multiple of 10240' on_tape backup -o tape --record-size 64K drive.raw
 expect_text "$err" 'vmabak: tape: ' '65536' 'mt -f TAPE setblk 0'
-expect_error 2 'must be a multiple of 10240' on_tape backup -o tape --format vma --compress gzip drive.raw
+expect_error 2 'blocks of 10240 bytes' on_tape backup -o tape --format vma --compress gzip drive.raw
 [ ! -s tape ] || fail "something was written"
 expect_code 0 on_tape backup -o tape --record-size 20K drive.raw
 unset TAPE_BLOCK
