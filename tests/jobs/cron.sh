@@ -3,6 +3,10 @@
 need_images
 need qemu-storage-daemon ionice
 
+# Lines of a crontab have no quotes.
+work=$(mktemp -d /tmp/vmabak-cron.XXXXXX)
+on_exit "rm -rf $work"
+cd "$work"
 EXAMPLES=$SRC/examples
 mkdir bin archives run etc images
 ln -s "$VMABAK" bin/vmabak
@@ -88,7 +92,7 @@ kill $machine
 rm bin/vmabak
 cat >bin/vmabak <<-END
 	#!/bin/sh
-	"$VMABAK" "\$@"
+	"$VMABAK" "\$@" || exit
 	[ \$1 != backup ] || printf x | dd of=archives/web-db-2026-12-04.vmab bs=1 seek=100000 conv=notrunc status=none
 END
 chmod +x bin/vmabak

@@ -12,7 +12,7 @@ expect_code 4 "$VMABAK" verify old.vmab web.vmab
 expect_text "$out" 'old.vmab: ok'
 expect_text "$err" 'web.vmab: damaged at byte' 'vmabak salvage'
 expect_code 4 "$VMABAK" restore web.vmab -C none
-[ -z "$(find none -type f)" ] || fail "data of a damaged archive was restored"
+[ ! -e none ] || fail "data of a damaged archive was restored"
 
 # As in the message and the page.
 expect_code 5 "$VMABAK" salvage web.vmab -C salvaged --map root.map
