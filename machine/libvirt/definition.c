@@ -81,7 +81,13 @@ static int take_uuid(struct definition *definition, struct error *err)
 
 static bool is_name(const char *name)
 {
-	return *name != '\0' && strlen(name) <= DOMAIN_NAME && strpbrk(name, "/\n") == NULL;
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < length; i++) {
+		if ((unsigned char)name[i] < ' ' || name[i] == '/')
+			return false;
+	}
+	return length > 0 && length <= DOMAIN_NAME;
 }
 
 static int parse(struct definition *definition, struct text xml, struct error *err)

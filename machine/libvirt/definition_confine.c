@@ -32,6 +32,9 @@ static const char devices_parts[] =
 	" controller disk interface serial parallel console channel input graphics video sound "
 	"audio memballoon rng watchdog panic tpm vsock iommu hub crypto redirdev memory ";
 static const char os_parts[] = " type firmware loader nvram boot bootmenu bios smbios ";
+static const char cputune_parts[] =
+	" shares period quota global_period global_quota emulator_period emulator_quota "
+	"iothread_period iothread_quota vcpupin emulatorpin iothreadpin ";
 static const char disk_parts[] =
 	" driver target iotune serial wwn vendor product blockio geometry address boot alias "
 	"readonly shareable throttlefilters ";
@@ -241,6 +244,7 @@ static bool confine_interface(xmlNode *node)
 	remove_children(node, "script");
 	remove_children(node, "downscript");
 	remove_children(node, "backend");
+	remove_children(node, "target"); /* the name of a network device of the host */
 	xml_unset(node, "trustGuestRxFilters");
 	return (xml_has(node, "type", "network") || xml_has(node, "type", "bridge") ||
 		xml_has(node, "type", "user") || xml_has(node, "type", "direct")) &&
@@ -414,6 +418,8 @@ void definition_confine(xmlNode *domain, struct omissions *omissions)
 			confine_devices(node, omissions);
 		else if (xml_is(node, "os"))
 			confine_os(node, omissions);
+		else if (xml_is(node, "cputune"))
+			keep_children(node, cputune_parts, omissions);
 		else if (node->type == XML_ELEMENT_NODE && names_files(node)) {
 			omit(omissions, "%s is left out: it names files",
 			     show((const char *)node->name, shown));

@@ -17,6 +17,7 @@ cat >evil.xml <<'END'
 <metadata><EVIL xmlns='x'/></metadata><title>a/b</title>
 <memoryBacking><source type='file'/></memoryBacking>
 <blkiotune><device><path>/dev/EVIL</path><weight>500</weight></device></blkiotune>
+<cputune><shares>500</shares><vcpusched vcpus='0' scheduler='fifo' priority='99'/></cputune>
 <sysinfo type='fwcfg'><entry name='opt/x' file='/etc/EVIL'/></sysinfo>
 <bootloader>/EVIL</bootloader>
 <os><type arch='x86_64' machine='pc'>hvm</type><kernel>/EVIL/kernel</kernel><initrd>/EVIL/initrd</initrd>
@@ -30,7 +31,7 @@ cat >evil.xml <<'END'
 <disk type='file' device='cdrom'><source file='EVIL'/><target dev='sda' bus='sata'/><readonly/></disk>
 <filesystem type='mount'><source dir='/EVIL'/><target dir='EVIL'/></filesystem>
 <hostdev mode='subsystem' type='usb'><source><vendor id='0x1234'/><product id='0xbeef'/></source></hostdev>
-<interface type='bridge'><source bridge='virbr0'/><script path='/EVIL'/><backend tap='/EVIL' vhost='/EVIL'/></interface>
+<interface type='bridge'><source bridge='virbr0'/><script path='/EVIL'/><backend tap='/EVIL' vhost='/EVIL'/><target dev='EVIL'/></interface>
 <interface type='ethernet'><script path='/EVIL'/></interface>
 <interface type='user'><mac address='52:54:00:11:22:34'/></interface>
 <serial type='file'><source path='/etc/cron.d/EVIL'/><log file='/etc/EVIL'/></serial>
@@ -54,9 +55,9 @@ END
 make evil
 expect_code 3 as_user "$vmabak" restore -q evil.vmab --define -C evil
 as_user virsh -q dumpxml --inactive evil >"$lv/evil.now" || fail 'it is not defined'
-expect_no_text "$lv/evil.now" EVIL 0.0.0.0 hostdev rawio seclabel commandline fwcfg
+expect_no_text "$lv/evil.now" EVIL 0.0.0.0 hostdev rawio seclabel fifo commandline fwcfg
 expect_text "$lv/evil.now" "<source file='$PWD/evil/vda.raw'/>" "name='qemu' type='raw'" org.qemu.guest_agent.0 \
-	"device='cdrom'" '52:54:00:11:22:34' "<title>a/b</title>" "virbr0"
+	"device='cdrom'" '52:54:00:11:22:34' '<shares>500' "<title>a/b</title>" "virbr0"
 expect_text "$err" 'qemu:commandline is left out' 'kernel is left out' 'firmware /usr/share/../EVIL is left out' \
 	'disk vdb is left out' 'filesystem is left out' 'hostdev is left out' 'serial of type file is a terminal' \
 	'emulator /tmp/EVIL is left out' 'metadata is left out' 'graphics listen to this host alone'
