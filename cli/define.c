@@ -79,7 +79,7 @@ static int open_domain(struct define *define, struct error *err)
 	TRY(libvirt_define_tpm(define->domain, &place, err));
 	if (place != NULL && tpm < archive->n_configs)
 		return restore_plan_move_config(&restore->plan, tpm, place, err);
-	if (place != NULL)
+	if (libvirt_define_has_tpm(define->domain) && tpm == archive->n_configs)
 		watcher_warn(restore->watcher,
 			     "definition: the state of the TPM is not in the archive: it is a new "
 			     "one");
@@ -145,26 +145,42 @@ static int add_drive(struct define *define, uint32_t i, struct error *err)
 	return 0;
 }
 
+/* Where a config was restored to; *out is NULL: it was not. Owned. */
+static int find_config(const struct define *define, const char *name, char **out, struct error *err)
+{
+	const struct restore_plan *plan = &define->restore->plan;
+	uint32_t config = restore_plan_config(plan, name);
+
+	if (config == plan->archive->n_configs)
+		return 0;
+	*out = absolute(plan->config_paths[config]);
+	return *out == NULL ? fail_memory(err) : 0;
+}
+
 int define_run(struct define *define, struct error *err)
 {
-	struct restore *restore = define->restore;
-	const struct archive *archive = restore->opened.archive;
-	uint32_t config = restore_plan_config(&restore->plan, "nvram");
-	char *nvram = NULL;
-	int code = 0;
+	const struct archive *archive = define->restore->opened.archive;
+	char *nvram = NULL, *tpm = NULL;
+	int code = find_config(define, "nvram", &nvram, err);
 
+	if (code == 0)
+		code = find_config(define, "vtpm", &tpm, err);
 	for (uint32_t i = 0; i < archive->n_drives && code == 0; i++)
 		code = add_drive(define, i, err);
-	if (code == 0 && config < archive->n_configs) {
-		nvram = absolute(restore->plan.config_paths[config]);
-		if (nvram == NULL)
-			code = fail_memory(err);
+	if (code == 0) {
+		const struct placed placed = {
+			.drives = define->drives,
+			.n = define->n,
+			.nvram = nvram,
+			.tpm = tpm,
+		};
+
+		code = libvirt_define_run(define->domain, &placed, err);
 	}
-	if (code == 0)
-		code = libvirt_define_run(define->domain, define->drives, define->n, nvram, err);
 	if (code != 0)
 		error_prefix(err, "all is restored, but the domain is not defined");
 	free(nvram);
+	free(tpm);
 	return code;
 }
 

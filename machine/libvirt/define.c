@@ -80,12 +80,17 @@ static int make_folders(char *path, struct error *err)
 	return 0;
 }
 
+bool libvirt_define_has_tpm(const struct libvirt_define *define)
+{
+	return definition_tpm(define->definition)->is_there;
+}
+
 int libvirt_define_tpm(struct libvirt_define *define, const char **out, struct error *err)
 {
 	const struct domain_tpm *tpm = definition_tpm(define->definition);
 
 	*out = NULL;
-	if (!tpm->is_there)
+	if (!tpm->is_there || tpm->in_file)
 		return 0;
 	define->tpm = vtpm_file(tpm, definition_uuid(define->definition),
 				domain_is_in_session(define->connection));
@@ -96,13 +101,13 @@ int libvirt_define_tpm(struct libvirt_define *define, const char **out, struct e
 	return 0;
 }
 
-int libvirt_define_run(struct libvirt_define *define, const struct placed_drive *drives, unsigned n,
-		       const char *nvram, struct error *err)
+int libvirt_define_run(struct libvirt_define *define, const struct placed *placed,
+		       struct error *err)
 {
 	char *xml;
 	int code;
 
-	TRY(definition_place(define->definition, drives, n, nvram, err));
+	TRY(definition_place(define->definition, placed, err));
 	TRY(check_new(define, err)); /* the restore may have taken hours */
 	xml = definition_text(define->definition);
 	code = xml == NULL ? fail_memory(err) : domain_define(define->connection, xml, err);

@@ -22,11 +22,12 @@ int libvirt_define_open(struct libvirt_define **out, struct text xml,
 /* For results: "name" is escaped for messages. Borrowed. */
 const char *libvirt_define_name(const struct libvirt_define *define);
 const char *libvirt_define_uuid(const struct libvirt_define *define);
-/* Where the state of its TPM has to be, in a folder that is made; *out is NULL without a TPM.
- * Borrowed. */
+bool libvirt_define_has_tpm(const struct libvirt_define *define);
+/* Where the state of its TPM has to be, in a folder that is made; *out is NULL: anywhere. Borrowed.
+ */
 int libvirt_define_tpm(struct libvirt_define *define, const char **out, struct error *err);
-int libvirt_define_run(struct libvirt_define *define, const struct placed_drive *drives, unsigned n,
-		       const char *nvram, struct error *err);
+int libvirt_define_run(struct libvirt_define *define, const struct placed *placed,
+		       struct error *err);
 void libvirt_define_close(struct libvirt_define *define); /* NULL-safe */
 
 #endif

@@ -16,6 +16,7 @@ struct definition {
 	xmlNode *domain;
 	char *name, *uuid;
 	struct domain_tpm tpm;
+	xmlNode *tpm_source; /* NULL: in libvirt's folder */
 	struct omissions omissions;
 };
 
@@ -124,6 +125,8 @@ int definition_parse(struct definition **out, struct text xml, const struct watc
 	backend = xml_child(xml_child(xml_child(definition->domain, "devices"), "tpm"), "backend");
 	definition->tpm.is_there = backend != NULL;
 	definition->tpm.is_1_2 = xml_has(backend, "version", "1.2");
+	definition->tpm_source = xml_child(backend, "source");
+	definition->tpm.in_file = definition->tpm_source != NULL;
 	*out = definition;
 	return 0;
 }
@@ -264,9 +267,21 @@ static void put_nvram(struct definition *definition, const char *path)
 		     "the firmware's variables are not in the archive: libvirt makes new ones");
 }
 
-int definition_place(struct definition *definition, const struct placed_drive *drives, unsigned n,
-		     const char *nvram, struct error *err)
+static void put_tpm(struct definition *definition, const char *path)
 {
+	if (definition->tpm_source == NULL)
+		return;
+	if (path != NULL)
+		xml_set(definition->tpm_source, "path", path);
+	else
+		xml_remove(definition->tpm_source);
+	definition->tpm_source = NULL;
+}
+
+int definition_place(struct definition *definition, const struct placed *placed, struct error *err)
+{
+	const struct placed_drive *drives = placed->drives;
+	unsigned n = placed->n;
 	xmlNode *next, *node = xml_child(definition->domain, "devices")->children;
 	bool *used = calloc((size_t)n + 1, sizeof(*used));
 
@@ -290,7 +305,8 @@ int definition_place(struct definition *definition, const struct placed_drive *d
 	}
 	warn_unused(definition, drives, n, used);
 	free(used);
-	put_nvram(definition, nvram);
+	put_nvram(definition, placed->nvram);
+	put_tpm(definition, placed->tpm);
 	omissions_end(&definition->omissions);
 	return 0;
 }

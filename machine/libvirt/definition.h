@@ -22,6 +22,14 @@ struct placed_drive {
 	bool is_device;
 };
 
+/* What was restored. Files are absolute paths, or NULL: libvirt makes new ones. */
+struct placed {
+	const struct placed_drive *drives;
+	unsigned n;
+	const char *nvram; /* with the firmware's variables */
+	const char *tpm;   /* with the state of a TPM that has it in a file */
+};
+
 /* Checks that it is the definition of a domain, with a name, and confines it: what is left out is
  * told to the watcher. */
 int definition_parse(struct definition **out, struct text xml, const struct watcher *watcher,
@@ -30,16 +38,15 @@ void definition_free(struct definition *definition); /* NULL-safe */
 
 const char *definition_name(const struct definition *definition);
 const char *definition_uuid(const struct definition *definition);
-/* Its TPM, of which place is NULL: libvirt's own folder. */
+/* Its TPM, whose place is NULL: libvirt's own folder, or with in_file what definition_place puts
+ * in. */
 const struct domain_tpm *definition_tpm(const struct definition *definition);
 
 /* Another domain: a new UUID, and libvirt chooses new MAC addresses and a new generation ID. */
 int definition_rename(struct definition *definition, const char *name, struct error *err);
 
-/* Puts drives in the place of those that it names, and drops all other disks; nvram: the file with
- * the firmware's variables, or NULL: libvirt makes a new one. */
-int definition_place(struct definition *definition, const struct placed_drive *drives, unsigned n,
-		     const char *nvram, struct error *err);
+/* Puts drives in the place of those that it names, and drops all other disks. */
+int definition_place(struct definition *definition, const struct placed *placed, struct error *err);
 
 /* As XML; owned, NULL: no memory. */
 char *definition_text(const struct definition *definition);

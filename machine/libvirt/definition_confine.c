@@ -296,11 +296,15 @@ static void confine_audio(xmlNode *node, struct omissions *omissions)
 	xml_set(node, "type", "none");
 }
 
+/* Whether its state is in a file or a folder matters: swtpm has a format for each. */
 static bool confine_tpm(xmlNode *node)
 {
-	xmlNode *backend = only_child(node, "backend");
+	xmlNode *backend = only_child(node, "backend"), *source = only_child(backend, "source");
 
-	remove_children(backend, "source");
+	if (xml_has(source, "type", "file"))
+		keep_attributes(source, " type ");
+	else
+		xml_remove(source);
 	return xml_has(backend, "type", "emulator");
 }
 

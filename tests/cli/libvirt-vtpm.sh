@@ -64,6 +64,9 @@ place() # TYPE PATH: of the domain's next TPM
 	expect_code 0 as_user "$vmabak" backup -q "libvirt:$1" -o "$1.vmab"
 	expect_code 0 "$VMABAK" restore -q "$1.vmab" -C "$1"
 	same_file "$3" "$1/vtpm"
+	expect_code 0 as_user "$vmabak" restore -q "$1.vmab" --define --name "new$1" -C "new$1"
+	as_user virsh -q start --paused "new$1" || fail "start: $(tail -n 5 "$lv"/k/libvirt/qemu/log/*-swtpm.log)"
+	as_user virsh -q destroy "new$1"
 	echo "tried a TPM's state in a $1"
 }
 mkdir "$lv/state"
