@@ -112,7 +112,7 @@ const struct command command_serve = {
 	.name = "serve",
 	.usage = "--control SOCKET --nbd PLACE [OPTION]... [NAME=]DRIVE...",
 	.operand = "IMAGE",
-	.summary = "serve drives over NBD, to be backed up while they are written to",
+	.summary = "serve drives over NBD, for backups while they are in use",
 	.help = "Serve raw images and block devices over NBD. A hypervisor that uses them from\n"
 		"here can be backed up at any time: vmabak backup serve:SOCKET. Runs until\n"
 		"vmabak stop SOCKET or SIGTERM. Drives without a NAME are called disk0, disk1\n"

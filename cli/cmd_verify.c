@@ -35,8 +35,8 @@ static const char *proof(const struct archive *archive, bool quick)
 		return "complete, but its data has no checksums";
 	/* Checksums of stored data exist in VMAB alone; VMA is read in full. */
 	if (quick && archive->format == FORMAT_VMAB)
-		return "complete, every stored checksum matches";
-	return "complete, every checksum matches";
+		return "every stored checksum matches";
+	return "every checksum matches";
 }
 
 static void put_json(const struct opened_archive *opened, const struct verify_options *options,
@@ -66,7 +66,7 @@ static void print_result(const struct opened_archive *opened, const struct verif
 	const struct archive *archive = opened->archive;
 	char data[HUMAN_SIZE];
 
-	say(stdout, "%s: ok, %s: %s%s of data from %u drive%s\n", opened->name,
+	say(stdout, "%s: ok, %s: %s%s of data, %u drive%s\n", opened->name,
 	    proof(archive, options->quick), archive_is_incremental(archive) ? "incremental, " : "",
 	    human_size(data, reader_totals(opened->reader)->raw_size), archive->n_drives,
 	    archive->n_drives == 1 ? "" : "s");

@@ -171,11 +171,11 @@ static void name_work(char out[LINE_WIDTH], const char *label, unsigned show)
 	char drive[LABEL_MAX] = "";
 
 	out[0] = '\0';
+	if (state.view.n_parts > 1)
+		add(out, "%u/%u", state.view.part + 1, state.view.n_parts);
 	if ((show & SHOW_LABEL) == 0)
 		return;
-	if (state.view.n_parts > 1)
-		add(out, "%u/%u ", state.view.part + 1, state.view.n_parts);
-	add(out, "%s", label);
+	add(out, "%s%s", state.view.n_parts > 1 ? " " : "", label);
 	if ((show & SHOW_DRIVE) == 0 || state.view.drive_name == NULL)
 		return;
 	state.view.drive_name(state.view.drives, atomic_load(state.view.drive), drive,

@@ -6,7 +6,7 @@ echo 'cores: 2' >vm.conf
 for archive in a.vmab a.vma a.vma.zst a.vma.gz; do
 	expect_code 0 "$VMABAK" backup -o $archive -c vm.conf drive.raw
 	expect_code 0 "$VMABAK" verify $archive
-	expect_text "$out" "$archive: ok, complete, every checksum matches" '1 drive' '1 config'
+	expect_text "$out" "$archive: ok, every checksum matches: " ' of data, 1 drive'
 
 	expect_code 0 "$VMABAK" restore --no-sync $archive -C from-file
 	same_file drive.raw from-file/disk0.raw

@@ -21,7 +21,8 @@ while read -r verb; do
 done <names
 
 expect_code 0 "$VMABAK" --help
-expect_text "$out" backup restore list config verify convert 'Exit codes:'
+expect_text "$out" backup restore list config verify convert completion 'Exit codes:' ' 5 salvage: ' '128+n'
+! grep -n '.\{80\}' "$out" || fail "a line is too wide for a terminal"
 cp "$out" one
 expect_code 0 "$VMABAK" help
 same_file one "$out"

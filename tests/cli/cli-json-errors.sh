@@ -23,6 +23,9 @@ done <<'END'
 END
 nothing_but drive.raw
 
+# A command without --json does not answer in it.
+expect_error 2 "unknown option '--json'" "$VMABAK" serve --json
+
 # Where in the archive, when that is known.
 head -c 1024 /dev/zero >zeros
 expect_code 4 "$VMABAK" list --json zeros

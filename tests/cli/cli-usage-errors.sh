@@ -41,6 +41,7 @@ needs another ending|backup -o a.vma.zst --compress none drive.raw
 --compress 'zstd:'|backup -o a.vmab --compress zstd: drive.raw
 --compress 'gzip:10'|backup -o a.vma.gz --compress gzip:10 drive.raw
 --no-vma-checksums is for VMA|backup -o a.vmab --no-vma-checksums drive.raw
+--buffer '1M': must be from 16.0 MiB to|backup qemu:q.sock -o a.vmab --buffer 1M
 --threads '0'|backup -o a.vmab --threads 0 drive.raw
 --threads '257'|backup -o a.vmab --threads 257 drive.raw
 --threads '-1'|backup -o a.vmab --threads -1 drive.raw

@@ -14,6 +14,10 @@ for prefix in /usr /usr/local /opt/vmabak; do
 		share/doc/vmabak/README.md share/doc/vmabak/restore.py
 	! grep -q '^/' found || fail "outside of $prefix: $(grep '^/' found)"
 	expect_code 0 "$to$prefix/bin/vmabak" --version
+	# What the README links to is there.
+	for link in $(grep -oE '\]\([^)]+\)' "$to$prefix/share/doc/vmabak/README.md" | tr -d '])('); do
+		[ -e "$to$prefix/share/doc/vmabak/$link" ] || fail "the README links to $link, which is not installed"
+	done
 	[ "$(stat -c %a "$to$prefix/bin/vmabak")" = 755 ] || fail "rights of the program"
 	# Twice is as good as once.
 	expect_code 0 make -s -C "$SRC" install DESTDIR="$to" PREFIX=$prefix

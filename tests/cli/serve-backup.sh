@@ -42,7 +42,7 @@ expect_json "$out" "[x['name'] for x in d['drives']] == ['data', 'root']"
 expect_code 0 sh -c '"$VMABAK" backup -q serve:c.sock -o - -d root --compress none --threads 3 | "$VMABAK" restore -q - -C piped'
 same_file a.raw piped/root.raw
 
-expect_error 2 'not served here' live b.vmab -d other
+expect_error 2 "drive 'other': not served here; the drives are: root" live b.vmab -d other
 expect_error 2 'named twice' live b.vmab -d root -d root
 expect_error 2 'chosen by --drive' live b.vmab a.raw
 expect_error 2 '--direct is for drives' live b.vmab --direct
