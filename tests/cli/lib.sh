@@ -124,6 +124,17 @@ need_terminal()
 	script -qec true /dev/null >/dev/null 2>&1 || skip "no terminals here (/dev/pts)"
 }
 
+# encrypted COMMAND...: qemu-img, which measures the processor for LUKS, and may fail where that is busy.
+encrypted()
+{
+	lib_tries=0
+	until "$@" 2>"$TMPDIR/encrypted"; do
+		grep -q 'accurate CPU usage' "$TMPDIR/encrypted" || fail "$(cat "$TMPDIR/encrypted"): $*"
+		lib_tries=$((lib_tries + 1))
+		[ $lib_tries -lt 100 ] || fail "no such image within 100 times: $*"
+	done
+}
+
 need_images()
 {
 	need qemu-img qemu-nbd

@@ -5,7 +5,7 @@ need_libvirt
 
 domain=web
 printf secret >key
-qemu-img create -q -f qcow2 --object secret,id=s,file=key \
+encrypted qemu-img create -q -f qcow2 --object secret,id=s,file=key \
 	-o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 root.qcow2 8M
 truncate -s 1M data.raw
 uuid=01234567-89ab-cdef-0123-456789abcdef

@@ -4,7 +4,7 @@
 need_images
 
 printf secret >key
-qemu-img create -q -f qcow2 --object secret,id=s,file=key \
+encrypted qemu-img create -q -f qcow2 --object secret,id=s,file=key \
 	-o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 A.qcow2 8M
 cp A.qcow2 B.qcow2
 truncate -s 1M C.raw

@@ -22,12 +22,12 @@ while IFS='|' read -r words arguments; do
 	[ "$(ls -A)" = "$all" ] || fail "left: $(ls -A)"
 	[ -z "$(ls -A folder)" ] || fail "left in the folder: $(ls -A folder)"
 done <<'END'
-one place|-d one=new.raw -d two=new.raw
-one place|-d one=new.raw -d two=./new.raw
-one place|-d one=new.raw -d two=folder/../new.raw
-one place|-d one=new.raw -d two=same/new.raw
-one place|--force -d one=old.raw -d two=hard.raw
-one place|-d one=folder/here -d two -C folder --configs
+the same place|-d one=new.raw -d two=new.raw
+the same place|-d one=new.raw -d two=./new.raw
+the same place|-d one=new.raw -d two=folder/../new.raw
+the same place|-d one=new.raw -d two=same/new.raw
+the same place|--force -d one=old.raw -d two=hard.raw
+the same place|-d one=folder/here -d two -C folder --configs
 named twice|-d one=a.raw -d one=b.raw
 named twice|-d one -d @1
 folder|-d one=folder

@@ -10,10 +10,10 @@ printf 'a passphrase\n' >wrong
 mkdir 'a,b'
 cp key 'a,b/key'
 object=secret,id=s,file=key
-qemu-img create -q -f luks --object $object -o key-secret=s,iter-time=10 drive.luks 8M
+encrypted qemu-img create -q -f luks --object $object -o key-secret=s,iter-time=10 drive.luks 8M
 qemu-img convert -n --image-opts --object $object driver=raw,file.filename=drive.raw \
 	--target-image-opts driver=luks,key-secret=s,file.filename=drive.luks
-qemu-img convert -O qcow2 --object $object -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 \
+encrypted qemu-img convert -O qcow2 --object $object -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 \
 	drive.raw drive.qcow2
 cp drive.luks 'a,b/luks'
 for source in drive.qcow2,secret=key drive.luks,secret=key drive.luks,secret=key,format=luks \
