@@ -5,8 +5,7 @@
 
 need_images
 need qemu-system-x86_64
-make_random a.raw 8000000 1
-truncate -s 16M a.raw
+make_random a.raw 50331648 1 # more than the buffer takes
 
 # start_machine NAME ARGUMENT...: with a monitor at $qmp, and another one at $asking; its pid is in $machine.
 start_machine()
@@ -40,8 +39,7 @@ migration_is()
 	ask_qmp query-migrate | grep -q "\"status\": \"$1\""
 }
 
-for way in --sync=top --pull; do
-	backup="$VMABAK backup qemu:$TMPDIR/from.qmp $way"
+for way in --buffer=16M --pull; do
 	start_machine to -incoming "unix:$TMPDIR/link"
 	destination=$machine
 	start_machine from
