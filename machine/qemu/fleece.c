@@ -65,8 +65,9 @@ static int stop_server(struct qmp *qmp, const char *socket, struct error *err)
 int fleece_remove(struct qmp *qmp, const char *id, const char *socket, struct error *err)
 {
 	*err = (struct error){0};
-	TRY(exports_remove(qmp, id, err));
+	/* First the jobs, which a migration that has begun fails for. */
 	TRY(jobs_end(qmp, id, err));
+	TRY(exports_remove(qmp, id, err));
 	TRY(stop_server(qmp, socket, err));
 	TRY(nodes_remove(qmp, id, err));
 	fleece_remove_files(socket);

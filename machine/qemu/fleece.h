@@ -19,7 +19,7 @@ int fleece_start_server(struct qmp *qmp, const char *socket, struct error *err);
 int fleece_add_exports(struct qmp *qmp, const char *id, const struct inventory *inventory,
 		       struct error *err);
 
-/* Takes all of that out of QEMU again, also of a dead run: exports, jobs, the server if there is
+/* Takes all of that out of QEMU again, also of a dead run: jobs, exports, the server if there is
  * one at socket, nodes; then the files. */
 int fleece_remove(struct qmp *qmp, const char *id, const char *socket, struct error *err);
 /* Scratch images, if they still have names, the socket, and the run directory. */

@@ -10,7 +10,7 @@
  *   4. freeze; one transaction, which is the instant; thaw
  *   5. the exports; a thread looks after the jobs until everything was read
  *   6. it checks that all jobs still run (data read after one has ended may be newer than the
- *      instant) and that the disk has kept the scratch images. Then it removes exports, jobs,
+ *      instant) and that the disk has kept the scratch images. Then it removes jobs, exports,
  *      server, nodes and the run directory, and ends the guard
  *
  * The archive is finished after 6, without QEMU.

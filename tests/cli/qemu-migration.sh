@@ -53,7 +53,7 @@ for way in --buffer=16M --pull; do
 	ask_qmp migrate_cancel >"$TMPDIR/answer"
 	wait_until migration_is cancelled
 
-	in_background "$VMABAK" backup "qemu:$qmp" $way --rate 100K --compress none -o no.vmab
+	in_background "$VMABAK" backup "qemu:$qmp" $way --rate 500K --compress none -o no.vmab
 	wait_until jobs_run
 	migrate "unix:$TMPDIR/link"
 	ended_with 7 $pid
