@@ -142,6 +142,13 @@ static xmlNode *only_child(xmlNode *node, const char *name)
 	return xml_child(node, name);
 }
 
+static bool is_blank(const xmlNode *node)
+{
+	const char *text = (const char *)node->content;
+
+	return node->type == XML_TEXT_NODE && text != NULL && text[strspn(text, " \t\r\n")] == '\0';
+}
+
 /* Keeps the children that are in the list. */
 static void keep_children(xmlNode *node, const char *list, struct omissions *omissions)
 {
@@ -150,8 +157,8 @@ static void keep_children(xmlNode *node, const char *list, struct omissions *omi
 
 	for (xmlNode *below = node->children; below != NULL; below = next) {
 		next = below->next;
-		if (below->type == XML_TEXT_NODE || (below->type == XML_ELEMENT_NODE &&
-						     below->ns == NULL && is_in(list, below->name)))
+		if (is_blank(below) || (below->type == XML_ELEMENT_NODE && below->ns == NULL &&
+					is_in(list, below->name)))
 			continue;
 		if (below->type == XML_ELEMENT_NODE && omissions != NULL)
 			omit(omissions, "%s%s%s is left out",
@@ -163,13 +170,15 @@ static void keep_children(xmlNode *node, const char *list, struct omissions *omi
 	}
 }
 
+/* Those that are in the list, and name no file. */
 static void keep_attributes(xmlNode *node, const char *list)
 {
 	xmlAttr *next;
 
 	for (xmlAttr *attribute = node->properties; attribute != NULL; attribute = next) {
 		next = attribute->next;
-		if (attribute->ns != NULL || !is_in(list, attribute->name))
+		if (attribute->ns != NULL || !is_in(list, attribute->name) ||
+		    attribute_names(attribute))
 			xml_remove_attribute(attribute);
 	}
 }
@@ -180,32 +189,56 @@ static bool is_firmware(const char *path)
 	return path != NULL && strncmp(path, "/usr/share/", 11) == 0 && strstr(path, "/..") == NULL;
 }
 
-/* Its path stays where it is; whoever checks for files has to leave it out. */
-static void confine_os(xmlNode *os, struct omissions *omissions)
+static void confine_loader(xmlNode *os, struct omissions *omissions)
 {
-	xmlNode *loader, *nvram;
-	char *path, *template, shown[SHOWN_SIZE];
+	xmlNode *loader = only_child(os, "loader");
+	char *path = xml_content(loader), shown[SHOWN_SIZE];
 
-	keep_children(os, os_parts, omissions);
-	loader = only_child(os, "loader");
-	path = xml_content(loader);
-	if (loader != NULL && path != NULL && *path != '\0' &&
+	if (path != NULL && *path != '\0' &&
 	    (!is_firmware(path) || xml_has(loader, "readonly", "no"))) {
 		omit(omissions,
 		     "firmware %s is left out: it is not below /usr/share, where packages put it",
 		     show(path, shown));
-		xml_remove(loader);
+		remove_children(os, "loader");
 		remove_children(os, "nvram");
+	} else if (loader != NULL) {
+		keep_attributes(loader, " readonly type secure stateless format ");
+		xml_set_content(loader, path == NULL ? "" : path);
 	}
 	free(path);
-	nvram = only_child(os, "nvram");
-	if (nvram == NULL)
-		return;
-	template = xml_attribute(nvram, "template");
-	keep_attributes(nvram, is_firmware(template) ? " template templateFormat format " : " ");
-	keep_children(nvram, " ", NULL);
-	xml_set_content(nvram, "");
+}
+
+static void confine_nvram(xmlNode *nvram)
+{
+	char *template = xml_attribute(nvram, "template");
+
+	if (nvram != NULL) {
+		keep_attributes(nvram, is_firmware(template) ? " templateFormat format " : " ");
+		xml_set_content(nvram, "");
+		if (is_firmware(template))
+			xml_set(nvram, "template", template);
+	}
 	free(template);
+}
+
+static void confine_os(xmlNode *os, struct omissions *omissions)
+{
+	xmlNode *next;
+	char shown[SHOWN_SIZE];
+
+	keep_attributes(os, " firmware ");
+	keep_children(os, os_parts, omissions);
+	confine_loader(os, omissions);
+	confine_nvram(only_child(os, "nvram"));
+	for (xmlNode *node = os->children; node != NULL; node = next) {
+		next = node->next;
+		if (node->type != XML_ELEMENT_NODE || xml_is(node, "loader") ||
+		    xml_is(node, "nvram") || !element_names(node))
+			continue;
+		omit(omissions, "%s is left out: it names files",
+		     show((const char *)node->name, shown));
+		xml_remove(node);
+	}
 }
 
 static void confine_character(xmlNode *node, struct omissions *omissions)

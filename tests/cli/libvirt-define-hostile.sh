@@ -11,47 +11,7 @@ make()
 {
 	expect_code 0 as_user "$vmabak" backup -q -c "libvirt.xml=$1.xml" vda=root.raw,format=raw -o "$1.vmab"
 }
-cat >evil.xml <<'END'
-<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
-<name>evil</name><uuid>../../../EVIL</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu>
-<metadata><EVIL xmlns='x'/></metadata><title>a/b</title>
-<memoryBacking><source type='file'/></memoryBacking>
-<blkiotune><device><path>/dev/EVIL</path><weight>500</weight></device></blkiotune>
-<cputune><shares>500</shares><vcpusched vcpus='0' scheduler='fifo' priority='99'/></cputune>
-<sysinfo type='fwcfg'><entry name='opt/x' file='/etc/EVIL'/></sysinfo>
-<bootloader>/EVIL</bootloader>
-<os><type arch='x86_64' machine='pc'>hvm</type><kernel>/EVIL/kernel</kernel><initrd>/EVIL/initrd</initrd>
-<loader readonly='yes' type='pflash'>/usr/share/../EVIL</loader><loader>/EVIL</loader>
-<nvram template='/EVIL'>/etc/EVIL</nvram><nvram>/EVIL</nvram><acpi><table type='slic'>/EVIL</table></acpi></os>
-<seclabel type='none' model='EVIL'/>
-<devices><emulator>/tmp/EVIL</emulator>
-<disk type='file' device='disk' rawio='yes'><driver name='EVIL' type='qcow2'/><source file='/EVIL' index='1'><seclabel model='dac' relabel='no'/></source>
-<backingStore type='file'><format type='raw'/><source file='/EVIL'/></backingStore><source dev='/dev/EVIL'/><target dev='vda' bus='virtio'/></disk>
-<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='/dev/EVIL'/><target dev='vdb' bus='virtio'/></disk>
-<disk type='file' device='cdrom'><source file='EVIL'/><target dev='sda' bus='sata'/><readonly/></disk>
-<filesystem type='mount'><source dir='/EVIL'/><target dir='EVIL'/></filesystem>
-<hostdev mode='subsystem' type='usb'><source><vendor id='0x1234'/><product id='0xbeef'/></source></hostdev>
-<interface type='bridge'><source bridge='virbr0'/><script path='/EVIL'/><backend tap='/EVIL' vhost='/EVIL'/><target dev='EVIL'/></interface>
-<interface type='ethernet'><script path='/EVIL'/></interface>
-<interface type='user'><mac address='52:54:00:11:22:34'/></interface>
-<serial type='file'><source path='/etc/cron.d/EVIL'/><log file='/etc/EVIL'/></serial>
-<console type='pipe'><source path='EVIL'/></console>
-<channel type='unix'><source mode='bind' path='/EVIL'/><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
-<channel type='tcp'><source mode='connect' host='EVIL' service='1'/><target type='virtio' name='x'/></channel>
-<input type='evdev'><source dev='/dev/EVIL'/></input>
-<graphics type='vnc' listen='0.0.0.0' port='5999' passwd='EVIL'><listen type='socket' socket='/EVIL'/></graphics>
-<graphics type='egl-headless'><gl enable='yes' rendernode='/EVIL'/></graphics>
-<video><model type='virtio'><acceleration accel3d='yes' rendernode='/EVIL'/></model></video>
-<audio id='1' type='file' path='/EVIL'/>
-<rng model='virtio'><backend model='random'>/dev/EVIL</backend></rng>
-<tpm model='tpm-tis'><backend type='passthrough'><device path='/dev/EVIL'/></backend></tpm>
-<shmem name='EVIL'/><memballoon model='none'/>
-</devices>
-<devices><disk type='file' device='disk'><source file='/EVIL'/><target dev='vdc'/></disk></devices>
-<qemu:commandline><qemu:arg value='EVIL'/></qemu:commandline>
-</domain>
-<?vmabak-drive EVIL=vdb?>
-END
+cp "$CLI/hostile-domain.xml" evil.xml
 make evil
 expect_code 3 as_user "$vmabak" restore -q evil.vmab --define -C evil
 as_user virsh -q dumpxml --inactive evil >"$lv/evil.now" || fail 'it is not defined'

@@ -4,7 +4,7 @@
 Makes the inputs that the fuzz targets begin with, from the texts in tests/images: FOLDER/restore,
 FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options; and without texts
 FOLDER/nbd_server, FOLDER/map, FOLDER/qmp, FOLDER/control,
-FOLDER/live. Archives above 64 KiB are left out, and
+FOLDER/live, FOLDER/definition. Archives above 64 KiB are left out, and
 so are those whose head alone is larger from head: they make each try slow."""
 import os
 import re
@@ -211,8 +211,17 @@ def live_servers(folder):
         put(folder, "live", name, bytes([size]) + words)
 
 
+def definitions(folder):
+    with open(os.path.join(os.path.dirname(HERE), "cli", "hostile-domain.xml"), "rb") as file:
+        put(folder, "definition", "hostile", file.read())
+    put(folder, "definition", "plain", b"<domain type='kvm'><name>a</name><os><type>hvm</type><nvram>/x</nvram></os><devices>"
+        b"<disk type='file' device='disk'><source file='/x'/><target dev='vda'/></disk><tpm><backend type='emulator'>"
+        b"<source type='file' path='/x'/></backend></tpm></devices></domain><?vmabak-drive root=vda?>")
+
+
 def main():
     folder = sys.argv[1]
+    definitions(folder)
     live_servers(folder)
     control_clients(folder)
     qmp_peers(folder)
