@@ -2,6 +2,7 @@
 
 #include "archive/configs.h"
 #include "archive/open.h"
+#include "base/bytes.h"
 #include "base/parse.h"
 #include "base/watcher.h"
 #include "writer/output/output.h"
@@ -53,6 +54,34 @@ static int set_uuid(struct archive *archive, const char *text, struct error *err
 	return 0;
 }
 
+/* Each extent holds the uuid; one of VMAB holds its place, too, and so differs after any change
+ * before it. */
+static int check_dedup(struct create *create, const struct head_options *head, struct error *err)
+{
+	if (head->dedup && create->plan.format != FORMAT_VMA1)
+		return fail(err, ERR_USAGE,
+			    "--dedup is for VMA: each part of a VMAB holds its own position; end "
+			    "the name in .vma or give --format vma");
+	create->dedup = head->dedup;
+	return 0;
+}
+
+/* Version 8, variant 1: RFC 9562. */
+static void set_names_uuid(struct archive *archive)
+{
+	uint8_t bytes[CHECKSUM_SIZE + UINT8_MAX] = "vmabak --dedup";
+
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		const struct text *name = &archive->drives[i].name;
+
+		memcpy(bytes + CHECKSUM_SIZE, name->bytes, name->length);
+		checksum_bytes(bytes, CHECKSUM_SIZE + name->length, bytes);
+	}
+	memcpy(archive->uuid, bytes, UUID_SIZE);
+	archive->uuid[6] = (uint8_t)((archive->uuid[6] & 0x0f) | 0x80);
+	archive->uuid[8] = (uint8_t)((archive->uuid[8] & 0x3f) | 0x80);
+}
+
 static int set_note(struct archive *archive, const char *note, struct error *err)
 {
 	if (note == NULL || *note == '\0')
@@ -79,8 +108,10 @@ int create_begin(struct create *out, const struct create_options *options,
 	archive->cluster_checksum = out->plan.cluster_checksum;
 	if (head == NULL)
 		return 0;
+	TRY(check_dedup(out, head, err));
 	TRY(set_time(archive, err));
-	TRY(set_uuid(archive, head->uuid, err));
+	if (head->uuid != NULL || !head->dedup)
+		TRY(set_uuid(archive, head->uuid, err));
 	return set_note(archive, head->note, err);
 }
 
@@ -156,10 +187,13 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 	struct writer_options how = {
 		.level = create->plan.level,
 		.wrap = create->plan.wrap,
+		.by_place = create->dedup,
 		.counts = &create->counts,
 	};
 
 	TRY(check_use(create, watcher, err));
+	if (create->dedup && all_zero(create->archive->uuid, UUID_SIZE))
+		set_names_uuid(create->archive);
 	/* An archive that cannot be written must not leave even an empty file. */
 	TRY(archive_check(create->archive, err));
 	TRY(output_open(&create->output, create->name, &to, err));

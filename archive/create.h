@@ -15,12 +15,14 @@ struct watcher;
 struct head_options {
 	const char *note; /* NULL: none */
 	const char *uuid; /* as text; NULL: random */
+	bool dedup;	  /* unchanged parts of drives give the same bytes in each archive */
 };
 
 struct create {
 	const struct create_options *options; /* borrowed */
 	const char *name;		      /* of the archive; borrowed */
 	struct create_plan plan;
+	bool dedup; /* see struct head_options */
 	/* Owned. Its texts are borrowed, but configs are as in archive/configs.h. */
 	struct archive *archive;
 	struct proxmox proxmox; /* what the archive's name asks for */

@@ -197,7 +197,9 @@ static int put_zero_extents(struct writer *writer, struct error *err)
 		run->cluster++;
 		i += --run->n_clusters == 0 ? 1 : 0;
 		bool last = i == writer->zeros.n_slots;
-		if (extent->n_slots < VMA1_SLOTS - 1 && !last)
+		bool fits = slot->cluster % (VMA1_SLOTS - 1) != VMA1_SLOTS - 2 ||
+			    !writer->options.by_place;
+		if (extent->n_slots < VMA1_SLOTS - 1 && fits && !last)
 			continue;
 		section_build(writer->archive, extent, headers + n_headers++ * SECTOR_SIZE);
 		writer->totals.n_sections++;

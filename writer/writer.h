@@ -29,8 +29,11 @@ struct writer_counts {
 };
 
 struct writer_options {
-	int level;		      /* of zstd or gzip; 0: no compression at all */
-	enum wrap wrap;		      /* with FORMAT_VMA1 only, and only when level is not 0 */
+	int level;	/* of zstd or gzip; 0: no compression at all */
+	enum wrap wrap; /* with FORMAT_VMA1 only, and only when level is not 0 */
+	/* VMA: where an extent of zero clusters ends depends on their place in the drive, so that a
+	 * change moves nothing in those that follow. */
+	bool by_place;
 	struct writer_counts *counts; /* or NULL */
 };
 

@@ -58,6 +58,7 @@ sort >expected <<'END'
 --compress
 --config
 --connect
+--dedup
 --direct
 --drive
 --force
