@@ -105,8 +105,8 @@ int convert_run(struct convert *out, const char *name, const struct create_optio
 	*out = (struct convert){0};
 	TRY(create_begin(&out->create, options, NULL, err));
 	if (is_same_file(name, options->name))
-		return fail(err, ERR_USAGE,
-			    "%s: cannot be read and replaced at once; write to another name", name);
+		return fail(err, ERR_USAGE, "%s: is the archive to be read; write to another name",
+			    name);
 	TRY(archive_open(&out->opened, name, 0, err));
 	TRY(copy_head(out, watcher, err));
 	TRY(create_open(&out->create, watcher, err));

@@ -135,8 +135,8 @@ static int check_name(const char *name, bool force, bool *by_name, struct error 
 		*by_name = false;
 		if (isatty(STDOUT_FILENO))
 			return fail(err, ERR_USAGE,
-				    "standard output is a terminal, where no archive can go: "
-				    "give -o ARCHIVE");
+				    "standard output is a terminal: give -o ARCHIVE, or send it to "
+				    "a file or pipe");
 		return 0;
 	}
 	if (stat(name, &found) < 0)

@@ -106,8 +106,8 @@ int recovery_open(struct recovery *out, const struct archive *archive,
 	TRY(restore_plan_make(&out->plan, archive, &options->restore, watcher, err));
 	if (restore_plan_stream(&out->plan) != archive->n_drives)
 		return fail(err, ERR_USAGE,
-			    "-d NAME=-: standard output cannot take a drive that is salvaged: "
-			    "what is recovered comes in any order");
+			    "-d NAME=-: a drive cannot be salvaged to standard output, as its "
+			    "clusters are recovered in any order");
 	return 0;
 }
 

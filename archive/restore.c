@@ -1,5 +1,6 @@
 #include "archive/restore.h"
 
+#include "base/human.h"
 #include "base/watcher.h"
 #include "reader/input/input.h"
 
@@ -13,6 +14,7 @@ static int open_target(struct restore *restore, uint32_t i, struct error *err)
 {
 	const struct archive_drive *drive = &restore->opened.archive->drives[i];
 	const char *path = restore->plan.drive_paths[i];
+	char size[HUMAN_SIZE];
 	uint64_t excess;
 	char name[80];
 
@@ -24,11 +26,12 @@ static int open_target(struct restore *restore, uint32_t i, struct error *err)
 	TRY(target_open(&restore->targets[i], path, drive->size_bytes, &restore->how, err));
 	excess = target_excess(restore->targets[i]);
 	if (excess > 0)
-		watcher_note(restore->watcher,
-			     "drive %s: %s is %llu bytes larger; what lies past the drive stays as "
-			     "it is",
-			     escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
-			     path, (unsigned long long)excess);
+		watcher_note(
+			restore->watcher,
+			"drive %s: %s is %s (%llu bytes) larger than the drive; that rest is left "
+			"unchanged",
+			escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
+			path, human_size(size, excess), (unsigned long long)excess);
 	return 0;
 }
 

@@ -56,7 +56,7 @@ static int check_free(const char *path, int type, struct error *err)
 	if (lstat(path, &found) != 0)
 		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", path);
 	if (!S_ISSOCK(found.st_mode))
-		return fail(err, ERR_USAGE, "%s: exists already, and is no socket", path);
+		return fail(err, ERR_USAGE, "%s: exists already, and is not a socket", path);
 	if (socket_connect(&fd, path, type, &refused) == 0)
 		close(fd);
 	else if (refused.sys == ECONNREFUSED || refused.sys == ENOENT)

@@ -23,7 +23,7 @@ static const struct restore_command defaults = {
 
 static const struct option_spec specs[] = {
 	{"directory", 'C', OPTION_TEXT, OPTION_FIELD(restore_options, directory), .argument = "DIR",
-	 .help = "restore into DIR, made if only that is missing (default: .)"},
+	 .help = "restore into DIR, created if its parent exists (default: .)"},
 	{"drive", 'd', OPTION_LIST, OPTION_FIELD(restore_options, drives),
 	 .argument = "NAME[=TARGET]",
 	 .help = "restore this drive only, to TARGET if given; may be repeated; @N is the N-th "
@@ -170,9 +170,9 @@ const struct command command_restore = {
 		"\n"
 		"A TARGET is a file, raw or an image by its ending or ,format=FMT, or with\n"
 		"--force a block device or an NBD URI. Options of an image follow its name, such\n"
-		"as ,cluster_size=2M. A drive whose name is not usable as a\n"
-		"file name can be named by its number: --drive @2=TARGET. Standard output, -,\n"
-		"takes one drive of a VMAB archive in a file, for a pipe.\n"
+		"as ,cluster_size=2M. A drive whose name is not usable as a file name can be\n"
+		"named by its number: --drive @2=TARGET. TARGET - is standard output, for one\n"
+		"drive of a VMAB archive in a file.\n"
 		"\n"
 		"With --define, a domain of libvirt that was backed up as libvirt:DOMAIN is\n"
 		"defined again. Parts of its definition that name files, devices or programs\n"
@@ -186,7 +186,7 @@ const struct command command_restore = {
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct restore_command, restore)},
 		   {"A domain of libvirt", define_specs, offsetof(struct restore_command, define)},
-		   {NULL, common_specs, 0}},
+		   {"Common", common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = 1,

@@ -27,7 +27,7 @@ const struct plain_options plain_defaults = {.common = {COMMON_DEFAULTS}};
 
 const struct option_spec output_specs[] = {
 	{"output", 'o', OPTION_OUTPUT, OPTION_FIELD(create_options, name), .argument = "ARCHIVE",
-	 .help = "where to write, - for standard output; needed. The name determines the format: "
+	 .help = "where to write (required); - is standard output. The name determines the format: "
 		 ".vmab, .vma, .vma.zst or .vma.gz"},
 	{"format", 0, OPTION_CHOICE, OPTION_FIELD(create_options, format), .argument = "FORMAT",
 	 .choices = "vmab vma",
@@ -61,7 +61,7 @@ const struct option_spec consistency_specs[] = {
 	{"quiesce", 0, OPTION_CHOICE, OPTION_FIELD(machine_options, quiesce), .argument = "[=try]",
 	 .choices = "must try",
 	 .help = "libvirt: freeze the guest's file systems while the snapshot is taken; with "
-		 "=try only if the guest agent can do that",
+		 "=try continue if that is impossible",
 	 .sources = SOURCE_LIBVIRT},
 	{"guest-agent", 0, OPTION_TEXT, OPTION_FIELD(machine_options, guest_agent),
 	 .argument = "SOCKET",

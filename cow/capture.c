@@ -155,7 +155,7 @@ static int arm_all(struct capture *capture, uint64_t drain_ms, struct error *err
 		if (!volume_drain(volume, until_ms))
 			return fail(err, ERR_SYSTEM,
 				    "%s: a write has been in flight for %" PRIu64
-				    " ms, so there is no quiet instant",
+				    " ms, so no snapshot can be taken",
 				    volume_name(volume), drain_ms);
 	}
 	for (uint32_t i = 0; i < capture->n_captured; i++) {

@@ -193,7 +193,8 @@ static int stream_open(struct target *target, const struct target_options *optio
 			    "standard output takes the bytes of a drive, not a %s image",
 			    options->format);
 	if (isatty(STDOUT_FILENO))
-		return fail(err, ERR_USAGE, "standard output is a terminal, where no drive can go");
+		return fail(err, ERR_USAGE,
+			    "standard output is a terminal: send the drive to a file or pipe");
 	if (fstat(STDOUT_FILENO, &found) != 0)
 		return fail_system(err, errno, "standard output");
 	stream->may_skip = S_ISREG(found.st_mode) &&

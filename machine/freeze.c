@@ -74,7 +74,7 @@ static void thaw_without_guard(const struct instant *instant, const struct error
 static bool goes_on(const struct instant *instant, struct instant_outcome *out, struct error *err)
 {
 	if (instant->options->quiesce == QUIESCE_MUST)
-		error_append(err, "; --quiesce=try goes on without that");
+		error_append(err, "; --quiesce=try continues without freezing");
 	if (instant->options->quiesce != QUIESCE_TRY)
 		return false;
 	snprintf(out->unfrozen, sizeof(out->unfrozen), "%s", err->text);

@@ -65,7 +65,7 @@ static int name_disk(struct domain_disk *disk, const char *argument, const struc
 	}
 	if (!name_usable((const uint8_t *)disk->name, strlen(disk->name)))
 		return fail(err, ERR_USAGE,
-			    "drive '%.100s': that is no name for a drive; give another as -d "
+			    "drive '%.100s': not usable as the name of a drive; give one with -d "
 			    "NAME=TARGET",
 			    argument);
 	for (unsigned i = 0; i < out->n; i++) {
@@ -232,10 +232,9 @@ static int fill_disk(struct domain_disk *disk, xmlNode *node, struct error *err)
 		xml_child(node, "encryption") != NULL || xml_child(source, "encryption") != NULL;
 	if (disk->source == NULL)
 		disk->source = xml_attribute(source, "dev");
-	disk->by_default =
-		source != NULL && xml_child(node, "readonly") == NULL &&
-		xml_child(node, "shareable") == NULL &&
-		(!xml_has_attribute(node, "device") || xml_has(node, "device", "disk"));
+	disk->by_default = source != NULL && xml_child(node, "readonly") == NULL &&
+			   xml_child(node, "shareable") == NULL &&
+			   (!xml_has_attribute(node, "device") || xml_has(node, "device", "disk"));
 	return fill_image(disk, node, source, err);
 }
 

@@ -342,8 +342,8 @@ int domain_backup_begin(struct domain *domain, const char *xml, struct error *er
 
 	if (has_other_job(domain))
 		return fail(err, ERR_LOCKED,
-			    "domain '%s': another job of libvirt works on it: virsh domjobinfo "
-			    "tells which",
+			    "domain '%s': another job of libvirt is running: 'virsh domjobinfo' "
+			    "shows it",
 			    domain->shown);
 	ASK(result, lib.virDomainBackupBegin(domain->domain, xml, NULL, 0));
 	if (result == 0)

@@ -72,8 +72,8 @@ static int clear_socket(struct domain *domain, const char *socket, bool *ended, 
 
 	if (socket == NULL || !rundir_id(socket, id))
 		return fail(err, ERR_LOCKED,
-			    "domain '%s': another program backs it up; virsh domjobinfo tells of "
-			    "it, virsh domjobabort ends it",
+			    "domain '%s': another program is backing it up; 'virsh domjobinfo' "
+			    "shows that job, 'virsh domjobabort' ends it",
 			    shown);
 	lock = lock_dead(socket);
 	if (lock < 0 && errno == EWOULDBLOCK)
@@ -81,11 +81,11 @@ static int clear_socket(struct domain *domain, const char *socket, bool *ended, 
 			    "domain '%s': is being backed up by another run of this program",
 			    shown);
 	if (lock < 0)
-		return fail(err, ERR_LOCKED,
-			    "domain '%s': has a backup of another run of this program, and whether "
-			    "that is alive cannot be told: %.100s is out of reach; if not, virsh "
-			    "domjobabort ends it",
-			    shown, socket);
+		return fail(
+			err, ERR_LOCKED,
+			"domain '%s': another run of this program is backing it up, or has left "
+			"that job: %.100s cannot be reached; 'virsh domjobabort' ends such a job",
+			shown, socket);
 	code = libvirt_job_end(domain, socket, err);
 	*ended = code == 0;
 	close(lock);

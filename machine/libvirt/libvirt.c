@@ -2,6 +2,7 @@
  * A domain of libvirt. While it runs, libvirt has QEMU keep the drives as they were at one instant,
  * and export them over NBD. When it is off, its images are read (off.h).
  */
+#include "base/human.h"
 #include "base/json.h"
 #include "base/name.h"
 #include "base/stop.h"
@@ -62,7 +63,7 @@ static int list_drives(struct machine *machine, struct error *err)
 		if (machine->options->scratch == NULL && !disk->is_file)
 			return fail(err, ERR_USAGE,
 				    "drive %s: is not a file, so name a folder with --scratch for "
-				    "what the guest overwrites meanwhile",
+				    "data that the guest overwrites",
 				    disk->name);
 		*drive = (struct machine_drive){
 			.name = disk->name,
@@ -130,7 +131,8 @@ static int prepare_running(struct machine *machine, struct error *err)
 	TRY(list_drives(machine, err));
 	TRY(libvirt_job_clear(machine->domain, &had_leftover, err));
 	if (had_leftover)
-		watcher_note(machine->watcher, "ended in libvirt the backup of a run that died");
+		watcher_note(machine->watcher,
+			     "ended a backup job in libvirt that a killed run had left");
 	return 0;
 }
 
@@ -213,10 +215,10 @@ static void warn(struct machine *machine)
 			     "it",
 			     domain_shown(machine->domain));
 	if (outcome->instant.unfrozen[0] != '\0')
-		watcher_warn(machine->watcher,
-			     "not frozen for the snapshot, whose drives are as if the power had "
-			     "failed: %s",
-			     outcome->instant.unfrozen);
+		watcher_warn(
+			machine->watcher,
+			"not frozen, so the snapshot shows the drives as after a power failure: %s",
+			outcome->instant.unfrozen);
 	outcome->instant.thawing[0] = outcome->instant.unfrozen[0] = '\0';
 	outcome->remains = false;
 }
@@ -264,12 +266,14 @@ static int libvirt_explain(struct machine *machine, struct error *err)
 
 static void libvirt_outcome(struct machine *machine, struct json_t *capture)
 {
+	char size[HUMAN_SIZE];
+
 	if (machine->off != NULL)
 		return;
 	json_put_number(capture, "instant_ms", machine->outcome.instant.instant_ms);
 	json_put_number(capture, "frozen_ms", machine->outcome.instant.frozen_ms);
-	watcher_detail(machine->watcher, "what the guest overwrote meanwhile took %llu bytes",
-		       (unsigned long long)machine->outcome.scratch_bytes);
+	watcher_detail(machine->watcher, "the scratch files took %s",
+		       human_size(size, machine->outcome.scratch_bytes));
 }
 
 const struct machine_kind machine_libvirt = {

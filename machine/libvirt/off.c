@@ -93,8 +93,8 @@ int libvirt_off_open(struct libvirt_off **out, struct domain *domain,
 	watcher_note(watcher, "domain '%s' is off: its images are read", domain_shown(domain));
 	if (domain_was_saved(domain))
 		watcher_warn(watcher,
-			     "domain '%s': its memory is saved (virsh managedsave) and not in the "
-			     "archive: the drives are as if the power had failed",
+			     "domain '%s': its saved memory (virsh managedsave) is not in the "
+			     "archive, so the drives are as after a power failure",
 			     domain_shown(domain));
 	*out = off;
 	return 0;
@@ -124,7 +124,7 @@ int libvirt_off_finish(struct libvirt_off *off, struct error *err)
 
 	TRY(machine_images.finish(off->images, err));
 	if (domain_runs(off->domain, &runs, &silent) < 0)
-		watcher_warn(off->watcher, "whether it was started meanwhile is not known: %s",
+		watcher_warn(off->watcher, "it may have been started during the backup: %s",
 			     silent.text);
 	return runs ? fail(err, ERR_SYSTEM,
 			   "domain '%s': was started while its images were read; another backup "

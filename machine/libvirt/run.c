@@ -141,7 +141,7 @@ static int open_scratch(struct libvirt_run *run, const char *path, struct error 
 
 	if (fd < 0)
 		return fail(err, ERR_SYSTEM,
-			    "scratch file %.200s: %s; what a disk loses of it would go unseen; "
+			    "scratch file %.200s: %s; data lost by its disk would go unnoticed; "
 			    "--scratch names another folder",
 			    path, strerror(errno));
 	run->scratches[run->n_scratches++] = fd;
@@ -306,8 +306,8 @@ int libvirt_run_finish(struct libvirt_run *run, struct error *err)
 	end(run);
 	if (!runs)
 		return fail(err, ERR_SYSTEM,
-			    "domain '%s': its backup ended before all was read: the log of libvirt "
-			    "or QEMU may tell why",
+			    "domain '%s': the backup job ended early: the log of libvirt or QEMU "
+			    "may show why",
 			    domain_shown(run->domain));
 	return each_scratch(run, run->n_scratches, true, err);
 }

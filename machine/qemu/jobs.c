@@ -139,7 +139,7 @@ int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventor
 			    out->error);
 	if (out->n < n)
 		return fail(err, ERR_SYSTEM,
-			    "a job in QEMU has gone: another program has ended it");
+			    "a job in QEMU disappeared: another program has ended it");
 	return 0;
 }
 

@@ -49,8 +49,8 @@ int line_open(struct line **out, const char *what, const char *path, struct erro
 
 	if (socket_connect(&fd, path, SOCK_STREAM, err) < 0) {
 		if (err->sys == EAGAIN)
-			return fail(err, ERR_SYSTEM, "%s %s: takes no connection within %d s", what,
-				    path, PATIENCE_CONNECT_S);
+			return fail(err, ERR_SYSTEM, "%s %s: no connection within %d s", what, path,
+				    PATIENCE_CONNECT_S);
 		if (err->sys == EPROTOTYPE)
 			return fail(err, ERR_USAGE,
 				    "%s %s: is a socket of another kind; the control socket of a "
@@ -134,7 +134,7 @@ int line_send(struct line *line, const char *bytes, size_t n, int timeout_ms, st
 		if (ready < 0)
 			return ready;
 		if (ready == 0)
-			return fail(err, ERR_SYSTEM, "%s: takes nothing", line->name);
+			return fail(err, ERR_SYSTEM, "%s: accepts no data", line->name);
 		sent = send(line->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (sent < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;

@@ -20,6 +20,7 @@
  * own pass, and these jobs have none). So the thread reserves room ahead (machine/qemu/scratch.h),
  * and ends the backup when there is none.
  */
+#include "base/human.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/stop.h"
@@ -381,10 +382,12 @@ static int pull_explain(struct machine *machine, struct error *err)
 
 static void pull_outcome(struct machine *machine, struct json_t *capture)
 {
+	char size[HUMAN_SIZE];
+
 	qemu_outcome(&machine->qemu, capture);
 	json_put_number(capture, "scratch_bytes", machine->scratch_bytes);
-	watcher_detail(machine->qemu.watcher, "the scratch images took %llu bytes",
-		       (unsigned long long)machine->scratch_bytes);
+	watcher_detail(machine->qemu.watcher, "the scratch images took %s",
+		       human_size(size, machine->scratch_bytes));
 }
 
 const struct machine_kind machine_pull = {

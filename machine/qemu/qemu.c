@@ -33,7 +33,7 @@ static int read_text(struct qemu *qemu, struct error *err)
 	length = strlen(qemu->text);
 	if (length > TEXT_SIZE_MAX) {
 		watcher_warn(qemu->watcher,
-			     "what QEMU tells of the machine is too long, and left out");
+			     "QEMU's description of the machine is too long, and left out");
 		return 0;
 	}
 	qemu->config = (struct machine_config){
@@ -72,7 +72,7 @@ int qemu_open(struct qemu *out, const struct machine_options *options,
 	TRY(qmp_open(&out->qmp, options->place, err));
 	TRY(leftovers_remove(out->qmp, NULL, &n_leftovers, err));
 	if (n_leftovers > 0)
-		watcher_note(watcher, "cleaned up in QEMU after %u run%s that died", n_leftovers,
+		watcher_note(watcher, "cleaned up in QEMU after %u killed run%s", n_leftovers,
 			     n_leftovers == 1 ? "" : "s");
 	TRY(migration_check(out->qmp, err));
 	out->has_events = migration_watch(out->qmp);

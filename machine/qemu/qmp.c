@@ -178,7 +178,7 @@ int qmp_execute(struct qmp *qmp, struct json_t **out, struct error *err, const c
 		va_end(list);
 		if (object == NULL)
 			return fail(err, ERR_SYSTEM,
-				    "%.120s: %s: there is no memory, or a name is not UTF-8",
+				    "%.120s: %s: out of memory, or a name is not UTF-8",
 				    line_name(qmp->line), command);
 	}
 	return execute(qmp, out, err, command, object);

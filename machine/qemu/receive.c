@@ -183,7 +183,7 @@ static int check_told(const struct drive_state *drive, const struct chunk_zeros 
 	if (drive->may_leave_out || missing == end)
 		return 0;
 	return fail(err, ERR_SYSTEM,
-		    "drive %u: QEMU's job says that it is done, but cluster %" PRIu64 " never came",
+		    "drive %u: QEMU's job reports success, but cluster %" PRIu64 " never came",
 		    drive->number, missing);
 }
 

@@ -124,8 +124,8 @@ int scratch_check_kept(int fd, const char *path, struct error *err)
 	if (result == 0)
 		return 0;
 	return fail(err, ERR_SYSTEM,
-		    "scratch image %.200s: its file system lost data of it: %s; --scratch names "
-		    "another place",
+		    "scratch image %.200s: its file system lost data: %s; --scratch names another "
+		    "place",
 		    path, strerror(errno));
 }
 

@@ -109,7 +109,7 @@ int message_receive(int fd, struct json_t **out, int *passed, struct error *err)
 		close(*passed);
 	if (no_memory)
 		return fail_memory(err);
-	return fail(err, ERR_USAGE, "a message that is no JSON object");
+	return fail(err, ERR_USAGE, "a message that is not a JSON object");
 }
 
 int message_error(const struct json_t *message, struct error *err)

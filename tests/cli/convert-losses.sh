@@ -19,6 +19,6 @@ expect_text "$out" 'before the move' large.conf
 # An archive is not converted onto itself, nor over another.
 cp a.vmab before
 expect_error 2 a.vmab "$VMABAK" convert a.vmab -o a.vmab
-expect_error 2 'cannot be read and replaced' "$VMABAK" convert a.vmab -o a.vmab --force
+expect_error 2 'is the archive to be read' "$VMABAK" convert a.vmab -o a.vmab --force
 expect_error 2 'exists already' "$VMABAK" convert a.vmab -o b.vmab
 same_file before a.vmab

@@ -23,7 +23,7 @@ no_job_left()
 	[ -z "$(ls -A | grep -F .vma)" ] || fail "left after $1: $(ls -A)"
 	guest_is_well
 	expect_code 0 $backup -o next.vmab
-	expect_no_text "$err" 'that died'
+	expect_no_text "$err" 'that a killed run had left'
 	rm -f next.vmab
 }
 
@@ -68,7 +68,7 @@ kill -9 $guard
 rm -f .*.part
 backup_runs || fail 'the job went by itself'
 expect_code 0 $backup -o next.vmab
-expect_text "$err" 'ended in libvirt the backup of a run that died'
+expect_text "$err" 'ended a backup job in libvirt that a killed run had left'
 rm -f next.vmab
 no_job_left 'two kills'
 

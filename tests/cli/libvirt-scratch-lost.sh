@@ -24,7 +24,7 @@ backup()
 	[ -z "$(ls -A "$lv/tmp")" ] || fail "left: $(ls -lR "$lv/tmp")"
 }
 backup 1 strace -f -qq -o "$lv/work/trace" -e trace=sync_file_range -e inject=sync_file_range:error=ENOSPC
-expect_text "$err" 'scratch image' 'its file system lost data of it: No space left'
+expect_text "$err" 'scratch image' 'its file system lost data: No space left'
 expect_code 4 "$VMABAK" verify a.vmab
 guest_is_well
 backup 0

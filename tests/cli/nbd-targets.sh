@@ -33,7 +33,7 @@ same_file drive.raw single
 restored larger $((size + 4194304))
 tail -c 4194304 larger | cmp -n 4194304 - /dev/zero || fail "the rest is not zero"
 restored much $((size + 4194305))
-expect_text "$err" 'is 4194305 bytes larger'
+expect_text "$err" 'is 4.0 MiB (4194305 bytes) larger'
 tail -c 4194305 much | tr -d '\377' | cmp - /dev/null || fail "the rest was written to"
 expect_code 0 "$VMABAK" verify a.vmab
 
@@ -45,7 +45,7 @@ make_full same "$size"
 expect_error 2 "has $((size - 1)) bytes, and the drive $size" "$VMABAK" restore --force a.vmab \
 	-d "second=$(nbd_uri same.again)" -d "d=$(nbd_uri small.socket)"
 expect_error 2 'force overwrites it' "$VMABAK" restore a.vmab -d "d=$(nbd_uri same.again)"
-expect_error 2 'to one place' "$VMABAK" restore --force a.vmab -d "d=$(nbd_uri same.again)" \
+expect_error 2 'to the same place' "$VMABAK" restore --force a.vmab -d "d=$(nbd_uri same.again)" \
 	-d "second=$(nbd_uri same.again)"
 expect_error 2 raw "$VMABAK" restore --force a.vmab -d "d=$(nbd_uri same.again),format=qcow2"
 serve_nbdkit read.only -r file same

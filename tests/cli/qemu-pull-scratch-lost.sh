@@ -22,7 +22,7 @@ pull()
 }
 for what in EIO ENOSPC; do
 	pull 1 strace -f -qq -o "$TMPDIR/trace" -e trace=sync_file_range -e inject=sync_file_range:error=$what
-	expect_text "$err" 'scratch image' 'its file system lost data of it' '--scratch names another place'
+	expect_text "$err" 'scratch image' 'its file system lost data' '--scratch names another place'
 	[ "$(wc -l <"$err")" = 1 ] || fail "not one line: $(cat "$err")"
 	expect_code 4 "$VMABAK" verify a.vmab
 done

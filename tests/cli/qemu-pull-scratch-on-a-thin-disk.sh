@@ -53,6 +53,6 @@ wait $backup || code=$?
 	fail "it ended well, with $(cmp -l before.raw out/A.raw | wc -l) wrong bytes"
 }
 [ $code = 1 ] || fail "exit code $code: $(cat said)"
-expect_text said 'scratch image' 'its file system lost data of it: No space left'
+expect_text said 'scratch image' 'its file system lost data: No space left'
 expect_code 4 "$VMABAK" verify a.vmab
 nothing_in_qemu

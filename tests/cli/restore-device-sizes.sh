@@ -23,7 +23,7 @@ cmp before "$loop" || fail "something was written"
 make_full large.raw 33554432
 loop_device large.raw
 expect_code 0 "$VMABAK" restore a.vmab --force -d disk0="$loop"
-expect_text "$err" '16777216 bytes larger'
+expect_text "$err" '(16777216 bytes) larger'
 cmp -n 16777216 drive.raw "$loop" || fail "the drive differs"
 make_full rest 16777216
 tail -c 16777216 "$loop" | cmp - rest || fail "the rest was written to"

@@ -30,7 +30,7 @@ expect_error 2 'has one already' "$VMABAK" serve --control c.sock --nbd unix:n.s
 expect_error 2 'nothing changes' "$VMABAK" serve --control c.sock --nbd unix:n.sock --read-only --map m x=a.raw
 expect_error 1 'missing.raw' "$VMABAK" serve --control c.sock --nbd unix:n.sock missing.raw
 expect_error 1 '--read-only serves others too' "$VMABAK" serve --control c.sock --nbd unix:n.sock x=a.raw,format=qcow2
-expect_error 2 'is no socket' "$VMABAK" serve --control list.json --nbd unix:n.sock a.raw
+expect_error 2 'is not a socket' "$VMABAK" serve --control list.json --nbd unix:n.sock a.raw
 long=$(printf '%0120d' 0)
 expect_error 2 'characters' "$VMABAK" serve --control $long --nbd unix:n.sock a.raw
 expect_error 2 'TCP needs TLS: --tls-certificates' "$VMABAK" serve --control c.sock --nbd 127.0.0.1:0 a.raw

@@ -52,7 +52,7 @@ expect_dirty since-0 ''
 stop_serve
 cp a.map other.map
 echo 'precious data' >a.map
-expect_error 2 'is no map' "$VMABAK" serve --control c.sock --nbd unix:n.sock --map a.map a=a.raw
+expect_error 2 'is not a map' "$VMABAK" serve --control c.sock --nbd unix:n.sock --map a.map a=a.raw
 [ "$(cat a.map)" = 'precious data' ] || fail "it was overwritten"
 cp a.raw b.raw
 start_serve --map other.map a=b.raw

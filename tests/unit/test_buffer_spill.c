@@ -198,7 +198,7 @@ static void a_spill_file_that_loses_data(void)
 		CU_ASSERT_EQUAL(buffer_error(buffer, &err), what == 0 ? 0 : ERR_SYSTEM);
 		if (what > 0)
 			CU_ASSERT_PTR_NOT_NULL(strstr(err.text, what == 3 ? "cannot be read"
-									  : "does not give back"));
+									  : "is not what was written"));
 		buffer_free(buffer);
 	}
 }
