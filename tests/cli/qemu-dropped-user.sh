@@ -13,11 +13,15 @@ chmod 711 "$TMPDIR"
 make_random a.raw 3000000 1
 truncate -s 4M a.raw
 qmp=$TMPDIR/vm.qmp asking=$TMPDIR/vm.ask
+port=$("$PYTHON" -c 'import socket
+with socket.create_server(("127.0.0.1", 0)) as one:
+    print(one.getsockname()[1])')
 # start DROP...: the options that have it drop its user.
 start()
 {
 	qemu-system-x86_64 -S -display none -nodefaults -machine accel=tcg -m 64 -pidfile "$TMPDIR/pid" -daemonize \
-		-qmp "unix:$qmp,server=on,wait=off" -qmp "unix:$asking,server=on,wait=off" "$@" \
+		-qmp "unix:$qmp,server=on,wait=off" -qmp "unix:$asking,server=on,wait=off" \
+		-qmp "tcp:127.0.0.1:$port,server=on,wait=off" "$@" \
 		-drive if=none,id=a,file=a.raw,format=raw -device virtio-blk-pci,drive=a 2>"$TMPDIR/qemu.err"
 }
 # Until QEMU 9, and since.
@@ -37,3 +41,9 @@ in_background "$VMABAK" backup -q "qemu:$qmp" --rate 1M --buffer 16M -o no.vmab
 wait_until jobs_run
 kill -9 $pid
 nothing_in_qemu
+# Over TCP nobody tells that user.
+for pull in '' --pull; do
+	expect_error 1 'over TCP it is not known' \
+		"$VMABAK" backup "qemu:tcp:127.0.0.1:$port" $pull ${pull:+--scratch "$TMPDIR"} -o no.vmab
+	nothing_in_qemu
+done
