@@ -25,7 +25,7 @@ if command -v apt-get >/dev/null; then
 		libxml2-dev'
 	demo='qemu-utils e2fsprogs'
 	tests='libcunit1-dev gddrescue xfsprogs zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
-		python3-xxhash strace mandoc bash-completion util-linux acl mbuffer procps file systemd
+		python3-xxhash strace mandoc bash-completion util-linux acl mbuffer procps iproute2 file systemd
 		rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
 		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup
 		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils swtpm swtpm-tools'
@@ -36,14 +36,14 @@ elif command -v dnf >/dev/null; then
 		libvirt-devel libxml2-devel'
 	demo='qemu-img e2fsprogs'
 	tests='CUnit-devel xfsprogs zstd gzip lzop xz bzip2 python3 python3-zstandard
-		python3-xxhash strace mandoc bash-completion util-linux acl libasan libubsan libtsan'
+		python3-xxhash strace mandoc bash-completion util-linux acl iproute libasan libubsan libtsan'
 elif command -v apk >/dev/null; then
 	system=apk
 	build='gcc make pkgconf musl-dev zstd-dev xxhash-dev libarchive-dev openssl-dev zlib-dev
 		jansson-dev libnbd-dev gnutls-dev libvirt-dev libxml2-dev linux-headers'
 	demo='qemu-img e2fsprogs'
 	tests='cunit-dev xfsprogs zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
-		strace mandoc bash-completion util-linux acl bash coreutils diffutils'
+		strace mandoc bash-completion util-linux acl iproute2 bash coreutils diffutils'
 else
 	echo "install-dependencies: no apt-get, dnf or apk here; install by hand what README.md lists" >&2
 	exit 1
