@@ -57,13 +57,14 @@ class Case:
 
 BACKUP = f"--threads 1 --uuid {UUID} disk0=a.raw disk1=b.raw -c a.conf"
 # a message must name one of these
-THINGS = ("out", "a.raw", "b.raw", "a.conf", "a.vma", "bad.vmab", "memory", "random numbers", "thread", "access to other files")
+THINGS = ("out", "a.raw", "b.raw", "a.conf", "qemu-server.conf", "a.vma", "bad.vmab", "memory", "random numbers", "thread", "access to other files")
 CASES = [
     Case("backup", f"backup -o out/x.vmab {BACKUP}"),
     Case("backup-force", f"backup --force -o out/x.vmab {BACKUP}", {"x.vmab": "old"}),
     Case("backup-vma", f"backup -o out/x.vma {BACKUP}"),
     Case("backup-gzip", f"backup -o out/x.vma.gz {BACKUP}"),
     Case("backup-records", f"backup --record-size 64K -o out/x.vmab {BACKUP}"),
+    Case("backup-vzdump", f"backup -o out/vzdump-qemu-1.vma --threads 1 --uuid {UUID} drive-scsi0=a.raw -c qemu-server.conf"),
     Case("restore", "restore --threads 1 a.vmab -C out/new"),
     Case("restore-vma", "restore --threads 1 a.vma -C out/new"),
     Case("restore-gzip", "restore --threads 1 a.vma.gz -C out/new"),
@@ -78,6 +79,7 @@ CASES = [
     # an archive that cannot seek is listed like one from a pipe
     Case("list", "list a.vmab", without=("lseek",)),
     Case("list-json", "list --json a.vma"),
+    Case("list-two", "list a.vma a.vmab", without=("lseek",)),
     Case("config", "config a.vmab a.conf"),
     Case("convert", "convert --threads 1 a.vmab -o out/x.vma"),
     Case("convert-force", "convert --threads 1 --force a.vma -o out/x.vmab", {"x.vmab": "old"}),
@@ -100,7 +102,7 @@ def make_inputs(folder, vmabak):
     chance = random.Random(1)
     drives = {"a.raw": chance.randbytes(70000) + bytes(200000) + b"text " * 9000 + b"end",
               "b.raw": bytes(65536) + chance.randbytes(5000) + bytes(100000 - 70536)}
-    for name, data in {**drives, "a.conf": b"cores: 2\n", "old": b"as it was\n" * 30000}.items():
+    for name, data in {**drives, "a.conf": b"cores: 2\n", "qemu-server.conf": b"scsi0: a:b\n", "old": b"as it was\n" * 30000}.items():
         with open(os.path.join(folder, name), "wb") as file:
             file.write(data)
     for name in ("a.vmab", "a.vma", "a.vma.gz", "a.vma.zst"):
