@@ -140,6 +140,16 @@ static bool has_backing(const struct json_t *node)
 	return below != NULL || json_member(image, "backing-filename") != NULL;
 }
 
+/* The node, or an image that it stands on, which may be below a filter. */
+static bool is_encrypted(const struct json_t *node)
+{
+	const struct json_t *image = json_member(node, "image");
+
+	while (image != NULL && !json_member_bool(image, "encrypted"))
+		image = json_member(image, "backing-image");
+	return image != NULL;
+}
+
 /* What QEMU says of a node, in query-block or query-named-block-nodes. */
 static int take_node(struct inventory_drive *drive, const struct json_t *node, struct error *err)
 {
@@ -155,7 +165,7 @@ static int take_node(struct inventory_drive *drive, const struct json_t *node, s
 	TRY(copy(&drive->file, json_member_text(image, "filename"), err));
 	drive->size_bytes = size;
 	drive->read_only = json_member_bool(node, "ro");
-	drive->decrypted = json_member_bool(node, "encrypted");
+	drive->decrypted = is_encrypted(node);
 	drive->has_backing = has_backing(node);
 	if (!drive->has_backing)
 		json_member_number(image, "actual-size", &drive->data_bytes);

@@ -25,7 +25,7 @@ struct inventory_drive {
 	bool removable;	  /* a CD-ROM and the like */
 	bool repeated;	  /* a device before it has the same node */
 	bool has_backing; /* the image stands on another; a filter is no image */
-	bool decrypted;	  /* QEMU has its key */
+	bool decrypted;	  /* it stands on an encrypted image, of which QEMU has the key */
 };
 
 struct inventory {
