@@ -37,13 +37,13 @@ struct error {
 int fail_at(struct error *err, int code, uint64_t place, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 #define fail(err, code, ...) fail_at(err, code, NO_PLACE, __VA_ARGS__)
-/* Adds ": strerror(sys)", and the resource limit of this process that it comes from. The code is ERR_FULL for ENOSPC, EDQUOT and EFBIG, else ERR_SYSTEM. */
-int fail_system(struct error *err, int sys, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* The same for a thread or process that cannot be started: there EAGAIN is a limit on their number. */
-int fail_start(struct error *err, int sys, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+/* Adds ": strerror(sys)", and the resource limit of this process that it comes from. The code is
+ * ERR_FULL for ENOSPC, EDQUOT and EFBIG, else ERR_SYSTEM. fail_start: for a thread or process that
+ * cannot be started; there EAGAIN is a limit on their number. */
+int fail_for(struct error *err, int sys, bool starting, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+#define fail_system(err, sys, ...) fail_for(err, sys, false, __VA_ARGS__)
+#define fail_start(err, sys, ...)  fail_for(err, sys, true, __VA_ARGS__)
 
 /* There is no memory, and under which limit. */
 int fail_memory(struct error *err);

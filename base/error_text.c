@@ -49,38 +49,19 @@ void fail_add_limit(struct error *err, int sys, bool starting)
 			 "pids.max, systemd's TasksMax");
 }
 
-static int fail_for(struct error *err, int sys, bool starting, const char *format, va_list args)
+int fail_for(struct error *err, int sys, bool starting, const char *format, ...)
 {
 	bool full = sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
 	char text[sizeof err->text];
+	va_list args;
 
+	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args); /* its arguments may lie in *err */
+	va_end(args);
 	*err = (struct error){.code = full ? ERR_FULL : ERR_SYSTEM, .sys = sys};
 	add(err, "%s: %s", text, strerror(sys));
 	fail_add_limit(err, sys, starting);
 	return err->code;
-}
-
-int fail_system(struct error *err, int sys, const char *format, ...)
-{
-	va_list args;
-	int code;
-
-	va_start(args, format);
-	code = fail_for(err, sys, false, format, args);
-	va_end(args);
-	return code;
-}
-
-int fail_start(struct error *err, int sys, const char *format, ...)
-{
-	va_list args;
-	int code;
-
-	va_start(args, format);
-	code = fail_for(err, sys, true, format, args);
-	va_end(args);
-	return code;
 }
 
 int fail_memory(struct error *err)
