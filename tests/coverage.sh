@@ -21,7 +21,7 @@ export VMABAK_WITHOUT_SANDBOX
 tried()
 {
 	"$@" >"$log" 2>&1 || {
-		grep -A 30 '^FAILED' "$log" | head -n 100 >&2 || tail -n 20 "$log" >&2
+		{ grep -q '^FAILED' "$log" && grep -A 30 '^FAILED' "$log" | head -n 100 || tail -n 40 "$log"; } >&2
 		echo "coverage: failed: $*" >&2
 		exit 1
 	}
@@ -59,8 +59,10 @@ judge()
 		}'
 }
 
+# A test that fails is told at once; what was reached is counted all the same.
+code=0
 find "$build" -name '*.gcda' -delete
-tried "$build/unit"
+(tried "$build/unit") || code=1
 tried "$PYTHON" tests/images/check.py --vmabak "$build/vmabak"
 rm -rf "$build/seeds"
 "$PYTHON" tests/fuzz/seeds.py "$build/seeds"
@@ -70,7 +72,6 @@ for name in head section restore; do
 		tried "$build/fuzz_$name" "build/fuzz/corpus/$name"
 	fi
 done
-code=0
 sources=
 while [ "$1" != -- ]; do
 	sources="$sources $1"
@@ -80,7 +81,7 @@ shift
 # shellcheck disable=SC2086 # words
 count $sources | judge 90 'lines in all of the audit set' || code=1
 
-tried tests/cli/run.sh "$build/vmabak"
+(tried tests/cli/run.sh "$build/vmabak") || code=1
 tail -n 1 "$log"
 for folder; do
 	count "$folder"/*.c | awk -v folder="$folder" '{ hit += $2; all += $3 } END { print folder, hit, all }' |
