@@ -1,5 +1,6 @@
 #include "archive/convert.h"
 
+#include "base/bytes.h"
 #include "archive/feeds.h"
 #include "base/sandbox.h"
 #include "base/watcher.h"
@@ -60,7 +61,6 @@ static void copy_drives(struct create *create, const struct archive *from,
 
 static int copy_head(struct convert *convert, const struct watcher *watcher, struct error *err)
 {
-	static const uint8_t none[UUID_SIZE];
 	const struct archive *from = convert->opened.archive;
 	struct archive *to = convert->create.archive;
 
@@ -68,7 +68,7 @@ static int copy_head(struct convert *convert, const struct watcher *watcher, str
 		return fail(err, ERR_UNSUPPORTED,
 			    "%s: is incremental, and VMA cannot hold that; write a .vmab",
 			    convert->opened.name);
-	if (to->format == FORMAT_VMAB && memcmp(from->uuid, none, UUID_SIZE) == 0)
+	if (to->format == FORMAT_VMAB && all_zero(from->uuid, UUID_SIZE))
 		return fail(err, ERR_UNSUPPORTED, "%s: has no uuid, and VMAB demands one",
 			    convert->opened.name);
 	memcpy(to->uuid, from->uuid, UUID_SIZE);

@@ -1,5 +1,6 @@
 #include "archive/open.h"
 
+#include "base/bytes.h"
 #include "base/sandbox.h"
 #include "base/text.h"
 #include "base/watcher.h"
@@ -136,9 +137,7 @@ uint64_t archive_drive_bytes(const struct archive *archive)
 
 bool archive_is_incremental(const struct archive *archive)
 {
-	static const uint8_t none[UUID_SIZE];
-
-	return memcmp(archive->parent, none, UUID_SIZE) != 0;
+	return !all_zero(archive->parent, UUID_SIZE);
 }
 
 const char *archive_format_name(const struct archive *archive)

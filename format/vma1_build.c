@@ -1,6 +1,8 @@
 /* spec/vma1.md, as written: section 4 is what archive_check holds us to. */
 #include "format/layout.h"
 
+#include "base/bytes.h"
+
 #include <assert.h>
 
 #define HEAD_LIMIT 524288u /* of the genuine tool */
@@ -39,10 +41,9 @@ static int check_drive(const struct archive_drive *drive, struct error *err)
 
 int vma1_archive_check(const struct archive *archive, struct error *err)
 {
-	static const uint8_t none[UUID_SIZE];
 	char shown[64];
 
-	if (memcmp(archive->parent, none, UUID_SIZE) != 0)
+	if (!all_zero(archive->parent, UUID_SIZE))
 		return fail(err, ERR_USAGE, "VMA cannot hold an incremental archive");
 	if (archive->n_drives > DRIVES || archive->n_configs > VMA1_CONFIGS)
 		return fail(err, ERR_USAGE,

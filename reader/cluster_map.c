@@ -1,13 +1,14 @@
 /* The clusters of a drive that salvage has recovered. */
 #include "reader/salvage.h"
 
+#include "base/bytes.h"
+
 void cluster_map_open(struct cluster_map *out, uint64_t n_clusters, const struct archive *archive)
 {
-	static const uint8_t none[UUID_SIZE];
-
-	*out = (struct cluster_map){.n_clusters = n_clusters};
-	for (unsigned i = 0; i < UUID_SIZE; i++)
-		out->incremental |= archive->parent[i] != none[i];
+	*out = (struct cluster_map){
+		.n_clusters = n_clusters,
+		.incremental = !all_zero(archive->parent, UUID_SIZE),
+	};
 }
 
 void cluster_map_close(struct cluster_map *map)

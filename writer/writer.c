@@ -6,6 +6,7 @@
  * does not become an extent for each piece of it.
  */
 #include "base/clusterset.h"
+#include "base/bytes.h"
 #include "writer/internal.h"
 #include "writer/output/output.h"
 
@@ -304,8 +305,7 @@ int writer_append(struct writer *writer, struct batch *batch, struct error *err)
  */
 static int check_complete(const struct writer *writer, struct error *err)
 {
-	static const uint8_t none[UUID_SIZE];
-	bool full = memcmp(writer->archive->parent, none, UUID_SIZE) == 0, in;
+	bool full = all_zero(writer->archive->parent, UUID_SIZE), in;
 	char name[64];
 
 	for (uint32_t i = 0; full && i < writer->archive->n_drives; i++) {
