@@ -16,6 +16,7 @@ static void free_disk(struct domain_disk *disk)
 	free(disk->source);
 	free(disk->image);
 	free(disk->format);
+	free(disk->backing);
 	free(disk->pool);
 	free(disk->volume);
 	free(disk->obstacle);
@@ -196,6 +197,20 @@ static char *obstacle_of(const struct domain_disk *disk, xmlNode *node, xmlNode 
 	return text;
 }
 
+static int fill_backing(struct domain_disk *disk, xmlNode *node, struct error *err)
+{
+	xmlNode *backing = xml_child(node, "backingStore"), *source = xml_child(backing, "source");
+
+	if (backing == NULL)
+		return 0;
+	disk->backing = xml_attribute(source, "file");
+	if (disk->backing == NULL)
+		disk->backing = xml_attribute(source, "dev");
+	if (disk->backing == NULL)
+		disk->backing = strdup(source == NULL ? "" : "elsewhere");
+	return disk->backing == NULL ? fail_memory(err) : 0;
+}
+
 /* What is to be read when the domain is off. */
 static int fill_image(struct domain_disk *disk, xmlNode *node, xmlNode *source, struct error *err)
 {
@@ -213,7 +228,7 @@ static int fill_image(struct domain_disk *disk, xmlNode *node, xmlNode *source, 
 		disk->volume = xml_attribute(source, "volume");
 	}
 	disk->obstacle = obstacle_of(disk, node, source);
-	return 0;
+	return fill_backing(disk, node, err);
 }
 
 static int fill_disk(struct domain_disk *disk, xmlNode *node, struct error *err)

@@ -16,6 +16,8 @@ struct domain_disk {
 	char *image;  /* source, or the URI of an NBD export: what a domain that is off leaves to be
 			 read; NULL: pool and volume, or obstacle */
 	char *format; /* of the image, as QEMU calls it */
+	char *backing;	     /* the backing file that the definition states; "": none; NULL: that
+				which the image names */
 	char *pool, *volume; /* both, or NULL */
 	char *obstacle;	     /* why the image cannot be read without the domain, or NULL */
 	bool chosen;

@@ -1,11 +1,16 @@
 #include "machine/libvirt/off.h"
 
+#include "base/bytes.h"
+#include "base/name.h"
 #include "base/watcher.h"
 #include "machine/kinds.h"
 #include "machine/libvirt/domain.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct libvirt_off {
 	struct domain *domain;
@@ -13,6 +18,57 @@ struct libvirt_off {
 	struct machine_options options; /* of the images */
 	struct machine *images;
 };
+
+/* The backing file that a qcow2 image names; owned. NULL: none, or no such image. */
+static char *backing_of(const char *path)
+{
+	uint8_t head[20], name[1024];
+	char *folder, *result = NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint32_t length;
+
+	if (fd < 0)
+		return NULL;
+	if (pread(fd, head, sizeof(head), 0) == sizeof(head) && memcmp(head, "QFI\xfb", 4) == 0) {
+		length = (uint32_t)get_be(head + 16, 4);
+		if (get_be(head + 8, 8) != 0 && length < sizeof(name) &&
+		    pread(fd, name, length, (off_t)get_be(head + 8, 8)) == (ssize_t)length) {
+			folder = text_make("%.*s", (int)(base_name(path) - path), path);
+			result = text_make("%s%.*s", name[0] == '/' || folder == NULL ? "" : folder,
+					   (int)length, (const char *)name);
+			free(folder);
+		}
+	}
+	close(fd);
+	return result;
+}
+
+static bool is_same_file(const char *one, const char *other)
+{
+	struct stat a, b;
+
+	return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* A definition may state another backing file than the image, and then counts for the domain, but
+ * not for who reads the image. */
+static int check_backing(const struct domain_disk *disk, struct error *err)
+{
+	char *named;
+	bool same;
+
+	if (disk->backing == NULL || disk->source == NULL || strcmp(disk->format, "raw") == 0)
+		return 0;
+	named = strcmp(disk->format, "qcow2") == 0 ? backing_of(disk->source) : NULL;
+	same = named == NULL ? *disk->backing == '\0' : is_same_file(named, disk->backing);
+	free(named);
+	return same ? 0
+		    : fail(err, ERR_UNSUPPORTED,
+			   "drive %s: the definition (<backingStore>) and %.300s state different "
+			   "backing files: it can be backed up while the domain runs",
+			   disk->name, disk->source);
+}
 
 /* NAME=IMAGE,format=FORMAT: with all three parts no image's name can be taken for something else.
  */
@@ -26,6 +82,7 @@ static int add_image(struct libvirt_off *off, const struct domain_disk *disk, st
 			    "drive %s: %s: it can be backed up while domain '%s' runs, or leave it "
 			    "out by naming the others with -d",
 			    disk->name, disk->obstacle, domain_shown(off->domain));
+	TRY(check_backing(disk, err));
 	if (disk->volume != NULL)
 		TRY(domain_volume(off->domain, disk->pool, disk->volume, &path, err));
 	if (strstr(path != NULL ? path : disk->image, ",secret=") != NULL) {

@@ -133,5 +133,11 @@ fi
 define rbd "$(disk raw "$PWD/root.raw" vda) $(network rbd pool/image vdb | sed "s/transport='unix' socket='[^']*'/name='localhost'/")"
 expect_error 2 'drive vdb: is of type network with protocol rbd' as_user "$vmabak" backup libvirt:rbd -o h.vmab
 backup 0 -q libvirt:rbd -d vda -o h.vmab
+# What the definition says of the backing file counts for the domain, but not for who reads the image.
+define cut "$(disk qcow2 "$PWD/top.qcow2" vda '<backingStore/>')"
+expect_error 1 'state different backing files' as_user "$vmabak" backup libvirt:cut -o j.vmab
+define stated "$(disk qcow2 "$PWD/top.qcow2" vda "<backingStore type='file'><format type='raw'/><source file='$PWD/base.raw'/>
+	</backingStore>")"
+backup 0 -q libvirt:stated -o j.vmab
 define luks "$(disk raw "$PWD/root.raw" vda "<encryption format='luks'><secret type='passphrase' uuid='$uuid'/></encryption>")"
 expect_error 2 'is encrypted' as_user "$vmabak" backup libvirt:luks -o i.vmab
