@@ -1,9 +1,11 @@
 #include "machine/qemu/fleece.h"
 
 #include "machine/gate.h"
+#include "machine/qemu/filter.h"
 #include "machine/qemu/jobs.h"
 #include "machine/qemu/names.h"
 #include "machine/qemu/qmp.h"
+#include "machine/qemu/snapshot.h"
 #include "machine/rundir.h"
 
 #include <stdlib.h>
@@ -36,14 +38,15 @@ int fleece_start_server(struct qmp *qmp, const char *socket, struct error *err)
 }
 
 int fleece_add_exports(struct qmp *qmp, const char *id, const struct inventory *inventory,
-		       struct error *err)
+		       bool snapshots, struct error *err)
 {
 	for (unsigned i = 0; i < inventory->n_drives; i++) {
-		char name[NODE_NAME_SIZE];
+		char name[NODE_NAME_SIZE], snapshot[NODE_NAME_SIZE];
 
 		node_name(name, id, i);
 		TRY(qmp_execute(qmp, NULL, err, "block-export-add", "{s:s, s:s, s:s, s:s, s:b}",
-				"type", "nbd", "id", name, "node-name", name, "name", name,
+				"type", "nbd", "id", name, "node-name",
+				snapshots ? snapshot_name(snapshot, id, i) : name, "name", name,
 				"writable", 0));
 	}
 	return 0;
@@ -68,6 +71,7 @@ int fleece_remove(struct qmp *qmp, const char *id, const char *socket, struct er
 	/* First the jobs, which a migration that has begun fails for. */
 	TRY(jobs_end(qmp, id, err));
 	TRY(exports_remove(qmp, id, err));
+	TRY(filters_remove(qmp, id, socket, err));
 	TRY(stop_server(qmp, socket, err));
 	TRY(nodes_remove(qmp, id, err));
 	fleece_remove_files(socket);
@@ -78,6 +82,7 @@ int fleece_remove(struct qmp *qmp, const char *id, const char *socket, struct er
 void fleece_remove_files(const char *socket)
 {
 	unlink(socket);
+	filters_forget(socket);
 	for (unsigned i = 0; i < INVENTORY_DRIVES_MAX; i++) {
 		char *file = rundir_file(socket, i);
 		int result = file == NULL ? -1 : unlink(file);

@@ -1,6 +1,6 @@
 /*
  * What a pull makes in QEMU: for each drive a scratch image that stands on the drive, so that what
- * it does not hold is read from the drive, and an export of it.
+ * it does not hold is read from the drive, and an export.
  */
 #ifndef MACHINE_QEMU_FLEECE_H
 #define MACHINE_QEMU_FLEECE_H
@@ -16,8 +16,9 @@ int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inv
 		    const char *path, struct error *err);
 /* A server of QEMU's own at that unix socket. ERR_LOCKED: it has one already. */
 int fleece_start_server(struct qmp *qmp, const char *socket, struct error *err);
+/* snapshots: of the nodes of machine/qemu/snapshot.h, instead of the scratch images. */
 int fleece_add_exports(struct qmp *qmp, const char *id, const struct inventory *inventory,
-		       struct error *err);
+		       bool snapshots, struct error *err);
 
 /* Takes all of that out of QEMU again, also of a dead run: jobs, exports, the server if there is
  * one at socket, nodes; then the files. */

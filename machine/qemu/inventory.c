@@ -28,6 +28,7 @@ static void free_drive(struct inventory_drive *drive)
 	free(drive->name);
 	free(drive->device);
 	free(drive->qdev);
+	free(drive->qom);
 	free(drive->node);
 	free(drive->format);
 	free(drive->file);
@@ -200,6 +201,7 @@ static int fill_device(struct inventory_drive *drive, struct qmp *qmp, const str
 	TRY(take_node(drive, json_member(device, "inserted"), err));
 	TRY(copy(&drive->device, json_member_text(device, "device"), err));
 	TRY(copy_qdev(&drive->qdev, qdev, err));
+	TRY(copy(&drive->qom, qdev, err));
 	return find_iothread(&drive->iothread, qmp, qdev, err);
 }
 
@@ -322,11 +324,12 @@ static int copy_drive(struct inventory_drive *out, const struct inventory_drive 
 		      struct error *err)
 {
 	*out = *from;
-	out->name = out->device = out->qdev = out->node = NULL;
+	out->name = out->device = out->qdev = out->qom = out->node = NULL;
 	out->format = out->file = out->iothread = NULL;
 	TRY(copy(&out->name, from->name, err));
 	TRY(copy(&out->device, from->device, err));
 	TRY(copy(&out->qdev, from->qdev, err));
+	TRY(copy(&out->qom, from->qom, err));
 	TRY(copy(&out->node, from->node, err));
 	TRY(copy(&out->format, from->format, err));
 	TRY(copy(&out->file, from->file, err));

@@ -15,6 +15,7 @@ struct inventory_drive {
 	char *name;   /* in the archive: by the device, its number in QEMU, or the node */
 	char *device; /* of -drive: its id */
 	char *qdev;   /* of -device: its id, or its path */
+	char *qom;    /* of -device: its place in QEMU's object model */
 	char *node;   /* what is backed up */
 	char *format; /* of the image: "raw", "qcow2", ... */
 	char *file;

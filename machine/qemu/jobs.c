@@ -11,28 +11,46 @@
 #define END_MS	60000
 #define STEP_MS 50
 
+#define DEPTH_MAX 4u /* nodes of a run that stand on each other */
+
 /* ---- the instant ---- */
 
-/* In what QEMU tells of its commands, an option that it may do without. */
-bool jobs_have_limit(struct qmp *qmp)
+/* Of an array of objects, the one of that name. NULL: there is none. */
+static const struct json_t *find_named(const struct json_t *array, const char *name)
+{
+	for (size_t i = 0; name != NULL && i < json_length(array); i++) {
+		const struct json_t *item = json_item(array, i);
+		const char *found = json_member_text(item, "name");
+
+		if (found != NULL && strcmp(found, name) == 0)
+			return item;
+	}
+	return NULL;
+}
+
+/* In what QEMU tells of its commands: the type of a type's member, or NULL. */
+static const char *member_type(const struct json_t *schema, const char *type, const char *member)
+{
+	const struct json_t *members = json_member(find_named(schema, type), "members");
+
+	return json_member_text(find_named(members, member), "type");
+}
+
+/* The same words are elsewhere in the schema, too: of other commands and drivers. */
+void jobs_ask(struct qmp *qmp, struct jobs_options *options)
 {
 	struct json_t *schema;
 	struct error ignored;
-	bool found = false;
+	const char *type;
 
+	options->limit = options->breaks = false;
 	if (qmp_execute(qmp, &schema, &ignored, "query-qmp-schema", NULL) < 0)
-		return false;
-	for (size_t i = 0; i < json_length(schema) && !found; i++) {
-		const struct json_t *members = json_member(json_item(schema, i), "members");
-
-		for (size_t j = 0; j < json_length(members) && !found; j++) {
-			const char *name = json_member_text(json_item(members, j), "name");
-
-			found = name != NULL && strcmp(name, "max-workers") == 0;
-		}
-	}
+		return;
+	type = json_member_text(find_named(schema, "blockdev-backup"), "arg-type");
+	options->breaks = member_type(schema, type, "on-cbw-error") != NULL;
+	type = member_type(schema, type, "x-perf");
+	options->limit = member_type(schema, type, "max-workers") != NULL;
 	json_free(schema);
-	return found;
 }
 
 /* On a qcow2 that stands on no other image, what was never written is zeros. Of other formats and
@@ -52,9 +70,10 @@ static struct json_t *make_action(const char *id, unsigned i, const struct inven
 	char name[NODE_NAME_SIZE];
 
 	node_name(name, id, i);
-	return json_make("{s:s, s:{s:s, s:s, s:s, s:s, s:b, s:o*}}", "type", "blockdev-backup",
-			 "data", "device", drive->node, "target", name, "job-id", name, "sync",
-			 sync, "auto-dismiss", 0, "x-perf",
+	return json_make("{s:s, s:{s:s, s:s, s:s, s:s, s:b, s:b, s:s*, s:o*}}", "type",
+			 "blockdev-backup", "data", "device", drive->node, "target", name, "job-id",
+			 name, "sync", sync, "auto-dismiss", 0, "auto-finalize", !options->breaks,
+			 "on-cbw-error", options->breaks ? "break-snapshot" : NULL, "x-perf",
 			 options->limit ? json_make("{s:i}", "max-workers", 1) : NULL);
 }
 
@@ -107,15 +126,20 @@ int jobs_look(struct qmp *qmp, const char *id, struct jobs_state *out, struct er
 		return err->code;
 	for (size_t i = 0; i < json_length(jobs); i++) {
 		const struct json_t *job = json_item(jobs, i);
+		const char *name = json_member_text(job, "id");
 		const char *status = json_member_text(job, "status");
 		const char *error = json_member_text(job, "error");
 		char found[RUN_ID_SIZE];
 		uint64_t drive;
 
-		if (!node_name_parse(json_member_text(job, "id"), found, &drive) ||
-		    strcmp(found, id) != 0 || status == NULL)
+		if (!node_name_begins(name, id) || status == NULL)
 			continue;
+		if (!node_name_parse(name, found, &drive)) {
+			out->n_probes++;
+			continue;
+		}
 		out->n++;
+		out->n_pending += strcmp(status, "pending") == 0;
 		if (strcmp(status, "concluded") != 0)
 			continue;
 		out->n_concluded++;
@@ -143,6 +167,14 @@ int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventor
 	return 0;
 }
 
+/* They are a group: the first one's end is that of all. */
+int jobs_finalize(struct qmp *qmp, const char *id, struct error *err)
+{
+	char name[NODE_NAME_SIZE];
+
+	return qmp_execute(qmp, NULL, err, "job-finalize", "{s:s}", "id", node_name(name, id, 0));
+}
+
 /* Each job of the run gets the command that fits. */
 static int move_on(struct qmp *qmp, const char *id, bool cancel, struct error *err)
 {
@@ -154,7 +186,7 @@ static int move_on(struct qmp *qmp, const char *id, bool cancel, struct error *e
 		const char *name, *status;
 
 		if (!json_read(json_item(jobs, i), "{s:s, s:s}", "id", &name, "status", &status) ||
-		    !node_name_is_of(name, id))
+		    !node_name_begins(name, id))
 			continue;
 		if (strcmp(status, "concluded") == 0)
 			qmp_execute(qmp, NULL, &ignored, "job-dismiss", "{s:s}", "id", name);
@@ -175,7 +207,7 @@ int jobs_end(struct qmp *qmp, const char *id, struct error *err)
 	for (;;) {
 		TRY(move_on(qmp, id, cancel, err));
 		TRY(jobs_look(qmp, id, &state, err));
-		if (state.n == 0)
+		if (state.n + state.n_probes == 0)
 			return 0;
 		cancel = false;
 		if (clock_ms() > until)
@@ -191,24 +223,44 @@ int nodes_query(struct qmp *qmp, struct json_t **out, struct error *err)
 	return qmp_execute(qmp, out, err, "query-named-block-nodes", "{s:b}", "flat", 1);
 }
 
-int nodes_remove(struct qmp *qmp, const char *id, struct error *err)
+/* *n: how many it has removed. */
+static int remove_unused(struct qmp *qmp, const char *id, unsigned *n, struct error *err)
 {
 	struct json_t *nodes;
 	struct error one;
 	int code = 0;
 
+	*n = 0;
 	TRY(nodes_query(qmp, &nodes, err));
 	for (size_t i = 0; i < json_length(nodes) && qmp_works(qmp); i++) {
 		const char *name = json_member_text(json_item(nodes, i), "node-name");
+		char found[RUN_ID_SIZE];
+		uint64_t drive;
 
-		if (!node_name_is_of(name, id) ||
-		    qmp_execute(qmp, NULL, &one, "blockdev-del", "{s:s}", "node-name", name) == 0 ||
-		    code != 0)
+		/* A file's node goes with the one that uses it. */
+		if (!node_name_begins(name, id) || node_file_name_parse(name, found, &drive))
 			continue;
-		*err = one;
-		code = one.code;
+		if (qmp_execute(qmp, NULL, &one, "blockdev-del", "{s:s}", "node-name", name) == 0) {
+			++*n;
+		} else if (code == 0) {
+			*err = one;
+			code = one.code;
+		}
 	}
 	json_free(nodes);
+	return code;
+}
+
+int nodes_remove(struct qmp *qmp, const char *id, struct error *err)
+{
+	unsigned n = 1;
+	int code = 0;
+
+	for (unsigned i = 0; i < DEPTH_MAX && n > 0; i++) {
+		code = remove_unused(qmp, id, &n, err);
+		if (code == 0)
+			break;
+	}
 	return code;
 }
 

@@ -11,7 +11,9 @@ struct qmp;
 
 struct jobs_state {
 	unsigned n;	      /* jobs of the run */
+	unsigned n_pending;   /* have copied all, and wait for jobs_finalize */
 	unsigned n_concluded; /* for good or bad */
+	unsigned n_probes;    /* other jobs of the run (machine/qemu/snapshot.h) */
 	unsigned failed_drive;
 	bool failed;	 /* one that has concluded */
 	char error[200]; /* of the first that did not fail only because another did; escaped */
@@ -22,10 +24,12 @@ struct jobs_options {
 	bool full;   /* also what an image never held, which is zeros */
 	bool limit;  /* one request of such copying at a time: leaves room for those that a guest
 			waits for */
+	bool breaks; /* when old data cannot be saved, the guest's write goes on and the copy is
+			lost, which no job reports; without it the guest's write fails */
 };
 
-/* Whether QEMU knows that limit. */
-bool jobs_have_limit(struct qmp *qmp);
+/* Which of limit and breaks this QEMU has. */
+void jobs_ask(struct qmp *qmp, struct jobs_options *options);
 /* Whether the job of a drive does not tell of what it knows to be zeros. */
 bool jobs_leave_out(const struct jobs_options *options, const struct inventory_drive *drive);
 /* Starts a job for each drive, all at one instant: from the drive to the node of its name. */
@@ -37,6 +41,8 @@ int jobs_look(struct qmp *qmp, const char *id, struct jobs_state *out, struct er
  * ERR_LOCKED: the machine is being migrated, and the jobs must end soon for it. */
 int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventory,
 	       struct jobs_state *out, struct error *err);
+/* With breaks, jobs that copy wait for this when all of them have copied all. */
+int jobs_finalize(struct qmp *qmp, const char *id, struct error *err);
 /* Cancels those that still run, waits until they have ended, and forgets them. Meanwhile their
  * writes must be answered. */
 int jobs_end(struct qmp *qmp, const char *id, struct error *err);

@@ -21,6 +21,12 @@ char *node_file_name(char out[NODE_NAME_SIZE], const char *id, unsigned drive)
 	return out;
 }
 
+char *node_part_name(char out[NODE_NAME_SIZE], const char *id, unsigned drive, const char *part)
+{
+	snprintf(out, NODE_NAME_SIZE, PREFIX "%s-%u-%s", id, drive, part);
+	return out;
+}
+
 bool node_name_parse(const char *name, char id[RUN_ID_SIZE], uint64_t *drive)
 {
 	const size_t prefix = sizeof(PREFIX) - 1, digits = RUN_ID_SIZE - 1;
@@ -54,4 +60,13 @@ bool node_name_is_of(const char *name, const char *id)
 	uint64_t drive;
 
 	return node_name_parse(name, found, &drive) && strcmp(found, id) == 0;
+}
+
+bool node_name_begins(const char *name, const char *id)
+{
+	const size_t prefix = sizeof(PREFIX) - 1, digits = RUN_ID_SIZE - 1;
+
+	return name != NULL && strlen(name) > prefix + digits &&
+	       strncmp(name, PREFIX, prefix) == 0 && strncmp(name + prefix, id, digits) == 0 &&
+	       name[prefix + digits] == '-';
 }

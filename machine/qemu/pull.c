@@ -1,6 +1,6 @@
 /*
- * QEMU keeps a snapshot: its jobs save what the guest overwrites in scratch images, and it exports
- * them for us to read. The order of events:
+ * QEMU keeps a snapshot: its jobs, or filters of our own, save what the guest overwrites in scratch
+ * images, and it exports the snapshot for us to read. The order of events:
  *
  *   1. open cleans up after dead runs, whose jobs change the names of nodes
  *   2. the guard starts, which cleans up from here on if this program is killed; then the run
@@ -15,10 +15,18 @@
  *
  * The archive is finished after 6, without QEMU.
  *
- * If we are killed the guest waits for nothing. But QEMU fails the guest's write when it cannot
- * save the old data, and its jobs have no option to prevent that (on-target-error is about a job's
- * own pass, and these jobs have none). So the thread reserves room ahead (machine/qemu/scratch.h),
- * and ends the backup when there is none.
+ * If we are killed the guest waits for nothing. There are three ways, of which the first that QEMU
+ * can go is gone:
+ *
+ *   - jobs that fail the snapshot when they cannot save the old data (jobs_options, breaks)
+ *   - filters that do (machine/qemu/filter.h)
+ *   - jobs that then fail the guest's write; on-target-error does not prevent that, as it is about
+ *     a job's own pass, and these jobs have none
+ *
+ * In the first two we read the snapshot itself (machine/qemu/snapshot.h), and every read fails once
+ * it is lost; in the last the scratch image, which stands on the drive, and would then show new
+ * data without a word. Because of the last, the thread reserves room ahead
+ * (machine/qemu/scratch.h), and ends the backup when there is none.
  */
 #include "base/human.h"
 #include "base/clock.h"
@@ -29,6 +37,7 @@
 #include "machine/gate.h"
 #include "machine/guard.h"
 #include "machine/kinds.h"
+#include "machine/qemu/filter.h"
 #include "machine/qemu/fleece.h"
 #include "machine/qemu/instant.h"
 #include "machine/qemu/jobs.h"
@@ -36,6 +45,7 @@
 #include "machine/qemu/qemu.h"
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/scratch.h"
+#include "machine/qemu/snapshot.h"
 #include "machine/rundir.h"
 
 #include <errno.h>
@@ -51,6 +61,8 @@
 
 struct machine {
 	struct qemu qemu;
+	struct jobs_options jobs;
+	bool filters; /* instead of jobs */
 	char id[RUN_ID_SIZE];
 	char *path; /* of the socket, if we start the server; the scratch images lie beside it */
 	int lock;   /* of the run directory; -1: none */
@@ -115,12 +127,33 @@ static int make_scratches(struct machine *machine, struct error *err)
 
 static int add_nodes(struct machine *machine, struct error *err)
 {
+	struct error ignored;
+
 	for (unsigned i = 0; i < machine->n_scratches; i++)
 		TRY(fleece_add_node(machine->qemu.qmp, machine->id, &machine->qemu.inventory, i,
 				    machine->scratches[i].path, err));
 	for (unsigned i = machine->n_scratches; i-- > 0;)
 		scratch_unlink(&machine->scratches[i]);
+	/* Some QEMUs leave out that driver. */
+	jobs_ask(machine->qemu.qmp, &machine->jobs);
+	machine->jobs.limit = false;
+	if (machine->jobs.breaks &&
+	    snapshots_add(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &ignored) < 0)
+		machine->jobs.breaks = false;
 	return 0;
+}
+
+/* Where QEMU refuses something of it, it can do without. */
+static int add_filters(struct machine *machine, struct error *err)
+{
+	struct qmp *qmp = machine->qemu.qmp;
+	struct error ignored;
+
+	if (machine->jobs.breaks || !filters_fit(qmp, &machine->qemu.inventory))
+		return 0;
+	machine->filters = filters_add(qmp, machine->id, &machine->qemu.inventory, machine->path,
+				       &ignored) == 0;
+	return machine->filters ? 0 : filters_remove(qmp, machine->id, machine->path, err);
 }
 
 /* A QEMU of another user makes its socket itself. */
@@ -137,15 +170,32 @@ static int start_server(struct machine *machine, struct error *err)
 
 /* ---- 4 ---- */
 
-static int start_jobs(void *context, struct error *err)
+/* Of QEMU's filters, not the scratch images over the drives. */
+static bool reads_snapshots(const struct machine *machine)
 {
-	const struct jobs_options options = {0};
+	return machine->jobs.breaks || machine->filters;
+}
+
+static int start(struct machine *machine, struct error *err)
+{
+	const struct inventory *inventory = &machine->qemu.inventory;
+	struct qmp *qmp = machine->qemu.qmp;
+
+	machine->filters = machine->filters && filters_start(qmp, machine->id, inventory, err) == 0;
+	if (machine->filters)
+		return 0;
+	TRY(filters_remove(qmp, machine->id, machine->path, err));
+	return jobs_start(qmp, machine->id, inventory, &machine->jobs, err);
+}
+
+static int take_instant(void *context, struct error *err)
+{
 	struct machine *machine = context;
 	int64_t begun = clock_ms();
 	int code;
 
 	guard_tell(machine->guard, GUARD_BEGINS, -1);
-	code = jobs_start(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &options, err);
+	code = start(machine, err);
 	machine->qemu.instant.instant_ms = (uint64_t)(clock_ms() - begun);
 	return code;
 }
@@ -156,6 +206,8 @@ static int look(struct machine *machine, struct error *err)
 {
 	struct jobs_state state;
 
+	if (machine->filters)
+		return filters_check(machine->qemu.qmp, machine->id, &machine->qemu.inventory, err);
 	TRY(jobs_check(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &state, err));
 	if (state.n_concluded > 0)
 		return fail(err, ERR_SYSTEM,
@@ -265,7 +317,7 @@ static int try_begin(struct machine *machine, struct error *err)
 	struct qemu *qemu = &machine->qemu;
 	const char *scratch = qemu->options->scratch;
 	struct instant instant = {
-		.begin = start_jobs,
+		.begin = take_instant,
 		.context = machine,
 		.options = qemu->options,
 	};
@@ -277,10 +329,12 @@ static int try_begin(struct machine *machine, struct error *err)
 	TRY(make_folder(machine, err));
 	TRY(make_scratches(machine, err));
 	TRY(add_nodes(machine, err));
+	TRY(add_filters(machine, err));
 	TRY(start_server(machine, err));
 	instant.guard = machine->guard;
 	TRY(instant_take(&instant, &qemu->instant, err));
-	TRY(fleece_add_exports(qemu->qmp, machine->id, &qemu->inventory, err));
+	TRY(fleece_add_exports(qemu->qmp, machine->id, &qemu->inventory, reads_snapshots(machine),
+			       err));
 	sys = pthread_create(&machine->thread, NULL, look_after, machine);
 	if (sys != 0)
 		return fail_start(err, sys, "starting a thread");

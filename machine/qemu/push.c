@@ -8,6 +8,10 @@
  *   5. a thread looks after the jobs until all have ended
  *   6. it removes jobs and nodes, then the socket, and ends the guard
  *
+ * Where QEMU can (jobs_options, breaks), what it cannot save for the snapshot costs the snapshot
+ * and not the guest's write. A job that ended well then proves nothing, so jobs that have copied
+ * all wait until their snapshots were seen to be whole.
+ *
  * The archive is finished after 6, without QEMU: writing it to disk does not concern the guest.
  *
  * While jobs run, their writes must be answered, and they must be slowed down when the output
@@ -26,6 +30,7 @@
 #include "machine/qemu/qemu.h"
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/receive.h"
+#include "machine/qemu/snapshot.h"
 #include "machine/rundir.h"
 
 #include <pthread.h>
@@ -94,6 +99,9 @@ static int serve(struct machine *machine, struct error *err)
 
 static int add_nodes(struct machine *machine, struct error *err)
 {
+	struct error ignored;
+
+	jobs_ask(machine->qemu.qmp, &machine->jobs);
 	for (unsigned i = 0; i < machine->qemu.inventory.n_drives; i++) {
 		char name[NODE_NAME_SIZE], export[12];
 
@@ -104,6 +112,10 @@ static int add_nodes(struct machine *machine, struct error *err)
 				"reconnect-delay", RECONNECT_S, "server", "type", "unix", "path",
 				machine->path));
 	}
+	/* Some QEMUs leave out that driver. */
+	if (machine->jobs.breaks &&
+	    probes_add(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &ignored) < 0)
+		machine->jobs.breaks = false;
 	return 0;
 }
 
@@ -173,10 +185,17 @@ static void set_speed(struct machine *machine)
 /* 1: all have ended well, 0: not yet. */
 static int look(struct machine *machine, struct error *err)
 {
+	const struct inventory *inventory = &machine->qemu.inventory;
+	struct qmp *qmp = machine->qemu.qmp;
 	struct jobs_state state;
 
-	TRY(jobs_check(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &state, err));
-	return state.n_concluded == machine->qemu.inventory.n_drives;
+	TRY(jobs_check(qmp, machine->id, inventory, &state, err));
+	if (state.n_pending == inventory->n_drives) {
+		TRY(probes_check(qmp, machine->id, inventory, err));
+		TRY(jobs_finalize(qmp, machine->id, err));
+		TRY(jobs_check(qmp, machine->id, inventory, &state, err));
+	}
+	return state.n_concluded == inventory->n_drives;
 }
 
 /* Asks QEMU only after an event, and now and then: QEMU answers in a thread that may also serve the
@@ -263,7 +282,6 @@ static int try_begin(struct machine *machine, struct error *err)
 	TRY(guard_start(&machine->guard, "qemu", qemu->options, machine->id, err));
 	TRY(serve(machine, err));
 	TRY(add_nodes(machine, err));
-	machine->jobs.limit = jobs_have_limit(qemu->qmp);
 	instant.guard = machine->guard;
 	TRY(instant_take(&instant, &qemu->instant, err));
 	machine->measured_ms = clock_ms();

@@ -147,6 +147,17 @@ static int take_zeros(void *context, uint64_t offset, uint64_t n, unsigned flags
 	return 0;
 }
 
+/* QEMU reads only to find out whether it has saved all (machine/qemu/snapshot.h), and throws this
+ * away. */
+static int give_zeros(void *context, uint64_t offset, void *to, uint32_t n, unsigned flags)
+{
+	(void)context;
+	(void)offset;
+	(void)flags;
+	memset(to, 0, n);
+	return 0;
+}
+
 /* What is durable is the archive's affair. */
 static int take_flush(void *context, unsigned flags)
 {
@@ -156,6 +167,7 @@ static int take_flush(void *context, unsigned flags)
 }
 
 static const struct nbdserver_ops ops = {
+	.read = give_zeros,
 	.write = take_data,
 	.zero = take_zeros,
 	.flush = take_flush,
@@ -264,7 +276,6 @@ static int make_server(struct receiver *receiver, struct error *err)
 		exports[i] = (struct nbdserver_export){
 			.name = receiver->drives[i].name,
 			.size_bytes = receiver->drives[i].size_bytes,
-			.write_only = true,
 			.block_max = REQUEST_MAX,
 			.ops = &ops,
 			.context = &receiver->drives[i],

@@ -1,6 +1,6 @@
 /*
  * NBD exports that QEMU's backup jobs write to: they take clusters in any order, put each into a
- * buffer once, and cannot be read.
+ * buffer once, and read as zeros, whatever they took.
  *
  * Clusters that have not come as data when a job is done are zeros: either the job said so, or it
  * left them out because it knew.

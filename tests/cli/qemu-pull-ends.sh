@@ -19,10 +19,6 @@ pull_in_background()
 		--scratch "$TMPDIR" --rate 1M --compress none -o "$@"
 	wait_until exports_there
 }
-exports_there()
-{
-	ask_qmp query-block-exports | grep -q vmabak-
-}
 next_one()
 {
 	nothing_in_qemu

@@ -30,7 +30,7 @@ nothing_in_qemu
 for way in '--pull --nbd-server' ''; do
 	in_background "$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" \
 		--scratch "$TMPDIR" --rate 1M --compress none -o a.vmab
-	wait_until jobs_run
+	wait_until exports_there
 	guard=$(pgrep -f "^vmabak guard .*-- qemu:$qmp")
 	kill -STOP "$guard"
 	kill -9 $pid

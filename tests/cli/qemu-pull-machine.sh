@@ -32,7 +32,7 @@ for archive in a.vmab b.vma; do
 	nothing_in_qemu
 done
 in_background "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" --rate 1M --compress none -o no.vmab
-wait_until jobs_run
+wait_until exports_there
 kill -9 $pid
 nothing_in_qemu
 rm -f .*.part
@@ -40,7 +40,7 @@ expect_code 0 "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" -o c.vmab
 expect_no_text "$err" 'cleaned up'
 
 in_background "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" --rate 1M --compress none -o no.vmab
-wait_until eval 'ask_qmp query-block-exports | grep -q vmabak-'
+wait_until exports_there
 [ "$(stat -c %a "$TMPDIR"/vmabak-*)" = 700 ] || fail "others get at the server"
 kill "$machine"
 ended_with 1 $pid

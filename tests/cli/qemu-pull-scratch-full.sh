@@ -29,7 +29,7 @@ on_exit "kill $reader 2>/dev/null"
 qemu-io -f raw -c 'write -q -P 1 0 600M' "$uri"
 in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup "qemu:$qmp" --pull \
 	--nbd-server "$exports" --scratch "$TMPDIR/small" -o - --format vma
-wait_until jobs_run
+wait_until exports_there
 at=0
 while [ $at -lt 600 ]; do
 	timeout 30 qemu-io -f raw -c "write -q -P 3 ${at}M 20M" "$uri" >"$TMPDIR/said" 2>&1 ||
@@ -38,7 +38,7 @@ while [ $at -lt 600 ]; do
 	at=$((at + 20))
 	sleep 0.03
 done
-wait_until eval '! jobs_run'
+wait_until eval '! exports_there'
 kill $reader
 ended_with 1 $pid
 expect_text "$err" 'no room left for the scratch image' '--scratch names another place'

@@ -14,28 +14,7 @@ make_drives 20975104 12586496
 qemu-img convert -f raw -O qcow2 B.raw B.qcow2
 truncate -s 64M fs.raw
 mkfs.ext4 -q -F fs.raw
-make_initrd "$TMPDIR/initrd.gz"
-qmp=$TMPDIR/vm.qmp asking=$TMPDIR/vm.ask
-
-# boot FS A B FORMAT-OF-B
-boot()
-{
-	rm -f console
-	qemu-system-x86_64 -accel tcg -m 192 -nodefaults -no-user-config -display none -serial file:console \
-		-kernel "$lib_kernel" -initrd "$TMPDIR/initrd.gz" \
-		-append "$lib_cmdline" -no-reboot \
-		-qmp "unix:$qmp,server=on,wait=off" -qmp "unix:$asking,server=on,wait=off" \
-		-object iothread,id=io0 \
-		-drive if=none,id=fs,format=raw,discard=unmap,file="$1" -device virtio-blk-pci,drive=fs \
-		-drive if=none,id=A,format=raw,discard=unmap,file="$2" \
-		-device virtio-blk-pci,drive=A,iothread=io0 \
-		-drive if=none,id=B,format="$4",discard=unmap,file="$3" -device virtio-blk-pci,drive=B >qemu.out 2>&1 &
-	guest=$!
-	on_exit "kill -9 $guest 2>/dev/null"
-	guest_boots
-}
-
-boot fs.raw A.raw B.qcow2 qcow2
+boot_machine fs.raw A.raw B.qcow2 qcow2
 # The first is pushed, the second pulled.
 for n in 1 2; do
 	safe=$(guest_files)
@@ -67,6 +46,6 @@ judge A.raw B.raw || fail "the drives themselves: $(cat judgement)"
 # Again from the archive, on a qcow2.
 expect_code 0 "$VMABAK" restore 2.vmab -d fs=again.qcow2 -d A=again.A -d B=again.B
 qemu-img convert -f qcow2 -O raw again.qcow2 again.fs
-boot again.fs again.A again.B raw
+boot_machine again.fs again.A again.B raw
 guest_is_well
 stop_guest

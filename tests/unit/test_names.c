@@ -27,6 +27,14 @@ static void own_names_are_known_again(void)
 	CU_ASSERT_TRUE(node_file_name_parse(node_file_name(name, made, 7), id, &drive));
 	CU_ASSERT_EQUAL(drive, 7);
 	CU_ASSERT_FALSE(node_name_parse(name, id, &drive));
+	CU_ASSERT_TRUE(node_name_begins(name, made));
+	CU_ASSERT_TRUE(node_name_begins(node_part_name(name, made, 4095, "ninechars"), made));
+	CU_ASSERT_EQUAL(strlen(name), NODE_NAME_SIZE - 2);
+	CU_ASSERT_FALSE(node_name_parse(name, id, &drive));
+	CU_ASSERT_FALSE(node_name_begins(name, "00000000"));
+	CU_ASSERT_FALSE(node_name_begins("vmabak-0123abcd", "0123abcd"));
+	CU_ASSERT_FALSE(node_name_begins("vmabak-0123abcde0", "0123abcd"));
+	CU_ASSERT_FALSE(node_name_begins(NULL, "0123abcd"));
 }
 
 static void other_names_are_not(void)

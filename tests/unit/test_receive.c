@@ -187,7 +187,9 @@ static void requests_of_no_backup_job(void)
 		end();
 	}
 	begin(true, 4);
-	CU_ASSERT_NOT_EQUAL(nbdclient_read(client, 0, bytes, 512, &err), 0);
+	CU_ASSERT_EQUAL(write_at(0, CLUSTER_SIZE), 0);
+	CU_ASSERT_EQUAL(nbdclient_read(client, 0, bytes, 512, &err), 0);
+	CU_ASSERT_EQUAL(bytes[0] | bytes[511], 0);
 	end();
 }
 

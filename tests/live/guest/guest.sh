@@ -85,6 +85,28 @@ start_guest()
 	guest_boots
 }
 
+# boot_machine FS A B FORMAT-OF-B [OPTION]...: under a QEMU with monitors at $qmp and $asking, A with an iothread.
+boot_machine()
+{
+	[ -f "$TMPDIR/initrd.gz" ] || make_initrd "$TMPDIR/initrd.gz"
+	qmp=$TMPDIR/vm.qmp asking=$TMPDIR/vm.ask
+	lib_fs=$1 lib_A=$2 lib_B=$3 lib_format=$4
+	shift 4
+	rm -f console
+	qemu-system-x86_64 -accel tcg -m 192 -nodefaults -no-user-config -display none -serial file:console \
+		-kernel "$lib_kernel" -initrd "$TMPDIR/initrd.gz" -append "$lib_cmdline" -no-reboot \
+		-qmp "unix:$qmp,server=on,wait=off" -qmp "unix:$asking,server=on,wait=off" \
+		-object iothread,id=io0 \
+		-drive if=none,id=fs,format=raw,discard=unmap,file="$lib_fs" -device virtio-blk-pci,drive=fs \
+		-drive if=none,id=A,format=raw,discard=unmap,file="$lib_A" \
+		-device virtio-blk-pci,drive=A,iothread=io0 \
+		-drive if=none,id=B,format="$lib_format",discard=unmap,file="$lib_B" -device virtio-blk-pci,drive=B \
+		"$@" >qemu.out 2>&1 &
+	guest=$!
+	on_exit "kill -9 $guest 2>/dev/null"
+	guest_boots
+}
+
 # Back when it writes. It is emulated, and slow where much else runs.
 guest_boots()
 {

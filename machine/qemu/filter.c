@@ -1,0 +1,214 @@
+#include "machine/qemu/filter.h"
+
+#include "base/json.h"
+#include "base/text.h"
+#include "machine/qemu/names.h"
+#include "machine/qemu/qmp.h"
+#include "machine/qemu/snapshot.h"
+#include "machine/rundir.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OLDEST 10u /* version of QEMU: those before it show zeros that were written later */
+
+static char *guest_name(char out[NODE_NAME_SIZE], const char *id, unsigned drive)
+{
+	return node_part_name(out, id, drive, "guest");
+}
+
+static char *filter_name(char out[NODE_NAME_SIZE], const char *id, unsigned drive)
+{
+	return node_part_name(out, id, drive, "filter");
+}
+
+bool filters_fit(struct qmp *qmp, const struct inventory *inventory)
+{
+	const struct json_t *version = json_member(qmp_greeting(qmp), "version");
+	uint64_t major = 0;
+
+	json_member_number(json_member(version, "qemu"), "major", &major);
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		if (inventory->drives[i].qom == NULL)
+			return false;
+	}
+	return major >= OLDEST;
+}
+
+/* ---- the names of the drives, as links in the run directory that lead nowhere ---- */
+
+/* Owned by the caller. */
+static char *link_path(const char *socket, unsigned i)
+{
+	char *file = rundir_file(socket, i);
+	char *path = file == NULL ? NULL : text_make("%s.node", file);
+
+	free(file);
+	return path;
+}
+
+static int keep_name(const char *socket, unsigned i, const char *node, struct error *err)
+{
+	char *path = link_path(socket, i);
+	int code = 0;
+
+	if (path == NULL)
+		return fail_memory(err);
+	if (symlink(node, path) < 0)
+		code = fail_system(err, errno, "%s", path);
+	free(path);
+	return code;
+}
+
+static bool find_name(const char *socket, unsigned i, char out[NODE_NAME_SIZE])
+{
+	char *path = link_path(socket, i);
+	ssize_t n = path == NULL ? -1 : readlink(path, out, NODE_NAME_SIZE);
+
+	free(path);
+	if (n <= 0 || n >= (ssize_t)NODE_NAME_SIZE)
+		return false;
+	out[n] = '\0';
+	return true;
+}
+
+void filters_forget(const char *socket)
+{
+	for (unsigned i = 0; i < INVENTORY_DRIVES_MAX; i++) {
+		char *path = link_path(socket, i);
+		int result = path == NULL ? -1 : unlink(path);
+
+		free(path);
+		if (result < 0)
+			break;
+	}
+}
+
+/* ---- putting them in ---- */
+
+static int set_drive(struct qmp *qmp, const char *qom, const char *node, struct error *err)
+{
+	return qmp_execute(qmp, NULL, err, "qom-set", "{s:s, s:s, s:s}", "path", qom, "property",
+			   "drive", "value", node);
+}
+
+static int add_one(struct qmp *qmp, const char *id, unsigned i, const struct inventory_drive *drive,
+		   struct error *err)
+{
+	char guest[NODE_NAME_SIZE], filter[NODE_NAME_SIZE], scratch[NODE_NAME_SIZE];
+
+	guest_name(guest, id, i);
+	TRY(qmp_execute(qmp, NULL, err, "blockdev-add", "{s:s, s:s, s:s}", "driver", "raw",
+			"node-name", guest, "file", drive->node));
+	TRY(qmp_execute(qmp, NULL, err, "blockdev-add", "{s:s, s:s, s:s, s:s, s:s}", "driver",
+			"copy-before-write", "node-name", filter_name(filter, id, i), "file",
+			drive->node, "target", node_name(scratch, id, i), "on-cbw-error",
+			"break-snapshot"));
+	return set_drive(qmp, drive->qom, guest, err);
+}
+
+int filters_add(struct qmp *qmp, const char *id, const struct inventory *inventory,
+		const char *socket, struct error *err)
+{
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		TRY(keep_name(socket, i, inventory->drives[i].node, err));
+		TRY(add_one(qmp, id, i, &inventory->drives[i], err));
+	}
+	return 0;
+}
+
+/* What blockdev-reopen takes: the guest node stands on that node from then on. */
+static struct json_t *make_move(const char *id, unsigned drive, const char *node)
+{
+	char guest[NODE_NAME_SIZE];
+
+	return json_make("{s:s, s:s, s:s}", "driver", "raw", "node-name",
+			 guest_name(guest, id, drive), "file", node);
+}
+
+int filters_start(struct qmp *qmp, const char *id, const struct inventory *inventory,
+		  struct error *err)
+{
+	struct json_t *nodes = json_make("[]");
+
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		char filter[NODE_NAME_SIZE];
+
+		json_add(nodes, make_move(id, i, filter_name(filter, id, i)));
+	}
+	TRY(qmp_execute(qmp, NULL, err, "blockdev-reopen", "{s:o}", "options", nodes));
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		char filter[NODE_NAME_SIZE];
+
+		TRY(snapshot_add(qmp, id, i, filter_name(filter, id, i), err));
+	}
+	return 0;
+}
+
+/* ---- while they are there, and the end ---- */
+
+/* The device's guest node is one of the run's: of which drive. */
+static bool has_guest_node(const struct json_t *device, const char *id, unsigned n, unsigned *drive)
+{
+	const char *node = json_member_text(json_member(device, "inserted"), "node-name");
+
+	for (unsigned i = 0; i < n && node_name_begins(node, id); i++) {
+		char guest[NODE_NAME_SIZE];
+
+		*drive = i;
+		if (strcmp(node, guest_name(guest, id, i)) == 0)
+			return true;
+	}
+	return false;
+}
+
+int filters_check(struct qmp *qmp, const char *id, const struct inventory *inventory,
+		  struct error *err)
+{
+	struct json_t *devices;
+	unsigned n = 0, drive;
+
+	TRY(qmp_execute(qmp, &devices, err, "query-block", NULL));
+	for (size_t i = 0; i < json_length(devices); i++)
+		n += has_guest_node(json_item(devices, i), id, inventory->n_drives, &drive);
+	json_free(devices);
+	if (n < inventory->n_drives)
+		return fail(err, ERR_SYSTEM,
+			    "a filter in QEMU has gone: another program has removed it, or its "
+			    "device");
+	return 0;
+}
+
+/* A filter that anything stands on, be it a snapshot, suffers no other writer to the drive. */
+static int give_back(struct qmp *qmp, const char *id, const char *socket,
+		     const struct json_t *device, struct error *err)
+{
+	const char *qom = json_member_text(device, "qdev");
+	char node[NODE_NAME_SIZE], snapshot[NODE_NAME_SIZE];
+	struct error ignored;
+	unsigned drive;
+
+	if (qom == NULL || !has_guest_node(device, id, INVENTORY_DRIVES_MAX, &drive))
+		return 0;
+	if (!find_name(socket, drive, node))
+		return fail(err, ERR_SYSTEM, "the drive of QEMU's device %.100s is not known", qom);
+	qmp_execute(qmp, NULL, &ignored, "blockdev-del", "{s:s}", "node-name",
+		    snapshot_name(snapshot, id, drive));
+	TRY(qmp_execute(qmp, NULL, err, "blockdev-reopen", "{s:[o]}", "options",
+			make_move(id, drive, node)));
+	return set_drive(qmp, qom, node, err);
+}
+
+int filters_remove(struct qmp *qmp, const char *id, const char *socket, struct error *err)
+{
+	struct json_t *devices;
+	int code = 0;
+
+	TRY(qmp_execute(qmp, &devices, err, "query-block", NULL));
+	for (size_t i = 0; i < json_length(devices) && code == 0; i++)
+		code = give_back(qmp, id, socket, json_item(devices, i), err);
+	json_free(devices);
+	return code;
+}
