@@ -106,6 +106,24 @@ start_domain()
 	guest_boots
 }
 
+# paused_domain NAME DISKS: one that never does anything.
+paused_domain()
+{
+	domain=$1
+	cat >"$lv/$1.xml" <<-END
+	<domain type='qemu'>
+	<name>$1</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
+	<os><type arch='x86_64' machine='pc'>hvm</type></os>
+	<devices><emulator>$(command -v qemu-system-x86_64)</emulator>
+	$2
+	<controller type='usb' model='none'/><memballoon model='none'/>
+	</devices></domain>
+	END
+	[ "$(id -u)" != 0 ] || chown -R nobody "$lv"
+	as_user virsh -q define "$lv/$1.xml" && as_user virsh -q start --paused "$1" ||
+		fail "$1: $(cat "$lv/libvirtd.log")"
+}
+
 # Whether libvirt has a backup of the domain.
 backup_runs()
 {
