@@ -78,7 +78,7 @@ static int choose_kind(const struct target_kind **out, const char *path,
 	else
 		TRY(check_missing(path, err));
 	if (strcmp(format, "raw") != 0)
-		*out = *out == &target_device ? &target_image_device : &target_image;
+		*out = &target_image;
 	return 0;
 }
 
@@ -88,7 +88,7 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 	const struct target_kind *kind;
 
 	TRY(choose_kind(&kind, path, options, err));
-	if (options->n_image_options > 0 && kind != &target_image && kind != &target_image_device)
+	if (options->n_image_options > 0 && kind != &target_image)
 		return fail(err, ERR_USAGE, "%s: ,%s is for an image, and this is raw", path,
 			    options->image_options[0]);
 	struct target *target = calloc(1, kind->size);

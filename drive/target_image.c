@@ -28,9 +28,9 @@
 
 struct target_image {
 	struct target target;
-	struct image old; /* locked, and left alone until the new one is complete */
-	int fd;		  /* of the new one */
-	struct newfile *temp;
+	struct image old;     /* locked, and left alone until the new one is complete */
+	int fd;		      /* of the new one, or the device */
+	struct newfile *temp; /* NULL: a device */
 	bool replaces;
 	struct qemu_nbd *server;
 	char kept[KEPT_MAX][32]; /* options of the old one */
@@ -60,7 +60,9 @@ static int image_finish(struct target *target, struct error *err)
 
 	TRY(qemu_nbd_finish(image->server, err));
 	TRY(disk_end(&image->fd, target->path, target->sync, err));
-	return newfile_publish(image->temp, image->replaces, target->sync, err);
+	return image->temp == NULL
+		       ? 0
+		       : newfile_publish(image->temp, image->replaces, target->sync, err);
 }
 
 static void image_end(struct target *target)
@@ -127,13 +129,35 @@ static int claim_old(struct target_image *image, const char *format, bool format
 	return 0;
 }
 
-/* fd: of the new file, or the device. */
-static int make_image(struct target_image *image, int fd, const char *format,
+/* A new image reads as zeros because its file was empty. One that has its clusters before they are
+ * written would show what the device held. */
+static int take_device(struct target_image *image, const char *format,
+		       const struct target_options *options, struct error *err)
+{
+	const char *path = image->target.path;
+
+	if (strcmp(format, "qcow2") != 0)
+		return fail(err, ERR_USAGE, "%s: a %s image goes to a file only", path, format);
+	for (unsigned i = 0; i < options->n_image_options; i++) {
+		const char *option = options->image_options[i];
+
+		if (strncmp(option, "preallocation=", 14) == 0 && strcmp(option + 14, "off") != 0)
+			return fail(err, ERR_USAGE, "%s: ,%s is not for a block device", path,
+				    option);
+	}
+	/* QEMU's locks are left to qemu-img and qemu-nbd; the exclusive claim stays. */
+	lock_release(image->old.fd);
+	image->fd = image->old.fd;
+	image->old.fd = -1;
+	return 0;
+}
+
+static int make_image(struct target_image *image, const char *format,
 		      const struct target_options *options, struct error *err)
 {
 	const struct target *target = &image->target;
 	const char *all[KEPT_MAX + IMAGE_OPTIONS_MAX];
-	bool on_device = target->kind == &target_image_device;
+	bool on_device = image->temp == NULL;
 	unsigned n = 0;
 	char path[64];
 	struct qemu_new_image what = {
@@ -157,7 +181,7 @@ static int make_image(struct target_image *image, int fd, const char *format,
 	for (unsigned i = 0; i < options->n_image_options; i++)
 		all[n++] = options->image_options[i];
 	what.n_options = n;
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), image->fd);
 	TRY(qemu_img_create(&what, err));
 	TRY(qemu_nbd_open(&image->server, &how, err));
 	uint64_t size_bytes = nbdclient_size(qemu_nbd_client(image->server));
@@ -168,69 +192,23 @@ static int make_image(struct target_image *image, int fd, const char *format,
 	return 0;
 }
 
-static int find_format(const struct target *target, const struct target_options *options,
-		       const char **format, struct error *err)
-{
-	*format = options->format != NULL ? options->format : image_format_of(target->path);
-	if (!is_image_format(*format))
-		return fail(err, ERR_USAGE, "%s: '%s' is not the name of an image format",
-			    target->path, *format);
-	return 0;
-}
-
 static int image_begin(struct target *target, const struct target_options *options,
 		       struct error *err)
 {
 	struct target_image *image = (struct target_image *)target;
-	const char *format;
+	const char *format =
+		options->format != NULL ? options->format : image_format_of(target->path);
 
 	image->fd = image->old.fd = -1;
-	TRY(find_format(target, options, &format, err));
+	if (!is_image_format(format))
+		return fail(err, ERR_USAGE, "%s: '%s' is not the name of an image format",
+			    target->path, format);
 	TRY(claim_old(image, format, options->format != NULL, err));
-	TRY(newfile_create(&image->temp, &image->fd, target->path, err));
-	return make_image(image, image->fd, format, options, err);
-}
-
-/* An image that has its clusters before they are written would show what the device held. */
-static int check_preallocation(const struct target *target, const struct target_options *options,
-			       struct error *err)
-{
-	for (unsigned i = 0; i < options->n_image_options; i++) {
-		const char *option = options->image_options[i];
-
-		if (strncmp(option, "preallocation=", 14) == 0 && strcmp(option + 14, "off") != 0)
-			return fail(err, ERR_USAGE, "%s: ,%s is not for a block device",
-				    target->path, option);
-	}
-	return 0;
-}
-
-/* QEMU's locks are left to qemu-img and qemu-nbd; the exclusive claim stays. */
-static int image_device_begin(struct target *target, const struct target_options *options,
-			      struct error *err)
-{
-	struct target_image *image = (struct target_image *)target;
-	const char *format;
-
-	image->fd = image->old.fd = -1;
-	TRY(find_format(target, options, &format, err));
-	TRY(check_preallocation(target, options, err));
-	TRY(image_open(&image->old, target->path, IMAGE_REPLACE, err));
-	if (options->format == NULL)
-		TRY(image_check_content(&image->old, target->path, format, CONTENT_RAW_TARGET,
-					err));
-	if (!S_ISBLK(image->old.opened.st_mode))
-		return fail(err, ERR_USAGE, "%s: was replaced while it was opened", target->path);
-	lock_release(image->old.fd);
-	return make_image(image, image->old.fd, format, options, err);
-}
-
-static int image_device_finish(struct target *target, struct error *err)
-{
-	struct target_image *image = (struct target_image *)target;
-
-	TRY(qemu_nbd_finish(image->server, err));
-	return disk_end(&image->old.fd, target->path, target->sync, err);
+	if (image->replaces && S_ISBLK(image->old.opened.st_mode))
+		TRY(take_device(image, format, options, err));
+	else
+		TRY(newfile_create(&image->temp, &image->fd, target->path, err));
+	return make_image(image, format, options, err);
 }
 
 const struct target_kind target_image = {
@@ -239,15 +217,6 @@ const struct target_kind target_image = {
 	.write = image_write,
 	.zero = image_zero,
 	.finish = image_finish,
-	.close = image_end,
-};
-
-const struct target_kind target_image_device = {
-	.size = sizeof(struct target_image),
-	.open = image_device_begin,
-	.write = image_write,
-	.zero = image_zero,
-	.finish = image_device_finish,
 	.close = image_end,
 };
 

@@ -104,6 +104,6 @@ static void close_none(struct target *target)
 	{                                                                              \
 		.size = sizeof(struct target), .open = open_none, .close = close_none, \
 	}
-const struct target_kind target_server = NONE, target_image = NONE, target_image_device = NONE;
+const struct target_kind target_server = NONE, target_image = NONE;
 
 #endif

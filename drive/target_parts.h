@@ -35,10 +35,9 @@ struct target {
 };
 
 extern const struct target_kind target_new_file, target_old_file, target_device;
-extern const struct target_kind target_server;	     /* an NBD URI */
-extern const struct target_kind target_stream;	     /* standard output */
-extern const struct target_kind target_image;	     /* another format than raw */
-extern const struct target_kind target_image_device; /* the same on a block device */
+extern const struct target_kind target_server; /* an NBD URI */
+extern const struct target_kind target_stream; /* standard output */
+extern const struct target_kind target_image;  /* another format than raw */
 
 /* ---- target_raw.c: files and block devices ---- */
 
