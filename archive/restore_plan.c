@@ -77,7 +77,8 @@ static int check_comma(const char *path, struct error *err)
 	if (comma == NULL || strpbrk(comma, "/.") != NULL || strchr(comma, '=') == NULL ||
 	    lstat(path, &found) == 0)
 		return 0;
-	return fail(err, ERR_USAGE, "%s: no option of a target is called %s", path, comma);
+	return fail(err, ERR_USAGE, "%s: no option of a target, or one given twice: %s", path,
+		    comma);
 }
 
 static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *target,

@@ -8,18 +8,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool has_image_option(const struct drive_suffix *suffix, const char *pair, size_t length)
+{
+	for (unsigned i = 0; i < suffix->n_image; i++) {
+		if (strncmp(suffix->image[i], pair, length) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Takes KEY=VALUE; false: it is none that is known, or was there. */
 static bool take(struct drive_suffix *out, const char *pair, const char *value)
 {
 	size_t length = (size_t)(value - pair);
+	uint64_t size;
 
 	if (strncmp(pair, "format=", length) == 0 && out->format == NULL && is_image_format(value))
 		out->format = value;
 	else if (strncmp(pair, "secret=", length) == 0 && out->secret == NULL && *value != '\0')
 		out->secret = value;
-	else if (strncmp(pair, "size=", length) == 0 && out->size_bytes == 0)
-		return parse_size(value, &out->size_bytes) && out->size_bytes <= INT64_MAX;
-	else if (image_option_is_known(pair, length - 1) && out->n_image < IMAGE_OPTIONS_MAX)
+	else if (strncmp(pair, "size=", length) == 0 && out->size_bytes == 0 &&
+		 parse_size(value, &size) && size <= INT64_MAX)
+		out->size_bytes = size;
+	else if (image_option_is_known(pair, length - 1) && !has_image_option(out, pair, length) &&
+		 out->n_image < IMAGE_OPTIONS_MAX)
 		out->image[out->n_image++] = pair;
 	else
 		return false;

@@ -46,9 +46,10 @@ while IFS='|' read -r words target; do
 	expect_error 2 "$words" "$VMABAK" restore a.vmab -d "d=$target"
 	ls -A | diff "$TMPDIR/files" - || fail "something was left"
 done <<'END'
-no option of a target is called ,backing_file=base|new.qcow2,backing_file=base
-no option of a target is called ,data_file=drive|new.qcow2,data_file=drive
-no option of a target is called ,preallocaton=full|new.qcow2,preallocaton=full
+no option of a target, or one given twice: ,backing_file=base|new.qcow2,backing_file=base
+no option of a target, or one given twice: ,data_file=drive|new.qcow2,data_file=drive
+no option of a target, or one given twice: ,preallocaton=full|new.qcow2,preallocaton=full
+no option of a target, or one given twice: ,cluster_size=4k|new.qcow2,cluster_size=4k,cluster_size=8k
 cluster_size=4k is not for a vdi image|new.vdi,cluster_size=4k
 ,subformat=fixed is not for a qcow2 image|new.qcow2,subformat=fixed
 ,cluster_size=64k is for an image, and this is raw|new.raw,cluster_size=64k
