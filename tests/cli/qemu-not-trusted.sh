@@ -73,7 +73,7 @@ said no-size 1 'without a name or size'
 said negative 1 'without a name or size'
 said names 0
 # Names that could not be a file's are not taken for drives; the same node twice is shown.
-expect_text "$out" 'n                   1.0 MiB  raw  node n' 'disk1'
+expect_text "$out" 'n        1.0 MiB  raw     n ' 'disk1    1.0 MiB  raw     n  '
 expect_no_text "$out" '..'
 # What is of the wrong type is as if it were not there.
 said wrong-types 0

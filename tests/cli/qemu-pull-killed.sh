@@ -37,7 +37,7 @@ for way in '--pull --nbd-server' ''; do
 	sleep 0.1
 	kill -9 "$guard"
 	expect_code 0 "$VMABAK" backup "qemu:$qmp" $way ${way:+"$exports"} -o next.vmab
-	expect_text "$err" 'cleaned up in QEMU after 1 run'
+	expect_text "$err" 'cleaned up in QEMU after 1 killed run'
 	rm -f .*.part
 	nothing_in_qemu
 	expect_code 0 "$VMABAK" verify next.vmab

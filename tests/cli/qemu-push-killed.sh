@@ -32,7 +32,7 @@ kill -9 $pid
 sleep 0.1
 kill -9 "$guard"
 expect_code 0 "$VMABAK" backup "qemu:$qmp" -o next.vmab
-expect_text "$err" 'cleaned up in QEMU after 1 run'
+expect_text "$err" 'cleaned up in QEMU after 1 killed run'
 rm -f .*.part
 nothing_in_qemu
 stop_writers
