@@ -155,6 +155,11 @@ static bool has_archive_in_it(const struct kind *kind, const char *path)
 	       (kind->format == NULL && strstr(base_name(path), ".vma.") != NULL);
 }
 
+static const char *archive_name(const struct kind *kind)
+{
+	return is_archive(kind) ? kind->what : "a VMA archive";
+}
+
 static int refuse_source(const struct kind *kind, const char *path, const char *format,
 			 struct error *err)
 {
@@ -164,7 +169,7 @@ static int refuse_source(const struct kind *kind, const char *path, const char *
 		return fail(err, ERR_USAGE,
 			    "%s: looks like %s, not like a drive: vmabak convert or restore reads "
 			    "it, -o %s writes it; or add ,format=%s to read it byte by byte",
-			    path, is_archive(kind) ? kind->what : "a VMA archive", path, format);
+			    path, archive_name(kind), path, format);
 	if (kind->format == NULL)
 		return fail(err, ERR_USAGE,
 			    "%s: looks like %s, not like a drive: unpack it first (%s "
@@ -205,11 +210,17 @@ int content_check(const struct content *content, const char *path, const char *f
 		return 0;
 	if (use == CONTENT_SOURCE)
 		return refuse_source(kind, path, format, err);
-	if (use == CONTENT_SERVED && is_archive(kind))
+	if (use == CONTENT_SERVED && has_archive_in_it(kind, path))
 		return fail(err, ERR_USAGE,
 			    "%s: looks like %s, not like a drive: vmabak restore restores its "
 			    "drives, which can be served; or add ,format=raw if it is one",
-			    path, kind->what);
+			    path, archive_name(kind));
+	if (use == CONTENT_FILE_TARGET && has_archive_in_it(kind, path))
+		return fail(
+			err, ERR_USAGE,
+			"%s: holds what looks like %s: add ,format=raw to overwrite it with the "
+			"bytes of the drive",
+			path, archive_name(kind));
 	/* A guest may keep a tar or the like on a drive, and a server may serve anything. */
 	if (kind->format == NULL)
 		return 0;
