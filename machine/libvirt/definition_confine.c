@@ -213,7 +213,8 @@ static void confine_nvram(xmlNode *nvram)
 	char *template = xml_attribute(nvram, "template");
 
 	if (nvram != NULL) {
-		keep_attributes(nvram, is_firmware(template) ? " templateFormat format " : " ");
+		keep_attributes(nvram,
+				is_firmware(template) ? " templateFormat format " : " format ");
 		xml_set_content(nvram, "");
 		if (is_firmware(template))
 			xml_set(nvram, "template", template);

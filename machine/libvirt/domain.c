@@ -445,7 +445,9 @@ static int check_found(virDomainPtr found, const char *name, const char *uuid, b
 			    "replaces the definition and what else exists",
 			    own);
 	ASK(active, lib.virDomainIsActive(found));
-	return active == 0 ? 0 : fail(err, ERR_LOCKED, "domain '%s': runs", own);
+	return active == 0 ? 0
+			   : fail(err, ERR_LOCKED,
+				  "domain '%s' is running; --name NEW makes another one", own);
 }
 
 int domain_check_new(struct domain *domain, const char *name, const char *uuid, bool replace,

@@ -74,7 +74,7 @@ xmlDoc *xml_parse(const char *bytes, size_t length)
 	if (length > SIZE_MAX_BYTES || library_load(&library, &ignored) != 0)
 		return NULL;
 	document = lib.xmlReadMemory(bytes, (int)length, NULL, NULL,
-				 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+				     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	if (document == NULL || lib.xmlGetIntSubset(document) == NULL)
 		return document;
 	lib.xmlFreeDoc(document);

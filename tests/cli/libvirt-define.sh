@@ -64,7 +64,7 @@ same_file vars.fd copy/nvram
 same_file root.raw copy/root.raw
 as_user virsh -q start --paused copy || fail "start: $(tail -n 3 "$lv/libvirtd.log")"
 as_user virsh -q start --paused web || fail "start: $(tail -n 3 "$lv/libvirtd.log")"
-expect_error 7 "domain 'web': runs" $restore --define --force -C a
+expect_error 7 "domain 'web' is running" $restore --define --force -C a
 as_user virsh -q destroy copy
 as_user virsh -q destroy web
 
