@@ -87,3 +87,13 @@ const char *input_filter(const struct input *in)
 	(void)in;
 	return NULL;
 }
+
+uint64_t input_taken(const struct input *in)
+{
+	return in->at;
+}
+
+uint64_t input_file_size(const struct input *in)
+{
+	return in->size;
+}
