@@ -287,7 +287,7 @@ static void undo(struct machine *machine)
 	measure_scratches(machine);
 	gate_shut(&machine->gate);
 	if (machine->guard != NULL && !qemu_clear(&machine->qemu, remove_all, machine) &&
-	    machine->err.code != 0)
+	    machine->err.code == ERR_SYSTEM)
 		fail(&machine->err, ERR_SYSTEM, "QEMU has ended while its drives were read");
 	for (unsigned i = machine->n_scratches; i-- > 0;)
 		scratch_close(&machine->scratches[i]);

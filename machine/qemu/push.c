@@ -59,6 +59,7 @@ struct machine {
 	bool listening;
 	bool running; /* the thread is */
 	pthread_t thread;
+	bool gone; /* QEMU has ended; known when the thread has */
 
 	/* Only the thread uses these: how fast the output is. */
 	int64_t measured_ms;
@@ -239,7 +240,7 @@ static int remove_all(void *context, struct error *err)
 static void undo(struct machine *machine)
 {
 	if (machine->guard != NULL)
-		qemu_clear(&machine->qemu, remove_all, machine);
+		machine->gone = !qemu_clear(&machine->qemu, remove_all, machine);
 	if (machine->receiver != NULL)
 		machine->counts = receiver_counts(machine->receiver);
 	receiver_free(machine->receiver);
@@ -424,13 +425,18 @@ static int push_finish(struct machine *machine, struct error *err)
  * the exit code for a full output. */
 static int push_explain(struct machine *machine, struct error *err)
 {
-	if (!buffer_has_failed(machine->buffer)) {
+	bool was_first = !buffer_has_failed(machine->buffer);
+
+	if (was_first) {
 		buffer_fail(machine->buffer, err);
 	} else if (buffer_error(machine->buffer, err) == ERR_FULL) {
 		error_append(err, "; --buffer, --spill or --on-full help");
 		err->code = ERR_SYSTEM;
 	}
 	join(machine);
+	/* Its jobs end before it does, which then is the reason to tell. */
+	if (!was_first && machine->gone && err->code == ERR_SYSTEM)
+		fail(err, ERR_SYSTEM, "QEMU has ended while its drives were saved");
 	return err->code;
 }
 

@@ -55,7 +55,7 @@ in_background "$VMABAK" backup "qemu:$qmp" --rate 1M --buffer 16M -o no.vmab
 wait_until jobs_run
 kill "$machine"
 ended_with 1 $pid
-expect_text "$err" "QMP $qmp: "
+expect_text "$err" 'QEMU has ended'
 wait_until no_guard
 [ ! -e no.vmab ] || fail "an archive of a machine that ended"
 [ -z "$(ls -d "$TMPDIR"/vmabak-* 2>/dev/null)" ] || fail "a socket was left"
