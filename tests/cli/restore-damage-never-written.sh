@@ -35,7 +35,7 @@ for archive in stored.vmab stored.vma own.vmab; do
 			loop_device "device-$archive"
 			to=$loop
 		fi
-		expect_error 4 "$archive: byte " "$VMABAK" restore $archive --force -d disk0="$to"
+		expect_error 4 "$archive: damaged at byte " "$VMABAK" restore $archive --force -d disk0="$to"
 		# Whatever else was written: of the damaged cluster nothing, or zeros at most.
 		dd if="$to" bs=65536 skip=5 count=1 status=none | tr -d '\0\377' >rest
 		[ ! -s rest ] || fail "$archive: $(wc -c <rest) bytes of the damaged cluster in the $target"

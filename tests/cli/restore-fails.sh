@@ -12,11 +12,11 @@ for archive in a.vmab a.vma a.vma.zst; do
 	mkdir there
 	echo keep >there/mine
 	for bad in damaged cut; do
-		expect_error 4 "$bad: byte " "$VMABAK" restore $bad -C new
-		expect_error 4 "-: byte " "$VMABAK" restore - -C new <$bad
-		expect_error 4 "$bad: byte " "$VMABAK" restore $bad -C there
-		expect_error 4 "$bad: byte " "$VMABAK" restore $bad -C there -d other=target.raw
-		expect_error 4 "$bad: byte " "$VMABAK" convert $bad -o new.vmab
+		expect_error 4 "$bad: " "$VMABAK" restore $bad -C new
+		expect_error 4 ": " "$VMABAK" restore - -C new <$bad
+		expect_error 4 "$bad: " "$VMABAK" restore $bad -C there
+		expect_error 4 "$bad: " "$VMABAK" restore $bad -C there -d other=target.raw
+		expect_error 4 "$bad: " "$VMABAK" convert $bad -o new.vmab
 		[ "$(ls -A there)" = mine ] || fail "left: $(ls -A there)"
 	done
 	rm -r there

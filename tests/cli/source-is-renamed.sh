@@ -16,7 +16,7 @@ while_read()
 	wait_until has_part . 100000
 	eval "$2"
 	ended_with "$1" $pid
-	[ "$1" = 0 ] || expect_text "$err" 'drive.raw was changed while it was read'
+	[ "$1" = 0 ] || expect_text "$err" 'drive.raw changed while it was read'
 	expect_code 0 "$VMABAK" verify a.vmab
 	[ "$1" != 0 ] || {
 		expect_code 0 "$VMABAK" restore a.vmab -d disk0=back
