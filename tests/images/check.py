@@ -175,7 +175,7 @@ class Case:
         found = re.fullmatch(start + r"(?:(?:damaged|incomplete) at )?byte (\d+): (.+)", message)
         demand(found, f"vmabak verify: message without file and byte: {message}")
         demand(self.at in (None, int(found[1])), f"vmabak verify: expected byte {self.at}: {message}")
-        demand(self.words in found[2], f"vmabak verify: expected \"{self.words}\": {message}")
+        demand(self.words in message, f"vmabak verify: expected \"{self.words}\": {message}")
 
     def check_vmabak(self):
         code, _, message = run([self.vmabak, "verify", self.archive])
