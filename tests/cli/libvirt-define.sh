@@ -1,5 +1,6 @@
 # restore --define puts a domain back: with the restored drives in their formats and the firmware's variables, under
 # its own name or another; never in the place of another domain.
+# long: starts domains
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_libvirt

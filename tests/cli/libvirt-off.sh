@@ -1,5 +1,6 @@
 # libvirt:DOMAIN of a domain that is off backs up its images, with the command that backs it up when it runs. They
 # are locked against a start meanwhile; what cannot be read without the domain is refused.
+# long: starts domains
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_libvirt
