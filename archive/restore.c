@@ -181,11 +181,19 @@ static int write_all(struct restore *restore, struct error *err)
 int restore_run(struct restore *restore, struct error *err)
 {
 	struct progress_view view;
+	uint32_t stream;
 	int code;
 
 	TRY(prepare(restore, err));
 	view = archive_view(&restore->opened, &restore->counts);
 	view.drives_bytes = restore_drive_bytes(restore);
+	stream = restore_plan_stream(&restore->plan);
+	if (stream != restore->opened.archive->n_drives) {
+		/* Holes are written, too. */
+		view.done_bytes = &restore->counts.covered_bytes;
+		view.total_bytes = view.drives_bytes;
+		restore->counts.drive = stream;
+	}
 	watcher_begin(restore->watcher, &view);
 	code = write_all(restore, err);
 	watcher_end(restore->watcher, code == 0);

@@ -22,6 +22,9 @@ expect_code 0 sh -c '"$VMABAK" verify --rate 8M b.vma.zst --progress-fd 3 3>line
 in_between lines || fail "verify of a compressed archive: $(cat lines)"
 
 make_random large.raw 40000000 4
+expect_code 0 "$VMABAK" backup -o dense.vmab root=large.raw
+expect_code 0 sh -c '"$VMABAK" restore --rate 30M dense.vmab -d root=- --progress-fd 3 3>lines >/dev/null'
+in_between lines || fail "restore to a pipe: $(cat lines)"
 truncate -s 20G large.raw
 expect_code 0 "$VMABAK" backup -o large.vmab root=large.raw
 expect_code 0 sh -c '"$VMABAK" salvage --rate 30M large.vmab -C saved --progress-fd 3 3>lines'
