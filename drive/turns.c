@@ -68,12 +68,30 @@ static int open_locked(struct turn *turn, struct error *err)
 	return 0;
 }
 
+/* A server that was started with few connections leaves one too many without an answer. It may
+ * answer when one that is open goes, and from then on as many are open as it answered. */
+static void try_locked(struct turn *turn)
+{
+	struct turns *turns = turn->turns;
+	struct turn *idle;
+
+	if (turns->failure.code != 0 || open_locked(turn, &turns->failure) == 0)
+		return;
+	idle = find_idle_locked(turns);
+	if (idle == NULL)
+		return;
+	turns->n_places = turns->n_open;
+	close_locked(idle);
+	turns->failure = (struct error){0};
+	open_locked(turn, &turns->failure);
+}
+
 /* Another thread may open the drive while this one waits for a place. */
 static int enter_locked(struct turn *turn, struct error *err)
 {
 	struct turns *turns = turn->turns;
 
-	while (turn->inner == NULL && turns->n_open == turns->n_places) {
+	while (turn->inner == NULL && turns->n_open >= turns->n_places) {
 		struct turn *idle = find_idle_locked(turns);
 
 		if (idle != NULL)
@@ -81,8 +99,8 @@ static int enter_locked(struct turn *turn, struct error *err)
 		else
 			pthread_cond_wait(&turns->idle, &turns->lock);
 	}
-	if (turn->inner == NULL && turns->failure.code == 0)
-		open_locked(turn, &turns->failure);
+	if (turn->inner == NULL)
+		try_locked(turn);
 	if (turn->inner == NULL) {
 		*err = turns->failure;
 		return err->code;

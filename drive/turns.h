@@ -14,9 +14,11 @@ struct drive;
 struct turn;
 
 struct turns {
-	unsigned n_places; /* so many drives are open at a time */
+	unsigned
+		n_places; /* so many drives are open at a time, or fewer if no more can be opened */
 	/* Opens the drive of that name; one call at a time, from any thread that reads. Once it
-	 * failed, all drives that are not open fail as that one did. */
+	 * failed with no other drive to close for it, all that are not open fail as that one did.
+	 */
 	int (*open)(void *context, const char *name, struct drive **out, struct error *err);
 	void *context;
 

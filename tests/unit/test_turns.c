@@ -25,7 +25,7 @@ struct one {
 static struct {
 	_Atomic unsigned n_open, most_open, n_opened, n_busy;
 	uint64_t size_bytes;
-	bool fails;
+	unsigned limit; /* so many can be opened */
 } seen;
 
 static int read_one(struct drive *drive, uint64_t offset, void *buffer, size_t n, struct error *err)
@@ -60,7 +60,7 @@ static int open_one(void *context, const char *name, struct drive **out, struct 
 	CU_ASSERT_PTR_EQUAL(context, &seen);
 	CU_ASSERT_EQUAL(seen.n_busy++, 0);
 	seen.n_opened++;
-	if (seen.fails) {
+	if (seen.n_open >= seen.limit) {
 		seen.n_busy--;
 		return fail(err, ERR_SYSTEM, "%s: no", name);
 	}
@@ -81,6 +81,7 @@ static void begin(struct turns *turns, struct drive **drives)
 
 	memset(&seen, 0, sizeof(seen));
 	seen.size_bytes = SIZE;
+	seen.limit = PLACES;
 	*turns = (struct turns){.n_places = PLACES, .open = open_one, .context = &seen};
 	turns_init(turns);
 	for (unsigned i = 0; i < N_DRIVES; i++) {
@@ -166,7 +167,21 @@ static void many_threads(void)
 	end(drives);
 }
 
-static void the_first_failure_stays(void)
+static void fewer_than_there_are_places(void)
+{
+	struct turns turns;
+	struct drive *drives[N_DRIVES];
+
+	begin(&turns, drives);
+	seen.limit = 2;
+	for (unsigned i = 0; i < N_DRIVES; i++)
+		CU_ASSERT(reads(drives[i], (char)('a' + i)));
+	CU_ASSERT_EQUAL(seen.n_opened, N_DRIVES + 1); /* one attempt fails */
+	CU_ASSERT_EQUAL(seen.n_open, 2);
+	end(drives);
+}
+
+static void the_failure_stays(void)
 {
 	struct turns turns;
 	struct drive *drives[N_DRIVES];
@@ -175,14 +190,13 @@ static void the_first_failure_stays(void)
 
 	begin(&turns, drives);
 	CU_ASSERT(reads(drives[0], 'a'));
-	seen.fails = true;
+	seen.limit = 0;
 	CU_ASSERT_EQUAL(drive_read(drives[1], 0, &byte, 1, &err), ERR_SYSTEM);
 	CU_ASSERT_STRING_EQUAL(err.text, "b: no");
-	seen.fails = false;
+	seen.limit = PLACES;
 	CU_ASSERT_EQUAL(drive_read(drives[2], 0, &byte, 1, &err), ERR_SYSTEM);
 	CU_ASSERT_STRING_EQUAL(err.text, "b: no");
-	CU_ASSERT_EQUAL(seen.n_opened, 2);
-	CU_ASSERT(reads(drives[0], 'a'));
+	CU_ASSERT_EQUAL(seen.n_opened, 3);
 	end(drives);
 }
 
@@ -207,6 +221,7 @@ void test_turns(void)
 
 	CU_ADD_TEST(suite, few_are_open);
 	CU_ADD_TEST(suite, many_threads);
-	CU_ADD_TEST(suite, the_first_failure_stays);
+	CU_ADD_TEST(suite, fewer_than_there_are_places);
+	CU_ADD_TEST(suite, the_failure_stays);
 	CU_ADD_TEST(suite, another_size);
 }
