@@ -103,9 +103,9 @@ static void print_rows(const char *title, const struct row *rows, uint32_t n)
 		if (places > digits)
 			digits = places;
 	}
-	say(stdout, "\n%-6s  %-*s  %*s\n", title, width, "NAME", digits, "BYTES");
+	say(stdout, "\n%-6s  %-*s  %*s  %8s\n", title, width, "NAME", digits, "BYTES", "SIZE");
 	for (uint32_t i = 0; i < n; i++)
-		say(stdout, "%6u  %-*s  %*llu  %s\n", i + 1, width,
+		say(stdout, "%6u  %-*s  %*llu  %8s\n", i + 1, width,
 		    escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length),
 		    digits, (unsigned long long)rows[i].size_bytes,
 		    human_size(size, rows[i].size_bytes));

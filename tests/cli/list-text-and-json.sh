@@ -19,12 +19,12 @@ complete    end mark found, contents not checked (vmabak verify)
 stored      7.5 KiB, for 4.0 KiB of data in 977 KiB
 note        a note
 
-DRIVE   NAME     BYTES
-     1  root   1000000  977 KiB
-     2  disk1        0  0 B
+DRIVE   NAME     BYTES      SIZE
+     1  root   1000000   977 KiB
+     2  disk1        0       0 B
 
-CONFIG  NAME     BYTES
-     1  vm.conf      9  9 B
+CONFIG  NAME     BYTES      SIZE
+     1  vm.conf      9       9 B
 END
 same_file expected "$out"
 [ ! -s "$err" ] || fail "said: $(cat "$err")"
