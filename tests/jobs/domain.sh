@@ -41,6 +41,13 @@ as_user virsh -q start web || fail "does not start"
 as_user virsh -q destroy web
 cmp web.raw "$(qemu-img convert -O raw web.qcow2 back.raw && echo back.raw)" || fail "not what was backed up"
 
+# Or all of it by one command, the definition included.
+as_user virsh -q undefine web
+expect_code 0 as_user "$vmabak" restore web.vmab -C "$PWD/again" --define
+as_user virsh -q start web || fail "does not start"
+as_user virsh -q destroy web
+cmp web.raw again/vda.raw || fail "not what was backed up"
+
 # A dump of Proxmox VE becomes a domain: its drive as qcow2, its settings by hand.
 echo 'memory: 64
 scsi0: local:100/vm-100-disk-0.raw,size=64M
