@@ -62,3 +62,14 @@ expect_error 2 ',size= is for standard input' "$VMABAK" backup -o a.vmab drive.r
 expect_error 2 'is raw' "$VMABAK" backup -o a.vmab root=-,size=1M,format=qcow2
 expect_error 2 'is raw' "$VMABAK" backup --direct -o a.vmab root=-,size=1M
 nothing_but drive.raw other.raw
+
+# One that gives nothing more: a signal ends the wait, and nothing is left.
+need mkfifo
+mkfifo "$TMPDIR/pipe"
+sleep 300 >"$TMPDIR/pipe" &
+on_exit "kill $! 2>/dev/null"
+in_background sh -c 'exec "$VMABAK" backup -o a.vmab root=-,size=1M <"$TMPDIR/pipe"'
+wait_until has_part . 0
+kill -TERM $pid
+ended_with 143 $pid
+nothing_but drive.raw other.raw
