@@ -18,7 +18,7 @@ cat >bin/ssh <<END
 #!/bin/sh
 shift
 cd '$PWD/store' || exit 255
-sh -c "\${REMOTE_LIMIT:-:}; exec \$*"
+exec sh -c "\${REMOTE_LIMIT:-:}; exec \$*"
 END
 chmod +x bin/ssh
 PATH=$PWD/bin:$PATH
