@@ -62,6 +62,8 @@ judge()
 # A test that fails is told at once; what was reached is counted all the same.
 code=0
 find "$build" -name '*.gcda' -delete
+# Some tests run the program as another user, who may write down what that reached only if the files are there.
+find "$build" -name '*.gcno' | sed 's/gcno$/gcda/' | xargs sh -c 'touch "$@" && chmod 666 "$@"' sh
 (tried "$build/unit") || code=1
 tried "$PYTHON" tests/images/check.py --vmabak "$build/vmabak"
 rm -rf "$build/seeds"
