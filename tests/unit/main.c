@@ -39,6 +39,7 @@ int main(int argc, char **argv)
 	test_random();
 	test_bits();
 	test_clusterset();
+	test_sums();
 	test_feed();
 	test_salvage();
 	test_drive();

@@ -9,6 +9,7 @@ void test_input(void);
 void test_random(void);
 void test_bits(void);
 void test_clusterset(void);
+void test_sums(void);
 void test_feed(void);
 void test_salvage(void);
 void test_drive(void);
