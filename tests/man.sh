@@ -236,6 +236,15 @@ example_of()
 	config) "$vmabak" config --json web.vmab ;;
 	verify) "$vmabak" verify --json web.vmab bad.vmab 2>/dev/null ;;
 	salvage) "$vmabak" salvage --json bad.vmab -C salvaged 2>/dev/null ;;
+	sums) "$vmabak" sums --json web.vmab -o web.sums ;;
+	diff)
+		mkdir diff
+		cp web.raw diff/changed.raw
+		printf x | dd of=diff/changed.raw bs=1 seek=5000 conv=notrunc status=none
+		"$vmabak" backup -q -o diff/full.vmab root=web.raw
+		"$vmabak" backup -q --parent diff/full.vmab -o diff/changed.vmab root=diff/changed.raw
+		"$vmabak" diff --json diff/full.vmab diff/changed.vmab
+		;;
 	convert) "$vmabak" convert --json web.vmab -o convert.vma 2>/dev/null ;;
 	*) echo '{"no example in tests/man.sh": 0}' ;;
 	esac

@@ -1,0 +1,39 @@
+/*
+ * The archives that one instant needs: an incremental one, its parent, and so on to a full one.
+ * Source: spec/vmab.md, section 5.2.
+ */
+#ifndef ARCHIVE_CHAIN_H
+#define ARCHIVE_CHAIN_H
+
+#include "archive/open.h"
+
+struct cluster_set;
+
+struct chain_link {
+	char *path; /* owned */
+	uint8_t uuid[UUID_SIZE];
+	uint8_t parent[UUID_SIZE]; /* all zero in the last link */
+};
+
+struct chain {
+	struct chain_link *links; /* owned; newest first */
+	unsigned n;
+};
+
+/* Finds the chain of the newest of these archives, from which all others are reached. Parents
+ * are taken from the names, which may be in any order, else from the folder of the archive that
+ * wants them, by the uuids in the heads of the files there. Names that the chain does not need are
+ * ERR_USAGE. Free *out even after an error. */
+int chain_find(struct chain *out, const struct strings *names, struct error *err);
+/* ERR_INCOMPLETE if a cluster of this drive of the newest archive is in no link, by what they held.
+ */
+int chain_check_drive(const struct chain *chain, const struct archive_drive *drive,
+		      const struct cluster_set *held, struct error *err);
+void chain_free(struct chain *chain);
+
+/* Opens a link, and checks that it still is the archive it was. *out can be closed even after a
+ * failure. */
+int chain_open(struct opened_archive *out, const struct chain *chain, unsigned link,
+	       struct error *err);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * The sums of an archive, wherever they are.
+ */
+#ifndef ARCHIVE_SUMS_FIND_H
+#define ARCHIVE_SUMS_FIND_H
+
+#include "archive/sums.h"
+
+struct watcher;
+
+struct found_sums {
+	struct sums *sums;
+	char *beside;		  /* owned: the name of a file beside an archive */
+	struct sums_writer *made; /* owned: a file without a name */
+};
+
+/* name: a sums file, or an archive: then sums of it beside it serve, or its chain is found and
+ * read. name, and scratch, the path of a file that is made for a moment then, are borrowed until
+ * found_sums_close, which may be called even after an error. */
+int sums_find(struct found_sums *out, const char *name, const char *scratch,
+	      const struct watcher *watcher, struct error *err);
+void found_sums_close(struct found_sums *found);
+
+/* The folder for scratch files. */
+const char *sums_scratch_folder(void);
+
+#endif
