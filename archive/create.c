@@ -108,6 +108,7 @@ int create_begin(struct create *out, const struct create_options *options,
 	archive->cluster_checksum = out->plan.cluster_checksum;
 	if (head == NULL)
 		return 0;
+	out->parent_name = head->parent;
 	TRY(check_dedup(out, head, err));
 	TRY(set_time(archive, err));
 	if (head->uuid != NULL || !head->dedup)
@@ -192,6 +193,11 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 	};
 
 	TRY(check_use(create, watcher, err));
+	if (create->parent_name != NULL) {
+		TRY(parent_open(&create->parent, create->parent_name, create->archive, watcher,
+				err));
+		how.parent = &create->parent.sums;
+	}
 	if (create->dedup && all_zero(create->archive->uuid, UUID_SIZE))
 		set_names_uuid(create->archive);
 	/* An archive that cannot be written must not leave even an empty file. */
@@ -236,6 +242,7 @@ void create_close(struct create *create)
 	if (create->writer != NULL)
 		writer_free(create->writer);
 	output_close(create->output);
+	parent_close(&create->parent);
 	proxmox_close(&create->proxmox);
 	if (create->archive != NULL)
 		configs_free(create->archive);

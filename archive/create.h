@@ -6,6 +6,7 @@
 #define ARCHIVE_CREATE_H
 
 #include "archive/create_plan.h"
+#include "archive/parent.h"
 #include "archive/proxmox.h"
 
 struct output;
@@ -16,6 +17,7 @@ struct head_options {
 	const char *note; /* NULL: none */
 	const char *uuid; /* as text; NULL: random */
 	bool dedup;	  /* unchanged parts of drives give the same bytes in each archive */
+	const char *parent; /* an archive or sums file; NULL: a full archive */
 };
 
 struct create {
@@ -25,6 +27,8 @@ struct create {
 	bool dedup; /* see struct head_options */
 	/* Owned. Its texts are borrowed, but configs are as in archive/configs.h. */
 	struct archive *archive;
+	const char *parent_name; /* borrowed; see struct head_options */
+	struct parent parent;
 	struct proxmox proxmox; /* what the archive's name asks for */
 	struct writer_counts counts;
 	struct output *output;

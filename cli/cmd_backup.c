@@ -29,6 +29,8 @@ static const struct option_spec what[] = {
 	 .help = "store a note for people (not in VMA)"},
 	{"uuid", 0, OPTION_TEXT, OPTION_FIELD(backup_options, head.uuid), .argument = "UUID",
 	 .help = "uuid of the archive (default: a random one)"},
+	{"parent", 0, OPTION_TEXT, OPTION_FIELD(backup_options, head.parent), .argument = "ARCHIVE",
+	 .help = "store only what differs from this archive, or from the one of this sums file"},
 	{"dedup", 0, OPTION_FLAG, OPTION_FIELD(backup_options, head.dedup),
 	 .help = "VMA: write unchanged data as the same bytes each time, for borg, restic and such"},
 	{"allow-writers", 0, OPTION_FLAG, OPTION_FIELD(backup_options, machine.allow_writers),

@@ -1,3 +1,4 @@
+#include "base/bytes.h"
 #include "writer/internal.h"
 
 #include <assert.h>
@@ -16,17 +17,25 @@ int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err)
 	return 0;
 }
 
-int batch_new(struct batch **out, const struct archive *archive, struct error *err)
+int batch_new(struct batch **out, const struct archive *archive, const struct parent_sums *parent,
+	      struct error *err)
 {
 	struct batch *batch = calloc(1, sizeof(*batch));
 
-	if (batch != NULL)
-		batch->payload = blocks_new();
-	if (batch == NULL || batch->payload == NULL) {
-		free(batch);
+	if (batch == NULL)
+		return fail_memory(err);
+	batch->payload = blocks_new();
+	batch->archive = archive;
+	batch->parent = parent;
+	if (parent != NULL) {
+		batch->parent_state = calloc(1, parent->state_size);
+		batch->known = malloc(SLOTS_MAX * sizeof(*batch->known));
+	}
+	if (batch->payload == NULL ||
+	    (parent != NULL && (batch->parent_state == NULL || batch->known == NULL))) {
+		batch_free(batch);
 		return fail_memory(err);
 	}
-	batch->archive = archive;
 	*out = batch;
 	return 0;
 }
@@ -59,6 +68,8 @@ void batch_free(struct batch *batch)
 	free(batch->packed.at);
 	free(batch->headers.at);
 	free(batch->parts);
+	free(batch->parent_state);
+	free(batch->known);
 	free(batch);
 }
 
@@ -74,6 +85,7 @@ void batch_reset(struct batch *batch)
 	batch->packed.size = 0;
 	batch->headers.size = 0;
 	batch->n_parts = 0;
+	batch->n_known = 0;
 }
 
 /* Aligned for O_DIRECT. */
@@ -151,6 +163,10 @@ int batch_check(const struct batch *batch, struct error *err)
 	const struct text *drive;
 	char name[64];
 
+	if (batch->parent_error.code != 0) {
+		*err = batch->parent_error;
+		return err->code;
+	}
 	if (stray->n_clusters == 0)
 		return 0;
 	if (stray->drive >= batch->archive->n_drives)
@@ -175,12 +191,51 @@ static uint64_t count(struct batch *batch, uint32_t drive, uint64_t cluster, uin
 	return n;
 }
 
+/* Whether the parent has the same cluster. Data whose checksum happens to be that of zeros never
+ * counts: spec/sums.md, section 2.2. */
+static bool is_known(struct batch *batch, uint32_t drive, uint64_t cluster, const uint8_t *checksum)
+{
+	const uint8_t *sum = NULL;
+
+	if (batch->parent == NULL || batch->parent_error.code != 0)
+		return false;
+	if (batch->parent->get(batch->parent->context, batch->parent_state, drive, cluster, &sum,
+			       &batch->parent_error) != 0 ||
+	    sum == NULL)
+		return false;
+	if (checksum == NULL)
+		return all_zero(sum, CHECKSUM_SIZE);
+	return !all_zero(sum, CHECKSUM_SIZE) && memcmp(sum, checksum, CHECKSUM_SIZE) == 0;
+}
+
+/* Left out, but received: the writer counts that every cluster came. */
+static void add_known(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
+{
+	struct slot *last = batch->n_known != 0 ? &batch->known[batch->n_known - 1] : NULL;
+
+	if (last != NULL && last->drive == drive && last->cluster + last->n_clusters == cluster) {
+		last->n_clusters += n_clusters;
+		return;
+	}
+	assert(batch->n_known < SLOTS_MAX);
+	batch->known[batch->n_known++] =
+		(struct slot){.drive = drive, .cluster = cluster, .n_clusters = n_clusters};
+}
+
 static void add_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
 {
 	struct slot *last = batch->section.n_slots != 0
 				    ? &batch->section.slots[batch->section.n_slots - 1]
 				    : NULL;
+	uint64_t n = 0;
 
+	/* A run is left out as a whole or not at all: so it is one slot whatever the parent has. */
+	while (n < n_clusters && is_known(batch, drive, cluster + n, NULL))
+		n++;
+	if (n == n_clusters) {
+		add_known(batch, drive, cluster, n);
+		return;
+	}
 	if (last != NULL && last->mask == 0 && last->drive == drive &&
 	    last->cluster + last->n_clusters == cluster)
 		last->n_clusters += n_clusters;
@@ -228,8 +283,14 @@ void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const 
 		add_zeros(batch, drive, cluster, 1);
 		return;
 	}
+	uint8_t checksum[CHECKSUM_SIZE];
+	checksum_cluster(batch->archive->cluster_checksum, bytes, checksum);
+	if (is_known(batch, drive, cluster, checksum)) {
+		add_known(batch, drive, cluster, 1);
+		return;
+	}
 	struct slot *slot = add_slot(batch, drive, cluster);
 	slot->mask = mask;
-	checksum_cluster(batch->archive->cluster_checksum, bytes, slot->checksum);
+	memcpy(slot->checksum, checksum, CHECKSUM_SIZE);
 	pack_blocks(batch, mask, bytes);
 }

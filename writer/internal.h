@@ -23,6 +23,11 @@ int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err);
 
 struct batch {
 	const struct archive *archive;
+	const struct parent_sums *parent; /* NULL: all is stored; else: */
+	void *parent_state;		  /* owned */
+	struct error parent_error;	  /* why it could not be asked */
+	struct slot *known;		  /* owned, SLOTS_MAX: runs that are as the parent has them */
+	uint32_t n_known;
 	uint64_t covered_bytes, data_bytes, place; /* as in struct writer_counts */
 	uint8_t *blocks; /* lent by the worker, PAYLOAD_SIZE_MAX; or by the feed: see borrowed */
 	struct section section; /* slots, raw_size; once sealed also codec, sizes, checksum */
@@ -41,7 +46,9 @@ struct batch {
 	uint32_t n_parts, parts_capacity;
 };
 
-int batch_new(struct batch **out, const struct archive *archive, struct error *err);
+/* parent: NULL, or borrowed. */
+int batch_new(struct batch **out, const struct archive *archive, const struct parent_sums *parent,
+	      struct error *err);
 void batch_free(struct batch *batch);
 void batch_reset(struct batch *batch);
 /* An error if anything was added that is no cluster of a drive. */

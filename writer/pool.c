@@ -150,7 +150,8 @@ static int make_batches(struct pool *pool, unsigned n, struct error *err)
 	if (pool->spare == NULL || pool->sealed == NULL)
 		return fail_memory(err);
 	for (pool->n_batches = 0; pool->n_batches < n; pool->n_batches++) {
-		TRY(batch_new(&pool->spare[pool->n_batches], writer_archive(pool->writer), err));
+		TRY(batch_new(&pool->spare[pool->n_batches], writer_archive(pool->writer),
+			      writer_options(pool->writer)->parent, err));
 		pool->n_spare++;
 	}
 	return 0;

@@ -110,7 +110,7 @@ int writer_open(struct writer **out, const struct archive *archive, struct outpu
 	writer->options = *options;
 	writer->seen = calloc(archive->n_drives + 1u, sizeof(*writer->seen));
 	int code =
-		writer->seen == NULL ? fail_memory(err) : batch_new(&writer->wrapped, archive, err);
+		writer->seen == NULL ? fail_memory(err) : batch_new(&writer->wrapped, archive, NULL, err);
 	if (code == 0)
 		code = seal_new(&writer->seal, archive, options, err);
 	if (code == 0)
@@ -260,10 +260,7 @@ static int note_slot(struct writer *writer, const struct slot *slot, struct erro
 			    "drive %s: cluster %llu was received twice, which no archive may hold",
 			    escape_text(name, sizeof(name), drive->bytes, drive->length),
 			    (unsigned long long)(slot->cluster + (twice ? 0 : n)));
-	if (cluster_set_add(seen, slot->cluster, slot->n_clusters, err) < 0)
-		return err->code;
-	*(slot->mask != 0 ? &writer->totals.n_data : &writer->totals.n_zero) += slot->n_clusters;
-	return 0;
+	return cluster_set_add(seen, slot->cluster, slot->n_clusters, err) < 0 ? err->code : 0;
 }
 
 static void count(const struct writer *writer, const struct batch *batch)
@@ -282,8 +279,14 @@ int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 {
 	struct section *section = &batch->section;
 
-	for (uint32_t i = 0; i < section->n_slots + batch->n_zero_slots; i++)
-		TRY(note_slot(writer, &section->slots[i], err));
+	for (uint32_t i = 0; i < section->n_slots + batch->n_zero_slots; i++) {
+		const struct slot *slot = &section->slots[i];
+		TRY(note_slot(writer, slot, err));
+		*(slot->mask != 0 ? &writer->totals.n_data : &writer->totals.n_zero) +=
+			slot->n_clusters;
+	}
+	for (uint32_t i = 0; i < batch->n_known; i++)
+		TRY(note_slot(writer, &batch->known[i], err));
 	writer->totals.raw_size += section->raw_size;
 	if (writer->archive->format == FORMAT_VMAB && section->n_slots != 0) {
 		bool borrowed = batch->blocks != NULL;
@@ -308,7 +311,9 @@ static int check_complete(const struct writer *writer, struct error *err)
 	bool full = all_zero(writer->archive->parent, UUID_SIZE), in;
 	char name[64];
 
-	for (uint32_t i = 0; full && i < writer->archive->n_drives; i++) {
+	if (!full && writer->options.parent == NULL)
+		return 0;
+	for (uint32_t i = 0; i < writer->archive->n_drives; i++) {
 		const struct archive_drive *drive = &writer->archive->drives[i];
 		uint64_t n_clusters = clusters_of(drive->size_bytes), n;
 		if (writer->seen[i].n_clusters == n_clusters)

@@ -28,13 +28,24 @@ struct writer_counts {
 	_Atomic uint32_t drive;		/* the last one */
 };
 
+/* What the parent of an incremental archive holds: clusters that are the same there are left out. */
+struct parent_sums {
+	void *context;
+	size_t state_size; /* bytes of a state; each batch has one, zeros at first */
+	/* *sum: the checksum of a cluster, zero bytes for zeros; NULL: the parent lacks it. Good
+	 * until the next call with the same state. From any worker. */
+	int (*get)(void *context, void *state, uint32_t drive, uint64_t cluster,
+		   const uint8_t **sum, struct error *err);
+};
+
 struct writer_options {
 	int level;	/* of zstd or gzip; 0: no compression at all */
 	enum wrap wrap; /* with FORMAT_VMA1 only, and only when level is not 0 */
 	/* VMA: where an extent of zero clusters ends depends on their place in the drive, so that a
 	 * change moves nothing in those that follow. */
 	bool by_place;
-	struct writer_counts *counts; /* or NULL */
+	const struct parent_sums *parent; /* or NULL. Borrowed */
+	struct writer_counts *counts;	  /* or NULL */
 };
 
 /* Checks that the format can carry the archive, then writes the head. Archive and output are

@@ -1,0 +1,24 @@
+/*
+ * The parent that a new archive is compared with, by its sums.
+ */
+#ifndef ARCHIVE_PARENT_H
+#define ARCHIVE_PARENT_H
+
+#include "archive/sums_find.h"
+#include "writer/writer.h"
+
+struct parent {
+	struct found_sums found;
+	char *scratch;	    /* owned */
+	uint32_t *drive_of; /* owned: of each drive of the new archive, the number in the parent */
+	struct parent_sums sums; /* for the writer */
+};
+
+/* name: an archive, whose parents are found, or a sums file. Fills in the parent's uuid and
+ * checkpoint in archive, whose drives are known and do not change any more. *out can be closed even
+ * after a failure; it must stay where it is, and the archive's checkpoint borrows from it. */
+int parent_open(struct parent *out, const char *name, struct archive *archive,
+		const struct watcher *watcher, struct error *err);
+void parent_close(struct parent *parent);
+
+#endif
