@@ -5,6 +5,7 @@
 #include "reader/input/input.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,27 +36,31 @@ static int open_target(struct restore *restore, uint32_t i, struct error *err)
 	return 0;
 }
 
-static int check_archive(const struct restore *restore, struct error *err)
+static int find_parents(struct restore *restore, struct error *err)
 {
-	if (archive_is_incremental(restore->opened.archive))
-		return fail(err, ERR_UNSUPPORTED,
-			    "%s: is incremental: it holds only what changed since its parent, and "
-			    "restoring a chain is not supported",
-			    restore->opened.name);
-	return 0;
+	const struct restore_options *options = restore->options;
+
+	if (options->parents.n == 0 && !archive_is_incremental(restore->opened.archive))
+		return 0;
+	if (strcmp(options->archive, "-") == 0)
+		return fail(err, ERR_USAGE,
+			    "an incremental archive and its parents are restored from files, not "
+			    "from standard input");
+	return restore_chain_find(&restore->chain, &restore->opened, &options->parents, err);
 }
 
 /* An archive holds clusters in any order. */
 static int check_order(const struct restore *restore, struct error *err)
 {
 	const struct archive *archive = restore->opened.archive;
-	bool has_index = archive->format == FORMAT_VMAB && input_size(restore->opened.input) != 0;
+	bool has_index = archive->format == FORMAT_VMAB &&
+			 input_size(restore->opened.input) != 0 && restore->chain.chain.n == 0;
 
 	if (!has_index && restore_plan_stream(&restore->plan) != archive->n_drives)
 		return fail(err, ERR_USAGE,
-			    "%s: a drive goes to standard output from a VMAB archive in a file "
-			    "only, by its index: restore it to a file, or convert the archive "
-			    "first",
+			    "%s: a drive goes to standard output from a full VMAB archive in a "
+			    "file only, by its index: restore it to a file, or convert the "
+			    "archive first",
 			    restore->opened.name);
 	return 0;
 }
@@ -72,7 +77,7 @@ int restore_open(struct restore *out, const struct restore_options *options,
 	};
 	TRY(restore_plan_options(options, err));
 	TRY(archive_open(&out->opened, options->archive, options->rate, err));
-	TRY(check_archive(out, err));
+	TRY(find_parents(out, err));
 	archive = out->opened.archive;
 	out->targets = calloc((size_t)archive->n_drives + 1, sizeof(*out->targets));
 	out->created = calloc((size_t)archive->n_drives + archive->n_configs + 1, sizeof(char *));
@@ -89,6 +94,8 @@ static int prepare(struct restore *restore, struct error *err)
 	TRY(restore_plan_make_folder(plan, restore->options, err));
 	TRY(restore_plan_check(plan, restore->options, err));
 	restore_plan_rules(plan, restore->options->directory, NULL);
+	if (restore->chain.chain.n > 0)
+		sandbox_allow_reading(&plan->sandbox);
 	for (uint32_t i = 0; i < restore->opened.archive->n_drives; i++)
 		TRY(open_target(restore, i, err));
 	return sandbox_enter(&plan->sandbox, err);
@@ -148,6 +155,9 @@ static int write_drives(struct restore *restore, struct reader_job *job, struct 
 {
 	struct target *stream = restore->targets[restore_plan_stream(&restore->plan)];
 
+	if (restore->chain.chain.n > 0)
+		return restore_chain_write(&restore->chain, &restore->opened, job->targets,
+					   job->n_threads, job->counts, restore->watcher, err);
 	if (stream == NULL)
 		return reader_run(restore->opened.reader, job, err);
 	/* An extent may come for several windows. */
@@ -185,6 +195,8 @@ int restore_run(struct restore *restore, struct error *err)
 	int code;
 
 	TRY(prepare(restore, err));
+	if (restore->chain.chain.n > 0) /* which shows its own progress, archive by archive */
+		return write_all(restore, err);
 	view = archive_view(&restore->opened, &restore->counts);
 	view.drives_bytes = restore_drive_bytes(restore);
 	stream = restore_plan_stream(&restore->plan);
@@ -226,6 +238,7 @@ void restore_close(struct restore *restore, bool done)
 		unlink(restore->created[i]);
 	free(restore->targets);
 	free(restore->created);
+	restore_chain_free(&restore->chain);
 	restore_plan_close(&restore->plan, done);
 	archive_close(&restore->opened);
 }

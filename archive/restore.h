@@ -6,6 +6,7 @@
 #ifndef ARCHIVE_RESTORE_H
 #define ARCHIVE_RESTORE_H
 
+#include "archive/restore_chain.h"
 #include "archive/restore_plan.h"
 #include "archive/open.h"
 #include "drive/target.h"
@@ -15,6 +16,7 @@ struct restore {
 	const struct restore_options *options; /* borrowed */
 	const struct watcher *watcher;	       /* borrowed */
 	struct opened_archive opened;
+	struct restore_chain chain;
 	struct restore_plan plan;
 	struct target_options how;
 	struct target **targets; /* owned; one for each drive of the archive, NULL: not restored */

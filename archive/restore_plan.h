@@ -14,6 +14,7 @@ struct watcher;
 /* What a user may say about what is restored, and where to. */
 struct restore_options {
 	const char *archive;   /* its name; "-": standard input */
+	struct strings parents; /* archives that it may need; others are found in its folder */
 	const char *directory; /* for drives without a target, and for configs */
 	struct strings drives; /* NAME[=TARGET]; none: all */
 	bool configs;	       /* even with drives */

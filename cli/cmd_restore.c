@@ -8,6 +8,7 @@
 #include "cli/sources.h"
 #include "cli/summary.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 struct restore_command {
@@ -139,6 +140,8 @@ static int run(const void *given, struct report *report)
 	int code;
 
 	options.archive = command->common.arguments.items[0];
+	options.parents = (struct strings){command->common.arguments.items + 1,
+					   command->common.arguments.n - 1};
 	if (source_check_targets(&options.drives, &err) < 0 ||
 	    define_check(&command->define, &options, &err) < 0)
 		return report_error(report, NULL, &err);
@@ -160,13 +163,14 @@ static int run(const void *given, struct report *report)
 
 const struct command command_restore = {
 	.name = "restore",
-	.usage = "ARCHIVE [-C DIR] [-d NAME[=TARGET]]... [OPTION]...",
+	.usage = "ARCHIVE [PARENT]... [-C DIR] [-d NAME[=TARGET]]... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "restore drives and configs from an archive",
 	.help = "Restore drives and configs from an archive: each drive to DIR/NAME.raw or to\n"
 		"the TARGET given with --drive, each config to DIR/NAME. Zeros become holes.\n"
 		"Every checksum is verified before its data is written, and new files appear\n"
-		"only if everything succeeded. ARCHIVE - is standard input.\n"
+		"only if everything succeeded. ARCHIVE - is standard input. The parents of an\n"
+		"incremental archive are found in its folder, or are named, too.\n"
 		"\n"
 		"A TARGET is a file, raw or an image by its ending or ,format=FMT, or with\n"
 		"--force a block device or an NBD URI. Options of an image follow its name, such\n"
@@ -189,5 +193,5 @@ const struct command command_restore = {
 		   {"Common", common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
-	.max_arguments = 1,
+	.max_arguments = UINT_MAX,
 };

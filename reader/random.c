@@ -203,6 +203,23 @@ static bool cut(const struct random *random, struct slot *run)
 	return true;
 }
 
+/* Whether newer archives held all of it, or the drive is smaller by now. */
+static bool superseded(const struct random *random, uint64_t drive, const struct slot *run)
+{
+	const struct reader_layer *layer;
+	uint64_t n_all, n;
+	bool held;
+
+	if (random->wanted.layers == NULL)
+		return false;
+	layer = &random->wanted.layers[drive];
+	n_all = clusters_of(layer->size_bytes);
+	if (run->cluster >= n_all)
+		return true;
+	n = run->n_clusters < n_all - run->cluster ? run->n_clusters : n_all - run->cluster;
+	return cluster_set_run(layer->newer, run->cluster, n, &held) == n && held;
+}
+
 /* Collects the wanted extents of an index section on a stack, the last one first. */
 static int load_index(struct random *random, struct section *index, uint8_t *stored,
 		      struct error *err)
@@ -229,7 +246,8 @@ static int load_index(struct random *random, struct section *index, uint8_t *sto
 		bool known = n > 0 && random->positions[n - 1] == extent_at;
 		struct slot run = {.cluster = get_le(entry + INDEX_CLUSTER, 8),
 				   .n_clusters = get_le(entry + INDEX_N_CLUSTERS, 8)};
-		if (random->wanted.drives[drive] && cut(random, &run) && !known)
+		if (!known && random->wanted.drives[drive] && cut(random, &run) &&
+		    !superseded(random, drive, &run))
 			random->positions[random->n_positions++] = random->end_at = extent_at;
 	}
 	return 0;
@@ -242,7 +260,9 @@ uint64_t random_read_bytes(const struct random *random)
 
 static int check_complete(const struct random *random, struct error *err)
 {
-	for (uint32_t i = 0; i < random->archive->n_drives; i++) {
+	bool partial = random->wanted.layers != NULL || !all_zero(random->archive->parent, UUID_SIZE);
+
+	for (uint32_t i = 0; !partial && i < random->archive->n_drives; i++) {
 		struct slot all = {.n_clusters =
 					   clusters_of(random->archive->drives[i].size_bytes)};
 

@@ -10,6 +10,9 @@ struct random;
 struct random_choice {
 	const bool *drives; /* borrowed: a flag for each drive of the archive */
 	uint64_t begin, end;
+	/* NULL, or as in struct reader_job: extents all of which newer archives held are left out,
+	 * and it is the caller's affair whether every cluster came. */
+	const struct reader_layer *layers;
 };
 
 /* Prepares to read the extents that hold such clusters. 1: ready; 0: this input has no index, or

@@ -5,6 +5,7 @@
  * order does not matter. A slow target blocks its worker and, once all are blocked, the input, so
  * the memory is limited.
  */
+#include "base/clusterset.h"
 #include "reader/random.h"
 #include "drive/target.h"
 #include "reader/input/input.h"
@@ -38,6 +39,7 @@ struct worker {
 	pthread_t thread;
 	struct range pending;
 	struct section extent;
+	bool superseded[SLOTS_MAX]; /* slots that need no writing; with layers only */
 	uint8_t scratch[CLUSTER_SIZE];
 	uint8_t stored[PAYLOAD_SIZE_MAX];
 	uint8_t raw[PAYLOAD_SIZE_MAX];
@@ -72,12 +74,18 @@ static int add_range(struct worker *worker, const struct range *more, struct err
 	return 0;
 }
 
+static uint64_t drive_size(const struct run *run, uint32_t drive)
+{
+	return run->job->layers != NULL ? run->job->layers[drive].size_bytes
+					: run->archive->drives[drive].size_bytes;
+}
+
 /* Whole clusters, data or zeros. A cluster in scratch is flushed: scratch is reused for the next
  * one. */
 static int put_clusters(struct worker *worker, const struct slot *slot, struct range *range,
 			const uint8_t *cluster, struct error *err)
 {
-	uint64_t size_bytes = worker->run->archive->drives[slot->drive].size_bytes;
+	uint64_t size_bytes = drive_size(worker->run, slot->drive);
 
 	range->n = slot->n_clusters * CLUSTER_SIZE;
 	if (range->n > size_bytes - range->offset)
@@ -91,7 +99,7 @@ static int put_clusters(struct worker *worker, const struct slot *slot, struct r
 static int put_slot(struct worker *worker, const struct slot *slot, const uint8_t *blocks,
 		    const uint8_t *cluster, struct error *err)
 {
-	uint64_t size_bytes = worker->run->archive->drives[slot->drive].size_bytes;
+	uint64_t size_bytes = drive_size(worker->run, slot->drive);
 	struct range range = {.target = worker->run->job->targets[slot->drive],
 			      .offset = slot->cluster * CLUSTER_SIZE};
 
@@ -117,9 +125,61 @@ static void count(const struct run *run, const struct slot *slot)
 	if (counts == NULL || unwanted)
 		return;
 	uint64_t n = slot->n_clusters * CLUSTER_SIZE;
-	uint64_t left = run->archive->drives[slot->drive].size_bytes - slot->cluster * CLUSTER_SIZE;
+	uint64_t left = drive_size(run, slot->drive) - slot->cluster * CLUSTER_SIZE;
 	counts->covered_bytes += n < left ? n : left;
 	counts->drive = slot->drive;
+}
+
+/* The parts of a run of zeros that no newer archive held. */
+static int zero_layer(struct worker *worker, const struct slot *slot, uint64_t n, struct error *err)
+{
+	const struct run *run = worker->run;
+	struct cluster_set *newer = run->job->layers[slot->drive].newer;
+	struct slot part = *slot;
+	bool superseded;
+
+	for (uint64_t end = slot->cluster + n; part.cluster < end;
+	     part.cluster += part.n_clusters) {
+		struct range range = {.target = run->job->targets[slot->drive],
+				      .offset = part.cluster * CLUSTER_SIZE};
+		part.n_clusters =
+			cluster_set_run(newer, part.cluster, end - part.cluster, &superseded);
+		if (superseded)
+			continue;
+		TRY(put_clusters(worker, &part, &range, NULL, err));
+		count(run, &part);
+	}
+	return cluster_set_include(newer, slot->cluster, n, err);
+}
+
+/* Decides slot by slot, in the order in which extents are taken, and so under the lock; zeros cost
+ * little and are made at once. *any: something has to be decoded. */
+static int take_layer_locked(struct worker *worker, bool *any, struct error *err)
+{
+	const struct run *run = worker->run;
+
+	*any = false;
+	for (uint32_t i = 0; i < worker->extent.n_slots; i++) {
+		const struct slot *slot = &worker->extent.slots[i];
+		const struct reader_layer *layer = &run->job->layers[slot->drive];
+		uint64_t n = slot->n_clusters, n_all;
+
+		worker->superseded[i] = true;
+		if (run->job->targets[slot->drive] == NULL)
+			continue;
+		n_all = clusters_of(layer->size_bytes);
+		if (slot->cluster >= n_all) /* the drive was larger then */
+			continue;
+		n = n < n_all - slot->cluster ? n : n_all - slot->cluster;
+		if (slot->mask == 0) {
+			TRY(zero_layer(worker, slot, n, err));
+			continue;
+		}
+		worker->superseded[i] = cluster_set_has(layer->newer, slot->cluster);
+		*any |= !worker->superseded[i];
+		TRY(cluster_set_include(layer->newer, slot->cluster, 1, err));
+	}
+	return flush_range(worker, err);
 }
 
 static int handle_extent(struct worker *worker, struct error *err)
@@ -135,14 +195,16 @@ static int handle_extent(struct worker *worker, struct error *err)
 		TRY(extent_open(run->archive, extent, worker->stored, worker->raw, &blocks, err));
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
 		const struct slot *slot = &extent->slots[i];
-		if (slot->mask != 0 && !scrub)
+		bool skip = run->job->layers != NULL && worker->superseded[i];
+		if (slot->mask != 0 && !scrub && !skip)
 			TRY(extent_cluster(run->archive, extent, i, blocks, worker->scratch,
 					   &cluster, err));
-		if (run->job->targets != NULL && run->job->targets[slot->drive] != NULL)
+		if (!skip && run->job->targets != NULL && run->job->targets[slot->drive] != NULL)
 			TRY(put_slot(worker, slot, blocks, cluster, err));
 		if (!scrub)
 			blocks += (uint32_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
-		count(run, slot);
+		if (!skip)
+			count(run, slot);
 	}
 	return flush_range(worker, err);
 }
@@ -186,7 +248,11 @@ static void *work(void *context)
 				  : reader_next(run->reader, &worker->extent, worker->stored, &err);
 		run->ended = got == 0;
 		note_place(run);
-		if (got > 0) {
+		bool any = true;
+		if (got > 0 && run->job->layers != NULL &&
+		    take_layer_locked(worker, &any, &err) != 0)
+			got = err.code;
+		if (got > 0 && any) {
 			pthread_mutex_unlock(&run->lock);
 			got = handle_extent(worker, &err);
 			pthread_mutex_lock(&run->lock);
@@ -203,7 +269,7 @@ static int choose_access(struct run *run, struct error *err)
 {
 	const struct reader_job *job = run->job;
 	uint32_t n_drives = run->archive->n_drives, n_wanted = 0;
-	struct random_choice choice = {.end = UINT64_MAX};
+	struct random_choice choice = {.end = UINT64_MAX, .layers = job->layers};
 
 	if (job->seek_in == NULL || job->targets == NULL)
 		return 0;
@@ -215,7 +281,7 @@ static int choose_access(struct run *run, struct error *err)
 		run->wanted[i] = job->targets[i] != NULL;
 		n_wanted += run->wanted[i] ? 1 : 0;
 	}
-	if (n_wanted == n_drives && job->n_clusters == 0)
+	if (n_wanted == n_drives && job->n_clusters == 0 && job->layers == NULL)
 		return 0;
 	if (job->n_clusters != 0) {
 		choice.begin = job->begin;

@@ -1,0 +1,85 @@
+# A chain that lacks an archive, or has a damaged, a wrong or a foreign one: one line that names it, and nothing is left.
+. "$(dirname "$0")/lib.sh"
+
+make_random disk.raw 2000000 1
+mkdir chain others
+expect_code 0 "$VMABAK" backup -q -o chain/0.vmab disk=disk.raw
+for n in 1 2 3; do
+	printf "$n" | dd of=disk.raw bs=1 seek=$((n * 300000)) conv=notrunc status=none
+	expect_code 0 "$VMABAK" backup -q --parent chain/$((n - 1)).vmab -o chain/$n.vmab disk=disk.raw
+done
+[ "$(size_of chain/3.vmab)" -lt 100000 ] || fail "the increment has $(size_of chain/3.vmab) bytes"
+uuid=$("$VMABAK" list --json chain/1.vmab | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["uuid"])')
+
+# Parents in another folder are named, in any order; copies and what is no archive beside them do not matter.
+mv chain/1.vmab chain/0.vmab others
+cp others/1.vmab others/copy.vmab
+head -c 100 others/0.vmab >chain/short
+cat others/0.vmab others/0.vmab >chain/twice-as-long.x
+: >chain/empty
+expect_code 1 "$VMABAK" restore chain/3.vmab -C back
+expect_text "$err" "chain/2.vmab: its parent $uuid is not in folder chain" 'name it, too'
+nothing_but chain disk.raw others
+expect_code 0 "$VMABAK" restore -q others/0.vmab chain/3.vmab others/1.vmab -C back
+same_file back/disk.raw disk.raw
+rm -r back
+expect_code 2 "$VMABAK" restore chain/3.vmab others/1.vmab others/copy.vmab -C back
+rm chain/twice-as-long.x
+
+# A copy whose head is damaged does not stand in the way of a good one.
+mv others/0.vmab others/1.vmab chain
+for copy in 00 zz; do
+	cp chain/1.vmab chain/$copy.vmab
+	flip chain/$copy.vmab 300
+done
+expect_code 0 "$VMABAK" restore -q chain/3.vmab -C back
+same_file back/disk.raw disk.raw
+rm -r back chain/00.vmab chain/zz.vmab
+mv chain/0.vmab chain/1.vmab others
+
+# Of another machine, without a chain, from a pipe.
+expect_code 0 "$VMABAK" backup -q -o other.vmab disk=disk.raw
+expect_error 2 'are not of one chain' "$VMABAK" restore chain/3.vmab other.vmab others/0.vmab others/1.vmab -C back
+expect_error 2 'not from standard input' sh -c '"$VMABAK" restore - -C back <chain/3.vmab'
+expect_code 0 "$VMABAK" convert -q other.vmab -o other.vma
+expect_error 2 'VMA' "$VMABAK" backup -o new.vmab --parent other.vma disk=disk.raw
+expect_error 2 'VMA has no increments' "$VMABAK" backup -o new.vma --parent other.vmab disk=disk.raw
+expect_code 1 "$VMABAK" backup -o new.vmab --parent missing.vmab disk=disk.raw
+expect_text "$err" 'missing.vmab'
+expect_error 2 'uuid of the new archive' "$VMABAK" backup -o new.vmab --parent other.vmab --uuid \
+	"$("$VMABAK" list --json other.vmab | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["uuid"])')" disk=disk.raw
+rm other.vmab other.vma
+
+# Damaged, cut, and put in the place of another.
+mv others/0.vmab others/1.vmab chain
+rm -r others chain/short chain/empty
+cp chain/1.vmab good
+flip chain/1.vmab 700
+expect_code 4 "$VMABAK" restore chain/3.vmab -C back
+expect_text "$err" 'its parent chain/1.vmab'
+head -c 3000 good >chain/1.vmab
+expect_code 4 "$VMABAK" restore chain/3.vmab -C back
+expect_text "$err" 'chain/1.vmab' incomplete
+expect_code 4 "$VMABAK" sums chain/3.vmab
+expect_code 4 "$VMABAK" diff chain/3.vmab chain/0.vmab
+expect_code 4 "$VMABAK" backup -o new.vmab --parent chain/3.vmab disk=disk.raw
+expect_text "$err" 'chain/1.vmab'
+cp good chain/1.vmab
+nothing_but chain disk.raw good
+
+# A sums file that is damaged, or lost a page, is not believed, neither as one that is named nor beside its archive.
+expect_code 0 "$VMABAK" sums -q chain/3.vmab -o good.sums
+expect_error 2 'exists already' "$VMABAK" sums chain/3.vmab -o good.sums
+cp good.sums bad.sums
+flip bad.sums 5000
+expect_code 4 "$VMABAK" backup -o new.vmab --parent bad.sums disk=disk.raw
+expect_text "$err" 'bad.sums' 'damaged'
+head -c 8192 good.sums >chain/3.vmab.sums
+expect_code 0 "$VMABAK" diff chain/3.vmab good.sums
+expect_code 0 "$VMABAK" backup -q -o new.vmab --parent chain/3.vmab disk=disk.raw
+rm chain/3.vmab.sums new.vmab
+
+# Restored in place: what was there does not shine through.
+make_random target.raw 2500000 9
+expect_code 0 "$VMABAK" restore -q --force chain/3.vmab -d disk=target.raw
+same_file target.raw disk.raw
