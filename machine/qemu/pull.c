@@ -41,6 +41,7 @@
 #include "machine/qemu/fleece.h"
 #include "machine/qemu/instant.h"
 #include "machine/qemu/jobs.h"
+#include "machine/qemu/migration.h"
 #include "machine/qemu/names.h"
 #include "machine/qemu/qemu.h"
 #include "machine/qemu/qmp.h"
@@ -206,8 +207,10 @@ static int look(struct machine *machine, struct error *err)
 {
 	struct jobs_state state;
 
-	if (machine->filters)
+	if (machine->filters) {
+		TRY(migration_check(machine->qemu.qmp, err));
 		return filters_check(machine->qemu.qmp, machine->id, &machine->qemu.inventory, err);
+	}
 	TRY(jobs_check(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &state, err));
 	if (state.n_concluded > 0)
 		return fail(err, ERR_SYSTEM,

@@ -21,44 +21,38 @@ start_machine()
 	on_exit "kill -9 $machine 2>/dev/null"
 }
 
-speed()
-{
-	ask_qmp migrate-set-parameters "{\"max-bandwidth\": $1}" >"$TMPDIR/answer"
-}
-
-# migrate URI: slowly, so that it lasts until somebody does something.
-migrate()
-{
-	speed 5000
-	ask_qmp migrate "{\"uri\": \"$1\"}" >"$TMPDIR/answer"
-	wait_until migration_is active
-}
-
 migration_is()
 {
 	ask_qmp query-migrate | grep -q "\"status\": \"$1\""
+}
+
+# A job, or a filter.
+backup_has_begun()
+{
+	ask_qmp query-jobs | grep -q vmabak- || ask_qmp query-block-exports | grep -q vmabak-
 }
 
 for way in --buffer=16M --pull; do
 	start_machine to -incoming "unix:$TMPDIR/link"
 	destination=$machine
 	start_machine from
+	ask_qmp migrate-set-capabilities \
+		'{"capabilities": [{"capability": "pause-before-switchover", "state": true}]}' >"$TMPDIR/answer"
 
 	# shellcheck disable=SC2086 # words
 	expect_code 0 "$VMABAK" backup "qemu:$qmp" $way --force -o a.vmab
 	ask_qmp query-migrate-capabilities | grep -q '"state": false, "capability": "events"' ||
 		fail "QEMU's settings were changed"
-	migrate 'exec:cat >/dev/null'
-	expect_error 7 'is being migrated' "$VMABAK" backup "qemu:$qmp" $way -o no.vmab
-	ask_qmp migrate_cancel >"$TMPDIR/answer"
-	wait_until migration_is cancelled
 
 	in_background "$VMABAK" backup "qemu:$qmp" $way --rate 500K --compress none -o no.vmab
-	wait_until jobs_run
-	migrate "unix:$TMPDIR/link"
+	wait_until backup_has_begun
+	ask_qmp migrate "{\"uri\": \"unix:$TMPDIR/link\"}" >"$TMPDIR/answer"
 	ended_with 7 $pid
 	expect_text "$err" 'is being migrated'
-	speed 1000000000
+	# The end waits.
+	expect_error 7 'is being migrated' "$VMABAK" backup "qemu:$qmp" $way -o no.vmab
+	migration_is pre-switchover || fail 'the migration has not waited'
+	ask_qmp migrate-continue '{"state": "pre-switchover"}' >"$TMPDIR/answer"
 	wait_until migration_is completed
 	nothing_in_qemu
 	kill -9 $machine $destination
