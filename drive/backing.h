@@ -92,6 +92,7 @@ struct image {
 	int fd;
 	enum image_use use;
 	struct stat opened; /* as it was when it was opened */
+	uint64_t written;   /* sectors of a device until then, if it is only read */
 };
 
 /* Anything but a file or a block device is ERR_USAGE. Other users are found by QEMU's locks, by
@@ -107,9 +108,9 @@ int image_check_content(const struct image *image, const char *path, const char 
 			enum content_use use, struct error *err);
 
 /* False for an image that is open for writing: we changed it. Otherwise true for a file whose size
- * or times have changed since it was opened, or that a QEMU writes to now. A ctime that a rename, a
- * removal, a link or another mode or owner explains does not count. Writes to a block device by
- * anything but QEMU leave no trace. */
+ * or times have changed since it was opened, for a device to which this host has written since, and
+ * for what a QEMU writes to now. A ctime that a rename, a removal, a link or another mode or owner
+ * explains does not count. */
 bool image_was_changed(const struct image *image, const char *path);
 
 /* ---- disk.c ----

@@ -1,9 +1,14 @@
 #include "drive/backing.h"
 
+#include "base/io.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static const char *kind_of(mode_t mode)
@@ -77,6 +82,29 @@ static int fail_open(const struct image *image, const char *path, struct error *
 	return fail_system(err, errno, "%s", path);
 }
 
+/* Sectors that were written to a block device or discarded since the host knows it; 0: not known.
+ * What the page cache holds of it is written first, so that it counts now and not later. */
+static uint64_t count_written(const struct image *image)
+{
+	uint64_t written = 0, discarded = 0;
+	char path[64], text[512] = "";
+	dev_t device = image->opened.st_rdev;
+	int fd;
+
+	if (!S_ISBLK(image->opened.st_mode))
+		return 0;
+	fsync(image->fd);
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat", major(device), minor(device));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	io_read(fd, text, sizeof(text) - 1, &(size_t){0});
+	close(fd);
+	sscanf(text, "%*u %*u %*u %*u %*u %*u %" SCNu64 " %*u %*u %*u %*u %*u %*u %" SCNu64,
+	       &written, &discarded);
+	return written + discarded;
+}
+
 /* image->opened: as it was before it was opened. */
 static int open_checked(struct image *image, const char *path, struct error *err)
 {
@@ -92,7 +120,9 @@ static int open_checked(struct image *image, const char *path, struct error *err
 		return fail(err, ERR_USAGE, "%s: was replaced while it was opened", path);
 	if (writes(image->use))
 		TRY(check_writable(image, path, err));
-	return check_users(image, path, err);
+	TRY(check_users(image, path, err));
+	image->written = writes(image->use) ? 0 : count_written(image);
+	return 0;
 }
 
 int image_open(struct image *out, const char *path, enum image_use use, struct error *err)
@@ -169,7 +199,7 @@ bool image_was_changed(const struct image *image, const char *path)
 	if (image->use != IMAGE_READ_SHARED && lock_others_write(image->fd))
 		return true;
 	if (S_ISBLK(then->st_mode))
-		return false;
+		return count_written(image) != image->written;
 	if (fstat(image->fd, &now) != 0 || now.st_size != then->st_size ||
 	    !same_time(&now.st_mtim, &then->st_mtim))
 		return true;

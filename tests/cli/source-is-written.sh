@@ -9,7 +9,7 @@ for change in 'put drive.raw 24000000 changed' 'truncate -s 30000000 drive.raw' 
 		wait_until has_part . 100000
 		$change
 		ended_with 3 $pid
-		expect_text "$err" 'warning: drive disk0: drive.raw was changed while it was read'
+		expect_text "$err" 'warning: drive disk0: drive.raw changed while it was read'
 		expect_json "$out" "len(d['warnings']) == 1" "d['exit_code'] == 3"
 		expect_code 0 "$VMABAK" verify $archive
 		nothing_but $archive drive.raw
