@@ -41,7 +41,7 @@ static const struct sample_options kinds[] = {
 #define LENGTH_STEP 499
 #define SECTOR_STEP 3
 #else
-#define HEADER_STEP 1
+#define HEADER_STEP 5
 #define BIT_STEP    1009
 #define LENGTH_STEP 101
 #define SECTOR_STEP 1
