@@ -62,12 +62,29 @@ static int keep(struct found *found, char *path, const uint8_t uuid[UUID_SIZE], 
 	return 0;
 }
 
+/* A chain's archives are opened more than once. */
+static int check_name(const char *name, struct error *err)
+{
+	struct stat status;
+
+	if (strcmp(name, "-") == 0)
+		return fail(err, ERR_USAGE,
+			    "an archive of a chain is read from a file, not from standard input");
+	if (stat(name, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)))
+		return fail(err, ERR_USAGE,
+			    "an archive of a chain is read from a file, not from "
+			    "a pipe");
+	return 0;
+}
+
 /* What is named must be an archive. */
 static int add_named(struct found *found, const char *name, struct error *err)
 {
-	struct opened_archive opened;
-	int code = archive_open(&opened, name, 0, err);
+	struct opened_archive opened = {0};
+	int code = check_name(name, err);
 
+	if (code == 0)
+		code = archive_open(&opened, name, 0, err);
 	if (code == 0 && opened.archive->format != FORMAT_VMAB)
 		code = fail(err, ERR_USAGE, "is a VMA archive, which has no parents and no sums");
 	if (code == 0)
@@ -80,15 +97,19 @@ static int add_named(struct found *found, const char *name, struct error *err)
 	return code;
 }
 
-/* What lies in a folder may be anything: only what begins like a VMAB archive is of interest. */
+/* What lies in a folder may be anything: only what begins like a VMAB archive is of interest. The
+ * folder may be /dev, where to open a watchdog is to start it. */
 static bool read_uuid(int folder, const char *name, uint8_t uuid[UUID_SIZE])
 {
-	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	uint8_t first[SECTOR_SIZE];
 	struct landmark mark;
 	struct stat status;
 	bool found;
+	int fd;
 
+	if (fstatat(folder, name, &status, 0) != 0 || !S_ISREG(status.st_mode))
+		return false;
+	fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return false;
 	found = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
@@ -237,6 +258,16 @@ static int check_all_used(const struct chain *chain, const struct found *named, 
 	return 0;
 }
 
+/* Whether another one of the names wants it. */
+static bool is_parent(const struct found *named, unsigned n_names, unsigned i)
+{
+	unsigned j = 0;
+
+	while (j < n_names && !same(named->links[j].parent, named->links[i].uuid))
+		j++;
+	return j < n_names;
+}
+
 /* The newest is the one from which all others can be reached. What is told is why it did not work
  * from the first one. */
 static int find(struct chain *out, struct look *look, unsigned n_names, struct error *err)
@@ -246,6 +277,8 @@ static int find(struct chain *out, struct look *look, unsigned n_names, struct e
 	for (unsigned i = 0; i < n_names; i++) {
 		struct error why = {0};
 
+		if (i > 0 && is_parent(&look->named, n_names, i))
+			continue;
 		chain_free(out);
 		if (walk(out, look, i, &why) == 0 &&
 		    check_all_used(out, &look->named, n_names, &why) == 0)
@@ -290,18 +323,30 @@ int chain_check_drive(const struct chain *chain, const struct archive_drive *dri
 		    (unsigned long long)(in ? run : 0));
 }
 
+bool chain_has_file(const struct chain *chain, const char *path)
+{
+	struct stat file;
+	unsigned i = 0;
+
+	if (stat(path, &file) != 0)
+		return false;
+	while (i < chain->n && !archive_is_file(chain->links[i].path, &file))
+		i++;
+	return i < chain->n;
+}
+
 void chain_free(struct chain *chain)
 {
 	free_links(chain->links, chain->n);
 	*chain = (struct chain){0};
 }
 
-int chain_open(struct opened_archive *out, const struct chain *chain, unsigned link,
+int chain_open(struct opened_archive *out, const struct chain *chain, unsigned link, uint64_t rate,
 	       struct error *err)
 {
 	const struct chain_link *expected = &chain->links[link];
 
-	TRY(archive_open(out, expected->path, 0, err));
+	TRY(archive_open(out, expected->path, rate, err));
 	if (!same(out->archive->uuid, expected->uuid) ||
 	    !same(out->archive->parent, expected->parent))
 		return fail(err, ERR_SYSTEM, "%s: was replaced by another archive meanwhile",

@@ -29,11 +29,13 @@ int chain_find(struct chain *out, const struct strings *names, struct error *err
  */
 int chain_check_drive(const struct chain *chain, const struct archive_drive *drive,
 		      const struct cluster_set *held, struct error *err);
+/* Whether this file is one of them, by whatever name. */
+bool chain_has_file(const struct chain *chain, const char *path);
 void chain_free(struct chain *chain);
 
-/* Opens a link, and checks that it still is the archive it was. *out can be closed even after a
- * failure. */
-int chain_open(struct opened_archive *out, const struct chain *chain, unsigned link,
+/* Opens a link, and checks that it still is the archive it was. rate: as for archive_open. *out can
+ * be closed even after a failure. */
+int chain_open(struct opened_archive *out, const struct chain *chain, unsigned link, uint64_t rate,
 	       struct error *err);
 
 #endif

@@ -194,8 +194,8 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 
 	TRY(check_use(create, watcher, err));
 	if (create->parent_name != NULL) {
-		TRY(parent_open(&create->parent, create->parent_name, create->archive, watcher,
-				err));
+		TRY(parent_open(&create->parent, create->parent_name, create->archive,
+				create->name, watcher, err));
 		how.parent = &create->parent.sums;
 	}
 	if (create->dedup && all_zero(create->archive->uuid, UUID_SIZE))

@@ -155,17 +155,3 @@ unsigned threads_wanted(uint64_t asked)
 		return 1;
 	return n > DEFAULT_THREADS_MAX ? DEFAULT_THREADS_MAX : (unsigned)n;
 }
-
-uint32_t archive_find_drive(const struct archive *archive, const struct text *name)
-{
-	uint32_t i;
-
-	for (i = 0; i < archive->n_drives; i++) {
-		const struct text *other = &archive->drives[i].name;
-
-		if (other->length == name->length &&
-		    memcmp(other->bytes, name->bytes, name->length) == 0)
-			break;
-	}
-	return i;
-}

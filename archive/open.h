@@ -44,9 +44,6 @@ void archive_drive_name(const void *archive, uint32_t drive, char *out, size_t o
 /* Whether the archive is this file, by device and number; "-": what standard input is. */
 bool archive_is_file(const char *path, const struct stat *file);
 
-/* The number of the drive with this name; n_drives: there is none. Drives of different archives are
- * the same one if their names are: spec/vmab.md, section 5.2. */
-uint32_t archive_find_drive(const struct archive *archive, const struct text *name);
 /* Bytes of all drives. */
 uint64_t archive_drive_bytes(const struct archive *archive);
 bool archive_is_incremental(const struct archive *archive);

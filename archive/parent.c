@@ -1,45 +1,107 @@
 #include "archive/parent.h"
 
-#include "archive/open.h"
+#include "archive/chain.h"
+#include "archive/match.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static int get(void *context, void *state, uint32_t drive, uint64_t cluster, const uint8_t **sum,
-	       struct error *err)
+	       uint64_t *n, struct error *err)
 {
+	static const uint8_t zeros[CHECKSUM_SIZE];
 	const struct parent *parent = context;
 	const struct archive *archive = sums_archive(parent->found.sums);
 	uint32_t i = parent->drive_of[drive];
+	uint64_t number = cluster / SUMS_PER_PAGE, n_empty, n_all;
 	const uint8_t *page;
 
 	*sum = NULL;
-	if (i == archive->n_drives || cluster >= clusters_of(archive->drives[i].size_bytes))
+	*n = 1;
+	n_all = i == archive->n_drives ? 0 : clusters_of(archive->drives[i].size_bytes);
+	if (cluster >= n_all)
 		return 0;
-	TRY(sums_page(parent->found.sums, state, i, cluster / SUMS_PER_PAGE, &page, err));
+	TRY(sums_empty(parent->found.sums, state, i, number, &n_empty, err));
+	if (n_empty > 0) {
+		uint64_t end = (number + n_empty) * SUMS_PER_PAGE;
+		*sum = zeros;
+		*n = (end < n_all ? end : n_all) - cluster;
+		return 0;
+	}
+	TRY(sums_page(parent->found.sums, state, i, number, &page, err));
 	*sum = page + cluster % SUMS_PER_PAGE * CHECKSUM_SIZE;
 	return 0;
 }
 
-int parent_open(struct parent *out, const char *name, struct archive *archive,
+/* Whether a uuid is that of the parent, or of an archive that it stands on: as far as its sums or
+ * the folder tell. */
+static bool is_ancestor(const struct parent *parent, const struct chain *chain,
+			const uint8_t uuid[UUID_SIZE])
+{
+	const struct archive *of = sums_archive(parent->found.sums);
+	bool is =
+		memcmp(uuid, of->uuid, UUID_SIZE) == 0 || memcmp(uuid, of->parent, UUID_SIZE) == 0;
+
+	for (unsigned i = 0; i < chain->n && !is; i++)
+		is = memcmp(uuid, chain->links[i].uuid, UUID_SIZE) == 0;
+	return is;
+}
+
+/* Whether the file that the new archive takes the place of is needed to restore it. */
+static bool takes_place(const struct parent *parent, const struct chain *chain, const char *name,
+			const char *output)
+{
+	struct opened_archive old = {0};
+	struct error ignored = {0};
+	struct stat file;
+	bool needed;
+
+	if (strcmp(output, "-") == 0 || stat(output, &file) != 0 ||
+	    !(S_ISREG(file.st_mode) || S_ISBLK(file.st_mode)))
+		return false;
+	needed = archive_is_file(name, &file) || (archive_open(&old, output, 0, &ignored) == 0 &&
+						  is_ancestor(parent, chain, old.archive->uuid));
+	archive_close(&old);
+	return needed;
+}
+
+static int check_new(const struct parent *parent, const char *name, const struct archive *archive,
+		     const char *output, struct error *err)
+{
+	struct error ignored = {0};
+	struct chain chain;
+	int code = 0;
+
+	/* Parents that are missing here are not needed now. */
+	chain_find(&chain, &(struct strings){&name, 1}, &ignored);
+	if (is_ancestor(parent, &chain, archive->uuid))
+		code = fail(err, ERR_USAGE,
+			    "--parent %s: it or one of its parents has the uuid of the new archive",
+			    name);
+	else if (takes_place(parent, &chain, name, output))
+		code = fail(err, ERR_USAGE,
+			    "%s: is --parent or one of its parents, which the new archive needs",
+			    output);
+	chain_free(&chain);
+	return code;
+}
+
+int parent_open(struct parent *out, const char *name, struct archive *archive, const char *output,
 		const struct watcher *watcher, struct error *err)
 {
 	const struct archive *of;
 
 	if (archive->format != FORMAT_VMAB)
 		return fail(err, ERR_USAGE, "--parent: VMA has no increments, VMAB does");
-	out->scratch = text_make("%s/vmabak-parent.sums", sums_scratch_folder());
 	out->drive_of = calloc(archive->n_drives + 1, sizeof(*out->drive_of));
-	if (out->scratch == NULL || out->drive_of == NULL)
+	if (out->drive_of == NULL)
 		return fail_memory(err);
-	TRY(sums_find(&out->found, name, out->scratch, watcher, err));
+	TRY(sums_find(&out->found, name, sums_scratch_folder(), watcher, err));
 	of = sums_archive(out->found.sums);
-	if (memcmp(of->uuid, archive->uuid, UUID_SIZE) == 0)
-		return fail(err, ERR_USAGE, "--parent %s: has the uuid of the new archive", name);
+	TRY(check_new(out, name, archive, output, err));
 	memcpy(archive->parent, of->uuid, UUID_SIZE);
 	archive->parent_checkpoint = of->checkpoint;
-	for (uint32_t i = 0; i < archive->n_drives; i++)
-		out->drive_of[i] = archive_find_drive(of, &archive->drives[i].name);
+	TRY(match_drives(archive, of, out->drive_of, err));
 	out->sums = (struct parent_sums){out, sizeof(struct sums_cursor), get};
 	return 0;
 }
@@ -47,6 +109,5 @@ int parent_open(struct parent *out, const char *name, struct archive *archive,
 void parent_close(struct parent *parent)
 {
 	found_sums_close(&parent->found);
-	free(parent->scratch);
 	free(parent->drive_of);
 }

@@ -9,15 +9,15 @@
 
 struct parent {
 	struct found_sums found;
-	char *scratch;	    /* owned */
 	uint32_t *drive_of; /* owned: of each drive of the new archive, the number in the parent */
 	struct parent_sums sums; /* for the writer */
 };
 
 /* name: an archive, whose parents are found, or a sums file. Fills in the parent's uuid and
- * checkpoint in archive, whose drives are known and do not change any more. *out can be closed even
+ * checkpoint in archive, whose drives are known and do not change any more. output: the new
+ * archive's name, which must not be that of an archive it needs. *out can be closed even
  * after a failure; it must stay where it is, and the archive's checkpoint borrows from it. */
-int parent_open(struct parent *out, const char *name, struct archive *archive,
+int parent_open(struct parent *out, const char *name, struct archive *archive, const char *output,
 		const struct watcher *watcher, struct error *err);
 void parent_close(struct parent *parent);
 

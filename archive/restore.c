@@ -46,6 +46,7 @@ static int find_parents(struct restore *restore, struct error *err)
 		return fail(err, ERR_USAGE,
 			    "an incremental archive and its parents are restored from files, not "
 			    "from standard input");
+	restore->chain.rate = options->rate;
 	return restore_chain_find(&restore->chain, &restore->opened, &options->parents, err);
 }
 
@@ -53,8 +54,8 @@ static int find_parents(struct restore *restore, struct error *err)
 static int check_order(const struct restore *restore, struct error *err)
 {
 	const struct archive *archive = restore->opened.archive;
-	bool has_index = archive->format == FORMAT_VMAB &&
-			 input_size(restore->opened.input) != 0 && restore->chain.chain.n == 0;
+	bool has_index = archive->format == FORMAT_VMAB && input_size(restore->opened.input) != 0 &&
+			 restore->chain.chain.n == 0;
 
 	if (!has_index && restore_plan_stream(&restore->plan) != archive->n_drives)
 		return fail(err, ERR_USAGE,
@@ -87,12 +88,32 @@ int restore_open(struct restore *out, const struct restore_options *options,
 	return check_order(out, err);
 }
 
+static int check_parent(const struct restore *restore, const char *path, struct error *err)
+{
+	if (path == NULL || !chain_has_file(&restore->chain.chain, path))
+		return 0;
+	return fail(err, ERR_USAGE, "%s: is an archive of the chain", path);
+}
+
+/* None of the archives that are read may be overwritten. */
+static int check_parents(const struct restore *restore, struct error *err)
+{
+	const struct archive *archive = restore->opened.archive;
+
+	for (uint32_t i = 0; i < archive->n_drives; i++)
+		TRY(check_parent(restore, restore->plan.drive_paths[i], err));
+	for (uint32_t i = 0; i < archive->n_configs; i++)
+		TRY(check_parent(restore, restore->plan.config_paths[i], err));
+	return 0;
+}
+
 static int prepare(struct restore *restore, struct error *err)
 {
 	struct restore_plan *plan = &restore->plan;
 
 	TRY(restore_plan_make_folder(plan, restore->options, err));
 	TRY(restore_plan_check(plan, restore->options, err));
+	TRY(check_parents(restore, err));
 	restore_plan_rules(plan, restore->options->directory, NULL);
 	if (restore->chain.chain.n > 0)
 		sandbox_allow_reading(&plan->sandbox);

@@ -1,5 +1,6 @@
 #include "archive/restore_chain.h"
 
+#include "archive/match.h"
 #include "base/clusterset.h"
 #include "base/watcher.h"
 
@@ -33,25 +34,54 @@ int restore_chain_find(struct restore_chain *out, struct opened_archive *opened,
 	TRY(code);
 	if (strcmp(out->chain.links[0].path, opened->name) != 0) {
 		archive_close(opened);
-		TRY(chain_open(opened, &out->chain, 0, err));
+		TRY(chain_open(opened, &out->chain, 0, out->rate, err));
 	}
 	out->n_drives = opened->archive->n_drives;
 	out->newer = calloc((size_t)out->n_drives + 1, sizeof(*out->newer));
-	return out->newer == NULL ? fail_memory(err) : 0;
+	out->n_left = malloc(((size_t)out->n_drives + 1) * sizeof(*out->n_left));
+	if (out->newer == NULL || out->n_left == NULL)
+		return fail_memory(err);
+	memset(out->n_left, 0xff, out->n_drives * sizeof(*out->n_left));
+	return 0;
+}
+
+/* What a link has of the newest archive's drives, and leaves to the next link. */
+static void narrow(const struct run *run, const struct archive *link, const uint32_t *drive_of,
+		   uint64_t *n_held)
+{
+	uint64_t *n_left = run->chain->n_left;
+
+	for (uint32_t i = 0; i < link->n_drives; i++)
+		n_held[drive_of[i]] = clusters_of(link->drives[i].size_bytes);
+	for (uint32_t i = 0; i < run->newest->n_drives; i++)
+		n_left[i] = n_left[i] < n_held[i] ? n_left[i] : n_held[i];
 }
 
 /* What the drives of a link are in the newest archive. */
-static void assign(const struct run *run, const struct archive *link, struct target **targets,
-		   struct reader_layer *layers)
+static int assign(const struct run *run, const struct archive *link, struct target **targets,
+		  struct reader_layer *layers, struct error *err)
 {
-	for (uint32_t i = 0; i < link->n_drives; i++) {
-		uint32_t drive = archive_find_drive(run->newest, &link->drives[i].name);
+	uint32_t n = run->newest->n_drives;
+	uint32_t *drive_of = calloc((size_t)link->n_drives + 1, sizeof(*drive_of));
+	uint64_t *n_held = calloc((size_t)n + 1, sizeof(*n_held));
+	int code = drive_of == NULL || n_held == NULL
+			   ? fail_memory(err)
+			   : match_drives(link, run->newest, drive_of, err);
 
-		targets[i] = drive == run->newest->n_drives ? NULL : run->targets[drive];
+	if (code == 0)
+		narrow(run, link, drive_of, n_held);
+	for (uint32_t i = 0; code == 0 && i < link->n_drives; i++) {
+		uint32_t drive = drive_of[i];
+
+		targets[i] = drive == n ? NULL : run->targets[drive];
 		if (targets[i] != NULL)
 			layers[i] = (struct reader_layer){run->newest->drives[drive].size_bytes,
+							  run->chain->n_left[drive],
 							  &run->chain->newer[drive]};
 	}
+	free(drive_of);
+	free(n_held);
+	return code;
 }
 
 static int write_link(const struct run *run, struct opened_archive *opened, unsigned link,
@@ -72,8 +102,9 @@ static int write_link(const struct run *run, struct opened_archive *opened, unsi
 	uint64_t read_bytes = run->counts->read_bytes;
 	int code = targets == NULL || layers == NULL ? fail_memory(err) : 0;
 
+	if (code == 0)
+		code = assign(run, opened->archive, targets, layers, err);
 	if (code == 0) {
-		assign(run, opened->archive, targets, layers);
 		view.part = link;
 		view.n_parts = run->chain->chain.n;
 		watcher_begin(run->watcher, &view);
@@ -96,7 +127,7 @@ int restore_chain_write(struct restore_chain *chain, struct opened_archive *newe
 
 	for (unsigned i = 0; i < chain->chain.n; i++) {
 		struct opened_archive older = {0};
-		int code = i == 0 ? 0 : chain_open(&older, &chain->chain, i, err);
+		int code = i == 0 ? 0 : chain_open(&older, &chain->chain, i, chain->rate, err);
 
 		if (code == 0)
 			code = write_link(&run, i == 0 ? newest : &older, i, err);
@@ -117,5 +148,6 @@ void restore_chain_free(struct restore_chain *chain)
 	for (uint32_t i = 0; chain->newer != NULL && i < chain->n_drives; i++)
 		cluster_set_free(&chain->newer[i]);
 	free(chain->newer);
+	free(chain->n_left);
 	chain_free(&chain->chain);
 }

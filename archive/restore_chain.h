@@ -14,7 +14,11 @@ struct restore_chain {
 	struct chain chain; /* empty: the archive is full */
 	struct cluster_set
 		*newer; /* owned; for each drive of the newest archive: what was written */
+	/* Owned; for each of them: how many clusters the archives so far can have left to the next.
+	 */
+	uint64_t *n_left;
 	uint32_t n_drives;
+	uint64_t rate; /* of reading: as for archive_open */
 };
 
 /* opened is incremental, or parents are named: finds the chain, and has opened be its newest

@@ -15,6 +15,9 @@ struct sums_writer;
  * error. */
 int sums_create(struct sums_writer **out, const char *path, const struct archive *archive,
 		struct error *err);
+/* The same for a file in this folder that has no name and is gone once it is closed. */
+int sums_create_unnamed(struct sums_writer **out, const char *folder, const struct archive *archive,
+			struct error *err);
 /* The data clusters of an extent. Any thread. A cluster never put is one of zeros. */
 int sums_put(struct sums_writer *writer, const struct section *extent, struct error *err);
 /* All has been put: writes checks, maps and head, and with sync waits until the file is durable. */
@@ -49,6 +52,10 @@ struct sums_cursor {
  * *page lies in the cursor. Any thread. */
 int sums_page(const struct sums *sums, struct sums_cursor *cursor, uint32_t drive, uint64_t number,
 	      const uint8_t **page, struct error *err);
+/* How many pages of the drive from this one on are known by the map to have no sums: up to where a
+ * page of the map ends, so that large holes take few reads. 0: this page may have some. */
+int sums_empty(const struct sums *sums, struct sums_cursor *cursor, uint32_t drive, uint64_t number,
+	       uint64_t *n_pages, struct error *err);
 /* Checks every page, and counts the clusters of data. */
 int sums_verify(const struct sums *sums, uint64_t *n_data, struct error *err);
 /* NULL-safe. */

@@ -5,39 +5,57 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool same_drive(const struct archive_drive *a, const struct archive_drive *b)
+{
+	return a->size_bytes == b->size_bytes && a->name.length == b->name.length &&
+	       memcmp(a->name.bytes, b->name.bytes, a->name.length) == 0;
+}
+
+/* Not the uuid alone, which may be given by --uuid. */
+static bool same_archive(const struct archive *a, const struct archive *b)
+{
+	bool same = memcmp(a->uuid, b->uuid, UUID_SIZE) == 0 &&
+		    memcmp(a->parent, b->parent, UUID_SIZE) == 0 &&
+		    a->created_ns == b->created_ns && a->n_drives == b->n_drives;
+
+	for (uint32_t i = 0; same && i < a->n_drives; i++)
+		same = same_drive(&a->drives[i], &b->drives[i]);
+	return same;
+}
+
 /* Sums beside an archive count if they are of the same one; then its parents need not be there. */
 static bool open_beside(struct found_sums *out, const char *name)
 {
-	uint8_t uuid[UUID_SIZE];
-	struct opened_archive opened;
+	struct opened_archive opened = {0};
 	struct error ignored = {0};
-	bool read = archive_open(&opened, name, 0, &ignored) == 0;
+	struct stat status;
+	bool good = false;
 
-	if (read)
-		memcpy(uuid, opened.archive->uuid, UUID_SIZE);
-	archive_close(&opened);
-	if (!read)
-		return false;
 	out->beside = text_make("%s.sums", name);
-	if (out->beside == NULL || sums_open(&out->sums, out->beside, &ignored) != 0)
+	if (out->beside == NULL || stat(out->beside, &status) != 0)
 		return false;
-	if (memcmp(sums_archive(out->sums)->uuid, uuid, UUID_SIZE) == 0)
-		return true;
-	sums_close(out->sums);
-	out->sums = NULL;
-	return false;
+	if (archive_open(&opened, name, 0, &ignored) == 0 &&
+	    sums_open(&out->sums, out->beside, &ignored) == 0)
+		good = same_archive(sums_archive(out->sums), opened.archive);
+	archive_close(&opened);
+	if (!good) {
+		sums_close(out->sums);
+		out->sums = NULL;
+	}
+	return good;
 }
 
-static int make_sums(struct found_sums *out, const char *name, const char *scratch,
+static int make_sums(struct found_sums *out, const char *name, const char *folder,
 		     const struct watcher *watcher, struct error *err)
 {
+	const struct sums_place place = {.folder = folder};
 	const char *names[] = {name};
 	struct chain chain;
 	uint64_t n_data;
 	int code = chain_find(&chain, &(struct strings){names, 1}, err);
 
 	if (code == 0)
-		code = sums_make(&out->made, scratch, &chain, &n_data, watcher, err);
+		code = sums_make(&out->made, &place, &chain, &n_data, watcher, err);
 	if (code == 0)
 		code = sums_finish(out->made, false, err);
 	if (code == 0)
@@ -46,13 +64,13 @@ static int make_sums(struct found_sums *out, const char *name, const char *scrat
 	return code;
 }
 
-int sums_find(struct found_sums *out, const char *name, const char *scratch,
+int sums_find(struct found_sums *out, const char *name, const char *folder,
 	      const struct watcher *watcher, struct error *err)
 {
 	*out = (struct found_sums){0};
 	if (sums_is(name))
 		return sums_open(&out->sums, name, err);
-	return open_beside(out, name) ? 0 : make_sums(out, name, scratch, watcher, err);
+	return open_beside(out, name) ? 0 : make_sums(out, name, folder, watcher, err);
 }
 
 void found_sums_close(struct found_sums *found)

@@ -15,9 +15,9 @@ struct found_sums {
 };
 
 /* name: a sums file, or an archive: then sums of it beside it serve, or its chain is found and
- * read. name, and scratch, the path of a file that is made for a moment then, are borrowed until
- * found_sums_close, which may be called even after an error. */
-int sums_find(struct found_sums *out, const char *name, const char *scratch,
+ * read, and folder gets a file without a name. Both are borrowed until found_sums_close, which may
+ * be called even after an error. */
+int sums_find(struct found_sums *out, const char *name, const char *folder,
 	      const struct watcher *watcher, struct error *err);
 void found_sums_close(struct found_sums *found);
 

@@ -1,5 +1,6 @@
 #include "archive/sums_make.h"
 
+#include "archive/match.h"
 #include "base/clusterset.h"
 #include "base/watcher.h"
 #include "reader/input/input.h"
@@ -14,6 +15,9 @@ struct instant {
 	struct opened_archive newest;
 	struct cluster_set *seen; /* owned; for each of its drives: clusters of a newer link */
 	uint32_t *drive_of;	  /* owned; DRIVES_MAX: the link's drives in the newest archive */
+	/* Owned: clusters of each drive of the newest archive that the links so far can have left
+	 * to the next, and those that a link has. */
+	uint64_t *n_left, *n_held;
 	struct section *read, *current; /* owned: an extent, and what of it is not superseded */
 	uint8_t *stored;		/* owned; PAYLOAD_SIZE_MAX */
 	struct reader_counts counts;
@@ -22,15 +26,19 @@ struct instant {
 
 static int begin(struct instant *instant, const struct chain *chain, struct error *err)
 {
-	TRY(chain_open(&instant->newest, chain, 0, err));
+	TRY(chain_open(&instant->newest, chain, 0, 0, err));
 	instant->seen = calloc(instant->newest.archive->n_drives + 1, sizeof(*instant->seen));
 	instant->drive_of = malloc(DRIVES_MAX * sizeof(*instant->drive_of));
+	instant->n_left = malloc((DRIVES_MAX + 1) * sizeof(*instant->n_left));
+	instant->n_held = malloc((DRIVES_MAX + 1) * sizeof(*instant->n_held));
 	instant->read = malloc(sizeof(*instant->read));
 	instant->current = malloc(sizeof(*instant->current));
 	instant->stored = malloc(PAYLOAD_SIZE_MAX);
 	if (instant->seen == NULL || instant->drive_of == NULL || instant->read == NULL ||
-	    instant->current == NULL || instant->stored == NULL)
+	    instant->current == NULL || instant->stored == NULL || instant->n_left == NULL ||
+	    instant->n_held == NULL)
 		return fail_memory(err);
+	memset(instant->n_left, 0xff, DRIVES_MAX * sizeof(*instant->n_left));
 	return 0;
 }
 
@@ -42,6 +50,8 @@ static void end(struct instant *instant)
 		cluster_set_free(&instant->seen[i]);
 	free(instant->seen);
 	free(instant->drive_of);
+	free(instant->n_left);
+	free(instant->n_held);
 	free(instant->read);
 	free(instant->current);
 	free(instant->stored);
@@ -58,9 +68,9 @@ static int take_slot(struct instant *instant, const struct slot *slot, struct er
 
 	if (drive == instant->newest.archive->n_drives)
 		return 0;
-	n_clusters = clusters_of(instant->newest.archive->drives[drive].size_bytes);
+	n_clusters = instant->n_left[drive];
 	if (slot->cluster >= n_clusters)
-		return 0; /* the drive has shrunk since */
+		return 0; /* the drive has been smaller since */
 	if (n > n_clusters - slot->cluster)
 		n = n_clusters - slot->cluster;
 	if (slot->mask != 0 && !cluster_set_has(&instant->seen[drive], slot->cluster)) {
@@ -81,14 +91,27 @@ static int take_extent(struct instant *instant, const struct archive *archive, s
 	return sums_put(instant->writer, instant->current, err);
 }
 
+/* What the link's drives are in the newest archive, and how much of these it can tell of. */
+static int match_link(struct instant *instant, const struct archive *link, struct error *err)
+{
+	uint32_t n = instant->newest.archive->n_drives;
+
+	TRY(match_drives(link, instant->newest.archive, instant->drive_of, err));
+	memset(instant->n_held, 0, n * sizeof(*instant->n_held));
+	for (uint32_t i = 0; i < link->n_drives; i++)
+		instant->n_held[instant->drive_of[i]] = clusters_of(link->drives[i].size_bytes);
+	for (uint32_t i = 0; i < n; i++)
+		if (instant->n_left[i] > instant->n_held[i])
+			instant->n_left[i] = instant->n_held[i];
+	return 0;
+}
+
 static int read_link(struct instant *instant, const struct opened_archive *opened,
 		     struct error *err)
 {
 	int code;
 
-	for (uint32_t i = 0; i < opened->archive->n_drives; i++)
-		instant->drive_of[i] = archive_find_drive(instant->newest.archive,
-							  &opened->archive->drives[i].name);
+	TRY(match_link(instant, opened->archive, err));
 	while ((code = reader_next(opened->reader, instant->read, instant->stored, err)) > 0) {
 		atomic_store(&instant->counts.place, input_taken(opened->input));
 		TRY(take_extent(instant, opened->archive, err));
@@ -103,7 +126,7 @@ static int read_chain(struct instant *instant, const struct chain *chain,
 	for (unsigned i = 0; i < chain->n; i++) {
 		struct opened_archive older = {0}, *opened = i == 0 ? &instant->newest : &older;
 		struct progress_view view;
-		int code = i == 0 ? 0 : chain_open(&older, chain, i, err);
+		int code = i == 0 ? 0 : chain_open(&older, chain, i, 0, err);
 
 		if (code == 0) {
 			view = archive_view(opened, &instant->counts);
@@ -121,11 +144,20 @@ static int read_chain(struct instant *instant, const struct chain *chain,
 	return 0;
 }
 
-static int make(struct instant *instant, const char *path, const struct chain *chain,
+static int create_file(struct instant *instant, const struct sums_place *place, struct error *err)
+{
+	const struct archive *archive = instant->newest.archive;
+
+	return place->path != NULL
+		       ? sums_create(&instant->writer, place->path, archive, err)
+		       : sums_create_unnamed(&instant->writer, place->folder, archive, err);
+}
+
+static int make(struct instant *instant, const struct sums_place *place, const struct chain *chain,
 		const struct watcher *watcher, struct error *err)
 {
 	TRY(begin(instant, chain, err));
-	TRY(sums_create(&instant->writer, path, instant->newest.archive, err));
+	TRY(create_file(instant, place, err));
 	TRY(read_chain(instant, chain, watcher, err));
 	for (uint32_t i = 0; i < instant->newest.archive->n_drives; i++)
 		TRY(chain_check_drive(chain, &instant->newest.archive->drives[i], &instant->seen[i],
@@ -133,11 +165,11 @@ static int make(struct instant *instant, const char *path, const struct chain *c
 	return 0;
 }
 
-int sums_make(struct sums_writer **out, const char *path, const struct chain *chain,
+int sums_make(struct sums_writer **out, const struct sums_place *place, const struct chain *chain,
 	      uint64_t *n_data, const struct watcher *watcher, struct error *err)
 {
 	struct instant instant = {0};
-	int code = make(&instant, path, chain, watcher, err);
+	int code = make(&instant, place, chain, watcher, err);
 
 	/* The head of the sums is built already: no text of the newest archive is needed any more.
 	 */

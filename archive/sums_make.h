@@ -9,10 +9,17 @@
 
 struct watcher;
 
-/* Makes the sums file of the chain's newest instant, under path but not published yet; *n_data: its
- * clusters of data. Every link is read once, newest first, and what is stored is checked.
- * ERR_INCOMPLETE if no link holds some cluster. Free *out even after an error. */
-int sums_make(struct sums_writer **out, const char *path, const struct chain *chain,
+/* The file that sums are made in. */
+struct sums_place {
+	const char *path; /* of the file to be published; NULL: it never gets a name */
+	const char *folder;
+};
+
+/* Makes the sums of the chain's newest instant, which are not finished yet; *n_data: its clusters
+ * of data. What place names is borrowed until sums_writer_free. Every link is read once, newest
+ * first, and what is stored is checked. ERR_INCOMPLETE if no link holds some cluster. Free *out
+ * even after an error. */
+int sums_make(struct sums_writer **out, const struct sums_place *place, const struct chain *chain,
 	      uint64_t *n_data, const struct watcher *watcher, struct error *err);
 
 #endif

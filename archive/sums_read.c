@@ -176,6 +176,21 @@ int sums_page(const struct sums *sums, struct sums_cursor *cursor, uint32_t driv
 	return 0;
 }
 
+int sums_empty(const struct sums *sums, struct sums_cursor *cursor, uint32_t drive, uint64_t number,
+	       uint64_t *n_pages, struct error *err)
+{
+	uint64_t n_left = sums_pages(drive_size(sums, drive)) - number;
+	uint64_t bit = number % SUMS_PER_MAP_PAGE, end = SUMS_PER_MAP_PAGE, at = bit;
+
+	TRY(named(sums, load_map(sums, cursor, drive, number, err), err));
+	if (end - bit > n_left)
+		end = bit + n_left;
+	while (at < end && (cursor->map[at / 8] >> at % 8 & 1) == 0)
+		at += at % 8 == 0 && cursor->map[at / 8] == 0 ? 8 : 1;
+	*n_pages = (at < end ? at : end) - bit;
+	return 0;
+}
+
 static uint64_t count_data(const uint8_t page[SUMS_PAGE_SIZE])
 {
 	uint64_t n = 0;

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/io.h"
 #include "base/newfile.h"
+#include "base/unnamed.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -51,8 +52,8 @@ static int describe(struct sums_writer *writer, const struct archive *archive, s
 	return 0;
 }
 
-int sums_create(struct sums_writer **out, const char *path, const struct archive *archive,
-		struct error *err)
+static int begin(struct sums_writer **out, const char *path, const struct archive *archive,
+		 struct error *err)
 {
 	struct sums_writer *writer = *out = calloc(1, sizeof(*writer));
 
@@ -62,11 +63,30 @@ int sums_create(struct sums_writer **out, const char *path, const struct archive
 	writer->fd = -1;
 	if (archive->format != FORMAT_VMAB)
 		return fail(err, ERR_USAGE, "sums are of VMAB archives: VMA has no increments");
-	TRY(describe(writer, archive, err));
-	TRY(newfile_create(&writer->file, &writer->fd, path, err));
+	return describe(writer, archive, err);
+}
+
+static int set_size(const struct sums_writer *writer, struct error *err)
+{
 	if (ftruncate(writer->fd, (off_t)writer->starts[writer->archive->n_drives]) < 0)
 		return fail_file(writer, errno, err);
 	return 0;
+}
+
+int sums_create(struct sums_writer **out, const char *path, const struct archive *archive,
+		struct error *err)
+{
+	TRY(begin(out, path, archive, err));
+	TRY(newfile_create(&(*out)->file, &(*out)->fd, path, err));
+	return set_size(*out, err);
+}
+
+int sums_create_unnamed(struct sums_writer **out, const char *folder, const struct archive *archive,
+			struct error *err)
+{
+	TRY(begin(out, folder, archive, err));
+	(*out)->fd = unnamed_open(folder);
+	return (*out)->fd < 0 ? fail_file(*out, errno, err) : set_size(*out, err);
 }
 
 /* What is read back at the end has no check yet: this is added up for all that is written, in any

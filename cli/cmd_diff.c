@@ -6,8 +6,8 @@
 #include "cli/groups.h"
 #include "cli/say.h"
 
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* What goes to one drive: its lines, or its object in JSON. */
 struct telling {
@@ -57,35 +57,30 @@ static void tell_range(void *context, uint64_t offset, uint64_t length)
 	json_put_number(range, "length", length);
 }
 
-static char *scratch_path(struct error *err)
-{
-	char *path = text_make("%s/vmabak-diff.sums", sums_scratch_folder());
-
-	if (path == NULL)
-		fail_memory(err);
-	return path;
-}
-
-static int confine(const char *scratch, struct error *err)
+/* What is written is in files without names. */
+static int confine(const char *folder, struct error *err)
 {
 	struct sandbox sandbox;
+	char inner[PATH_MAX];
 
+	snprintf(inner, sizeof(inner), "%s/.", folder);
 	sandbox_begin(&sandbox);
 	sandbox_allow_reading(&sandbox);
-	sandbox_allow_file(&sandbox, scratch);
+	sandbox_allow_file(&sandbox, inner);
 	return sandbox_enter(&sandbox, err);
 }
 
-static int compare(const struct strings *names, const char *scratch, struct report *report,
-		   bool *same, struct error *err)
+static int compare(const struct strings *names, struct report *report, bool *same,
+		   struct error *err)
 {
+	const char *folder = sums_scratch_folder();
 	struct telling telling = {.report = report};
 	struct diff_teller teller = {&telling, tell_drive, tell_range};
 	struct found_sums sides[2] = {0};
-	int code = confine(scratch, err);
+	int code = confine(folder, err);
 
 	for (unsigned i = 0; i < 2 && code == 0; i++)
-		code = sums_find(&sides[i], names->items[i], scratch, &report->watcher, err);
+		code = sums_find(&sides[i], names->items[i], folder, &report->watcher, err);
 	if (code == 0) {
 		telling.drives = json_put_array(report->result, "drives");
 		code = diff_run(&sides[0], &sides[1], &teller, same, err);
@@ -101,16 +96,16 @@ static int run(const void *given, struct report *report)
 	const struct strings *names = &options->common.arguments;
 	struct error err = {0};
 	bool same = false;
-	char *scratch = scratch_path(&err);
-	int code = scratch == NULL ? err.code : compare(names, scratch, report, &same, &err);
+	int code = compare(names, report, &same, &err);
 
-	free(scratch);
 	if (code != 0)
 		return report_error(report, NULL, &err);
 	json_put_text(report->result, "a", names->items[0]);
 	json_put_text(report->result, "b", names->items[1]);
 	json_put_bool(report->result, "same", same);
-	return same ? EXIT_DONE : EXIT_DAMAGED;
+	report_flush(report);
+	/* The ranges may not have reached anybody: what is told of that comes later. */
+	return same || report->output_errno != 0 ? EXIT_DONE : EXIT_DAMAGED;
 }
 
 const struct command command_diff = {

@@ -51,9 +51,11 @@ static int make(const struct sums_options *options, const struct chain *chain, c
 	struct sums_writer *writer = NULL;
 	int code;
 
+	if (chain_has_file(chain, path))
+		return fail(err, ERR_USAGE, "%s: is an archive of the chain", path);
 	TRY(check_output(options, path, err));
 	TRY(confine(path, err));
-	code = sums_make(&writer, path, chain, n_data, watcher, err);
+	code = sums_make(&writer, &(struct sums_place){.path = path}, chain, n_data, watcher, err);
 	if (code == 0)
 		code = sums_finish(writer, !options->no_sync, err);
 	if (code == 0)

@@ -1,5 +1,6 @@
 #include "cow/buffer_state.h"
 
+#include "base/unnamed.h"
 #include "base/io.h"
 
 #include <errno.h>
@@ -34,24 +35,6 @@ struct spill {
 	uint64_t next;	/* the place to be reserved next */
 };
 
-static int open_unnamed(const char *folder)
-{
-	char path[4096];
-	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
-		return fd;
-	/* Not every file system can create unnamed files. */
-	if (snprintf(path, sizeof(path), "%s/.vmabak.XXXXXX", folder) >= (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
-
 int spill_new(struct spill **out, const char *folder, uint64_t size_bytes, struct error *err)
 {
 	struct spill *spill = calloc(1, sizeof(*spill));
@@ -62,7 +45,7 @@ int spill_new(struct spill **out, const char *folder, uint64_t size_bytes, struc
 	spill->records = calloc(spill->n_places, sizeof(*spill->records));
 	spill->folder = strdup(folder);
 	bool has_memory = spill->records != NULL && spill->folder != NULL;
-	spill->fd = has_memory ? open_unnamed(folder) : -1;
+	spill->fd = has_memory ? unnamed_open(folder) : -1;
 	if (spill->fd < 0) {
 		int code =
 			fail_system(err, has_memory ? errno : ENOMEM, "%s: a spill file", folder);

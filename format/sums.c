@@ -73,7 +73,8 @@ int sums_after(uint64_t at, const struct archive_drive *drive, uint64_t *after, 
 	uint64_t n_pages = sums_pages(drive->size_bytes) + sums_map_pages(drive->size_bytes);
 
 	*after = at + n_pages * SUMS_PAGE_SIZE;
-	DEMAND(*after <= INT64_MAX, HEAD_RECORDS, "drives that no file of sums has room for");
+	if (*after > SUMS_SIZE_MAX)
+		return fail(err, ERR_UNSUPPORTED, "drives too large for a file of sums");
 	return 0;
 }
 

@@ -10,9 +10,12 @@
 
 #include "format/format.h"
 
-#define SUMS_PAGE_SIZE	  4096u			  /* bytes */
-#define SUMS_PAGE_CONTENT 4080u			  /* bytes before the check */
-#define SUMS_PER_PAGE	  255u			  /* sums in a page */
+#define SUMS_PAGE_SIZE	  4096u /* bytes */
+#define SUMS_PAGE_CONTENT 4080u /* bytes before the check */
+#define SUMS_PER_PAGE	  255u	/* sums in a page */
+/* A few bytes can claim drives of any size, but the maps of a file take space on disk: here 1 GiB.
+ */
+#define SUMS_SIZE_MAX	  (UINT64_C(1) << 45)
 #define SUMS_PER_MAP_PAGE (SUMS_PAGE_CONTENT * 8) /* pages that a page of the map tells of */
 
 /* Whether the first bytes of a file are those of a sums file. */
@@ -30,8 +33,8 @@ void sums_head_build(const struct archive *archive, uint8_t *out);
 /* Pages of a drive of so many bytes, and of its map. */
 uint64_t sums_pages(uint64_t size_bytes);
 uint64_t sums_map_pages(uint64_t size_bytes);
-/* The position after a drive's pages and map that begin at this position; ERR_DAMAGED if no file
- * can be that large. */
+/* The position after a drive's pages and map that begin at this position; ERR_UNSUPPORTED if it is
+ * above SUMS_SIZE_MAX. */
 int sums_after(uint64_t at, const struct archive_drive *drive, uint64_t *after, struct error *err);
 
 /* The check of the page at this position of the file, over its content. */

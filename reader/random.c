@@ -213,7 +213,7 @@ static bool superseded(const struct random *random, uint64_t drive, const struct
 	if (random->wanted.layers == NULL)
 		return false;
 	layer = &random->wanted.layers[drive];
-	n_all = clusters_of(layer->size_bytes);
+	n_all = layer->n_clusters;
 	if (run->cluster >= n_all)
 		return true;
 	n = run->n_clusters < n_all - run->cluster ? run->n_clusters : n_all - run->cluster;
@@ -260,7 +260,8 @@ uint64_t random_read_bytes(const struct random *random)
 
 static int check_complete(const struct random *random, struct error *err)
 {
-	bool partial = random->wanted.layers != NULL || !all_zero(random->archive->parent, UUID_SIZE);
+	bool partial =
+		random->wanted.layers != NULL || !all_zero(random->archive->parent, UUID_SIZE);
 
 	for (uint32_t i = 0; !partial && i < random->archive->n_drives; i++) {
 		struct slot all = {.n_clusters =

@@ -68,17 +68,20 @@ struct reader_counts {
 
 /* A drive of an archive whose newer increments were read before: what they held is not written. */
 struct reader_layer {
-	uint64_t size_bytes;	   /* of the drive in the newest archive */
+	uint64_t size_bytes; /* of the drive in the newest archive */
+	/* Only clusters before this one: a newer archive's drive had no more, and cannot have left
+	 * others to this one. */
+	uint64_t n_clusters;
 	struct cluster_set *newer; /* what they held; what this archive holds is added */
 };
 
 struct reader_job {
-	unsigned n_threads;	       /* at least 1 */
-	bool scrub;		       /* check only stored payloads; targets must be NULL */
-	struct target *const *targets; /* a target or NULL for each drive; NULL: none at all */
-	struct input *in;	       /* NULL, or the reader's input: for counts->place */
+	unsigned n_threads;		   /* at least 1 */
+	bool scrub;			   /* check only stored payloads; targets must be NULL */
+	struct target *const *targets;	   /* a target or NULL for each drive; NULL: none at all */
+	struct input *in;		   /* NULL, or the reader's input: for counts->place */
 	const struct reader_layer *layers; /* for each drive with a target; NULL: all is written */
-	struct input *seek_in;	       /* NULL, or the reader's input: see reader_run */
+	struct input *seek_in;		   /* NULL, or the reader's input: see reader_run */
 	/* 0: all; else, with seek_in: only these clusters of the drives that have a target, by the
 	 * index. Other clusters of the same extents are written too. */
 	uint64_t n_clusters, begin;

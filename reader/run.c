@@ -167,7 +167,7 @@ static int take_layer_locked(struct worker *worker, bool *any, struct error *err
 		worker->superseded[i] = true;
 		if (run->job->targets[slot->drive] == NULL)
 			continue;
-		n_all = clusters_of(layer->size_bytes);
+		n_all = layer->n_clusters;
 		if (slot->cluster >= n_all) /* the drive was larger then */
 			continue;
 		n = n < n_all - slot->cluster ? n : n_all - slot->cluster;

@@ -191,21 +191,26 @@ static uint64_t count(struct batch *batch, uint32_t drive, uint64_t cluster, uin
 	return n;
 }
 
-/* Whether the parent has the same cluster. Data whose checksum happens to be that of zeros never
- * counts: spec/sums.md, section 2.2. */
-static bool is_known(struct batch *batch, uint32_t drive, uint64_t cluster, const uint8_t *checksum)
+/* Of how many clusters from this one on the parent has what the checksum, NULL for zeros, is of.
+ * Data whose checksum happens to be that of zeros never counts: spec/sums.md, section 2.2. */
+static uint64_t count_known(struct batch *batch, uint32_t drive, uint64_t cluster,
+			    const uint8_t *checksum)
 {
 	const uint8_t *sum = NULL;
+	uint64_t n = 0;
+	bool same;
 
 	if (batch->parent == NULL || batch->parent_error.code != 0)
-		return false;
+		return 0;
 	if (batch->parent->get(batch->parent->context, batch->parent_state, drive, cluster, &sum,
-			       &batch->parent_error) != 0 ||
+			       &n, &batch->parent_error) != 0 ||
 	    sum == NULL)
-		return false;
+		return 0;
 	if (checksum == NULL)
-		return all_zero(sum, CHECKSUM_SIZE);
-	return !all_zero(sum, CHECKSUM_SIZE) && memcmp(sum, checksum, CHECKSUM_SIZE) == 0;
+		same = all_zero(sum, CHECKSUM_SIZE);
+	else
+		same = !all_zero(sum, CHECKSUM_SIZE) && memcmp(sum, checksum, CHECKSUM_SIZE) == 0;
+	return same ? n : 0;
 }
 
 /* Left out, but received: the writer counts that every cluster came. */
@@ -227,13 +232,13 @@ static void add_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uin
 	struct slot *last = batch->section.n_slots != 0
 				    ? &batch->section.slots[batch->section.n_slots - 1]
 				    : NULL;
-	uint64_t n = 0;
+	uint64_t n = 0, more = 1;
 
 	/* A run is left out as a whole or not at all: so it is one slot whatever the parent has. */
-	while (n < n_clusters && is_known(batch, drive, cluster + n, NULL))
-		n++;
-	if (n == n_clusters) {
-		add_known(batch, drive, cluster, n);
+	for (; n < n_clusters && more > 0; n += more)
+		more = count_known(batch, drive, cluster + n, NULL);
+	if (n >= n_clusters) {
+		add_known(batch, drive, cluster, n_clusters);
 		return;
 	}
 	if (last != NULL && last->mask == 0 && last->drive == drive &&
@@ -285,7 +290,7 @@ void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const 
 	}
 	uint8_t checksum[CHECKSUM_SIZE];
 	checksum_cluster(batch->archive->cluster_checksum, bytes, checksum);
-	if (is_known(batch, drive, cluster, checksum)) {
+	if (count_known(batch, drive, cluster, checksum) > 0) {
 		add_known(batch, drive, cluster, 1);
 		return;
 	}

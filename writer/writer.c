@@ -109,8 +109,8 @@ int writer_open(struct writer **out, const struct archive *archive, struct outpu
 	writer->output = output;
 	writer->options = *options;
 	writer->seen = calloc(archive->n_drives + 1u, sizeof(*writer->seen));
-	int code =
-		writer->seen == NULL ? fail_memory(err) : batch_new(&writer->wrapped, archive, NULL, err);
+	int code = writer->seen == NULL ? fail_memory(err)
+					: batch_new(&writer->wrapped, archive, NULL, err);
 	if (code == 0)
 		code = seal_new(&writer->seal, archive, options, err);
 	if (code == 0)
@@ -272,7 +272,7 @@ static void count(const struct writer *writer, const struct batch *batch)
 	counts->place = batch->place;
 	counts->covered_bytes += batch->covered_bytes;
 	counts->data_bytes += batch->data_bytes;
-	counts->drive = batch->section.slots[0].drive;
+	counts->drive = batch->n_known > 0 ? batch->known[0].drive : batch->section.slots[0].drive;
 }
 
 int writer_append(struct writer *writer, struct batch *batch, struct error *err)

@@ -28,14 +28,16 @@ struct writer_counts {
 	_Atomic uint32_t drive;		/* the last one */
 };
 
-/* What the parent of an incremental archive holds: clusters that are the same there are left out. */
+/* What the parent of an incremental archive holds: clusters that are the same there are left out.
+ */
 struct parent_sums {
 	void *context;
 	size_t state_size; /* bytes of a state; each batch has one, zeros at first */
 	/* *sum: the checksum of a cluster, zero bytes for zeros; NULL: the parent lacks it. Good
-	 * until the next call with the same state. From any worker. */
+	 * until the next call with the same state. *n: of how many clusters from this one on it is
+	 * that. From any worker. */
 	int (*get)(void *context, void *state, uint32_t drive, uint64_t cluster,
-		   const uint8_t **sum, struct error *err);
+		   const uint8_t **sum, uint64_t *n, struct error *err);
 };
 
 struct writer_options {

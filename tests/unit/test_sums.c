@@ -286,9 +286,11 @@ static void test_refused(void)
 	uint64_t size_bytes = archive->drives[0].size_bytes;
 	archive->drives[0].size_bytes = INT64_MAX;
 	uint64_t after;
+	CU_ASSERT_EQUAL(sums_after(4096, &archive->drives[0], &after, &err), ERR_UNSUPPORTED);
+	archive->drives[0].size_bytes = UINT64_C(1) << 56;
 	CU_ASSERT_EQUAL(sums_after(4096, &archive->drives[0], &after, &err), 0);
-	CU_ASSERT_EQUAL(sums_after((uint64_t)INT64_MAX - 4095, &archive->drives[0], &after, &err),
-			ERR_DAMAGED);
+	CU_ASSERT_EQUAL(sums_after(SUMS_SIZE_MAX / 2 + 4096, &archive->drives[0], &after, &err),
+			ERR_UNSUPPORTED);
 	archive->drives[0].size_bytes = size_bytes;
 	scratch_write(path, "no sums", 7);
 	CU_ASSERT_EQUAL(sums_open(&sums, path, &err), ERR_INCOMPLETE);
