@@ -4,10 +4,10 @@
 #
 #   tests/soak.sh MINUTES
 #
-# First the labs: devices that fail or that this machine's kernel does not have. Then rounds: every fuzz
-# target, then faults of every call, kills, and mutations, of which the first round does all. In any
-# case coverage, and the whole check in a Debian 13. Exit 1 when anything went wrong; what did is in build/soak. What was
-# skipped, and why, is told at the end.
+# First the labs: devices that fail or that this machine's kernel does not have. Then rounds: every fuzz target, then
+# faults of every call, kills, and mutations, of which the first round does all, and with two hours or more every change
+# of small archives for salvage. In any case coverage, and the whole check in a Debian 13. Exit 1 when anything went
+# wrong; what did is in build/soak. What was skipped, and why, is told at the end.
 set -u
 cd "$(dirname "$0")/.."
 minutes=$1
@@ -80,7 +80,7 @@ sum()
 }
 
 quiet="$MAKE --no-print-directory"
-$quiet all live-tools build/release/fault.so >/dev/null || exit 1
+$quiet all live-tools build/release/fault.so build/release/unit >/dev/null || exit 1
 $quiet VARIANT=asan build/asan/mutate build/asan/vmabak >/dev/null || exit 1
 round=0
 while [ "$(left)" -gt 0 ]; do
@@ -92,6 +92,7 @@ while [ "$(left)" -gt 0 ]; do
 	if [ $round = 1 ]; then
 		step faults $quiet faults FAULTS="$([ "$minutes" -lt 30 ] || echo --long) --jobs=1"
 		step leaks $quiet VARIANT=asan leaks
+		[ "$minutes" -lt 120 ] || step salvage env VMABAK_LONG=1 build/release/unit salvage
 		step mutation $quiet VARIANT=asan mutation STEP=$((minutes < 30 ? 41 : 1))
 	else
 		step faults $quiet faults FAULTS="--jobs=1"
