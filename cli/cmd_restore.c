@@ -163,7 +163,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_restore = {
 	.name = "restore",
-	.usage = "ARCHIVE [PARENT]... [-C DIR] [-d NAME[=TARGET]]... [OPTION]...",
+	.usage = "ARCHIVE... [-C DIR] [-d NAME[=TARGET]]... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "restore drives and configs from an archive",
 	.help = "Restore drives and configs from an archive: each drive to DIR/NAME.raw or to\n"

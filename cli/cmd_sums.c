@@ -112,9 +112,9 @@ const struct command command_sums = {
 	.operand = "ARCHIVE",
 	.summary = "write the checksums of an archive's drives to a file",
 	.help = "Write a sums file: the checksum of every 64 KiB of the drives as ARCHIVE has\n"
-		"them, 16 bytes each, without their data. 'vmabak diff' compares such files where\n"
-		"the archives themselves are on tape or in an object store. The parents of an\n"
-		"incremental archive are found in its folder, or are named, too.\n"
+		"them, 16 bytes each, without their data. 'backup --parent' and 'diff' take such\n"
+		"files where the archives themselves are on tape or in an object store. The\n"
+		"parents of an incremental archive are found in its folder, or are named, too.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak sums web.vmab\n",
