@@ -29,6 +29,10 @@ if command -v apt-get >/dev/null; then
 		rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
 		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup
 		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils swtpm swtpm-tools'
+	# Newer releases have these in packages of their own.
+	for driver in libvirt-daemon-driver-secret libvirt-daemon-driver-storage; do
+		! apt-cache pkgnames $driver 2>/dev/null | grep -qx $driver || tests="$tests $driver"
+	done
 elif command -v dnf >/dev/null; then
 	system=dnf
 	build='gcc make pkgconf-pkg-config glibc-devel libzstd-devel xxhash-devel libarchive-devel
