@@ -8,6 +8,7 @@
 #include "machine/rundir.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,6 +73,59 @@ static bool find_name(const char *socket, unsigned i, char out[NODE_NAME_SIZE])
 		return false;
 	out[n] = '\0';
 	return true;
+}
+
+/* Of the nodes of the graph, the one with that name or number. */
+static const struct json_t *find_node(const struct json_t *nodes, const char *name, uint64_t number)
+{
+	for (size_t i = 0; i < json_length(nodes); i++) {
+		const struct json_t *node = json_item(nodes, i);
+		const char *found = json_member_text(node, "name");
+		uint64_t id;
+
+		if (name != NULL ? found != NULL && strcmp(found, name) == 0
+				 : json_member_number(node, "id", &id) && id == number)
+			return node;
+	}
+	return NULL;
+}
+
+/* What the node stands on, for when the run directory has gone. A command for debugging, without
+ * which QEMU does not say it. */
+static bool ask_below(struct qmp *qmp, const char *node, char out[NODE_NAME_SIZE])
+{
+	uint64_t number = 0, parent, child;
+	struct error ignored;
+	struct json_t *graph;
+	bool found = false;
+
+	if (qmp_execute(qmp, &graph, &ignored, "x-debug-query-block-graph", NULL) < 0)
+		return false;
+	const struct json_t *nodes = json_member(graph, "nodes"),
+			    *edges = json_member(graph, "edges");
+	bool known = json_member_number(find_node(nodes, node, 0), "id", &number);
+	for (size_t i = 0; known && i < json_length(edges) && !found; i++) {
+		const struct json_t *edge = json_item(edges, i);
+		const char *role = json_member_text(edge, "name"), *below;
+
+		if (role == NULL || strcmp(role, "file") != 0 ||
+		    !json_member_number(edge, "parent", &parent) || parent != number ||
+		    !json_member_number(edge, "child", &child))
+			continue;
+		below = json_member_text(find_node(nodes, NULL, child), "name");
+		found = below != NULL &&
+			snprintf(out, NODE_NAME_SIZE, "%s", below) < (int)NODE_NAME_SIZE;
+	}
+	json_free(graph);
+	return found;
+}
+
+/* The filter is there before a device has the guest node. */
+static bool ask_name(struct qmp *qmp, const char *id, unsigned drive, char out[NODE_NAME_SIZE])
+{
+	char filter[NODE_NAME_SIZE];
+
+	return ask_below(qmp, filter_name(filter, id, drive), out);
 }
 
 void filters_forget(const char *socket)
@@ -192,7 +246,7 @@ static int give_back(struct qmp *qmp, const char *id, const char *socket,
 
 	if (qom == NULL || !has_guest_node(device, id, INVENTORY_DRIVES_MAX, &drive))
 		return 0;
-	if (!find_name(socket, drive, node))
+	if (!find_name(socket, drive, node) && !ask_name(qmp, id, drive, node))
 		return fail(err, ERR_SYSTEM, "the drive of QEMU's device %.100s is not known", qom);
 	qmp_execute(qmp, NULL, &ignored, "blockdev-del", "{s:s}", "node-name",
 		    snapshot_name(snapshot, id, drive));

@@ -9,7 +9,7 @@
  *
  * One command can put filters below any number of nodes at one instant, but not below devices; that
  * is what the guest node is for, which shows what is below it. The name of A is kept in the run
- * directory, as QEMU does not say what a node stands on.
+ * directory, as QEMU does not say what a node stands on, but by a command for debugging.
  */
 #ifndef MACHINE_QEMU_FILTER_H
 #define MACHINE_QEMU_FILTER_H

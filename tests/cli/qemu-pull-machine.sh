@@ -39,6 +39,21 @@ rm -f .*.part
 expect_code 0 "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" -o c.vmab
 expect_no_text "$err" 'cleaned up'
 
+# Nobody cleans up, and the run directory was removed: the devices get their drives back all the same.
+in_background "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" --rate 1M --compress none -o no.vmab
+wait_until exports_there
+guard=$(pgrep -f "^vmabak guard .*-- qemu:$qmp")
+kill -STOP "$guard"
+kill -9 $pid
+kill -9 "$guard"
+rm -r "$TMPDIR"/vmabak-* .*.part
+expect_code 0 "$VMABAK" backup "qemu:$qmp" -o d.vmab
+expect_text "$err" 'cleaned up in QEMU after 1 killed run'
+nothing_in_qemu
+ask_qmp query-block >"$TMPDIR/answer"
+expect_no_text "$TMPDIR/answer" vmabak-
+ask_qmp nbd-server-stop >/dev/null # whose it was is not known any more
+
 in_background "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" --rate 1M --compress none -o no.vmab
 wait_until exports_there
 [ "$(stat -c %a "$TMPDIR"/vmabak-*)" = 700 ] || fail "others get at the server"
