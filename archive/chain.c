@@ -1,6 +1,7 @@
 #include "archive/chain.h"
 
 #include "base/clusterset.h"
+#include "base/io.h"
 #include "base/parse.h"
 
 #include <dirent.h>
@@ -104,6 +105,7 @@ static bool read_uuid(int folder, const char *name, uint8_t uuid[UUID_SIZE])
 	uint8_t first[SECTOR_SIZE];
 	struct landmark mark;
 	struct stat status;
+	size_t got;
 	bool found;
 	int fd;
 
@@ -113,7 +115,7 @@ static bool read_uuid(int folder, const char *name, uint8_t uuid[UUID_SIZE])
 	if (fd < 0)
 		return false;
 	found = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-		pread(fd, first, sizeof(first), 0) == sizeof(first) &&
+		io_pread(fd, first, sizeof(first), 0, &got) == 0 && got == sizeof(first) &&
 		landmark_recognise(first, &mark) && mark.is_head && mark.format == FORMAT_VMAB;
 	if (found)
 		memcpy(uuid, mark.uuid, UUID_SIZE);

@@ -33,8 +33,8 @@ void sums_writer_free(struct sums_writer *writer);
 
 struct sums;
 
-/* Whether a file begins like one. */
-bool sums_is(const char *path);
+/* 1: this file begins like one, 0: it does not, negative: it cannot be read. */
+int sums_is(const char *path, struct error *err);
 /* Opens a file and checks its head and size; path is borrowed. *out is NULL after an error. */
 int sums_open(struct sums **out, const char *path, struct error *err);
 /* A file that is finished and will have no name: sums for this process alone. name: for messages,

@@ -67,9 +67,12 @@ static int make_sums(struct found_sums *out, const char *name, const char *folde
 int sums_find(struct found_sums *out, const char *name, const char *folder,
 	      const struct watcher *watcher, struct error *err)
 {
+	int is;
+
 	*out = (struct found_sums){0};
-	if (sums_is(name))
-		return sums_open(&out->sums, name, err);
+	is = strcmp(name, "-") == 0 ? 0 : sums_is(name, err);
+	if (is != 0)
+		return is < 0 ? is : sums_open(&out->sums, name, err);
 	return open_beside(out, name) ? 0 : make_sums(out, name, folder, watcher, err);
 }
 

@@ -103,16 +103,20 @@ int sums_open(struct sums **out, const char *path, struct error *err)
 	return fd < 0 ? fail_system(err, errno, "%s", path) : open_fd(out, fd, path, err);
 }
 
-bool sums_is(const char *path)
+/* A pipe is none, and not read. */
+int sums_is(const char *path, struct error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), sys;
 	uint8_t first[SECTOR_SIZE];
-	bool is = fd >= 0 && pread(fd, first, sizeof(first), 0) == sizeof(first) &&
-		  sums_recognise(first);
+	size_t got = 0;
 
-	if (fd >= 0)
-		close(fd);
-	return is;
+	if (fd < 0)
+		return fail_system(err, errno, "%s", path);
+	sys = io_pread(fd, first, sizeof(first), 0, &got);
+	close(fd);
+	if (sys != 0 && sys != ESPIPE)
+		return fail_system(err, sys, "%s", path);
+	return sys == 0 && got == sizeof(first) && sums_recognise(first) ? 1 : 0;
 }
 
 int sums_of_writer(struct sums **out, const struct sums_writer *writer, const char *name,

@@ -56,8 +56,9 @@ class Case:
 
 
 BACKUP = f"--threads 1 --uuid {UUID} disk0=a.raw disk1=b.raw -c a.conf"
+CHILD = BACKUP.replace(UUID, "01020304-0506-0708-090a-0b0c0d0e0f30")
 # a message must name one of these
-THINGS = ("out", "a.raw", "b.raw", "a.conf", "qemu-server.conf", "a.vma", "bad.vmab", "memory", "random numbers", "thread", "access to other files")
+THINGS = ("out", "a.raw", "b.raw", "a.conf", "qemu-server.conf", "a.vma", "b.vmab", "b.sums", "bad.vmab", "memory", "random numbers", "thread", "access to other files")
 CASES = [
     Case("backup", f"backup -o out/x.vmab {BACKUP}"),
     Case("backup-force", f"backup --force -o out/x.vmab {BACKUP}", {"x.vmab": "old"}),
@@ -86,6 +87,14 @@ CASES = [
     Case("salvage", "salvage a.vmab -C out/new --map out/map", keeps=True),
     Case("salvage-damaged", "salvage bad.vmab -C out/new", keeps=True),
     Case("salvage-vma", "salvage a.vma -C out/new", keeps=True),
+    Case("backup-parent", f"backup --parent b.vmab -o out/x.vmab {CHILD}"),
+    Case("backup-sums", f"backup --force --parent b.sums -o out/x.vmab {CHILD}", {"x.vmab": "old"}),
+    Case("sums", "sums b.vmab -o out/x.sums"),
+    Case("sums-force", "sums --force b.vmab -o out/x.sums", {"x.sums": "old"}),
+    Case("diff", "diff a.vmab b.vmab"),
+    Case("restore-chain", "restore --threads 1 b.vmab -C out/new"),
+    Case("restore-chain-force", "restore --threads 1 --force b.vmab a.vmab -d disk0=out/disk0.raw",
+         {"disk0.raw": "old"}, in_place=True),
     # the order of calls is not the same each time: a sample
     Case("backup-threads", f"backup -o out/x.vmab {BACKUP} --threads 2"),
     Case("restore-threads", "restore --threads 2 a.vmab -C out/new"),
@@ -107,10 +116,15 @@ def make_inputs(folder, vmabak):
             file.write(data)
     for name in ("a.vmab", "a.vma", "a.vma.gz", "a.vma.zst"):
         subprocess.run([vmabak, "backup", "-q", "-o", name, *BACKUP.split()], cwd=folder, check=True)
-
-
+    with open(os.path.join(folder, "c.raw"), "wb") as file:
+        file.write(b"changed" + drives["b.raw"][7:])
+    subprocess.run([vmabak, "backup", "-q", "-o", "b.vmab", "--parent", "a.vmab", "--threads", "1", "--uuid", UUID[:-2] + "20",
+                    "disk0=a.raw", "disk1=c.raw", "-c", "a.conf"], cwd=folder, check=True)
+    subprocess.run([vmabak, "sums", "-q", "b.vmab", "-o", "b.sums"], cwd=folder, check=True)
+    # with a uuid of its own: else it could be taken for a parent
+    subprocess.run([vmabak, "backup", "-q", "-o", "bad.vmab", *BACKUP.replace(UUID, UUID[:-2] + "40").split()], cwd=folder, check=True)
+    good = read_file(os.path.join(folder, "bad.vmab"))
     with open(os.path.join(folder, "bad.vmab"), "wb") as file:
-        good = read_file(os.path.join(folder, "a.vmab"))
         file.write(good[:20000] + bytes(8192) + good[28192:])
 
 
@@ -136,8 +150,8 @@ class Runner:
         self.reset()
         self.before = snapshot(self.out)
         code, self.stdout, stderr = self.run({})
-        # a salvage of what is damaged tells that something is lost: 5
-        self.done = 5 if case.name == "salvage-damaged" else 0
+        # a salvage of what is damaged tells that something is lost: 5; what differs: 4
+        self.done = {"salvage-damaged": 5, "diff": 4}.get(case.name, 0)
         if code != self.done:
             sys.exit(f"sweep.py: {case.name} without any fault: {code} {stderr}")
         self.reference = snapshot(self.out)
@@ -149,7 +163,7 @@ class Runner:
             shutil.copyfile(os.path.join(self.folder, source), os.path.join(self.out, name))
 
     def run(self, fault):
-        environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000", "LC_ALL": "C",
+        environment = {**os.environ, "TMPDIR": self.out, "SOURCE_DATE_EPOCH": "1700000000", "LC_ALL": "C",
                        **{name: str(value) for name, value in fault.items()}}
         if fault:
             environment.update(LD_PRELOAD=self.options.fault, FAULT_MARK=self.mark)
@@ -204,7 +218,8 @@ class Runner:
         archive = [name for name in os.listdir(self.out) if name.startswith("x.")]
         if not archive:
             return False
-        code = subprocess.run([self.options.vmabak, "restore", "-q", archive[0], "-C", "check"],
+        parents = ["../b.vmab", "../a.vmab"] if "--parent" in self.case.command else []
+        code = subprocess.run([self.options.vmabak, "restore", "-q", archive[0], *parents, "-C", "check"],
                               cwd=self.out, capture_output=True, check=False).returncode
         same = code == 0 and all(
             read_file(os.path.join(self.out, "check", name)).rstrip(b"\0") ==
