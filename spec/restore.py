@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""usage: restore.py ARCHIVE|- DIR       restores drives as DIR/NAME.raw, configs as DIR/NAME
-       restore.py --list ARCHIVE|-    says which files that would give, and their sizes
+"""usage: restore.py ARCHIVE|- [PARENT]... DIR    restores drives as DIR/NAME.raw, configs as DIR/NAME
+       restore.py --list ARCHIVE|-            says which files that would give, and their sizes
 
-Reads the archives of spec/vmab.md and spec/vma1.md, also inside zstd, gzip, xz or bzip2. Files are
+Parents of an incremental archive come after it, each before its own. Reads the archives of spec/vmab.md and spec/vma1.md, also inside zstd, gzip, xz or bzip2. Files are
 NAME.part until all of the archive was read and found whole. Exit: 0 done, 1 failed, 3 done, but
 with holes where an incremental archive is as its parent, 4 the archive is damaged or incomplete."""
-import bz2, hashlib, lzma, os, re, struct, sys, xxhash, zlib, zstandard
+import bisect, bz2, hashlib, lzma, os, re, struct, sys, xxhash, zlib, zstandard
 
 BLOCK, CLUSTER, MIB = 4096, 65536, 1 << 20
 XXH128, XXH64, MD5 = xxhash.xxh3_128_digest, xxhash.xxh3_64_digest, hashlib.md5
@@ -42,7 +42,7 @@ def inflated(payload, raw_size):
 
 class Archive:  # runs: [place, drive, first cluster, count]; slots: those of an extent with data
     def __init__(self, name):  # place: where the part at hand begins, for messages
-        self.pieces, self.ahead, self.at, self.place = unwrapped(name), bytearray(), 0, 0
+        self.name, self.pieces, self.ahead, self.at, self.place = name, unwrapped(name), bytearray(), 0, 0
         self.drives, self.configs, self.runs, self.parent = {}, [], [], bytes(16)
 
     def read(self, size, or_less=False):
@@ -55,6 +55,7 @@ class Archive:  # runs: [place, drive, first cluster, count]; slots: those of an
         return data
 
     def read_head(self):
+        Archive.at_hand = self
         head = self.read(512)
         vma = head.startswith(b"VMA\0")
         need(vma or head.startswith(b"\x89VMB\r\n\x1a\n"), "neither a VMAB nor a VMA archive")
@@ -200,7 +201,8 @@ class Archive:  # runs: [place, drive, first cluster, count]; slots: those of an
         drives = [(name + b".raw", size, b"") for name, size in self.drives.values()]
         return drives + [(name, len(data), data) for name, data in self.configs]
 
-    def restore(self, folder):
+    def restore(self, parents, folder):
+        Archive.at_hand = self
         names = [name for name, _, _ in self.files()]
         unsafe = [name for name in names if not is_safe(name)]
         need(not unsafe and len(set(names)) == len(names), f"unsafe or equal names: {unsafe}", 1)
@@ -212,11 +214,11 @@ class Archive:  # runs: [place, drive, first cluster, count]; slots: those of an
         for output, (_, size, data) in zip(outputs, self.files()):
             output.write(data)
             output.truncate(size)
-        for blocks in self.extents():
-            self.write_extent(dict(zip(self.drives, outputs)), memoryview(blocks))
-        while padding := self.read(BLOCK, or_less=True):
-            need(not any(padding) and self.at - self.place <= 16 * MIB, "more than padding")
-        self.check_runs()
+        drives = {name: Drive(output, size) for output, (name, size) in zip(outputs, self.drives.values())}
+        for archive in [self] + parents:
+            archive.write_drives(drives)
+        whole = all(drive.held == [(0, drive.n)][:drive.n] for drive in drives.values())
+        need(whole or any(archive.parent), "incomplete: a cluster is in no archive of the chain")
         for output in outputs:
             output.flush()
             os.fsync(output.fileno())
@@ -224,38 +226,78 @@ class Archive:  # runs: [place, drive, first cluster, count]; slots: those of an
             need(not os.path.lexists(name), f"exists already: {name}", 1)
             os.rename(name + b".part", name)
 
-    def write_extent(self, outputs, blocks):
-        for drive, cluster, mask, checksum in self.slots:
-            size, left = BLOCK * mask.bit_count(), self.drives[drive][1] - cluster * CLUSTER
+    def write_drives(self, drives):  # those of the newest archive, by name; section 5.2
+        Archive.at_hand, sizes = self, {name: -(-size // CLUSTER) for name, size in self.drives.values()}
+        need(len(sizes) == len(self.drives), "two drives of the same name")
+        for name, drive in drives.items():
+            drive.n_left = min(drive.n_left, sizes.get(name, 0))
+        for blocks in self.extents():
+            self.write_extent(drives, memoryview(blocks))
+        while padding := self.read(BLOCK, or_less=True):
+            need(not any(padding) and self.at - self.place <= 16 * MIB, "more than padding")
+        self.check_runs()
+        for _, number, first, count in self.runs:
+            if drive := drives.get(self.drives[number][0]):
+                drive.held.append((first, min(first + count, drive.n_left)))
+        for drive in drives.values():
+            drive.join()
+
+    def write_extent(self, drives, blocks):
+        for number, cluster, mask, checksum in self.slots:
+            name, size_bytes = self.drives[number]
+            size, left = BLOCK * mask.bit_count(), size_bytes - cluster * CLUSTER
             data, blocks = blocks[:size], blocks[size:]
             if mask != 0xffff:
                 stored = (data[i:i + BLOCK] for i in range(0, size, BLOCK))
                 data = b"".join(next(stored) if mask >> j & 1 else bytes(BLOCK) for j in range(16))
             good = not self.digest or self.digest(data) == checksum and not any(data[left:])
-            need(good, f"cluster {cluster} of drive {drive} damaged")
-            outputs[drive].seek(cluster * CLUSTER)
-            outputs[drive].write(data[:left])
+            need(good, f"cluster {cluster} of drive {number} damaged")
+            if name in drives:
+                drives[name].put(cluster, data)
 
-def main(name, folder):
-    archive, text, code = Archive(name), "", 0
+class Drive:  # of the newest archive; held: runs of clusters that newer archives had, ascending
+    def __init__(self, output, size):
+        self.output, self.size, self.held = output, size, []
+        self.n = self.n_left = -(-size // CLUSTER)  # left: that can be as an older archive has it
+
+    def put(self, cluster, data):
+        at = bisect.bisect(self.held, (cluster, self.n + 1))
+        if cluster < self.n_left and not (at and cluster < self.held[at - 1][1]):
+            self.output.seek(cluster * CLUSTER)
+            self.output.write(data[:self.size - cluster * CLUSTER])
+
+    def join(self):
+        runs, self.held = sorted(run for run in self.held if run[0] < run[1]), []
+        for first, end in runs:
+            if self.held and first <= self.held[-1][1]:
+                first, end = self.held[-1][0], max(end, self.held.pop()[1])
+            self.held.append((first, end))
+
+def main(names, folder):
+    archives, text, code = [Archive(name) for name in names], "", 0
+    newest = Archive.at_hand = archives[0]
     try:
-        archive.read_head()
+        for archive in archives:
+            archive.read_head()
+        for child, archive in zip(archives, archives[1:]):
+            need(any(child.parent) and archive.uuid == child.parent, "not the parent of the one before it", 1)
         if folder is None:
-            print("uuid", archive.uuid.hex(), "parent", archive.parent.hex())
-            for file, size, _ in archive.files():
+            print("uuid", newest.uuid.hex(), "parent", newest.parent.hex())
+            for file, size, _ in newest.files():
                 print(size, ascii(file)[1:])
         else:
-            archive.restore(folder)
-            need(not any(archive.parent), f"incremental, parent is {archive.parent.hex()}", 3)
+            newest.restore(archives[1:], folder)
+            parent = archives[-1].parent
+            need(not any(parent), f"incremental, parent is {parent.hex()}", 3)
     except Bad as error:
         text, code = error.args
     except (OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
         text, code = error, 1 if getattr(error, "errno", None) else 4  # none: from bzip2
     if code:
-        place = f"byte {archive.place}: " if code == 4 else ""
-        print(f"restore.py: {name}: {place}{text}", file=sys.stderr)
+        place = f"byte {Archive.at_hand.place}: " if code == 4 else ""
+        print(f"restore.py: {Archive.at_hand.name}: {place}{text}", file=sys.stderr)
     sys.exit(code)
 
-if len(sys.argv) != 3:
+if len(sys.argv) < 3 or sys.argv[1] == "--list" and len(sys.argv) > 3:
     sys.exit(__doc__.split("\n\n")[0])
-main(sys.argv[2], None) if sys.argv[1] == "--list" else main(sys.argv[1], sys.argv[2])
+main(sys.argv[2:], None) if sys.argv[1] == "--list" else main(sys.argv[1:-1], sys.argv[-1])
