@@ -93,6 +93,7 @@ static bool is_name(const char *name)
 
 static int parse(struct definition *definition, struct text xml, struct error *err)
 {
+	TRY(xml_load(err));
 	if (xml.length > XML_MAX)
 		return fail_nonsense(err, "it is too large");
 	definition->document = xml_parse((const char *)xml.bytes, xml.length);

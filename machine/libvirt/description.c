@@ -301,12 +301,15 @@ static void take_tpm(struct domain_tpm *out, xmlNode *tpm)
 
 int domain_disks_parse(struct domain_disks *out, const char *xml, struct error *err)
 {
-	xmlDoc *document = xml_parse(xml, strlen(xml));
-	xmlNode *root = xml_root(document);
-	xmlNode *devices = xml_child(root, "devices");
+	xmlDoc *document;
+	xmlNode *root, *devices;
 	int code;
 
 	*out = (struct domain_disks){0};
+	TRY(xml_load(err));
+	document = xml_parse(xml, strlen(xml));
+	root = xml_root(document);
+	devices = xml_child(root, "devices");
 	code = devices == NULL ? fail_nonsense(err) : take_disks(out, devices, err);
 	if (code == 0) {
 		take_nvram(out, xml_child(xml_child(root, "os"), "nvram"));

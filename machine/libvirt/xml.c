@@ -39,6 +39,11 @@ static struct {
 
 static struct library library = LIBRARY(FILE_xml2, FUNCTIONS, lib);
 
+int xml_load(struct error *err)
+{
+	return library_load(&library, err);
+}
+
 static char *own(xmlChar *text)
 {
 	char *copy = text == NULL ? NULL : strdup((const char *)text);

@@ -5,9 +5,14 @@
 #ifndef MACHINE_LIBVIRT_XML_H
 #define MACHINE_LIBVIRT_XML_H
 
+#include "base/error.h"
+
 #include <libxml/tree.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+/* Says why libxml2 is not there; without it the others find nothing. */
+int xml_load(struct error *err);
 
 /* NULL: it is no XML, too large, or has a document type (libvirt writes none). */
 xmlDoc *xml_parse(const char *bytes, size_t length);
