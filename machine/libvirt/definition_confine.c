@@ -40,7 +40,7 @@ static const char disk_parts[] =
 	"readonly shareable throttlefilters ";
 static const char disk_attributes[] = " device model snapshot ";
 /* Of free text, which libvirt and QEMU do not take for the name of a file. */
-static const char free_texts[] = " title description launchSecurity clock sysinfo ";
+static const char free_texts[] = " title description clock sysinfo ";
 
 static bool is_in(const char *list, const xmlChar *name)
 {
@@ -93,8 +93,9 @@ static bool attribute_names(const xmlAttr *attribute)
 	return result;
 }
 
-/* The parser limits how deep elements are nested. */
-static bool element_names(const xmlNode *node)
+/* In its text, if that is not free, or attributes. The parser limits how deep elements are nested.
+ */
+static bool names_below(const xmlNode *node, bool free_text)
 {
 	for (const xmlAttr *attribute = node->properties; attribute != NULL;
 	     attribute = attribute->next) {
@@ -103,15 +104,20 @@ static bool element_names(const xmlNode *node)
 	}
 	for (const xmlNode *below = node->children; below != NULL; below = below->next) {
 		if (below->type == XML_ELEMENT_NODE) {
-			if (below->ns != NULL || element_names(below))
+			if (below->ns != NULL || names_below(below, free_text))
 				return true;
 		} else if (below->type == XML_TEXT_NODE || below->type == XML_CDATA_SECTION_NODE) {
-			if (names_a_file((const char *)below->content))
+			if (!free_text && names_a_file((const char *)below->content))
 				return true;
 		} else if (below->type != XML_COMMENT_NODE)
 			return true;
 	}
 	return false;
+}
+
+static bool element_names(const xmlNode *node)
+{
+	return names_below(node, false);
 }
 
 /* ---- parts with a harmless form ---- */
@@ -414,6 +420,8 @@ static bool names_files(xmlNode *node)
 {
 	if (xml_is(node, "sysinfo")) /* fwcfg reads files */
 		return !xml_has(node, "type", "smbios");
+	if (xml_is(node, "launchSecurity")) /* keys in base64; a socket is an attribute */
+		return names_below(node, true);
 	return !is_in(free_texts, node->name) && element_names(node);
 }
 

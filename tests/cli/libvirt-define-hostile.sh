@@ -18,7 +18,7 @@ as_user virsh -q dumpxml --inactive evil >"$lv/evil.now" || fail 'it is not defi
 expect_no_text "$lv/evil.now" EVIL 0.0.0.0 hostdev rawio seclabel fifo commandline fwcfg
 expect_text "$lv/evil.now" "<source file='$PWD/evil/vda.raw'/>" "name='qemu' type='raw'" org.qemu.guest_agent.0 \
 	"device='cdrom'" '52:54:00:11:22:34' '<shares>500' "<title>a/b</title>" "virbr0"
-expect_text "$err" 'qemu:commandline is left out' 'kernel is left out' 'firmware /usr/share/../EVIL is left out' \
+expect_text "$err" 'qemu:commandline is left out' 'kernel is left out' 'launchSecurity is left out' 'firmware /usr/share/../EVIL is left out' \
 	'disk vdb is left out' 'filesystem is left out' 'hostdev is left out' 'serial of type file is a terminal' \
 	'emulator /tmp/EVIL is left out' 'metadata is left out' 'graphics listen to this host alone'
 same_file root.raw evil/vda.raw
