@@ -43,15 +43,26 @@ static int read_all(int fd, const char *path, uint32_t limit, struct text *out, 
 	return 0;
 }
 
-static int read_file(const char *path, const char *output, uint32_t limit, struct text *out,
-		     struct error *err)
+/* Of a machine: its process owns the file, and may put a link or a pipe in its place. */
+#define OF_MACHINE (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+
+static int read_file(const char *path, int flags, const char *output, uint32_t limit,
+		     struct text *out, struct error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), code;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | flags), code;
 	struct stat found;
 
-	if (fd < 0)
-		return fail_system(err, errno, "config %s", path);
-	if (fstat(fd, &found) == 0 && create_plan_overwrites(output, &found))
+	if (fd < 0 && errno == ELOOP && flags != 0)
+		return fail(err, ERR_SYSTEM, "config %s: is a link", path);
+	if (fd < 0 || fstat(fd, &found) != 0) {
+		fail_system(err, errno, "config %s", path);
+		if (fd >= 0)
+			close(fd);
+		return err->code;
+	}
+	if (flags != 0 && !S_ISREG(found.st_mode))
+		code = fail(err, ERR_SYSTEM, "config %s: is not a file", path);
+	else if (create_plan_overwrites(output, &found))
 		code = fail(err, ERR_USAGE, "config %s: is the output itself", path);
 	else
 		code = read_all(fd, path, limit, out, err);
@@ -98,15 +109,15 @@ static int check_name(const char *argument, const struct archive *archive, struc
 }
 
 /* Reads path into a new config. */
-static int add_file(struct archive *archive, struct text name, const char *path, const char *output,
-		    struct error *err)
+static int add_file(struct archive *archive, struct text name, const char *path, int flags,
+		    const char *output, struct error *err)
 {
 	struct text data = {NULL, 0};
 	int code;
 
 	if (archive->n_configs == CONFIGS_MAX)
 		return fail(err, ERR_USAGE, "config %s: too many", path);
-	code = read_file(path, output, bytes_left(archive), &data, err);
+	code = read_file(path, flags, output, bytes_left(archive), &data, err);
 	if (code == 0)
 		archive->configs[archive->n_configs++] = (struct archive_config){name, data};
 	else
@@ -128,7 +139,7 @@ int configs_read(struct archive *archive, const struct strings *files, const cha
 		if (*path == '\0')
 			return fail(err, ERR_USAGE, "config '%s': no file named", argument);
 		TRY(check_name(argument, archive, text, err));
-		TRY(add_file(archive, text, path, output, err));
+		TRY(add_file(archive, text, path, 0, output, err));
 	}
 	return 0;
 }
@@ -138,7 +149,7 @@ int configs_read_file(struct archive *archive, const char *name, const char *pat
 {
 	struct text text = {(const uint8_t *)name, (uint32_t)strlen(name)};
 
-	return add_file(archive, text, path, output, err);
+	return add_file(archive, text, path, OF_MACHINE, output, err);
 }
 
 int configs_add(struct archive *archive, const char *name, struct text data, struct error *err)

@@ -14,7 +14,8 @@
  * is being written; a config that is this very file is refused. */
 int configs_read(struct archive *archive, const struct strings *files, const char *output,
 		 struct error *err);
-/* Reads one file. When that fails nothing is added. */
+/* Reads one file of a machine, which may not be a link, a pipe or the like. When that fails nothing
+ * is added. */
 int configs_read_file(struct archive *archive, const char *name, const char *path,
 		      const char *output, struct error *err);
 /* Adds a copy of the data. */

@@ -46,7 +46,15 @@ backup 3 -q -o c.vmab
 expect_text "$err" "nvram is not in the archive" "vars.fd"
 expect_code 0 "$VMABAK" list --json c.vmab
 expect_json "$out" "[x['name'] for x in d['configs']] == ['libvirt.xml']"
+# What the machine's process may have put there is neither followed nor waited for.
+ln -s root.raw vars.fd
+backup 3 -q -o d.vmab
+expect_text "$err" "nvram is not in the archive" "is a link"
+rm vars.fd
+mkfifo vars.fd
+backup 3 -q -o e.vmab
+expect_text "$err" "nvram is not in the archive" "is not a file"
 # A machine that is paused has no agent that answers; it has a name that a shell would take apart.
-expect_code 1 as_user "$vmabak" backup -q "libvirt:$domain" --quiesce -o d.vmab
+expect_code 1 as_user "$vmabak" backup -q "libvirt:$domain" --quiesce -o f.vmab
 expect_text "$err" "--quiesce: domain" "odd\"': freezing its file systems"
 nothing_in_libvirt
