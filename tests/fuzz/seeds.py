@@ -3,7 +3,7 @@
 
 Makes the inputs that the fuzz targets begin with, from the texts in tests/images: FOLDER/restore,
 FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options; and without texts
-FOLDER/nbd_server, FOLDER/map, FOLDER/qmp, FOLDER/control,
+FOLDER/nbd_server, FOLDER/map, FOLDER/sums, FOLDER/qmp, FOLDER/control,
 FOLDER/live, FOLDER/definition. Archives above 64 KiB are left out, and
 so are those whose head alone is larger from head: they make each try slow."""
 import os
@@ -109,6 +109,32 @@ def maps(folder):
             ("later", 15, 3, map_header(version=2) + bytes(520)), ("other", 0, 3, b"no map at all"),
             ("nothing", 15, 0, both), ("damaged", 14, 7, both + marks)]:
         put(folder, "map", name, bytes([how, size]) + data)
+
+
+def sums_head(*drives, records=b""):
+    """The head of a sums file: names and sizes; fuzz_sums.c makes its checksum right."""
+    for name, size in drives:
+        value = struct.pack("<QQ", size, 0) + name
+        records += struct.pack("<HHI", 1, 0, len(value)) + value + bytes(-len(value) % 8)
+    head = struct.pack("<8sIIQQ16s16sqI52x", b"\x89VMS\r\n\x1a\n", 1, 4096, 0, 0, bytes(range(1, 17)), bytes(16),
+                       1700000000000000000, len(records))
+    return (head + records).ljust(4096, b"\0")
+
+
+def sums(folder):
+    """The first byte is what fuzz_sums.c makes right."""
+    page, last = (bytes(range(1, 17)) * 255).ljust(4096, b"\0"), bytes(range(1, 33)).ljust(4096, b"\0")
+    bits = lambda *bits: sum(1 << bit for bit in bits).to_bytes(4096, "little")
+    small = sums_head((b"disk0", 257 * 65536 - 100)) + page + last + bits(0, 1)
+    holes = sums_head((b"a", 5), (b"none", 0), (b"b", 600 * 65536)) + bytes(4096) + bits() + bytes(4096) + page + bytes(4096) + bits(1)
+    huge = sums_head((b"large", 1 << 50), (b"x", 1)) + page
+    checkpoint = sums_head((b"x", 1), records=struct.pack("<HHI8s", 4, 0, 6, b"monday"))
+    for name, how, data in [
+            ("small", 7, small), ("holes", 7, holes), ("huge", 7, huge), ("lost", 7, small.replace(page, bytes(4096))), ("past", 3, small + page),
+            ("unmapped", 7, small[:-4096] + bits(0)), ("beyond", 7, small[:-4096] + bits(0, 1, 9)), ("cut", 3, small[:9000]),
+            ("damaged", 5, small), ("twice", 7, sums_head((b"x", 1), (b"x", 1))), ("too-large", 7, sums_head((b"x", (1 << 63) - 1))),
+            ("checkpoint", 7, checkpoint), ("config", 7, sums_head(records=struct.pack("<HHIHHI8s", 2, 0, 10, 1, 0, 0, b"ab")))]:
+        put(folder, "sums", name, bytes([how]) + data)
 
 
 HELLO = b'{"QMP": {"version": {"qemu": {"major": 9}}, "capabilities": []}}\r\n{"return": {}, "id": \4}\n'
@@ -226,6 +252,7 @@ def main():
     control_clients(folder)
     qmp_peers(folder)
     maps(folder)
+    sums(folder)
     nbd_clients(folder)
     for file in sorted(os.listdir(IMAGES)):
         name, ending = os.path.splitext(file)
