@@ -1,5 +1,6 @@
 #include "archive/chain.h"
 
+#include "archive/sums.h"
 #include "base/clusterset.h"
 #include "base/io.h"
 #include "base/parse.h"
@@ -67,14 +68,23 @@ static int keep(struct found *found, char *path, const uint8_t uuid[UUID_SIZE], 
 static int check_name(const char *name, struct error *err)
 {
 	struct stat status;
+	int is_sums;
 
 	if (strcmp(name, "-") == 0)
 		return fail(err, ERR_USAGE,
 			    "an archive of a chain is read from a file, not from standard input");
 	if (stat(name, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)))
 		return fail(err, ERR_USAGE,
-			    "an archive of a chain is read from a file, not from "
-			    "a pipe");
+			    "%s: an archive of a chain is read from a file, not from a pipe",
+			    name);
+	is_sums = sums_is(name, err);
+	if (is_sums < 0)
+		return is_sums;
+	if (is_sums > 0)
+		return fail(err, ERR_USAGE,
+			    "%s: is a sums file, which 'backup --parent' and 'diff' take, not an "
+			    "archive",
+			    name);
 	return 0;
 }
 
@@ -87,11 +97,12 @@ static int add_named(struct found *found, const char *name, struct error *err)
 	if (code == 0)
 		code = archive_open(&opened, name, 0, err);
 	if (code == 0 && opened.archive->format != FORMAT_VMAB)
-		code = fail(err, ERR_USAGE, "is a VMA archive, which has no parents and no sums");
+		code = fail(err, ERR_USAGE, "%s: is a VMA archive, which has no parents and no sums",
+			    name);
 	if (code == 0)
 		code = keep(found, strdup(name), opened.archive->uuid, err);
 	else
-		error_prefix(err, "%s", name);
+		error_in_file(err, name);
 	if (code == 0)
 		memcpy(found->links[found->n - 1].parent, opened.archive->parent, UUID_SIZE);
 	archive_close(&opened);
@@ -195,7 +206,7 @@ static int find_in_folder(struct look *look, const struct chain_link *child, str
 	}
 	if (code <= 0)
 		return code;
-	return fail(err, ERR_SYSTEM, "%s: its parent %s is not in folder %s: name it, too",
+	return fail(err, ERR_SYSTEM, "%s: its parent %s is not in folder %s, nor named",
 		    child->path, format_uuid(uuid, child->parent), look->folder);
 }
 
@@ -227,10 +238,10 @@ static int append(struct chain *chain, const struct chain_link *link, struct err
 	return 0;
 }
 
-/* The chain of one of the named archives. */
-static int walk(struct chain *out, struct look *look, unsigned newest, struct error *err)
+/* The chain of the first of the named archives. */
+static int walk(struct chain *out, struct look *look, struct error *err)
 {
-	struct chain_link link = look->named.links[newest]; /* borrows its path */
+	struct chain_link link = look->named.links[0]; /* borrows its path */
 
 	for (;;) {
 		for (unsigned i = 0; i < out->n; i++)
@@ -251,46 +262,15 @@ static int check_all_used(const struct chain *chain, const struct found *named, 
 		for (j = 0; j < chain->n && !same(named->links[i].uuid, chain->links[j].uuid); j++)
 			;
 		if (j == chain->n)
-			return fail(err, ERR_USAGE, "%s and %s are not of one chain",
-				    chain->links[0].path, named->links[i].path);
+			return fail(err, ERR_USAGE,
+				    "%s is no parent of %s: the archive that is wanted comes "
+				    "first, and its parents after it, in any order",
+				    named->links[i].path, chain->links[0].path);
 		if (strcmp(named->links[i].path, chain->links[j].path) != 0)
 			return fail(err, ERR_USAGE, "%s and %s are the same archive",
 				    named->links[i].path, chain->links[j].path);
 	}
 	return 0;
-}
-
-/* Whether another one of the names wants it. */
-static bool is_parent(const struct found *named, unsigned n_names, unsigned i)
-{
-	unsigned j = 0;
-
-	while (j < n_names && !same(named->links[j].parent, named->links[i].uuid))
-		j++;
-	return j < n_names;
-}
-
-/* The newest is the one from which all others can be reached. What is told is why it did not work
- * from the first one. */
-static int find(struct chain *out, struct look *look, unsigned n_names, struct error *err)
-{
-	int code = 0;
-
-	for (unsigned i = 0; i < n_names; i++) {
-		struct error why = {0};
-
-		if (i > 0 && is_parent(&look->named, n_names, i))
-			continue;
-		chain_free(out);
-		if (walk(out, look, i, &why) == 0 &&
-		    check_all_used(out, &look->named, n_names, &why) == 0)
-			return 0;
-		if (i == 0) {
-			*err = why;
-			code = why.code;
-		}
-	}
-	return code;
 }
 
 int chain_find(struct chain *out, const struct strings *names, struct error *err)
@@ -302,7 +282,9 @@ int chain_find(struct chain *out, const struct strings *names, struct error *err
 	for (unsigned i = 0; i < names->n && code == 0; i++)
 		code = add_named(&look.named, names->items[i], err);
 	if (code == 0)
-		code = find(out, &look, names->n, err);
+		code = walk(out, &look, err);
+	if (code == 0)
+		code = check_all_used(out, &look.named, names->n, err);
 	free_links(look.named.links, look.named.n);
 	free_links(look.in_folder.links, look.in_folder.n);
 	free(look.folder);

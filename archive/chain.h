@@ -20,10 +20,9 @@ struct chain {
 	unsigned n;
 };
 
-/* Finds the chain of the newest of these archives, from which all others are reached. Parents
- * are taken from the names, which may be in any order, else from the folder of the archive that
- * wants them, by the uuids in the heads of the files there. Names that the chain does not need are
- * ERR_USAGE. Free *out even after an error. */
+/* Finds the chain of the first of these archives. Parents are taken from the other names, which may be
+ * in any order, else from the folder of the archive that wants them, by the uuids in the heads of the
+ * files there. Names that the chain does not need are ERR_USAGE. Free *out even after an error. */
 int chain_find(struct chain *out, const struct strings *names, struct error *err);
 /* ERR_INCOMPLETE if a cluster of this drive of the newest archive is in no link, by what they held.
  */

@@ -2,6 +2,7 @@
 
 #include "archive/chain.h"
 #include "archive/match.h"
+#include "base/watcher.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,23 @@ static int check_new(const struct parent *parent, const char *name, const struct
 	return code;
 }
 
+/* A drive may have been renamed, or the parent be that of another machine. */
+static void note_new_drives(const struct parent *parent, const struct archive *archive,
+			    const struct watcher *watcher)
+{
+	char name[80];
+
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		const struct text *text = &archive->drives[i].name;
+
+		if (parent->drive_of[i] == sums_archive(parent->found.sums)->n_drives)
+			watcher_note(watcher,
+				     "drive %s: the parent has no drive of that name: all of it is "
+				     "stored",
+				     escape_text(name, sizeof(name), text->bytes, text->length));
+	}
+}
+
 int parent_open(struct parent *out, const char *name, struct archive *archive, const char *output,
 		const struct watcher *watcher, struct error *err)
 {
@@ -102,6 +120,7 @@ int parent_open(struct parent *out, const char *name, struct archive *archive, c
 	memcpy(archive->parent, of->uuid, UUID_SIZE);
 	archive->parent_checkpoint = of->checkpoint;
 	TRY(match_drives(archive, of, out->drive_of, err));
+	note_new_drives(out, archive, watcher);
 	out->sums = (struct parent_sums){out, sizeof(struct sums_cursor), get};
 	return 0;
 }

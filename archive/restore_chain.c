@@ -17,7 +17,7 @@ struct run {
 	const struct watcher *watcher;
 };
 
-int restore_chain_find(struct restore_chain *out, struct opened_archive *opened,
+int restore_chain_find(struct restore_chain *out, const struct opened_archive *opened,
 		       const struct strings *parents, struct error *err)
 {
 	unsigned n = parents->n + 1;
@@ -32,10 +32,6 @@ int restore_chain_find(struct restore_chain *out, struct opened_archive *opened,
 	code = chain_find(&out->chain, &(struct strings){names, n}, err);
 	free(names);
 	TRY(code);
-	if (strcmp(out->chain.links[0].path, opened->name) != 0) {
-		archive_close(opened);
-		TRY(chain_open(opened, &out->chain, 0, out->rate, err));
-	}
 	out->n_drives = opened->archive->n_drives;
 	out->newer = calloc((size_t)out->n_drives + 1, sizeof(*out->newer));
 	out->n_left = malloc(((size_t)out->n_drives + 1) * sizeof(*out->n_left));
@@ -132,7 +128,7 @@ int restore_chain_write(struct restore_chain *chain, struct opened_archive *newe
 		if (code == 0)
 			code = write_link(&run, i == 0 ? newest : &older, i, err);
 		if (code != 0 && i > 0)
-			error_prefix(err, "its parent %s", chain->chain.links[i].path);
+			error_in_file(err, chain->chain.links[i].path);
 		archive_close(&older);
 		TRY(code);
 	}

@@ -349,10 +349,11 @@ int restore_plan_check(const struct restore_plan *plan, const struct restore_opt
 void restore_plan_rules(struct restore_plan *plan, const char *directory, const char *map)
 {
 	struct sandbox *sandbox = &plan->sandbox;
+	uint32_t stream = restore_plan_stream(plan);
 
 	sandbox_begin(sandbox);
 	for (uint32_t i = 0; i < plan->archive->n_drives; i++) {
-		if (i != restore_plan_stream(plan))
+		if (i != stream)
 			sandbox_allow_file(sandbox, plan->drive_paths[i]);
 	}
 	for (uint32_t i = 0; i < plan->archive->n_configs; i++)

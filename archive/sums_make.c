@@ -137,7 +137,7 @@ static int read_chain(struct instant *instant, const struct chain *chain,
 			watcher_end(watcher, code == 0);
 		}
 		if (code != 0)
-			error_prefix(err, "%s", chain->links[i].path);
+			error_in_file(err, chain->links[i].path);
 		archive_close(&older);
 		TRY(code);
 	}

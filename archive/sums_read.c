@@ -17,10 +17,15 @@ struct sums {
 	uint64_t *starts;	 /* of each drive, and the size of the file */
 };
 
-/* Damage has its place in the file; the name is put before. */
 static int named(const struct sums *sums, int code, struct error *err)
 {
-	if (code != 0)
+	bool bad = code == ERR_DAMAGED || code == ERR_INCOMPLETE;
+
+	if (bad)
+		error_append(err, "; 'vmabak sums' makes it again");
+	if (err->has_place)
+		error_in_file(err, sums->path);
+	else if (code != 0)
 		error_prefix(err, "%s", sums->path);
 	return code;
 }

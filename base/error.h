@@ -52,6 +52,9 @@ void error_prefix(struct error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void error_append(struct error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* The fault is in this file, not in the archive that the command is about: its place, if it has one,
+ * goes into the text. */
+void error_in_file(struct error *err, const char *name);
 /* The name of a code in JSON and in messages between programs, and back; what is not known is
  * "system". */
 const char *error_code_name(int code);

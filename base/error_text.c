@@ -120,3 +120,14 @@ int error_code_of(const char *name)
 	}
 	return ERR_SYSTEM;
 }
+
+void error_in_file(struct error *err, const char *name)
+{
+	bool cut = err->code == ERR_INCOMPLETE;
+
+	if (!err->has_place)
+		return;
+	err->has_place = false;
+	error_prefix(err, "%s: %s at byte %llu", name, cut ? "incomplete" : "damaged",
+		     (unsigned long long)err->place);
+}

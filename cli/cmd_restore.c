@@ -170,7 +170,7 @@ const struct command command_restore = {
 		"the TARGET given with --drive, each config to DIR/NAME. Zeros become holes.\n"
 		"Every checksum is verified before its data is written, and new files appear\n"
 		"only if everything succeeded. ARCHIVE - is standard input. The parents of an\n"
-		"incremental archive are found in its folder, or are named, too.\n"
+		"incremental archive are found in its folder, or given after it.\n"
 		"\n"
 		"A TARGET is a file, raw or an image by its ending or ,format=FMT, or with\n"
 		"--force a block device or an NBD URI. Options of an image follow its name, such\n"

@@ -114,7 +114,7 @@ const struct command command_sums = {
 	.help = "Write a sums file: the checksum of every 64 KiB of the drives as ARCHIVE has\n"
 		"them, 16 bytes each, without their data. 'backup --parent' and 'diff' take such\n"
 		"files where the archives themselves are on tape or in an object store. The\n"
-		"parents of an incremental archive are found in its folder, or are named, too.\n"
+		"parents of an incremental archive are found in its folder, or given after it.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak sums web.vmab\n",

@@ -67,7 +67,7 @@ static void print_result(const struct opened_archive *opened, const struct verif
 	char data[HUMAN_SIZE];
 
 	say(stdout, "%s: ok, %s: %s%s of data, %u drive%s\n", opened->name,
-	    proof(archive, options->quick), archive_is_incremental(archive) ? "incremental, " : "",
+	    proof(archive, options->quick), archive_is_incremental(archive) ? "incremental (its parents are not checked), " : "",
 	    human_size(data, reader_totals(opened->reader)->raw_size), archive->n_drives,
 	    archive->n_drives == 1 ? "" : "s");
 }

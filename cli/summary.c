@@ -21,6 +21,8 @@ static void put_summary(const struct create *create, double seconds, struct json
 	json_put_text(result, "archive", create->name);
 	json_put_text(result, "format", archive_format_name(archive));
 	json_put_text(result, "uuid", format_uuid(text, archive->uuid));
+	json_put_text(result, "parent_uuid",
+		      archive_is_incremental(archive) ? format_uuid(text, archive->parent) : NULL);
 	json_put_number(result, "n_drives", archive->n_drives);
 	json_put_number(result, "n_configs", archive->n_configs);
 	json_put_number(result, "drives_bytes", archive_drive_bytes(archive));
@@ -41,7 +43,8 @@ void summary_tell(const struct create *create, struct report *report)
 	put_summary(create, seconds, report->result);
 	if (report->result != NULL)
 		return;
-	report_done(report, create->name, "%s of data from %u drive%s, %s written, %s",
+	report_done(report, create->name, "%s%s of data from %u drive%s, %s written, %s",
+		    archive_is_incremental(archive) ? "incremental, " : "",
 		    human_size(sizes[0], writer_totals(create->writer)->raw_size),
 		    archive->n_drives, archive->n_drives == 1 ? "" : "s",
 		    human_size(sizes[1], written), human_duration(sizes[2], seconds));

@@ -18,11 +18,13 @@ head -c 100 others/0.vmab >chain/short
 cat others/0.vmab others/0.vmab >chain/twice-as-long.x
 : >chain/empty
 expect_code 1 "$VMABAK" restore chain/3.vmab -C back
-expect_text "$err" "chain/2.vmab: its parent $uuid is not in folder chain" 'name it, too'
+expect_text "$err" "chain/2.vmab: its parent $uuid is not in folder chain" 'nor named'
 nothing_but chain disk.raw others
-expect_code 0 "$VMABAK" restore -q others/0.vmab chain/3.vmab others/1.vmab -C back
+expect_code 0 "$VMABAK" restore -q chain/3.vmab others/0.vmab others/1.vmab -C back
 same_file back/disk.raw disk.raw
 rm -r back
+# The first name is the instant that is wanted, whatever else is named.
+expect_error 2 'chain/3.vmab is no parent of others/1.vmab' "$VMABAK" restore others/1.vmab chain/3.vmab others/0.vmab -C back
 expect_code 2 "$VMABAK" restore chain/3.vmab others/1.vmab others/copy.vmab -C back
 rm chain/twice-as-long.x
 
@@ -39,7 +41,7 @@ mv chain/0.vmab chain/1.vmab others
 
 # Of another machine, without a chain, from a pipe.
 expect_code 0 "$VMABAK" backup -q -o other.vmab disk=disk.raw
-expect_error 2 'are not of one chain' "$VMABAK" restore chain/3.vmab other.vmab others/0.vmab others/1.vmab -C back
+expect_error 2 'is no parent of chain/3.vmab' "$VMABAK" restore chain/3.vmab other.vmab others/0.vmab others/1.vmab -C back
 expect_error 2 'not from standard input' sh -c '"$VMABAK" restore - -C back <chain/3.vmab'
 expect_code 0 "$VMABAK" convert -q other.vmab -o other.vma
 expect_error 2 'VMA' "$VMABAK" backup -o new.vmab --parent other.vma disk=disk.raw
@@ -56,7 +58,7 @@ rm -r others chain/short chain/empty
 cp chain/1.vmab good
 flip chain/1.vmab 700
 expect_code 4 "$VMABAK" restore chain/3.vmab -C back
-expect_text "$err" 'its parent chain/1.vmab'
+expect_text "$err" 'chain/1.vmab: damaged at byte'
 head -c 3000 good >chain/1.vmab
 expect_code 4 "$VMABAK" restore chain/3.vmab -C back
 expect_text "$err" 'chain/1.vmab' incomplete

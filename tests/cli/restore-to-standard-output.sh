@@ -81,14 +81,14 @@ expect_text said 'standard output: writing: No space left'
 expect_code 0 "$VMABAK" convert -q a.vmab -o a.vma
 gzip -k a.vmab
 for archive in a.vma a.vmab.gz; do
-	expect_error 2 'from a VMAB archive in a file only' "$VMABAK" restore $archive -d root=-
+	expect_error 2 'from a full VMAB archive in a file only' "$VMABAK" restore $archive -d root=-
 done
 expect_code 2 sh -c 'cat a.vmab | "$VMABAK" restore - -d root=-'
 expect_error 2 'standard output takes one drive' "$VMABAK" restore a.vmab -d root=- -d other=-
 expect_error 2 'standard output takes one drive' "$VMABAK" restore a.vmab -d root=- -d other=x.raw
 expect_error 2 'standard output takes one drive' "$VMABAK" restore a.vmab -d root=- --configs
 expect_error 2 'not a qcow2 image' "$VMABAK" restore a.vmab -d root=-,format=qcow2
-expect_error 2 'standard output cannot take a drive that is salvaged' "$VMABAK" salvage a.vmab -d root=-
+expect_error 2 'a drive cannot be salvaged to standard output' "$VMABAK" salvage a.vmab -d root=-
 cp a.vmab b.vmab
 expect_code 2 sh -c '"$VMABAK" restore b.vmab -d root=- >>b.vmab'
 same_file a.vmab b.vmab

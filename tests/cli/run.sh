@@ -7,7 +7,7 @@
 # (what is in an archive), source, output, serve, live, nbd, qemu, libvirt, tape, stop (signals and kills), progress,
 # memory, cli (what all commands have in common), build, install.
 #
-# Most of them wait more than they work: $JOBS run at a time, usually two for each processor. A test with a line
+# Most of them wait more than they work: $JOBS run at a time, usually three for each processor. A test with a line
 # "# alone: why" measures what others would disturb, and runs with no other, at the end; --together leaves these out, and
 # --alone runs nothing else. One with a line "# long: why" is among the first, so that the last ones are short.
 set -u
@@ -92,7 +92,7 @@ run_all()
 	all=$((all + $(wc -l <"$2")))
 	xargs -r -P "$1" -n 1 sh "$here/run.sh" --one <"$2"
 }
-[ $which = alone ] || run_all "${JOBS:-$(($(getconf _NPROCESSORS_ONLN) * 2))}" "$CLI_TESTS/together"
+[ $which = alone ] || run_all "${JOBS:-$(($(getconf _NPROCESSORS_ONLN) * 3))}" "$CLI_TESTS/together"
 [ $which = together ] || run_all 1 "$CLI_TESTS/alone"
 
 count()

@@ -29,7 +29,7 @@ status 's["backup"]["spilled_clusters"] > 300'
 [ "$(lose_spilled)" -gt 20000000 ] || fail "no spill file was found"
 cat <&5 >a.vmab
 wait $backup && fail "it ended well"
-expect_text said "the spill file in $PWD/spill does not give back" '--spill-dir'
+expect_text said "the spill file in $PWD/spill is not what was written" '--spill-dir'
 [ "$(wc -l <said)" = 1 ] || fail "not one line: $(cat said)"
 exec 5<&-
 expect_code 4 "$VMABAK" verify a.vmab

@@ -73,6 +73,7 @@ sort >expected <<'END'
 --no-sync
 --no-vma-checksums
 --note
+--parent
 --on-full
 --output
 --progress
