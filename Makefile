@@ -251,6 +251,12 @@ coverage: live-tools
 
 coverage-programs: $(B)/vmabak $(B)/unit fuzz-programs
 
+# Chains of increments after ROUNDS of other random changes.
+ROUNDS ?= 20
+.PHONY: chains
+chains: $(B)/vmabak
+	@tests/chains.sh $(B)/vmabak $(ROUNDS)
+
 # The long forms of all that, in turn.
 MINUTES ?= 60
 .PHONY: soak
@@ -378,6 +384,7 @@ help:
 	@echo "make fuzz          each fuzz target for SECONDS=60"
 	@echo "make coverage      lines that tests reach, by folder"
 	@echo "make mutation      every bit and every length of small archives, with VARIANT=asan"
+	@echo "make chains        ROUNDS=20 of random changes and increments"
 	@echo "make faults kills  each call fails once; runs are killed"
 	@echo "make soak          the long forms of these, for MINUTES=60"
 	@echo "make install uninstall   DESTDIR= PREFIX="
