@@ -6,7 +6,7 @@ truncate -s 2000000 drive.raw
 echo text >a.conf
 uuid=01234567-89ab-cdef-0123-456789abcdef
 written="'n_drives': 1, 'n_configs': 1, 'drives_bytes': 2000000, 'data_bytes': 1003520, \
-	'data_clusters': 16, 'zero_clusters': 15, 'uuid': '$uuid'"
+	'data_clusters': 16, 'zero_clusters': 15, 'uuid': '$uuid', 'parent_uuid': None"
 expect_code 0 "$VMABAK" backup --json --uuid $uuid -o a.vmab -c a.conf drive.raw
 size=$(size_of a.vmab)
 expect_json "$out" "d.pop('duration_s') >= 0" "d == {'command': 'backup', 'warnings': [], \
