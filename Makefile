@@ -343,7 +343,8 @@ install: $(B)/vmabak
 		README.md > "$(DESTDIR)$(DOCDIR)/README.md"
 	chmod 644 "$(DESTDIR)$(DOCDIR)/README.md"
 	install -m 755 spec/restore.py "$(DESTDIR)$(DOCDIR)"
-	install -m 644 $(EXAMPLES) "$(DESTDIR)$(DOCDIR)/examples"
+	install -m 755 $(filter %.sh,$(EXAMPLES)) "$(DESTDIR)$(DOCDIR)/examples"
+	install -m 644 $(filter-out %.sh,$(EXAMPLES)) "$(DESTDIR)$(DOCDIR)/examples"
 	$(B)/vmabak completion bash > "$(DESTDIR)$(COMPDIR)/vmabak"
 
 # Takes away what install put there, and those folders that are empty then.

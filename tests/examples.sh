@@ -193,6 +193,12 @@ try_systemd()
 	check "systemd: the archive is private" is_private "$archives"
 	check "systemd: so is what the units make" [ "$(grep -c '^UMask=0077$' "$examples"/*.service | grep -c ':1$')" = 2 ]
 	rm -f "$archives"/* "$root/var/lib/libvirt/images/missing"
+	touch "$archives/.web-2026-11-28T011500.vmab.abcdef.part" "$archives/.web-db-2026-11-27T011500.vmab.abcdef.part"
+	touch -d '2 days ago' "$archives/.web-2026-11-27T011500.vmab.abcdef.part" "$archives"/.web-db-*
+	check "systemd: a night after a killed run" run_service "root=$root/var/lib/libvirt/images/web.qcow2" ""
+	check "systemd: its leftover is removed, no other" [ "$(ls -d "$archives"/.web*)" = \
+		"$(printf '%s\n' "$archives/.web-2026-11-28T011500.vmab.abcdef.part" "$archives/.web-db-2026-11-27T011500.vmab.abcdef.part")" ]
+	rm -f "$archives"/* "$archives"/.web*
 	try_unit_with_qemu
 	if ! have systemd-analyze; then
 		lacks "no systemd-analyze here: the units were not checked by it"

@@ -19,6 +19,10 @@ for prefix in /usr /usr/local /opt/vmabak; do
 		[ -e "$to$prefix/share/doc/vmabak/$link" ] || fail "the README links to $link, which is not installed"
 	done
 	[ "$(stat -c %a "$to$prefix/bin/vmabak")" = 755 ] || fail "rights of the program"
+	for example in "$to$prefix"/share/doc/vmabak/examples/*; do
+		case $example in *.sh) rights=755 ;; *) rights=644 ;; esac
+		[ "$(stat -c %a "$example")" = $rights ] || fail "rights of $example"
+	done
 	# Twice is as good as once.
 	expect_code 0 make -s -C "$SRC" install DESTDIR="$to" PREFIX=$prefix
 	# What others have put there stays.

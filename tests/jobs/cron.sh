@@ -69,12 +69,20 @@ for day in 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24; do
 	for machine in web web-db build; do cp archives/$machine-2026-11-29.vmab archives/$machine-2026-11-$day.vmab; done
 done
 touch archives/web-notes.vmab archives/web-2026-11-09.vmab.old
+# Killed runs: two of this machine, one of them a minute ago, and one of another.
+old=.web-2026-11-27.vmab.abcdef.part recent=.web-2026-11-28.vmab.abcdef.part other=.web-db-2026-11-27.vmab.abcdef.part
+touch archives/$recent
+touch -d '2 days ago' archives/$old archives/$other
 night 2026-11-30
 silently cron 1
 [ "$(ls archives/web-2026-*.vmab | wc -l)" = 14 ] || fail "$(ls archives)"
 [ "$(ls archives/web-db-2026-*.vmab | wc -l)" = 16 ] || fail "archives of another machine were removed"
 [ ! -e archives/web-2026-11-12.vmab ] && [ -e archives/web-2026-11-13.vmab ] || fail "not the oldest were removed"
 [ -e archives/web-notes.vmab ] && [ -e archives/web-2026-11-09.vmab.old ] || fail "other files were removed"
+
+[ ! -e archives/$old ] || fail "an old leftover of this machine stays"
+[ -e archives/$recent ] && [ -e archives/$other ] || fail "leftovers of a run that may live, or of another machine, were removed"
+rm archives/$recent archives/$other
 
 # A machine that fails, night after night, keeps what it has.
 qemu-io -f qcow2 -c 'sleep 100000' images/build.qcow2 >/dev/null &
@@ -115,3 +123,13 @@ expect_text "$err" 'web-db-2026-12-04.vmab: damaged at byte'
 expect_code 2 vmabak-nightly '../web' 14 root=web.raw
 expect_code 2 vmabak-nightly web 0 root=web.raw
 expect_code 2 vmabak-nightly web
+# Parents are not to be counted away.
+newest=$(ls archives/web-2026-*.vmab | tail -n 1)
+ls archives >before
+night 2026-12-06
+for words in "--parent $newest" "--parent=$newest" "--paren $newest"; do
+	# shellcheck disable=SC2086 # words
+	expect_code 2 vmabak-nightly web 1 $words root=web.raw
+	expect_text "$err" 'nightly.sh: --parent: '
+done
+ls archives | cmp -s - before || fail "archives were made or removed with --parent"
