@@ -74,5 +74,10 @@ find store -name '*.part' -delete
 # A full store.
 code=0; REMOTE_LIMIT='ulimit -f 4000' nightly root=web.raw 2>/dev/null || code=$?
 as_before $code 'a full store' none
+# A warning is lost, as the documents say, but with pipefail.
+warned="vmabak backup -q -o - --format vma --record-size 4096 root=web.raw | $command"
+expect_code 0 bash -c "$warned"
+expect_text "$err" 'warning: '
+expect_code 3 bash -c "set -o pipefail; $warned"
 # And the night after.
 expect_code 0 nightly root=web.raw
