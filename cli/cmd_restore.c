@@ -186,6 +186,7 @@ const struct command command_restore = {
 		"  vmabak restore web.vmab -C /var/tmp/web\n"
 		"  vmabak restore web.vmab --force -d root=/dev/vg0/web\n"
 		"  vmabak restore web.vmab -C /var/lib/libvirt/images/web2 --define --name web2\n"
+		"  set -o pipefail\n"
 		"  vmabak restore web.vmab -d root=- | ssh host 'dd of=/dev/vg0/web bs=1M'\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct restore_command, restore)},
