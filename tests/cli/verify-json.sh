@@ -6,16 +6,17 @@ truncate -s 2000000 drive.raw
 echo text >a.conf
 uuid=01234567-89ab-cdef-0123-456789abcdef
 written="'n_drives': 1, 'n_configs': 1, 'drives_bytes': 2000000, 'data_bytes': 1003520, \
-	'data_clusters': 16, 'zero_clusters': 15, 'uuid': '$uuid', 'parent_uuid': None"
+	'data_clusters': 16, 'zero_clusters': 15, 'uuid': '$uuid'"
 expect_code 0 "$VMABAK" backup --json --uuid $uuid -o a.vmab -c a.conf drive.raw
 size=$(size_of a.vmab)
 expect_json "$out" "d.pop('duration_s') >= 0" "d == {'command': 'backup', 'warnings': [], \
 	'archive': 'a.vmab', 'format': 'vmab', 'written_bytes': $size, 'exit_code': 0, \
-	'decrypted_drives': [], $written}"
+	'decrypted_drives': [], 'parent_uuid': None, $written}"
 [ ! -s "$err" ] || fail "said besides: $(cat "$err")"
 expect_code 0 "$VMABAK" convert --json a.vmab -o b.vmab
 expect_json "$out" "d.pop('duration_s') >= 0" "d == {'command': 'convert', 'warnings': [], \
-	'archive': 'b.vmab', 'format': 'vmab', 'written_bytes': $size, 'exit_code': 0, $written}"
+	'archive': 'b.vmab', 'format': 'vmab', 'written_bytes': $size, 'exit_code': 0, \
+	'parent_uuid': None, $written}"
 expect_code 0 "$VMABAK" verify --json a.vmab
 expect_json "$out" "d['archives'][0].pop('duration_s') >= 0" "d == {'command': 'verify', \
 	'warnings': [], 'exit_code': 0, 'archives': [{'archive': 'a.vmab', 'ok': True, \
