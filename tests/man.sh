@@ -172,7 +172,7 @@ make_example()
 	truncate -s 1M web.raw
 	echo 'cores: 2' >web.conf
 	printf 'cores: 2\nscsi0: local-lvm:vm-100-disk-0,size=1M\n' >100.conf
-	"$vmabak" backup -q -o web.vmab -c web.conf --note text root=web.raw
+	"$vmabak" backup -q -o web.vmab -c web.conf root=web.raw
 	"$vmabak" convert -q web.vmab -o vzdump-qemu-100.vma.zst 2>/dev/null
 	zstd -qdc vzdump-qemu-100.vma.zst >web.vma
 	zstd -q web.vma
