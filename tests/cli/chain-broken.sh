@@ -20,6 +20,8 @@ cat others/0.vmab others/0.vmab >chain/twice-as-long.x
 expect_code 1 "$VMABAK" restore chain/3.vmab -C back
 expect_text "$err" "chain/2.vmab: its parent $uuid is not in folder chain" 'nor named'
 nothing_but chain disk.raw others
+# verify looks at one archive, not at its parents.
+expect_code 0 "$VMABAK" verify -q chain/3.vmab
 expect_code 0 "$VMABAK" restore -q chain/3.vmab others/0.vmab others/1.vmab -C back
 same_file back/disk.raw disk.raw
 rm -r back
