@@ -112,17 +112,29 @@ static const char *format_of(struct line volume)
 
 /* ---- the lines that are there ---- */
 
-static bool has_map(struct text config, struct text drive)
+/* The drive that the next map line names. */
+static bool next_map(struct text config, size_t *from, struct line *name)
 {
 	struct line line;
-	size_t from = 0;
 
-	while (next_line(config, &from, &line)) {
+	while (next_line(config, from, &line)) {
 		if (!begins(line, MAP_BEGIN))
 			continue;
 		for (unsigned i = 0; i < 2; i++)
 			cut(&line, ':');
-		if (same(cut(&line, ':'), drive))
+		*name = cut(&line, ':');
+		return true;
+	}
+	return false;
+}
+
+static bool has_map(struct text config, struct text drive)
+{
+	struct line name;
+	size_t from = 0;
+
+	while (next_map(config, &from, &name)) {
+		if (same(name, drive))
 			return true;
 	}
 	return false;
@@ -140,15 +152,9 @@ static bool has_drive(const struct archive *archive, struct line name)
 /* The first map line for a drive that is not in the archive. */
 static bool find_idle_map(const struct archive *archive, struct text config, struct line *name)
 {
-	struct line line;
 	size_t from = 0;
 
-	while (next_line(config, &from, &line)) {
-		if (!begins(line, MAP_BEGIN))
-			continue;
-		for (unsigned i = 0; i < 2; i++)
-			cut(&line, ':');
-		*name = cut(&line, ':');
+	while (next_map(config, &from, name)) {
 		if (!has_drive(archive, *name))
 			return true;
 	}

@@ -1,6 +1,4 @@
-/*
- * The parts that judge texts of the command line.
- */
+/* The parts that judge texts of the command line. */
 #include "archive/select.h"
 #include "archive/create_plan.h"
 #include "base/human.h"
