@@ -24,6 +24,7 @@ struct random {
 	uint64_t previous_index; /* position of the next index section to load, 0: none */
 	uint64_t index_at, begin_at, end_at; /* positions: see check_place */
 	uint64_t tail_at;		     /* position */
+	uint64_t n_unindexed; /* clusters that the tail counts and the index has not named yet */
 	uint64_t read_bytes;		     /* of the archive: head, tail and sections */
 	uint8_t header[SECTION_HEADER_MAX];
 };
@@ -142,6 +143,7 @@ int random_open(struct random **out, struct reader *reader, struct input *in,
 		random->previous_index = tail->previous_index;
 		random->tail_at = random->end_at = random->index_at = tail->position;
 		random->begin_at = tail->previous_index;
+		random->n_unindexed = tail->totals.n_data + tail->totals.n_zero;
 		random->read_bytes = random->archive->head_size + SECTOR_SIZE;
 		if (tail->previous_index >= tail->position)
 			code = fail_at(err, ERR_DAMAGED, tail->position,
@@ -246,6 +248,7 @@ static int load_index(struct random *random, struct section *index, uint8_t *sto
 		bool known = n > 0 && random->positions[n - 1] == extent_at;
 		struct slot run = {.cluster = get_le(entry + INDEX_CLUSTER, 8),
 				   .n_clusters = get_le(entry + INDEX_N_CLUSTERS, 8)};
+		random->n_unindexed -= run.n_clusters;
 		if (!known && random->wanted.drives[drive] && cut(random, &run) &&
 		    !superseded(random, drive, &run))
 			random->positions[random->n_positions++] = random->end_at = extent_at;
@@ -263,6 +266,9 @@ static int check_complete(const struct random *random, struct error *err)
 	bool partial =
 		random->wanted.layers != NULL || !all_zero(random->archive->parent, UUID_SIZE);
 
+	/* What an incremental archive does not name is taken from its parents: it must name all. */
+	DEMAND(!partial || random->n_unindexed == 0, random->tail_at,
+	       "the index does not have the clusters that the tail counts");
 	for (uint32_t i = 0; !partial && i < random->archive->n_drives; i++) {
 		struct slot all = {.n_clusters =
 					   clusters_of(random->archive->drives[i].size_bytes)};

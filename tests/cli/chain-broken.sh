@@ -87,3 +87,19 @@ rm chain/3.vmab.sums new.vmab
 make_random target.raw 2500000 9
 expect_code 0 "$VMABAK" restore -q --force chain/3.vmab -d disk=target.raw
 same_file target.raw disk.raw
+
+# An increment whose index does not name all that it holds: the parent's data must not stand for it.
+make_random old.raw 655360 5
+expect_code 0 "$VMABAK" backup -q --uuid a0a1a2a3-a4a5-a6a7-a8a9-aaabacadaeaf -o old.vmab disk0=old.raw
+compile - short.vmab <<'END'
+format vmab
+parent a0a1a2a3a4a5a6a7a8a9aaabacadaeaf
+drive disk0 640K
+extent
+data disk0 9 random 9
+extent
+data disk0 7 fill 37
+drop index0.entry1
+END
+expect_error 4 'the index' "$VMABAK" restore short.vmab -d disk0=short.raw
+nothing_but bad.sums chain disk.raw good good.sums old.raw old.vmab short.vmab target.raw
