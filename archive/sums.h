@@ -56,7 +56,7 @@ int sums_page(const struct sums *sums, struct sums_cursor *cursor, uint32_t driv
  * page of the map ends, so that large holes take few reads. 0: this page may have some. */
 int sums_empty(const struct sums *sums, struct sums_cursor *cursor, uint32_t drive, uint64_t number,
 	       uint64_t *n_pages, struct error *err);
-/* Checks every page, and counts the clusters of data. */
+/* Checks every page that the map says has sums, and counts the clusters of data. */
 int sums_verify(const struct sums *sums, uint64_t *n_data, struct error *err);
 /* NULL-safe. */
 void sums_close(struct sums *sums);

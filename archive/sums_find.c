@@ -23,12 +23,14 @@ static bool same_archive(const struct archive *a, const struct archive *b)
 	return same;
 }
 
-/* Sums beside an archive count if they are of the same one; then its parents need not be there. */
+/* Sums beside an archive count if they are of the same one and undamaged: nobody named them, and what
+ * they were made of is there. Then its parents need not be there. */
 static bool open_beside(struct found_sums *out, const char *name)
 {
 	struct opened_archive opened = {0};
 	struct error ignored = {0};
 	struct stat status;
+	uint64_t n_data;
 	bool good = false;
 
 	out->beside = text_make("%s.sums", name);
@@ -36,7 +38,8 @@ static bool open_beside(struct found_sums *out, const char *name)
 		return false;
 	if (archive_open(&opened, name, 0, &ignored) == 0 &&
 	    sums_open(&out->sums, out->beside, &ignored) == 0)
-		good = same_archive(sums_archive(out->sums), opened.archive);
+		good = same_archive(sums_archive(out->sums), opened.archive) &&
+		       sums_verify(out->sums, &n_data, &ignored) == 0;
 	archive_close(&opened);
 	if (!good) {
 		sums_close(out->sums);

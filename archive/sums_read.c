@@ -212,14 +212,19 @@ static uint64_t count_data(const uint8_t page[SUMS_PAGE_SIZE])
 int sums_verify(const struct sums *sums, uint64_t *n_data, struct error *err)
 {
 	struct sums_cursor cursor = {0};
+	uint64_t n_pages, n_empty;
 	const uint8_t *page;
 
 	*n_data = 0;
 	for (uint32_t i = 0; i < sums->archive->n_drives; i++) {
-		uint64_t n_pages = sums_pages(drive_size(sums, i));
-		for (uint64_t number = 0; number < n_pages; number++) {
+		n_pages = sums_pages(drive_size(sums, i));
+		for (uint64_t number = 0; number < n_pages; number += n_empty) {
+			TRY(sums_empty(sums, &cursor, i, number, &n_empty, err));
+			if (n_empty > 0)
+				continue;
 			TRY(sums_page(sums, &cursor, i, number, &page, err));
 			*n_data += count_data(page);
+			n_empty = 1;
 		}
 	}
 	return 0;

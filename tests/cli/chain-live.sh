@@ -24,9 +24,12 @@ same_file back/h.raw holes.raw
 expect_code 0 "$VMABAK" sums -q 2.vmab
 flip 2.vmab.sums 5000
 flip 2.vmab.sums 45000
-expect_code 4 live 3.vmab --parent 2.vmab
+expect_code 4 live 3.vmab --parent 2.vmab.sums
 expect_text "$err" '2.vmab.sums' damaged
 [ ! -e 3.vmab ] || fail "left an archive"
+# Beside its archive a damaged sums file is ignored.
+expect_code 0 live 3.vmab --parent 2.vmab
+[ "$(size_of 3.vmab)" -lt 5000 ] || fail "an increment of nothing has $(size_of 3.vmab) bytes"
 guest s 'h.pwrite(b"goes on", 0)'
 stop_serve
 rm -r back ./*.vmab ./*.sums

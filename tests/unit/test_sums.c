@@ -210,8 +210,10 @@ static void test_damage(void)
 	for (size_t i = 0; i < n; i += i < 512 ? STEP : 7 * STEP) {
 		bytes[i] ^= (uint8_t)(1 << i % 8);
 		int code = believed(path, bytes, n);
-		bool size = i / 4 == 3; /* of the head: then the file seems cut */
-		CU_ASSERT(code == ERR_DAMAGED || (size && code == ERR_INCOMPLETE));
+		bool size = i / 4 == 3;		     /* of the head: then the file seems cut */
+		bool hole = i / SUMS_PAGE_SIZE == 2; /* which nobody reads */
+		CU_ASSERT(hole ? code == 0
+			       : code == ERR_DAMAGED || (size && code == ERR_INCOMPLETE));
 		bytes[i] ^= (uint8_t)(1 << i % 8);
 	}
 	for (size_t i = 0; i < n; i += i < 600 || i + 600 > n ? 1 : 97)
