@@ -267,9 +267,7 @@ static bool client_has_gone(int fd)
 	return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLRDHUP | POLLHUP)) != 0;
 }
 
-/* False: another one is running. One whose client has gone is about to end: it is waited for, so
- * that a backup can follow immediately upon another, or upon one that was killed. */
-static bool take_turn(struct serve *serve, struct serve_backup *backup)
+bool serve_take_turn(struct serve *serve, struct serve_backup *backup)
 {
 	for (;;) {
 		pthread_mutex_lock(&serve->lock);
@@ -289,7 +287,7 @@ int serve_backup(struct serve *serve, int fd, const struct json_t *request, stru
 	struct serve_backup backup = {.serve = serve, .fd = fd};
 	int code;
 
-	if (!take_turn(serve, &backup))
+	if (!serve_take_turn(serve, &backup))
 		return fail(err, ERR_LOCKED, "another backup of these drives is running");
 	pthread_mutex_init(&backup.lock, NULL);
 	code = prepare(&backup, request, err);

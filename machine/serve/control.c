@@ -46,18 +46,14 @@ struct control {
 static int check_idle(struct serve *serve, struct error *err)
 {
 	unsigned n = 0; /* not those that are in their handshake */
-	bool busy;
 
 	for (uint32_t i = 0; i < serve->n_drives; i++)
 		n += nbdserver_export_users(serve->nbd, i);
-	pthread_mutex_lock(&serve->lock);
-	busy = serve->backup != NULL;
-	pthread_mutex_unlock(&serve->lock);
 	if (n > 0)
 		return fail(err, ERR_LOCKED,
 			    "%u client%s connected; --force stops the server anyway", n,
 			    n == 1 ? " is" : "s are");
-	if (busy)
+	if (!serve_take_turn(serve, NULL))
 		return fail(err, ERR_LOCKED,
 			    "a backup is running; --force stops the server anyway");
 	return 0;

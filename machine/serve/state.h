@@ -120,6 +120,10 @@ bool backup_is_over(struct serve_backup *backup);
 
 /* ---- backup.c ---- */
 
+/* False: another backup is running. One whose client has gone is about to end: it is waited for, so
+ * that what follows immediately upon a backup, or upon one that was killed, can begin. BACKUP has
+ * the turn then; NULL: it was only asked. */
+bool serve_take_turn(struct serve *serve, struct serve_backup *backup);
 /* A whole backup, with the client at fd that asked for it. Returns when the client has gone, or
  * with an error that it can still be told. */
 int serve_backup(struct serve *serve, int fd, const struct json_t *request, struct error *err);

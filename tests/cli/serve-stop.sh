@@ -66,3 +66,11 @@ expect_error 1 'no vmabak serve listens there' "$VMABAK" stop c.sock
 expect_error 1 'no vmabak serve listens there' "$VMABAK" status c.sock
 expect_error 1 'a.raw' "$VMABAK" status a.raw
 nothing_but a.map a.raw held said serve.err
+
+# A backup that has just ended does not keep it from stopping.
+for round in $(seq 15); do
+	start_serve a=a.raw
+	expect_code 0 "$VMABAK" backup -q serve:c.sock --force -o a.vmab
+	expect_code 0 "$VMABAK" stop c.sock
+	ended_with 0 $serve
+done
