@@ -3,8 +3,9 @@
 . "$CLI/peers.sh"
 
 need_images
-make_random a.raw 3000000 1
-truncate -s 4M a.raw
+# More than the buffer: the job does not end before it is seen.
+make_random a.raw 40000000 1
+truncate -s 40M a.raw
 for address in 127.0.0.1 ::1; do
 	# A port that is free.
 	port=$("$PYTHON" -c 'import socket, sys
