@@ -3,8 +3,8 @@
 #
 #   tests/run.sh [--vectors FOLDER]    archives made by the genuine tool, when there are any
 #
-# The tests of the command line mostly wait, so what works for the processor runs beside them. What measures time runs
-# alone, at the end.
+# The tests of the command line mostly wait, so what works for the processor runs beside them, in two lanes: one alone
+# leaves a processor idle once the command line is done. What measures time runs alone, at the end.
 set -u
 cd "$(dirname "$0")/.."
 make="${MAKE:-make} -j$(getconf _NPROCESSORS_ONLN) --no-print-directory"
@@ -50,27 +50,40 @@ sum()
 	grep -oE "[0-9]+ $1" "$results/counts" | awk '{ n += $1 } END { print n + 0 }'
 }
 
-# What works for the processor.
-working()
-{
-	step "unit tests" $make unit
-	step "unit tests, address and undefined-behaviour sanitizers" $make VARIANT=asan unit
-	step "unit tests, thread sanitizer" $make VARIANT=tsan unit
-	step "every bit and every length of small archives" $make mutation-short
-	step "some of them, address and undefined-behaviour sanitizers" $make VARIANT=asan mutation-short
-	step "fuzz targets over what they begin with" $make VARIANT=asan fuzz-replay
-	step "archives described as text" /usr/bin/python3 tests/images/check.py --vmabak build/release/vmabak
-	step "genuine archives" /usr/bin/python3 tests/images/vectors.py "$vectors" --vmabak build/release/vmabak
-	step "calls that fail" $make faults
-	step "kills" $make kills
-	step "man pages" tests/man.sh build/release/vmabak
-	step "examples" tests/examples.sh build/release/vmabak
-}
+# Lanes: each builds in a folder of its own, or nothing.
 
 # What mostly waits.
 waiting()
 {
 	step "command line" tests/cli/run.sh --together build/release/vmabak
+}
+
+asan()
+{
+	step "unit tests, address and undefined-behaviour sanitizers" $make VARIANT=asan unit
+	step "some small archives, address and undefined-behaviour sanitizers" $make VARIANT=asan mutation-short
+	step "fuzz targets over what they begin with" $make VARIANT=asan fuzz-replay
+}
+
+tsan()
+{
+	step "unit tests, thread sanitizer" $make VARIANT=tsan unit
+}
+
+release()
+{
+	step "unit tests" $make unit
+	step "every bit and every length of small archives" $make mutation-short
+	step "calls that fail" $make faults
+	step "kills" $make kills
+}
+
+scripts()
+{
+	step "archives described as text" /usr/bin/python3 tests/images/check.py --vmabak build/release/vmabak
+	step "genuine archives" /usr/bin/python3 tests/images/vectors.py "$vectors" --vmabak build/release/vmabak
+	step "man pages" tests/man.sh build/release/vmabak
+	step "examples" tests/examples.sh build/release/vmabak
 }
 
 # A process of its own, so that it gets signals as any other: what a shell has in the background ignores ^C.
@@ -91,7 +104,7 @@ step "nothing in the root that does not belong there" tests/root.sh
 step "arrows" $make arrows
 step "arrows are seen that point up" $make arrows-self-test
 step "audit-size" $make audit-size
-printf '%s\n' waiting working | xargs -P 2 -n 1 sh tests/run.sh --lane
+printf '%s\n' waiting asan tsan release scripts | xargs -P 3 -n 1 sh tests/run.sh --lane
 step "command line, what measures time" tests/cli/run.sh --alone build/release/vmabak
 
 echo
