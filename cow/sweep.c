@@ -14,6 +14,7 @@
  */
 #include "cow/sweep.h"
 
+#include "base/clusterset.h"
 #include "drive/drive.h"
 
 #include <assert.h>
@@ -24,6 +25,7 @@
 
 struct sweep {
 	struct drive *const *drives;
+	const struct cluster_set *const *sets; /* NULL: all of every drive */
 	uint32_t n_drives;
 	uint32_t window;		 /* clusters */
 	struct sweep_piece ahead[AHEAD]; /* a ring of n_ahead from first on */
@@ -54,6 +56,29 @@ void sweep_free(struct sweep *sweep)
 	free(sweep);
 }
 
+void sweep_restrict(struct sweep *sweep, const struct cluster_set *const *sets)
+{
+	sweep->sets = sets;
+}
+
+/* The first cluster from this one on that is wanted, at most end, and how many in a row are. */
+static uint64_t find_wanted(const struct sweep *sweep, uint32_t drive, uint64_t cluster,
+			    uint64_t end, uint64_t *n)
+{
+	const struct cluster_set *set = sweep->sets == NULL ? NULL : sweep->sets[drive];
+	bool in = true;
+
+	*n = end - cluster;
+	if (set == NULL || cluster == end)
+		return cluster;
+	*n = cluster_set_run(set, cluster, end - cluster, &in);
+	if (in)
+		return cluster;
+	cluster += *n;
+	*n = cluster == end ? 0 : cluster_set_run(set, cluster, end - cluster, &in);
+	return cluster;
+}
+
 /* Asks the drive what follows the cluster. */
 static int learn(struct sweep *sweep, struct error *err)
 {
@@ -76,7 +101,7 @@ static int learn(struct sweep *sweep, struct error *err)
 /* The run of like clusters at the position, as far as is known without asking again. */
 static int look(struct sweep *sweep, struct sweep_run *run, struct error *err)
 {
-	uint64_t size = drive_size(sweep->drives[sweep->drive]);
+	uint64_t size = drive_size(sweep->drives[sweep->drive]), wanted;
 
 	if (sweep->cluster * CLUSTER_SIZE >= sweep->data_to)
 		TRY(learn(sweep, err));
@@ -85,6 +110,8 @@ static int look(struct sweep *sweep, struct sweep_run *run, struct error *err)
 	run->cluster = sweep->cluster;
 	run->zero = zeros_end > sweep->cluster;
 	run->n_clusters = (run->zero ? zeros_end : clusters_of(sweep->data_to)) - sweep->cluster;
+	find_wanted(sweep, sweep->drive, sweep->cluster, clusters_of(size), &wanted);
+	run->n_clusters = least(run->n_clusters, wanted);
 	return 0;
 }
 
@@ -93,7 +120,8 @@ static void add_run(struct sweep_piece *piece, const struct sweep_run *run)
 {
 	struct sweep_run *last = piece->n_runs > 0 ? &piece->runs[piece->n_runs - 1] : NULL;
 
-	if (last != NULL && last->zero == run->zero) {
+	if (last != NULL && last->zero == run->zero &&
+	    last->cluster + last->n_clusters == run->cluster) {
 		last->n_clusters += run->n_clusters;
 	} else {
 		assert(piece->n_runs < SWEEP_RUNS_MAX);
@@ -103,12 +131,12 @@ static void add_run(struct sweep_piece *piece, const struct sweep_run *run)
 		piece->n_data += (uint32_t)run->n_clusters;
 }
 
-/* Moves on to a drive that has clusters left. Returns how many it has in total; 0: no more drives.
- */
-static uint64_t find_drive(struct sweep *sweep)
+/* Moves on to a cluster that is wanted. Returns how many its drive has in total; 0: no more. */
+static uint64_t find_cluster(struct sweep *sweep)
 {
 	for (; sweep->drive < sweep->n_drives; sweep->drive++) {
-		uint64_t n = clusters_of(drive_size(sweep->drives[sweep->drive]));
+		uint64_t n = clusters_of(drive_size(sweep->drives[sweep->drive])), n_wanted;
+		sweep->cluster = find_wanted(sweep, sweep->drive, sweep->cluster, n, &n_wanted);
 		if (sweep->cluster < n)
 			return n;
 		sweep->cluster = sweep->zeros_to = sweep->data_to = 0;
@@ -134,7 +162,8 @@ static uint64_t cut_run(const struct sweep *sweep, const struct sweep_run *run, 
 
 static int plan_piece(struct sweep *sweep, struct sweep_piece *out, struct error *err)
 {
-	uint64_t end = find_drive(sweep);
+	uint64_t end = find_cluster(sweep), n_wanted;
+	uint64_t window = sweep->cluster / sweep->window;
 
 	if (end == 0)
 		return 0;
@@ -145,8 +174,9 @@ static int plan_piece(struct sweep *sweep, struct sweep_piece *out, struct error
 		TRY(look(sweep, &run, err));
 		run.n_clusters = cut_run(sweep, &run, end);
 		add_run(out, &run);
-		sweep->cluster += run.n_clusters;
-	} while (sweep->cluster < end && sweep->cluster % sweep->window != 0);
+		sweep->cluster = find_wanted(sweep, sweep->drive, sweep->cluster + run.n_clusters,
+					     end, &n_wanted);
+	} while (sweep->cluster < end && sweep->cluster / sweep->window == window);
 	return 1;
 }
 
@@ -182,9 +212,24 @@ int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err)
 	return 1;
 }
 
-/* Clusters of a drive that are not known to be zeros. */
-static int count_data(struct drive *drive, const atomic_bool *stop, uint64_t *n_clusters)
+/* How many clusters of a run are wanted. */
+static uint64_t count_wanted(const struct sweep *sweep, uint32_t drive, uint64_t first,
+			     uint64_t end)
 {
+	uint64_t count = 0, n;
+
+	for (; first < end; first += n) {
+		first = find_wanted(sweep, drive, first, end, &n);
+		count += n;
+	}
+	return count;
+}
+
+/* Clusters of a drive that are wanted and not known to be zeros. */
+static int count_data(const struct sweep *sweep, uint32_t i, const atomic_bool *stop,
+		      uint64_t *n_clusters)
+{
+	struct drive *drive = sweep->drives[i];
 	uint64_t at = 0, size = drive_size(drive), n, counted_to = 0;
 	struct error ignored;
 	bool zero;
@@ -196,7 +241,7 @@ static int count_data(struct drive *drive, const atomic_bool *stop, uint64_t *n_
 		first = first > counted_to ? first : counted_to;
 		if (zero || end <= first)
 			continue;
-		*n_clusters += end - first;
+		*n_clusters += count_wanted(sweep, i, first, end);
 		counted_to = end;
 	}
 	return 0;
@@ -207,7 +252,7 @@ uint64_t sweep_survey(const struct sweep *sweep, const atomic_bool *stop)
 	uint64_t n_clusters = 0;
 
 	for (uint32_t i = 0; i < sweep->n_drives; i++)
-		if (count_data(sweep->drives[i], stop, &n_clusters) < 0)
+		if (count_data(sweep, i, stop, &n_clusters) < 0)
 			return UINT64_MAX;
 	return n_clusters * CLUSTER_SIZE;
 }

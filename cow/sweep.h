@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+struct cluster_set;
 struct drive;
 struct sweep;
 
@@ -31,6 +32,9 @@ struct sweep_piece {
 int sweep_new(struct sweep **out, struct drive *const *drives, uint32_t n_drives, uint32_t window,
 	      struct error *err);
 void sweep_free(struct sweep *sweep);
+/* Before the first sweep_next: of drive i only the clusters of sets[i], if that is not NULL.
+ * Borrowed. */
+void sweep_restrict(struct sweep *sweep, const struct cluster_set *const *sets);
 /* The next piece: 1: taken, 0: no more, negative: error. The same drives give the same pieces. One
  * caller at a time. */
 int sweep_next(struct sweep *sweep, struct sweep_piece *out, struct error *err);

@@ -1,6 +1,7 @@
 /*
  * The pass over the drives: drives that tell a scripted layout, in parts of any length.
  */
+#include "base/clusterset.h"
 #include "cow/sweep.h"
 #include "drive/kind.h"
 #include "tests/unit/scratch.h"
@@ -177,6 +178,70 @@ static void drives_one_after_the_other(void)
 	CU_ASSERT_STRING_EQUAL(text, "");
 }
 
+/* A cluster of drive, set and pieces each; a piece has, for each run, the first cluster and how many
+ * of it are data or zeros. */
+static const struct {
+	const char *layout, *set;
+	uint32_t window;
+	const char *pieces;
+	unsigned n_data;
+} restricted[] = {
+	{"xxxx", "....", 64, "", 0},
+	{"xxxx", "+..+", 64, "0+1x3+1x", 2},
+	{"xx..xx", ".++++.", 64, "1+1x2+2.4+1x", 2},
+	{"x.x.x.", "++....", 64, "0+1x1+1.", 1},
+	{"xxxxxxxx", "+......+", 2, "0+1x|7+1x", 2},
+	{"xxxxxxxx", ".++++...", 2, "1+1x|2+2x|4+1x", 4},
+	{"........", "++++++++", 2, "0+8.", 0},
+	{"........", ".++++++.", 2, "1+1.|2+4.|6+1.", 0},
+	{".......x", "+...+..+", 2, "0+1.|4+1.|7+1x", 1},
+	{"x......x", "........", 1, "", 0},
+	{"x.......", ".......+", 4, "7+1.", 0},
+};
+
+static struct cluster_set set_of(const char *text)
+{
+	struct cluster_set set = {0};
+	struct error err;
+
+	for (uint64_t i = 0; text[i] != '\0'; i++)
+		if (text[i] == '+')
+			CU_ASSERT_EQUAL(cluster_set_add(&set, i, 1, &err), 1);
+	return set;
+}
+
+static void only_what_is_wanted(void)
+{
+	for (size_t i = 0; i < sizeof restricted / sizeof restricted[0]; i++) {
+		struct fake fake = fake_new(restricted[i].layout, CLUSTER_SIZE, 100, 0);
+		struct drive *drives[] = {&fake.drive};
+		struct cluster_set set = set_of(restricted[i].set);
+		const struct cluster_set *sets[] = {&set};
+		char text[400] = "", *to = text;
+		struct sweep_piece piece;
+		struct sweep *sweep;
+		atomic_bool stop = false;
+		struct error err;
+
+		CU_ASSERT_EQUAL_FATAL(sweep_new(&sweep, drives, 1, restricted[i].window, &err), 0);
+		sweep_restrict(sweep, sets);
+		while (sweep_next(sweep, &piece, &err) == 1) {
+			to += sprintf(to, "%s", to == text ? "" : "|");
+			for (uint32_t j = 0; j < piece.n_runs; j++)
+				to += sprintf(to, "%llu+%llu%c",
+					      (unsigned long long)piece.runs[j].cluster,
+					      (unsigned long long)piece.runs[j].n_clusters,
+					      piece.runs[j].zero ? '.' : 'x');
+		}
+		CU_ASSERT_STRING_EQUAL(text, restricted[i].pieces);
+		fake.asked_to = 0;
+		CU_ASSERT_EQUAL(sweep_survey(sweep, &stop),
+				(uint64_t)restricted[i].n_data * CLUSTER_SIZE);
+		sweep_free(sweep);
+		cluster_set_free(&set);
+	}
+}
+
 static void reads_data_runs_whole(void)
 {
 	struct fake fake = fake_new("xx.xxx", CLUSTER_SIZE, 65000, 50000);
@@ -237,6 +302,7 @@ void test_sweep(void)
 	CU_pSuite suite = CU_add_suite("sweep", NULL, NULL);
 
 	CU_ADD_TEST(suite, pieces_follow_the_layout);
+	CU_ADD_TEST(suite, only_what_is_wanted);
 	CU_ADD_TEST(suite, runs_up_to_the_limit);
 	CU_ADD_TEST(suite, drives_one_after_the_other);
 	CU_ADD_TEST(suite, reads_data_runs_whole);
