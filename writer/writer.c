@@ -22,6 +22,7 @@ struct writer {
 	struct writer_options options;
 	struct totals totals;	  /* so far */
 	struct cluster_set *seen; /* owned: for each drive, the clusters received */
+	const struct cluster_set *const *expected; /* or NULL: all of every drive */
 	uint64_t previous_index;
 	uint32_t n_entries;   /* in index */
 	struct section zeros; /* runs not yet written */
@@ -304,27 +305,54 @@ int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 	return 0;
 }
 
+void writer_expect(struct writer *writer, const struct cluster_set *const *sets)
+{
+	writer->expected = sets;
+}
+
+/* The first cluster of a drive that was to come and did not; n_clusters: none. */
+static uint64_t find_missing(const struct writer *writer, uint32_t drive, uint64_t n_clusters)
+{
+	const struct cluster_set *expected =
+		writer->expected == NULL ? NULL : writer->expected[drive];
+	uint64_t at = 0, n, n_seen;
+	bool wanted = true, in = true;
+
+	for (; at < n_clusters; at += n) {
+		n = n_clusters - at;
+		if (expected != NULL)
+			n = cluster_set_run(expected, at, n, &wanted);
+		if (!wanted)
+			continue;
+		n_seen = cluster_set_run(&writer->seen[drive], at, n, &in);
+		if (!in || n_seen < n)
+			return in ? at + n_seen : at;
+	}
+	return n_clusters;
+}
+
 /* If the feed left something out, it or its source is broken: the archive must not look complete.
  */
 static int check_complete(const struct writer *writer, struct error *err)
 {
-	bool full = all_zero(writer->archive->parent, UUID_SIZE), in;
+	bool full = all_zero(writer->archive->parent, UUID_SIZE);
 	char name[64];
 
 	if (!full && writer->options.parent == NULL)
 		return 0;
 	for (uint32_t i = 0; i < writer->archive->n_drives; i++) {
 		const struct archive_drive *drive = &writer->archive->drives[i];
-		uint64_t n_clusters = clusters_of(drive->size_bytes), n;
-		if (writer->seen[i].n_clusters == n_clusters)
-			continue;
-		n = cluster_set_run(&writer->seen[i], 0, n_clusters, &in);
-		return fail(err, ERR_SYSTEM,
-			    "drive %s: %llu of %llu clusters were received, cluster %llu is "
-			    "missing: the archive would be incomplete",
-			    escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
-			    (unsigned long long)writer->seen[i].n_clusters,
-			    (unsigned long long)n_clusters, (unsigned long long)(in ? n : 0));
+		uint64_t n_clusters = clusters_of(drive->size_bytes);
+		uint64_t missing = find_missing(writer, i, n_clusters);
+
+		if (missing < n_clusters)
+			return fail(err, ERR_SYSTEM,
+				    "drive %s: %llu of %llu clusters were received, cluster %llu "
+				    "is missing: the archive would be incomplete",
+				    escape_text(name, sizeof(name), drive->name.bytes,
+						drive->name.length),
+				    (unsigned long long)writer->seen[i].n_clusters,
+				    (unsigned long long)n_clusters, (unsigned long long)missing);
 	}
 	return 0;
 }

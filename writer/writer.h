@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 
+struct cluster_set;
 struct output;
 struct writer;
 struct batch;
@@ -82,8 +83,11 @@ struct feed {
 int writer_run(struct writer *writer, const struct feed *feed, unsigned n_threads,
 	       struct error *err);
 
-/* Checks that every cluster was received (full archives) and writes index, head copy and tail. Does
- * not finish the output. */
+/* With a parent: of drive i only the clusters of sets[i] will come, if that is not NULL; the others
+ * are as the parent has them. Borrowed until writer_finish. */
+void writer_expect(struct writer *writer, const struct cluster_set *const *sets);
+/* Checks that every cluster was received (full archives, and those with a parent) and writes index,
+ * head copy and tail. Does not finish the output. */
 int writer_finish(struct writer *writer, struct error *err);
 const struct totals *writer_totals(const struct writer *writer);
 void writer_free(struct writer *writer);
