@@ -125,6 +125,14 @@ int parent_open(struct parent *out, const char *name, struct archive *archive, c
 	return 0;
 }
 
+uint64_t parent_drive_size(const struct parent *parent, uint32_t drive)
+{
+	const struct archive *of = sums_archive(parent->found.sums);
+	uint32_t i = parent->drive_of[drive];
+
+	return i == of->n_drives ? 0 : of->drives[i].size_bytes;
+}
+
 void parent_close(struct parent *parent)
 {
 	found_sums_close(&parent->found);

@@ -19,6 +19,8 @@ struct parent {
  * after a failure; it must stay where it is, and the archive's checkpoint borrows from it. */
 int parent_open(struct parent *out, const char *name, struct archive *archive, const char *output,
 		const struct watcher *watcher, struct error *err);
+/* Bytes of that drive of the new archive in the parent; 0: the parent lacks it. */
+uint64_t parent_drive_size(const struct parent *parent, uint32_t drive);
 void parent_close(struct parent *parent);
 
 #endif

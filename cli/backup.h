@@ -6,6 +6,7 @@
 
 #include "archive/create.h"
 #include "cli/command.h"
+#include "cli/group_changes.h"
 #include "machine/options.h"
 
 struct machine_kind;
@@ -16,6 +17,7 @@ struct backup_options {
 	struct head_options head;
 	struct strings config_files; /* [NAME=]FILE */
 	struct machine_options machine;
+	struct change_options changes;
 };
 
 /* Returns the exit code. */

@@ -30,6 +30,7 @@ struct backup {
 	struct machine_description description;
 	struct drive **drives; /* the machine's; the array is owned */
 	struct sweep *sweep;
+	struct drive_changes changes;
 };
 
 static int add_drives(struct backup *backup, struct error *err)
@@ -103,6 +104,8 @@ static int prepare(struct backup *backup, struct error *err)
 	TRY(backup->kind->open(&backup->machine, &options->machine, &backup->report->watcher, err));
 	backup->kind->describe(backup->machine, &backup->description);
 	TRY(add_drives(backup, err));
+	TRY(drive_changes_read(&backup->changes, &options->changes, &backup->description,
+			       options->head.parent != NULL, err));
 	add_configs(backup);
 	tell_decrypted(backup);
 	if (create->archive->n_drives + create->archive->n_configs == 0)
@@ -134,7 +137,7 @@ static int sweep_drives(struct backup *backup, struct feed *feed, struct error *
 	}
 	TRY(sweep_new(&backup->sweep, backup->drives, n, create_piece(&backup->create), err));
 	*feed = feed_of_sweep(backup->sweep);
-	return 0;
+	return drive_changes_use(&backup->changes, &backup->create, backup->sweep, err);
 }
 
 /* An empty image holds next to nothing, which is not "unknown". */
@@ -206,6 +209,7 @@ static void close_all(struct backup *backup)
 	free(backup->drives);
 	backup->kind->end(backup->machine);
 	create_close(&backup->create);
+	drive_changes_free(&backup->changes);
 }
 
 int backup_machine(const struct machine_kind *kind, const struct backup_options *options,

@@ -205,6 +205,7 @@ const struct command command_backup = {
 		"  vmabak backup -o web.vmab libvirt:web\n",
 	.run = run,
 	.groups = {{"What", what, 0},
+		   {NULL, change_specs, offsetof(struct backup_options, changes)},
 		   {"Where to", output_specs, offsetof(struct backup_options, create)},
 		   {"Consistency", consistency_specs, offsetof(struct backup_options, machine)},
 		   {"A running machine", running_specs, offsetof(struct backup_options, machine)},

@@ -182,6 +182,7 @@ make_example()
 	: >empty.vmab
 	qemu-img convert -O qcow2 web.raw data.qcow2
 	cp data.qcow2 web.img
+	echo '65536 4096' >ranges.txt
 }
 
 # A serve that has web.raw, at ctl.sock.
@@ -237,6 +238,9 @@ example_of()
 	verify) "$vmabak" verify --json web.vmab bad.vmab 2>/dev/null ;;
 	salvage) "$vmabak" salvage --json bad.vmab -C salvaged 2>/dev/null ;;
 	sums) "$vmabak" sums --json web.vmab -o web.sums ;;
+	changes)
+		printf '# vmabak changes 1\n# size 4096\n# since a\n# until b\n0 512\n# end 1\n' | "$vmabak" changes --json -
+		;;
 	diff)
 		mkdir diff
 		cp web.raw diff/changed.raw

@@ -1,0 +1,36 @@
+/*
+ * backup --changed: lists of what changed in a drive since the parent's instant.
+ */
+#ifndef CLI_GROUP_CHANGES_H
+#define CLI_GROUP_CHANGES_H
+
+#include "archive/changes.h"
+#include "cli/command.h"
+
+struct create;
+struct machine_description;
+struct sweep;
+
+struct change_options {
+	struct strings changed; /* NAME=LIST[,...] */
+};
+
+extern const struct option_spec change_specs[];
+
+/* What may have changed in each drive of a backup. */
+struct drive_changes {
+	struct changes **of;		 /* owned, a drive each; NULL: read all of it */
+	const struct cluster_set **sets; /* the same for the sweep */
+	uint32_t n_drives;
+};
+
+/* Reads the lists, each of which must be of a drive. Free *out even after an error. */
+int drive_changes_read(struct drive_changes *out, const struct change_options *options,
+		       const struct machine_description *description, bool has_parent,
+		       struct error *err);
+/* Once the parent is open: the pass reads nothing else. */
+int drive_changes_use(struct drive_changes *changes, const struct create *create,
+		      struct sweep *sweep, struct error *err);
+void drive_changes_free(struct drive_changes *changes);
+
+#endif
