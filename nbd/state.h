@@ -131,8 +131,8 @@ void connection_cut(struct connection *connection);
 
 /* ---- tls.c, with psk.c and tls_memory.c below it ---- */
 
-/* The keys of --tls-psk, read once: GnuTLS would read the file in every handshake, and crashes there
- * when memory runs out (seen with 3.7.9). */
+/* The keys of --tls-psk, read once: GnuTLS would read the file in every handshake, and crashes
+ * there when memory runs out (seen with 3.7.9). */
 struct psk {
 	struct psk *next;
 	size_t name_size, key_size;
@@ -147,6 +147,8 @@ void psk_free(struct psk *keys); /* NULL-safe */
 
 /* From now on GnuTLS waits for memory instead of ending the program. */
 int tls_memory_start(struct error *err);
+/* Before a thread's first call of GnuTLS for a session. */
+void tls_memory_prepare_thread(void);
 
 int tls_new(struct tls **out, const struct nbdserver_tls *options, struct error *err);
 void tls_free(struct tls *tls); /* NULL-safe */

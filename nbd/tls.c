@@ -17,33 +17,33 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FUNCTIONS(X)                                    \
-	X(gnutls_bye)                                   \
-	X(gnutls_certificate_allocate_credentials)      \
-	X(gnutls_certificate_free_credentials)          \
-	X(gnutls_certificate_server_set_request)        \
-	X(gnutls_certificate_set_x509_key_file)         \
-	X(gnutls_certificate_set_x509_trust_file)       \
-	X(gnutls_credentials_set)                       \
-	X(gnutls_deinit)                                \
-	X(gnutls_error_is_fatal)                        \
-	X(gnutls_handshake)                             \
-	X(gnutls_init)                                  \
-	X(gnutls_priority_set_direct)                   \
-	X(gnutls_psk_allocate_server_credentials)       \
-	X(gnutls_psk_free_server_credentials)           \
-	X(gnutls_psk_set_server_credentials_function2)  \
-	X(gnutls_record_recv)                           \
-	X(gnutls_record_send)                           \
-	X(gnutls_session_get_ptr)                       \
-	X(gnutls_session_set_ptr)                       \
-	X(gnutls_session_set_verify_cert)               \
-	X(gnutls_strerror)                              \
-	X(gnutls_transport_set_errno)                   \
-	X(gnutls_transport_set_ptr)                     \
-	X(gnutls_transport_set_pull_function)           \
-	X(gnutls_transport_set_pull_timeout_function)   \
-	X(gnutls_transport_set_push_function)           \
+#define FUNCTIONS(X)                                   \
+	X(gnutls_bye)                                  \
+	X(gnutls_certificate_allocate_credentials)     \
+	X(gnutls_certificate_free_credentials)         \
+	X(gnutls_certificate_server_set_request)       \
+	X(gnutls_certificate_set_x509_key_file)        \
+	X(gnutls_certificate_set_x509_trust_file)      \
+	X(gnutls_credentials_set)                      \
+	X(gnutls_deinit)                               \
+	X(gnutls_error_is_fatal)                       \
+	X(gnutls_handshake)                            \
+	X(gnutls_init)                                 \
+	X(gnutls_priority_set_direct)                  \
+	X(gnutls_psk_allocate_server_credentials)      \
+	X(gnutls_psk_free_server_credentials)          \
+	X(gnutls_psk_set_server_credentials_function2) \
+	X(gnutls_record_recv)                          \
+	X(gnutls_record_send)                          \
+	X(gnutls_session_get_ptr)                      \
+	X(gnutls_session_set_ptr)                      \
+	X(gnutls_session_set_verify_cert)              \
+	X(gnutls_strerror)                             \
+	X(gnutls_transport_set_errno)                  \
+	X(gnutls_transport_set_ptr)                    \
+	X(gnutls_transport_set_pull_function)          \
+	X(gnutls_transport_set_pull_timeout_function)  \
+	X(gnutls_transport_set_push_function)          \
 	X(gnutls_malloc)
 
 static struct {
@@ -82,7 +82,7 @@ static int load_certificates(struct tls *tls, const char *folder, bool verify_pe
 	if (lib.gnutls_certificate_allocate_credentials(&tls->x509) != 0)
 		return fail_memory(err);
 	int loaded = lib.gnutls_certificate_set_x509_key_file(tls->x509, certificate, key,
-							  GNUTLS_X509_FMT_PEM);
+							      GNUTLS_X509_FMT_PEM);
 	if (loaded < 0)
 		return fail(err, ERR_USAGE, "tls: %s and %s: %s", certificate, key,
 			    lib.gnutls_strerror(loaded));
@@ -211,7 +211,8 @@ static int prepare(struct tls_session *session, const struct tls *tls)
 	int code = lib.gnutls_priority_set_direct(session->session, priority, NULL);
 
 	if (code == 0 && tls->x509)
-		code = lib.gnutls_credentials_set(session->session, GNUTLS_CRD_CERTIFICATE, tls->x509);
+		code = lib.gnutls_credentials_set(session->session, GNUTLS_CRD_CERTIFICATE,
+						  tls->x509);
 	if (code == 0 && tls->psk)
 		code = lib.gnutls_credentials_set(session->session, GNUTLS_CRD_PSK, tls->psk);
 	if (code == 0 && tls->verify_peer) {
@@ -231,6 +232,7 @@ bool tls_accept(struct tls *tls, struct connection *connection)
 {
 	struct tls_session *session = calloc(1, sizeof(*session));
 
+	tls_memory_prepare_thread();
 	if (session == NULL)
 		return false;
 	session->connection = connection;
@@ -257,6 +259,7 @@ ssize_t tls_receive(struct tls_session *session, void *to, size_t n)
 {
 	ssize_t got;
 
+	tls_memory_prepare_thread();
 	do
 		got = lib.gnutls_record_recv(session->session, to, n);
 	while (got < 0 && !lib.gnutls_error_is_fatal((int)got));
@@ -267,6 +270,7 @@ ssize_t tls_send(struct tls_session *session, const void *from, size_t n)
 {
 	ssize_t sent;
 
+	tls_memory_prepare_thread();
 	do
 		sent = lib.gnutls_record_send(session->session, from, n);
 	while (sent < 0 && !lib.gnutls_error_is_fatal((int)sent));

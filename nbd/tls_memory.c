@@ -15,21 +15,25 @@
 #include "base/library.h"
 
 #include <dlfcn.h>
+#include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define VARIABLES(X)            \
-	X(gnutls_malloc)        \
-	X(gnutls_calloc)        \
-	X(gnutls_realloc)       \
+#define USED(X)           \
+	X(gnutls_malloc)  \
+	X(gnutls_calloc)  \
+	X(gnutls_realloc) \
+	X(gnutls_rnd)     \
 	X(gnutls_strdup)
 
+#define THREAD_BYTES 65536u /* malloc keeps it when it is freed */
+
 static struct {
-	VARIABLES(LIBRARY_MEMBER)
+	USED(LIBRARY_MEMBER)
 } lib;
 
-static struct library library = LIBRARY(FILE_gnutls, VARIABLES, lib);
+static struct library library = LIBRARY(FILE_gnutls, USED, lib);
 
 static void wait_for_memory(void)
 {
@@ -95,6 +99,21 @@ int tls_memory_start(struct error *err)
 	if (set != NULL)
 		set(allocate, grow_number, release_number);
 	return 0;
+}
+
+/* glibc ends the process when a thread first uses a variable that a loaded library keeps for each
+ * thread, and there is no memory for it. So GnuTLS is made to use its own here, right after memory
+ * of far more than its size was there and is free again. */
+void tls_memory_prepare_thread(void)
+{
+	static _Thread_local bool prepared;
+	unsigned char byte;
+
+	if (prepared)
+		return;
+	free(allocate(THREAD_BYTES));
+	lib.gnutls_rnd(GNUTLS_RND_NONCE, &byte, sizeof(byte));
+	prepared = true;
 }
 
 #endif

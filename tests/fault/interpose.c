@@ -15,10 +15,12 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,24 +304,55 @@ int eventfd(unsigned count, int flags)
 	return due(CALL_SOCKET) ? -1 : real(count, flags);
 }
 
-/* ---- memory: strdup, asprintf and the like come to these ---- */
+/* ---- memory: strdup, asprintf and the like come to these ----
+ *
+ * glibc's loader calls them, too, when a thread first uses a variable of which a library keeps one
+ * for each thread, and ends the process if it gets nothing. That is left alone in a thread that has
+ * got a large piece of memory before: so the program makes sure that there is some.
+ */
+
+static _Thread_local bool had_room;
+static uintptr_t loader_begin, loader_end;
+
+static int find_loader(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	(void)size;
+	(void)unused;
+	if (strstr(info->dlpi_name, "/ld-linux") == NULL)
+		return 0;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		uintptr_t end =
+			info->dlpi_addr + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
+		if (info->dlpi_phdr[i].p_type == PT_LOAD && end > loader_end)
+			loader_end = end;
+	}
+	loader_begin = info->dlpi_addr;
+	return 1;
+}
+
+#define FROM_LOADER                                                                           \
+	((uintptr_t)__builtin_return_address(0) - loader_begin < loader_end - loader_begin && \
+	 had_room)
 
 void *malloc(size_t n)
 {
 	NEXT(void *, "malloc", size_t);
-	return due(CALL_MALLOC) ? NULL : real(n);
+	if (!FROM_LOADER && due(CALL_MALLOC))
+		return NULL;
+	had_room = had_room || n >= 65536;
+	return real(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
 	NEXT(void *, "calloc", size_t, size_t);
-	return due(CALL_MALLOC) ? NULL : real(n, size);
+	return !FROM_LOADER && due(CALL_MALLOC) ? NULL : real(n, size);
 }
 
 void *realloc(void *old, size_t n)
 {
 	NEXT(void *, "realloc", void *, size_t);
-	return due(CALL_MALLOC) ? NULL : real(old, n);
+	return !FROM_LOADER && due(CALL_MALLOC) ? NULL : real(old, n);
 }
 
 void *aligned_alloc(size_t alignment, size_t n)
@@ -360,6 +393,7 @@ static int armed_main(int argc, char **argv, char **environment)
 	if (call != NULL && (found < 0 || fault->at == 0))
 		abort();
 	unsetenv("LD_PRELOAD");
+	dl_iterate_phdr(find_loader, NULL);
 	atomic_store(&fault->wanted, found);
 	if (getenv("FAULT_SHARED") != NULL)
 		share(getenv("FAULT_SHARED"));
