@@ -1,7 +1,6 @@
 #include "archive/chain.h"
 
 #include "archive/sums.h"
-#include "base/clusterset.h"
 #include "base/io.h"
 #include "base/parse.h"
 
@@ -21,6 +20,7 @@ struct found {
 /* The archives of a folder by their first bytes, which prove nothing: parents are not known. Kept,
  * as those of a chain mostly lie in one. */
 struct look {
+	bool streams; /* pipes are allowed */
 	struct found named;
 	char *folder; /* owned; NULL: none yet */
 	struct found in_folder;
@@ -40,8 +40,12 @@ static bool is_full(const struct chain_link *link)
 
 static void free_links(struct chain_link *links, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (links[i].stream != NULL)
+			archive_close(links[i].stream);
+		free(links[i].stream);
 		free(links[i].path);
+	}
 	free(links);
 }
 
@@ -64,18 +68,26 @@ static int keep(struct found *found, char *path, const uint8_t uuid[UUID_SIZE], 
 	return 0;
 }
 
-/* A chain's archives are opened more than once. */
-static int check_name(const char *name, struct error *err)
+static bool is_stream(const char *name)
 {
 	struct stat status;
+
+	return strcmp(name, "-") == 0 || (stat(name, &status) == 0 && !S_ISREG(status.st_mode) &&
+					  !S_ISBLK(status.st_mode) && !S_ISDIR(status.st_mode));
+}
+
+/* A chain's archives are mostly opened more than once. */
+static int check_name(const char *name, struct error *err)
+{
 	int is_sums;
 
-	if (strcmp(name, "-") == 0)
+	if (is_stream(name))
 		return fail(err, ERR_USAGE,
-			    "an archive of a chain is read from a file, not from standard input");
-	if (stat(name, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)))
-		return fail(err, ERR_USAGE,
-			    "%s: an archive of a chain is read from a file, not from a pipe",
+			    strcmp(name, "-") == 0
+				    ? "an archive of a chain is read from a file, not from "
+				      "standard input"
+				    : "%s: an archive of a chain is read from a file, not from a "
+				      "pipe or tape",
 			    name);
 	is_sums = sums_is(name, err);
 	if (is_sums < 0)
@@ -88,23 +100,40 @@ static int check_name(const char *name, struct error *err)
 	return 0;
 }
 
+/* Its name is the link's. */
+static int keep_stream(struct chain_link *link, struct opened_archive *opened, struct error *err)
+{
+	link->stream = malloc(sizeof(*link->stream));
+	if (link->stream == NULL)
+		return fail_memory(err);
+	*link->stream = *opened;
+	link->stream->name = link->path;
+	*opened = (struct opened_archive){0};
+	return 0;
+}
+
 /* What is named must be an archive. */
-static int add_named(struct found *found, const char *name, struct error *err)
+static int add_named(struct look *look, const char *name, struct error *err)
 {
 	struct opened_archive opened = {0};
-	int code = check_name(name, err);
+	struct chain_link *link;
+	bool once = look->streams && is_stream(name);
+	int code = once ? 0 : check_name(name, err);
 
 	if (code == 0)
 		code = archive_open(&opened, name, 0, err);
 	if (code == 0 && opened.archive->format != FORMAT_VMAB)
-		code = fail(err, ERR_USAGE, "%s: is a VMA archive, which has no parents and no sums",
-			    name);
+		code = fail(err, ERR_USAGE,
+			    "%s: is a VMA archive, which has no parents and no sums", name);
 	if (code == 0)
-		code = keep(found, strdup(name), opened.archive->uuid, err);
+		code = keep(&look->named, strdup(name), opened.archive->uuid, err);
 	else
 		error_in_file(err, name);
-	if (code == 0)
-		memcpy(found->links[found->n - 1].parent, opened.archive->parent, UUID_SIZE);
+	if (code == 0) {
+		link = &look->named.links[look->named.n - 1];
+		memcpy(link->parent, opened.archive->parent, UUID_SIZE);
+		code = once ? keep_stream(link, &opened, err) : 0;
+	}
 	archive_close(&opened);
 	return code;
 }
@@ -187,42 +216,84 @@ static const struct chain_link *by_uuid(const struct found *found, const uint8_t
 	return NULL;
 }
 
-/* Of several copies the first one whose head is good. */
-static int find_in_folder(struct look *look, const struct chain_link *child, struct error *err)
+/* Of archives with the same uuid: a merged one stands for the newest it was made of. */
+static int rank(const struct look *look, const struct chain_link *link)
 {
-	char uuid[UUID_TEXT_SIZE], *folder = folder_of(child->path);
-	int code = 1;
+	if (is_full(link))
+		return 2;
+	return by_uuid(&look->named, link->parent) != NULL ||
+	       by_uuid(&look->in_folder, link->parent) != NULL;
+}
 
+/* Adds those of the folder with that uuid whose heads are good, and chooses one. 1: there is none.
+ */
+static int choose(struct look *look, const uint8_t uuid[UUID_SIZE], unsigned *out,
+		  struct error *err)
+{
+	struct error last = {.code = 1};
+	int best = -1;
+
+	for (unsigned i = 0; i < look->in_folder.n; i++) {
+		const struct chain_link *candidate = &look->in_folder.links[i];
+		struct error why = {0};
+		unsigned n = look->named.n;
+
+		if (!same(candidate->uuid, uuid))
+			continue;
+		if (add_named(look, candidate->path, &why) != 0) {
+			last = why;
+		} else if (rank(look, &look->named.links[n]) > best) {
+			best = rank(look, &look->named.links[n]);
+			*out = n;
+		}
+	}
+	if (best >= 0)
+		return 0;
+	if (last.code < 0)
+		*err = last;
+	return last.code;
+}
+
+static int find_in_folder(struct look *look, const struct chain_link *child, unsigned *out,
+			  struct error *err)
+{
+	char wanted[UUID_TEXT_SIZE], *folder;
+	struct chain_link of = *child; /* more may be added to where it is */
+	int code;
+
+	format_uuid(wanted, of.parent);
+	if (look->streams && is_stream(of.path))
+		return fail(err, ERR_USAGE,
+			    "%s: its parent %s is not named: name the parents of an archive that "
+			    "comes through a pipe",
+			    of.path, wanted);
+	folder = folder_of(of.path);
 	if (folder == NULL)
 		return fail_memory(err);
 	TRY(look_in(look, folder, err));
-	for (unsigned i = 0; i < look->in_folder.n && code != 0; i++) {
-		const struct chain_link *candidate = &look->in_folder.links[i];
-
-		if (same(candidate->uuid, child->parent)) {
-			*err = (struct error){0};
-			code = add_named(&look->named, candidate->path, err);
-		}
-	}
+	code = choose(look, of.parent, out, err);
 	if (code <= 0)
 		return code;
-	return fail(err, ERR_SYSTEM, "%s: its parent %s is not in folder %s, nor named",
-		    child->path, format_uuid(uuid, child->parent), look->folder);
+	return fail(
+		err, ERR_SYSTEM,
+		"%s: its parent %s is not in folder %s, nor named: give the file that has it as "
+		"another ARCHIVE",
+		of.path, wanted, look->folder);
 }
 
-static int find_parent(struct look *look, struct chain_link *link, struct error *err)
+static int find_parent(struct look *look, unsigned *at, struct error *err)
 {
-	const struct chain_link *parent = by_uuid(&look->named, link->parent);
+	const struct chain_link *child = &look->named.links[*at];
+	const struct chain_link *parent = by_uuid(&look->named, child->parent);
 
-	if (parent == NULL) {
-		TRY(find_in_folder(look, link, err));
-		parent = &look->named.links[look->named.n - 1];
-	}
-	*link = *parent;
+	if (parent == NULL)
+		return find_in_folder(look, child, at, err);
+	*at = (unsigned)(parent - look->named.links);
 	return 0;
 }
 
-static int append(struct chain *chain, const struct chain_link *link, struct error *err)
+/* Takes over its stream. */
+static int append(struct chain *chain, struct chain_link *link, struct error *err)
 {
 	struct chain_link *links = realloc(chain->links, (chain->n + 1) * sizeof(*chain->links));
 	char *path = strdup(link->path);
@@ -234,24 +305,32 @@ static int append(struct chain *chain, const struct chain_link *link, struct err
 		return fail_memory(err);
 	}
 	links[chain->n] = *link;
-	links[chain->n++].path = path;
+	links[chain->n].path = path;
+	if (link->stream != NULL)
+		link->stream->name = path;
+	link->stream = NULL;
+	chain->n++;
 	return 0;
 }
 
-/* The chain of the first of the named archives. */
-static int walk(struct chain *out, struct look *look, struct error *err)
+/* The chain of the first of the named archives; with n_enough, until it has so many of them. */
+static int walk(struct chain *out, struct look *look, unsigned n_names, unsigned n_enough,
+		struct error *err)
 {
-	struct chain_link link = look->named.links[0]; /* borrows its path */
+	unsigned at = 0, n_used = 0;
 
 	for (;;) {
+		struct chain_link *link = &look->named.links[at];
+
 		for (unsigned i = 0; i < out->n; i++)
-			if (same(out->links[i].uuid, link.uuid))
+			if (same(out->links[i].uuid, link->uuid))
 				return fail(err, ERR_DAMAGED,
-					    "%s: its chain of parents is a circle", link.path);
-		TRY(append(out, &link, err));
-		if (is_full(&link))
+					    "%s: its chain of parents is a circle", link->path);
+		TRY(append(out, link, err));
+		n_used += at < n_names;
+		if (is_full(&out->links[out->n - 1]) || n_used == n_enough)
 			return 0;
-		TRY(find_parent(look, &link, err));
+		TRY(find_parent(look, &at, err));
 	}
 }
 
@@ -259,52 +338,52 @@ static int check_all_used(const struct chain *chain, const struct found *named, 
 			  struct error *err)
 {
 	for (unsigned i = 0, j; i < n_names; i++) {
-		for (j = 0; j < chain->n && !same(named->links[i].uuid, chain->links[j].uuid); j++)
+		const struct chain_link *link = &named->links[i];
+
+		for (j = 0; j < i; j++)
+			if (same(link->uuid, named->links[j].uuid))
+				return fail(err, ERR_USAGE, "%s and %s are the same archive",
+					    named->links[j].path, link->path);
+		for (j = 0; j < chain->n && !same(link->uuid, chain->links[j].uuid); j++)
 			;
 		if (j == chain->n)
 			return fail(err, ERR_USAGE,
 				    "%s is no parent of %s: the archive that is wanted comes "
 				    "first, and its parents after it, in any order",
-				    named->links[i].path, chain->links[0].path);
-		if (strcmp(named->links[i].path, chain->links[j].path) != 0)
-			return fail(err, ERR_USAGE, "%s and %s are the same archive",
-				    named->links[i].path, chain->links[j].path);
+				    link->path, chain->links[0].path);
 	}
 	return 0;
 }
 
-int chain_find(struct chain *out, const struct strings *names, struct error *err)
+static int find(struct chain *out, struct look *look, const struct strings *names,
+		unsigned n_enough, struct error *err)
 {
-	struct look look = {0};
 	int code = 0;
 
 	*out = (struct chain){0};
 	for (unsigned i = 0; i < names->n && code == 0; i++)
-		code = add_named(&look.named, names->items[i], err);
+		code = add_named(look, names->items[i], err);
 	if (code == 0)
-		code = walk(out, &look, err);
+		code = walk(out, look, names->n, n_enough, err);
 	if (code == 0)
-		code = check_all_used(out, &look.named, names->n, err);
-	free_links(look.named.links, look.named.n);
-	free_links(look.in_folder.links, look.in_folder.n);
-	free(look.folder);
+		code = check_all_used(out, &look->named, names->n, err);
+	free_links(look->named.links, look->named.n);
+	free_links(look->in_folder.links, look->in_folder.n);
+	free(look->folder);
 	return code;
 }
 
-int chain_check_drive(const struct chain *chain, const struct archive_drive *drive,
-		      const struct cluster_set *held, struct error *err)
+int chain_find(struct chain *out, const struct strings *names, struct error *err)
 {
-	uint64_t n = clusters_of(drive->size_bytes), run;
-	char name[80];
-	bool in = true;
+	return find(out, &(struct look){0}, names, 0, err);
+}
 
-	run = n == 0 ? 0 : cluster_set_run(held, 0, n, &in);
-	if (in && run == n)
-		return 0;
-	return fail(err, ERR_INCOMPLETE, "%s: drive %s: cluster %llu is in no archive of the chain",
-		    chain->links[0].path,
-		    escape_text(name, sizeof(name), drive->name.bytes, drive->name.length),
-		    (unsigned long long)(in ? run : 0));
+int chain_find_once(struct chain *out, const struct strings *names, bool part, struct error *err)
+{
+	*out = (struct chain){0};
+	TRY(archive_check_names(names, err));
+	return find(out, &(struct look){.streams = true}, names,
+		    part && names->n > 1 ? names->n : 0, err);
 }
 
 bool chain_has_file(const struct chain *chain, const char *path)
@@ -328,8 +407,14 @@ void chain_free(struct chain *chain)
 int chain_open(struct opened_archive *out, const struct chain *chain, unsigned link, uint64_t rate,
 	       struct error *err)
 {
-	const struct chain_link *expected = &chain->links[link];
+	struct chain_link *expected = &chain->links[link];
 
+	if (expected->stream != NULL) {
+		*out = *expected->stream;
+		free(expected->stream);
+		expected->stream = NULL;
+		return 0;
+	}
 	TRY(archive_open(out, expected->path, rate, err));
 	if (!same(out->archive->uuid, expected->uuid) ||
 	    !same(out->archive->parent, expected->parent))

@@ -7,12 +7,12 @@
 
 #include "archive/open.h"
 
-struct cluster_set;
-
 struct chain_link {
 	char *path; /* owned */
 	uint8_t uuid[UUID_SIZE];
-	uint8_t parent[UUID_SIZE]; /* all zero in the last link */
+	uint8_t parent[UUID_SIZE]; /* all zero: it is full */
+	/* Owned, until chain_open hands it out: what can be read only once. NULL: a file. */
+	struct opened_archive *stream;
 };
 
 struct chain {
@@ -20,20 +20,22 @@ struct chain {
 	unsigned n;
 };
 
-/* Finds the chain of the first of these archives. Parents are taken from the other names, which may be
- * in any order, else from the folder of the archive that wants them, by the uuids in the heads of the
- * files there. Names that the chain does not need are ERR_USAGE. Free *out even after an error. */
+/* Finds the chain of the first of these archives, down to the full one. Parents are taken from the
+ * other names, which may be in any order, else from the folder of the archive that wants them, by
+ * the uuids in the heads of the files there: of several with that uuid a full one, else one whose
+ * parent is there, too. Names that the chain does not need are ERR_USAGE. Free *out even after an
+ * error. */
 int chain_find(struct chain *out, const struct strings *names, struct error *err);
-/* ERR_INCOMPLETE if a cluster of this drive of the newest archive is in no link, by what they held.
- */
-int chain_check_drive(const struct chain *chain, const struct archive_drive *drive,
-		      const struct cluster_set *held, struct error *err);
+/* The same for whoever opens each link once, newest first: pipes, and "-" once, are allowed, but
+ * then their parents must be named. With part, the chain of several names ends with the oldest of
+ * them, which may be incremental. */
+int chain_find_once(struct chain *out, const struct strings *names, bool part, struct error *err);
 /* Whether this file is one of them, by whatever name. */
 bool chain_has_file(const struct chain *chain, const char *path);
 void chain_free(struct chain *chain);
 
 /* Opens a link, and checks that it still is the archive it was. rate: as for archive_open. *out can
- * be closed even after a failure. */
+ * be closed even after a failure. A link that cannot be read twice can be opened but once. */
 int chain_open(struct opened_archive *out, const struct chain *chain, unsigned link, uint64_t rate,
 	       struct error *err);
 

@@ -1,11 +1,8 @@
 #include "archive/restore_chain.h"
 
-#include "archive/match.h"
-#include "base/clusterset.h"
 #include "base/watcher.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* What is needed for every link. */
 struct run {
@@ -31,53 +28,25 @@ int restore_chain_find(struct restore_chain *out, const struct opened_archive *o
 		names[i] = parents->items[i - 1];
 	code = chain_find(&out->chain, &(struct strings){names, n}, err);
 	free(names);
-	TRY(code);
-	out->n_drives = opened->archive->n_drives;
-	out->newer = calloc((size_t)out->n_drives + 1, sizeof(*out->newer));
-	out->n_left = malloc(((size_t)out->n_drives + 1) * sizeof(*out->n_left));
-	if (out->newer == NULL || out->n_left == NULL)
-		return fail_memory(err);
-	memset(out->n_left, 0xff, out->n_drives * sizeof(*out->n_left));
-	return 0;
-}
-
-/* What a link has of the newest archive's drives, and leaves to the next link. */
-static void narrow(const struct run *run, const struct archive *link, const uint32_t *drive_of,
-		   uint64_t *n_held)
-{
-	uint64_t *n_left = run->chain->n_left;
-
-	for (uint32_t i = 0; i < link->n_drives; i++)
-		n_held[drive_of[i]] = clusters_of(link->drives[i].size_bytes);
-	for (uint32_t i = 0; i < run->newest->n_drives; i++)
-		n_left[i] = n_left[i] < n_held[i] ? n_left[i] : n_held[i];
+	return code == 0 ? layers_open(&out->layers, opened->archive, err) : code;
 }
 
 /* What the drives of a link are in the newest archive. */
 static int assign(const struct run *run, const struct archive *link, struct target **targets,
-		  struct reader_layer *layers, struct error *err)
+		  struct reader_layer *out, struct error *err)
 {
-	uint32_t n = run->newest->n_drives;
-	uint32_t *drive_of = calloc((size_t)link->n_drives + 1, sizeof(*drive_of));
-	uint64_t *n_held = calloc((size_t)n + 1, sizeof(*n_held));
-	int code = drive_of == NULL || n_held == NULL
-			   ? fail_memory(err)
-			   : match_drives(link, run->newest, drive_of, err);
+	struct layers *layers = &run->chain->layers;
 
-	if (code == 0)
-		narrow(run, link, drive_of, n_held);
-	for (uint32_t i = 0; code == 0 && i < link->n_drives; i++) {
-		uint32_t drive = drive_of[i];
+	TRY(layers_begin(layers, link, err));
+	for (uint32_t i = 0; i < link->n_drives; i++) {
+		uint32_t drive = layers->drive_of[i];
 
-		targets[i] = drive == n ? NULL : run->targets[drive];
+		targets[i] = drive == run->newest->n_drives ? NULL : run->targets[drive];
 		if (targets[i] != NULL)
-			layers[i] = (struct reader_layer){run->newest->drives[drive].size_bytes,
-							  run->chain->n_left[drive],
-							  &run->chain->newer[drive]};
+			out[i] = (struct reader_layer){run->newest->drives[drive].size_bytes,
+						       layers->n_left[drive], &layers->held[drive]};
 	}
-	free(drive_of);
-	free(n_held);
-	return code;
+	return 0;
 }
 
 static int write_link(const struct run *run, struct opened_archive *opened, unsigned link,
@@ -119,7 +88,6 @@ int restore_chain_write(struct restore_chain *chain, struct opened_archive *newe
 			struct error *err)
 {
 	struct run run = {chain, newest->archive, targets, n_threads, counts, watcher};
-	const struct archive *archive = newest->archive;
 
 	for (unsigned i = 0; i < chain->chain.n; i++) {
 		struct opened_archive older = {0};
@@ -132,18 +100,14 @@ int restore_chain_write(struct restore_chain *chain, struct opened_archive *newe
 		archive_close(&older);
 		TRY(code);
 	}
-	for (uint32_t i = 0; i < archive->n_drives; i++)
+	for (uint32_t i = 0; i < newest->archive->n_drives; i++)
 		if (targets[i] != NULL)
-			TRY(chain_check_drive(&chain->chain, &archive->drives[i], &chain->newer[i],
-					      err));
+			TRY(layers_check_drive(&chain->layers, i, newest->name, false, err));
 	return 0;
 }
 
 void restore_chain_free(struct restore_chain *chain)
 {
-	for (uint32_t i = 0; chain->newer != NULL && i < chain->n_drives; i++)
-		cluster_set_free(&chain->newer[i]);
-	free(chain->newer);
-	free(chain->n_left);
+	layers_close(&chain->layers);
 	chain_free(&chain->chain);
 }

@@ -6,18 +6,14 @@
 #define ARCHIVE_RESTORE_CHAIN_H
 
 #include "archive/chain.h"
+#include "archive/layers.h"
 #include "reader/reader.h"
 
 struct watcher;
 
 struct restore_chain {
 	struct chain chain; /* empty: the archive is full */
-	struct cluster_set
-		*newer; /* owned; for each drive of the newest archive: what was written */
-	/* Owned; for each of them: how many clusters the archives so far can have left to the next.
-	 */
-	uint64_t *n_left;
-	uint32_t n_drives;
+	struct layers layers;
 	uint64_t rate; /* of reading: as for archive_open */
 };
 

@@ -1,23 +1,17 @@
 #include "archive/sums_make.h"
 
-#include "archive/match.h"
-#include "base/clusterset.h"
+#include "archive/layers.h"
 #include "base/watcher.h"
 #include "reader/input/input.h"
 #include "reader/reader.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* The newest instant, and what is known of it so far. */
 struct instant {
 	struct sums_writer *writer;
 	struct opened_archive newest;
-	struct cluster_set *seen; /* owned; for each of its drives: clusters of a newer link */
-	uint32_t *drive_of;	  /* owned; DRIVES_MAX: the link's drives in the newest archive */
-	/* Owned: clusters of each drive of the newest archive that the links so far can have left
-	 * to the next, and those that a link has. */
-	uint64_t *n_left, *n_held;
+	struct layers layers;
 	struct section *read, *current; /* owned: an extent, and what of it is not superseded */
 	uint8_t *stored;		/* owned; PAYLOAD_SIZE_MAX */
 	struct reader_counts counts;
@@ -27,31 +21,18 @@ struct instant {
 static int begin(struct instant *instant, const struct chain *chain, struct error *err)
 {
 	TRY(chain_open(&instant->newest, chain, 0, 0, err));
-	instant->seen = calloc(instant->newest.archive->n_drives + 1, sizeof(*instant->seen));
-	instant->drive_of = malloc(DRIVES_MAX * sizeof(*instant->drive_of));
-	instant->n_left = malloc((DRIVES_MAX + 1) * sizeof(*instant->n_left));
-	instant->n_held = malloc((DRIVES_MAX + 1) * sizeof(*instant->n_held));
+	TRY(layers_open(&instant->layers, instant->newest.archive, err));
 	instant->read = malloc(sizeof(*instant->read));
 	instant->current = malloc(sizeof(*instant->current));
 	instant->stored = malloc(PAYLOAD_SIZE_MAX);
-	if (instant->seen == NULL || instant->drive_of == NULL || instant->read == NULL ||
-	    instant->current == NULL || instant->stored == NULL || instant->n_left == NULL ||
-	    instant->n_held == NULL)
+	if (instant->read == NULL || instant->current == NULL || instant->stored == NULL)
 		return fail_memory(err);
-	memset(instant->n_left, 0xff, DRIVES_MAX * sizeof(*instant->n_left));
 	return 0;
 }
 
 static void end(struct instant *instant)
 {
-	uint32_t n = instant->newest.archive != NULL ? instant->newest.archive->n_drives : 0;
-
-	for (uint32_t i = 0; instant->seen != NULL && i < n; i++)
-		cluster_set_free(&instant->seen[i]);
-	free(instant->seen);
-	free(instant->drive_of);
-	free(instant->n_left);
-	free(instant->n_held);
+	layers_close(&instant->layers);
 	free(instant->read);
 	free(instant->current);
 	free(instant->stored);
@@ -62,24 +43,19 @@ static void end(struct instant *instant)
  * alone: runs of zeros are sums already. */
 static int take_slot(struct instant *instant, const struct slot *slot, struct error *err)
 {
-	uint32_t drive = instant->drive_of[slot->drive];
-	uint64_t n_clusters, n = slot->n_clusters;
 	struct slot *current = &instant->current->slots[instant->current->n_slots];
+	uint32_t drive;
+	uint64_t n = layers_wanted(&instant->layers, slot, &drive);
 
-	if (drive == instant->newest.archive->n_drives)
+	if (n == 0)
 		return 0;
-	n_clusters = instant->n_left[drive];
-	if (slot->cluster >= n_clusters)
-		return 0; /* the drive has been smaller since */
-	if (n > n_clusters - slot->cluster)
-		n = n_clusters - slot->cluster;
-	if (slot->mask != 0 && !cluster_set_has(&instant->seen[drive], slot->cluster)) {
+	if (slot->mask != 0 && !cluster_set_has(&instant->layers.held[drive], slot->cluster)) {
 		*current = *slot;
 		current->drive = drive;
 		instant->current->n_slots++;
 		instant->n_data++;
 	}
-	return cluster_set_include(&instant->seen[drive], slot->cluster, n, err);
+	return cluster_set_include(&instant->layers.held[drive], slot->cluster, n, err);
 }
 
 static int take_extent(struct instant *instant, const struct archive *archive, struct error *err)
@@ -91,27 +67,12 @@ static int take_extent(struct instant *instant, const struct archive *archive, s
 	return sums_put(instant->writer, instant->current, err);
 }
 
-/* What the link's drives are in the newest archive, and how much of these it can tell of. */
-static int match_link(struct instant *instant, const struct archive *link, struct error *err)
-{
-	uint32_t n = instant->newest.archive->n_drives;
-
-	TRY(match_drives(link, instant->newest.archive, instant->drive_of, err));
-	memset(instant->n_held, 0, n * sizeof(*instant->n_held));
-	for (uint32_t i = 0; i < link->n_drives; i++)
-		instant->n_held[instant->drive_of[i]] = clusters_of(link->drives[i].size_bytes);
-	for (uint32_t i = 0; i < n; i++)
-		if (instant->n_left[i] > instant->n_held[i])
-			instant->n_left[i] = instant->n_held[i];
-	return 0;
-}
-
 static int read_link(struct instant *instant, const struct opened_archive *opened,
 		     struct error *err)
 {
 	int code;
 
-	TRY(match_link(instant, opened->archive, err));
+	TRY(layers_begin(&instant->layers, opened->archive, err));
 	while ((code = reader_next(opened->reader, instant->read, instant->stored, err)) > 0) {
 		atomic_store(&instant->counts.place, input_taken(opened->input));
 		TRY(take_extent(instant, opened->archive, err));
@@ -159,10 +120,7 @@ static int make(struct instant *instant, const struct sums_place *place, const s
 	TRY(begin(instant, chain, err));
 	TRY(create_file(instant, place, err));
 	TRY(read_chain(instant, chain, watcher, err));
-	for (uint32_t i = 0; i < instant->newest.archive->n_drives; i++)
-		TRY(chain_check_drive(chain, &instant->newest.archive->drives[i], &instant->seen[i],
-				      err));
-	return 0;
+	return layers_check(&instant->layers, instant->newest.name, false, err);
 }
 
 int sums_make(struct sums_writer **out, const struct sums_place *place, const struct chain *chain,
