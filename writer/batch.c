@@ -81,6 +81,7 @@ void batch_reset(struct batch *batch)
 	batch->section.raw_size = 0;
 	batch->section.codec = CODEC_NONE;
 	batch->stray.n_clusters = 0;
+	batch->as_stored = false;
 	batch->n_zero_slots = 0;
 	batch->packed.size = 0;
 	batch->headers.size = 0;
@@ -96,7 +97,8 @@ uint8_t *blocks_new(void)
 
 void batch_return(struct batch *batch, uint8_t **blocks)
 {
-	bool compressed = batch->section.codec == CODEC_ZSTD || batch->packed.size != 0;
+	bool compressed = !batch->as_stored &&
+			  (batch->section.codec == CODEC_ZSTD || batch->packed.size != 0);
 
 	if (batch->borrowed.give_back != NULL) {
 		if (compressed || batch->section.raw_size == 0)
@@ -298,4 +300,29 @@ void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const 
 	slot->mask = mask;
 	memcpy(slot->checksum, checksum, CHECKSUM_SIZE);
 	pack_blocks(batch, mask, bytes);
+}
+
+void batch_extent(struct batch *batch, const struct section *extent, const uint8_t *stored)
+{
+	struct section *section = &batch->section;
+
+	assert(section->n_slots == 0 && batch->parent == NULL &&
+	       batch->archive->format == FORMAT_VMAB);
+	for (uint32_t i = 0; i < extent->n_slots; i++) {
+		const struct slot *slot = &extent->slots[i];
+
+		if (!is_within(batch, slot->drive, slot->cluster, slot->n_clusters))
+			return;
+		uint64_t n = count(batch, slot->drive, slot->cluster, slot->n_clusters);
+		batch->data_bytes += slot->mask != 0 ? n : 0;
+		section->slots[i] = *slot;
+	}
+	section->n_slots = extent->n_slots;
+	section->codec = extent->codec;
+	section->raw_size = extent->raw_size;
+	section->stored_size = extent->stored_size;
+	section->padded_size = extent->padded_size;
+	memcpy(section->checksum, extent->checksum, CHECKSUM_SIZE);
+	memcpy(batch->blocks, stored, extent->padded_size);
+	batch->as_stored = true;
 }

@@ -26,11 +26,12 @@ struct batch {
 	const struct parent_sums *parent; /* NULL: all is stored; else: */
 	void *parent_state;		  /* owned */
 	struct error parent_error;	  /* why it could not be asked */
-	struct slot *known;		  /* owned, SLOTS_MAX: runs that are as the parent has them */
+	struct slot *known; /* owned, SLOTS_MAX: runs that are as the parent has them */
 	uint32_t n_known;
 	uint64_t covered_bytes, data_bytes, place; /* as in struct writer_counts */
 	uint8_t *blocks; /* lent by the worker, PAYLOAD_SIZE_MAX; or by the feed: see borrowed */
 	struct section section; /* slots, raw_size; once sealed also codec, sizes, checksum */
+	bool as_stored;		/* blocks hold a payload that is sealed already */
 	struct slot stray;	/* n_clusters != 0: clusters that their drive does not have */
 	struct {
 		void (*give_back)(void *context, void *loan); /* NULL: blocks are the worker's */

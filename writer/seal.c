@@ -255,6 +255,8 @@ int seal_batch(struct seal *seal, struct batch *batch, struct error *err)
 	struct section *section = &batch->section;
 
 	TRY(batch_check(batch, err));
+	if (batch->as_stored)
+		return 0;
 	if (seal->archive->format == FORMAT_VMAB) {
 		if (section->raw_size != 0) {
 			seal_payload(seal, batch);

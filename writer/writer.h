@@ -105,6 +105,10 @@ void batch_borrow(struct batch *batch, uint8_t *bytes, void (*give_back)(void *c
  * PAYLOAD_SIZE_MAX of stored blocks and SLOTS_MAX slots. */
 void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const uint8_t *bytes);
 void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters);
+/* Adds an extent of another VMAB, whose drives are this archive's, as it is stored there: the
+ * caller has checked the payload, padding included. Alone in its fill, and only for a VMAB that has
+ * no parent_sums. */
+void batch_extent(struct batch *batch, const struct section *extent, const uint8_t *stored);
 /* For a progress display: how far the source was read with this piece. */
 void batch_place(struct batch *batch, uint64_t place);
 
