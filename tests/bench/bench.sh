@@ -9,7 +9,7 @@
 # (2) of those. What is restored is compared with its source once.
 # Peers that are not installed are left out; $VMA names the vma binary of Proxmox, if there is one.
 # $GROUPS_ONLY, a list of backup restore check hole half packed pages levels cold latency limits
-# cache, measures only those. --quick takes small inputs and one round: to try the script, its
+# chain cache, measures only those. --quick takes small inputs and one round: to try the script, its
 # numbers mean nothing.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin

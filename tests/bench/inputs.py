@@ -2,6 +2,7 @@
 
     inputs.py half MIB      runs of blocks, random or of one byte
     inputs.py pages MIB     pages of 8 KiB like those of a database
+    inputs.py change FILE   writes nothing, but others to 2 in 100 of FILE, in runs of 64 KiB to 4 MiB
     inputs.py sample FILE   one in eight of the pieces of 4 MiB that are left of FILE without its
                             zero blocks: what a compressor gets to see
 """
@@ -75,8 +76,25 @@ def sample(path, out):
                 index += 1
 
 
+def change(path):
+    """Other pieces of the same file, which compress as well. Seeded by what the last one left."""
+    dice = random.Random(path)
+    with open(path, "rb+") as file:
+        size = file.seek(0, 2)
+        left = size // 50
+        while left > 0:
+            n = min(left, size // 8, (64 << 10) * dice.choice((1, 2, 4, 16, 64)))
+            file.seek(dice.randrange(size - n) // (64 << 10) * (64 << 10))
+            data = bytes(byte ^ 0x55 for byte in file.read(4096)) + file.read(n - 4096)
+            file.seek(dice.randrange(size - n) // (64 << 10) * (64 << 10))
+            file.write(data)
+            left -= n
+
+
 KIND, ARGUMENT = sys.argv[1:]
 if KIND == "sample":
     sample(ARGUMENT, sys.stdout.buffer)
+elif KIND == "change":
+    change(ARGUMENT)
 else:
     {"half": half, "pages": pages}[KIND](int(ARGUMENT), sys.stdout.buffer)

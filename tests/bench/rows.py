@@ -213,9 +213,33 @@ LATENCY = Group("latency", "A source that answers each read 10 ms late", "The da
         slow=True, against="vmabak backup none, late"),
 ])
 
+INCREMENTS = [f"in.c{n}.vmab" for n in range(1, 6)]
+CHAIN_FILES = ["in.c0.vmab"] + INCREMENTS
+
+
+def increment(n):
+    """The next instant: 2 in 100 of the image are others, in runs of 64 KiB to 4 MiB."""
+    return (f"in.c{n}.vmab", f"cp --sparse=always in.c{n - 1}.raw in.c{n}.raw && /usr/bin/python3 {HERE}/inputs.py change in.c{n}.raw && "
+            f"$VMABAK backup -q --no-sync --parent in.c{n - 1}.vmab -o in.c{n}.vmab disk=in.c{n}.raw && rm in.c{n - 1}.raw")
+
+
+CHAIN = Group("chain", "A chain", "A full archive of the system image and five increments of 2 % each; "
+              f"{CHECKED}.", [
+    Row("vmabak merge", "$VMABAK merge -q --no-sync in.c5.vmab -o out.vmab", reads=CHAIN_FILES, out=["out.vmab"],
+        size="out.vmab"),
+    Row("cat of the chain", f"cat {' '.join(CHAIN_FILES)} >out.cat", reads=CHAIN_FILES, out=["out.cat"],
+        size="out.cat", against="vmabak merge"),
+    Row("vmabak restore chain", "$VMABAK restore -q --no-sync in.c5.vmab -d disk=out.raw", reads=CHAIN_FILES,
+        same=["in.c5.raw", "out.raw"]),
+    Row("vmabak restore merged", "$VMABAK restore -q --no-sync in.merged.vmab -d disk=out.raw", reads=["in.merged.vmab"],
+        same=["in.c5.raw", "out.raw"], against="vmabak restore chain"),
+], [("in.c0.vmab", "cp --sparse=always system.raw in.c0.raw && $VMABAK backup -q --no-sync -o in.c0.vmab disk=in.c0.raw"),
+    *[increment(n) for n in range(1, 6)],
+    ("in.merged.vmab", "$VMABAK merge -q --no-sync in.c5.vmab -o in.merged.vmab")])
+
 GROUPS = [BACKUP, RESTORE, CHECK, HOLE, image_group("half", "Half random: 2 GiB, runs of random and constant blocks"),
           image_group("packed", "Compressed already: 1 GiB"), image_group("pages", "Pages of a database: 1 GiB"),
-          LEVELS, COLD, LATENCY]
+          LEVELS, COLD, LATENCY, CHAIN]
 
 # Ours, the peer, and the most that the median of the ratios may be.
 BARS = [
@@ -230,5 +254,7 @@ BARS = [
     ("vmabak verify --quick", "cat archive", 1.5),
     ("vmabak backup zstd, hole", "vma create, hole", 0.01),
     ("vmabak restore zstd, hole", "vma create, hole", 0.01),
+    ("vmabak merge", "cat of the chain", 2.0),
+    ("vmabak restore chain", "vmabak restore merged", 1.15),
 ]
 SAME_SIZE = ("vmabak backup zstd", "zstd -1 -T2")
