@@ -180,6 +180,8 @@ make_example()
 	printf x | dd of=bad.vmab bs=1 seek=50000 conv=notrunc status=none
 	head -c 100000 web.vmab >cut.vmab
 	: >empty.vmab
+	"$vmabak" backup -q -o thursday.vmab root=web.raw
+	"$vmabak" backup -q --parent thursday.vmab -o friday.vmab root=web.raw
 	qemu-img convert -O qcow2 web.raw data.qcow2
 	cp data.qcow2 web.img
 	echo '65536 4096' >ranges.txt
@@ -249,6 +251,7 @@ example_of()
 		"$vmabak" backup -q --parent diff/full.vmab -o diff/changed.vmab root=diff/changed.raw
 		"$vmabak" diff --json diff/full.vmab diff/changed.vmab
 		;;
+	merge) "$vmabak" merge --json friday.vmab -o merge.vmab ;;
 	convert) "$vmabak" convert --json web.vmab -o convert.vma 2>/dev/null ;;
 	*) echo '{"no example in tests/man.sh": 0}' ;;
 	esac

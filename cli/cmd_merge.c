@@ -1,0 +1,63 @@
+#include "archive/merge.h"
+#include "base/human.h"
+#include "base/json.h"
+#include "cli/groups.h"
+#include "cli/summary.h"
+
+#include <limits.h>
+
+struct merge_command {
+	struct common_options common;
+	struct create_options create;
+};
+
+static const struct merge_command defaults = {
+	.common = {COMMON_DEFAULTS},
+};
+
+static int run(const void *given, struct report *report)
+{
+	const struct merge_command *command = given;
+	struct merge_options options = {
+		.archives = command->common.arguments,
+		.create = command->create,
+	};
+	struct merge merge;
+	struct error err = {0};
+	int code = EXIT_DONE;
+
+	if (merge_run(&merge, &options, &report->watcher, &err) < 0) {
+		code = report_error(report, NULL, &err);
+	} else {
+		summary_tell(&merge.create, report);
+		json_put_number(report->result, "n_archives", merge.chain.n);
+		json_put_number(report->result, "copied_clusters", merge.n_copied);
+	}
+	merge_close(&merge);
+	return code;
+}
+
+const struct command command_merge = {
+	.name = "merge",
+	.usage = "ARCHIVE... -o ARCHIVE [OPTION]...",
+	.operand = "ARCHIVE",
+	.summary = "make an incremental archive and its parents one archive",
+	.help = "Make an incremental archive and its parents one archive, which takes its place:\n"
+		"it shows the same instant and has the same uuid, so that later increments find\n"
+		"their parent. Of one ARCHIVE all parents are found in its folder, and the result\n"
+		"is full. Of several, the newest first, only these are merged; if the oldest is\n"
+		"incremental, so is the result. - is standard input, read once as pipes are.\n"
+		"\n"
+		"What did not change is copied as it is stored, with --compress compressed again.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak merge friday.vmab -o full.vmab\n"
+		"  vmabak merge friday.vmab thursday.vmab -o two-days.vmab\n",
+	.run = run,
+	.groups = {{"Where to", output_specs, offsetof(struct merge_command, create)},
+		   {"Tuning", writing_specs, offsetof(struct merge_command, create)},
+		   {"Common", common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 1,
+	.max_arguments = UINT_MAX,
+};
