@@ -307,8 +307,8 @@ int eventfd(unsigned count, int flags)
 /* ---- memory: strdup, asprintf and the like come to these ----
  *
  * glibc's loader calls them, too, when a thread first uses a variable of which a library keeps one
- * for each thread, and ends the process if it gets nothing. That is left alone in a thread that has
- * got a large piece of memory before: so the program makes sure that there is some.
+ * for each thread, and ends the process if it gets nothing. That is left alone right after a large
+ * piece of memory was there, which is how the program makes sure of it.
  */
 
 static _Thread_local bool had_room;
@@ -330,29 +330,33 @@ static int find_loader(struct dl_phdr_info *info, size_t size, void *unused)
 	return 1;
 }
 
-#define FROM_LOADER                                                                           \
-	((uintptr_t)__builtin_return_address(0) - loader_begin < loader_end - loader_begin && \
-	 had_room)
+static bool memory_due(const void *caller, size_t size)
+{
+	bool loader = (uintptr_t)caller - loader_begin < loader_end - loader_begin;
+
+	if (loader && had_room)
+		return false;
+	if (!loader)
+		had_room = size >= 65536;
+	return due(CALL_MALLOC);
+}
 
 void *malloc(size_t n)
 {
 	NEXT(void *, "malloc", size_t);
-	if (!FROM_LOADER && due(CALL_MALLOC))
-		return NULL;
-	had_room = had_room || n >= 65536;
-	return real(n);
+	return memory_due(__builtin_return_address(0), n) ? NULL : real(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
 	NEXT(void *, "calloc", size_t, size_t);
-	return !FROM_LOADER && due(CALL_MALLOC) ? NULL : real(n, size);
+	return memory_due(__builtin_return_address(0), 0) ? NULL : real(n, size);
 }
 
 void *realloc(void *old, size_t n)
 {
 	NEXT(void *, "realloc", void *, size_t);
-	return !FROM_LOADER && due(CALL_MALLOC) ? NULL : real(old, n);
+	return memory_due(__builtin_return_address(0), 0) ? NULL : real(old, n);
 }
 
 void *aligned_alloc(size_t alignment, size_t n)
