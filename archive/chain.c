@@ -21,6 +21,7 @@ struct found {
  * as those of a chain mostly lie in one. */
 struct look {
 	bool streams; /* pipes are allowed */
+	bool missing; /* a parent is not there */
 	struct found named;
 	char *folder; /* owned; NULL: none yet */
 	struct found in_folder;
@@ -68,20 +69,12 @@ static int keep(struct found *found, char *path, const uint8_t uuid[UUID_SIZE], 
 	return 0;
 }
 
-static bool is_stream(const char *name)
-{
-	struct stat status;
-
-	return strcmp(name, "-") == 0 || (stat(name, &status) == 0 && !S_ISREG(status.st_mode) &&
-					  !S_ISBLK(status.st_mode) && !S_ISDIR(status.st_mode));
-}
-
 /* A chain's archives are mostly opened more than once. */
 static int check_name(const char *name, struct error *err)
 {
 	int is_sums;
 
-	if (is_stream(name))
+	if (archive_is_stream(name))
 		return fail(err, ERR_USAGE,
 			    strcmp(name, "-") == 0
 				    ? "an archive of a chain is read from a file, not from "
@@ -117,7 +110,7 @@ static int add_named(struct look *look, const char *name, struct error *err)
 {
 	struct opened_archive opened = {0};
 	struct chain_link *link;
-	bool once = look->streams && is_stream(name);
+	bool once = look->streams && archive_is_stream(name);
 	int code = once ? 0 : check_name(name, err);
 
 	if (code == 0)
@@ -262,7 +255,7 @@ static int find_in_folder(struct look *look, const struct chain_link *child, uns
 	int code;
 
 	format_uuid(wanted, of.parent);
-	if (look->streams && is_stream(of.path))
+	if (look->streams && archive_is_stream(of.path))
 		return fail(err, ERR_USAGE,
 			    "%s: its parent %s is not named: name the parents of an archive that "
 			    "comes through a pipe",
@@ -274,6 +267,7 @@ static int find_in_folder(struct look *look, const struct chain_link *child, uns
 	code = choose(look, of.parent, out, err);
 	if (code <= 0)
 		return code;
+	look->missing = true;
 	return fail(
 		err, ERR_SYSTEM,
 		"%s: its parent %s is not in folder %s, nor named: give the file that has it as "
@@ -318,6 +312,7 @@ static int walk(struct chain *out, struct look *look, unsigned n_names, unsigned
 		struct error *err)
 {
 	unsigned at = 0, n_used = 0;
+	int code;
 
 	for (;;) {
 		struct chain_link *link = &look->named.links[at];
@@ -330,7 +325,9 @@ static int walk(struct chain *out, struct look *look, unsigned n_names, unsigned
 		n_used += at < n_names;
 		if (is_full(&out->links[out->n - 1]) || n_used == n_enough)
 			return 0;
-		TRY(find_parent(look, &at, err));
+		code = find_parent(look, &at, err);
+		out->parent_missing = code == ERR_SYSTEM && look->missing;
+		TRY(code);
 	}
 }
 

@@ -18,6 +18,7 @@ struct chain_link {
 struct chain {
 	struct chain_link *links; /* owned; newest first */
 	unsigned n;
+	bool parent_missing; /* why chain_find failed: the parent of the last link is not there */
 };
 
 /* Finds the chain of the first of these archives, down to the full one. Parents are taken from the

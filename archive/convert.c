@@ -14,32 +14,64 @@ static bool is_same_file(const char *from, const char *to)
 	return code == 0 && archive_is_file(from, &found);
 }
 
-int convert_run(struct convert *out, const char *name, const struct create_options *options,
-		const struct watcher *watcher, struct error *err)
+static int write_one(struct convert *convert, const struct watcher *watcher, struct error *err)
 {
-	struct feed_reader from;
+	struct feed_reader from = {convert->opened.reader, convert->opened.input};
 	struct feed feed;
 
-	*out = (struct convert){0};
+	TRY(create_copy_head(&convert->create, convert->opened.archive, convert->opened.name,
+			     watcher, err));
+	TRY(create_open(&convert->create, watcher, err));
+	TRY(create_copy_confine(&convert->create, false, err));
+	feed = feed_of_reader(&from);
+	return create_write(&convert->create, &feed, watcher, err);
+}
+
+static int merge_all(struct convert *convert, const struct strings *names,
+		     const struct create_options *options, const struct watcher *watcher,
+		     struct error *err)
+{
+	struct merge_options how = {
+		.archives = *names,
+		.whole = convert->create.plan.format == FORMAT_VMA1,
+		.create = *options,
+	};
+
+	create_close(&convert->create);
+	archive_close(&convert->opened);
+	convert->made = &convert->merge.create;
+	return merge_run(&convert->merge, &how, watcher, err);
+}
+
+int convert_run(struct convert *out, const struct strings *names,
+		const struct create_options *options, const struct watcher *watcher,
+		struct error *err)
+{
+	const char *name = names->items[0];
+	bool can_parent;
+
+	*out = (struct convert){.made = &out->create};
 	TRY(create_begin(&out->create, options, NULL, err));
+	if (names->n > 1)
+		return merge_all(out, names, options, watcher, err);
 	if (is_same_file(name, options->name))
 		return fail(err, ERR_USAGE, "%s: is the archive to be read; write to another name",
 			    name);
 	TRY(archive_open(&out->opened, name, 0, err));
-	if (out->create.archive->format == FORMAT_VMA1 &&
-	    archive_is_incremental(out->opened.archive))
+	can_parent = out->create.plan.format == FORMAT_VMAB;
+	if (can_parent || !archive_is_incremental(out->opened.archive))
+		return write_one(out, watcher, err);
+	if (archive_is_stream(name))
 		return fail(err, ERR_UNSUPPORTED,
-			    "%s: is incremental, and VMA cannot hold that; write a .vmab", name);
-	TRY(create_copy_head(&out->create, out->opened.archive, name, watcher, err));
-	TRY(create_open(&out->create, watcher, err));
-	TRY(create_copy_confine(&out->create, false, err));
-	from = (struct feed_reader){out->opened.reader, out->opened.input};
-	feed = feed_of_reader(&from);
-	return create_write(&out->create, &feed, watcher, err);
+			    "%s: is incremental, and VMA cannot hold that: name its parents too, "
+			    "or write a .vmab",
+			    name);
+	return merge_all(out, names, options, watcher, err);
 }
 
 void convert_close(struct convert *convert)
 {
 	create_copy_close(&convert->create);
+	merge_close(&convert->merge);
 	archive_close(&convert->opened);
 }

@@ -5,18 +5,21 @@
 #ifndef ARCHIVE_CONVERT_H
 #define ARCHIVE_CONVERT_H
 
-#include "archive/create.h"
-#include "archive/open.h"
+#include "archive/merge.h"
 
 struct convert {
 	struct opened_archive opened;
 	struct create create; /* borrows texts of the opened archive */
+	struct merge merge;
+	const struct create *made; /* the one that wrote the archive */
 };
 
-/* name: of the archive that is read. options->rate limits the output. Confines the process once all
- * is open. *out can be closed even after a failure. */
-int convert_run(struct convert *out, const char *name, const struct create_options *options,
-		const struct watcher *watcher, struct error *err);
+/* names: of the archive that is read, and of its parents: then, or if a VMA is to be made of an
+ * increment, the chain is merged. options->rate limits the output. Confines the process once all is
+ * open. *out can be closed even after a failure. */
+int convert_run(struct convert *out, const struct strings *names,
+		const struct create_options *options, const struct watcher *watcher,
+		struct error *err);
 void convert_close(struct convert *convert);
 
 #endif

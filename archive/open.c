@@ -109,6 +109,14 @@ void archive_drive_name(const void *archive, uint32_t drive, char *out, size_t o
 			    of->drives[drive].name.length);
 }
 
+bool archive_is_stream(const char *path)
+{
+	struct stat status;
+
+	return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode) &&
+					  !S_ISBLK(status.st_mode) && !S_ISDIR(status.st_mode));
+}
+
 bool archive_is_file(const char *path, const struct stat *file)
 {
 	struct stat own;

@@ -41,6 +41,8 @@ struct progress_view archive_view(const struct opened_archive *opened,
 /* For a progress view: the name of a drive of an archive. */
 void archive_drive_name(const void *archive, uint32_t drive, char *out, size_t out_size);
 
+/* Whether it can be read but once: standard input, a pipe, a tape. */
+bool archive_is_stream(const char *path);
 /* Whether the archive is this file, by device and number; "-": what standard input is. */
 bool archive_is_file(const char *path, const struct stat *file);
 

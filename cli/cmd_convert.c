@@ -2,6 +2,8 @@
 #include "cli/groups.h"
 #include "cli/summary.h"
 
+#include <limits.h>
+
 struct convert_options {
 	struct common_options common;
 	struct create_options create;
@@ -14,28 +16,30 @@ static const struct convert_options defaults = {
 static int run(const void *given, struct report *report)
 {
 	const struct convert_options *options = given;
-	const char *name = options->common.arguments.items[0];
+	const struct strings *names = &options->common.arguments;
 	struct convert convert;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (convert_run(&convert, name, &options->create, &report->watcher, &err) < 0)
-		code = report_error(report, name, &err);
+	if (convert_run(&convert, names, &options->create, &report->watcher, &err) < 0)
+		code = report_error(report, names->items[0], &err);
 	else
-		summary_tell(&convert.create, report);
+		summary_tell(convert.made, report);
 	convert_close(&convert);
 	return code;
 }
 
 const struct command command_convert = {
 	.name = "convert",
-	.usage = "ARCHIVE -o ARCHIVE [OPTION]...",
+	.usage = "ARCHIVE... -o ARCHIVE [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "rewrite an archive in another format",
 	.help = "Rewrite an archive in another format or compression. The uuid, the time, notes\n"
 		"and configs are kept; every checksum is verified on the way. Information that\n"
 		"VMA cannot store is left out with a warning. ARCHIVE - is standard input or\n"
-		"standard output.\n"
+		"standard output. An incremental archive becomes a full VMA with its parents, "
+		"found\n"
+		"in its folder or given after it; given parents are merged into a VMAB, too.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak convert vzdump-qemu-100.vma.zst -o web.vmab\n",
@@ -45,5 +49,5 @@ const struct command command_convert = {
 		   {"Common", common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
-	.max_arguments = 1,
+	.max_arguments = UINT_MAX,
 };

@@ -5,6 +5,8 @@
 #include "cli/groups.h"
 #include "cli/progress.h"
 #include "archive/verify.h"
+#include "archive/verify_chain.h"
+#include "base/sandbox.h"
 #include "cli/say.h"
 
 #include "reader/input/input.h"
@@ -24,6 +26,8 @@ static const struct verify_command defaults = {.common = {COMMON_DEFAULTS}};
 static const struct option_spec specs[] = {
 	{"quick", 0, OPTION_FLAG, OPTION_FIELD(verify_options, quick),
 	 .help = "verify stored payloads without decompressing them"},
+	{"chain", 0, OPTION_FLAG, OPTION_FIELD(verify_options, chain),
+	 .help = "verify an incremental archive and its parents, and that together they are whole"},
 	OPTION_THREADS(verify_options, threads),
 	OPTION_READ_RATE(verify_options, rate),
 	OPTIONS_END,
@@ -64,23 +68,29 @@ static void put_json(const struct opened_archive *opened, const struct verify_op
 static void print_result(const struct opened_archive *opened, const struct verify_options *options)
 {
 	const struct archive *archive = opened->archive;
+	const char *kind =
+		options->chain ? "incremental, " : "incremental (its parents are not checked), ";
 	char data[HUMAN_SIZE];
 
 	say(stdout, "%s: ok, %s: %s%s of data, %u drive%s\n", opened->name,
-	    proof(archive, options->quick), archive_is_incremental(archive) ? "incremental (its parents are not checked), " : "",
+	    proof(archive, options->quick), archive_is_incremental(archive) ? kind : "",
 	    human_size(data, reader_totals(opened->reader)->raw_size), archive->n_drives,
 	    archive->n_drives == 1 ? "" : "s");
 }
 
+/* chain: NULL, or what the archive is a link of. */
 static int verify_one(const struct verify_options *options, struct report *report, unsigned part,
-		      struct json_t *archives)
+		      struct json_t *archives, struct verify_chain *chain)
 {
 	struct json_t *one = json_add_object(archives);
 	struct opened_archive opened;
 	struct error err = {0};
 	int code = EXIT_DONE;
-	bool ok = archive_open_next(&opened, &options->archives, part, options->rate, &err) == 0 &&
-		  verify_run(&opened, options, part, &report->watcher, &err) == 0;
+	int found = chain == NULL ? archive_open_next(&opened, &options->archives, part,
+						      options->rate, &err)
+				  : chain_open(&opened, &chain->chain, part, options->rate, &err);
+	bool ok = found == 0 && verify_run(&opened, options, part, &report->watcher, &err) == 0 &&
+		  (chain == NULL || verify_chain_add(chain, &opened, &err) == 0);
 
 	json_put_text(one, "archive", opened.name);
 	json_put_bool(one, "ok", ok);
@@ -99,6 +109,62 @@ static int verify_one(const struct verify_options *options, struct report *repor
 	return code;
 }
 
+/* Archives are untrusted, and nothing is written. */
+static int confine(struct error *err)
+{
+	struct sandbox sandbox;
+
+	sandbox_begin(&sandbox);
+	sandbox_allow_reading(&sandbox);
+	return sandbox_enter(&sandbox, err);
+}
+
+static int tell_chain(const struct verify_chain *chain, bool links_ok, struct report *report)
+{
+	struct json_t *object = json_put_object(report->result, "chain");
+	const struct archive *archive = chain->newest.archive;
+	struct error err = {0};
+	char size[HUMAN_SIZE];
+	/* What damaged links lack is not known. */
+	bool can_tell = links_ok || chain->missing.code != 0;
+	bool ok = can_tell && verify_chain_end(chain, &err) == 0;
+
+	json_put_bool(object, "ok", ok);
+	json_put_number(object, "n_archives", chain->chain.n);
+	if (err.code != 0)
+		json_put(object, "error", report_error_object(report, &err));
+	if (err.code != 0)
+		return report_error_line(report, NULL, &err);
+	if (ok && !report->json && !report->options.quiet)
+		say(stdout, "%s: ok, complete in %u archive%s: %u drive%s of %s\n",
+		    chain->newest.name, chain->chain.n, chain->chain.n == 1 ? "" : "s",
+		    archive->n_drives, archive->n_drives == 1 ? "" : "s",
+		    human_size(size, archive_drive_bytes(archive)));
+	return EXIT_DONE;
+}
+
+/* Links that are damaged do not keep it from looking at the others. */
+static int run_chain(struct verify_options *options, struct report *report)
+{
+	struct verify_chain chain;
+	struct json_t *archives;
+	struct error err = {0};
+	int code = EXIT_DONE;
+
+	if (verify_chain_open(&chain, &options->archives, &err) < 0 || confine(&err) < 0) {
+		code = report_error(report, options->archives.items[0], &err);
+	} else {
+		archives = json_put_array(report->result, "archives");
+		options->archives.n = chain.chain.n;
+		for (unsigned i = 0; i < chain.chain.n; i++)
+			code = exit_code_worse(code,
+					       verify_one(options, report, i, archives, &chain));
+		code = exit_code_worse(code, tell_chain(&chain, code == EXIT_DONE, report));
+	}
+	verify_chain_close(&chain);
+	return code;
+}
+
 static int run(const void *given, struct report *report)
 {
 	const struct verify_command *command = given;
@@ -108,25 +174,30 @@ static int run(const void *given, struct report *report)
 	int code = EXIT_DONE;
 
 	options.archives = command->common.arguments;
+	if (options.chain)
+		return run_chain(&options, report);
 	if (archive_check_names(&options.archives, &err) < 0)
 		return report_error(report, NULL, &err);
 	archives = json_put_array(report->result, "archives");
 	for (unsigned i = 0; i < options.archives.n; i++)
-		code = exit_code_worse(code, verify_one(&options, report, i, archives));
+		code = exit_code_worse(code, verify_one(&options, report, i, archives, NULL));
 	return code;
 }
 
 const struct command command_verify = {
 	.name = "verify",
-	.usage = "[--quick] ARCHIVE... [OPTION]...",
+	.usage = "[--quick] [--chain] ARCHIVE... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "prove that archives are complete and intact",
 	.help = "Read archives to their end and prove that they are complete and intact: every\n"
 		"checksum, every cluster exactly once, the end. VMA archives of other tools\n"
 		"have no checksums of their data, which the result shows. - is standard input.\n"
+		"With --chain the parents of an incremental archive, found in its folder or given\n"
+		"after it, are verified too, and that every cluster is in one of them.\n"
 		"\n"
 		"Example:\n"
-		"  vmabak verify /backup/*.vmab\n",
+		"  vmabak verify /backup/*.vmab\n"
+		"  vmabak verify --chain friday.vmab\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct verify_command, verify)},
 		   {NULL, common_specs, 0}},

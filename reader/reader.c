@@ -39,6 +39,11 @@ const struct totals *reader_totals(const struct reader *reader)
 	return &reader->totals;
 }
 
+const struct cluster_set *reader_seen(const struct reader *reader, uint32_t drive)
+{
+	return &reader->seen[drive];
+}
+
 void reader_free(struct reader *reader)
 {
 	if (reader == NULL)

@@ -30,6 +30,9 @@ const struct archive *reader_archive(const struct reader *reader);
  * caller at a time. */
 int reader_next(struct reader *reader, struct section *extent, uint8_t *stored, struct error *err);
 
+/* The clusters of a drive that reader_next, or reader_run in sequence, has come to so far. */
+const struct cluster_set *reader_seen(const struct reader *reader, uint32_t drive);
+
 /* The totals so far; complete after reader_next returned 0. */
 const struct totals *reader_totals(const struct reader *reader);
 

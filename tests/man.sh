@@ -237,7 +237,13 @@ example_of()
 	restore) "$vmabak" restore --json web.vmab -C restored ;;
 	list) "$vmabak" list --json web.vmab ;;
 	config) "$vmabak" config --json web.vmab ;;
-	verify) "$vmabak" verify --json web.vmab bad.vmab 2>/dev/null ;;
+	verify)
+		"$vmabak" verify --json web.vmab bad.vmab 2>/dev/null
+		"$vmabak" verify --json --chain friday.vmab
+		mkdir verify
+		cp friday.vmab verify
+		"$vmabak" verify --json --chain verify/friday.vmab 2>/dev/null
+		;;
 	salvage) "$vmabak" salvage --json bad.vmab -C salvaged 2>/dev/null ;;
 	sums) "$vmabak" sums --json web.vmab -o web.sums ;;
 	changes)

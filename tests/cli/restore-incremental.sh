@@ -9,7 +9,8 @@ expect_json "$out" "len(d['parent_uuid']) == 36" "d['parent_uuid'] != d['uuid']"
 expect_code 0 "$VMABAK" verify a.vmab
 expect_text "$out" incremental
 expect_error 1 'its parent' "$VMABAK" restore a.vmab -C back
-expect_error 1 'incremental' "$VMABAK" convert a.vmab -o b.vma
+expect_error 1 'its parent' "$VMABAK" convert a.vmab -o b.vma
+expect_error 1 'incremental' sh -c '"$VMABAK" convert - -o b.vma <a.vmab'
 nothing_but a.vmab
 expect_code 0 "$VMABAK" convert a.vmab -o b.vmab --compress none
 expect_code 0 "$VMABAK" list --json a.vmab
