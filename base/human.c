@@ -57,16 +57,26 @@ char *human_delay(char out[HUMAN_SIZE], uint64_t ns)
 	return out;
 }
 
-char *human_time(char out[HUMAN_SIZE], int64_t ns)
+static char *format_time(char out[HUMAN_SIZE], int64_t ns, const char *format,
+			 struct tm *(*split)(const time_t *when, struct tm *parts))
 {
 	int64_t seconds = ns / 1000000000 - (ns % 1000000000 < 0);
 	time_t when = (time_t)seconds;
 	struct tm parts;
 
-	if (gmtime_r(&when, &parts) == NULL ||
-	    strftime(out, HUMAN_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+	if (split(&when, &parts) == NULL || strftime(out, HUMAN_SIZE, format, &parts) == 0)
 		snprintf(out, HUMAN_SIZE, "@%lld", (long long)seconds);
 	return out;
+}
+
+char *human_time(char out[HUMAN_SIZE], int64_t ns)
+{
+	return format_time(out, ns, "%Y-%m-%dT%H:%M:%SZ", gmtime_r);
+}
+
+char *human_local_time(char out[HUMAN_SIZE], int64_t ns)
+{
+	return format_time(out, ns, "%Y-%m-%d %H:%M:%S %Z", localtime_r);
 }
 
 /* The length of the UTF-8 character at bytes, and its code point in *out; 0 if it is none. */

@@ -17,6 +17,8 @@ char *human_duration(char out[HUMAN_SIZE], double seconds);
 char *human_delay(char out[HUMAN_SIZE], uint64_t ns);
 /* Nanoseconds since 1970 as "2026-11-20T10:43:11Z". */
 char *human_time(char out[HUMAN_SIZE], int64_t ns);
+/* The same in the time zone of TZ, as "2026-11-20 11:43:11 CET". */
+char *human_local_time(char out[HUMAN_SIZE], int64_t ns);
 #define HUMAN_CLEAN 4u /* human_clean makes at most this many bytes of one */
 
 /* Appends the first character of these bytes to out in a form that is safe for a terminal: the

@@ -8,13 +8,17 @@
 #include <limits.h>
 #include <stdio.h>
 
-/* Of several archives each begins with its name. */
+/* One archive is shown in full, and several have a line each unless more is asked for. */
 static void print(const struct opened_archive *opened, const struct list_end *end, unsigned i,
-		  unsigned n)
+		  const struct strings *names, bool verbose)
 {
+	if (names->n > 1 && !verbose) {
+		list_table_row(names, opened, end);
+		return;
+	}
 	if (i > 0)
 		say(stdout, "\n");
-	if (n > 1)
+	if (names->n > 1)
 		say(stdout, "%-11s %s\n", "archive", opened->name);
 	list_print(opened, end);
 }
@@ -32,7 +36,7 @@ static int list_one(const struct strings *names, unsigned i, struct report *repo
 		if (report->json)
 			list_put(&opened, &end, object);
 		else
-			print(&opened, &end, i, names->n);
+			print(&opened, &end, i, names, report->options.verbose);
 		*err = end.err;
 	}
 	report_flush(report);
@@ -55,6 +59,8 @@ static int run(const void *given, struct report *report)
 		return report_error(report, NULL, &err);
 	if (names->n > 1)
 		archives = json_put_array(report->result, "archives");
+	if (names->n > 1 && !report->json && !report->options.verbose)
+		list_table_title(names);
 	for (unsigned i = 0; i < names->n; i++) {
 		err = (struct error){0};
 		if (archives != NULL) {
@@ -75,7 +81,7 @@ const struct command command_list = {
 	.summary = "show the contents of archives",
 	.help = "List the contents of archives, and whether they have their end mark if that is\n"
 		"known without reading everything. ARCHIVE may be compressed; - is standard\n"
-		"input.\n"
+		"input. Several archives have a line each; with --verbose everything is shown.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak list /backup/*.vmab\n",

@@ -71,7 +71,7 @@ static void print_head(const struct opened_archive *opened, const struct list_en
 	print_key("uuid", format_uuid(uuid, archive->uuid));
 	if (archive_is_incremental(archive))
 		print_key("parent", format_uuid(uuid, archive->parent));
-	print_key("created", human_time(when, archive->created_ns));
+	print_key("created", human_local_time(when, archive->created_ns));
 	say(stdout, "%-11s %s\n", "checksums",
 	    archive->cluster_checksum == CLUSTER_UNPROTECTED ? "of headers only, none of the data"
 							     : checksum_text(archive));
@@ -126,6 +126,49 @@ void list_print(const struct opened_archive *opened, const struct list_end *end)
 		rows[i] = (struct row){archive->configs[i].name, archive->configs[i].data.length};
 	print_rows("CONFIG", rows, archive->n_configs);
 	free(rows);
+}
+
+/* ---- several archives: a line for each ---- */
+
+static int name_width(const struct strings *names)
+{
+	char name[NAME_TEXT_SIZE];
+	int width = (int)strlen("ARCHIVE");
+
+	for (unsigned i = 0; i < names->n; i++) {
+		const uint8_t *bytes = (const uint8_t *)names->items[i];
+		int length =
+			(int)strlen(human_note(name, sizeof(name), bytes, strlen(names->items[i])));
+
+		if (length > width)
+			width = length < COLUMN_MAX ? length : COLUMN_MAX;
+	}
+	return width;
+}
+
+void list_table_title(const struct strings *names)
+{
+	say(stdout, "%-*s  %-23s  %6s  %8s  %8s  %8s\n", name_width(names), "ARCHIVE", "CREATED",
+	    "DRIVES", "OF", "DATA", "STORED");
+}
+
+void list_table_row(const struct strings *names, const struct opened_archive *opened,
+		    const struct list_end *end)
+{
+	const struct archive *archive = opened->archive;
+	char name[NAME_TEXT_SIZE], when[HUMAN_SIZE], all[HUMAN_SIZE];
+	char data[HUMAN_SIZE] = "-", stored[HUMAN_SIZE] = "-";
+
+	human_note(name, sizeof(name), (const uint8_t *)opened->name, strlen(opened->name));
+	if (end->found > 0) {
+		human_size(data, end->totals.raw_size);
+		human_size(stored, end->totals.archive_size);
+	}
+	say(stdout, "%-*s  %-23s  %6u  %8s  %8s  %8s%s%s\n", name_width(names), name,
+	    human_local_time(when, archive->created_ns), archive->n_drives,
+	    human_size(all, archive_drive_bytes(archive)), data, stored,
+	    archive_is_incremental(archive) ? "  incremental" : "",
+	    end->found < 0 ? "  NOT COMPLETE" : "");
 }
 
 static void put_text_or_null(struct json_t *result, const char *key, struct text text)

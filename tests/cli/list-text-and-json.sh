@@ -5,7 +5,7 @@ truncate -s 1000000 drive.raw
 put drive.raw 500000 text
 : >empty.raw
 echo 'cores: 2' >vm.conf
-export SOURCE_DATE_EPOCH=1700000000
+export SOURCE_DATE_EPOCH=1700000000 TZ=CET-1
 uuid=01234567-89ab-cdef-0123-456789abcdef
 expect_code 0 "$VMABAK" backup --uuid $uuid --compress none --note 'a note' -o a.vmab -c vm.conf \
 	root=drive.raw empty.raw
@@ -13,7 +13,7 @@ expect_code 0 "$VMABAK" list a.vmab
 cat >expected <<END
 format      VMAB 1
 uuid        $uuid
-created     2023-11-14T22:13:20Z
+created     2023-11-14 23:13:20 CET
 checksums   xxh3-128
 complete    end mark found, contents not checked (vmabak verify)
 stored      7.5 KiB, for 4.0 KiB of data in 977 KiB
