@@ -12,7 +12,7 @@
 
 struct wish {
 	char *copy; /* owned; the path, and behind it the values */
-	const char *format, *path;
+	const char *format, *path, *older;
 	uint64_t block_bytes, object;
 };
 
@@ -26,6 +26,8 @@ static bool take(struct wish *wish, const char *pair, const char *value)
 		wish->format = value;
 	else if (strncmp(pair, "path=", length) == 0 && wish->path == NULL && *value != '\0')
 		wish->path = value;
+	else if (strncmp(pair, "older=", length) == 0 && wish->older == NULL && *value != '\0')
+		wish->older = value;
 	else if (strncmp(pair, "block=", length) == 0 && wish->block_bytes == 0 &&
 		 parse_size(value, &number) && number > 0 && number <= CHANGES_ANY_SIZE)
 		wish->block_bytes = number;
@@ -66,7 +68,7 @@ static int check_wish(const struct wish *wish, const struct changes_format *form
 		return fail(err, ERR_USAGE, text, format->name,
 			    ",path=PATH, the drive's file in the subvolume");
 	if ((format->needs & CHANGES_NEED_SIZE) != 0 && size_bytes == CHANGES_ANY_SIZE)
-		return fail(err, ERR_USAGE, text, format->name, "the size of the drive");
+		return fail(err, ERR_USAGE, text, format->name, "the size of the drive: --size");
 	return 0;
 }
 
@@ -93,7 +95,8 @@ static int read_list(struct changelist *list, const struct wish *wish, struct er
 	return list->size_bytes != CHANGES_ANY_SIZE
 		       ? 0
 		       : fail(err, ERR_USAGE,
-			      "lists of format %s do not tell the size of the drive", format->name);
+			      "lists of format %s do not tell the size of the drive; --size does",
+			      format->name);
 }
 
 static void name_list(struct error *err, const char *path)
@@ -112,13 +115,18 @@ int changes_scan(struct changes_told *out, const char *what, uint64_t size_bytes
 {
 	struct changelist list = {
 		.size_bytes = size_bytes, .range = range, .range_context = context};
-	struct changes_file file = {.fd = -1};
+	struct changes_file file = {.fd = -1}, older_file = {.fd = -1};
+	struct changelist older = {.size_bytes = CHANGES_ANY_SIZE};
 	struct wish wish;
 	int code = parse_wish(&wish, what, err);
 
 	if (code != 0)
 		goto out;
 	code = changes_file_open(&file, wish.copy, &list, err);
+	if (code == 0 && wish.older != NULL) {
+		list.older = &older;
+		code = changes_file_open(&older_file, wish.older, &older, err);
+	}
 	if (code == 0)
 		code = read_list(&list, &wish, err);
 	if (code != 0) {
@@ -130,6 +138,7 @@ int changes_scan(struct changes_told *out, const char *what, uint64_t size_bytes
 	memcpy(out->until, list.until, sizeof(out->until));
 out:
 	changes_file_close(&file);
+	changes_file_close(&older_file);
 	free(wish.copy);
 	return code;
 }

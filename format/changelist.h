@@ -42,8 +42,26 @@ struct changelist {
 	char since[CHANGELIST_TOKEN + 1], until[CHANGELIST_TOKEN + 1];
 };
 
-/* Each reads a list of one format to its end. */
+/* Each reads a list of one format to its end. ERR_USAGE: the user has to say more of it. */
 int changelist_own(struct changelist *list, struct error *err);
+int changelist_nbdinfo(struct changelist *list, struct error *err);
+int changelist_nbdinfo_text(struct changelist *list, struct error *err);
+int changelist_depth(struct changelist *list, struct error *err);
+int changelist_overlay(struct changelist *list, struct error *err);
+int changelist_thin(struct changelist *list, struct error *err);
+int changelist_era(struct changelist *list, struct error *err); /* block_bytes */
+int changelist_rbd_json(struct changelist *list, struct error *err);
+int changelist_rbd_diff(struct changelist *list, struct error *err);
+int changelist_zfs(struct changelist *list, struct error *err); /* object */
+int changelist_cow(struct changelist *list, struct error *err);
+int changelist_btrfs(struct changelist *list, struct error *err); /* path */
+int changelist_xen(struct changelist *list, struct error *err);	  /* size_bytes, as the next two */
+int changelist_bitmap_lsb(struct changelist *list, struct error *err); /* block_bytes */
+int changelist_bitmap_msb(struct changelist *list, struct error *err); /* block_bytes */
+int changelist_vmware(struct changelist *list, struct error *err);
+int changelist_csi(struct changelist *list, struct error *err);
+int changelist_ddrescue(struct changelist *list, struct error *err); /* size_bytes */
+int changelist_fidx(struct changelist *list, struct error *err);     /* older */
 
 /* ---- for these: the bytes ---- */
 

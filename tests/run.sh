@@ -81,6 +81,7 @@ release()
 scripts()
 {
 	step "archives described as text" /usr/bin/python3 tests/images/check.py --vmabak build/release/vmabak
+	step "change lists described as text" /usr/bin/python3 tests/changes/check.py --vmabak build/release/vmabak
 	step "genuine archives" /usr/bin/python3 tests/images/vectors.py "$vectors" --vmabak build/release/vmabak
 	step "man pages" tests/man.sh build/release/vmabak
 	step "examples" tests/examples.sh build/release/vmabak

@@ -2,7 +2,8 @@
 """usage: seeds.py FOLDER
 
 Makes the inputs that the fuzz targets begin with, from the texts in tests/images: FOLDER/restore,
-FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options; and without texts
+FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options, from those in tests/changes:
+FOLDER/changes; and without texts
 FOLDER/nbd_server, FOLDER/map, FOLDER/sums, FOLDER/qmp, FOLDER/control,
 FOLDER/live, FOLDER/definition. Archives above 64 KiB are left out, and
 so are those whose head alone is larger from head: they make each try slow."""
@@ -14,9 +15,10 @@ import sys
 sys.dont_write_bytecode = True  # leave no __pycache__ in the tree
 HERE = os.path.dirname(os.path.abspath(__file__))
 IMAGES = os.path.join(os.path.dirname(HERE), "images")
-sys.path.insert(0, IMAGES)
+sys.path[:0] = [IMAGES, os.path.join(os.path.dirname(HERE), "changes")]
 
 import compile as images
+import samples
 
 LIMIT = 65536
 WRAPPED = re.compile(r"^wrap ", re.M)
@@ -245,8 +247,23 @@ def definitions(folder):
         b"<source type='file' path='/x'/></backend></tpm></devices></domain><?vmabak-drive root=vda?>")
 
 
+LISTS = ("own nbdinfo nbdinfo-text depth overlay thin era rbd-json rbd-diff zfs dm-snapshot btrfs xen bitmap-lsb bitmap-msb "
+         "vmware csi ddrescue fidx").split()
+
+
+def lists(folder):
+    """The texts of tests/changes; what is said of them: fuzz_changes.c."""
+    for sample in samples.load_all():
+        form, block, older = sample.option("format"), sample.option("block") or "0", sample.older or b""
+        said = struct.pack("<BQIB7sI", LISTS.index(form) + 1 if form in LISTS else 0, sample.size or (1 << 63) - 1,
+                           int(block.replace("K", "")) << (10 if block.endswith("K") else 0), len(sample.list) % 3 * 100,
+                           int(sample.option("object") or 0).to_bytes(7, "little"), len(older))
+        put(folder, "changes", sample.name, said + older + sample.list)
+
+
 def main():
     folder = sys.argv[1]
+    lists(folder)
     definitions(folder)
     live_servers(folder)
     control_clients(folder)
