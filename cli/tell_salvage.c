@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #define RANGES_SHOWN 20u    /* of a drive, as text */
+#define STRIP_SIZE   48u    /* columns that show where a drive is lost */
 #define RANGES_JSON  10000u /* of a drive */
 
 static const char *name_of(const struct rescue *rescue)
@@ -44,6 +45,27 @@ static void print_lost(const struct recovery *recovery, uint32_t drive)
 	}
 }
 
+/* Where: byte ranges alone do not show whether it is the beginning, the end or everywhere. */
+static void print_strip(const struct recovery *recovery, uint32_t drive)
+{
+	uint64_t all = recovery->archive->drives[drive].size_bytes;
+	uint64_t offset = 0, size = 0;
+	char strip[STRIP_SIZE + 1] = "";
+	bool more = true;
+
+	for (unsigned n = 0; n < STRIP_SIZE; n++) {
+		uint64_t begin = all / STRIP_SIZE * n + all % STRIP_SIZE * n / STRIP_SIZE;
+		uint64_t end = all / STRIP_SIZE * (n + 1) + all % STRIP_SIZE * (n + 1) / STRIP_SIZE;
+
+		while (more && offset + size <= begin) {
+			offset += size;
+			more = recovery_next_lost(recovery, drive, &offset, &size);
+		}
+		strip[n] = more && offset < end ? 'x' : '#';
+	}
+	say(stdout, "  [%s] x: lost\n", strip);
+}
+
 static void print_drive(const struct rescue *rescue, uint32_t i)
 {
 	static const char *const words[] = {"lost", "recovered", "recovered without checksums",
@@ -68,6 +90,8 @@ static void print_drive(const struct rescue *rescue, uint32_t i)
 			    human_size(size, rescue->recovery.drives[i].donated_bytes));
 	}
 	say(stdout, ": %s\n", rescue->recovery.plan.drive_paths[i]);
+	if (sums.n_lost > 0)
+		print_strip(&rescue->recovery, i);
 	print_lost(&rescue->recovery, i);
 	if (sums.n_lost > RANGES_SHOWN)
 		say(stdout, "  lost: %llu more ranges; --map has them all\n",

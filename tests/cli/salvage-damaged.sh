@@ -19,7 +19,7 @@ done
 # one cluster is lost
 flip a.vmab 1000000
 expect_code 5 "$VMABAK" salvage a.vmab -C one --map one
-expect_text "$out" 'a: 4.9 MiB recovered, 64.0 KiB lost: one/a.raw' '  lost: bytes 983040 to 1048575'
+expect_text "$out" 'a: 4.9 MiB recovered, 64.0 KiB lost: one/a.raw' '  lost: bytes 983040 to 1048575' '  [#########x######################################] x: lost'
 "$PYTHON" - <<'EOF' || fail "what is not lost differs"
 a, one = open("a.raw", "rb").read(), open("one/a.raw", "rb").read()
 assert a[:983040] == one[:983040] and a[1048576:] == one[1048576:] and not any(one[983040:1048576])
