@@ -40,6 +40,7 @@ static int describe(struct sums_writer *writer, const struct archive *archive, s
 	own->created_ns = archive->created_ns;
 	own->checkpoint = archive->checkpoint;
 	own->parent_checkpoint = archive->parent_checkpoint;
+	own->records = archive->records;
 	own->n_drives = archive->n_drives;
 	memcpy(own->drives, archive->drives, own->n_drives * sizeof(*own->drives));
 	writer->starts[0] = sums_head_size(own);

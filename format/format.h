@@ -54,6 +54,9 @@ struct archive {
 	struct text note;	       /* length 0: none; these three in VMAB only */
 	struct text checkpoint;	       /* the instant this archive shows */
 	struct text parent_checkpoint; /* the instant the parent shows */
+	/* All records of a head that was parsed; of one to be built those that drive_marks_build made, or
+	 * all of another: tokens and proofs are taken of them. */
+	struct text records;
 	uint16_t drive_of_device[256]; /* VMA: device id to drive + 1, 0: not declared */
 	struct archive_drive drives[DRIVES_MAX];
 	struct archive_config configs[CONFIGS_MAX];

@@ -43,6 +43,8 @@ enum vmab_record {
 	RECORD_CHECKPOINT = 4,
 	RECORD_PARENT_CHECKPOINT = 5,
 	RECORD_IGNORABLE = 0x8000,
+	RECORD_TOKEN = 0x8001,
+	RECORD_PROOF = 0x8002,
 };
 #define RECORD_HEADER 8u
 #define DRIVE_NAME    16u /* in the value of a drive: size, reserved, name */
@@ -172,6 +174,11 @@ static inline uint32_t vmab_header_size(uint32_t n_slots)
  * leaves the field out, MD5 takes it as zeros. */
 bool checksum_in_place(uint8_t *bytes, size_t size, size_t field);
 bool md5_in_place(uint8_t *bytes, size_t size, size_t field);
+
+static inline uint64_t vmab_record_size(uint64_t value_size)
+{
+	return RECORD_HEADER + ROUND_UP(value_size, 8);
+}
 
 int vmab_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err);
 int vmab_section_parse(const struct archive *archive, uint8_t *header, struct section *out,

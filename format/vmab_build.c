@@ -1,29 +1,26 @@
 /* spec/vmab.md, as written. */
 #include "format/layout.h"
+#include "format/drive_marks.h"
 
 #include <assert.h>
 
-static uint64_t record_size(uint64_t value_size)
-{
-	return RECORD_HEADER + ROUND_UP(value_size, 8);
-}
-
 static uint64_t text_size(const struct text *text)
 {
-	return text->length != 0 ? record_size(text->length) : 0;
+	return text->length != 0 ? vmab_record_size(text->length) : 0;
 }
 
 /* In 64 bits: the caller judges it against the limit. */
 static uint64_t records_size(const struct archive *archive)
 {
 	uint64_t size = text_size(&archive->note) + text_size(&archive->checkpoint) +
-			text_size(&archive->parent_checkpoint);
+			text_size(&archive->parent_checkpoint) +
+			drive_marks_copy(archive->records, NULL);
 
 	for (uint32_t i = 0; i < archive->n_drives; i++)
-		size += record_size(DRIVE_NAME + archive->drives[i].name.length);
+		size += vmab_record_size(DRIVE_NAME + archive->drives[i].name.length);
 	for (uint32_t i = 0; i < archive->n_configs; i++)
-		size += record_size((uint64_t)CONFIG_NAME + archive->configs[i].name.length +
-				    archive->configs[i].data.length);
+		size += vmab_record_size((uint64_t)CONFIG_NAME + archive->configs[i].name.length +
+					 archive->configs[i].data.length);
 	return size;
 }
 
@@ -53,7 +50,7 @@ static uint8_t *put_record(uint8_t **at, uint16_t type, uint32_t length)
 
 	put_le(*at, 2, type);
 	put_le(*at + 4, 4, length);
-	*at += record_size(length);
+	*at += vmab_record_size(length);
 	return value;
 }
 
@@ -103,6 +100,7 @@ void vmab_head_build(const struct archive *archive, uint8_t *out)
 	put_text(&at, RECORD_NOTE, &archive->note);
 	put_text(&at, RECORD_CHECKPOINT, &archive->checkpoint);
 	put_text(&at, RECORD_PARENT_CHECKPOINT, &archive->parent_checkpoint);
+	at += drive_marks_copy(archive->records, at);
 	assert(at <= out + size);
 	checksum_in_place(out, size, HEAD_CHECKSUM);
 }

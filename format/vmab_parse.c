@@ -93,6 +93,7 @@ int vmab_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct er
 	memcpy(out->uuid, head + HEAD_UUID, UUID_SIZE);
 	memcpy(out->parent, head + HEAD_PARENT, UUID_SIZE);
 	out->created_ns = (int64_t)get_le(head + HEAD_CREATED, 8);
+	out->records = (struct text){head + HEAD_RECORDS, (uint32_t)end - HEAD_RECORDS};
 	return parse_records(head, (uint32_t)end, out, err);
 }
 

@@ -17,7 +17,7 @@ import tempfile
 # contract, so its own files include them freely; any other header belongs to the .c file of its name.
 HOUSE = {
     "base": ("", ""),
-    "format": ("base", "format.h sums.h changelist.h"),
+    "format": ("base", "format.h sums.h changelist.h drive_marks.h"),
     "nbd": ("base", "client.h server.h"),
     "drive": ("nbd/client base", "drive.h qemuimg.h target.h argument.h turns.h"),
     "cow": ("drive base", "sweep.h buffer.h chunks.h capture.h generation.h"),
