@@ -175,6 +175,53 @@ static int check_use(struct create *create, const struct watcher *watcher, struc
 	return proxmox_prepare(&create->proxmox, create->archive, create->name, watcher, err);
 }
 
+int create_prepare(struct create *create, const struct watcher *watcher, struct error *err)
+{
+	create->marks = calloc(create->archive->n_drives + 1, sizeof(*create->marks));
+	if (create->marks == NULL)
+		return fail_memory(err);
+	TRY(check_use(create, watcher, err));
+	return create->parent_name == NULL
+		       ? 0
+		       : parent_open(&create->parent, create->parent_name, create->archive,
+				     create->name, watcher, err);
+}
+
+int create_set_token(struct create *create, uint32_t drive, const char *token, struct error *err)
+{
+	const struct text *name = &create->archive->drives[drive].name;
+	struct text *own = &create->marks[drive].token;
+	size_t length = strlen(token);
+
+	if (create->archive->format != FORMAT_VMAB)
+		return fail(err, ERR_USAGE, "drive %.*s: VMA cannot store tokens, VMAB can",
+			    (int)name->length, (const char *)name->bytes);
+	if (length < 1 || length > TOKEN_MAX)
+		return fail(err, ERR_USAGE, "drive %.*s: a token has 1 to %u bytes",
+			    (int)name->length, (const char *)name->bytes, TOKEN_MAX);
+	if (own->length > 0 && (own->length != length || memcmp(own->bytes, token, length) != 0))
+		return fail(err, ERR_USAGE,
+			    "drive %.*s: its change list is until another token than --token says",
+			    (int)name->length, (const char *)name->bytes);
+	*own = (struct text){(const uint8_t *)token, (uint32_t)length};
+	return 0;
+}
+
+/* An archive that is converted has records already. */
+static int make_records(struct create *create, struct error *err)
+{
+	uint64_t size = drive_marks_size(create->marks, create->archive->n_drives);
+
+	if (size == 0)
+		return 0;
+	create->records = malloc(size);
+	if (create->records == NULL)
+		return fail_memory(err);
+	drive_marks_build(create->marks, create->archive->n_drives, create->records);
+	create->archive->records = (struct text){create->records, (uint32_t)size};
+	return 0;
+}
+
 int create_open(struct create *create, const struct watcher *watcher, struct error *err)
 {
 	const struct create_options *options = create->options;
@@ -192,12 +239,11 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 		.counts = &create->counts,
 	};
 
-	TRY(check_use(create, watcher, err));
-	if (create->parent_name != NULL) {
-		TRY(parent_open(&create->parent, create->parent_name, create->archive,
-				create->name, watcher, err));
+	if (create->marks == NULL)
+		TRY(create_prepare(create, watcher, err));
+	TRY(make_records(create, err));
+	if (create->parent_name != NULL)
 		how.parent = &create->parent.sums;
-	}
 	if (create->dedup && all_zero(create->archive->uuid, UUID_SIZE))
 		set_names_uuid(create->archive);
 	/* An archive that cannot be written must not leave even an empty file. */
@@ -243,6 +289,8 @@ void create_close(struct create *create)
 		writer_free(create->writer);
 	output_close(create->output);
 	parent_close(&create->parent);
+	free(create->marks);
+	free(create->records);
 	proxmox_close(&create->proxmox);
 	if (create->archive != NULL)
 		configs_free(create->archive);

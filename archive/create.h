@@ -14,9 +14,9 @@ struct watcher;
 
 /* What a user may say about the head of a new archive. */
 struct head_options {
-	const char *note; /* NULL: none */
-	const char *uuid; /* as text; NULL: random */
-	bool dedup;	  /* unchanged parts of drives give the same bytes in each archive */
+	const char *note;   /* NULL: none */
+	const char *uuid;   /* as text; NULL: random */
+	bool dedup;	    /* unchanged parts of drives give the same bytes in each archive */
 	const char *parent; /* an archive or sums file; NULL: a full archive */
 };
 
@@ -29,7 +29,9 @@ struct create {
 	struct archive *archive;
 	const char *parent_name; /* borrowed; see struct head_options */
 	struct parent parent;
-	struct proxmox proxmox; /* what the archive's name asks for */
+	struct drive_mark *marks; /* owned; of each drive, since create_prepare */
+	uint8_t *records;	  /* owned; made of them */
+	struct proxmox proxmox;	  /* what the archive's name asks for */
 	struct writer_counts counts;
 	struct output *output;
 	struct writer *writer;
@@ -48,6 +50,11 @@ void create_set_size(struct create *create, uint32_t drive, uint64_t size_bytes,
 /* How many data clusters a piece of work should have. */
 uint32_t create_piece(const struct create *create);
 
+/* All drives are known: finds the parent. create_open does it, too. */
+int create_prepare(struct create *create, const struct watcher *watcher, struct error *err);
+/* After create_prepare: what the drive's instant is called where the drive comes from. Borrowed
+ * until create_open. ERR_USAGE: it has another token already, or cannot have this one. */
+int create_set_token(struct create *create, uint32_t drive, const char *token, struct error *err);
 /* Creates the output and writes the head, which must not change any more. */
 int create_open(struct create *create, const struct watcher *watcher, struct error *err);
 /* Writes all that the feed brings, and finishes the archive. Tells the watcher of progress. */

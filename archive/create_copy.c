@@ -64,6 +64,7 @@ int create_copy_head(struct create *create, const struct archive *from, const ch
 		to->note = from->note;
 		to->checkpoint = from->checkpoint;
 		to->parent_checkpoint = from->parent_checkpoint;
+		to->records = from->records;
 	} else if (from->note.length > 0 || from->checkpoint.length > 0) {
 		watcher_warn(watcher, "the %s is left out: VMA cannot store it",
 			     from->note.length > 0 ? "note" : "name of the checkpoint");

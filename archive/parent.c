@@ -120,6 +120,10 @@ int parent_open(struct parent *out, const char *name, struct archive *archive, c
 	memcpy(archive->parent, of->uuid, UUID_SIZE);
 	archive->parent_checkpoint = of->checkpoint;
 	TRY(match_drives(archive, of, out->drive_of, err));
+	out->marks = calloc(of->n_drives + 1, sizeof(*out->marks));
+	if (out->marks == NULL)
+		return fail_memory(err);
+	drive_marks_read(of, out->marks);
 	note_new_drives(out, archive, watcher);
 	out->sums = (struct parent_sums){out, sizeof(struct sums_cursor), get};
 	return 0;
@@ -137,4 +141,5 @@ void parent_close(struct parent *parent)
 {
 	found_sums_close(&parent->found);
 	free(parent->drive_of);
+	free(parent->marks);
 }

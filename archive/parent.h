@@ -5,12 +5,14 @@
 #define ARCHIVE_PARENT_H
 
 #include "archive/sums_find.h"
+#include "format/drive_marks.h"
 #include "writer/writer.h"
 
 struct parent {
 	struct found_sums found;
 	uint32_t *drive_of; /* owned: of each drive of the new archive, the number in the parent */
-	struct parent_sums sums; /* for the writer */
+	struct drive_mark *marks; /* owned: of its drives */
+	struct parent_sums sums;  /* for the writer */
 };
 
 /* name: an archive, whose parents are found, or a sums file. Fills in the parent's uuid and

@@ -7,6 +7,7 @@
 #include "archive/create.h"
 #include "cli/command.h"
 #include "cli/group_changes.h"
+#include "cli/group_increment.h"
 #include "machine/options.h"
 
 struct machine_kind;
@@ -18,6 +19,7 @@ struct backup_options {
 	struct strings config_files; /* [NAME=]FILE */
 	struct machine_options machine;
 	struct change_options changes;
+	struct increment_choice increment;
 };
 
 /* Returns the exit code. */

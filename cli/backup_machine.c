@@ -94,6 +94,23 @@ static void tell_decrypted(const struct backup *backup)
 			    used < sizeof(names) ? "" : " ...");
 }
 
+static int open_drives(struct backup *backup, struct error *err)
+{
+	uint32_t n = backup->description.n_drives;
+
+	backup->drives = memory_new(n + 1, sizeof(*backup->drives));
+	for (uint32_t i = 0; i < n; i++) {
+		const struct machine_drive *drive = &backup->description.drives[i];
+
+		TRY(backup->kind->drive(backup->machine, i, &backup->drives[i], err));
+		if (drive_size(backup->drives[i]) != drive->size_bytes)
+			return fail(err, ERR_SYSTEM,
+				    "drive %s: its size changed while the backup began",
+				    drive->name);
+	}
+	return 0;
+}
+
 static int prepare(struct backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->options;
@@ -111,6 +128,13 @@ static int prepare(struct backup *backup, struct error *err)
 	if (create->archive->n_drives + create->archive->n_configs == 0)
 		return fail(err, ERR_USAGE,
 			    "nothing to back up: name at least one drive or config");
+	TRY(create_prepare(create, &backup->report->watcher, err));
+	/* The instant of drives that are off does not move: they can be read before the output is
+	 * there, and its head can tell what was found. */
+	if (backup->kind->begin == NULL && backup->kind->drive != NULL)
+		TRY(open_drives(backup, err));
+	TRY(increment_apply(&options->increment, create, backup->drives, backup->changes.of,
+			    backup->report, err));
 	return create_open(create, &backup->report->watcher, err);
 }
 
@@ -125,19 +149,12 @@ static int sweep_drives(struct backup *backup, struct feed *feed, struct error *
 {
 	uint32_t n = backup->description.n_drives;
 
-	backup->drives = memory_new(n, sizeof(*backup->drives));
-	for (uint32_t i = 0; i < n; i++) {
-		const struct machine_drive *drive = &backup->description.drives[i];
-
-		TRY(backup->kind->drive(backup->machine, i, &backup->drives[i], err));
-		if (drive_size(backup->drives[i]) != drive->size_bytes)
-			return fail(err, ERR_SYSTEM,
-				    "drive %s: its size changed while the backup began",
-				    drive->name);
-	}
+	if (backup->drives == NULL)
+		TRY(open_drives(backup, err));
 	TRY(sweep_new(&backup->sweep, backup->drives, n, create_piece(&backup->create), err));
 	*feed = feed_of_sweep(backup->sweep);
-	return drive_changes_use(&backup->changes, &backup->create, backup->sweep, err);
+	drive_changes_use(&backup->changes, &backup->create, backup->sweep);
+	return 0;
 }
 
 /* An empty image holds next to nothing, which is not "unknown". */
@@ -197,6 +214,7 @@ static void tell(struct backup *backup)
 	struct json_t *result = backup->report->result;
 
 	summary_tell(&backup->create, backup->report);
+	increment_tell(&backup->create, backup->report);
 	if (backup->kind->outcome != NULL)
 		backup->kind->outcome(backup->machine, json_put_object(result, "capture"));
 }

@@ -153,6 +153,7 @@ static int run(const void *given, struct report *report)
 	struct error err = {0};
 
 	if (find_source(&options, &kind, &err) < 0 || check_given(&options, kind, &err) < 0 ||
+	    increment_choice_check(&options.increment, options.head.parent != NULL, &err) < 0 ||
 	    (kind != SOURCE_DRIVES && check_machine(&options.machine, &err) < 0))
 		return report_error(report, NULL, &err);
 	options.machine.images = options.common.arguments;
@@ -205,7 +206,8 @@ const struct command command_backup = {
 		"  vmabak backup -o web.vmab libvirt:web\n",
 	.run = run,
 	.groups = {{"What", what, 0},
-		   {NULL, change_specs, offsetof(struct backup_options, changes)},
+		   {"Increments", change_specs, offsetof(struct backup_options, changes)},
+		   {NULL, increment_specs, offsetof(struct backup_options, increment)},
 		   {"Where to", output_specs, offsetof(struct backup_options, create)},
 		   {"Consistency", consistency_specs, offsetof(struct backup_options, machine)},
 		   {"A running machine", running_specs, offsetof(struct backup_options, machine)},

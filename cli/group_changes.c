@@ -70,21 +70,15 @@ int drive_changes_read(struct drive_changes *out, const struct change_options *o
 	return 0;
 }
 
-int drive_changes_use(struct drive_changes *changes, const struct create *create,
-		      struct sweep *sweep, struct error *err)
+void drive_changes_use(struct drive_changes *changes, const struct create *create,
+		       struct sweep *sweep)
 {
 	for (uint32_t i = 0; i < changes->n_drives; i++) {
-		struct changes *one = changes->of[i];
-
-		if (one == NULL)
-			continue;
-		TRY(changes_resized(one, parent_drive_size(&create->parent, i),
-				    create->archive->drives[i].size_bytes, err));
-		changes->sets[i] = &one->set;
+		if (create->marks[i].proof.verdict == PROOF_RIGHT)
+			changes->sets[i] = &changes->of[i]->set;
 	}
 	sweep_restrict(sweep, changes->sets);
 	writer_expect(create->writer, changes->sets);
-	return 0;
 }
 
 void drive_changes_free(struct drive_changes *changes)

@@ -4,8 +4,10 @@
 #include "base/human.h"
 #include "base/json.h"
 #include "base/parse.h"
+#include "cli/group_increment.h"
 #include "cli/memory.h"
 #include "cli/say.h"
+#include "format/drive_marks.h"
 #include "reader/input/input.h"
 
 #include <stdio.h>
@@ -179,21 +181,27 @@ static void put_text_or_null(struct json_t *result, const char *key, struct text
 		json_put_null(result, key);
 }
 
-static void add_one(struct json_t *array, struct text name, uint64_t size_bytes)
+static struct json_t *add_one(struct json_t *array, struct text name, uint64_t size_bytes)
 {
 	struct json_t *one = json_add_object(array);
 
 	json_put_bytes(one, "name", name);
 	json_put_number(one, "size_bytes", size_bytes);
+	return one;
 }
 
 static void put_contents(const struct archive *archive, struct json_t *result)
 {
 	struct json_t *drives = json_put_array(result, "drives");
-	struct json_t *configs = json_put_array(result, "configs");
+	struct json_t *configs = json_put_array(result, "configs"), *one;
+	struct drive_mark *marks = memory_new(archive->n_drives + 1, sizeof(*marks));
 
-	for (uint32_t i = 0; i < archive->n_drives; i++)
-		add_one(drives, archive->drives[i].name, archive->drives[i].size_bytes);
+	drive_marks_read(archive, marks);
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		one = add_one(drives, archive->drives[i].name, archive->drives[i].size_bytes);
+		increment_put_mark(&marks[i], one);
+	}
+	free(marks);
 	for (uint32_t i = 0; i < archive->n_configs; i++)
 		add_one(configs, archive->configs[i].name, archive->configs[i].data.length);
 }

@@ -221,6 +221,8 @@ example_of()
 		with_qemu "$vmabak" backup qemu:web.qmp --json -o pushed.vmab 2>/dev/null
 		with_qemu "$vmabak" backup qemu:web.qmp --pull --nbd-server "$PWD/qemu.nbd" \
 			--scratch "$PWD" --json -o pulled.vmab 2>/dev/null
+		printf '# vmabak changes 1\n# size 1048576\n# end 0\n' >none.list
+		"$vmabak" backup --json --parent web.vmab --changed root=none.list --since-unchecked -o listed.vmab root=web.raw
 		;;
 	qemu-drives) with_qemu "$vmabak" qemu-drives web.qmp --json ;;
 	status)

@@ -40,6 +40,8 @@ int main(int argc, char **argv)
 	test_bits();
 	test_clusterset();
 	test_sums();
+	test_proof();
+	test_drive_marks();
 	test_feed();
 	test_salvage();
 	test_drive();

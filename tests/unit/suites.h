@@ -10,6 +10,8 @@ void test_random(void);
 void test_bits(void);
 void test_clusterset(void);
 void test_sums(void);
+void test_proof(void);
+void test_drive_marks(void);
 void test_feed(void);
 void test_salvage(void);
 void test_drive(void);
