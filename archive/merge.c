@@ -2,6 +2,7 @@
 
 #include "archive/create_copy.h"
 #include "archive/merge_feed.h"
+#include "archive/proved.h"
 #include "base/bytes.h"
 #include "base/watcher.h"
 
@@ -79,6 +80,35 @@ static int take_parent(struct merge *merge, struct error *err)
 	return code;
 }
 
+/* What the drives' instants are called, and how far they are proved by all that is merged. */
+static int take_marks(struct merge *merge, const struct watcher *watcher, struct error *err)
+{
+	struct chain *chain = &merge->chain;
+	struct proved_chain proved;
+	int code;
+
+	TRY(create_prepare(&merge->create, watcher, err));
+	code = proved_open(&proved, merge->newest.archive, err);
+	for (unsigned i = 0; code == 0 && i < chain->n; i++) {
+		struct opened_archive opened = {0};
+		bool is_open = i == 0 || chain->links[i].stream != NULL;
+
+		if (!is_open)
+			code = chain_open(&opened, chain, i, 0, err);
+		if (code == 0)
+			code = proved_link(&proved,
+					   i == 0    ? merge->newest.archive
+					   : is_open ? chain->links[i].stream->archive
+						     : opened.archive,
+					   err);
+		archive_close(&opened);
+	}
+	if (code == 0)
+		proved_merge(&proved, merge->create.marks);
+	proved_close(&proved);
+	return code;
+}
+
 static int open_all(struct merge *merge, const struct merge_options *options,
 		    const struct watcher *watcher, struct error *err)
 {
@@ -94,6 +124,7 @@ static int open_all(struct merge *merge, const struct merge_options *options,
 	TRY(chain_open(&merge->newest, &merge->chain, 0, 0, err));
 	TRY(create_copy_head(create, merge->newest.archive, merge->newest.name, watcher, err));
 	TRY(take_parent(merge, err));
+	TRY(take_marks(merge, watcher, err));
 	TRY(create_open(create, watcher, err));
 	return create_copy_confine(create, true, err);
 }

@@ -379,19 +379,3 @@ int proof_check_since(const struct proof_job *job, const struct proof_options *o
 		    since == NULL ? "its change list does not say since when it is"
 				  : "the parent has no token (--token) to hold against its list");
 }
-
-/* ---- chains ---- */
-
-void proved_add(struct proved *proved, int64_t created_ns, const struct drive_mark *mark)
-{
-	const struct drive_proof *proof = mark != NULL ? &mark->proof : NULL;
-	bool full = proof == NULL || proof->verdict == PROOF_NONE;
-
-	if (proved->whole)
-		return;
-	proved->n_points += full ? PROOF_CIRCLE : proof->n_points;
-	if (proved->n_points >= PROOF_CIRCLE) {
-		proved->whole = true;
-		proved->since_ns = full ? created_ns : proof->since_ns;
-	}
-}

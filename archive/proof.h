@@ -57,17 +57,4 @@ int proof_check_since(const struct proof_job *job, const struct proof_options *o
 int proof_run(const struct proof_job *job, const struct proof_options *options,
 	      struct drive_proof *out, const struct watcher *watcher, struct error *err);
 
-/* ---- since when a chain is proved ---- */
-
-/* Of one drive; zeros at first. */
-struct proved {
-	uint64_t n_points; /* of the circle so far */
-	bool whole;
-	int64_t since_ns; /* what the chain says is there was read then or later; if whole */
-};
-
-/* The next archive of a chain, newest first: its instant, and its mark of the drive. A drive that
- * it lacks needs no older ones. */
-void proved_add(struct proved *proved, int64_t created_ns, const struct drive_mark *mark);
-
 #endif

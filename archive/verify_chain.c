@@ -16,6 +16,7 @@ int verify_chain_open(struct verify_chain *out, const struct strings *names, str
 		*err = (struct error){0};
 	}
 	TRY(chain_open(&out->newest, &out->chain, 0, 0, err));
+	TRY(proved_open(&out->proved, out->newest.archive, err));
 	return layers_open(&out->layers, out->newest.archive, err);
 }
 
@@ -42,6 +43,7 @@ int verify_chain_add(struct verify_chain *chain, const struct opened_archive *li
 		     struct error *err)
 {
 	TRY(layers_begin(&chain->layers, link->archive, err));
+	TRY(proved_link(&chain->proved, link->archive, err));
 	for (uint32_t i = 0; i < link->archive->n_drives; i++)
 		TRY(add_drive(&chain->layers, link->reader, i, err));
 	return 0;
@@ -59,6 +61,7 @@ int verify_chain_end(const struct verify_chain *chain, struct error *err)
 void verify_chain_close(struct verify_chain *chain)
 {
 	layers_close(&chain->layers);
+	proved_close(&chain->proved);
 	archive_close(&chain->newest);
 	chain_free(&chain->chain);
 }

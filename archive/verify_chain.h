@@ -7,11 +7,13 @@
 
 #include "archive/chain.h"
 #include "archive/layers.h"
+#include "archive/proved.h"
 
 struct verify_chain {
 	struct chain chain; /* even if a parent is missing: those that were found */
 	struct opened_archive newest;
 	struct layers layers;
+	struct proved_chain proved;
 	struct error missing; /* with a code: which parent was not found */
 };
 

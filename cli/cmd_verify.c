@@ -124,22 +124,26 @@ static int tell_chain(const struct verify_chain *chain, bool links_ok, struct re
 	struct json_t *object = json_put_object(report->result, "chain");
 	const struct archive *archive = chain->newest.archive;
 	struct error err = {0};
-	char size[HUMAN_SIZE];
+	char size[HUMAN_SIZE], when[HUMAN_SIZE];
+	int64_t since_ns;
 	/* What damaged links lack is not known. */
 	bool can_tell = links_ok || chain->missing.code != 0;
 	bool ok = can_tell && verify_chain_end(chain, &err) == 0;
+	bool proved = ok && proved_since(&chain->proved, &since_ns);
 
 	json_put_bool(object, "ok", ok);
 	json_put_number(object, "n_archives", chain->chain.n);
+	json_put_text(object, "proved_since", proved ? human_time(when, since_ns) : NULL);
 	if (err.code != 0)
 		json_put(object, "error", report_error_object(report, &err));
 	if (err.code != 0)
 		return report_error_line(report, NULL, &err);
 	if (ok && !report->json && !report->options.quiet)
-		say(stdout, "%s: ok, complete in %u archive%s: %u drive%s of %s\n",
+		say(stdout, "%s: ok, complete in %u archive%s: %u drive%s of %s%s%s\n",
 		    chain->newest.name, chain->chain.n, chain->chain.n == 1 ? "" : "s",
 		    archive->n_drives, archive->n_drives == 1 ? "" : "s",
-		    human_size(size, archive_drive_bytes(archive)));
+		    human_size(size, archive_drive_bytes(archive)),
+		    proved ? ", proved since " : "", proved ? when : "");
 	return EXIT_DONE;
 }
 

@@ -15,7 +15,7 @@ expect_code 0 "$VMABAK" verify --chain 3.vmab
 expect_text "$out" '3.vmab: ok, every checksum matches: incremental, ' './0.vmab: ok' '3.vmab: ok, complete in 4 archives: 2 drives of '
 [ "$(wc -l <"$out")" = 5 ] || fail "$(cat "$out")"
 expect_code 0 "$VMABAK" verify --chain --quick --json 3.vmab 1.vmab
-expect_json "$out" "d['chain'] == {'ok': True, 'n_archives': 4}" "[one['ok'] for one in d['archives']] == [True] * 4" "d['archives'][0]['quick']"
+expect_json "$out" "d['chain'] == {'ok': True, 'n_archives': 4, 'proved_since': d['chain']['proved_since']}" "d['chain']['proved_since'] is not None" "[one['ok'] for one in d['archives']] == [True] * 4" "d['archives'][0]['quick']"
 expect_code 0 "$VMABAK" verify --chain 0.vmab
 expect_text "$out" 'complete in 1 archive:'
 expect_code 0 "$VMABAK" verify -q --chain 2.vmab

@@ -54,29 +54,59 @@ expect_code 0 next 6 -q
 expect_json listed 'd["drives"][0]["proof"]["audit_from"] == 0'
 same_instant 6.vmab root
 
-# A lie, planted before each of five increments in turn: found within five.
-for start in 7 8 9 10 11; do
-	at=$(((start * 97 % n_clusters) * 65536 + 20000))
-	saved=$(dd if=root.raw bs=1 skip=$at count=3 status=none | od -An -tx1)
-	found=
-	for n in $(seq 7 16); do
-		[ $n != $start ] || put root.raw $at lie
+# Since when: the full archive's circle is closed by the arcs of five increments, or by one that was read in full.
+proved_since()
+{
+	expect_code 0 "$VMABAK" verify --chain --quick --json "$1"
+	expect_json "$out" "d['chain']['proved_since'] == '$("$VMABAK" list --json "$2" | "$PYTHON" -c 'import json, sys
+print(json.load(sys.stdin)["created"])')'"
+}
+proved_since 2.vmab 0.vmab
+proved_since 4.vmab 0.vmab
+proved_since 6.vmab 5.vmab
+for n in 7 8 9 10 11 12; do
+	SOURCE_DATE_EPOCH=$((2000000000 + n)) expect_code 0 next $n -q
+done
+proved_since 9.vmab 5.vmab
+proved_since 10.vmab 6.vmab
+proved_since 12.vmab 8.vmab
+expect_code 0 "$VMABAK" verify --chain --quick 12.vmab
+expect_text "$out" ', proved since 2033-05-18T03:33:28Z'
+# Merged archives keep what was proved, and their children go on.
+mkdir merged
+expect_code 0 "$VMABAK" merge -q 10.vmab 9.vmab 8.vmab -o merged/10.vmab
+rm 8.vmab 9.vmab
+mv merged/10.vmab .
+"$VMABAK" list --json 10.vmab >listed
+expect_json listed 'd["drives"][0]["token"] == "10"' 'd["drives"][0]["proof"]["audit_from"] == 2 * 858993460' \
+	'd["drives"][0]["proof"]["audit_points"] == 3 * 858993460'
+expect_code 0 "$VMABAK" verify --chain --quick 12.vmab
+expect_text "$out" 'complete in 11 archives' ', proved since 2033-05-18T03:33:28Z'
+parent=12.vmab
+expect_code 0 next 13 -q
+parent=
+
+# A lie, planted before each of five increments in turn: found within five. All of them stand on one parent.
+mv root.raw at13.raw
+for start in 14 15 16 17 18; do
+	cp at13.raw root.raw
+	for n in $(seq 14 22); do
+		[ $n != $start ] || put root.raw $(((start * 97 % n_clusters) * 65536 + 20000)) lie
 		code=0
 		next $n --force >"$out" 2>"$err" || code=$?
-		[ $code = 0 ] || { found=$n && break; }
+		[ $code = 0 ] || break
 	done
 	[ "$code" = 3 ] || fail "start $start: exit code $code: $(cat "$err")"
-	[ "$found" -lt $((start + 5)) ] || fail "start $start: found by increment $found only"
-	expect_found "$found.vmab" audit samples neighbours
-	same_instant "$found.vmab" root
-	# shellcheck disable=SC2086 # bytes
-	printf "$(printf '\\x%s' $saved)" | dd of=root.raw bs=1 seek=$at conv=notrunc status=none
+	[ $n -ge $start ] && [ $n -lt $((start + 5)) ] || fail "start $start: found by increment $n"
+	expect_found $n.vmab audit samples
+	same_instant $n.vmab root
 done
 
 # --strict: no archive.
+mv at13.raw root.raw
 put root.raw $((600 * 65536)) lie
-list none $size 6 7
-expect_error 4 'its change list is wrong' "$VMABAK" backup --strict --audit 1/1 --parent 6.vmab --changed root=none -o strict.vmab root=root.raw
+list none $size 13 14
+expect_error 4 'its change list is wrong' "$VMABAK" backup --strict --audit 1/1 --parent 13.vmab --changed root=none -o strict.vmab root=root.raw
 [ ! -e strict.vmab ] || fail "there is an archive"
-expect_code 3 "$VMABAK" backup --json --audit 1/1 --parent 6.vmab --changed root=none -o wrong.vmab root=root.raw
+expect_code 3 "$VMABAK" backup --json --audit 1/1 --parent 13.vmab --changed root=none -o wrong.vmab root=root.raw
 expect_json "$out" 'd["drives"][0]["proof"]["list"] == "wrong"' 'len(d["warnings"]) == 1'

@@ -42,6 +42,7 @@ int main(int argc, char **argv)
 	test_sums();
 	test_proof();
 	test_drive_marks();
+	test_proved();
 	test_feed();
 	test_salvage();
 	test_drive();

@@ -12,6 +12,7 @@ void test_clusterset(void);
 void test_sums(void);
 void test_proof(void);
 void test_drive_marks(void);
+void test_proved(void);
 void test_feed(void);
 void test_salvage(void);
 void test_drive(void);

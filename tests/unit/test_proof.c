@@ -365,33 +365,6 @@ static void test_lies_live_k_increments(void)
 	}
 }
 
-static void test_since_when(void)
-{
-	struct drive_mark third = {.proof = {.verdict = PROOF_RIGHT,
-					     .n_points = PROOF_CIRCLE / 2,
-					     .since_ns = 30}},
-			  second = third, wrong = third, first = {0};
-	struct proved proved = {0};
-
-	second.proof.since_ns = 20;
-	proved_add(&proved, 30, &third);
-	CU_ASSERT_FALSE(proved.whole);
-	proved_add(&proved, 20, &second);
-	CU_ASSERT(proved.whole && proved.since_ns == 20);
-	proved_add(&proved, 10, &first);
-	CU_ASSERT_EQUAL(proved.since_ns, 20);
-	/* An archive that was read in full, with a list or without. */
-	proved = (struct proved){0};
-	proved_add(&proved, 30, &third);
-	proved_add(&proved, 10, &first);
-	CU_ASSERT(proved.whole && proved.since_ns == 10);
-	proved = (struct proved){0};
-	wrong.proof.verdict = PROOF_WRONG;
-	wrong.proof.n_points = PROOF_CIRCLE;
-	proved_add(&proved, 30, &wrong);
-	CU_ASSERT(proved.whole && proved.since_ns == 30);
-}
-
 static void test_lineage(void)
 {
 	static const struct {
@@ -443,6 +416,5 @@ void test_proof(void)
 	CU_add_test(suite, "drives of another size", test_shape);
 	CU_add_test(suite, "read errors, strictness", test_faults);
 	CU_add_test(suite, "a lie lives for k increments", test_lies_live_k_increments);
-	CU_add_test(suite, "since when a chain is proved", test_since_when);
 	CU_add_test(suite, "lineage", test_lineage);
 }
