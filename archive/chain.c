@@ -17,14 +17,20 @@ struct found {
 	unsigned n, room;
 };
 
-/* The archives of a folder by their first bytes, which prove nothing: parents are not known. Kept,
- * as those of a chain mostly lie in one. */
+/* The archives of a folder by their first bytes, which prove nothing: parents are not known. */
+struct folder {
+	char *path; /* owned */
+	bool is_read;
+	struct found archives;
+};
+
+/* Folders are kept, as the archives of a chain mostly lie in one. */
 struct look {
 	bool streams; /* pipes are allowed */
 	bool missing; /* a parent is not there */
 	struct found named;
-	char *folder; /* owned; NULL: none yet */
-	struct found in_folder;
+	struct folder *folders;	     /* owned */
+	unsigned n_folders, n_given; /* those that were named come first */
 };
 
 static bool same(const uint8_t *a, const uint8_t *b)
@@ -133,7 +139,7 @@ static int add_named(struct look *look, const char *name, struct error *err)
 
 /* What lies in a folder may be anything: only what begins like a VMAB archive is of interest. The
  * folder may be /dev, where to open a watchdog is to start it. */
-static bool read_uuid(int folder, const char *name, uint8_t uuid[UUID_SIZE])
+bool chain_peek(int folder, const char *name, uint8_t uuid[UUID_SIZE])
 {
 	uint8_t first[SECTOR_SIZE];
 	struct landmark mark;
@@ -156,40 +162,68 @@ static bool read_uuid(int folder, const char *name, uint8_t uuid[UUID_SIZE])
 	return found;
 }
 
-static int read_folder(struct look *look, DIR *entries, struct error *err)
+static int read_entries(struct folder *folder, DIR *entries, struct error *err)
 {
 	uint8_t uuid[UUID_SIZE];
 	struct dirent *entry;
 
 	while ((entry = readdir(entries)) != NULL) {
-		if (entry->d_name[0] == '.' || !read_uuid(dirfd(entries), entry->d_name, uuid))
+		if (entry->d_name[0] == '.' || !chain_peek(dirfd(entries), entry->d_name, uuid))
 			continue;
-		TRY(keep(&look->in_folder, text_make("%s/%s", look->folder, entry->d_name), uuid,
+		TRY(keep(&folder->archives, text_make("%s/%s", folder->path, entry->d_name), uuid,
 			 err));
 	}
 	return 0;
 }
 
-/* Takes over folder. */
-static int look_in(struct look *look, char *folder, struct error *err)
+static int read_folder(struct folder *folder, struct error *err)
 {
 	DIR *entries;
 	int code;
 
-	if (look->folder != NULL && strcmp(look->folder, folder) == 0) {
-		free(folder);
+	if (folder->is_read)
 		return 0;
-	}
-	free(look->folder);
-	free_links(look->in_folder.links, look->in_folder.n);
-	look->folder = folder;
-	look->in_folder = (struct found){0};
-	entries = opendir(folder);
+	entries = opendir(folder->path);
 	if (entries == NULL)
-		return fail_system(err, errno, "folder %s", folder);
-	code = read_folder(look, entries, err);
+		return fail_system(err, errno, "folder %s", folder->path);
+	code = read_entries(folder, entries, err);
 	closedir(entries);
+	folder->is_read = code == 0;
 	return code;
+}
+
+/* Takes over path. *number: of the folder in look. */
+static int add_folder(struct look *look, char *path, unsigned *number, struct error *err)
+{
+	struct folder *folders = look->folders;
+
+	for (unsigned i = 0; path != NULL && i < look->n_folders; i++) {
+		if (strcmp(look->folders[i].path, path) == 0) {
+			free(path);
+			*number = i;
+			return 0;
+		}
+	}
+	if (path != NULL)
+		folders = realloc(look->folders, (look->n_folders + 1) * sizeof(*folders));
+	if (path == NULL || folders == NULL) {
+		free(path);
+		return fail_memory(err);
+	}
+	look->folders = folders;
+	*number = look->n_folders;
+	folders[look->n_folders++] = (struct folder){.path = path};
+	return 0;
+}
+
+static void free_look(struct look *look)
+{
+	free_links(look->named.links, look->named.n);
+	for (unsigned i = 0; i < look->n_folders; i++) {
+		free_links(look->folders[i].archives.links, look->folders[i].archives.n);
+		free(look->folders[i].path);
+	}
+	free(look->folders);
 }
 
 static char *folder_of(const char *path)
@@ -209,25 +243,33 @@ static const struct chain_link *by_uuid(const struct found *found, const uint8_t
 	return NULL;
 }
 
+static bool is_known(const struct look *look, const uint8_t uuid[UUID_SIZE])
+{
+	bool known = by_uuid(&look->named, uuid) != NULL;
+
+	for (unsigned i = 0; i < look->n_folders && !known; i++)
+		known = by_uuid(&look->folders[i].archives, uuid) != NULL;
+	return known;
+}
+
 /* Of archives with the same uuid: a merged one stands for the newest it was made of. */
 static int rank(const struct look *look, const struct chain_link *link)
 {
-	if (is_full(link))
-		return 2;
-	return by_uuid(&look->named, link->parent) != NULL ||
-	       by_uuid(&look->in_folder, link->parent) != NULL;
+	return is_full(link) ? 2 : is_known(look, link->parent);
 }
 
 /* Adds those of the folder with that uuid whose heads are good, and chooses one. 1: there is none.
  */
-static int choose(struct look *look, const uint8_t uuid[UUID_SIZE], unsigned *out,
+static int choose(struct look *look, unsigned number, const uint8_t uuid[UUID_SIZE], unsigned *out,
 		  struct error *err)
 {
+	const struct folder *folder = &look->folders[number];
 	struct error last = {.code = 1};
 	int best = -1;
 
-	for (unsigned i = 0; i < look->in_folder.n; i++) {
-		const struct chain_link *candidate = &look->in_folder.links[i];
+	TRY(read_folder(&look->folders[number], err));
+	for (unsigned i = 0; i < folder->archives.n; i++) {
+		const struct chain_link *candidate = &folder->archives.links[i];
 		struct error why = {0};
 		unsigned n = look->named.n;
 
@@ -247,12 +289,14 @@ static int choose(struct look *look, const uint8_t uuid[UUID_SIZE], unsigned *ou
 	return last.code;
 }
 
-static int find_in_folder(struct look *look, const struct chain_link *child, unsigned *out,
-			  struct error *err)
+/* In the folder of the child, then in those that were named. */
+static int find_in_folders(struct look *look, const struct chain_link *child, unsigned *out,
+			   struct error *err)
 {
-	char wanted[UUID_TEXT_SIZE], *folder;
 	struct chain_link of = *child; /* more may be added to where it is */
-	int code;
+	char wanted[UUID_TEXT_SIZE];
+	unsigned own;
+	int code, later;
 
 	format_uuid(wanted, of.parent);
 	if (look->streams && archive_is_stream(of.path))
@@ -260,19 +304,19 @@ static int find_in_folder(struct look *look, const struct chain_link *child, uns
 			    "%s: its parent %s is not named: name the parents of an archive that "
 			    "comes through a pipe",
 			    of.path, wanted);
-	folder = folder_of(of.path);
-	if (folder == NULL)
-		return fail_memory(err);
-	TRY(look_in(look, folder, err));
-	code = choose(look, of.parent, out, err);
+	TRY(add_folder(look, folder_of(of.path), &own, err));
+	code = choose(look, own, of.parent, out, err);
+	for (unsigned i = 0; i < look->n_given && code != 0; i++) {
+		later = i == own ? 1 : choose(look, i, of.parent, out, err);
+		code = later == 1 ? code : later;
+	}
 	if (code <= 0)
 		return code;
 	look->missing = true;
-	return fail(
-		err, ERR_SYSTEM,
-		"%s: its parent %s is not in folder %s, nor named: give the file that has it as "
-		"another ARCHIVE",
-		of.path, wanted, look->folder);
+	return fail(err, ERR_SYSTEM,
+		    "%s: its parent %s is not in folder %s, nor named: give the file that has it "
+		    "as another ARCHIVE, or its folder as --parents DIR",
+		    of.path, wanted, look->folders[own].path);
 }
 
 static int find_parent(struct look *look, unsigned *at, struct error *err)
@@ -281,7 +325,7 @@ static int find_parent(struct look *look, unsigned *at, struct error *err)
 	const struct chain_link *parent = by_uuid(&look->named, child->parent);
 
 	if (parent == NULL)
-		return find_in_folder(look, child, at, err);
+		return find_in_folders(look, child, at, err);
 	*at = (unsigned)(parent - look->named.links);
 	return 0;
 }
@@ -352,35 +396,49 @@ static int check_all_used(const struct chain *chain, const struct found *named, 
 	return 0;
 }
 
-static int find(struct chain *out, struct look *look, const struct strings *names,
-		unsigned n_enough, struct error *err)
+/* A folder is one where parents are looked for. */
+static int add_name(struct look *look, const char *name, struct error *err)
 {
+	struct stat status;
+	unsigned number;
+
+	if (look->named.n == 0 || strcmp(name, "-") == 0 || stat(name, &status) != 0 ||
+	    !S_ISDIR(status.st_mode))
+		return add_named(look, name, err);
+	TRY(add_folder(look, strdup(name), &number, err));
+	look->n_given = look->n_folders;
+	return 0;
+}
+
+/* part: with several archives the oldest of them is the last. */
+static int find(struct chain *out, struct look *look, const struct strings *names, bool part,
+		struct error *err)
+{
+	unsigned n_named;
 	int code = 0;
 
 	*out = (struct chain){0};
 	for (unsigned i = 0; i < names->n && code == 0; i++)
-		code = add_named(look, names->items[i], err);
+		code = add_name(look, names->items[i], err);
+	n_named = look->named.n;
 	if (code == 0)
-		code = walk(out, look, names->n, n_enough, err);
+		code = walk(out, look, n_named, part && n_named > 1 ? n_named : 0, err);
 	if (code == 0)
-		code = check_all_used(out, &look->named, names->n, err);
-	free_links(look->named.links, look->named.n);
-	free_links(look->in_folder.links, look->in_folder.n);
-	free(look->folder);
+		code = check_all_used(out, &look->named, n_named, err);
+	free_look(look);
 	return code;
 }
 
 int chain_find(struct chain *out, const struct strings *names, struct error *err)
 {
-	return find(out, &(struct look){0}, names, 0, err);
+	return find(out, &(struct look){0}, names, false, err);
 }
 
 int chain_find_once(struct chain *out, const struct strings *names, bool part, struct error *err)
 {
 	*out = (struct chain){0};
 	TRY(archive_check_names(names, err));
-	return find(out, &(struct look){.streams = true}, names,
-		    part && names->n > 1 ? names->n : 0, err);
+	return find(out, &(struct look){.streams = true}, names, part, err);
 }
 
 bool chain_has_file(const struct chain *chain, const char *path)

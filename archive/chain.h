@@ -23,7 +23,7 @@ struct chain {
 
 /* Finds the chain of the first of these archives, down to the full one. Parents are taken from the
  * other names, which may be in any order, else from the folder of the archive that wants them, by
- * the uuids in the heads of the files there: of several with that uuid a full one, else one whose
+ * the uuids in the heads of the files there, and from the folders among the names: of several with that uuid a full one, else one whose
  * parent is there, too. Names that the chain does not need are ERR_USAGE. Free *out even after an
  * error. */
 int chain_find(struct chain *out, const struct strings *names, struct error *err);
@@ -34,6 +34,9 @@ int chain_find_once(struct chain *out, const struct strings *names, bool part, s
 /* Whether this file is one of them, by whatever name. */
 bool chain_has_file(const struct chain *chain, const char *path);
 void chain_free(struct chain *chain);
+
+/* Whether a file of this folder begins like a VMAB archive, which proves nothing, and whose. */
+bool chain_peek(int folder, const char *name, uint8_t uuid[UUID_SIZE]);
 
 /* Opens a link, and checks that it still is the archive it was. rate: as for archive_open. *out can
  * be closed even after a failure. A link that cannot be read twice can be opened but once. */

@@ -18,7 +18,7 @@
 #define VMAB_DATA	64u /* as many as fit in: compresses best */
 #define VMAB_PLAIN_DATA 16u /* data that is only copied should stay in the processor's caches */
 
-static int set_time(struct archive *archive, struct error *err)
+int create_time(int64_t *time_ns, struct error *err)
 {
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
 	struct timespec now;
@@ -26,13 +26,13 @@ static int set_time(struct archive *archive, struct error *err)
 
 	if (epoch == NULL) {
 		clock_gettime(CLOCK_REALTIME, &now);
-		archive->created_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+		*time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 		return 0;
 	}
 	if (!parse_number(epoch, &seconds) || seconds > INT64_MAX / 1000000000)
 		return fail(err, ERR_USAGE, "SOURCE_DATE_EPOCH '%s': not a number of seconds",
 			    epoch);
-	archive->created_ns = (int64_t)seconds * 1000000000;
+	*time_ns = (int64_t)seconds * 1000000000;
 	return 0;
 }
 
@@ -108,9 +108,9 @@ int create_begin(struct create *out, const struct create_options *options,
 	archive->cluster_checksum = out->plan.cluster_checksum;
 	if (head == NULL)
 		return 0;
-	out->parent_name = head->parent;
+	out->head = head;
 	TRY(check_dedup(out, head, err));
-	TRY(set_time(archive, err));
+	TRY(create_time(&archive->created_ns, err));
 	if (head->uuid != NULL || !head->dedup)
 		TRY(set_uuid(archive, head->uuid, err));
 	return set_note(archive, head->note, err);
@@ -175,16 +175,36 @@ static int check_use(struct create *create, const struct watcher *watcher, struc
 	return proxmox_prepare(&create->proxmox, create->archive, create->name, watcher, err);
 }
 
+static int open_parent(struct create *create, const struct watcher *watcher, struct error *err)
+{
+	const struct head_options *head = create->head;
+	struct strings names;
+	int code;
+
+	if (head == NULL || head->parent == NULL)
+		return 0;
+	if (!strings_join(&names, head->parent, &head->parents, NULL))
+		return fail_memory(err);
+	code = parent_open(&create->parent, &names, create->archive, create->name, watcher, err);
+	free(names.items);
+	if (code == 0 || code == ERR_USAGE || !head->parent_optional)
+		return code;
+	watcher_warn(watcher, "a full backup is made, because the parent cannot be used: %s",
+		     err->text);
+	*err = (struct error){0};
+	parent_close(&create->parent);
+	memset(create->archive->parent, 0, UUID_SIZE);
+	create->archive->parent_checkpoint = (struct text){0};
+	return 0;
+}
+
 int create_prepare(struct create *create, const struct watcher *watcher, struct error *err)
 {
 	create->marks = calloc(create->archive->n_drives + 1, sizeof(*create->marks));
 	if (create->marks == NULL)
 		return fail_memory(err);
 	TRY(check_use(create, watcher, err));
-	return create->parent_name == NULL
-		       ? 0
-		       : parent_open(&create->parent, create->parent_name, create->archive,
-				     create->name, watcher, err);
+	return open_parent(create, watcher, err);
 }
 
 int create_set_token(struct create *create, uint32_t drive, const char *token, struct error *err)
@@ -222,6 +242,22 @@ static int make_records(struct create *create, struct error *err)
 	return 0;
 }
 
+/* The head of the archive is complete. */
+static int open_sums(struct create *create, const struct watcher *watcher, struct error *err)
+{
+	const struct head_options *head = create->head;
+	struct sums_options how = {
+		.path = head != NULL ? head->sums : NULL,
+		.beside = head != NULL && !head->no_sums &&
+			  (head->sums_beside || head->parent != NULL),
+		.replace = create->options->force,
+		.sync = !create->options->no_sync,
+	};
+
+	return new_sums_open(&create->sums, &how, create->name, create->archive, &create->parent,
+			     watcher, err);
+}
+
 int create_open(struct create *create, const struct watcher *watcher, struct error *err)
 {
 	const struct create_options *options = create->options;
@@ -242,12 +278,14 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 	if (create->marks == NULL)
 		TRY(create_prepare(create, watcher, err));
 	TRY(make_records(create, err));
-	if (create->parent_name != NULL)
+	if (create->parent.found.sums != NULL)
 		how.parent = &create->parent.sums;
 	if (create->dedup && all_zero(create->archive->uuid, UUID_SIZE))
 		set_names_uuid(create->archive);
 	/* An archive that cannot be written must not leave even an empty file. */
 	TRY(archive_check(create->archive, err));
+	TRY(open_sums(create, watcher, err));
+	how.checksums = new_sums_sink(create->sums);
 	TRY(output_open(&create->output, create->name, &to, err));
 	return writer_open(&create->writer, create->archive, create->output, &how, err);
 }
@@ -279,6 +317,8 @@ int create_write(struct create *create, const struct feed *feed, const struct wa
 
 	watcher_begin(watcher, &view);
 	code = write_all(create, feed, err);
+	if (code == 0)
+		new_sums_finish(create->sums, create->archive, create->writer, watcher);
 	watcher_end(watcher, code == 0);
 	return code;
 }
@@ -288,6 +328,7 @@ void create_close(struct create *create)
 	if (create->writer != NULL)
 		writer_free(create->writer);
 	output_close(create->output);
+	new_sums_free(create->sums);
 	parent_close(&create->parent);
 	free(create->marks);
 	free(create->records);

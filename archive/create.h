@@ -8,16 +8,22 @@
 #include "archive/create_plan.h"
 #include "archive/parent.h"
 #include "archive/proxmox.h"
+#include "archive/sums_new.h"
 
 struct output;
 struct watcher;
 
 /* What a user may say about the head of a new archive. */
 struct head_options {
-	const char *note;   /* NULL: none */
-	const char *uuid;   /* as text; NULL: random */
-	bool dedup;	    /* unchanged parts of drives give the same bytes in each archive */
-	const char *parent; /* an archive or sums file; NULL: a full archive */
+	const char *note; /* NULL: none */
+	const char *uuid; /* as text; NULL: random */
+	bool dedup;	  /* unchanged parts of drives give the same bytes in each archive */
+	/* An archive or sums file, and folders with its parents; none: a full archive. */
+	const char *parent;
+	struct strings parents;
+	const char *sums;	   /* the file for the sums; NULL: beside an incremental archive */
+	bool no_sums, sums_beside; /* never; even of a full archive */
+	bool parent_optional; /* if it cannot be used, that is a warning, and the archive full */
 };
 
 struct create {
@@ -27,16 +33,19 @@ struct create {
 	bool dedup; /* see struct head_options */
 	/* Owned. Its texts are borrowed, but configs are as in archive/configs.h. */
 	struct archive *archive;
-	const char *parent_name; /* borrowed; see struct head_options */
+	const struct head_options *head; /* borrowed; NULL: as create_begin has it */
 	struct parent parent;
 	struct drive_mark *marks; /* owned; of each drive, since create_prepare */
 	uint8_t *records;	  /* owned; made of them */
+	struct new_sums *sums;	  /* owned; NULL: none */
 	struct proxmox proxmox;	  /* what the archive's name asks for */
 	struct writer_counts counts;
 	struct output *output;
 	struct writer *writer;
 };
 
+/* Now, or what SOURCE_DATE_EPOCH says. */
+int create_time(int64_t *time_ns, struct error *err);
 /* Judges the options and makes a head without drives and configs. head: NULL when the caller sets
  * time, uuid and note. *out can be closed even after a failure. */
 int create_begin(struct create *out, const struct create_options *options,

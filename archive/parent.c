@@ -66,15 +66,16 @@ static bool takes_place(const struct parent *parent, const struct chain *chain, 
 	return needed;
 }
 
-static int check_new(const struct parent *parent, const char *name, const struct archive *archive,
-		     const char *output, struct error *err)
+static int check_new(const struct parent *parent, const struct strings *names,
+		     const struct archive *archive, const char *output, struct error *err)
 {
+	const char *name = names->items[0];
 	struct error ignored = {0};
 	struct chain chain;
 	int code = 0;
 
 	/* Parents that are missing here are not needed now. */
-	chain_find(&chain, &(struct strings){&name, 1}, &ignored);
+	chain_find(&chain, names, &ignored);
 	if (is_ancestor(parent, &chain, archive->uuid))
 		code = fail(err, ERR_USAGE,
 			    "--parent %s: it or one of its parents has the uuid of the new archive",
@@ -104,8 +105,8 @@ static void note_new_drives(const struct parent *parent, const struct archive *a
 	}
 }
 
-int parent_open(struct parent *out, const char *name, struct archive *archive, const char *output,
-		const struct watcher *watcher, struct error *err)
+int parent_open(struct parent *out, const struct strings *names, struct archive *archive,
+		const char *output, const struct watcher *watcher, struct error *err)
 {
 	const struct archive *of;
 
@@ -114,9 +115,9 @@ int parent_open(struct parent *out, const char *name, struct archive *archive, c
 	out->drive_of = calloc(archive->n_drives + 1, sizeof(*out->drive_of));
 	if (out->drive_of == NULL)
 		return fail_memory(err);
-	TRY(sums_find(&out->found, name, sums_scratch_folder(), watcher, err));
+	TRY(sums_find(&out->found, names, sums_scratch_folder(), watcher, err));
 	of = sums_archive(out->found.sums);
-	TRY(check_new(out, name, archive, output, err));
+	TRY(check_new(out, names, archive, output, err));
 	memcpy(archive->parent, of->uuid, UUID_SIZE);
 	archive->parent_checkpoint = of->checkpoint;
 	TRY(match_drives(archive, of, out->drive_of, err));
@@ -137,9 +138,33 @@ uint64_t parent_drive_size(const struct parent *parent, uint32_t drive)
 	return i == of->n_drives ? 0 : of->drives[i].size_bytes;
 }
 
+int parent_copy_sums(const struct parent *parent, struct sums_writer *to, uint32_t drive,
+		     uint64_t cluster, uint64_t n_clusters, struct error *err)
+{
+	const struct sums *from = parent->found.sums;
+	uint32_t of = parent->drive_of[drive];
+	struct sums_cursor cursor = {0};
+	uint64_t n_empty, n;
+	const uint8_t *page;
+
+	for (; n_clusters > 0; cluster += n, n_clusters -= n) {
+		uint64_t number = cluster / SUMS_PER_PAGE, first = cluster % SUMS_PER_PAGE;
+
+		TRY(sums_empty(from, &cursor, of, number, &n_empty, err));
+		n = (n_empty > 0 ? n_empty : 1) * SUMS_PER_PAGE - first;
+		n = n < n_clusters ? n : n_clusters;
+		if (n_empty > 0)
+			continue;
+		TRY(sums_page(from, &cursor, of, number, &page, err));
+		TRY(sums_put_run(to, drive, cluster, page + first * CHECKSUM_SIZE, n, err));
+	}
+	return 0;
+}
+
 void parent_close(struct parent *parent)
 {
 	found_sums_close(&parent->found);
 	free(parent->drive_of);
 	free(parent->marks);
+	*parent = (struct parent){0};
 }

@@ -15,12 +15,15 @@ struct parent {
 	struct parent_sums sums;  /* for the writer */
 };
 
-/* name: an archive, whose parents are found, or a sums file. Fills in the parent's uuid and
- * checkpoint in archive, whose drives are known and do not change any more. output: the new
- * archive's name, which must not be that of an archive it needs. *out can be closed even
- * after a failure; it must stay where it is, and the archive's checkpoint borrows from it. */
-int parent_open(struct parent *out, const char *name, struct archive *archive, const char *output,
-		const struct watcher *watcher, struct error *err);
+/* names: an archive, whose parents are found, or a sums file; and as for chain_find. Fills in the
+ * parent's uuid and checkpoint in archive, whose drives are known and do not change any more.
+ * output: the new archive's name, which must not be that of an archive it needs. *out can be closed
+ * even after a failure; it must stay where it is, and the archive's checkpoint borrows from it. */
+int parent_open(struct parent *out, const struct strings *names, struct archive *archive,
+		const char *output, const struct watcher *watcher, struct error *err);
+/* Copies the sums of clusters that both have. Any thread. */
+int parent_copy_sums(const struct parent *parent, struct sums_writer *to, uint32_t drive,
+		     uint64_t cluster, uint64_t n_clusters, struct error *err);
 /* Bytes of that drive of the new archive in the parent; 0: the parent lacks it. */
 uint64_t parent_drive_size(const struct parent *parent, uint32_t drive);
 void parent_close(struct parent *parent);

@@ -47,7 +47,8 @@ static int find_parents(struct restore *restore, struct error *err)
 			    "an incremental archive and its parents are restored from files, not "
 			    "from standard input");
 	restore->chain.rate = options->rate;
-	return restore_chain_find(&restore->chain, &restore->opened, &options->parents, err);
+	return restore_chain_find(&restore->chain, &restore->opened, &options->parents,
+				  &options->folders, err);
 }
 
 /* An archive holds clusters in any order. */

@@ -15,19 +15,16 @@ struct run {
 };
 
 int restore_chain_find(struct restore_chain *out, const struct opened_archive *opened,
-		       const struct strings *parents, struct error *err)
+		       const struct strings *parents, const struct strings *folders,
+		       struct error *err)
 {
-	unsigned n = parents->n + 1;
-	const char **names = malloc(n * sizeof(*names));
+	struct strings names;
 	int code;
 
-	if (names == NULL)
+	if (!strings_join(&names, opened->name, parents, folders))
 		return fail_memory(err);
-	names[0] = opened->name;
-	for (unsigned i = 1; i < n; i++)
-		names[i] = parents->items[i - 1];
-	code = chain_find(&out->chain, &(struct strings){names, n}, err);
-	free(names);
+	code = chain_find(&out->chain, &names, err);
+	free(names.items);
 	return code == 0 ? layers_open(&out->layers, opened->archive, err) : code;
 }
 

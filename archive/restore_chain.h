@@ -17,9 +17,11 @@ struct restore_chain {
 	uint64_t rate; /* of reading: as for archive_open */
 };
 
-/* opened is incremental, or parents are named: finds its chain. Free *out even after an error. */
+/* opened is incremental, or parents are named: finds its chain, also in these folders. Free *out
+ * even after an error. */
 int restore_chain_find(struct restore_chain *out, const struct opened_archive *opened,
-		       const struct strings *parents, struct error *err);
+		       const struct strings *parents, const struct strings *folders,
+		       struct error *err);
 /* Writes the drives of the newest archive, which is opened, to their targets. */
 int restore_chain_write(struct restore_chain *chain, struct opened_archive *newest,
 			struct target *const *targets, unsigned n_threads,

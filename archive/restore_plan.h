@@ -13,11 +13,12 @@ struct watcher;
 
 /* What a user may say about what is restored, and where to. */
 struct restore_options {
-	const char *archive;   /* its name; "-": standard input */
+	const char *archive;	/* its name; "-": standard input */
 	struct strings parents; /* archives that it may need; others are found in its folder */
-	const char *directory; /* for drives without a target, and for configs */
-	struct strings drives; /* NAME[=TARGET]; none: all */
-	bool configs;	       /* even with drives */
+	struct strings folders; /* where more of them are looked for */
+	const char *directory;	/* for drives without a target, and for configs */
+	struct strings drives;	/* NAME[=TARGET]; none: all */
+	bool configs;		/* even with drives */
 	bool no_configs;
 	bool force;
 	bool passable; /* directory, if it is made: others may reach files in it by their names */

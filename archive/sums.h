@@ -20,6 +20,9 @@ int sums_create_unnamed(struct sums_writer **out, const char *folder, const stru
 			struct error *err);
 /* The data clusters of an extent. Any thread. A cluster never put is one of zeros. */
 int sums_put(struct sums_writer *writer, const struct section *extent, struct error *err);
+/* A run of sums that lies within a page; 16 zero bytes for zeros. Any thread. */
+int sums_put_run(struct sums_writer *writer, uint32_t drive, uint64_t cluster, const uint8_t *sums,
+		 uint64_t n, struct error *err);
 /* All has been put: writes checks, maps and head, and with sync waits until the file is durable. */
 int sums_finish(struct sums_writer *writer, bool sync, struct error *err);
 /* Its descriptor, borrowed. */

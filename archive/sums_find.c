@@ -23,8 +23,8 @@ static bool same_archive(const struct archive *a, const struct archive *b)
 	return same;
 }
 
-/* Sums beside an archive count if they are of the same one and undamaged: nobody named them, and what
- * they were made of is there. Then its parents need not be there. */
+/* Sums beside an archive count if they are of the same one and undamaged: nobody named them, and
+ * what they were made of is there. Then its parents need not be there. */
 static bool open_beside(struct found_sums *out, const char *name)
 {
 	struct opened_archive opened = {0};
@@ -48,14 +48,14 @@ static bool open_beside(struct found_sums *out, const char *name)
 	return good;
 }
 
-static int make_sums(struct found_sums *out, const char *name, const char *folder,
+static int make_sums(struct found_sums *out, const struct strings *names, const char *folder,
 		     const struct watcher *watcher, struct error *err)
 {
 	const struct sums_place place = {.folder = folder};
-	const char *names[] = {name};
+	const char *name = names->items[0];
 	struct chain chain;
 	uint64_t n_data;
-	int code = chain_find(&chain, &(struct strings){names, 1}, err);
+	int code = chain_find(&chain, names, err);
 
 	if (code == 0)
 		code = sums_make(&out->made, &place, &chain, &n_data, watcher, err);
@@ -67,16 +67,17 @@ static int make_sums(struct found_sums *out, const char *name, const char *folde
 	return code;
 }
 
-int sums_find(struct found_sums *out, const char *name, const char *folder,
+int sums_find(struct found_sums *out, const struct strings *names, const char *folder,
 	      const struct watcher *watcher, struct error *err)
 {
+	const char *name = names->items[0];
 	int is;
 
 	*out = (struct found_sums){0};
 	is = strcmp(name, "-") == 0 ? 0 : sums_is(name, err);
 	if (is != 0)
 		return is < 0 ? is : sums_open(&out->sums, name, err);
-	return open_beside(out, name) ? 0 : make_sums(out, name, folder, watcher, err);
+	return open_beside(out, name) ? 0 : make_sums(out, names, folder, watcher, err);
 }
 
 void found_sums_close(struct found_sums *found)

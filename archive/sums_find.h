@@ -14,10 +14,10 @@ struct found_sums {
 	struct sums_writer *made; /* owned: a file without a name */
 };
 
-/* name: a sums file, or an archive: then sums of it beside it serve, or its chain is found and
- * read, and folder gets a file without a name. Both are borrowed until found_sums_close, which may
- * be called even after an error. */
-int sums_find(struct found_sums *out, const char *name, const char *folder,
+/* The first of the names: a sums file, or an archive: then sums of it beside it serve, or its chain
+ * is found and read (the other names are as for chain_find), and folder gets a file without a name.
+ * Texts are borrowed until found_sums_close, which may be called even after an error. */
+int sums_find(struct found_sums *out, const struct strings *names, const char *folder,
 	      const struct watcher *watcher, struct error *err);
 void found_sums_close(struct found_sums *found);
 

@@ -103,9 +103,8 @@ static uint64_t trace_of(uint32_t drive, uint64_t cluster, const uint8_t *sum)
 	return XXH3_64bits_withSeed(bytes, sizeof(bytes), drive);
 }
 
-/* A run of sums that lies within a page. */
-static int put_run(struct sums_writer *writer, uint32_t drive, uint64_t cluster,
-		   const uint8_t *bytes, uint64_t n, struct error *err)
+int sums_put_run(struct sums_writer *writer, uint32_t drive, uint64_t cluster, const uint8_t *bytes,
+		 uint64_t n, struct error *err)
 {
 	uint64_t at = writer->starts[drive] + cluster / SUMS_PER_PAGE * SUMS_PAGE_SIZE +
 		      cluster % SUMS_PER_PAGE * CHECKSUM_SIZE;
@@ -137,7 +136,7 @@ int sums_put(struct sums_writer *writer, const struct section *extent, struct er
 		     n++)
 			memcpy(bytes + n * CHECKSUM_SIZE, slots[n].checksum, CHECKSUM_SIZE);
 		if (slots->mask != 0)
-			TRY(put_run(writer, slots->drive, slots->cluster, bytes, n, err));
+			TRY(sums_put_run(writer, slots->drive, slots->cluster, bytes, n, err));
 	}
 	return 0;
 }

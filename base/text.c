@@ -1,8 +1,26 @@
 #include "base/text.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+bool strings_join(struct strings *out, const char *first, const struct strings *then,
+		  const struct strings *last)
+{
+	const struct strings *lists[] = {then, last};
+	unsigned n = 1;
+
+	for (unsigned i = 0; i < 2; i++)
+		n += lists[i] != NULL ? lists[i]->n : 0;
+	*out = (struct strings){malloc(n * sizeof(*out->items)), 1};
+	if (out->items == NULL)
+		return false;
+	out->items[0] = first;
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned j = 0; lists[i] != NULL && j < lists[i]->n; j++)
+			out->items[out->n++] = lists[i]->items[j];
+	return true;
+}
 
 char *escape_text(char *out, size_t out_size, const uint8_t *bytes, size_t length)
 {

@@ -4,6 +4,7 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,10 @@ struct strings {
 	const char **items;
 	unsigned n;
 };
+
+/* One text, and after it those of two lists, of which either may be NULL. False: no memory. */
+bool strings_join(struct strings *out, const char *first, const struct strings *then,
+		  const struct strings *last);
 
 /* Untrusted text made harmless for a terminal or a message: printable ASCII as it is, backslash
  * and all else as \xNN; cut with "..." when out is too small. Always ends in NUL. Returns out. */

@@ -215,6 +215,7 @@ static void tell(struct backup *backup)
 
 	summary_tell(&backup->create, backup->report);
 	increment_tell(&backup->create, backup->report);
+	json_put_text(result, "sums", new_sums_path(backup->create.sums));
 	if (backup->kind->outcome != NULL)
 		backup->kind->outcome(backup->machine, json_put_object(result, "capture"));
 }

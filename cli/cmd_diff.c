@@ -8,6 +8,19 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+struct diff_options {
+	struct common_options common;
+	struct strings folders;
+};
+
+static const struct diff_options defaults = {.common = {COMMON_DEFAULTS}};
+
+static const struct option_spec specs[] = {
+	OPTION_PARENTS(diff_options, folders),
+	OPTIONS_END,
+};
 
 /* What goes to one drive: its lines, or its object in JSON. */
 struct telling {
@@ -70,17 +83,29 @@ static int confine(const char *folder, struct error *err)
 	return sandbox_enter(&sandbox, err);
 }
 
-static int compare(const struct strings *names, struct report *report, bool *same,
+static int find_side(struct found_sums *out, const struct diff_options *options, unsigned i,
+		     const struct watcher *watcher, struct error *err)
+{
+	struct strings names;
+	int code;
+
+	if (!strings_join(&names, options->common.arguments.items[i], &options->folders, NULL))
+		return fail_memory(err);
+	code = sums_find(out, &names, sums_scratch_folder(), watcher, err);
+	free(names.items);
+	return code;
+}
+
+static int compare(const struct diff_options *options, struct report *report, bool *same,
 		   struct error *err)
 {
-	const char *folder = sums_scratch_folder();
 	struct telling telling = {.report = report};
 	struct diff_teller teller = {&telling, tell_drive, tell_range};
 	struct found_sums sides[2] = {0};
-	int code = confine(folder, err);
+	int code = confine(sums_scratch_folder(), err);
 
 	for (unsigned i = 0; i < 2 && code == 0; i++)
-		code = sums_find(&sides[i], names->items[i], folder, &report->watcher, err);
+		code = find_side(&sides[i], options, i, &report->watcher, err);
 	if (code == 0) {
 		telling.drives = json_put_array(report->result, "drives");
 		code = diff_run(&sides[0], &sides[1], &teller, same, err);
@@ -92,11 +117,11 @@ static int compare(const struct strings *names, struct report *report, bool *sam
 
 static int run(const void *given, struct report *report)
 {
-	const struct plain_options *options = given;
+	const struct diff_options *options = given;
 	const struct strings *names = &options->common.arguments;
 	struct error err = {0};
 	bool same = false;
-	int code = compare(names, report, &same, &err);
+	int code = compare(options, report, &same, &err);
 
 	if (code != 0)
 		return report_error(report, NULL, &err);
@@ -122,8 +147,8 @@ const struct command command_diff = {
 		"Example:\n"
 		"  vmabak diff monday.vmab tuesday.vmab\n",
 	.run = run,
-	.groups = {{"Options", common_specs, 0}},
-	COMMAND_DEFAULTS(plain_defaults),
+	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 2,
 	.max_arguments = 2,
 };

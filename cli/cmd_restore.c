@@ -35,6 +35,7 @@ static const struct option_spec specs[] = {
 	 .help = "do not restore configs"},
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(restore_options, force),
 	 .help = "overwrite existing files, block devices and NBD exports"},
+	OPTION_PARENTS(restore_options, folders),
 	OPTION_THREADS(restore_options, threads),
 	OPTION_READ_RATE(restore_options, rate),
 	OPTION_NO_SYNC(restore_options, no_sync, "do not wait until the data is safe on disk"),

@@ -13,6 +13,7 @@
 struct sums_options {
 	struct common_options common;
 	const char *output; /* NULL: the newest archive's name and .sums */
+	struct strings folders;
 	bool force, no_sync;
 };
 
@@ -23,6 +24,7 @@ static const struct option_spec specs[] = {
 	 .help = "write the sums to FILE (default: ARCHIVE.sums)"},
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(sums_options, force),
 	 .help = "replace an existing file"},
+	OPTION_PARENTS(sums_options, folders),
 	OPTION_NO_SYNC(sums_options, no_sync, "do not wait until the file is on disk"),
 	OPTIONS_END,
 };
@@ -85,12 +87,19 @@ static void tell(const struct chain *chain, const char *path, uint64_t n_data,
 static int run(const void *given, struct report *report)
 {
 	const struct sums_options *options = given;
+	const struct strings *arguments = &options->common.arguments;
+	const struct strings parents = {arguments->items + 1, arguments->n - 1};
 	struct error err = {0};
-	struct chain chain;
+	struct chain chain = {0};
+	struct strings names;
 	uint64_t n_data = 0;
 	char *path = NULL;
-	int code = chain_find(&chain, &options->common.arguments, &err);
+	int code = 0;
 
+	if (!strings_join(&names, arguments->items[0], &parents, &options->folders))
+		code = fail_memory(&err);
+	if (code == 0)
+		code = chain_find(&chain, &names, &err);
 	if (code == 0) {
 		path = options->output != NULL ? text_make("%s", options->output)
 					       : text_make("%s.sums", chain.links[0].path);
@@ -102,6 +111,7 @@ static int run(const void *given, struct report *report)
 	else
 		code = report_error(report, NULL, &err);
 	chain_free(&chain);
+	free(names.items);
 	free(path);
 	return code;
 }

@@ -20,16 +20,25 @@ extern const struct plain_options plain_defaults;
 extern const struct option_spec output_specs[];
 extern const struct option_spec writing_specs[];
 
+/* Of struct folder_options: a folder of chains. */
+extern const struct option_spec folder_specs[];
+
 /* Of struct machine_options: how the machine is frozen; how it is reached and saved. */
 extern const struct option_spec consistency_specs[];
 extern const struct option_spec running_specs[];
 
-/* --threads and --rate, in any struct. */
+/* --threads, --parents, --rate and --no-sync, in any struct. */
 #define OPTION_THREADS(STRUCT, in)                                                     \
 	{                                                                              \
 		"threads", 0, OPTION_NUMBER, OPTION_FIELD(STRUCT, in),                 \
 			.argument = "N", .min = 1, .max = 256,                         \
 			.help = "use N threads, 1 to 256 (default: one per processor)" \
+	}
+#define OPTION_PARENTS(STRUCT, in)                                                      \
+	{                                                                               \
+		"parents", 0, OPTION_LIST, OPTION_FIELD(STRUCT, in),                    \
+			.argument = "DIR",                                              \
+			.help = "also look for parents in this folder; may be repeated" \
 	}
 #define OPTION_READ_RATE(STRUCT, in)                                                              \
 	{                                                                                         \

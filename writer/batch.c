@@ -182,6 +182,16 @@ int batch_check(const struct batch *batch, struct error *err)
 		    (unsigned long long)stray->n_clusters, (unsigned long long)stray->cluster);
 }
 
+void batch_tell(const struct batch *batch, const struct checksum_sink *to)
+{
+	if (to == NULL)
+		return;
+	to->stored(to->context, &batch->section);
+	for (uint32_t i = 0; i < batch->n_known; i++)
+		to->unchanged(to->context, batch->known[i].drive, batch->known[i].cluster,
+			      batch->known[i].n_clusters);
+}
+
 /* Returns how many bytes of the drive they are. */
 static uint64_t count(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
 {

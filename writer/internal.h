@@ -54,6 +54,8 @@ void batch_free(struct batch *batch);
 void batch_reset(struct batch *batch);
 /* An error if anything was added that is no cluster of a drive. */
 int batch_check(const struct batch *batch, struct error *err);
+/* Tells the checksums of what was added. NULL: nobody. */
+void batch_tell(const struct batch *batch, const struct checksum_sink *to);
 /* A buffer for blocks, to be released by free(); NULL: no memory. */
 uint8_t *blocks_new(void);
 /* After sealing: the batch returns the worker's buffer, or keeps it and gives its own in exchange.

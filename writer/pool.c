@@ -124,6 +124,8 @@ static void *work(void *context)
 		if (got > 0)
 			code = pool->feed->fill(pool->feed->context, worker->piece, batch, &err);
 		if (got > 0 && code == 0)
+			batch_tell(batch, writer_options(pool->writer)->checksums);
+		if (got > 0 && code == 0)
 			code = seal_batch(worker->seal, batch, &err);
 		batch_return(batch, &worker->blocks);
 		pthread_mutex_lock(&pool->lock);

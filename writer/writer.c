@@ -48,6 +48,11 @@ const struct totals *writer_totals(const struct writer *writer)
 	return &writer->totals;
 }
 
+const struct cluster_set *writer_seen(const struct writer *writer, uint32_t drive)
+{
+	return &writer->seen[drive];
+}
+
 void writer_free(struct writer *writer)
 {
 	if (writer == NULL)

@@ -41,14 +41,24 @@ struct parent_sums {
 		   const uint8_t **sum, uint64_t *n, struct error *err);
 };
 
+/* Who is told the checksums of clusters before these are in the output. From any worker. */
+struct checksum_sink {
+	void *context;
+	/* Slots of data and of zeros; the payload is not there yet. */
+	void (*stored)(void *context, const struct section *extent);
+	/* A run that is left out, as the parent has it. */
+	void (*unchanged)(void *context, uint32_t drive, uint64_t cluster, uint64_t n_clusters);
+};
+
 struct writer_options {
 	int level;	/* of zstd or gzip; 0: no compression at all */
 	enum wrap wrap; /* with FORMAT_VMA1 only, and only when level is not 0 */
 	/* VMA: where an extent of zero clusters ends depends on their place in the drive, so that a
 	 * change moves nothing in those that follow. */
 	bool by_place;
-	const struct parent_sums *parent; /* or NULL. Borrowed */
-	struct writer_counts *counts;	  /* or NULL */
+	const struct parent_sums *parent;      /* or NULL. Borrowed */
+	const struct checksum_sink *checksums; /* or NULL. Borrowed */
+	struct writer_counts *counts;	       /* or NULL */
 };
 
 /* Checks that the format can carry the archive, then writes the head. Archive and output are
@@ -89,6 +99,8 @@ void writer_expect(struct writer *writer, const struct cluster_set *const *sets)
 /* Checks that every cluster was received (full archives, and those with a parent) and writes index,
  * head copy and tail. Does not finish the output. */
 int writer_finish(struct writer *writer, struct error *err);
+/* Which clusters of a drive came so far, stored or not. */
+const struct cluster_set *writer_seen(const struct writer *writer, uint32_t drive);
 const struct totals *writer_totals(const struct writer *writer);
 void writer_free(struct writer *writer);
 

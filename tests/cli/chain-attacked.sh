@@ -6,7 +6,7 @@ cp old.raw disk.raw
 expect_code 0 "$VMABAK" backup -q -o 0.vmab disk=disk.raw
 for n in 1 2; do
 	printf $n | dd of=disk.raw bs=1 seek=$((n * 100000)) conv=notrunc status=none
-	expect_code 0 "$VMABAK" backup -q --parent $((n - 1)).vmab -o $n.vmab disk=disk.raw
+	expect_code 0 "$VMABAK" backup -q --no-sums --parent $((n - 1)).vmab -o $n.vmab disk=disk.raw
 done
 expect_code 0 "$VMABAK" sums -q 1.vmab
 mkdir kept
@@ -20,7 +20,7 @@ uuid_of()
 ln 0.vmab link
 expect_error 2 'is an archive of the chain' "$VMABAK" restore --force 2.vmab -d disk=0.vmab,format=raw
 expect_error 2 'is an archive of the chain' "$VMABAK" restore --force 2.vmab -d disk=link,format=raw
-expect_code 0 "$VMABAK" backup -q --parent 0.vmab -o c.vmab -c 0.vmab=disk.raw disk=disk.raw
+expect_code 0 "$VMABAK" backup -q --no-sums --parent 0.vmab -o c.vmab -c 0.vmab=disk.raw disk=disk.raw
 expect_error 2 'is an archive of the chain' "$VMABAK" restore --force c.vmab -C .
 for old in 0 1 2; do
 	expect_error 2 'needs' "$VMABAK" backup --force --parent 2.vmab -o $old.vmab disk=disk.raw
@@ -55,13 +55,13 @@ uuid=01020304-0506-0708-090a-0b0c0d0e0f10
 expect_code 0 "$VMABAK" backup -q --uuid $uuid -o p.vmab disk=old.raw
 expect_code 0 "$VMABAK" sums -q p.vmab
 expect_code 0 "$VMABAK" backup -q --force --uuid $uuid -o p.vmab disk=disk.raw
-expect_code 0 "$VMABAK" backup -q --parent p.vmab -o q.vmab disk=old.raw
+expect_code 0 "$VMABAK" backup -q --no-sums --parent p.vmab -o q.vmab disk=old.raw
 expect_code 0 "$VMABAK" restore -q q.vmab -C back
 same_file back/disk.raw old.raw
 rm -r back p.vmab.sums
 
 # The parent's drive is smaller than the one that was left out, or gone: what its own parents have there is too old.
-expect_code 0 "$VMABAK" backup -q --parent p.vmab -o q.vmab --force disk=disk.raw
+expect_code 0 "$VMABAK" backup -q --no-sums --parent p.vmab -o q.vmab --force disk=disk.raw
 head -c 65536 disk.raw >small.raw
 for drive in disk=small.raw other=disk.raw; do
 	expect_code 0 "$VMABAK" backup -q --force --uuid $uuid --parent 0.vmab -o p.vmab $drive

@@ -6,7 +6,7 @@ mkdir chain others
 expect_code 0 "$VMABAK" backup -q -o chain/0.vmab disk=disk.raw
 for n in 1 2 3; do
 	printf "$n" | dd of=disk.raw bs=1 seek=$((n * 300000)) conv=notrunc status=none
-	expect_code 0 "$VMABAK" backup -q --parent chain/$((n - 1)).vmab -o chain/$n.vmab disk=disk.raw
+	expect_code 0 "$VMABAK" backup -q --no-sums --parent chain/$((n - 1)).vmab -o chain/$n.vmab disk=disk.raw
 done
 [ "$(size_of chain/3.vmab)" -lt 100000 ] || fail "the increment has $(size_of chain/3.vmab) bytes"
 uuid=$("$VMABAK" list --json chain/1.vmab | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["uuid"])')
@@ -25,6 +25,18 @@ expect_code 0 "$VMABAK" verify -q chain/3.vmab
 expect_code 0 "$VMABAK" restore -q chain/3.vmab others/0.vmab others/1.vmab -C back
 same_file back/disk.raw disk.raw
 rm -r back
+# Or their folder is, which may hold anything else, too.
+expect_code 0 "$VMABAK" restore -q chain/3.vmab --parents others -C back
+same_file back/disk.raw disk.raw
+expect_code 0 "$VMABAK" restore -q chain/3.vmab others/0.vmab --parents chain --parents others --force -C back
+expect_code 0 "$VMABAK" sums -q chain/3.vmab --parents others -o by-folder.sums
+expect_code 0 "$VMABAK" diff chain/3.vmab by-folder.sums --parents others
+expect_code 0 "$VMABAK" backup -q --parent chain/3.vmab --parents others -o new.vmab disk=disk.raw
+expect_code 1 "$VMABAK" restore chain/3.vmab --parents nowhere -C back2
+expect_text "$err" nowhere
+expect_code 1 "$VMABAK" restore chain/3.vmab --parents chain -C back2
+expect_text "$err" "chain/2.vmab: its parent $uuid is not in folder chain" '--parents DIR'
+rm -r back new.vmab new.vmab.sums by-folder.sums
 # The first name is the instant that is wanted, whatever else is named.
 expect_error 2 'chain/3.vmab is no parent of others/1.vmab' "$VMABAK" restore others/1.vmab chain/3.vmab others/0.vmab -C back
 expect_code 2 "$VMABAK" restore chain/3.vmab others/1.vmab others/copy.vmab -C back
@@ -80,7 +92,7 @@ expect_code 4 "$VMABAK" backup -o new.vmab --parent bad.sums disk=disk.raw
 expect_text "$err" 'bad.sums' 'damaged'
 head -c 8192 good.sums >chain/3.vmab.sums
 expect_code 0 "$VMABAK" diff chain/3.vmab good.sums
-expect_code 0 "$VMABAK" backup -q -o new.vmab --parent chain/3.vmab disk=disk.raw
+expect_code 0 "$VMABAK" backup -q --no-sums -o new.vmab --parent chain/3.vmab disk=disk.raw
 rm chain/3.vmab.sums new.vmab
 
 # Restored in place: what was there does not shine through.

@@ -21,7 +21,8 @@ expect_code 0 "$VMABAK" restore 2.vmab -C back
 same_file back/s.raw s.raw
 same_file back/t.raw t.raw
 same_file back/h.raw holes.raw
-expect_code 0 "$VMABAK" sums -q 2.vmab
+expect_code 0 "$VMABAK" sums -q 2.vmab -o again.sums
+same_file 2.vmab.sums again.sums
 flip 2.vmab.sums 5000
 flip 2.vmab.sums 45000
 expect_code 4 live 3.vmab --parent 2.vmab.sums
@@ -52,4 +53,6 @@ done
 expect_code 0 "$VMABAK" restore 3.vmab -C out
 expect_code 0 qemu-img compare -U -f raw a.raw out/A.raw
 expect_code 0 qemu-img compare -U -f qcow2 -F raw b.qcow2 out/B.raw
+expect_code 0 "$VMABAK" sums -q 3.vmab -o again.sums
+same_file 3.vmab.sums again.sums
 nothing_in_qemu

@@ -1,0 +1,196 @@
+#include "archive/sums_new.h"
+
+#include "archive/create_plan.h"
+#include "base/clusterset.h"
+#include "base/watcher.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct new_sums {
+	const char *name; /* of the archive */
+	char *path;	  /* owned */
+	bool replace, sync, published;
+	const struct parent *parent;
+	struct checksum_sink sink;
+	struct sums_writer *writer;
+	pthread_mutex_t lock; /* guards err */
+	struct error err;     /* the first one: nothing is put any more */
+};
+
+static void note(struct new_sums *sums, const struct error *err)
+{
+	pthread_mutex_lock(&sums->lock);
+	if (sums->err.code == 0)
+		sums->err = *err;
+	pthread_mutex_unlock(&sums->lock);
+}
+
+static bool has_failed(struct new_sums *sums)
+{
+	pthread_mutex_lock(&sums->lock);
+	bool failed = sums->err.code != 0;
+	pthread_mutex_unlock(&sums->lock);
+	return failed;
+}
+
+static void take_stored(void *context, const struct section *extent)
+{
+	struct new_sums *sums = context;
+	struct error err = {0};
+
+	if (!has_failed(sums) && sums_put(sums->writer, extent, &err) != 0)
+		note(sums, &err);
+}
+
+static void take_unchanged(void *context, uint32_t drive, uint64_t cluster, uint64_t n_clusters)
+{
+	struct new_sums *sums = context;
+	struct error err = {0};
+
+	if (!has_failed(sums) &&
+	    parent_copy_sums(sums->parent, sums->writer, drive, cluster, n_clusters, &err) != 0)
+		note(sums, &err);
+}
+
+/* Nothing but sums is ever replaced by sums, and those only if that was said. */
+static int check_place(const struct new_sums *sums, struct error *err)
+{
+	struct stat found;
+	int is;
+
+	if (stat(sums->path, &found) != 0)
+		return 0;
+	if (create_plan_overwrites(sums->name, &found))
+		return fail(err, ERR_USAGE, "%s: is the archive itself", sums->path);
+	if (!sums->replace)
+		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", sums->path);
+	is = S_ISREG(found.st_mode) ? sums_is(sums->path, err) : 0;
+	if (is < 0)
+		return is;
+	return is > 0 ? 0
+		      : fail(err, ERR_USAGE, "%s: exists already, and is no sums file", sums->path);
+}
+
+/* A pipe or a device has nothing beside it. */
+static bool is_file(const char *name)
+{
+	struct stat found;
+
+	return strcmp(name, "-") != 0 && (stat(name, &found) != 0 || S_ISREG(found.st_mode));
+}
+
+static int begin(struct new_sums *sums, const struct sums_options *options,
+		 const struct archive *archive, struct error *err)
+{
+	sums->replace = options->replace || options->path == NULL;
+	sums->sync = options->sync;
+	sums->path = options->path != NULL ? text_make("%s", options->path)
+					   : text_make("%s.sums", sums->name);
+	if (sums->path == NULL)
+		return fail_memory(err);
+	TRY(check_place(sums, err));
+	return sums_create(&sums->writer, sums->path, archive, err);
+}
+
+int new_sums_open(struct new_sums **out, const struct sums_options *options, const char *name,
+		  const struct archive *archive, const struct parent *parent,
+		  const struct watcher *watcher, struct error *err)
+{
+	struct error why = {0};
+	struct new_sums *sums;
+	int code;
+
+	*out = NULL;
+	if (options->path != NULL && archive->format != FORMAT_VMAB)
+		return fail(err, ERR_USAGE, "--sums: VMA has no increments, VMAB does");
+	if (options->path != NULL && strcmp(options->path, "-") == 0)
+		return fail(err, ERR_USAGE, "--sums: a sums file cannot be written to a pipe");
+	if (options->path == NULL &&
+	    (!options->beside || archive->format != FORMAT_VMAB || !is_file(name)))
+		return 0;
+	sums = calloc(1, sizeof(*sums));
+	if (sums == NULL)
+		return fail_memory(err);
+	sums->name = name;
+	sums->parent = parent;
+	sums->sink = (struct checksum_sink){sums, take_stored, take_unchanged};
+	pthread_mutex_init(&sums->lock, NULL);
+	code = begin(sums, options, archive, &why);
+	if (code == 0) {
+		*out = sums;
+		return 0;
+	}
+	new_sums_free(sums);
+	if (options->path != NULL) {
+		*err = why;
+		return code;
+	}
+	watcher_warn(watcher, "no sums are written: %s", why.text);
+	return 0;
+}
+
+const struct checksum_sink *new_sums_sink(const struct new_sums *sums)
+{
+	return sums == NULL ? NULL : &sums->sink;
+}
+
+static int copy_rest(struct new_sums *sums, const struct archive *archive,
+		     const struct writer *writer, struct error *err)
+{
+	for (uint32_t i = 0; i < archive->n_drives; i++) {
+		uint64_t n_clusters = clusters_of(archive->drives[i].size_bytes), n;
+		bool came;
+
+		for (uint64_t at = 0; at < n_clusters; at += n) {
+			n = cluster_set_run(writer_seen(writer, i), at, n_clusters - at, &came);
+			if (!came)
+				TRY(parent_copy_sums(sums->parent, sums->writer, i, at, n, err));
+		}
+	}
+	return 0;
+}
+
+static int publish(struct new_sums *sums, const struct archive *archive,
+		   const struct writer *writer, struct error *err)
+{
+	if (sums->err.code != 0) {
+		*err = sums->err;
+		return err->code;
+	}
+	TRY(copy_rest(sums, archive, writer, err));
+	TRY(sums_finish(sums->writer, sums->sync, err));
+	TRY(check_place(sums, err));
+	/* What is new is taken back if it cannot be made durable. */
+	return sums_publish(sums->writer, access(sums->path, F_OK) == 0, sums->sync, err);
+}
+
+void new_sums_finish(struct new_sums *sums, const struct archive *archive,
+		     const struct writer *writer, const struct watcher *watcher)
+{
+	struct error err = {0};
+
+	if (sums == NULL)
+		return;
+	sums->published = publish(sums, archive, writer, &err) == 0;
+	if (!sums->published)
+		watcher_warn(watcher, "%s is complete, but its sums were not written: %s",
+			     strcmp(sums->name, "-") == 0 ? "the archive" : sums->name, err.text);
+}
+
+const char *new_sums_path(const struct new_sums *sums)
+{
+	return sums != NULL && sums->published ? sums->path : NULL;
+}
+
+void new_sums_free(struct new_sums *sums)
+{
+	if (sums == NULL)
+		return;
+	sums_writer_free(sums->writer);
+	pthread_mutex_destroy(&sums->lock);
+	free(sums->path);
+	free(sums);
+}
