@@ -129,17 +129,31 @@ static bool locks_count(int folder)
 	return false;
 }
 
-static bool is_part_of(const struct newfile *file, const char *name)
+/* The length of the name that a temporary name is of; 0: it is none. A name that was cut is not
+ * whole.
+ */
+static size_t part_length(const char *name)
 {
 	const size_t end = RANDOM_LENGTH + sizeof ENDING - 1;
-	char random[RANDOM_LENGTH + 1] = "", expected[NAME_MAX + 1];
 	size_t length = strlen(name);
 
-	if (length <= end)
-		return false;
-	memcpy(random, name + length - end, RANDOM_LENGTH);
+	if (length <= end + 2 || name[0] != '.' || name[length - end - 1] != '.' ||
+	    strspn(name + length - end, letters) < RANDOM_LENGTH ||
+	    strcmp(name + length - sizeof ENDING + 1, ENDING) != 0)
+		return 0;
+	return length - end - 2;
+}
+
+/* What a newfile is looked for by. */
+static bool is_part_of(void *context, const char *name)
+{
+	const struct newfile *file = context;
+	const size_t end = RANDOM_LENGTH + sizeof ENDING - 1;
+	char random[RANDOM_LENGTH + 1] = "", expected[NAME_MAX + 1];
+
+	memcpy(random, name + strlen(name) - end, RANDOM_LENGTH);
 	put_name(file, random, expected);
-	return strspn(random, letters) == RANDOM_LENGTH && strcmp(name, expected) == 0;
+	return strcmp(name, expected) == 0;
 }
 
 static void remove_if_dead(int folder, const char *name)
@@ -154,23 +168,47 @@ static void remove_if_dead(int folder, const char *name)
 	close(fd);
 }
 
-/* What runs that were killed have left of this file. */
-static void remove_dead(const struct newfile *file)
+/* Those temporary files of a folder that wanted accepts by their names. */
+static void remove_dead(int folder, bool (*wanted)(void *context, const char *name), void *context)
 {
-	int fd = locks_count(file->folder)
-			 ? openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-			 : -1;
+	int fd = locks_count(folder) ? openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	DIR *names = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
 	while (names != NULL && (entry = readdir(names)) != NULL) {
-		if (is_part_of(file, entry->d_name))
-			remove_if_dead(file->folder, entry->d_name);
+		if (part_length(entry->d_name) > 0 && wanted(context, entry->d_name))
+			remove_if_dead(folder, entry->d_name);
 	}
 	if (names != NULL)
 		closedir(names);
 	else if (fd >= 0)
 		close(fd);
+}
+
+struct wish {
+	bool (*wanted)(void *context, const char *name);
+	void *context;
+};
+
+static bool is_wanted(void *context, const char *name)
+{
+	const struct wish *wish = context;
+	char whole[NAME_MAX + 1];
+
+	snprintf(whole, sizeof whole, "%.*s", (int)part_length(name), name + 1);
+	return wish->wanted(wish->context, whole);
+}
+
+void newfile_remove_dead(const char *folder, bool (*wanted)(void *context, const char *name),
+			 void *context)
+{
+	struct wish wish = {wanted, context};
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	remove_dead(fd, is_wanted, &wish);
+	close(fd);
 }
 
 /* ---- who may read it ---- */
@@ -280,7 +318,7 @@ int newfile_create(struct newfile **out, int *fd, const char *path, struct error
 	if (rc == 0)
 		rc = open_folder(file, err);
 	if (rc == 0) {
-		remove_dead(file);
+		remove_dead(file->folder, is_part_of, file);
 		pthread_mutex_lock(&lock);
 		rc = create_locked(file, err);
 		pthread_mutex_unlock(&lock);

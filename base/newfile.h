@@ -27,4 +27,9 @@ void newfile_free(struct newfile *temp);
  * there were some, and none was ever published. Any thread. */
 bool newfile_abandon_all(void);
 
+/* Removes what runs that were killed have left of files in this folder whose names wanted accepts:
+ * on a local file system, where nobody holds their locks. */
+void newfile_remove_dead(const char *folder, bool (*wanted)(void *context, const char *name),
+			 void *context);
+
 #endif

@@ -5,6 +5,7 @@
 #define CLI_BACKUP_H
 
 #include "archive/create.h"
+#include "archive/folder_next.h"
 #include "cli/command.h"
 #include "cli/group_changes.h"
 #include "cli/group_increment.h"
@@ -16,6 +17,7 @@ struct backup_options {
 	struct common_options common;
 	struct create_options create;
 	struct head_options head;
+	struct folder_options to;
 	struct strings config_files; /* [NAME=]FILE */
 	struct machine_options machine;
 	struct change_options changes;
@@ -25,5 +27,11 @@ struct backup_options {
 /* Returns the exit code. */
 int backup_machine(const struct machine_kind *kind, const struct backup_options *options,
 		   struct report *report);
+
+/* What --parent, --sums and --to demand of each other and of other options. */
+int backup_check_chain(const struct backup_options *options, struct error *err);
+/* The same for --to: the archive gets its name and its parent by what is in the folder. */
+int backup_to(const struct machine_kind *kind, const struct backup_options *options,
+	      struct report *report);
 
 #endif

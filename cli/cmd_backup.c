@@ -37,7 +37,8 @@ static const struct option_spec what[] = {
 	{"no-sums", 0, OPTION_FLAG, OPTION_FIELD(backup_options, head.no_sums),
 	 .help = "with --parent: write no ARCHIVE.sums"},
 	{"dedup", 0, OPTION_FLAG, OPTION_FIELD(backup_options, head.dedup),
-	 .help = "VMA: write unchanged data as the same bytes each time, for borg, restic and such"},
+	 .help = "VMA: write unchanged data as the same bytes each time, for borg, restic and "
+		 "such"},
 	{"allow-writers", 0, OPTION_FLAG, OPTION_FIELD(backup_options, machine.allow_writers),
 	 .help = "back up a drive even if another program has it open for writing",
 	 .sources = SOURCE_DRIVES},
@@ -151,6 +152,13 @@ static int find_source(struct backup_options *options, enum source_kind *kind, s
 	return 0;
 }
 
+static int start(const struct machine_kind *kind, const struct backup_options *options,
+		 struct report *report)
+{
+	return options->to.folder != NULL ? backup_to(kind, options, report)
+					  : backup_machine(kind, options, report);
+}
+
 static int run(const void *given, struct report *report)
 {
 	struct backup_options options = *(const struct backup_options *)given;
@@ -159,16 +167,17 @@ static int run(const void *given, struct report *report)
 
 	if (find_source(&options, &kind, &err) < 0 || check_given(&options, kind, &err) < 0 ||
 	    increment_choice_check(&options.increment, options.head.parent != NULL, &err) < 0 ||
+	    backup_check_chain(&options, &err) < 0 ||
 	    (kind != SOURCE_DRIVES && check_machine(&options.machine, &err) < 0))
 		return report_error(report, NULL, &err);
 	options.machine.images = options.common.arguments;
 	options.machine.threads = threads_wanted(options.create.threads);
 	switch (kind) {
 	case SOURCE_SERVE:
-		return backup_machine(&machine_serve, &options, report);
+		return start(&machine_serve, &options, report);
 	case SOURCE_LIBVIRT:
 #if HAVE_LIBVIRT
-		return backup_machine(&machine_libvirt, &options, report);
+		return start(&machine_libvirt, &options, report);
 #else
 		fail(&err, ERR_USAGE,
 		     "libvirt:%.100s: this program was built without libvirt: install libvirt-dev "
@@ -177,11 +186,11 @@ static int run(const void *given, struct report *report)
 		return report_error(report, NULL, &err);
 #endif
 	case SOURCE_PULL:
-		return backup_machine(&machine_pull, &options, report);
+		return start(&machine_pull, &options, report);
 	case SOURCE_PUSH:
-		return backup_machine(&machine_push, &options, report);
+		return start(&machine_push, &options, report);
 	default:
-		return backup_machine(&machine_images, &options, report);
+		return start(&machine_images, &options, report);
 	}
 }
 
@@ -214,6 +223,7 @@ const struct command command_backup = {
 		   {"Increments", change_specs, offsetof(struct backup_options, changes)},
 		   {NULL, increment_specs, offsetof(struct backup_options, increment)},
 		   {"Where to", output_specs, offsetof(struct backup_options, create)},
+		   {NULL, folder_specs, offsetof(struct backup_options, to)},
 		   {"Consistency", consistency_specs, offsetof(struct backup_options, machine)},
 		   {"A running machine", running_specs, offsetof(struct backup_options, machine)},
 		   {"Tuning", tuning, offsetof(struct backup_options, machine)},

@@ -29,6 +29,7 @@ enum option_kind {
 	OPTION_FLAG,   /* bool; this and a list may be repeated */
 	OPTION_TEXT,   /* const char * */
 	OPTION_OUTPUT, /* the same: an archive to be written; /dev/stdout becomes "-" */
+	OPTION_FOLDER, /* the same: a folder to write it to, instead */
 	OPTION_LIST,   /* struct strings */
 	OPTION_CHOICE, /* unsigned: which of choices, from 1 */
 	OPTION_NUMBER, /* uint64_t, min to max */
@@ -63,7 +64,7 @@ struct option_group {
 		.name = NULL \
 	}
 
-#define OPTION_GROUPS 10u /* of one command, and one that ends them */
+#define OPTION_GROUPS 12u /* of one command, and one that ends them */
 
 struct command {
 	const char *name;

@@ -140,6 +140,7 @@ static int take(const struct option_use *use, const char *value, void *out, stru
 		*(bool *)field = true;
 		return 0;
 	case OPTION_TEXT:
+	case OPTION_FOLDER:
 		*(const char **)field = value;
 		return 0;
 	case OPTION_OUTPUT:
@@ -193,14 +194,17 @@ static int bad_word(int result, const struct option_use *uses, unsigned n, const
 	return bad_option(result, use == NULL ? NULL : use->spec, word, err);
 }
 
-static bool has_output(const struct command *command)
+/* The value of the first option of this kind; *has: there is such an option. */
+static const char *value_of(const struct command *command, const void *options,
+			    enum option_kind kind, bool *has)
 {
 	struct option_use uses[OPTIONS_MAX];
-	unsigned n = options_list(command, uses);
+	unsigned n = options_list(command, uses), i = 0;
 
-	while (n > 0 && uses[n - 1].spec->kind != OPTION_OUTPUT)
-		n--;
-	return n > 0;
+	while (i < n && uses[i].spec->kind != kind)
+		i++;
+	*has = i < n;
+	return *has ? *(const char *const *)((const char *)options + uses[i].field) : NULL;
 }
 
 /* Never standard output unasked: the archive would land in a log, or in a mail of cron's. */
@@ -209,16 +213,18 @@ static int check_output(const struct command *command, const struct common_optio
 {
 	const struct strings *arguments = &options->arguments;
 	const char *archive = "web.vmab";
+	bool has_output, has_folder;
 
-	if (!has_output(command) || options_output(command, options) != NULL)
+	if (value_of(command, options, OPTION_OUTPUT, &has_output) != NULL || !has_output ||
+	    value_of(command, options, OPTION_FOLDER, &has_folder) != NULL)
 		return 0;
 	for (unsigned i = command->min_arguments; i < arguments->n; i++) {
 		if (create_plan_names_archive(arguments->items[i]))
 			archive = arguments->items[i];
 	}
 	return fail(err, ERR_USAGE,
-		    "%s: -o ARCHIVE is needed, such as -o %s; -o - is standard output",
-		    command->name, archive);
+		    "%s: -o ARCHIVE is needed, such as -o %s%s; -o - is standard output",
+		    command->name, archive, has_folder ? ", or --to DIR" : "");
 }
 
 static int check_arguments(const struct command *command, const struct common_options *options,
@@ -290,12 +296,7 @@ const struct command *command_find(const struct command *const *commands, const 
 
 const char *options_output(const struct command *command, const void *options)
 {
-	struct option_use uses[OPTIONS_MAX];
-	unsigned n = options_list(command, uses);
+	bool has;
 
-	for (unsigned i = 0; i < n; i++) {
-		if (uses[i].spec->kind == OPTION_OUTPUT)
-			return *(const char *const *)((const char *)options + uses[i].field);
-	}
-	return NULL;
+	return value_of(command, options, OPTION_OUTPUT, &has);
 }

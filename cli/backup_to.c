@@ -1,0 +1,67 @@
+/*
+ * A backup into a folder of chains.
+ */
+#include "cli/backup.h"
+
+#include <stddef.h>
+
+/* With --to these are chosen, not given. */
+static const char *excluded(const struct backup_options *options)
+{
+	const struct create_options *create = &options->create;
+
+	if (create->name != NULL)
+		return "-o";
+	if (options->head.parent != NULL)
+		return "--parent";
+	if (options->head.sums != NULL)
+		return "--sums";
+	/* Nobody knows beforehand which archive it has to be since. */
+	if (options->changes.changed.n > 0)
+		return "--changed";
+	if (options->head.dedup)
+		return "--dedup";
+	if (create->format == FORMAT_CHOICE_VMA)
+		return "--format vma";
+	return create->force ? "--force" : NULL;
+}
+
+int backup_check_chain(const struct backup_options *options, struct error *err)
+{
+	const struct folder_options *to = &options->to;
+	const char *other = to->folder != NULL ? excluded(options) : NULL;
+
+	if (options->head.no_sums && options->head.sums != NULL)
+		return fail(err, ERR_USAGE, "--sums and --no-sums exclude each other");
+	if (to->folder != NULL)
+		return other == NULL
+			       ? folder_check(to, err)
+			       : fail(err, ERR_USAGE, "--to and %s exclude each other", other);
+	if (to->machine != NULL || to->full_every != NULL || to->lock_wait != 0)
+		return fail(err, ERR_USAGE, "%s needs --to DIR",
+			    to->machine != NULL	     ? "--name"
+			    : to->full_every != NULL ? "--full-every"
+						     : "--lock-wait");
+	return 0;
+}
+
+int backup_to(const struct machine_kind *kind, const struct backup_options *options,
+	      struct report *report)
+{
+	struct backup_options chosen = *options;
+	struct folder_next next;
+	struct error err = {0};
+	int code;
+
+	if (folder_next_open(&next, &options->to, &report->watcher, &err) < 0) {
+		code = report_error(report, NULL, &err);
+	} else {
+		chosen.create.name = next.path;
+		chosen.head.parent = next.parent;
+		chosen.head.parent_optional = true;
+		chosen.head.sums_beside = true;
+		code = backup_machine(kind, &chosen, report);
+	}
+	folder_next_close(&next);
+	return code;
+}
