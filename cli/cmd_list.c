@@ -1,7 +1,9 @@
 #include "archive/open.h"
 #include "base/json.h"
+#include "base/sandbox.h"
 #include "cli/groups.h"
 #include "cli/say.h"
+#include "cli/tell_folder.h"
 #include "cli/tell_list.h"
 #include "reader/reader.h"
 
@@ -46,6 +48,21 @@ static int list_one(const struct strings *names, unsigned i, struct report *repo
 	return code;
 }
 
+/* A folder has archives that are still to be opened: then reading is all that is allowed. */
+static int confine(const struct strings *names, struct error *err)
+{
+	struct sandbox sandbox;
+	unsigned i = 0;
+
+	while (i < names->n && !list_is_folder(names->items[i]))
+		i++;
+	if (i == names->n)
+		return 0;
+	sandbox_begin(&sandbox);
+	sandbox_allow_reading(&sandbox);
+	return sandbox_enter(&sandbox, err);
+}
+
 /* One archive is the result itself, several are in an array. */
 static int run(const void *given, struct report *report)
 {
@@ -55,7 +72,7 @@ static int run(const void *given, struct report *report)
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (archive_check_names(names, &err) < 0)
+	if (archive_check_names(names, &err) < 0 || confine(names, &err) < 0)
 		return report_error(report, NULL, &err);
 	if (names->n > 1)
 		archives = json_put_array(report->result, "archives");
@@ -67,7 +84,11 @@ static int run(const void *given, struct report *report)
 			one = json_add_object(archives);
 			json_put_text(one, "archive", names->items[i]);
 		}
-		code = exit_code_worse(code, list_one(names, i, report, one, &err));
+		if (list_is_folder(names->items[i]))
+			code = exit_code_worse(code,
+					       list_folder(names->items[i], report, one, &err));
+		else
+			code = exit_code_worse(code, list_one(names, i, report, one, &err));
 		if (err.code != 0)
 			json_put(one, "error", report_error_object(report, &err));
 	}
