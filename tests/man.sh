@@ -210,6 +210,14 @@ with_qemu()
 	return $with_qemu_code
 }
 
+# A folder with a chain.
+with_folder()
+{
+	mkdir -p folder
+	"$vmabak" backup -q --to folder --name web root=web.raw
+	"$vmabak" backup -q --to folder --name web root=web.raw
+}
+
 # The documents that a verb prints when all goes well.
 example_of()
 {
@@ -237,7 +245,15 @@ example_of()
 		"$vmabak" stop --json ctl.sock
 		;;
 	restore) "$vmabak" restore --json web.vmab -C restored ;;
-	list) "$vmabak" list --json web.vmab ;;
+	list)
+		"$vmabak" list --json web.vmab
+		with_folder
+		"$vmabak" list --json folder
+		;;
+	prune)
+		with_folder
+		"$vmabak" prune --json folder --keep-last 1
+		;;
 	config) "$vmabak" config --json web.vmab ;;
 	verify)
 		"$vmabak" verify --json web.vmab bad.vmab 2>/dev/null
@@ -303,7 +319,7 @@ split_examples()
 # are followed by what they must print.
 run_example()
 {
-	sed -E 's,/dev/nst0,./tape,g; s,/dev/vg[a-z0-9/]+,./device,g; s,/run/web\.(sock|qmp),web.\1,g; s,/run/vmabak/web\.sock,ctl.sock,g; s/size=20G/size=1M/' "$1" >script
+	sed -E 's,/dev/nst0,./tape,g; s,/dev/vg[a-z0-9/]+,./device,g; s,/run/web\.(sock|qmp),web.\1,g; s,/run/vmabak/web\.sock,ctl.sock,g; s,/backup\b,folder,g; s/size=20G/size=1M/' "$1" >script
 	if grep -q '^\$ ' script; then
 		grep -v '^\$ ' script >expected
 		sed -n 's/^\$ //p' script >commands
@@ -348,6 +364,7 @@ check_examples()
 			if grep -q '>web.vma.zst' "$block"; then rm web.vma.zst; fi
 			if grep -q 'vmabak verify \*' "$block"; then rm bad.vmab cut.vmab empty.vmab; fi
 			truncate -s 1M device
+			if grep -q '/backup' "$block"; then with_folder; fi
 			if grep -q 'socket=/run/web\.sock' "$block"; then
 				qemu-nbd --fork -k "$PWD/web.sock" -r -x root -f raw web.raw
 			fi

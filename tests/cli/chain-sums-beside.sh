@@ -47,6 +47,16 @@ for n in 1 2 3; do
 done
 rm ./*.of.* piece
 
+# Of clusters that were not read, as a list of changes leaves them out, too.
+size=$(size_of a.raw)
+printf '# vmabak changes 1\n# size %s\n131072 65536\n# end 1\n' "$size" >list
+put a.raw 140000 listed
+expect_code 0 "$VMABAK" backup -q --parent 3.vmab --changed a=list -o 4.vmab a=a.raw c=c.raw
+check 4.vmab 4.vmab.sums
+expect_code 0 "$VMABAK" backup -q -o full.vmab a=a.raw c=c.raw
+expect_code 0 "$VMABAK" diff 4.vmab.sums full.vmab
+rm full.vmab list 4.vmab 4.vmab.sums
+
 # None: when not wanted, and beside a pipe; there only if they are named.
 expect_code 0 "$VMABAK" backup --json --no-sums --parent 3.vmab -o 4.vmab a=a.raw
 expect_json "$out" 'd["sums"] is None'

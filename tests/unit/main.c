@@ -59,6 +59,7 @@ int main(int argc, char **argv)
 	test_output();
 	test_create();
 	test_cli();
+	test_keep();
 	test_json();
 	test_child();
 	test_stop();

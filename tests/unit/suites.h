@@ -29,6 +29,7 @@ void test_target(void);
 void test_output(void);
 void test_create(void);
 void test_cli(void);
+void test_keep(void);
 void test_json(void);
 void test_child(void);
 void test_stop(void);
