@@ -103,7 +103,7 @@ int increment_apply(const struct increment_choice *choice, struct create *create
 	for (unsigned i = 0; i < choice->tokens.n; i++)
 		TRY(set_token(create, choice->tokens.items[i], err));
 	TRY(increment_tokens(create, changes, err));
-	return create->parent_name == NULL
+	return create->parent.found.sums == NULL
 		       ? 0
 		       : increment_prove(create, drives, changes, &options, &report->watcher, err);
 }
