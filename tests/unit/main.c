@@ -43,6 +43,7 @@ int main(int argc, char **argv)
 	test_proof();
 	test_drive_marks();
 	test_proved();
+	test_changelist();
 	test_feed();
 	test_salvage();
 	test_drive();
