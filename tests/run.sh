@@ -18,7 +18,9 @@ step()
 {
 	name=$1 log=$(mktemp "$results/log.XXXXXX") begin=$(date +%s) code=0
 	shift
+	times >"$log.times"
 	"$@" >"$log" 2>&1 || code=$?
+	times >>"$log.times"
 	line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed') || line=
 	told=$name${line:+: $line}
 	[ -n "$line" ] || line="$((code == 0)) passed, $((code != 0)) failed"
@@ -30,7 +32,7 @@ step()
 	echo "$line" >>"$results/counts"
 	{
 		if [ "$code" = 0 ]; then
-			echo "ok       $told ($(($(date +%s) - begin)) s)"
+			echo "ok       $told ($(($(date +%s) - begin)) s, $(tests/processor.sh <"$log.times") of processor)"
 			grep -iE '^ *skipped' "$log" | sed 's/^/         /'
 		else
 			echo "FAILED   $told"

@@ -12,7 +12,7 @@
 # --alone runs nothing else. One with a line "# long: why" is among the first, so that the last ones are short.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-timeout_s=300
+timeout_s=600 # on the slowest machine
 
 # A test in a process of its own: lib.sh finds its folder in the environment.
 if [ "${1:-}" = --one ]; then
@@ -24,11 +24,13 @@ if [ "${1:-}" = --one ]; then
 	timeout -k 10 $timeout_s sh "$here/$name.sh" >"$CLI_TESTS/$name.log" 2>&1 </dev/null
 	code=$?
 	seconds=$(($(date +%s) - begin))
+	times >"$CLI_TESTS/$name.times"
+	processor=$("$here/../processor.sh" <"$CLI_TESTS/$name.times")
 	chmod -R u+rwx "$CLI_TEST_FOLDER" 2>/dev/null
 	rm -rf "$CLI_TEST_FOLDER"
 	{
 		case $code in
-		0) echo "ok       $name ($seconds s)" ;;
+		0) echo "ok       $name ($seconds s, $processor of processor)" ;;
 		77) echo "skipped  $name: $(cat "$CLI_TEST_FOLDER.reason" 2>/dev/null || echo 'it does not say why')" ;;
 		124 | 137) echo "FAILED   $name: not done after $timeout_s s" ;;
 		*) echo "FAILED   $name" ;;
