@@ -4,12 +4,13 @@
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_strace
-need_guest_in_libvirt
+need_libvirt
+need pgrep
 
-make_drives 4194304 4194304
-truncate -s 64M fs.raw
-mkfs.ext4 -q -F fs.raw
-start_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(disk raw "$PWD/B.raw" vdc)"
+make_random fs.raw 4194304 1
+make_random A.raw 4194304 2
+make_random B.raw 4194304 3
+idle_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(disk raw "$PWD/B.raw" vdc)"
 
 for signal in INT KILL; do
 	in_background strace -f -qq -o /dev/null -e trace=connect -e inject=connect:delay_exit=400000 \
@@ -20,7 +21,7 @@ for signal in INT KILL; do
 	wait $pid && fail "SIG$signal: it ended well"
 	wait_until eval '! backup_runs'
 	nothing_in_libvirt
-	guest_is_well
+	domain_is_well
 	rm -f .*.part
 	[ -z "$(ls -A | grep -F .vma)" ] || fail "left after SIG$signal: $(ls -A)"
 done

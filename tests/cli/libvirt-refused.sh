@@ -1,14 +1,13 @@
 # A backup by libvirt that cannot be made is refused, why is said, and nothing of it is left. The job of another program is
 # left alone.
-# long: a domain is started
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
-need_guest_in_libvirt
+need_libvirt
 
-make_drives 20975104 12586496
-truncate -s 64M fs.raw
-mkfs.ext4 -q -F fs.raw
-start_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(disk raw "$PWD/B.raw" vdc)"
+make_random fs.raw 4194304 1
+make_random A.raw 20975104 2
+make_random B.raw 12586496 3
+idle_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(disk raw "$PWD/B.raw" vdc)"
 domain_xml off "$(disk raw "$PWD/fs.raw" vda)" >"$lv/off.xml"
 as_user virsh -q define "$lv/off.xml"
 
@@ -36,5 +35,5 @@ expect_text "$err" 'not frozen'
 rm b.vmab
 expect_error 2 'is the output itself' $backup --force -o A.raw --format vmab
 nothing_in_libvirt
-guest_is_well
+domain_is_well
 [ -z "$(ls -A | grep -F .vma)" ] || fail "left: $(ls -A)"

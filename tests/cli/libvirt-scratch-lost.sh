@@ -1,14 +1,13 @@
-# When the disk loses data of a scratch file of libvirt the backup fails. The guest is well.
-# long: waits for a guest that writes
+# When the disk loses data of a scratch file of libvirt the backup fails. The machine is well.
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_strace
-need_guest_in_libvirt
+need_libvirt
 
-make_drives 20975104 12586496
-truncate -s 64M fs.raw
-mkfs.ext4 -q -F fs.raw
-start_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(disk raw "$PWD/B.raw" vdc)"
+make_random fs.raw 4194304 1
+make_random A.raw 20975104 2
+make_random B.raw 12586496 3
+idle_domain web "$(disk raw "$PWD/fs.raw" vda) $(disk raw "$PWD/A.raw" vdb) $(disk raw "$PWD/B.raw" vdc)"
 # backup CODE [COMMAND]...: to a pipe, which is written without sync_file_range.
 mkfifo pipe
 backup()
@@ -26,7 +25,7 @@ backup()
 backup 1 strace -f -qq -o "$lv/work/trace" -e trace=sync_file_range -e inject=sync_file_range:error=ENOSPC
 expect_text "$err" 'scratch image' 'its file system lost data: No space left'
 expect_code 4 "$VMABAK" verify a.vmab
-guest_is_well
+domain_is_well
 backup 0
 expect_code 0 "$VMABAK" verify a.vmab
-guest_is_well
+domain_is_well

@@ -46,12 +46,33 @@ need_libvirt()
 	END
 	chmod 755 "$lv/bin" "$lv/bin/as_user"
 	PATH=$PATH:$lv/bin
-	as_user libvirtd --timeout 0 >"$lv/libvirtd.log" 2>&1 &
+	if [ -n "${CLI_TESTS:-}" ]; then
+		exec 9>"$CLI_TESTS/libvirt.lock"
+		flock 9
+		start_libvirt "$CLI_TESTS/libvirt"
+		exec 9>&-
+	else
+		start_libvirt
+	fi
+	cd "$lv/work"
+}
+
+# start_libvirt [FOLDER]: what libvirt has to find out about QEMU takes seconds; the first of the tests keeps it for the
+# others in that folder.
+start_libvirt()
+{
+	if [ -d "${1:-}" ]; then
+		cp -a "$1" "$lv/k/libvirt"
+	fi
+	as_user libvirtd --timeout 0 >"$lv/libvirtd.log" 2>&1 9>&- &
 	libvirtd=$!
 	on_exit "end_libvirt"
 	wait_until test -S "$lv/r/libvirt/libvirt-sock"
 	as_user virsh -q -c qemu:///session list >/dev/null || skip "libvirt does not work here: $(tail -n 3 "$lv/libvirtd.log")"
-	cd "$lv/work"
+	if [ -n "${1:-}" ] && [ ! -d "$1" ]; then
+		as_user virsh -q domcapabilities --emulatorbin "$(command -v qemu-system-x86_64)" >/dev/null
+		cp -a "$lv/k/libvirt" "$1"
+	fi
 }
 
 end_libvirt()
@@ -122,6 +143,20 @@ paused_domain()
 	[ "$(id -u)" != 0 ] || chown -R nobody "$lv"
 	as_user virsh -q define "$lv/$1.xml" && as_user virsh -q start --paused "$1" ||
 		fail "$1: $(cat "$lv/libvirtd.log")"
+}
+
+# idle_domain NAME DISKS: one that runs, and finds nothing to boot from.
+idle_domain()
+{
+	paused_domain "$@"
+	as_user virsh -q resume "$1" || fail "$1: $(cat "$lv/libvirtd.log")"
+}
+
+# Asks QEMU itself.
+domain_is_well()
+{
+	as_user virsh -q qemu-monitor-command "$domain" --hmp 'info status' >"$lv/status" 2>&1
+	grep -q running "$lv/status" || fail "the machine is not well: $(cat "$lv/status")"
 }
 
 # Whether libvirt has a backup of the domain.
