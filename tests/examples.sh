@@ -348,13 +348,18 @@ try_snapshot()
 	check_not "snapshot of $1: not twice" "$examples/snapshot.sh" begin "$image"
 	check "snapshot of $1: the machine writes" qemu-io -f qcow2 -c 'write -P 7 0 1M' "$overlay"
 	# The machine has it open while the backup runs.
-	qemu-io -f qcow2 -c 'write -P 8 1M 1M' -c 'sleep 3000' "$overlay" >/dev/null &
+	mkfifo "$work/machine"
+	qemu-io -f qcow2 "$overlay" <"$work/machine" >/dev/null &
 	machine=$!
-	sleep 0.5
+	exec 7>"$work/machine"
+	echo 'write -P 8 1M 1M' >&7
+	while qemu-img info "$overlay" >/dev/null 2>&1; do sleep 0.1; done
 	check "snapshot of $1: backup" "$examples/snapshot.sh" backup "$image" "$work/frozen/$1.vmab"
 	check "snapshot of $1: the machine ran on meanwhile" kill -0 $machine
 	check_not "snapshot of $1: no end while the machine runs" "$examples/snapshot.sh" end "$image"
+	exec 7>&-
 	wait $machine
+	rm "$work/machine"
 	check "snapshot of $1: the archive shows the moment of begin" holds_drive "$work/frozen"
 	check "snapshot of $1: end" "$examples/snapshot.sh" end "$image"
 	check "snapshot of $1: what the machine wrote is in the image" \

@@ -1,5 +1,4 @@
 # A drive of 64 TiB that is almost all holes: seconds, and 64 MiB of memory beside its map.
-# alone: each command has ten seconds
 . "$(dirname "$0")/lib.sh"
 
 # ext4 ends at 16 TiB; tmpfs does not.
@@ -16,7 +15,7 @@ put drive.raw 70368744177663 x
 # One bit for each of 2^30 clusters: 128 MiB.
 measured()
 {
-	expect_code 0 "$PYTHON" "$CLI/measure.py" --seconds 0-10 --memory $((64 + 128)) \
+	expect_code 0 "$PYTHON" "$CLI/measure.py" --processor 10 --memory $((64 + 128)) \
 		"$VMABAK" "$@"
 }
 measured backup -o a.vmab drive.raw

@@ -113,7 +113,7 @@ need_strace()
 need_sandbox()
 {
 	[ -z "${VMABAK_WITHOUT_SANDBOX:-}" ] || skip "built without it"
-	"$PYTHON" -c 'import ctypes, sys
+	"$PYTHON" -S -c 'import ctypes, sys
 sys.exit(ctypes.CDLL(None).syscall(444, None, 0, 1) < 1)' || skip "no Landlock here"
 }
 
@@ -221,14 +221,14 @@ expect_error()
 	grep -q '^vmabak: ' "$err" || fail "does not begin with vmabak: $(cat "$err")"
 }
 
-# wait_until COMMAND...: until it succeeds, for 30 s.
+# wait_until COMMAND...: until it succeeds, for two minutes. It is asked less often after a second: it may be costly.
 wait_until()
 {
 	lib_tries=0
 	until "$@"; do
 		lib_tries=$((lib_tries + 1))
-		[ $lib_tries -lt 600 ] || fail "not within 30 s: $*"
-		sleep 0.05
+		[ $lib_tries -lt 620 ] || fail "not within two minutes: $*"
+		[ $lib_tries -lt 20 ] && sleep 0.05 || sleep 0.2
 	done
 }
 
@@ -253,12 +253,18 @@ has_part()
 # ignore ^C; here the signals are as they are for a job in the foreground.
 in_background()
 {
-	"$PYTHON" -c 'import os, signal, sys
-for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE):
-    signal.signal(number, signal.SIG_DFL)
-os.execvp(sys.argv[1], sys.argv[1:])' "$@" >"$out" 2>"$err" &
+	env --default-signal=INT,QUIT,PIPE "$@" >"$out" 2>"$err" &
 	pid=$!
 	on_exit "kill -9 $pid 2>/dev/null"
+}
+
+# free_port [ADDRESS]: of TCP, on this host.
+free_port()
+{
+	"$PYTHON" -S -c 'import socket, sys
+with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET) as one:
+    one.bind((sys.argv[1], 0))
+    print(one.getsockname()[1])' "${1:-127.0.0.1}"
 }
 
 # ---- files ----
@@ -289,11 +295,12 @@ nothing_but()
 # make_random FILE BYTES [SEED]: which no compressor makes smaller; the same for the same seed.
 make_random()
 {
-	"$PYTHON" -c 'import random, sys
-source, left = random.Random(sys.argv[3]), int(sys.argv[2])
+	"$PYTHON" -S -c 'import sys, _random # which starts sooner than random
+source, left = _random.Random(int.from_bytes(sys.argv[3].encode(), "big")), int(sys.argv[2])
 with open(sys.argv[1], "wb") as file:
     while left > 0:
-        left -= file.write(source.randbytes(min(left, 1 << 20)))' "$1" "$2" "${3:-1}"
+        n = min(left, 1 << 20)
+        left -= file.write(source.getrandbits(8 * n).to_bytes(n, "little"))' "$1" "$2" "${3:-1}"
 }
 
 # make_full FILE BYTES: of ff, so that bytes that stay of it are seen.
@@ -311,13 +318,11 @@ put()
 # flip FILE OFFSET: changes a bit of that byte; -N counts from the end.
 flip()
 {
-	"$PYTHON" -c 'import os, sys
-with open(sys.argv[1], "r+b") as file:
-    at = int(sys.argv[2], 0)
-    file.seek(at, os.SEEK_END if at < 0 else os.SEEK_SET)
-    byte = file.read(1)[0]
-    file.seek(-1, os.SEEK_CUR)
-    file.write(bytes([byte ^ 1]))' "$1" "$2"
+	lib_at=$(($2))
+	[ $lib_at -ge 0 ] || lib_at=$(($(size_of "$1") + lib_at))
+	lib_byte=$(od -An -tu1 -j $lib_at -N 1 "$1")
+	# shellcheck disable=SC2059 # an escape
+	printf "\\$(printf %o $((lib_byte ^ 1)))" | dd of="$1" bs=1 seek=$lib_at conv=notrunc status=none
 }
 
 # make_image FILE MIB: a file system with files that do and do not compress, and much room.
@@ -350,7 +355,7 @@ compile()
 # expect_json FILE EXPRESSION...: it holds one JSON object d, of which all are true, in Python.
 expect_json()
 {
-	"$PYTHON" -c 'import json, sys
+	"$PYTHON" -S -c 'import json, sys
 d = json.load(open(sys.argv[1]))
 for text in sys.argv[2:]:
     if not eval(text):

@@ -1,5 +1,4 @@
 # Whatever an archive claims, a reader stays within its memory and time.
-# alone: each command has 20 seconds
 . "$(dirname "$0")/lib.sh"
 
 ulimit -c 0
@@ -9,7 +8,7 @@ measured()
 	for command in verify 'verify --quick' list; do
 		code=0
 		# shellcheck disable=SC2086 # words
-		"$PYTHON" "$CLI/measure.py" --seconds 0-20 --memory "$1" "$VMABAK" $command "$2" \
+		"$PYTHON" "$CLI/measure.py" --processor 20 --memory "$1" "$VMABAK" $command "$2" \
 			>"$out" 2>"$err" || code=$?
 		case $code in
 		0) ;;

@@ -7,7 +7,7 @@
 need nbdsh
 make_random a.raw 1000000 1
 echo "alice:00112233445566778899aabbccddeeff" >keys.psk
-port=$((20000 + $$ % 20000))
+port=$(free_port)
 cat >strangers.py <<'END'
 import nbd, select, socket, sys, time
 

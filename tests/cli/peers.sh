@@ -81,7 +81,7 @@ start_daemon()
 # two_drives: raw A of 64 MiB and qcow2 B of 32 MiB, exported to whoever plays the guest.
 two_drives()
 {
-	make_random a.raw 50000000 1
+	make_random a.raw 28000000 1
 	truncate -s 64M a.raw
 	qemu-img create -q -f qcow2 b.qcow2 32M
 	qemu-io -f qcow2 -c 'write -q -P 7 1M 3M' -c 'write -q -P 8 30M 2M' b.qcow2
@@ -102,7 +102,7 @@ export_uri()
 # ask_qmp COMMAND [ARGUMENTS]: what QEMU answers; ARGUMENTS are JSON.
 ask_qmp()
 {
-	"$PYTHON" -c 'import json, socket, sys
+	"$PYTHON" -S -c 'import json, socket, sys
 monitor = socket.socket(socket.AF_UNIX)
 monitor.settimeout(20)
 monitor.connect(sys.argv[1])

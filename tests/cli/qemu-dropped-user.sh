@@ -13,9 +13,7 @@ chmod 711 "$TMPDIR"
 make_random a.raw 3000000 1
 truncate -s 4M a.raw
 qmp=$TMPDIR/vm.qmp asking=$TMPDIR/vm.ask
-port=$("$PYTHON" -c 'import socket
-with socket.create_server(("127.0.0.1", 0)) as one:
-    print(one.getsockname()[1])')
+port=$(free_port)
 # start DROP...: the options that have it drop its user.
 start()
 {

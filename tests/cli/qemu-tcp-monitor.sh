@@ -8,11 +8,7 @@ make_random a.raw 40000000 1
 truncate -s 40M a.raw
 for address in 127.0.0.1 ::1; do
 	# A port that is free.
-	port=$("$PYTHON" -c 'import socket, sys
-family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
-with socket.socket(family) as one:
-    one.bind((sys.argv[1], 0))
-    print(one.getsockname()[1])' $address) 2>"$TMPDIR/no-address" || {
+	port=$(free_port $address) 2>"$TMPDIR/no-address" || {
 		[ $address != 127.0.0.1 ] || fail "no TCP: $(cat "$TMPDIR/no-address")"
 		continue
 	}

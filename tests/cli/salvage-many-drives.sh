@@ -11,19 +11,13 @@ at = data.index(b"\xff" * 65536)
 open("bad.vmab", "wb").write(data[:at] + b"x" + data[at + 1:])'
 expect_code 5 "$VMABAK" salvage --no-sync bad.vmab -d d0=lost
 
-# cpu MAX COMMAND...: it must do with so many seconds of the processor.
-cpu()
+measured()
 {
-	expect_code 0 "$PYTHON" -c 'import resource, subprocess, sys
-code = subprocess.run(sys.argv[2:]).returncode
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-if used.ru_utime + used.ru_stime > float(sys.argv[1]):
-    sys.exit(f"{used.ru_utime:.1f} s of the processor, and {used.ru_stime:.1f} s of the system")
-sys.exit(code)' "$@"
+	expect_code 0 "$PYTHON" "$CLI/measure.py" --processor 3 "$VMABAK" "$@"
 }
-cpu 3 "$VMABAK" salvage --no-sync bad.vmab --donor good.vmab -d d0=back
+measured salvage --no-sync bad.vmab --donor good.vmab -d d0=back
 [ "$(tr -d '\377' <back | wc -c)" = 0 ] || fail "back holds something else"
-cpu 3 "$VMABAK" restore --no-sync good.vmab -d d65534=last -d @3=third
+measured restore --no-sync good.vmab -d d65534=last -d @3=third
 nothing_but back bad.vmab good.vmab last lost third
 mkdir a b
 # Names of maps that would be the same are still seen.

@@ -8,13 +8,14 @@ start_serve()
 	"$VMABAK" serve --control c.sock --nbd unix:n.sock "$@" 2>serve.err &
 	serve=$!
 	on_exit "kill -9 $serve 2>/dev/null"
-	lib_tries=0
-	until "$VMABAK" status c.sock >/dev/null 2>&1; do
-		kill -0 $serve 2>/dev/null || fail "serve has ended: $(cat serve.err)"
-		lib_tries=$((lib_tries + 1))
-		[ $lib_tries -lt 300 ] || fail "serve is not there within 30 s: $(cat serve.err)"
-		sleep 0.05
-	done
+	wait_until serve_began
+}
+
+serve_began()
+{
+	"$VMABAK" status c.sock >/dev/null 2>&1 && return
+	kill -0 $serve 2>/dev/null || fail "serve has ended: $(cat serve.err)"
+	return 1
 }
 
 # stop_serve [OPTION]...: in order.
@@ -77,7 +78,7 @@ restored_is()
 status()
 {
 	"$VMABAK" status --json c.sock >"$out" || fail "no status"
-	"$PYTHON" -c 'import json, sys
+	"$PYTHON" -S -c 'import json, sys
 s = json.load(open(sys.argv[1]))["serve"]
 for text in sys.argv[2:]:
     if not eval(text):
@@ -87,11 +88,11 @@ for text in sys.argv[2:]:
 
 backup_runs()
 {
-	status 's["backup"] is not None' >/dev/null 2>&1
+	"$VMABAK" status --json c.sock >"$out" 2>/dev/null && ! grep -qF '"backup": null' "$out"
 }
 
 # Until the server knows of no backup.
 no_backup()
 {
-	status 's["backup"] is None' >/dev/null 2>&1
+	"$VMABAK" status --json c.sock >"$out" 2>/dev/null && grep -qF '"backup": null' "$out"
 }

@@ -28,11 +28,11 @@ expect_json "$out" "d['command'] == 'backup' and d['exit_code'] == 143 and d['wa
 	"d['error'] == {'code': 'interrupted', 'message': 'a.vmab: interrupted; nothing was kept'}"
 mkfifo "$TMPDIR/fifo"
 cat "$TMPDIR/fifo" >/dev/null &
-in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" timeout 1 "$VMABAK" backup -q --rate 5M -o - drive.raw
+in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" timeout 2 "$VMABAK" backup -q --rate 5M -o - drive.raw
 ended_with 124 "$pid"
 [ "$(cat "$err")" = 'vmabak: interrupted; standard output is incomplete' ] || fail "said: $(cat "$err")"
 cat "$TMPDIR/fifo" >/dev/null &
-in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" timeout 1 "$VMABAK" backup --json --rate 5M -o - drive.raw
+in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" timeout 2 "$VMABAK" backup --json --rate 5M -o - drive.raw
 ended_with 124 "$pid"
 expect_json "$err" "d['error']['message'] == 'interrupted; standard output is incomplete'"
 rm "$TMPDIR/fifo"
