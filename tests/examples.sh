@@ -353,7 +353,7 @@ try_snapshot()
 	machine=$!
 	exec 7>"$work/machine"
 	echo 'write -P 8 1M 1M' >&7
-	while qemu-img info "$overlay" >/dev/null 2>&1; do sleep 0.1; done
+	until readlink /proc/$machine/fd/* | grep -qF "$overlay"; do sleep 0.1; done
 	check "snapshot of $1: backup" "$examples/snapshot.sh" backup "$image" "$work/frozen/$1.vmab"
 	check "snapshot of $1: the machine ran on meanwhile" kill -0 $machine
 	check_not "snapshot of $1: no end while the machine runs" "$examples/snapshot.sh" end "$image"

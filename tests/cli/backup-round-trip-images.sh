@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 
 need_images
-make_image drive.raw 64
+make_image drive.raw 32
 for format in qcow2 vmdk vdi vhdx; do
 	qemu-img convert -O $format drive.raw disk.$format
 	case $format in

@@ -1,7 +1,7 @@
 # A file system comes back from each format, from a file and from a pipe, bit for bit.
 . "$(dirname "$0")/lib.sh"
 
-make_image drive.raw 96
+make_image drive.raw 40
 echo 'cores: 2' >vm.conf
 for archive in a.vmab a.vma a.vma.zst a.vma.gz; do
 	expect_code 0 "$VMABAK" backup -o $archive -c vm.conf drive.raw

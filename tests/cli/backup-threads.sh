@@ -1,9 +1,9 @@
 # The number of threads changes no byte.
 . "$(dirname "$0")/lib.sh"
 
-make_image image.raw 64
+make_image image.raw 32
 cp --sparse=always image.raw drive.raw
-make_random other.raw 9999999 2
+make_random other.raw 4999999 2
 # Until data is on disk a file system may tell of other holes than later.
 sync drive.raw other.raw
 SOURCE_DATE_EPOCH=1700000000

@@ -2,8 +2,9 @@
 . "$(dirname "$0")/lib.sh"
 need make pkg-config
 
-mkdir tree
-(cd "$SRC" && cp -r Makefile archive base cli cow drive format machine nbd reader tests writer "$OLDPWD/tree")
+mkdir -p tree/machine tree/tests
+# Not all, but enough.
+(cd "$SRC" && cp -r Makefile base format "$OLDPWD/tree" && cp -r machine/libvirt "$OLDPWD/tree/machine" && cp tests/missing.sh "$OLDPWD/tree/tests")
 cd tree
 mkdir bin
 # A compiler that only makes what it is to make, and a pkg-config that does not know what $HIDDEN names.
@@ -31,7 +32,7 @@ compiled()
 HIDDEN=libvirt
 export HIDDEN
 all=$(compiled) || :
-[ "$all" -gt 50 ] || fail "compiled only $all"
+[ "$all" -gt 30 ] || fail "compiled only $all"
 [ "$(compiled)" = 0 ] || fail "compiled again, though nothing changed"
 if pkg-config --exists libvirt libxml-2.0; then
 	HIDDEN=

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 
 make_random one.raw 1500000 1
-truncate -s 30000128 one.raw
+truncate -s 9000448 one.raw
 make_random two.raw 70144 2
 echo text >a.conf
 kinds='vmab vma vma.zst vma.gz'

@@ -3,9 +3,9 @@
 . "$(dirname "$0")/lib.sh"
 
 need zstd gzip lzop xz bzip2
-make_random drive.raw 2000000 1
+make_random drive.raw 500000 1
 truncate -s 20M drive.raw
-seq 1 100000 >>drive.raw
+seq 1 50000 >>drive.raw
 truncate -s 26M drive.raw
 for format in vmab vma; do
 	expect_code 0 sh -c "\"\$VMABAK\" backup -o - --format $format drive.raw | \"\$VMABAK\" verify -"

@@ -6,7 +6,7 @@ need make
 [ -w "$SRC/build/release" ] || skip "the tree is not ours to build in"
 to=$PWD/'place with blanks'
 mkdir "$to"
-for prefix in /usr /usr/local /opt/vmabak; do
+for prefix in /usr /opt/vmabak; do
 	expect_code 0 make -s -C "$SRC" install DESTDIR="$to" PREFIX=$prefix
 	find "$to" -type f | sed "s|^$to$prefix/||" | sort >found
 	expect_text found bin/vmabak share/man/man1/vmabak.1 share/man/man1/vmabak-backup.1 \

@@ -29,9 +29,9 @@ backed_up qemu-nbd "$(nbd_uri qemu some%20export)"
 [ "$(size_of d.raw)" = $((($(size_of drive.raw) + 511) / 512 * 512)) ] || fail "qemu-nbd rounds up to 512"
 
 # With a server that tells of holes they are not asked for.
-serve_nbdkit huge --filter=delay memory 16T rdelay=1
+serve_nbdkit huge --filter=delay memory 1T rdelay=1
 expect_code 0 timeout 120 "$VMABAK" backup -o huge.vmab --json "$(nbd_uri huge)"
-expect_json "$out" "d['zero_clusters'] == 16 << 24" "d['data_bytes'] == 0"
+expect_json "$out" "d['zero_clusters'] == 1 << 24" "d['data_bytes'] == 0"
 
 # Refused before the archive is begun.
 uri=$(nbd_uri file)

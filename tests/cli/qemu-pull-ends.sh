@@ -8,7 +8,7 @@
 need_images
 need_live_tools
 two_drives
-start_writers --chains 4 --align 512 --longest 262144
+start_writers --chains 4 --align 512 --longest 65536 --rate 100
 pull()
 {
 	"$VMABAK" backup "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" "$@"

@@ -9,7 +9,7 @@ need_live_tools
 two_drives
 cp a.raw A.initial
 qemu-img convert -U -f qcow2 -O raw b.qcow2 B.initial
-start_writers --chains 4 --align 512 --longest 262144
+start_writers --chains 4 --align 512 --longest 65536 --rate 500
 start_judge
 pull()
 {

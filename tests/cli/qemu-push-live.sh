@@ -1,5 +1,5 @@
-# Backups of a machine that writes all the while are of one instant: VMABAK_LIVE of them (10).
-# long: ten backups of a machine that writes
+# Backups of a machine that writes all the while are of one instant: VMABAK_LIVE of them (8).
+# long: eight backups of a machine that writes
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"
@@ -9,10 +9,10 @@ need_live_tools
 two_drives
 cp a.raw A.initial
 qemu-img convert -U -f qcow2 -O raw b.qcow2 B.initial
-start_writers --chains 4 --align 512 --longest 262144
+start_writers --chains 4 --align 512 --longest 65536 --rate 500
 start_judge
 i=0
-while [ $i -lt "${VMABAK_LIVE:-10}" ]; do
+while [ $i -lt "${VMABAK_LIVE:-8}" ]; do
 	i=$((i + 1))
 	case $((i % 4)) in
 	0) "$VMABAK" backup -q "qemu:$qmp" -o - | "$VMABAK" restore -q - -C "out$i" ||

@@ -19,8 +19,8 @@ import sys
 import tempfile
 import time
 
-SIZE = 12 << 20
-RATE = "--rate=150M"  # so that the kills have something to fall into
+SIZE = 6 << 20
+RATE = "--rate=75M"  # so that the kills have something to fall into
 
 
 class Wrong(Exception):

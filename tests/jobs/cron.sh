@@ -88,7 +88,7 @@ rm archives/$recent archives/$other
 qemu-io -f qcow2 -c 'sleep 100000' images/build.qcow2 >/dev/null &
 machine=$!
 on_exit "kill $machine 2>/dev/null"
-wait_until eval '! qemu-img info images/build.qcow2 >/dev/null 2>&1'
+wait_until eval 'readlink /proc/$machine/fd/* | grep -q /build.qcow2'
 for day in 01 02 03; do
 	night 2026-12-$day
 	expect_code 7 cron 3
