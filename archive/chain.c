@@ -3,6 +3,7 @@
 #include "archive/sums.h"
 #include "base/io.h"
 #include "base/parse.h"
+#include "reader/reader.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -252,10 +253,25 @@ static bool is_known(const struct look *look, const uint8_t uuid[UUID_SIZE])
 	return known;
 }
 
-/* Of archives with the same uuid: a merged one stands for the newest it was made of. */
+static bool has_end(const struct chain_link *link)
+{
+	struct opened_archive opened = {0};
+	struct error ignored = {0};
+	struct totals totals;
+	bool has = archive_open(&opened, link->path, 0, &ignored) == 0 &&
+		   reader_find_tail(opened.reader, opened.input, &totals, &ignored) >= 0;
+
+	archive_close(&opened);
+	return has;
+}
+
+/* Of archives with the same uuid: copies may have been cut short, and a merged one stands for the
+ * newest it was made of. */
 static int rank(const struct look *look, const struct chain_link *link)
 {
-	return is_full(link) ? 2 : is_known(look, link->parent);
+	if (!has_end(link))
+		return 0;
+	return is_full(link) ? 3 : is_known(look, link->parent) ? 2 : 1;
 }
 
 /* Adds those of the folder with that uuid whose heads are good, and chooses one. 1: there is none.

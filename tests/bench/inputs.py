@@ -77,7 +77,7 @@ def sample(path, out):
 
 
 def change(path):
-    """Other pieces of the same file, which compress as well. Seeded by what the last one left."""
+    """Other pieces of the same file, which compress as well; others for another name."""
     dice = random.Random(path)
     with open(path, "rb+") as file:
         size = file.seek(0, 2)

@@ -91,3 +91,10 @@ cp 0.vmab both
 rm -r back
 expect_code 0 "$VMABAK" restore -q both/4.vmab -C back
 same_file back/disk.raw disk.raw
+
+# A copy that was cut short is not taken for it.
+cp both/0.vmab kept
+for copy in aa zz; do head -c 100000 both/0.vmab >both/$copy.vmab; done
+rm -r back
+expect_code 0 "$VMABAK" restore -q both/4.vmab -C back
+same_file back/disk.raw disk.raw
