@@ -134,13 +134,14 @@ int merge_run(struct merge *out, const struct merge_options *options, const stru
 {
 	struct merge_feed from;
 	struct feed feed;
-	bool as_stored;
+	bool to_vmab, as_stored;
 	int code;
 
 	*out = (struct merge){0};
 	TRY(open_all(out, options, watcher, err));
-	as_stored = out->create.plan.format == FORMAT_VMAB && options->create.compress == NULL;
-	code = merge_feed_open(&from, &out->chain, &out->newest, as_stored, err);
+	to_vmab = out->create.plan.format == FORMAT_VMAB;
+	as_stored = to_vmab && options->create.compress == NULL;
+	code = merge_feed_open(&from, &out->chain, &out->newest, to_vmab, as_stored, err);
 	feed = merge_feed_of(&from);
 	if (code == 0)
 		code = create_write(&out->create, &feed, watcher, err);

@@ -23,7 +23,7 @@ struct piece {
 	uint64_t place;
 	struct section extent; /* drives are still the link's; or with zeros alone the newest's */
 	uint32_t drive[SLOTS_MAX]; /* the newest's, of data that no newer link held; NO_DRIVE */
-	uint8_t stored[PAYLOAD_SIZE_MAX];
+	uint8_t *stored;	   /* owned; PAYLOAD_SIZE_MAX */
 	uint8_t scratch[CLUSTER_SIZE];
 };
 
@@ -208,8 +208,13 @@ static int next_piece(void *context, void *opaque, struct error *err)
 {
 	struct merge_feed *feed = context;
 	struct piece *piece = opaque;
-	int code = read_piece(feed, piece, err);
+	int code;
 
+	if (piece->stored == NULL)
+		piece->stored = malloc(PAYLOAD_SIZE_MAX);
+	if (piece->stored == NULL)
+		return fail_memory(err);
+	code = read_piece(feed, piece, err);
 	if (code <= 0)
 		return code;
 	piece->part = feed->part;
@@ -232,24 +237,37 @@ static int check_end(const struct merge_feed *feed, const struct slot *slot, uin
 		    slot->drive + 1, (unsigned long long)slot->cluster, feed->newest->name);
 }
 
+/* A last cluster may have blocks that the drive of the newest archive has no more. */
+static int add_cluster(const struct merge_feed *feed, struct piece *piece, uint32_t i,
+		       const uint8_t *blocks, struct batch *batch, struct error *err)
+{
+	struct slot slot = piece->extent.slots[i];
+	uint64_t size = feed->newest->archive->drives[piece->drive[i]].size_bytes;
+	const uint8_t *cluster;
+
+	TRY(extent_cluster(piece->part->opened->archive, &piece->extent, i, blocks, piece->scratch,
+			   &cluster, err));
+	TRY(check_end(feed, &slot, piece->drive[i], cluster, err));
+	slot.drive = piece->drive[i];
+	if (feed->to_vmab && (slot.cluster + 1) * CLUSTER_SIZE <= size)
+		batch_checked(batch, &slot, blocks);
+	else
+		batch_cluster(batch, slot.drive, slot.cluster, cluster);
+	return 0;
+}
+
 /* The blocks are packed as in feed_reader.c. */
 static int fill_current(const struct merge_feed *feed, struct piece *piece, struct batch *batch,
 			struct error *err)
 {
-	const struct archive *archive = piece->part->opened->archive;
-	const uint8_t *blocks, *cluster;
+	const uint8_t *blocks;
 
-	TRY(extent_open(archive, &piece->extent, piece->stored, batch_buffer(batch), &blocks, err));
+	TRY(extent_open(piece->part->opened->archive, &piece->extent, piece->stored,
+			batch_buffer(batch), &blocks, err));
 	for (uint32_t i = 0; i < piece->extent.n_slots; i++) {
-		const struct slot *slot = &piece->extent.slots[i];
-
-		if (piece->drive[i] != NO_DRIVE) {
-			TRY(extent_cluster(archive, &piece->extent, i, blocks, piece->scratch,
-					   &cluster, err));
-			TRY(check_end(feed, slot, piece->drive[i], cluster, err));
-			batch_cluster(batch, piece->drive[i], slot->cluster, cluster);
-		}
-		blocks += (size_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
+		if (piece->drive[i] != NO_DRIVE)
+			TRY(add_cluster(feed, piece, i, blocks, batch, err));
+		blocks += (size_t)__builtin_popcount(piece->extent.slots[i].mask) * BLOCK_SIZE;
 	}
 	return 0;
 }
@@ -265,7 +283,7 @@ static int fill_batch(void *context, void *opaque, struct batch *batch, struct e
 	if (piece->whole) {
 		code = extent_scrub(piece->part->opened->archive, extent, piece->stored, err);
 		if (code == 0)
-			batch_extent(batch, extent, piece->stored);
+			batch_extent(batch, extent, &piece->stored);
 	} else if (extent->raw_size > 0) {
 		code = fill_current(feed, piece, batch, err);
 	} else {
@@ -277,6 +295,11 @@ static int fill_batch(void *context, void *opaque, struct batch *batch, struct e
 		error_in_file(err, piece->part->path);
 	part_release(piece->part);
 	return code;
+}
+
+static void drop_piece(void *opaque)
+{
+	free(((struct piece *)opaque)->stored);
 }
 
 /* What the oldest link can have left to a parent of its own need not be here. */
@@ -304,9 +327,11 @@ static uint64_t measure(const struct chain *chain)
 }
 
 int merge_feed_open(struct merge_feed *out, const struct chain *chain,
-		    const struct opened_archive *newest, bool as_stored, struct error *err)
+		    const struct opened_archive *newest, bool to_vmab, bool as_stored,
+		    struct error *err)
 {
-	*out = (struct merge_feed){.chain = chain, .newest = newest, .as_stored = as_stored};
+	*out = (struct merge_feed){
+		.chain = chain, .newest = newest, .to_vmab = to_vmab, .as_stored = as_stored};
 	TRY(layers_open(&out->layers, newest->archive, err));
 	out->zeros = malloc(SLOTS_MAX * sizeof(*out->zeros));
 	if (out->zeros == NULL)
@@ -322,6 +347,7 @@ struct feed merge_feed_of(struct merge_feed *feed)
 		.piece_size = sizeof(struct piece),
 		.next = next_piece,
 		.fill = fill_batch,
+		.drop = drop_piece,
 		.ended = check_complete,
 		.ended_context = feed,
 		.has_places = true,

@@ -11,6 +11,7 @@
 struct merge_feed {
 	const struct chain *chain;	     /* borrowed */
 	const struct opened_archive *newest; /* borrowed: its first link */
+	bool to_vmab;			     /* what is written is VMAB */
 	bool as_stored;			     /* extents that are wholly current are copied */
 	struct layers layers;
 	unsigned n_links;	 /* that were begun */
@@ -25,7 +26,8 @@ struct merge_feed {
 
 /* Free *out even after an error, once writer_run has ended. */
 int merge_feed_open(struct merge_feed *out, const struct chain *chain,
-		    const struct opened_archive *newest, bool as_stored, struct error *err);
+		    const struct opened_archive *newest, bool to_vmab, bool as_stored,
+		    struct error *err);
 struct feed merge_feed_of(struct merge_feed *feed);
 void merge_feed_close(struct merge_feed *feed);
 

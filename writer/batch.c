@@ -312,9 +312,26 @@ void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const 
 	pack_blocks(batch, mask, bytes);
 }
 
-void batch_extent(struct batch *batch, const struct section *extent, const uint8_t *stored)
+void batch_checked(struct batch *batch, const struct slot *slot, const uint8_t *blocks)
+{
+	uint32_t n = (uint32_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
+	struct section *section = &batch->section;
+
+	assert(batch->parent == NULL && batch->archive->format == FORMAT_VMAB);
+	assert(slot->mask != 0 && section->raw_size + n <= PAYLOAD_SIZE_MAX);
+	if (!is_within(batch, slot->drive, slot->cluster, 1))
+		return;
+	batch->data_bytes += count(batch, slot->drive, slot->cluster, 1);
+	*add_slot(batch, slot->drive, slot->cluster) = *slot;
+	if (blocks != batch->blocks + section->raw_size)
+		memmove(batch->blocks + section->raw_size, blocks, n);
+	section->raw_size += n;
+}
+
+void batch_extent(struct batch *batch, const struct section *extent, uint8_t **stored)
 {
 	struct section *section = &batch->section;
+	uint8_t *blocks = batch->blocks;
 
 	assert(section->n_slots == 0 && batch->parent == NULL &&
 	       batch->archive->format == FORMAT_VMAB);
@@ -333,6 +350,7 @@ void batch_extent(struct batch *batch, const struct section *extent, const uint8
 	section->stored_size = extent->stored_size;
 	section->padded_size = extent->padded_size;
 	memcpy(section->checksum, extent->checksum, CHECKSUM_SIZE);
-	memcpy(batch->blocks, stored, extent->padded_size);
+	batch->blocks = *stored;
+	*stored = blocks;
 	batch->as_stored = true;
 }

@@ -203,6 +203,8 @@ int writer_run(struct writer *writer, const struct feed *feed, unsigned n_thread
 		pthread_join(workers[i].thread, NULL);
 	for (unsigned i = 0; workers != NULL && i < n_threads; i++) {
 		seal_free(workers[i].seal);
+		if (workers[i].piece != NULL && feed->drop != NULL)
+			feed->drop(workers[i].piece);
 		free(workers[i].piece);
 		free(workers[i].blocks);
 	}

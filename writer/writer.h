@@ -78,6 +78,7 @@ struct feed {
 	bool in_any_order;
 	/* Adds its clusters to the batch. From any worker, for several pieces at the same time. */
 	int (*fill)(void *context, void *piece, struct batch *batch, struct error *err);
+	void (*drop)(void *piece); /* NULL, or frees what a piece owns, after the last fill */
 	/* Called after the last fill: may reject everything that was read. May be NULL. */
 	int (*ended)(void *ended_context, struct error *err);
 	void *ended_context;
@@ -119,8 +120,11 @@ void batch_cluster(struct batch *batch, uint32_t drive, uint64_t cluster, const 
 void batch_zeros(struct batch *batch, uint32_t drive, uint64_t cluster, uint64_t n_clusters);
 /* Adds an extent of another VMAB, whose drives are this archive's, as it is stored there: the
  * caller has checked the payload, padding included. Alone in its fill, and only for a VMAB that has
- * no parent_sums. */
-void batch_extent(struct batch *batch, const struct section *extent, const uint8_t *stored);
+ * no parent_sums. *stored: PAYLOAD_SIZE_MAX bytes of malloc, for which the caller gets others. */
+void batch_extent(struct batch *batch, const struct section *extent, uint8_t **stored);
+/* Adds a cluster of another VMAB that was checked: its mask, checksum and stored blocks, which may
+ * lie where batch_cluster's bytes may. As batch_extent for a VMAB that has no parent_sums. */
+void batch_checked(struct batch *batch, const struct slot *slot, const uint8_t *blocks);
 /* For a progress display: how far the source was read with this piece. */
 void batch_place(struct batch *batch, uint64_t place);
 
