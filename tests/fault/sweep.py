@@ -58,7 +58,7 @@ class Case:
 BACKUP = f"--threads 1 --uuid {UUID} disk0=a.raw disk1=b.raw -c a.conf"
 CHILD = BACKUP.replace(UUID, "01020304-0506-0708-090a-0b0c0d0e0f30")
 # a message must name one of these
-THINGS = ("out", "a.raw", "b.raw", "a.conf", "qemu-server.conf", "a.vma", "b.vmab", "b.sums", "bad.vmab", "memory", "random numbers", "thread", "access to other files")
+THINGS = ("out", "a.raw", "b.raw", "a.conf", "qemu-server.conf", "a.vma", "b.vmab", "b.sums", "a.list", "c.raw", "bad.vmab", "memory", "random numbers", "thread", "access to other files")
 CASES = [
     Case("backup", f"backup -o out/x.vmab {BACKUP}"),
     Case("backup-force", f"backup --force -o out/x.vmab {BACKUP}", {"x.vmab": "old"}),
@@ -89,6 +89,7 @@ CASES = [
     Case("salvage-vma", "salvage a.vma -C out/new", keeps=True),
     Case("backup-parent", f"backup --parent b.vmab -o out/x.vmab {CHILD}"),
     Case("backup-sums", f"backup --force --parent b.sums -o out/x.vmab {CHILD}", {"x.vmab": "old"}),
+    Case("backup-changed", f"backup --parent b.sums --changed disk1=a.list --audit 1/1 -o out/x.vmab {CHILD}".replace("b.raw", "c.raw")),
     Case("sums", "sums b.vmab -o out/x.sums"),
     Case("sums-force", "sums --force b.vmab -o out/x.sums", {"x.sums": "old"}),
     Case("diff", "diff a.vmab b.vmab"),
@@ -119,8 +120,10 @@ def make_inputs(folder, vmabak):
     with open(os.path.join(folder, "c.raw"), "wb") as file:
         file.write(b"changed" + drives["b.raw"][7:])
     subprocess.run([vmabak, "backup", "-q", "-o", "b.vmab", "--parent", "a.vmab", "--threads", "1", "--uuid", UUID[:-2] + "20",
-                    "disk0=a.raw", "disk1=c.raw", "-c", "a.conf"], cwd=folder, check=True)
+                    "--token", "disk1=b", "disk0=a.raw", "disk1=c.raw", "-c", "a.conf"], cwd=folder, check=True)
     subprocess.run([vmabak, "sums", "-q", "b.vmab", "-o", "b.sums"], cwd=folder, check=True)
+    with open(os.path.join(folder, "a.list"), "w", encoding="ascii") as file:
+        file.write("# vmabak changes 1\n# size 100000\n# since b\n# until c\n0 7\n# end 1\n")
     # with a uuid of its own: else it could be taken for a parent
     subprocess.run([vmabak, "backup", "-q", "-o", "bad.vmab", *BACKUP.replace(UUID, UUID[:-2] + "40").split()], cwd=folder, check=True)
     good = read_file(os.path.join(folder, "bad.vmab"))
