@@ -144,33 +144,39 @@ void filters_forget(const char *socket)
 
 static int set_drive(struct qmp *qmp, const char *qom, const char *node, struct error *err)
 {
-	return qmp_execute(qmp, NULL, err, "qom-set", "{s:s, s:s, s:s}", "path", qom, "property",
-			   "drive", "value", node);
+	return qmp_post(qmp, err, "qom-set", "{s:s, s:s, s:s}", "path", qom, "property", "drive",
+			"value", node);
 }
 
-static int add_one(struct qmp *qmp, const char *id, unsigned i, const struct inventory_drive *drive,
+/* Each step for all drives, so that the answers are waited for three times and not three times for
+ * each drive. */
+static int add_all(struct qmp *qmp, const char *id, const struct inventory *inventory,
 		   struct error *err)
 {
+	const struct inventory_drive *drives = inventory->drives;
 	char guest[NODE_NAME_SIZE], filter[NODE_NAME_SIZE], scratch[NODE_NAME_SIZE];
 
-	guest_name(guest, id, i);
-	TRY(qmp_execute(qmp, NULL, err, "blockdev-add", "{s:s, s:s, s:s}", "driver", "raw",
-			"node-name", guest, "file", drive->node));
-	TRY(qmp_execute(qmp, NULL, err, "blockdev-add", "{s:s, s:s, s:s, s:s, s:s}", "driver",
-			"copy-before-write", "node-name", filter_name(filter, id, i), "file",
-			drive->node, "target", node_name(scratch, id, i), "on-cbw-error",
-			"break-snapshot"));
-	return set_drive(qmp, drive->qom, guest, err);
+	for (unsigned i = 0; i < inventory->n_drives; i++)
+		TRY(qmp_post(qmp, err, "blockdev-add", "{s:s, s:s, s:s}", "driver", "raw",
+			     "node-name", guest_name(guest, id, i), "file", drives[i].node));
+	TRY(qmp_settle(qmp, NULL, err));
+	for (unsigned i = 0; i < inventory->n_drives; i++)
+		TRY(qmp_post(qmp, err, "blockdev-add", "{s:s, s:s, s:s, s:s, s:s}", "driver",
+			     "copy-before-write", "node-name", filter_name(filter, id, i), "file",
+			     drives[i].node, "target", node_name(scratch, id, i), "on-cbw-error",
+			     "break-snapshot"));
+	TRY(qmp_settle(qmp, NULL, err));
+	for (unsigned i = 0; i < inventory->n_drives; i++)
+		TRY(set_drive(qmp, drives[i].qom, guest_name(guest, id, i), err));
+	return qmp_settle(qmp, NULL, err);
 }
 
 int filters_add(struct qmp *qmp, const char *id, const struct inventory *inventory,
 		const char *socket, struct error *err)
 {
-	for (unsigned i = 0; i < inventory->n_drives; i++) {
+	for (unsigned i = 0; i < inventory->n_drives; i++)
 		TRY(keep_name(socket, i, inventory->drives[i].node, err));
-		TRY(add_one(qmp, id, i, &inventory->drives[i], err));
-	}
-	return 0;
+	return add_all(qmp, id, inventory, err);
 }
 
 /* What blockdev-reopen takes: the guest node stands on that node from then on. */
@@ -198,7 +204,7 @@ int filters_start(struct qmp *qmp, const char *id, const struct inventory *inven
 
 		TRY(snapshot_add(qmp, id, i, filter_name(filter, id, i), err));
 	}
-	return 0;
+	return qmp_settle(qmp, NULL, err);
 }
 
 /* ---- while they are there, and the end ---- */
@@ -235,34 +241,68 @@ int filters_check(struct qmp *qmp, const char *id, const struct inventory *inven
 	return 0;
 }
 
-/* A filter that anything stands on, be it a snapshot, suffers no other writer to the drive. */
-static int give_back(struct qmp *qmp, const char *id, const char *socket,
-		     const struct json_t *device, struct error *err)
-{
-	const char *qom = json_member_text(device, "qdev");
-	char node[NODE_NAME_SIZE], snapshot[NODE_NAME_SIZE];
-	struct error ignored;
+/* A device whose guest node is one of the run's. */
+struct held {
+	const char *qom; /* borrowed from what query-block returned */
 	unsigned drive;
+	char node[NODE_NAME_SIZE]; /* which the device had before */
+};
 
-	if (qom == NULL || !has_guest_node(device, id, INVENTORY_DRIVES_MAX, &drive))
-		return 0;
-	if (!find_name(socket, drive, node) && !ask_name(qmp, id, drive, node))
-		return fail(err, ERR_SYSTEM, "the drive of QEMU's device %.100s is not known", qom);
-	qmp_execute(qmp, NULL, &ignored, "blockdev-del", "{s:s}", "node-name",
-		    snapshot_name(snapshot, id, drive));
-	TRY(qmp_execute(qmp, NULL, err, "blockdev-reopen", "{s:[o]}", "options",
-			make_move(id, drive, node)));
-	return set_drive(qmp, qom, node, err);
+/* Entries are owned by the caller, as many as there are devices. */
+static int find_held(struct qmp *qmp, const char *id, const char *socket,
+		     const struct json_t *devices, struct held *held, size_t *n, struct error *err)
+{
+	*n = 0;
+	for (size_t i = 0; i < json_length(devices); i++) {
+		const struct json_t *device = json_item(devices, i);
+		struct held *one = &held[*n];
+
+		one->qom = json_member_text(device, "qdev");
+		if (one->qom == NULL ||
+		    !has_guest_node(device, id, INVENTORY_DRIVES_MAX, &one->drive))
+			continue;
+		if (!find_name(socket, one->drive, one->node) &&
+		    !ask_name(qmp, id, one->drive, one->node))
+			return fail(err, ERR_SYSTEM,
+				    "the drive of QEMU's device %.100s is not known", one->qom);
+		++*n;
+	}
+	return 0;
+}
+
+/* A filter that anything stands on, be it a snapshot, suffers no other writer to the drive. */
+static int give_back(struct qmp *qmp, const char *id, const struct held *held, size_t n,
+		     struct error *err)
+{
+	char name[NODE_NAME_SIZE];
+	struct error ignored;
+
+	for (size_t i = 0; i < n; i++)
+		TRY(qmp_post(qmp, err, "blockdev-del", "{s:s}", "node-name",
+			     snapshot_name(name, id, held[i].drive)));
+	qmp_settle(qmp, NULL, &ignored);
+	for (size_t i = 0; i < n; i++)
+		TRY(qmp_post(qmp, err, "blockdev-reopen", "{s:[o]}", "options",
+			     make_move(id, held[i].drive, held[i].node)));
+	TRY(qmp_settle(qmp, NULL, err));
+	for (size_t i = 0; i < n; i++)
+		TRY(set_drive(qmp, held[i].qom, held[i].node, err));
+	return qmp_settle(qmp, NULL, err);
 }
 
 int filters_remove(struct qmp *qmp, const char *id, const char *socket, struct error *err)
 {
 	struct json_t *devices;
-	int code = 0;
+	struct held *held;
+	size_t n = 0;
+	int code;
 
 	TRY(qmp_execute(qmp, &devices, err, "query-block", NULL));
-	for (size_t i = 0; i < json_length(devices) && code == 0; i++)
-		code = give_back(qmp, id, socket, json_item(devices, i), err);
+	held = calloc(json_length(devices) + 1, sizeof(*held));
+	code = held == NULL ? fail_memory(err) : find_held(qmp, id, socket, devices, held, &n, err);
+	if (code == 0)
+		code = give_back(qmp, id, held, n, err);
+	free(held);
 	json_free(devices);
 	return code;
 }

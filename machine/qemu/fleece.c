@@ -20,11 +20,11 @@ int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inv
 {
 	char name[NODE_NAME_SIZE], file[NODE_NAME_SIZE];
 
-	return qmp_execute(
-		qmp, NULL, err, "blockdev-add", "{s:s, s:s, s:s, s:b, s:{s:b}, s:{s:s, s:s, s:s}}",
-		"driver", "qcow2", "node-name", node_name(name, id, i), "backing",
-		inventory->drives[i].node, "lazy-refcounts", 1, "cache", "no-flush", 1, "file",
-		"driver", "file", "node-name", node_file_name(file, id, i), "filename", path);
+	return qmp_post(qmp, err, "blockdev-add",
+			"{s:s, s:s, s:s, s:b, s:{s:b}, s:{s:s, s:s, s:s}}", "driver", "qcow2",
+			"node-name", node_name(name, id, i), "backing", inventory->drives[i].node,
+			"lazy-refcounts", 1, "cache", "no-flush", 1, "file", "driver", "file",
+			"node-name", node_file_name(file, id, i), "filename", path);
 }
 
 int fleece_start_server(struct qmp *qmp, const char *socket, struct error *err)
@@ -44,12 +44,12 @@ int fleece_add_exports(struct qmp *qmp, const char *id, const struct inventory *
 		char name[NODE_NAME_SIZE], snapshot[NODE_NAME_SIZE];
 
 		node_name(name, id, i);
-		TRY(qmp_execute(qmp, NULL, err, "block-export-add", "{s:s, s:s, s:s, s:s, s:b}",
-				"type", "nbd", "id", name, "node-name",
-				snapshots ? snapshot_name(snapshot, id, i) : name, "name", name,
-				"writable", 0));
+		TRY(qmp_post(qmp, err, "block-export-add", "{s:s, s:s, s:s, s:s, s:b}", "type",
+			     "nbd", "id", name, "node-name",
+			     snapshots ? snapshot_name(snapshot, id, i) : name, "name", name,
+			     "writable", 0));
 	}
-	return 0;
+	return qmp_settle(qmp, NULL, err);
 }
 
 /* Another program's server is not at this socket. */

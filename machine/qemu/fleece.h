@@ -11,7 +11,7 @@ struct json_t;
 
 #define SCRATCH_FOLDER "/var/tmp" /* unless the user names one */
 
-/* The node of drive number i, over an image that lies at path. */
+/* The node of drive number i, over an image that lies at path. Posted: qmp_settle has to follow. */
 int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inventory, unsigned i,
 		    const char *path, struct error *err);
 /* A server of QEMU's own at that unix socket. ERR_LOCKED: it has one already. */

@@ -189,11 +189,12 @@ static int move_on(struct qmp *qmp, const char *id, bool cancel, struct error *e
 		    !node_name_begins(name, id))
 			continue;
 		if (strcmp(status, "concluded") == 0)
-			qmp_execute(qmp, NULL, &ignored, "job-dismiss", "{s:s}", "id", name);
+			qmp_post(qmp, &ignored, "job-dismiss", "{s:s}", "id", name);
 		else if (cancel)
-			qmp_execute(qmp, NULL, &ignored, "block-job-cancel", "{s:s, s:b}", "device",
-				    name, "force", 1);
+			qmp_post(qmp, &ignored, "block-job-cancel", "{s:s, s:b}", "device", name,
+				 "force", 1);
 	}
+	qmp_settle(qmp, NULL, &ignored);
 	json_free(jobs);
 	return 0;
 }
@@ -227,12 +228,12 @@ int nodes_query(struct qmp *qmp, struct json_t **out, struct error *err)
 static int remove_unused(struct qmp *qmp, const char *id, unsigned *n, struct error *err)
 {
 	struct json_t *nodes;
-	struct error one;
+	unsigned n_asked = 0, n_refused;
 	int code = 0;
 
 	*n = 0;
 	TRY(nodes_query(qmp, &nodes, err));
-	for (size_t i = 0; i < json_length(nodes) && qmp_works(qmp); i++) {
+	for (size_t i = 0; i < json_length(nodes) && code == 0; i++) {
 		const char *name = json_member_text(json_item(nodes, i), "node-name");
 		char found[RUN_ID_SIZE];
 		uint64_t drive;
@@ -240,14 +241,13 @@ static int remove_unused(struct qmp *qmp, const char *id, unsigned *n, struct er
 		/* A file's node goes with the one that uses it. */
 		if (!node_name_begins(name, id) || node_file_name_parse(name, found, &drive))
 			continue;
-		if (qmp_execute(qmp, NULL, &one, "blockdev-del", "{s:s}", "node-name", name) == 0) {
-			++*n;
-		} else if (code == 0) {
-			*err = one;
-			code = one.code;
-		}
+		n_asked++;
+		code = qmp_post(qmp, err, "blockdev-del", "{s:s}", "node-name", name);
 	}
 	json_free(nodes);
+	TRY(code);
+	code = qmp_settle(qmp, &n_refused, err);
+	*n = n_asked - n_refused;
 	return code;
 }
 
@@ -281,9 +281,10 @@ static int end_exports(struct qmp *qmp, const char *id, bool tell, unsigned *n, 
 			continue;
 		++*n;
 		if (tell)
-			qmp_execute(qmp, NULL, &ignored, "block-export-del", "{s:s, s:s}", "id",
-				    name, "mode", "hard");
+			qmp_post(qmp, &ignored, "block-export-del", "{s:s, s:s}", "id", name,
+				 "mode", "hard");
 	}
+	qmp_settle(qmp, NULL, &ignored);
 	json_free(exports);
 	return 0;
 }

@@ -133,6 +133,7 @@ static int add_nodes(struct machine *machine, struct error *err)
 	for (unsigned i = 0; i < machine->n_scratches; i++)
 		TRY(fleece_add_node(machine->qemu.qmp, machine->id, &machine->qemu.inventory, i,
 				    machine->scratches[i].path, err));
+	TRY(qmp_settle(machine->qemu.qmp, NULL, err));
 	for (unsigned i = machine->n_scratches; i-- > 0;)
 		scratch_unlink(&machine->scratches[i]);
 	/* Some QEMUs leave out that driver. */

@@ -107,12 +107,12 @@ static int add_nodes(struct machine *machine, struct error *err)
 		char name[NODE_NAME_SIZE], export[12];
 
 		snprintf(export, sizeof(export), "%u", i);
-		TRY(qmp_execute(machine->qemu.qmp, NULL, err, "blockdev-add",
-				"{s:s, s:s, s:s, s:i, s:{s:s, s:s}}", "driver", "nbd", "node-name",
-				node_name(name, machine->id, i), "export", export,
-				"reconnect-delay", RECONNECT_S, "server", "type", "unix", "path",
-				machine->path));
+		TRY(qmp_post(machine->qemu.qmp, err, "blockdev-add",
+			     "{s:s, s:s, s:s, s:i, s:{s:s, s:s}}", "driver", "nbd", "node-name",
+			     node_name(name, machine->id, i), "export", export, "reconnect-delay",
+			     RECONNECT_S, "server", "type", "unix", "path", machine->path));
 	}
+	TRY(qmp_settle(machine->qemu.qmp, NULL, err));
 	/* Some QEMUs leave out that driver. */
 	if (machine->jobs.breaks &&
 	    probes_add(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &ignored) < 0)
@@ -177,10 +177,11 @@ static void set_speed(struct machine *machine)
 	for (unsigned i = 0; i < n && qmp_works(machine->qemu.qmp); i++) {
 		char name[NODE_NAME_SIZE];
 
-		qmp_execute(machine->qemu.qmp, NULL, &ignored, "block-job-set-speed", "{s:s, s:I}",
-			    "device", node_name(name, machine->id, i), "speed",
-			    (int64_t)(speed == 0 ? 0 : speed / n + 1));
+		qmp_post(machine->qemu.qmp, &ignored, "block-job-set-speed", "{s:s, s:I}", "device",
+			 node_name(name, machine->id, i), "speed",
+			 (int64_t)(speed == 0 ? 0 : speed / n + 1));
 	}
+	qmp_settle(machine->qemu.qmp, NULL, &ignored);
 }
 
 /* 1: all have ended well, 0: not yet. */

@@ -13,6 +13,7 @@
 
 #define GREETING_MS (PATIENCE_GREETING_S * 1000)
 #define ANSWER_MS   (PATIENCE_QMP_S * 1000)
+#define POSTED_MAX  64u /* commands without an answer */
 
 struct qmp {
 	struct line *line;
@@ -21,6 +22,10 @@ struct qmp {
 	bool broken;
 	bool heard;	   /* an event, of which qmp_wait has not returned yet */
 	char refusal[240]; /* escaped */
+	unsigned n_posted; /* the last ones that were sent: not answered yet */
+	const char *posted;
+	unsigned n_refused;   /* of those posted since qmp_settle */
+	struct error refused; /* the first of them */
 };
 
 bool qmp_works(const struct qmp *qmp)
@@ -114,9 +119,10 @@ static int take_answer(struct qmp *qmp, const char *command, struct json_t *answ
 	return 0;
 }
 
-/* Waits for the answer with our id. Ignores replies with other ids; the peer may send any number of
- * them. */
-static int find_answer(struct qmp *qmp, const char *command, struct json_t **out, struct error *err)
+/* Waits for the answer with this id of ours. Ignores replies with other ids; the peer may send any
+ * number of them. */
+static int find_answer(struct qmp *qmp, int64_t wanted, const char *command, struct json_t **out,
+		       struct error *err)
 {
 	int64_t until = clock_ms() + ANSWER_MS;
 
@@ -131,7 +137,7 @@ static int find_answer(struct qmp *qmp, const char *command, struct json_t **out
 				    line_name(qmp->line), command, ANSWER_MS / 1000);
 		if (got < 0)
 			return got;
-		if (json_member_number(answer, "id", &id) && id == (uint64_t)qmp->last_id) {
+		if (json_member_number(answer, "id", &id) && id == (uint64_t)wanted) {
 			*out = answer;
 			return 0;
 		}
@@ -142,10 +148,9 @@ static int find_answer(struct qmp *qmp, const char *command, struct json_t **out
 }
 
 /* Takes the arguments over. */
-static int execute(struct qmp *qmp, struct json_t **out, struct error *err, const char *command,
-		   struct json_t *arguments)
+static int send_if_works(struct qmp *qmp, const char *command, struct json_t *arguments,
+			 struct error *err)
 {
-	struct json_t *answer = NULL;
 	int code;
 
 	if (qmp->broken) {
@@ -154,8 +159,16 @@ static int execute(struct qmp *qmp, struct json_t **out, struct error *err, cons
 			    line_name(qmp->line), command);
 	}
 	code = send_command(qmp, command, arguments, err);
-	if (code == 0)
-		code = find_answer(qmp, command, &answer, err);
+	qmp->broken = code < 0;
+	return code;
+}
+
+static int receive_answer(struct qmp *qmp, int64_t id, const char *command, struct json_t **out,
+			  struct error *err)
+{
+	struct json_t *answer = NULL;
+	int code = find_answer(qmp, id, command, &answer, err);
+
 	if (code < 0) {
 		qmp->broken = true;
 		return code;
@@ -165,23 +178,93 @@ static int execute(struct qmp *qmp, struct json_t **out, struct error *err, cons
 	return code;
 }
 
+/* *out: NULL: there are none. */
+static int make_arguments(const struct qmp *qmp, const char *command, const char *format,
+			  va_list list, struct json_t **out, struct error *err)
+{
+	*out = format == NULL ? NULL : json_make_v(format, list);
+	if (*out == NULL && format != NULL)
+		return fail(err, ERR_SYSTEM, "%.120s: %s: out of memory, or a name is not UTF-8",
+			    line_name(qmp->line), command);
+	return 0;
+}
+
+/* The oldest. Negative: the connection is lost. */
+static int take_posted(struct qmp *qmp, struct error *err)
+{
+	struct error one = {0};
+
+	if (qmp->broken)
+		return fail(err, ERR_SYSTEM, "%.120s: %s: the connection is lost",
+			    line_name(qmp->line), qmp->posted);
+	if (receive_answer(qmp, qmp->last_id - --qmp->n_posted, qmp->posted, NULL, &one) == 0)
+		return 0;
+	if (qmp->broken) {
+		*err = one;
+		return err->code;
+	}
+	if (qmp->n_refused++ == 0)
+		qmp->refused = one;
+	return 0;
+}
+
+int qmp_settle(struct qmp *qmp, unsigned *n_refused, struct error *err)
+{
+	unsigned n;
+	int code = 0;
+
+	while (qmp->n_posted > 0 && code == 0)
+		code = take_posted(qmp, err);
+	n = qmp->n_refused;
+	qmp->n_posted = qmp->n_refused = 0;
+	if (n_refused != NULL)
+		*n_refused = n;
+	if (code == 0 && n > 0) {
+		*err = qmp->refused;
+		code = err->code;
+	}
+	return code;
+}
+
 int qmp_execute(struct qmp *qmp, struct json_t **out, struct error *err, const char *command,
 		const char *arguments, ...)
 {
-	struct json_t *object = NULL;
+	struct json_t *object;
+	struct error ignored;
 	va_list list;
+	int code;
 
+	if (qmp->n_posted > 0) /* posting failed */
+		qmp_settle(qmp, NULL, &ignored);
 	qmp->refusal[0] = '\0';
-	if (arguments != NULL) {
-		va_start(list, arguments);
-		object = json_make_v(arguments, list);
-		va_end(list);
-		if (object == NULL)
-			return fail(err, ERR_SYSTEM,
-				    "%.120s: %s: out of memory, or a name is not UTF-8",
-				    line_name(qmp->line), command);
-	}
-	return execute(qmp, out, err, command, object);
+	va_start(list, arguments);
+	code = make_arguments(qmp, command, arguments, list, &object, err);
+	va_end(list);
+	if (code == 0)
+		code = send_if_works(qmp, command, object, err);
+	return code == 0 ? receive_answer(qmp, qmp->last_id, command, out, err) : code;
+}
+
+int qmp_post(struct qmp *qmp, struct error *err, const char *command, const char *arguments, ...)
+{
+	struct json_t *object;
+	va_list list;
+	int code;
+
+	if (qmp->n_posted == 0 && qmp->n_refused == 0)
+		qmp->refusal[0] = '\0';
+	if (qmp->n_posted == POSTED_MAX)
+		TRY(take_posted(qmp, err));
+	va_start(list, arguments);
+	code = make_arguments(qmp, command, arguments, list, &object, err);
+	va_end(list);
+	if (code == 0)
+		code = send_if_works(qmp, command, object, err);
+	if (code < 0)
+		return code;
+	qmp->posted = command;
+	qmp->n_posted++;
+	return 0;
 }
 
 bool qmp_wait(struct qmp *qmp, int timeout_ms)

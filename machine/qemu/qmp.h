@@ -27,6 +27,13 @@ void qmp_close(struct qmp *qmp); /* NULL-safe */
  * qmp_wait return. */
 int qmp_execute(struct qmp *qmp, struct json_t **out, struct error *err, const char *command,
 		const char *arguments, ...);
+/* The same for one of many commands, one for each drive: it is sent, and the next can be before it
+ * is answered, so that not each of them waits until QEMU's main loop is free. QEMU executes them in
+ * order, also those after one that it refuses. Unless one fails, qmp_settle has to follow. */
+int qmp_post(struct qmp *qmp, struct error *err, const char *command, const char *arguments, ...);
+/* Waits for the answers. The error of the first one that was refused; *n_refused, or NULL: how
+ * many. */
+int qmp_settle(struct qmp *qmp, unsigned *n_refused, struct error *err);
 /* Why QEMU refused the last command, in its words; empty if it did not. Borrowed. */
 const char *qmp_refusal(const struct qmp *qmp);
 

@@ -20,9 +20,8 @@ int snapshot_add(struct qmp *qmp, const char *id, unsigned drive, const char *no
 {
 	char name[NODE_NAME_SIZE];
 
-	return qmp_execute(qmp, NULL, err, "blockdev-add", "{s:s, s:s, s:s}", "driver",
-			   "snapshot-access", "node-name", snapshot_name(name, id, drive), "file",
-			   node);
+	return qmp_post(qmp, err, "blockdev-add", "{s:s, s:s, s:s}", "driver", "snapshot-access",
+			"node-name", snapshot_name(name, id, drive), "file", node);
 }
 
 int snapshots_add(struct qmp *qmp, const char *id, const struct inventory *inventory,
@@ -30,7 +29,7 @@ int snapshots_add(struct qmp *qmp, const char *id, const struct inventory *inven
 {
 	for (unsigned i = 0; i < inventory->n_drives; i++)
 		TRY(snapshot_add(qmp, id, i, inventory->drives[i].node, err));
-	return 0;
+	return qmp_settle(qmp, NULL, err);
 }
 
 /* ---- probes ---- */
@@ -54,21 +53,18 @@ int probes_add(struct qmp *qmp, const char *id, const struct inventory *inventor
 
 		if (drive->size_bytes == 0)
 			continue;
-		TRY(qmp_execute(qmp, NULL, err, "blockdev-add",
-				"{s:s, s:s, s:b, s:I, s:{s:s, s:s}}", "driver", "raw", "node-name",
-				probe_name(name, id, i), "read-only", 1, "size", probe_bytes(drive),
-				"file", "driver", "snapshot-access", "file", drive->node));
+		TRY(qmp_post(qmp, err, "blockdev-add", "{s:s, s:s, s:b, s:I, s:{s:s, s:s}}",
+			     "driver", "raw", "node-name", probe_name(name, id, i), "read-only", 1,
+			     "size", probe_bytes(drive), "file", "driver", "snapshot-access",
+			     "file", drive->node));
 	}
-	return 0;
+	return qmp_settle(qmp, NULL, err);
 }
 
-/* 1: the job of that name has ended, 0: not yet. *failure is why it failed, or empty. */
-static int probe_ended(struct qmp *qmp, const char *name, char failure[200], struct error *err)
+/* Whether the job of that name has ended; *failure is why it failed, or empty. */
+static int probe_ended(const struct json_t *jobs, const char *name, bool *ended, char failure[200],
+		       struct error *err)
 {
-	struct json_t *jobs;
-	int code = -1;
-
-	TRY(qmp_execute(qmp, &jobs, err, "query-jobs", NULL));
 	for (size_t i = 0; i < json_length(jobs); i++) {
 		const struct json_t *job = json_item(jobs, i);
 		const char *id = json_member_text(job, "id");
@@ -77,59 +73,78 @@ static int probe_ended(struct qmp *qmp, const char *name, char failure[200], str
 
 		if (id == NULL || status == NULL || strcmp(id, name) != 0)
 			continue;
-		code = strcmp(status, "concluded") == 0;
+		*ended = strcmp(status, "concluded") == 0;
 		escape_text(failure, 200, (const uint8_t *)words,
 			    words == NULL ? 0 : strlen(words));
+		return 0;
+	}
+	return fail(err, ERR_SYSTEM, "a job in QEMU has gone: another program has ended it");
+}
+
+/* *n: how many still run. */
+static int look_at_probes(struct qmp *qmp, const char *id, const struct inventory *inventory,
+			  unsigned *n, struct error *err)
+{
+	struct json_t *jobs;
+	int code = 0;
+
+	*n = 0;
+	TRY(qmp_execute(qmp, &jobs, err, "query-jobs", NULL));
+	for (unsigned i = 0; i < inventory->n_drives && code == 0; i++) {
+		const struct inventory_drive *drive = &inventory->drives[i];
+		char name[NODE_NAME_SIZE], failure[200] = "";
+		bool ended = true;
+
+		if (drive->size_bytes > 0)
+			code = probe_ended(jobs, probe_name(name, id, i), &ended, failure, err);
+		*n += !ended;
+		if (code == 0 && failure[0] != '\0')
+			code = fail(err, ERR_SYSTEM,
+				    "drive %s: QEMU could not read or send what the guest was "
+				    "about to overwrite, and gave up the snapshot (%s)",
+				    drive->name, failure);
 	}
 	json_free(jobs);
-	if (code < 0)
-		return fail(err, ERR_SYSTEM,
-			    "a job in QEMU has gone: another program has ended it");
 	return code;
 }
 
-static int wait_for_probe(struct qmp *qmp, const char *name, char failure[200], struct error *err)
+static int wait_for_probes(struct qmp *qmp, const char *id, const struct inventory *inventory,
+			   struct error *err)
 {
 	int64_t until = clock_ms() + CHECK_MS;
-	int code;
+	unsigned n;
 
-	while ((code = probe_ended(qmp, name, failure, err)) == 0) {
+	for (;;) {
+		TRY(look_at_probes(qmp, id, inventory, &n, err));
+		if (n == 0)
+			return 0;
 		if (clock_ms() > until)
 			return fail(err, ERR_SYSTEM, "QEMU does not read its snapshot within %d s",
 				    CHECK_MS / 1000);
 		qmp_wait(qmp, STEP_MS);
 	}
-	return code < 0 ? code : 0;
 }
 
-/* A job that reads the probe. Nodes and job are removed with those of the run if this fails. */
-static int check_probe(struct qmp *qmp, const char *id, unsigned i,
-		       const struct inventory_drive *drive, struct error *err)
-{
-	char name[NODE_NAME_SIZE], target[NODE_NAME_SIZE], failure[200];
-
-	probe_name(name, id, i);
-	node_part_name(target, id, i, "null");
-	TRY(qmp_execute(qmp, NULL, err, "blockdev-add", "{s:s, s:s, s:I}", "driver", "null-co",
-			"node-name", target, "size", probe_bytes(drive)));
-	TRY(qmp_execute(qmp, NULL, err, "blockdev-backup", "{s:s, s:s, s:s, s:s, s:b}", "job-id",
-			name, "device", name, "target", target, "sync", "full", "auto-dismiss", 0));
-	TRY(wait_for_probe(qmp, name, failure, err));
-	if (failure[0] != '\0')
-		return fail(err, ERR_SYSTEM,
-			    "drive %s: QEMU could not read or send what the guest was about to "
-			    "overwrite, and gave up the snapshot (%s)",
-			    drive->name, failure);
-	TRY(qmp_execute(qmp, NULL, err, "job-dismiss", "{s:s}", "id", name));
-	return qmp_execute(qmp, NULL, err, "blockdev-del", "{s:s}", "node-name", target);
-}
-
+/* Jobs that read the probes, all at once. Nodes and jobs are removed with those of the run, also if
+ * this fails. */
 int probes_check(struct qmp *qmp, const char *id, const struct inventory *inventory,
 		 struct error *err)
 {
+	char name[NODE_NAME_SIZE], target[NODE_NAME_SIZE];
+
 	for (unsigned i = 0; i < inventory->n_drives; i++) {
-		if (inventory->drives[i].size_bytes > 0)
-			TRY(check_probe(qmp, id, i, &inventory->drives[i], err));
+		const struct inventory_drive *drive = &inventory->drives[i];
+
+		if (drive->size_bytes == 0)
+			continue;
+		probe_name(name, id, i);
+		node_part_name(target, id, i, "null");
+		TRY(qmp_post(qmp, err, "blockdev-add", "{s:s, s:s, s:I}", "driver", "null-co",
+			     "node-name", target, "size", probe_bytes(drive)));
+		TRY(qmp_post(qmp, err, "blockdev-backup", "{s:s, s:s, s:s, s:s, s:b}", "job-id",
+			     name, "device", name, "target", target, "sync", "full", "auto-dismiss",
+			     0));
 	}
-	return 0;
+	TRY(qmp_settle(qmp, NULL, err));
+	return wait_for_probes(qmp, id, inventory, err);
 }

@@ -18,7 +18,7 @@
 
 /* The name of the snapshot's node of a drive. */
 char *snapshot_name(char out[NODE_NAME_SIZE], const char *id, unsigned drive);
-/* Such a node, over the drive's or over a filter's. */
+/* Such a node, over the drive's or over a filter's. Posted: qmp_settle has to follow. */
 int snapshot_add(struct qmp *qmp, const char *id, unsigned drive, const char *node,
 		 struct error *err);
 /* For each drive, over it. */
