@@ -78,6 +78,12 @@ static void print_result(const struct opened_archive *opened, const struct verif
 	    archive->n_drives == 1 ? "" : "s");
 }
 
+/* Of several archives, so that standard output alone names all of them. */
+static const char *verdict(const struct error *err)
+{
+	return err->code == ERR_DAMAGED || err->code == ERR_INCOMPLETE ? "DAMAGED" : "not verified";
+}
+
 /* chain: NULL, or what the archive is a link of. */
 static int verify_one(const struct verify_options *options, struct report *report, unsigned part,
 		      struct json_t *archives, struct verify_chain *chain)
@@ -100,6 +106,8 @@ static int verify_one(const struct verify_options *options, struct report *repor
 		json_put(one, "error", report_error_object(report, &err));
 	if (ok && !report->json && !report->options.quiet)
 		print_result(&opened, options);
+	if (!ok && !report->json && !report->options.quiet && options->archives.n > 1)
+		say(stdout, "%s: %s\n", opened.name, verdict(&err));
 	if (!ok)
 		code = report_error_line(report, opened.name, &err);
 	/* Even into a file, a line is out before the next archive is begun. */
@@ -142,8 +150,8 @@ static int tell_chain(const struct verify_chain *chain, bool links_ok, struct re
 		say(stdout, "%s: ok, complete in %u archive%s: %u drive%s of %s%s%s\n",
 		    chain->newest.name, chain->chain.n, chain->chain.n == 1 ? "" : "s",
 		    archive->n_drives, archive->n_drives == 1 ? "" : "s",
-		    human_size(size, archive_drive_bytes(archive)),
-		    proved ? ", proved since " : "", proved ? when : "");
+		    human_size(size, archive_drive_bytes(archive)), proved ? ", proved since " : "",
+		    proved ? when : "");
 	return EXIT_DONE;
 }
 

@@ -14,6 +14,7 @@ expect_code 0 "$VMABAK" verify good.vmab good.vma
 [ "$(cut -d, -f1 "$out" | tr '\n' ' ')" = 'good.vmab: ok good.vma: ok ' ] || fail "$(cat "$out")"
 expect_code 4 "$VMABAK" verify good.vmab bad.vmab missing.vmab good.vma
 [ "$(grep -c ': ok' "$out")" = 2 ] || fail "not two good ones: $(cat "$out")"
+expect_text "$out" 'bad.vmab: DAMAGED' 'missing.vmab: not verified'
 [ "$(wc -l <"$err")" = 2 ] || fail "not two bad ones: $(cat "$err")"
 expect_text "$err" 'bad.vmab: damaged at byte ' 'missing.vmab: No such file'
 expect_code 4 "$VMABAK" verify missing.vmab bad.vmab
