@@ -3,6 +3,7 @@
 #include "archive/create_copy.h"
 #include "archive/feeds.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,22 +29,29 @@ static int write_one(struct convert *convert, const struct watcher *watcher, str
 }
 
 static int merge_all(struct convert *convert, const struct strings *names,
+		     const struct strings *folders,
 		     const struct create_options *options, const struct watcher *watcher,
 		     struct error *err)
 {
+	const struct strings parents = {names->items + 1, names->n - 1};
 	struct merge_options how = {
-		.archives = *names,
 		.whole = convert->create.plan.format == FORMAT_VMA1,
 		.create = *options,
 	};
 
+	int code;
+
 	create_close(&convert->create);
 	archive_close(&convert->opened);
 	convert->made = &convert->merge.create;
-	return merge_run(&convert->merge, &how, watcher, err);
+	if (!strings_join(&how.archives, names->items[0], &parents, folders))
+		return fail_memory(err);
+	code = merge_run(&convert->merge, &how, watcher, err);
+	free(how.archives.items);
+	return code;
 }
 
-int convert_run(struct convert *out, const struct strings *names,
+int convert_run(struct convert *out, const struct strings *names, const struct strings *folders,
 		const struct create_options *options, const struct watcher *watcher,
 		struct error *err)
 {
@@ -53,7 +61,7 @@ int convert_run(struct convert *out, const struct strings *names,
 	*out = (struct convert){.made = &out->create};
 	TRY(create_begin(&out->create, options, NULL, err));
 	if (names->n > 1)
-		return merge_all(out, names, options, watcher, err);
+		return merge_all(out, names, folders, options, watcher, err);
 	if (is_same_file(name, options->name))
 		return fail(err, ERR_USAGE, "%s: is the archive to be read; write to another name",
 			    name);
@@ -66,7 +74,7 @@ int convert_run(struct convert *out, const struct strings *names,
 			    "%s: is incremental, and VMA cannot hold that: name its parents too, "
 			    "or write a .vmab",
 			    name);
-	return merge_all(out, names, options, watcher, err);
+	return merge_all(out, names, folders, options, watcher, err);
 }
 
 void convert_close(struct convert *convert)

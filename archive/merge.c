@@ -126,7 +126,7 @@ static int open_all(struct merge *merge, const struct merge_options *options,
 	TRY(take_parent(merge, err));
 	TRY(take_marks(merge, watcher, err));
 	TRY(create_open(create, watcher, err));
-	return create_copy_confine(create, true, err);
+	return options->confined ? 0 : create_copy_confine(create, true, err);
 }
 
 int merge_run(struct merge *out, const struct merge_options *options, const struct watcher *watcher,

@@ -13,6 +13,7 @@ struct merge_options {
 	/* The newest first. Alone, its parents are found in its folder, down to the full archive;
 	 * of several the oldest one named is the last. Pipes, and "-" once, are read once, too. */
 	struct strings archives;
+	bool confined; /* the process is so already */
 	bool whole; /* down to the full archive, whatever is named */
 	/* The output. It may, with force, be the name of the newest, but of none of its parents.
 	 * With compress all is compressed again; else what can stay is copied as it is stored. */

@@ -1,6 +1,9 @@
 #include "archive/prune.h"
 
+#include "archive/merge.h"
+#include "archive/sums_adopt.h"
 #include "base/newfile.h"
+#include "base/watcher.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -38,16 +41,27 @@ static int apply_rules(struct prune *prune, struct error *err)
 	return code;
 }
 
-static void need_parents(struct prune *prune, const struct folder_archive *child, bool *more)
+/* pinned: nothing is merged into the child. */
+static void need_parents(struct prune *prune, const struct folder_archive *child, bool pinned,
+			 bool *more)
 {
 	for (unsigned i = 0; i < prune->n; i++) {
 		struct prune_item *item = &prune->items[i];
 
-		if (item->is_needed || !folder_is_parent(item->archive, child))
+		if (!folder_is_parent(item->archive, child) ||
+		    (item->is_needed && (item->is_pinned || !pinned)))
 			continue;
 		item->is_needed = item->is_kept = true;
+		item->is_pinned = item->is_pinned || pinned;
 		*more = true;
 	}
+}
+
+/* Nothing is merged into what is protected or not whole, nor into what such a one stands on. */
+static bool pins(const struct prune_item *item)
+{
+	return item->is_pinned || item->archive->is_protected ||
+	       item->archive->state != FOLDER_WHOLE;
 }
 
 /* Archives of other machines, and those of none, are kept here. */
@@ -58,12 +72,19 @@ static void keep_parents(struct prune *prune)
 
 	for (unsigned i = 0; i < folder->n; i++)
 		if (strcmp(folder->archives[i].machine, prune->machine) != 0)
-			need_parents(prune, &folder->archives[i], &more);
+			need_parents(prune, &folder->archives[i], true, &more);
 	while (more) {
 		more = false;
 		for (unsigned i = prune->n; i-- > 0;)
 			if (prune->items[i].is_kept)
-				need_parents(prune, prune->items[i].archive, &more);
+				need_parents(prune, prune->items[i].archive, pins(&prune->items[i]),
+					     &more);
+	}
+	for (unsigned i = 0; i < prune->n && prune->options->merge; i++) {
+		struct prune_item *item = &prune->items[i];
+
+		item->is_merged = item->is_needed && item->rules == 0 && !pins(item);
+		item->is_kept = item->is_kept && !item->is_merged;
 	}
 }
 
@@ -94,6 +115,76 @@ int prune_open(struct prune *out, const struct prune_options *options, const cha
 	TRY(list_items(out, err));
 	TRY(apply_rules(out, err));
 	keep_parents(out);
+	return 0;
+}
+
+/* ---- what is merged ---- */
+
+static struct prune_item *parent_of(const struct prune *prune, const struct prune_item *child)
+{
+	for (unsigned i = 0; i < prune->n; i++)
+		if (folder_is_parent(prune->items[i].archive, child->archive))
+			return &prune->items[i];
+	return NULL;
+}
+
+/* The paths of an archive and of those that are merged into it, newest first; owned. *oldest: the
+ * last one. */
+static int list_paths(const struct prune *prune, struct prune_item *newest, struct strings *out,
+		      struct prune_item **oldest, struct error *err)
+{
+	struct prune_item *item = newest;
+
+	*out = (struct strings){calloc(prune->n + 1u, sizeof(*out->items)), 0};
+	while (out->items != NULL && item != NULL && out->n < prune->n &&
+	       (item == newest || item->is_merged)) {
+		char *path = text_make("%s/%s", prune->options->folder, item->archive->file);
+
+		if (path == NULL)
+			return fail_memory(err);
+		out->items[out->n++] = path;
+		*oldest = item;
+		item = parent_of(prune, item);
+	}
+	return out->items == NULL ? fail_memory(err) : 0;
+}
+
+/* The merged archive takes the place of the newest in one step, and shows the same instant: what
+ * stands on it never lacks its parent, whenever this run ends. */
+static int merge_into(struct prune *prune, struct prune_item *newest, const struct watcher *watcher,
+		      struct error *err)
+{
+	struct merge_options options = {.confined = true, .create = {.force = true}};
+	struct prune_item *oldest = newest;
+	struct error why = {0};
+	struct merge merge = {0};
+	int code = list_paths(prune, newest, &options.archives, &oldest, err);
+
+	options.create.name = options.archives.n > 0 ? options.archives.items[0] : NULL;
+	if (code == 0) {
+		code = merge_run(&merge, &options, watcher, err);
+		merge_close(&merge);
+	}
+	if (code == 0)
+		memcpy(newest->archive->parent, oldest->archive->parent, UUID_SIZE);
+	if (code == 0 && sums_adopt(options.create.name, &why) != 0)
+		watcher_warn(watcher, "%s was merged, but its sums were not written: %s",
+			     options.create.name, why.text);
+	for (unsigned i = 0; i < options.archives.n; i++)
+		free((char *)options.archives.items[i]);
+	free(options.archives.items);
+	return code;
+}
+
+static int merge_all(struct prune *prune, const struct watcher *watcher, struct error *err)
+{
+	for (unsigned i = 0; i < prune->n; i++) {
+		struct prune_item *item = &prune->items[i];
+		const struct prune_item *parent = item->is_kept ? parent_of(prune, item) : NULL;
+
+		if (parent != NULL && parent->is_merged)
+			TRY(merge_into(prune, item, watcher, err));
+	}
 	return 0;
 }
 
@@ -186,7 +277,7 @@ static int remove_lone_sums(struct prune *prune, int folder, struct error *err)
 	return code;
 }
 
-int prune_apply(struct prune *prune, struct error *err)
+int prune_apply(struct prune *prune, const struct watcher *watcher, struct error *err)
 {
 	int folder, code;
 
@@ -196,7 +287,9 @@ int prune_apply(struct prune *prune, struct error *err)
 	if (folder < 0)
 		return fail_system(err, errno, "%s", prune->options->folder);
 	newfile_remove_dead(prune->options->folder, is_of_machine, prune);
-	code = remove_items(prune, folder, err);
+	code = merge_all(prune, watcher, err);
+	if (code == 0)
+		code = remove_items(prune, folder, err);
 	if (code == 0)
 		code = remove_lone_sums(prune, folder, err);
 	close(folder);

@@ -8,17 +8,24 @@
 #include "archive/folder_lock.h"
 #include "archive/keep.h"
 
+struct watcher;
+
 struct prune_options {
 	const char *folder;
 	struct keep_options keep;
 	uint64_t lock_wait; /* seconds */
 	bool dry_run;	    /* nothing is locked and nothing removed */
+	/* What is kept only because another one needs it is merged into the oldest of those that
+	 * need it, and removed. */
+	bool merge;
 };
 
 struct prune_item {
-	const struct folder_archive *archive;
+	struct folder_archive *archive;
 	unsigned rules; /* that keep it, as in enum keep_rule */
 	bool is_needed; /* an archive that is kept stands on it */
+	bool is_pinned; /* one stands on it that nothing is merged into */
+	bool is_merged; /* into those that need it, and not kept */
 	bool is_kept;	/* for these reasons, or as it is protected, or not whole */
 	bool was_removed;
 };
@@ -36,10 +43,11 @@ struct prune {
  * good for, and counts for no rule. *out can be closed even after an error. */
 int prune_open(struct prune *out, const struct prune_options *options, const char *machine,
 	       struct error *err);
-/* Removes, each archive before what it stands on and each durably: so a run that ends anywhere
- * leaves chains that are whole. Also what is left of runs that were killed. Nothing with dry_run.
+/* First merges. Then removes, each archive before what it stands on and each durably: so a run that
+ * ends anywhere leaves chains that are whole. Also what is left of runs that were killed. Nothing
+ * with dry_run.
  */
-int prune_apply(struct prune *prune, struct error *err);
+int prune_apply(struct prune *prune, const struct watcher *watcher, struct error *err);
 void prune_close(struct prune *prune);
 
 #endif

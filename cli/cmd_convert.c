@@ -7,10 +7,16 @@
 struct convert_options {
 	struct common_options common;
 	struct create_options create;
+	struct strings folders;
 };
 
 static const struct convert_options defaults = {
 	.common = {COMMON_DEFAULTS},
+};
+
+static const struct option_spec specs[] = {
+	OPTION_PARENTS(convert_options, folders),
+	OPTIONS_END,
 };
 
 static int run(const void *given, struct report *report)
@@ -21,7 +27,7 @@ static int run(const void *given, struct report *report)
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (convert_run(&convert, names, &options->create, &report->watcher, &err) < 0)
+	if (convert_run(&convert, names, &options->folders, &options->create, &report->watcher, &err) < 0)
 		code = report_error(report, names->items[0], &err);
 	else
 		summary_tell(convert.made, report);
@@ -44,7 +50,8 @@ const struct command command_convert = {
 		"Example:\n"
 		"  vmabak convert vzdump-qemu-100.vma.zst -o web.vmab\n",
 	.run = run,
-	.groups = {{"Where to", output_specs, offsetof(struct convert_options, create)},
+	.groups = {{"From where", specs, 0},
+		   {"Where to", output_specs, offsetof(struct convert_options, create)},
 		   {"Tuning", writing_specs, offsetof(struct convert_options, create)},
 		   {"Common", common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),

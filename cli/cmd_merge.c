@@ -5,28 +5,36 @@
 #include "cli/summary.h"
 
 #include <limits.h>
+#include <stdlib.h>
 
 struct merge_command {
 	struct common_options common;
 	struct create_options create;
+	struct strings folders;
 };
 
 static const struct merge_command defaults = {
 	.common = {COMMON_DEFAULTS},
 };
 
+static const struct option_spec specs[] = {
+	OPTION_PARENTS(merge_command, folders),
+	OPTIONS_END,
+};
+
 static int run(const void *given, struct report *report)
 {
 	const struct merge_command *command = given;
-	struct merge_options options = {
-		.archives = command->common.arguments,
-		.create = command->create,
-	};
-	struct merge merge;
+	const struct strings *names = &command->common.arguments;
+	const struct strings more = {names->items + 1, names->n - 1};
+	struct merge_options options = {.create = command->create};
+	struct merge merge = {0};
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (merge_run(&merge, &options, &report->watcher, &err) < 0) {
+	if (!strings_join(&options.archives, names->items[0], &more, &command->folders))
+		fail_memory(&err);
+	if (err.code != 0 || merge_run(&merge, &options, &report->watcher, &err) < 0) {
 		code = report_error(report, NULL, &err);
 	} else {
 		summary_tell(&merge.create, report);
@@ -34,6 +42,7 @@ static int run(const void *given, struct report *report)
 		json_put_number(report->result, "copied_clusters", merge.n_copied);
 	}
 	merge_close(&merge);
+	free(options.archives.items);
 	return code;
 }
 
@@ -54,7 +63,8 @@ const struct command command_merge = {
 		"  vmabak merge friday.vmab -o full.vmab\n"
 		"  vmabak merge friday.vmab thursday.vmab -o two-days.vmab\n",
 	.run = run,
-	.groups = {{"Where to", output_specs, offsetof(struct merge_command, create)},
+	.groups = {{"From where", specs, 0},
+		   {"Where to", output_specs, offsetof(struct merge_command, create)},
 		   {"Tuning", writing_specs, offsetof(struct merge_command, create)},
 		   {"Common", common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),

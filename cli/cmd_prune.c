@@ -32,6 +32,8 @@ static const struct option_spec specs[] = {
 	KEEP(weekly, "the same of weeks, from Monday on"),
 	KEEP(monthly, "the same of months"),
 	KEEP(yearly, "the same of years"),
+	{"merge", 0, OPTION_FLAG, OPTION_FIELD(prune_command, prune.merge),
+	 .help = "merge what no rule keeps into the oldest archive that needs it, and remove it"},
 	{"dry-run", 0, OPTION_FLAG, OPTION_FIELD(prune_command, prune.dry_run),
 	 .help = "only show what would be kept and removed"},
 	{"lock-wait", 0, OPTION_NUMBER, OPTION_FIELD(prune_command, prune.lock_wait),
@@ -78,6 +80,7 @@ static void put_items(const struct prune *prune, struct json_t *machines)
 		json_put_bool(one, "whole", item->archive->state == FOLDER_WHOLE);
 		json_put_bool(one, "protected", item->archive->is_protected);
 		json_put_bool(one, "needed", item->is_needed);
+		json_put_bool(one, "merged", item->is_merged);
 		reasons = json_put_array(one, "rules");
 		for (unsigned rule = 0; rule < KEEP_RULES; rule++)
 			if ((item->rules & 1u << rule) != 0)
@@ -92,7 +95,10 @@ static void print_items(const struct prune *prune)
 	for (unsigned i = 0; i < prune->n; i++) {
 		const struct prune_item *item = &prune->items[i];
 
-		say(stdout, "%-6s  %s  %8s  %s%s%s%s\n", item->is_kept ? "keep" : "remove",
+		say(stdout, "%-6s  %s  %8s  %s%s%s%s\n",
+		    item->is_kept     ? "keep"
+		    : item->is_merged ? "merge"
+				      : "remove",
 		    human_time(when, item->archive->created_ns),
 		    human_size(size, item->archive->stored_bytes), item->archive->file,
 		    item->is_kept ? " (" : "", reason_of(item, reason, sizeof(reason)),
@@ -154,7 +160,7 @@ static int prune_machine(const struct prune_command *command, const char *machin
 		    (command->prune.dry_run || command->common.report.verbose))
 			print_items(&prune);
 		report_flush(report);
-		prune_apply(&prune, &err);
+		prune_apply(&prune, &report->watcher, &err);
 	}
 	if (err.code == 0)
 		tell_end(&prune, report);

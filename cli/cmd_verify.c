@@ -14,6 +14,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct verify_command {
@@ -28,6 +29,7 @@ static const struct option_spec specs[] = {
 	 .help = "verify stored payloads without decompressing them"},
 	{"chain", 0, OPTION_FLAG, OPTION_FIELD(verify_options, chain),
 	 .help = "verify an incremental archive and its parents, and that together they are whole"},
+	OPTION_PARENTS(verify_options, folders),
 	OPTION_THREADS(verify_options, threads),
 	OPTION_READ_RATE(verify_options, rate),
 	OPTIONS_END,
@@ -158,12 +160,16 @@ static int tell_chain(const struct verify_chain *chain, bool links_ok, struct re
 /* Links that are damaged do not keep it from looking at the others. */
 static int run_chain(struct verify_options *options, struct report *report)
 {
-	struct verify_chain chain;
+	const struct strings *given = &options->archives;
+	struct strings parents = {given->items + 1, given->n - 1}, names;
+	struct verify_chain chain = {0};
 	struct json_t *archives;
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (verify_chain_open(&chain, &options->archives, &err) < 0 || confine(&err) < 0) {
+	if (!strings_join(&names, given->items[0], &parents, &options->folders))
+		fail_memory(&err);
+	if (err.code != 0 || verify_chain_open(&chain, &names, &err) < 0 || confine(&err) < 0) {
 		code = report_error(report, options->archives.items[0], &err);
 	} else {
 		archives = json_put_array(report->result, "archives");
@@ -174,6 +180,7 @@ static int run_chain(struct verify_options *options, struct report *report)
 		code = exit_code_worse(code, tell_chain(&chain, code == EXIT_DONE, report));
 	}
 	verify_chain_close(&chain);
+	free(names.items);
 	return code;
 }
 

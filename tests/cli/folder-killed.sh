@@ -16,6 +16,7 @@ drive = bytearray(rng.randbytes(400000))
 states = {}     # what the drive was, by the archives that are known to be done
 BACKUP = ["backup", "--json", "--to", "d", "--name", "web", "--full-every", "4", "root=web.raw"]
 PRUNE = ["prune", "-q", "d", "--keep-last", "3"]
+MERGE = PRUNE + ["--merge"]
 
 
 def run(command, codes=(0,)):
@@ -50,6 +51,7 @@ def check(name, wanted=None):
 
 
 change()
+states[-1] = hashlib.sha256(drive).digest()
 begin = time.monotonic()
 run(BACKUP)
 seconds = time.monotonic() - begin
@@ -64,9 +66,11 @@ for turn in range(25):
     assert before <= {one["archive"] for one in now}
     if rng.random() < 0.7:
         kept = [one["archive"] for one in now][-3:]
-        n_killed += killed(PRUNE, seconds / 2)
+        n_killed += killed(rng.choice((PRUNE, MERGE)), seconds / 2)
         left = [one["archive"] for one in archives()]
         assert set(kept) <= set(left), (kept, left)
+        for name in kept:
+            check(name)
     if rng.random() < 0.5:
         name = json.loads(run(BACKUP))["archive"][2:]
         check(name, states[turn])
