@@ -29,6 +29,12 @@ rm -r back
 expect_code 0 "$VMABAK" restore -q chain/3.vmab --parents others -C back
 same_file back/disk.raw disk.raw
 expect_code 0 "$VMABAK" restore -q chain/3.vmab others/0.vmab --parents chain --parents others --force -C back
+expect_code 0 "$VMABAK" verify -q --chain chain/3.vmab --parents others
+expect_code 0 "$VMABAK" convert -q chain/3.vmab --parents others -o merged.vma
+expect_code 0 "$VMABAK" merge -q chain/3.vmab --parents others -o merged.vmab
+expect_code 0 "$VMABAK" restore -q --force merged.vmab -C back
+same_file back/disk.raw disk.raw
+rm merged.vma merged.vmab
 expect_code 0 "$VMABAK" sums -q chain/3.vmab --parents others -o by-folder.sums
 expect_code 0 "$VMABAK" diff chain/3.vmab by-folder.sums --parents others
 expect_code 0 "$VMABAK" backup -q --parent chain/3.vmab --parents others -o new.vmab disk=disk.raw
