@@ -47,6 +47,9 @@ static int read_one(struct drive_changes *out, const char *argument,
 	if (out->of[i] != NULL)
 		return fail(err, ERR_USAGE, "--changed '%s': drive %s has a list already", argument,
 			    description->drives[i].name);
+	if (description->drives[i].path != NULL && strcmp(description->drives[i].path, "-") == 0)
+		return fail(err, ERR_USAGE,
+			    "--changed '%s': standard input can only be read in full", argument);
 	out->of[i] = memory_new(1, sizeof(*out->of[i]));
 	code = changes_read(out->of[i], argument + length + 1, description->drives[i].size_bytes,
 			    err);

@@ -83,5 +83,7 @@ refused 2 "has a list already" "$VMABAK" backup --parent new.vmab --changed data
 refused 2 "must be one of: own" "$VMABAK" backup --parent new.vmab --changed data=data.list,format=json
 refused 4 "but this one has" "$VMABAK" backup --parent new.vmab --changed root=data.list
 refused 1 "No such file" "$VMABAK" backup --parent new.vmab --changed root=nothing
+expect_error 2 'standard input can only be read in full' "$VMABAK" backup --parent new.vmab --changed root=data.list -o refused.vmab \
+	root=-,size=6553600 <data.raw
 head -n 2 data.list >cut.list
 refused 4 "--changed data: cut.list: incomplete" "$VMABAK" backup --parent new.vmab --changed data=cut.list

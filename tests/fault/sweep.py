@@ -90,6 +90,7 @@ CASES = [
     Case("backup-parent", f"backup --parent b.vmab -o out/x.vmab {CHILD}"),
     Case("backup-sums", f"backup --force --parent b.sums -o out/x.vmab {CHILD}", {"x.vmab": "old"}),
     Case("backup-changed", f"backup --parent b.sums --changed disk1=a.list --audit 1/1 -o out/x.vmab {CHILD}".replace("b.raw", "c.raw")),
+    Case("changes", "changes a.list"),
     Case("sums", "sums b.vmab -o out/x.sums"),
     Case("sums-force", "sums --force b.vmab -o out/x.sums", {"x.sums": "old"}),
     Case("diff", "diff a.vmab b.vmab"),
