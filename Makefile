@@ -182,7 +182,7 @@ unit: $(B)/unit
 
 SCRIPTED := $(foreach name,connect poll clock_gettime nanosleep rundir_make rundir_open \
 	rundir_remove receiver_listen receiver_users,-Wl,--wrap=$(name))
-QUICK := -Wl,--wrap=calloc,--wrap=free,--wrap=pthread_create,--wrap=pthread_join
+QUICK := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=pthread_create,--wrap=pthread_join
 
 # Every bit and every length of small archives; STEP=: fewer of them. The short form salvages few of them, and
 # under a sanitizer tries each fifth.
