@@ -4,7 +4,7 @@
 
 need_strace
 need_sandbox
-[ "$(strace -e trace=landlock_create_ruleset true 2>&1 | grep -c 'invalid system call')" = 0 ] ||
+[ "$(strace -f --seccomp-bpf -e trace=landlock_create_ruleset true 2>&1 | grep -c 'invalid system call')" = 0 ] ||
 	skip "strace does not know Landlock"
 
 # confined CODE [ARGUMENT]...: it ends with that, and has given up what it must.
@@ -12,7 +12,7 @@ confined()
 {
 	code=$1
 	shift
-	expect_code "$code" strace -f -e trace=landlock_restrict_self -o "$base/trace" "$VMABAK" "$@"
+	expect_code "$code" strace -f --seccomp-bpf -e trace=landlock_restrict_self -o "$base/trace" "$VMABAK" "$@"
 	grep -q 'landlock_restrict_self(.*) *= 0' "$base/trace" || fail "not confined: $*"
 }
 
@@ -64,7 +64,7 @@ END
 n=12 n_done=0
 while [ $n -lt 45 ]; do
 	code=0
-	sh -c 'ulimit -n '$n' && exec "$@"' sh strace -f -e trace=landlock_restrict_self -o "$base/trace" \
+	sh -c 'ulimit -n '$n' && exec "$@"' sh strace -f --seccomp-bpf -e trace=landlock_restrict_self -o "$base/trace" \
 		"$VMABAK" restore --no-sync few.vmab -C few >"$out" 2>"$err" || code=$?
 	if [ $code = 0 ]; then
 		grep -q 'landlock_restrict_self(.*) *= 0' "$base/trace" || fail "not confined with $n descriptors"
@@ -78,7 +78,7 @@ done
 # The device is open, and others beside it are none of its business.
 if [ "$(id -u)" = 0 ] && loop=$(losetup --show -f drive.raw 2>/dev/null); then
 	on_exit "losetup -d $loop"
-	strace -f -e trace=openat,landlock_restrict_self,landlock_add_rule -o "$base/trace" \
+	strace -f --seccomp-bpf -e trace=openat,landlock_restrict_self,landlock_add_rule -o "$base/trace" \
 		"$VMABAK" restore --no-sync --force a.vmab -d "one=$loop"
 	grep -q 'landlock_restrict_self(.*) *= 0' "$base/trace" || fail "not confined with a device"
 	! grep -q 'openat.*"/dev/\.", O_[A-Z_|]*PATH' "$base/trace" || fail "all of /dev is allowed"

@@ -10,7 +10,7 @@ restored_a()
 	expect_error 4 "$1" "$VMABAK" restore "$2" -d a=x
 	nothing_but "$2"
 	if command -v strace >/dev/null && strace -f -o /dev/null true 2>/dev/null; then
-		expect_code 4 strace -f -e trace=read -o "$base/trace" "$VMABAK" restore "$2" -d a=x
+		expect_code 4 strace -f --seccomp-bpf -e trace=read -o "$base/trace" "$VMABAK" restore "$2" -d a=x
 		"$PYTHON" -c 'import re, sys
 print(sum(int(n) for n in re.findall(r"= (\d+)$", open(sys.argv[1]).read(), re.M)))' "$base/trace" >"$base/n"
 		# What is read ahead for a small header, and the libraries.

@@ -257,9 +257,9 @@ class Runner:
 
     def all_calls(self):
         for call, errors in CALLS.items():
-            for error, codes in errors.items() if call not in self.case.without else ():
-                # a sanitizer itself cannot go on without memory
-                one = self.options.sanitized and call == "malloc"
+            for number, (error, codes) in enumerate(errors.items() if call not in self.case.without else ()):
+                # a sanitizer itself cannot go on without memory; another error is another exit code, but no other way
+                one = self.options.sanitized and call == "malloc" or number > 0 and not self.options.long
                 for how in ("once",) if one else ("once", "ever"):
                     self.sweep(call, how, error, codes)
         # Interrupted again and again, and only half of what was asked: nothing fails.

@@ -23,7 +23,7 @@
 #if defined(__SANITIZE_THREAD__)
 #define N_SEEDS 100u
 #elif defined(__SANITIZE_ADDRESS__)
-#define N_SEEDS 500u
+#define N_SEEDS 250u
 #else
 #define N_SEEDS 2000u
 #endif

@@ -23,9 +23,9 @@ static const struct sample_options kinds[] = {
 #define LENGTH_STEP 499
 #define ROUNDS	    10
 #elif defined __SANITIZE_ADDRESS__
-#define BIT_STEP    1009
-#define LENGTH_STEP 251
-#define ROUNDS	    50
+#define BIT_STEP    2003
+#define LENGTH_STEP 499
+#define ROUNDS	    30
 #else
 #define BIT_STEP    11
 #define LENGTH_STEP 7

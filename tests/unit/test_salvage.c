@@ -36,10 +36,10 @@ static const struct sample_options kinds[] = {
 #define LENGTH_STEP 2003
 #define SECTOR_STEP 13
 #elif defined __SANITIZE_ADDRESS__
-#define HEADER_STEP 13
-#define BIT_STEP    1009
-#define LENGTH_STEP 499
-#define SECTOR_STEP 3
+#define HEADER_STEP 29
+#define BIT_STEP    2003
+#define LENGTH_STEP 997
+#define SECTOR_STEP 5
 #else
 #define HEADER_STEP 5
 #define BIT_STEP    1009
