@@ -26,7 +26,7 @@ expect_json "$out" '(d["drives"][0]["proof"] == {"list": "right", "listed_cluste
 "$VMABAK" list --json 1.vmab >listed
 expect_json listed 'd["drives"][0]["proof"]["list"] == "right"' 'd["drives"][0]["proof"]["listed_clusters"] == 1' \
 	'd["drives"][0]["proof"]["audit_points"] == 858993460'
-expect_code 0 "$VMABAK" sums -q 1.vmab
+expect_code 0 "$VMABAK" sums -q --force 1.vmab
 parent=1.vmab.sums
 expect_code 0 next 2
 parent=
