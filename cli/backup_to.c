@@ -58,7 +58,7 @@ int backup_to(const struct machine_kind *kind, const struct backup_options *opti
 	} else {
 		chosen.create.name = next.path;
 		chosen.head.parent = next.parent;
-		chosen.head.parent_optional = true;
+		chosen.head.parent_optional = !increment_required(&options->increment);
 		chosen.head.sums_beside = true;
 		code = backup_machine(kind, &chosen, report);
 	}

@@ -166,7 +166,9 @@ static int run(const void *given, struct report *report)
 	struct error err = {0};
 
 	if (find_source(&options, &kind, &err) < 0 || check_given(&options, kind, &err) < 0 ||
-	    increment_choice_check(&options.increment, options.head.parent != NULL, &err) < 0 ||
+	    increment_choice_check(&options.increment,
+				   options.head.parent != NULL || options.to.folder != NULL,
+				   &err) < 0 ||
 	    backup_check_chain(&options, &err) < 0 ||
 	    (kind != SOURCE_DRIVES && check_machine(&options.machine, &err) < 0))
 		return report_error(report, NULL, &err);

@@ -88,6 +88,11 @@ static int set_token(struct create *create, const char *argument, struct error *
 		    (int)length, argument);
 }
 
+bool increment_required(const struct increment_choice *choice)
+{
+	return choice->incremental == INCREMENTAL_REQUIRE;
+}
+
 int increment_apply(const struct increment_choice *choice, struct create *create,
 		    struct drive *const *drives, struct changes *const *changes,
 		    struct report *report, struct error *err)
@@ -96,16 +101,19 @@ int increment_apply(const struct increment_choice *choice, struct create *create
 		.proof = {.strict = choice->strict,
 			  .since_unchecked = choice->since_unchecked,
 			  .n_threads = threads_wanted(create->options->threads)},
-		.require = choice->incremental == INCREMENTAL_REQUIRE,
+		.require = increment_required(choice),
 	};
 
 	parse_audit(choice->audit, &options.proof.slices);
 	for (unsigned i = 0; i < choice->tokens.n; i++)
 		TRY(set_token(create, choice->tokens.items[i], err));
 	TRY(increment_tokens(create, changes, err));
-	return create->parent.found.sums == NULL
-		       ? 0
-		       : increment_prove(create, drives, changes, &options, &report->watcher, err);
+	if (create->parent.found.sums == NULL)
+		return options.require ? fail(err, ERR_USAGE,
+					      "there is no parent yet, or a full archive is due, "
+					      "which --incremental require excludes")
+				       : 0;
+	return increment_prove(create, drives, changes, &options, &report->watcher, err);
 }
 
 static const char *verdict_name(const struct drive_proof *proof)

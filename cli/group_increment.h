@@ -27,6 +27,9 @@ extern const struct option_spec increment_specs[];
 int increment_choice_check(const struct increment_choice *choice, bool has_parent,
 			   struct error *err);
 
+/* Whether an archive without a parent, or with all of a drive, is an error. */
+bool increment_required(const struct increment_choice *choice);
+
 /* After create_prepare, before create_open: tokens, and the proof of the lists. changes: of each
  * drive, or NULL; those that still count have PROOF_RIGHT in create->marks then. drives: may be
  * NULL if there are no lists. */

@@ -72,3 +72,8 @@ expect_text "$err" "drive new: its change list is not used"
 mv data.raw new.raw
 same_instant 2.vmab root new
 [ "$(token 2.vmab)" = 'None x' ] || fail "tokens of a new drive: $(token 2.vmab)"
+
+# Into a folder: the first one is full, and one whose parent is gone.
+mkdir folder
+expect_error 2 'there is no parent yet' "$VMABAK" backup --to folder --name vm --incremental require root=root.raw
+[ "$(find folder -name '*.vmab' 2>/dev/null)" = '' ] || fail "there is an archive"
