@@ -4,7 +4,7 @@
 Makes the inputs that the fuzz targets begin with, from the texts in tests/images: FOLDER/restore,
 FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options, from those in tests/changes:
 FOLDER/changes; and without texts
-FOLDER/nbd_server, FOLDER/map, FOLDER/sums, FOLDER/qmp, FOLDER/control,
+FOLDER/nbd_server, FOLDER/map, FOLDER/sums, FOLDER/qcow2, FOLDER/qmp, FOLDER/control,
 FOLDER/live, FOLDER/definition. Archives above 64 KiB are left out, and
 so are those whose head alone is larger from head: they make each try slow."""
 import os
@@ -121,6 +121,39 @@ def sums_head(*drives, records=b""):
     head = struct.pack("<8sIIQQ16s16sqI52x", b"\x89VMS\r\n\x1a\n", 1, 4096, 0, 0, bytes(range(1, 17)), bytes(16),
                        1700000000000000000, len(records))
     return (head + records).ljust(4096, b"\0")
+
+
+def qcow2_image(bitmaps=1, snapshots=2, features=0, autoclear=1, size=655260, bits=b"\x09\xfe", entry=2048, extended=0):
+    """Clusters of 512 bytes: head, L1, directory, table, bits, snapshots, two older L1 tables, three L2 tables, data."""
+    clusters = [bytes(512)] * 14
+    head = b"QFI\xfb" + struct.pack(">IQIIQIIQQIIQQQQII", 3, 0, 0, 9, size, 0, 40, 512, 0, 0, snapshots, 2560, features, 0,
+                                    autoclear, 4, 104)
+    if bitmaps:
+        head += struct.pack(">IIIIQQ", 0x23852875, 24, bitmaps, 0, 32 * bitmaps, 1024)
+    clusters[0] = head
+    clusters[1] = bytes(64) + struct.pack(">QQ", 8 * 512 | 1 << 63, 9 * 512)
+    clusters[2] = b"".join(struct.pack(">QIIBBHI3s5x", 1536, 1, flags, 1, 16, 3, 0, name)
+                           for flags, name in [(2, b"one"), (3, b"two"), (0, b"six")][:bitmaps])
+    clusters[3], clusters[4] = struct.pack(">Q", entry), bits
+    clusters[5] = b"".join(struct.pack(">QIHHIIQIIQQ1s1s6x", l1, 40, 1, 1, 1700000000, 5, 7, 0, 16, 0, disk, number, name)
+                           for l1, disk, number, name in [(3072, size, b"1", b"a"), (3584, size - 65536, b"2", b"b")])
+    clusters[6] = bytes(64) + struct.pack(">QQ", 9 * 512, 9 * 512)
+    clusters[7] = bytes(64) + struct.pack(">QQ", 9 * 512, 10 * 512)
+    clusters[8] = struct.pack(">QQ", 11 * 512 | 1 << 63, 1)
+    clusters[9] = struct.pack(">QQ", 11 * 512, 1 << 62 | 77)
+    return b"".join(cluster.ljust(512, b"\0") for cluster in clusters)
+
+
+def qcow2(folder):
+    """The first byte: how much longer the file is, in 64 KiB."""
+    for name, image in [
+            ("plain", qcow2_image()), ("many", qcow2_image(3)), ("all-set", qcow2_image(entry=1)), ("clear", qcow2_image(entry=0)),
+            ("outdated", qcow2_image(autoclear=0)), ("no-bitmaps", qcow2_image(0)), ("extended", qcow2_image(features=16)),
+            ("data-file", qcow2_image(features=4)), ("past-the-end", qcow2_image(entry=1 << 30)),
+            ("no-snapshots", qcow2_image(snapshots=0)), ("one-too-many", qcow2_image(snapshots=3)), ("head", qcow2_image()[:512]),
+            ("cut", qcow2_image()[:5000])]:
+        put(folder, "qcow2", name, b"\0" + image)
+    put(folder, "qcow2", "longer", b"\3" + qcow2_image(2))
 
 
 def sums(folder):
@@ -270,6 +303,7 @@ def main():
     qmp_peers(folder)
     maps(folder)
     sums(folder)
+    qcow2(folder)
     nbd_clients(folder)
     for file in sorted(os.listdir(IMAGES)):
         name, ending = os.path.splitext(file)

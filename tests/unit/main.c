@@ -44,6 +44,7 @@ int main(int argc, char **argv)
 	test_drive_marks();
 	test_proved();
 	test_changelist();
+	test_qcow2();
 	test_feed();
 	test_salvage();
 	test_drive();
