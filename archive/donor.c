@@ -78,6 +78,7 @@ static int open_image(struct donor *donor, const struct archive *archive, struct
 	if (code < 0)
 		return code;
 	donor->copy = image.copy;
+	TRY(drive_suffix_check_plain(&image.suffix, path, err));
 	how.format = image.suffix.format;
 	how.secret = image.suffix.secret;
 	return drive_open(&donor->image, image.path, &how, err);

@@ -103,6 +103,7 @@ static int plan_drive(struct restore_plan *plan, uint32_t drive, const char *tar
 	if (suffix->size_bytes != 0 || suffix->secret != NULL)
 		return fail(err, ERR_USAGE, "%s: ,%s= is for a drive that is read", path,
 			    suffix->secret != NULL ? "secret" : "size");
+	TRY(drive_suffix_check_plain(suffix, path, err));
 	return check_comma(path, err);
 }
 

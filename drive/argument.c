@@ -17,12 +17,33 @@ static bool has_image_option(const struct drive_suffix *suffix, const char *pair
 	return false;
 }
 
+/* Takes a name of what a source has: true, unless it is there already. */
+static bool take_once(const char **to, const char *value)
+{
+	if (*to != NULL || *value == '\0')
+		return false;
+	*to = value;
+	return true;
+}
+
+static const char **source_option(struct drive_suffix *out, const char *pair, size_t length)
+{
+	return strncmp(pair, "snapshot=", length) == 0	   ? &out->snapshot
+	       : strncmp(pair, "since=", length) == 0	   ? &out->since
+	       : strncmp(pair, "bitmap=", length) == 0	   ? &out->bitmap
+	       : strncmp(pair, "reflink-of=", length) == 0 ? &out->reflink_of
+							   : NULL;
+}
+
 /* Takes KEY=VALUE; false: it is none that is known, or was there. */
 static bool take(struct drive_suffix *out, const char *pair, const char *value)
 {
 	size_t length = (size_t)(value - pair);
+	const char **text = source_option(out, pair, length);
 	uint64_t size;
 
+	if (text != NULL)
+		return take_once(text, value);
 	if (strncmp(pair, "format=", length) == 0 && out->format == NULL && is_image_format(value))
 		out->format = value;
 	else if (strncmp(pair, "secret=", length) == 0 && out->secret == NULL && *value != '\0')
@@ -92,4 +113,16 @@ int drive_argument_parse(const char *argument, struct drive_argument *out, struc
 void drive_argument_free(struct drive_argument *argument)
 {
 	free(argument->copy);
+}
+
+int drive_suffix_check_plain(const struct drive_suffix *suffix, const char *argument,
+			     struct error *err)
+{
+	if (suffix->snapshot == NULL && suffix->since == NULL && suffix->bitmap == NULL &&
+	    suffix->reflink_of == NULL)
+		return 0;
+	return fail(err, ERR_USAGE,
+		    "%s: ,snapshot=, ,since=, ,bitmap= and ,reflink-of= are for "
+		    "drives of a backup",
+		    argument);
 }

@@ -5,9 +5,11 @@
 
 #include "drive/backing.h"
 #include "drive/kind.h"
+#include "drive/qcow2file.h"
 #include "nbd/client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,8 @@ struct captive {
 	struct drive drive;
 	struct image image;
 	struct qemu_nbd *server;
+	char internal[32]; /* the id of the snapshot that is read; empty: none */
+	uint64_t internal_bytes;
 };
 
 static struct captive *captive_of(struct drive *drive)
@@ -74,6 +78,53 @@ static int examine(struct captive *captive, const struct qemu_image *how, struct
 	return captive->drive.warning != NULL ? 0 : fail_memory(err);
 }
 
+static bool is_plain(const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] < '0' || bytes[i] > '9')
+			return false;
+	}
+	return n > 0;
+}
+
+/* qemu-nbd may take a name for an id, but an id for nothing else. */
+static int find_internal(struct captive *captive, const char *path, const char *name,
+			 struct error *err)
+{
+	struct qcow2_snapshot snapshot;
+	struct qcow2_file file;
+	int code = qcow2_file_open(&file, path, err);
+
+	if (code == 0)
+		code = qcow2_file_snapshot(&file, name, &snapshot, err);
+	if (code == 0 && (snapshot.id.length >= sizeof(captive->internal) ||
+			  !is_plain(snapshot.id.bytes, snapshot.id.length)))
+		code = fail(err, ERR_UNSUPPORTED, "%s: the id of the snapshot is not usable", path);
+	if (code == 0) {
+		memcpy(captive->internal, snapshot.id.bytes, snapshot.id.length);
+		captive->internal_bytes = snapshot.size_bytes;
+	}
+	qcow2_file_close(&file);
+	return code;
+}
+
+/* qemu-nbd shows a snapshot in the size that the image has now. */
+static int set_size(struct captive *captive, const char *path, struct error *err)
+{
+	uint64_t shown = nbdclient_size(qemu_nbd_client(captive->server));
+
+	captive->drive.size_bytes = shown;
+	if (captive->internal[0] == '\0')
+		return 0;
+	captive->drive.size_bytes = captive->internal_bytes;
+	if (captive->internal_bytes <= shown)
+		return 0;
+	return fail(err, ERR_UNSUPPORTED,
+		    "%s: the snapshot has %" PRIu64 " bytes and the image now %" PRIu64
+		    ", so that its end cannot be read; qemu-img resize makes it large enough",
+		    path, captive->internal_bytes, shown);
+}
+
 int captive_open(struct drive **out, const char *path, const struct drive_options *options,
 		 struct error *err)
 {
@@ -99,17 +150,22 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 			  err);
 	if (code == 0 && options->format == NULL)
 		code = image_check_content(&captive->image, path, how.format, CONTENT_SOURCE, err);
+	if (code == 0 && options->internal != NULL) {
+		code = find_internal(captive, path, options->internal, err);
+		how.internal = captive->internal;
+	}
 	if (code == 0) {
 		how.block_device = S_ISBLK(captive->image.opened.st_mode);
 		code = qemu_nbd_open(&captive->server, &how, err);
 	}
+	if (code == 0)
+		code = set_size(captive, path, err);
 	if (code == 0)
 		code = examine(captive, &how, err);
 	if (code != 0) {
 		captive_close(&captive->drive);
 		return code;
 	}
-	captive->drive.size_bytes = nbdclient_size(qemu_nbd_client(captive->server));
 	*out = &captive->drive;
 	return 0;
 }

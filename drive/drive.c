@@ -57,6 +57,8 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 			    path, format);
 	if (options->writable && options->direct)
 		return fail(err, ERR_USAGE, "%s: cannot be written past the page cache", path);
+	if (options->internal != NULL && (is_uri || strcmp(format, "qcow2") != 0))
+		return fail(err, ERR_USAGE, "%s: only qcow2 images have internal snapshots", path);
 	char *own_path = strdup(path);
 	if (own_path == NULL)
 		return fail_memory(err);

@@ -9,15 +9,17 @@
 struct drive;
 
 struct drive_options {
-	const char *format;  /* "raw", "qcow2", "vmdk", "vdi", "vhdx", ...; NULL: by the ending of
-				the name */
-	const char *secret;  /* a file with the key of an encrypted image, as QEMU reads it; NULL:
-				none */
-	uint64_t size_bytes; /* of standard input; 0: not given */
-	bool direct;	     /* raw images and devices: bypasses the host's page cache */
-	bool allow_writers;  /* even if something else has it open for writing */
-	bool keep;	     /* no QEMU can open it for writing until it is closed, where images
-				have locks; not with allow_writers */
+	const char *format;   /* "raw", "qcow2", "vmdk", "vdi", "vhdx", ...; NULL: by the ending of
+				 the name */
+	const char *secret;   /* a file with the key of an encrypted image, as QEMU reads it; NULL:
+				 none */
+	const char *internal; /* of a qcow2 image: the id or name of the internal snapshot to read;
+				 NULL: as it is now */
+	uint64_t size_bytes;  /* of standard input; 0: not given */
+	bool direct;	      /* raw images and devices: bypasses the host's page cache */
+	bool allow_writers;   /* even if something else has it open for writing */
+	bool keep;	      /* no QEMU can open it for writing until it is closed, where images
+				 have locks; not with allow_writers */
 	bool no_holes; /* everything counts as data: drive_status and drive_zeros find no zeros */
 	bool damaged_too; /* only warns of an image that is cut short */
 	bool snapshot;	  /* an NBD URI: a snapshot that QEMU keeps while the guest writes */

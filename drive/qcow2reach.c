@@ -21,6 +21,8 @@
 #define WINDOW_BITS    -12 /* raw deflate, as in all images */
 #define SUBCLUSTERS    32u
 #define L1_ENTRIES_MAX (4u << 20) /* QEMU's limit: 32 MiB */
+#define SNAPSHOT_HEAD  40u
+#define SNAPSHOTS_MAX  65536u /* QEMU's limit */
 
 struct qcow2 {
 	int fd;
@@ -159,26 +161,58 @@ static int note_table(struct qcow2 *image, uint64_t entry, struct error *err)
 static int note_all(struct qcow2 *image, uint64_t l1_offset, uint32_t n_entries, struct error *err)
 {
 	size_t n = (size_t)n_entries * 8;
-	uint8_t *l1 = malloc(n + 1);
+	uint8_t *l1;
 	int code;
 
-	image->table = malloc((size_t)1 << image->cluster_bits);
-	if (l1 != NULL && image->table != NULL)
-		code = read_table(image, l1_offset, l1, &n, err);
-	else
-		code = fail_memory(err);
+	if (n_entries > L1_ENTRIES_MAX || l1_offset > INT64_MAX / 2)
+		return 0;
+	l1 = malloc(n + 1);
+	code = l1 == NULL ? fail_memory(err) : read_table(image, l1_offset, l1, &n, err);
 	if (code == 0)
 		must_reach(image, l1_offset + (uint64_t)n_entries * 8);
 	for (size_t at = 0; code == 0 && at + 8 <= n; at += 8)
 		code = note_table(image, get_be(l1 + at, 8), err);
+	free(l1);
+	return code;
+}
+
+/* The entries of the table follow one another; each begins with the place of an L1 table. */
+static int note_snapshots(struct qcow2 *image, uint64_t at, uint32_t n_snapshots, struct error *err)
+{
+	uint8_t entry[SNAPSHOT_HEAD];
+	size_t n = sizeof(entry);
+
+	for (uint32_t i = 0; i < n_snapshots && at < image->size_bytes; i++) {
+		TRY(read_table(image, at, entry, &n, err));
+		if (n < sizeof(entry))
+			break;
+		TRY(note_all(image, get_be(entry, 8), (uint32_t)get_be(entry + 8, 4), err));
+		uint64_t length = SNAPSHOT_HEAD + get_be(entry + 36, 4) + get_be(entry + 12, 2) +
+				  get_be(entry + 14, 2);
+		must_reach(image, at + length);
+		at += (length + 7) / 8 * 8;
+	}
+	return 0;
+}
+
+static int note_image(struct qcow2 *image, const uint8_t *head, bool snapshots, struct error *err)
+{
+	uint32_t n_snapshots = (uint32_t)get_be(head + 60, 4);
+	int code = 0;
+
+	image->table = malloc((size_t)1 << image->cluster_bits);
+	if (image->table == NULL)
+		return fail_memory(err);
+	code = note_all(image, get_be(head + 40, 8), (uint32_t)get_be(head + 36, 4), err);
+	if (code == 0 && snapshots && n_snapshots <= SNAPSHOTS_MAX)
+		code = note_snapshots(image, get_be(head + 64, 8), n_snapshots, err);
 	if (code == 0)
 		code = check_last_compressed(image, err);
-	free(l1);
 	free(image->table);
 	return code;
 }
 
-int qcow2_reach(int fd, const char *path, uint64_t *reach, struct error *err)
+int qcow2_reach(int fd, const char *path, bool snapshots, uint64_t *reach, struct error *err)
 {
 	struct qcow2 image = {.fd = fd, .path = path};
 	uint8_t head[HEAD_SIZE];
@@ -193,12 +227,10 @@ int qcow2_reach(int fd, const char *path, uint64_t *reach, struct error *err)
 	image.cluster_bits = (unsigned)get_be(head + 20, 4);
 	if (get_be(head + 4, 4) >= 3 && n >= 80)
 		image.features = get_be(head + 72, 8);
-	uint32_t n_entries = (uint32_t)get_be(head + 36, 4);
-	uint64_t l1_offset = get_be(head + 40, 8);
-	if (image.cluster_bits < 9 || image.cluster_bits > 21 || n_entries > L1_ENTRIES_MAX ||
-	    l1_offset > INT64_MAX / 2)
+	if (image.cluster_bits < 9 || image.cluster_bits > 21 ||
+	    get_be(head + 36, 4) > L1_ENTRIES_MAX || get_be(head + 40, 8) > INT64_MAX / 2)
 		return 0;
-	TRY(note_all(&image, l1_offset, n_entries, err));
+	TRY(note_image(&image, head, snapshots, err));
 	*reach = image.reach;
 	return 0;
 }

@@ -35,8 +35,8 @@ int qemu_image_examine(const struct qemu_image *image, char *warning, size_t roo
 
 /* ---- qcow2reach.c ---- */
 
-/* *reach: the end of the last table or cluster of the active image. What is not qcow2, or makes no
- * sense, is left to QEMU. */
-int qcow2_reach(int fd, const char *path, uint64_t *reach, struct error *err);
+/* *reach: the end of the last table or cluster of the active image, and with snapshots also of each
+ * internal snapshot. What is not qcow2, or makes no sense, is left to QEMU. */
+int qcow2_reach(int fd, const char *path, bool snapshots, uint64_t *reach, struct error *err);
 
 #endif

@@ -248,7 +248,7 @@ static int check_file(struct examination *exam, const char *path, uint64_t reach
 	if (fd < 0)
 		return 0;
 	if (strcmp(format, "qcow2") == 0)
-		code = qcow2_reach(fd, path, &own_reach, err);
+		code = qcow2_reach(fd, path, exam->image->internal != NULL, &own_reach, err);
 	/* map has no offsets for it, and QEMU reads zeros for the missing part of a sector. */
 	if (strcmp(format, "vhdx") == 0 && (size = lseek(fd, 0, SEEK_END)) > 0)
 		own_reach = ((uint64_t)size + SECTOR - 1) / SECTOR * SECTOR;

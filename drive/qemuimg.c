@@ -76,8 +76,9 @@ char *qemu_image_options(const struct qemu_image *image)
 			  : strcmp(image->format, "luks") == 0 ? ",key-secret=vmabak"
 							       : ",encrypt.key-secret=vmabak";
 	char *begin = text_make(
-		"driver=%s,force-share=%s,file.driver=%s,file.filename=", image->format,
-		image->force_share ? "on" : "off", image->block_device ? "host_device" : "file");
+		"driver=%s,force-share=%s,file.driver=%s%s,file.filename=", image->format,
+		image->force_share ? "on" : "off", image->block_device ? "host_device" : "file",
+		image->unlocked ? ",file.locking=off" : "");
 	char *text = begin == NULL ? NULL : make_options(begin, image->path, end);
 
 	free(begin);

@@ -23,9 +23,11 @@ struct qemu_image {
 	const char *name; /* for messages */
 	const char *path;
 	const char *format;
-	const char *secret; /* a file with its key; NULL: none */
+	const char *secret;   /* a file with its key; NULL: none */
+	const char *internal; /* the id of an internal snapshot to read; NULL: as it is now */
 	bool block_device;
 	bool force_share; /* read-only, even if others write to it */
+	bool unlocked;	  /* by a program that leaves the locks to us */
 	bool damaged_too; /* qemu_image_examine only warns */
 	bool writable;
 };

@@ -57,12 +57,14 @@ static int start(struct qemu_nbd *server, const struct qemu_image *image, int li
 {
 	char *options = qemu_image_options(image);
 	char *object = image->secret == NULL ? NULL : qemu_secret_object(image);
+	char *internal = image->internal == NULL
+				 ? NULL
+				 : text_make("--load-snapshot=snapshot.id=%s", image->internal);
 	char shared[20];
-	const char *const arguments[] = {
-		"qemu-nbd",	shared,	 image->writable ? "--discard=unmap" : "--read-only",
-		"--image-opts", options, object == NULL ? NULL : "--object",
-		object,		NULL,
-	};
+	const char *arguments[9] = {"qemu-nbd", shared,
+				    image->writable ? "--discard=unmap" : "--read-only",
+				    "--image-opts", options};
+	unsigned n = 5;
 	const struct child_options how = {
 		.argv = arguments,
 		.out = CHILD_AS_ERR,
@@ -76,12 +78,20 @@ static int start(struct qemu_nbd *server, const struct qemu_image *image, int li
 	int code = 0;
 
 	snprintf(shared, sizeof(shared), "--shared=%u", N_SOCKETS);
-	if (options == NULL || (object == NULL && image->secret != NULL))
+	if (internal != NULL)
+		arguments[n++] = internal;
+	if (object != NULL) {
+		arguments[n++] = "--object";
+		arguments[n++] = object;
+	}
+	if (options == NULL || (object == NULL && image->secret != NULL) ||
+	    (internal == NULL && image->internal != NULL))
 		code = fail_memory(err);
 	else if (child_start(&server->child, &how, err) != 0)
 		code = qemu_not_started(server->name, "qemu-nbd", err);
 	free(options);
 	free(object);
+	free(internal);
 	return code;
 }
 

@@ -52,6 +52,7 @@ static int open_image(struct machine *machine, const char *argument,
 	how.format = image->argument.suffix.format;
 	how.size_bytes = image->argument.suffix.size_bytes;
 	how.secret = image->argument.suffix.secret;
+	how.internal = image->argument.suffix.snapshot;
 	TRY(check_stdin(machine, err));
 	TRY(drive_open(&image->drive, image->argument.path, &how, err));
 	machine->drives[machine->n - 1] = (struct machine_drive){

@@ -15,6 +15,7 @@ static int parse_arguments(struct serve *serve, struct error *err)
 
 		TRY(drive_argument_parse(arguments->items[i], &served->argument, err));
 		serve->n_drives = i + 1;
+		TRY(drive_suffix_check_plain(&served->argument.suffix, arguments->items[i], err));
 		if (served->argument.name == NULL) {
 			snprintf(served->own_name, sizeof(served->own_name), "disk%u", i);
 			served->argument.name = served->own_name;
