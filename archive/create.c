@@ -161,7 +161,8 @@ uint32_t create_piece(const struct create *create)
 	const struct create_plan *plan = &create->plan;
 
 	if (plan->format == FORMAT_VMAB)
-		return plan->level != 0 ? VMAB_DATA : VMAB_PLAIN_DATA;
+		return plan->level != 0 || create->options->extent_size != 0 ? VMAB_DATA
+									     : VMAB_PLAIN_DATA;
 	return plan->cluster_checksum == CLUSTER_UNPROTECTED ? VMA1_PLAIN_DATA : VMA1_CHECKED_DATA;
 }
 
@@ -272,6 +273,7 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 		.level = create->plan.level,
 		.wrap = create->plan.wrap,
 		.by_place = create->dedup,
+		.extent_size = (uint32_t)create->options->extent_size,
 		.counts = &create->counts,
 	};
 

@@ -67,6 +67,9 @@ static int plan_format(struct create_plan *out, const char *name, const struct e
 	if (options->no_vma_checksums && out->format != FORMAT_VMA1)
 		return fail(err, ERR_USAGE,
 			    "%s: --no-vma-checksums is for VMA, and this archive is VMAB", name);
+	if (options->extent_size != 0 && out->format != FORMAT_VMAB)
+		return fail(err, ERR_USAGE,
+			    "%s: --extent-size is for VMAB: extents of VMA have their own", name);
 	if (out->format == FORMAT_VMAB)
 		out->cluster_checksum = CLUSTER_XXH3_128;
 	else

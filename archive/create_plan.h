@@ -20,6 +20,7 @@ struct create_options {
 	const char *compress; /* METHOD[:LEVEL]; NULL: by the name */
 	bool no_vma_checksums;
 	uint64_t record_size; /* bytes, 0: free */
+	uint64_t extent_size; /* bytes of data, VMAB only; 0: as is best */
 	uint64_t threads;     /* 0: one a processor */
 	uint64_t rate;	      /* bytes a second, 0: no limit */
 	bool no_sync;

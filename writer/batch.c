@@ -70,6 +70,7 @@ void batch_free(struct batch *batch)
 	free(batch->parts);
 	free(batch->parent_state);
 	free(batch->known);
+	free(batch->cuts);
 	free(batch);
 }
 
@@ -82,6 +83,7 @@ void batch_reset(struct batch *batch)
 	batch->section.codec = CODEC_NONE;
 	batch->stray.n_clusters = 0;
 	batch->as_stored = false;
+	batch->n_cuts = 0;
 	batch->n_zero_slots = 0;
 	batch->packed.size = 0;
 	batch->headers.size = 0;

@@ -21,6 +21,15 @@ struct bytes {
 
 int bytes_reserve(struct bytes *bytes, size_t capacity, struct error *err);
 
+/* One of the extents that a batch is cut into. */
+struct cut {
+	uint32_t n_slots;
+	uint32_t raw_size, stored_size, padded_size;
+	enum codec codec;
+	uint8_t checksum[CHECKSUM_SIZE];
+};
+#define CUTS_MAX (PAYLOAD_SIZE_MAX / EXTENT_SIZE_MIN * 2 + 1)
+
 struct batch {
 	const struct archive *archive;
 	const struct parent_sums *parent; /* NULL: all is stored; else: */
@@ -37,6 +46,11 @@ struct batch {
 		void (*give_back)(void *context, void *loan); /* NULL: blocks are the worker's */
 		void *context, *loan;
 	} borrowed;
+
+	/* VMAB: the extents that the section becomes, if it becomes several: their payloads follow
+	 * one another in payload. */
+	struct cut *cuts; /* owned */
+	uint32_t n_cuts;
 
 	/* The result of seal.c. Borrowed payload that is not compressed stays in blocks. */
 	uint32_t n_zero_slots; /* after the slots: runs that do not travel with data */

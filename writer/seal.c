@@ -71,26 +71,86 @@ static bool seems_compressible(struct seal *seal, const uint8_t *blocks, uint32_
 	return step == 0;
 }
 
-/* One frame, or the uncompressed blocks if the frame is not smaller. */
+/* One frame, or nothing if it is not smaller than the blocks: 0. */
+static uint32_t compress_blocks(struct seal *seal, const uint8_t *blocks, uint32_t size,
+				uint8_t *to)
+{
+	size_t n;
+
+	if (seal->options.level == 0 || !seems_compressible(seal, blocks, size))
+		return 0;
+	n = ZSTD_compress2(seal->zstd, to, size - 1, blocks, size);
+	return ZSTD_isError(n) ? 0 : (uint32_t)n;
+}
+
+/* Pads a payload where it lies. Returns its padded size. */
+static uint32_t end_payload(uint8_t *stored, uint32_t size, uint8_t checksum[CHECKSUM_SIZE])
+{
+	uint32_t padded = (size + SECTOR_SIZE - 1) / SECTOR_SIZE * SECTOR_SIZE;
+
+	memset(stored + size, 0, padded - size);
+	checksum_bytes(stored, padded, checksum);
+	return padded;
+}
+
 static void seal_payload(struct seal *seal, struct batch *batch)
 {
 	struct section *section = &batch->section;
+	uint32_t n = compress_blocks(seal, batch->blocks, section->raw_size, batch->payload);
 
-	section->codec = CODEC_NONE;
-	section->stored_size = section->raw_size;
-	if (seal->options.level != 0 &&
-	    seems_compressible(seal, batch->blocks, section->raw_size)) {
-		size_t n = ZSTD_compress2(seal->zstd, batch->payload, section->raw_size - 1,
-					  batch->blocks, section->raw_size);
-		if (!ZSTD_isError(n)) {
-			section->codec = CODEC_ZSTD;
-			section->stored_size = (uint32_t)n;
-		}
+	section->codec = n != 0 ? CODEC_ZSTD : CODEC_NONE;
+	section->stored_size = n != 0 ? n : section->raw_size;
+	section->padded_size = end_payload(n != 0 ? batch->payload : batch->blocks,
+					   section->stored_size, section->checksum);
+}
+
+/* ---- VMAB, in several extents ---- */
+
+/* Clusters from this slot on that fit into an extent, at least one, and what lies between them. */
+static struct cut next_cut(const struct seal *seal, const struct section *section, uint32_t first)
+{
+	struct cut cut = {0};
+
+	for (uint32_t i = first; i < section->n_slots; i++) {
+		uint32_t n = (uint32_t)__builtin_popcount(section->slots[i].mask) * BLOCK_SIZE;
+
+		if (cut.raw_size != 0 && cut.raw_size + n > seal->options.extent_size)
+			break;
+		cut.raw_size += n;
+		cut.n_slots++;
 	}
-	section->padded_size = (section->stored_size + SECTOR_SIZE - 1) / SECTOR_SIZE * SECTOR_SIZE;
-	uint8_t *stored = section->codec == CODEC_ZSTD ? batch->payload : batch->blocks;
-	memset(stored + section->stored_size, 0, section->padded_size - section->stored_size);
-	checksum_bytes(stored, section->padded_size, section->checksum);
+	return cut;
+}
+
+/* No payload is longer than its blocks, so all of them fit into the batch's. */
+static int seal_cuts(struct seal *seal, struct batch *batch, struct error *err)
+{
+	struct section *section = &batch->section;
+	const uint8_t *blocks = batch->blocks;
+	uint8_t *to = batch->payload;
+
+	if (batch->cuts == NULL)
+		batch->cuts = calloc(CUTS_MAX, sizeof(*batch->cuts));
+	if (batch->cuts == NULL)
+		return fail_memory(err);
+	for (uint32_t i = 0; i < section->n_slots;) {
+		struct cut *cut = &batch->cuts[batch->n_cuts++];
+
+		assert(batch->n_cuts <= CUTS_MAX);
+		*cut = next_cut(seal, section, i);
+		cut->stored_size = compress_blocks(seal, blocks, cut->raw_size, to);
+		cut->codec = cut->stored_size != 0 ? CODEC_ZSTD : CODEC_NONE;
+		if (cut->codec == CODEC_NONE) {
+			cut->stored_size = cut->raw_size;
+			memcpy(to, blocks, cut->raw_size);
+		}
+		cut->padded_size = end_payload(to, cut->stored_size, cut->checksum);
+		to += cut->padded_size;
+		blocks += cut->raw_size;
+		i += cut->n_slots;
+	}
+	section->codec = CODEC_ZSTD; /* what is to be written is in payload */
+	return 0;
 }
 
 /* ---- VMA ---- */
@@ -258,6 +318,8 @@ int seal_batch(struct seal *seal, struct batch *batch, struct error *err)
 	if (batch->as_stored)
 		return 0;
 	if (seal->archive->format == FORMAT_VMAB) {
+		if (seal->options.extent_size != 0 && section->raw_size > seal->options.extent_size)
+			return seal_cuts(seal, batch, err);
 		if (section->raw_size != 0) {
 			seal_payload(seal, batch);
 			return 0;

@@ -281,6 +281,31 @@ static void count(const struct writer *writer, const struct batch *batch)
 	counts->drive = batch->n_known > 0 ? batch->known[0].drive : batch->section.slots[0].drive;
 }
 
+/* The extents that a batch was cut into. Its slots are used up. */
+static int put_cuts(struct writer *writer, struct batch *batch, struct error *err)
+{
+	struct section *section = &batch->section;
+	const uint8_t *payload = batch->payload;
+	uint32_t n_left = section->n_slots;
+
+	for (uint32_t i = 0; i < batch->n_cuts; i++) {
+		const struct cut *cut = &batch->cuts[i];
+
+		section->n_slots = cut->n_slots;
+		section->raw_size = cut->raw_size;
+		section->stored_size = cut->stored_size;
+		section->padded_size = cut->padded_size;
+		section->codec = cut->codec;
+		memcpy(section->checksum, cut->checksum, CHECKSUM_SIZE);
+		TRY(put_extent(writer, section, payload, err));
+		payload += cut->padded_size;
+		n_left -= cut->n_slots;
+		memmove(section->slots, section->slots + cut->n_slots,
+			n_left * sizeof(section->slots[0]));
+	}
+	return 0;
+}
+
 int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 {
 	struct section *section = &batch->section;
@@ -294,7 +319,9 @@ int writer_append(struct writer *writer, struct batch *batch, struct error *err)
 	for (uint32_t i = 0; i < batch->n_known; i++)
 		TRY(note_slot(writer, &batch->known[i], err));
 	writer->totals.raw_size += section->raw_size;
-	if (writer->archive->format == FORMAT_VMAB && section->n_slots != 0) {
+	if (batch->n_cuts != 0) {
+		TRY(put_cuts(writer, batch, err));
+	} else if (writer->archive->format == FORMAT_VMAB && section->n_slots != 0) {
 		bool borrowed = batch->blocks != NULL;
 		TRY(put_extent(writer, section, borrowed ? batch->blocks : batch->payload, err));
 	} else if (batch->n_parts != 0) {

@@ -49,6 +49,7 @@ struct checksum_sink {
 	/* A run that is left out, as the parent has it. */
 	void (*unchanged)(void *context, uint32_t drive, uint64_t cluster, uint64_t n_clusters);
 };
+#define EXTENT_SIZE_MIN CLUSTER_SIZE
 
 struct writer_options {
 	int level;	/* of zstd or gzip; 0: no compression at all */
@@ -56,6 +57,9 @@ struct writer_options {
 	/* VMA: where an extent of zero clusters ends depends on their place in the drive, so that a
 	 * change moves nothing in those that follow. */
 	bool by_place;
+	/* VMAB: bytes of blocks in an extent, at least EXTENT_SIZE_MIN; 0: as the feed has its
+	 * pieces. */
+	uint32_t extent_size;
 	const struct parent_sums *parent;      /* or NULL. Borrowed */
 	const struct checksum_sink *checksums; /* or NULL. Borrowed */
 	struct writer_counts *counts;	       /* or NULL */
