@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/group_changes.h"
 #include "cli/group_increment.h"
+#include "cli/group_track.h"
 #include "machine/options.h"
 
 struct machine_kind;
@@ -22,6 +23,7 @@ struct backup_options {
 	struct machine_options machine;
 	struct change_options changes;
 	struct increment_choice increment;
+	struct track_options track;
 };
 
 /* Returns the exit code. */

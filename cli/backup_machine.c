@@ -15,7 +15,7 @@
 #include "cli/summary.h"
 #include "cow/sweep.h"
 #include "drive/drive.h"
-#include "machine/machine.h"
+#include "machine/kinds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +31,7 @@ struct backup {
 	struct drive **drives; /* the machine's; the array is owned */
 	struct sweep *sweep;
 	struct drive_changes changes;
+	struct tracked_images images;
 };
 
 static int add_drives(struct backup *backup, struct error *err)
@@ -123,6 +124,9 @@ static int prepare(struct backup *backup, struct error *err)
 	TRY(add_drives(backup, err));
 	TRY(drive_changes_read(&backup->changes, &options->changes, &backup->description,
 			       options->head.parent != NULL, err));
+	if (backup->kind == &machine_images)
+		TRY(tracked_images_open(&backup->images, &options->track, &options->machine, create,
+					&backup->changes, err));
 	add_configs(backup);
 	tell_decrypted(backup);
 	if (create->archive->n_drives + create->archive->n_configs == 0)
@@ -133,6 +137,7 @@ static int prepare(struct backup *backup, struct error *err)
 	 * there, and its head can tell what was found. */
 	if (backup->kind->begin == NULL && backup->kind->drive != NULL)
 		TRY(open_drives(backup, err));
+	TRY(tracked_images_find(&backup->images, create, &backup->changes, err));
 	TRY(increment_apply(&options->increment, create, backup->drives, backup->changes.of,
 			    backup->report, err));
 	return create_open(create, &backup->report->watcher, err);
@@ -221,25 +226,33 @@ static void tell(struct backup *backup)
 }
 
 /* The machine first, so that a guest waits for nothing that is of no use any more. */
-static void close_all(struct backup *backup)
+static void close_all(struct backup *backup, bool done)
 {
 	if (backup->sweep != NULL)
 		sweep_free(backup->sweep);
 	free(backup->drives);
 	backup->kind->end(backup->machine);
+	if (done)
+		tracked_images_record(&backup->images, &backup->create, backup->report->result);
 	create_close(&backup->create);
 	drive_changes_free(&backup->changes);
+	tracked_images_free(&backup->images);
 }
 
 int backup_machine(const struct machine_kind *kind, const struct backup_options *options,
 		   struct report *report)
 {
-	struct backup backup = {.kind = kind, .options = options, .report = report};
+	struct backup backup = {
+		.kind = kind,
+		.options = options,
+		.report = report,
+		.images.watcher = &report->watcher,
+	};
 	struct error err = {0};
 	int code = run(&backup, &err);
 
 	if (code == 0)
 		tell(&backup);
-	close_all(&backup);
+	close_all(&backup, code == 0);
 	return code == 0 ? EXIT_DONE : report_error(report, NULL, &err);
 }

@@ -52,6 +52,7 @@ const struct command command_convert = {
 	.run = run,
 	.groups = {{"From where", specs, 0},
 		   {"Where to", output_specs, offsetof(struct convert_options, create)},
+		   {NULL, extent_specs, offsetof(struct convert_options, create)},
 		   {"Tuning", writing_specs, offsetof(struct convert_options, create)},
 		   {"Common", common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),

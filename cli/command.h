@@ -64,7 +64,7 @@ struct option_group {
 		.name = NULL \
 	}
 
-#define OPTION_GROUPS 12u /* of one command, and one that ends them */
+#define OPTION_GROUPS 14u /* of one command, and one that ends them */
 
 struct command {
 	const char *name;

@@ -49,6 +49,14 @@ const struct option_spec output_specs[] = {
 	OPTIONS_END,
 };
 
+const struct option_spec extent_specs[] = {
+	{"extent-size", 0, OPTION_SIZE, OPTION_FIELD(create_options, extent_size),
+	 .argument = "SIZE", .min = CLUSTER_SIZE, .max = PAYLOAD_SIZE_MAX,
+	 .help = "VMAB: compress this much data together, 64K to 4M (default: 4M, or 1M without "
+		 "compression)"},
+	OPTIONS_END,
+};
+
 const struct option_spec writing_specs[] = {
 	{"rate", 0, OPTION_RATE, OPTION_FIELD(create_options, rate), .argument = "RATE",
 	 .max = INT64_MAX,

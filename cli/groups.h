@@ -19,6 +19,7 @@ extern const struct plain_options plain_defaults;
 /* Of struct create_options: where an archive goes and in which format; how it is written. */
 extern const struct option_spec output_specs[];
 extern const struct option_spec writing_specs[];
+extern const struct option_spec extent_specs[]; /* VMAB only */
 
 /* Of struct folder_options: a folder of chains. */
 extern const struct option_spec folder_specs[];

@@ -14,7 +14,7 @@ struct option_use {
 	size_t field;	   /* offset in the struct of the command */
 };
 
-#define OPTIONS_MAX 56u /* of one command; common_options.given has room for 64 */
+#define OPTIONS_MAX 64u /* of one command; common_options.given has room for 64 */
 
 /* All options of a command in one list; returns how many. */
 unsigned options_list(const struct command *command, struct option_use out[OPTIONS_MAX]);

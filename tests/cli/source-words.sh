@@ -34,6 +34,7 @@ while IFS='|' read -r kinds option; do
 done <<'END'
 drives|--allow-writers
 drives|--direct
+drives|--track
 push pull libvirt serve|--drive root
 libvirt|--quiesce
 push pull|--guest-agent agent.sock
@@ -54,28 +55,37 @@ END
 "$VMABAK" commands | sed -n 's/^backup\t//p' | tr '\t' '\n' | sort >options
 sort >expected <<'END'
 --allow-writers
+--audit
 --buffer
+--changed
 --compress
 --config
 --connect
 --dedup
 --direct
 --drive
+--extent-size
 --force
 --format
 --freeze-command
 --freeze-timeout
+--full-every
 --guest-agent
 --help
+--incremental
 --json
+--lock-wait
+--name
 --nbd-server
 --no-holes
+--no-sums
 --no-sync
 --no-vma-checksums
 --note
---parent
 --on-full
 --output
+--parent
+--parents
 --progress
 --progress-fd
 --pull
@@ -84,11 +94,17 @@ sort >expected <<'END'
 --rate
 --record-size
 --scratch
+--since-unchecked
 --spill
 --spill-dir
+--strict
+--sums
 --sync
 --thaw-command
 --threads
+--to
+--token
+--track
 --uuid
 --verbose
 END
@@ -108,6 +124,7 @@ expect_code 0 "$VMABAK" backup --help
 grep -E '^[A-Z][A-Za-z ]*:$' "$out" | grep -v '^Example' >groups
 cat >expected <<'END'
 What:
+Increments:
 Where to:
 Consistency:
 A running machine:

@@ -1,0 +1,192 @@
+#include "cli/group_track.h"
+
+#include "archive/create.h"
+#include "archive/open.h"
+#include "base/json.h"
+#include "base/watcher.h"
+#include "cli/group_changes.h"
+#include "cli/memory.h"
+#include "cli/sources.h"
+#include "drive/argument.h"
+#include "machine/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct option_spec track_specs[] = {
+	{"track", 0, OPTION_FLAG, OPTION_FIELD(track_options, track),
+	 .help = "leave a bitmap in each qcow2 image, by which the next increment finds what "
+		 "changed",
+	 .sources = SOURCE_DRIVES},
+	OPTIONS_END,
+};
+
+struct tracked_image {
+	struct drive_argument argument;
+	char name[16]; /* of a drive without one */
+	char *token;   /* owned */
+};
+
+static int parse_all(struct tracked_images *out, const struct strings *arguments, struct error *err)
+{
+	out->images = memory_new(arguments->n + 1, sizeof(*out->images));
+	out->sources = memory_new(arguments->n + 1, sizeof(*out->sources));
+	for (; out->n < arguments->n; out->n++) {
+		struct tracked_image *image = &out->images[out->n];
+
+		TRY(drive_argument_parse(arguments->items[out->n], &image->argument, err));
+		snprintf(image->name, sizeof(image->name), "disk%u", out->n);
+		out->sources[out->n] = (struct image_source){
+			.name = image->argument.name != NULL ? image->argument.name : image->name,
+			.path = image->argument.path,
+			.suffix = &image->argument.suffix,
+		};
+	}
+	return 0;
+}
+
+static int ask_one(const struct image_source *source, bool has_parent, struct changes **out,
+		   struct error *err)
+{
+	if (!image_source_tells(source))
+		return 0;
+	if (*out != NULL)
+		return fail(err, ERR_USAGE, "drive %s: has a list of --changed already",
+			    source->name);
+	if (!has_parent)
+		return fail(err, ERR_USAGE,
+			    "drive %s: what changed since an archive is of use with --parent only",
+			    source->name);
+	*out = memory_new(1, sizeof(**out));
+	if (image_changes(*out, source, err) != 0) {
+		error_prefix(err, "drive %s", source->name);
+		return err->code;
+	}
+	return 0;
+}
+
+static int check_track(const struct machine_options *machine, const struct create *create,
+		       struct error *err)
+{
+	if (machine->allow_writers)
+		return fail(err, ERR_USAGE, "--track and --allow-writers exclude each other");
+	if (create->plan.format != FORMAT_VMAB)
+		return fail(err, ERR_USAGE, "--track: VMA has no increments, VMAB does");
+	return 0;
+}
+
+int tracked_images_open(struct tracked_images *out, const struct track_options *options,
+			const struct machine_options *machine, const struct create *create,
+			struct drive_changes *changes, struct error *err)
+{
+	bool has_parent = create->head != NULL && create->head->parent != NULL;
+
+	if (options->track)
+		TRY(check_track(machine, create, err));
+	TRY(parse_all(out, &machine->images, err));
+	for (unsigned i = 0; i < out->n; i++) {
+		TRY(image_source_check(&out->sources[i], machine->allow_writers, err));
+		TRY(ask_one(&out->sources[i], has_parent, &changes->of[i], err));
+	}
+	return options->track ? track_new(&out->track, out->sources, out->n, out->watcher, err) : 0;
+}
+
+/* Whether what was found begins at the instant that the parent shows. */
+static int check_found(const struct changes *found, const struct image_source *source,
+		       const struct create *create, uint32_t drive, struct error *err)
+{
+	const struct parent *parent = &create->parent;
+	const struct text *token = &parent->marks[parent->drive_of[drive]].token;
+
+	if (parent_drive_size(parent, drive) != create->archive->drives[drive].size_bytes)
+		return fail(err, ERR_UNSUPPORTED, "%s: has another size than its parent",
+			    source->path);
+	if (token->length != strlen(found->since) ||
+	    memcmp(token->bytes, found->since, token->length) != 0)
+		return fail(err, ERR_UNSUPPORTED,
+			    "%s: the parent has another token of it: a file below it was written "
+			    "or replaced",
+			    source->path);
+	return 0;
+}
+
+/* A bitmap that is of no use only costs reading. */
+static void find_one(const struct tracked_images *images, uint32_t i, const struct create *create,
+		     struct drive_changes *changes)
+{
+	const struct image_source *source = &images->sources[i];
+	struct changes found = {0};
+	struct error err = {0};
+	int code = image_changes_tracked(&found, source, create->archive->parent, &err);
+
+	if (code == 1 && check_found(&found, source, create, i, &err) != 0) {
+		changes_free(&found);
+		code = err.code;
+	}
+	if (code < 0)
+		watcher_note(images->watcher,
+			     "drive %s: all of it is compared: the bitmap of the last backup is of "
+			     "no use: %s",
+			     source->name, err.text);
+	if (code != 1)
+		return;
+	changes->of[i] = memory_new(1, sizeof(*changes->of[i]));
+	*changes->of[i] = found;
+}
+
+static bool can_have_bitmap(const struct create *create, const struct image_source *source,
+			    uint32_t i)
+{
+	const struct parent *parent = &create->parent;
+
+	return archive_is_incremental(create->archive) && source->suffix->snapshot == NULL &&
+	       image_source_is_qcow2(source) &&
+	       parent->drive_of[i] != sums_archive(parent->found.sums)->n_drives;
+}
+
+static int set_token(struct tracked_images *images, uint32_t i, struct create *create,
+		     struct error *err)
+{
+	const uint8_t *tracked = images->track != NULL ? create->archive->uuid : NULL;
+	char **token = &images->images[i].token;
+
+	if (create->plan.format != FORMAT_VMAB)
+		return 0;
+	TRY(image_token(token, &images->sources[i], tracked, err));
+	return *token != NULL ? create_set_token(create, i, *token, err) : 0;
+}
+
+int tracked_images_find(struct tracked_images *images, struct create *create,
+			struct drive_changes *changes, struct error *err)
+{
+	for (uint32_t i = 0; i < images->n; i++) {
+		if (changes->of[i] == NULL && can_have_bitmap(create, &images->sources[i], i))
+			find_one(images, i, create, changes);
+		TRY(set_token(images, i, create, err));
+	}
+	return 0;
+}
+
+void tracked_images_record(struct tracked_images *images, const struct create *create,
+			   struct json_t *result)
+{
+	bool pipe = strcmp(create->name, "-") == 0;
+	unsigned n = images->track == NULL ? 0
+					   : track_record(images->track, create->archive->uuid,
+							  create->archive->parent, pipe);
+
+	json_put_number(result, "n_tracked", n);
+}
+
+void tracked_images_free(struct tracked_images *images)
+{
+	track_free(images->track);
+	for (unsigned i = 0; i < images->n; i++) {
+		drive_argument_free(&images->images[i].argument);
+		free(images->images[i].token);
+	}
+	free(images->images);
+	free(images->sources);
+	*images = (struct tracked_images){0};
+}

@@ -1,0 +1,77 @@
+# backup --track: the next increment finds what changed by the bitmap that is named after its parent. A backup that fails
+# leaves none, the old one goes once the new one records, those with other names stay, and every instant restores.
+. "$(dirname "$0")/lib.sh"
+need_images
+need qemu-io
+
+bitmaps()
+{
+	qemu-img info --output=json a.qcow2 | "$PYTHON" -c 'import json, sys
+found = json.load(sys.stdin)["format-specific"]["data"].get("bitmaps", [])
+print(" ".join(sorted(one["name"] + ("" if one["flags"] == ["auto"] else "!") for one in found)))'
+}
+
+name_of()
+{
+	"$VMABAK" list --json "$1" | "$PYTHON" -c 'import json, sys; print("vmabak-" + json.load(sys.stdin)["uuid"])'
+}
+
+write()
+{
+	for lib_command; do
+		qemu-io -c "$lib_command" a.qcow2 >/dev/null
+	done
+}
+
+# check N: the archive restores to what the image is now.
+check()
+{
+	rm -rf back
+	expect_code 0 "$VMABAK" restore -q "$1.vmab" -C back
+	qemu-img compare -q -f qcow2 a.qcow2 -F raw back/a.raw || fail "$1 is not what the image is"
+}
+
+qemu-img create -q -f qcow2 a.qcow2 100M
+write 'write -P 1 0 8M' 'write -P 2 50M 3M'
+qemu-img bitmap --add a.qcow2 mine
+
+# A failed backup leaves nothing.
+expect_code 1 "$VMABAK" backup -q --track -o no/0.vmab a=a.qcow2
+[ "$(bitmaps)" = mine ] || fail "after a failure: $(bitmaps)"
+expect_code 0 "$VMABAK" backup --json --track -o 0.vmab a=a.qcow2
+expect_json "$out" 'd["n_tracked"] == 1'
+[ "$(bitmaps)" = "mine $(name_of 0.vmab)" ] || fail "after the first: $(bitmaps)"
+
+for n in 1 2 3; do
+	write "write -P $((n + 10)) $((n * 7 + 1))M 100k" "discard $((n * 2))M 64k"
+	expect_code 0 "$VMABAK" backup --json --track --audit 0 --parent $((n - 1)).vmab -o $n.vmab a=a.qcow2
+	expect_json "$out" 'd["n_tracked"] == 1' 'd["drives"][0]["proof"]["list"] == "right"' \
+		'd["drives"][0]["proof"]["listed_clusters"] < 20' 'd["drives"][0]["token"].startswith("qcow2:bitmap/vmabak-")'
+	[ "$(bitmaps)" = "mine $(name_of $n.vmab)" ] || fail "after $n: $(bitmaps)"
+	check $n
+done
+
+# A backup that is refused in the middle leaves the parent's bitmap, and so does one without --track.
+write 'write -P 30 33M 1M'
+expect_code 6 "$VMABAK" backup -q --track --parent 3.vmab -o /dev/full --format vmab a=a.qcow2
+expect_code 0 "$VMABAK" backup -q --parent 3.vmab -o side.vmab a=a.qcow2
+[ "$(bitmaps)" = "mine $(name_of 3.vmab)" ] || fail "after a failure: $(bitmaps)"
+check side
+
+# Into a pipe the parent's stays, too: nobody knows yet whether the archive arrived.
+"$VMABAK" backup -q --track --parent 3.vmab -o - a=a.qcow2 >4.vmab
+[ "$(bitmaps | wc -w)" = 3 ] || fail "after a pipe: $(bitmaps)"
+check 4
+write 'write -P 31 34M 1M'
+expect_code 0 "$VMABAK" backup -q --track --parent 4.vmab -o 5.vmab a=a.qcow2
+[ "$(bitmaps)" = "$(printf '%s\n' mine "$(name_of 3.vmab)" "$(name_of 5.vmab)" | sort | xargs)" ] || fail "after 5: $(bitmaps)"
+check 5
+
+# Refused: what cannot have bitmaps, or not of that instant.
+qemu-img create -q -f qcow2 -o compat=0.10 old.qcow2 1M
+expect_error 1 "have no bitmaps" "$VMABAK" backup --track -o x.vmab a=old.qcow2
+qemu-img snapshot -c one old.qcow2
+expect_error 2 "not for ,snapshot=" "$VMABAK" backup --track -o x.vmab a=old.qcow2,snapshot=one
+expect_error 2 "VMA has no increments" "$VMABAK" backup --track -o x.vma a=a.qcow2
+expect_error 2 "exclude each other" "$VMABAK" backup --track --allow-writers -o x.vmab a=a.qcow2
+[ ! -e x.vmab ] || fail "an archive was made"
