@@ -76,7 +76,9 @@ static int fail_archive(const struct foreign *foreign, uint64_t position, struct
 			    "%s: holds several lzop files, or other bytes after one: lzop -dc FILE "
 			    "| vmabak COMMAND -",
 			    foreign->in->from->name);
-	if (strcmp(foreign->name, "lzop") == 0 && position == 0)
+	/* One that says that it failed was there. */
+	if (strcmp(foreign->name, "lzop") == 0 && position == 0 &&
+	    strstr(text, "exited with status 1") == NULL)
 		return fail(err, ERR_UNSUPPORTED, "cannot decompress lzop: is lzop installed? (%s)",
 			    text);
 	if (foreign->in->ended)
