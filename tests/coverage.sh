@@ -68,7 +68,7 @@ find "$build" -name '*.gcno' | sed 's/gcno$/gcda/' | xargs sh -c 'touch "$@" && 
 tried "$PYTHON" tests/images/check.py --vmabak "$build/vmabak"
 rm -rf "$build/seeds"
 "$PYTHON" tests/fuzz/seeds.py "$build/seeds"
-for name in head section restore; do
+for name in head section restore changes; do
 	tried "$build/fuzz_$name" "$build/seeds/$name"
 	if [ -n "$(ls -A "build/fuzz/corpus/$name" 2>/dev/null)" ]; then
 		tried "$build/fuzz_$name" "build/fuzz/corpus/$name"

@@ -1,5 +1,6 @@
 # What libvirt says of a domain, and the variables of its firmware, are in the archive of a backup by libvirt;
 # those that cannot be read are a warning, and a user's configs of these names come first.
+# long: starts a domain
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_libvirt

@@ -1,4 +1,5 @@
 # libvirt has a migration wait for the end of a backup, for 30 s: a backup that is ended meanwhile lets it go on.
+# long: waits for libvirt
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_libvirt

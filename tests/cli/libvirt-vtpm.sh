@@ -1,5 +1,6 @@
 # The state of an emulated TPM joins the configs of a backup by libvirt, running or off; only its owner may read what
 # is restored of it.
+# long: starts domains
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need swtpm swtpm_setup swtpm_localca

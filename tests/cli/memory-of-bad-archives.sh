@@ -1,4 +1,5 @@
 # Whatever an archive claims, a reader stays within its memory and time.
+# long: gigabytes of zeros
 . "$(dirname "$0")/lib.sh"
 
 ulimit -c 0

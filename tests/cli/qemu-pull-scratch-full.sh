@@ -1,5 +1,6 @@
 # The room for scratch images runs out: the backup is given up before the guest's writes fail. Where
 # there is too little from the start it does not begin.
+# long: waits for a guest that writes
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 

@@ -1,5 +1,6 @@
 # An output that takes nothing: the guest overwrites all of its drives all the same, without an error and
 # in time. When memory and scratch file are full the backup is given up; when they are not, it waits.
+# long: waits for jobs of QEMU
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 

@@ -1,5 +1,6 @@
 # A command that reads an archive gives up access to other files before it reads on, whatever the archive holds and
 # wherever it goes: very many drives and configs, donors, maps, folders, devices, a pipe, no descriptor left.
+# long: many commands under strace
 . "$(dirname "$0")/lib.sh"
 
 need_strace

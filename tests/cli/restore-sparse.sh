@@ -1,4 +1,5 @@
 # Holes stay holes, and zeros that were written become holes.
+# long: reads many holes
 . "$(dirname "$0")/lib.sh"
 
 truncate -s 512M holes.raw

@@ -1,4 +1,5 @@
 # What is made to cost time or memory costs little: time grows with the size of the archive only.
+# long: large archives, made for it
 . "$(dirname "$0")/lib.sh"
 
 need_python xxhash zstandard

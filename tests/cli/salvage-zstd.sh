@@ -1,5 +1,6 @@
 # Compression around an archive that is damaged: of zstd in frames, as we write it, the frames behind
 # the damage are had; of one frame, and of gzip, what came before.
+# long: many commands
 . "$(dirname "$0")/lib.sh"
 
 need zstd

@@ -1,5 +1,6 @@
 # A backup that is killed, or whose output fails, leaves the server, the guest and the folder as they were; and one
 # whose server is killed ends soon, unless it has all.
+# long: waits for what a killed server leaves
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
 

@@ -1,4 +1,5 @@
 # Two signals at once, as timeout sends them, are one: what is to be cleaned up is.
+# long: waits for limits of a client
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 
