@@ -38,7 +38,7 @@ list data.list $((100 * cluster + 777))
 need_strace
 expect_code 0 strace -f -o "$TMPDIR/calls" -e trace=pread64,preadv,read -P root.raw -P data.raw \
 	"$VMABAK" backup -q --since-unchecked --parent full.vmab --changed root=root.list --changed data=data.list -o one.vmab root=root.raw data=data.raw
-read_bytes=$(sed -n 's/.*(.* = \([0-9]*\)$/\1/p' "$TMPDIR/calls" | awk '{ n += $1 } END { print n + 0 }')
+read_bytes=$(sed -n 's|.*) = \([0-9]*\)$|\1|p' "$TMPDIR/calls" | awk '{ n += $1 } END { print n + 0 }')
 # Of all else some are read as a proof: 256 of each drive, some beside what is listed, and a thirtieth.
 [ "$read_bytes" -le $((500 * cluster)) ] || fail "$read_bytes bytes of the drives were read, of 23 clusters"
 [ "$read_bytes" -ge $((3 * cluster)) ] || fail "only $read_bytes bytes were read: they are not counted right"
