@@ -221,9 +221,10 @@ int create_set_token(struct create *create, uint32_t drive, const char *token, s
 		return fail(err, ERR_USAGE, "drive %.*s: a token has 1 to %u bytes",
 			    (int)name->length, (const char *)name->bytes, TOKEN_MAX);
 	if (own->length > 0 && (own->length != length || memcmp(own->bytes, token, length) != 0))
-		return fail(err, ERR_USAGE,
-			    "drive %.*s: its change list is until another token than --token says",
-			    (int)name->length, (const char *)name->bytes);
+		return fail(
+			err, ERR_USAGE,
+			"drive %.*s: by its list or image it has another token than --token says",
+			(int)name->length, (const char *)name->bytes);
 	*own = (struct text){(const uint8_t *)token, (uint32_t)length};
 	return 0;
 }
