@@ -28,7 +28,7 @@ sys.dont_write_bytecode = True  # tests leave nothing behind
 import sweep_serve
 
 EIO, ENOMEM, EAGAIN, EACCES, EMFILE, ENOSPC, EINTR = 5, 12, 11, 13, 24, 28, 4
-FAILED, FULL = 1, 6
+FAILED, WARNED, FULL = 1, 3, 6
 # call: the errors it is made to fail with, and the exit codes that fit each
 CALLS = {
     "read": {EIO: {FAILED}}, "pread": {EIO: {FAILED}},
@@ -47,12 +47,14 @@ UUID = "01020304-0506-0708-090a-0b0c0d0e0f10"
 class Case:
     """A command in a folder with the inputs; out/ is where results go."""
 
-    def __init__(self, name, command, before=(), in_place=False, without=(), keeps=False):
+    def __init__(self, name, command, before=(), in_place=False, without=(), keeps=False, warns=False, removes=False):
         self.name, self.command = name, command.split()
         self.before = dict(before)      # what is in out/ before: name to input
         self.in_place = in_place        # what is in out/ is overwritten, not replaced
         self.keeps = keeps              # what was finished before a failure stays
         self.without = without          # calls that are not made to fail
+        self.warns = warns              # sums are not worth a failure, nor is a parent that can be done without
+        self.removes = removes          # files, one after the other
 
 
 BACKUP = f"--threads 1 --uuid {UUID} disk0=a.raw disk1=b.raw -c a.conf"
@@ -87,8 +89,14 @@ CASES = [
     Case("salvage", "salvage a.vmab -C out/new --map out/map", keeps=True),
     Case("salvage-damaged", "salvage bad.vmab -C out/new", keeps=True),
     Case("salvage-vma", "salvage a.vma -C out/new", keeps=True),
-    Case("backup-parent", f"backup --parent b.vmab -o out/x.vmab {CHILD}"),
-    Case("backup-sums", f"backup --force --parent b.sums -o out/x.vmab {CHILD}", {"x.vmab": "old"}),
+    Case("backup-parent", f"backup --parent b.vmab -o out/x.vmab {CHILD}", warns=True),
+    Case("backup-sums", f"backup --force --parent b.sums -o out/x.vmab {CHILD}", {"x.vmab": "old"}, warns=True),
+    Case("backup-to", f"backup --to out --name x {CHILD}", {"x-2023-11-14T221319Z.vmab": "a.vmab"}, warns=True),
+    Case("prune", "prune out --keep-last 1", {"x-2023-11-14T221319Z.vmab": "a.vmab", "x-2023-11-14T221320Z.vmab": "b.vmab",
+                                              "x-2023-11-14T221320Z.vmab.sums": "b.sums",
+                                              "x-2023-11-14T221321Z.vmab": "c.vmab"}, warns=True, removes=True),
+    Case("prune-merge", "prune out --keep-last 1 --merge",
+         {"x-2023-11-14T221319Z.vmab": "a.vmab", "x-2023-11-14T221320Z.vmab": "b.vmab"}, warns=True, removes=True),
     Case("backup-changed", f"backup --parent b.sums --changed disk1=a.list --audit 1/1 -o out/x.vmab {CHILD}".replace("b.raw", "c.raw")),
     Case("changes", "changes a.list"),
     Case("sums", "sums b.vmab -o out/x.sums"),
@@ -127,6 +135,7 @@ def make_inputs(folder, vmabak):
         file.write("# vmabak changes 1\n# size 100000\n# since b\n# until c\n0 7\n# end 1\n")
     # with a uuid of its own: else it could be taken for a parent
     subprocess.run([vmabak, "backup", "-q", "-o", "bad.vmab", *BACKUP.replace(UUID, UUID[:-2] + "40").split()], cwd=folder, check=True)
+    subprocess.run([vmabak, "backup", "-q", "-o", "c.vmab", *BACKUP.replace(UUID, UUID[:-2] + "50").split()], cwd=folder, check=True)
     good = read_file(os.path.join(folder, "bad.vmab"))
     with open(os.path.join(folder, "bad.vmab"), "wb") as file:
         file.write(good[:20000] + bytes(8192) + good[28192:])
@@ -208,6 +217,8 @@ class Runner:
             if found != self.reference and not self.is_as_good():
                 return f"done, but another result: {difference(found, self.reference)}"
             return None if stdout == self.stdout else "done, but says something else"
+        if code == WARNED and self.case.warns and codes:
+            return self.judge_warned(found, stderr)
         if code not in codes:
             return f"exit code {code}, not of {set(codes)}: {stderr.strip()}"
         lines = stderr.splitlines()
@@ -217,11 +228,38 @@ class Runner:
             return f"names nothing: {lines[-1]}"
         return self.judge_left(call, found)
 
+    def judge_warned(self, found, stderr):
+        """All is done but for the sums, or otherwise: as a full archive."""
+        if "vmabak: warning: " not in stderr:
+            return f"warns of nothing: {stderr.strip()!r}"
+        if self.case.removes:
+            return self.judge_removed(found)
+        new = {name for name in self.reference if name not in self.before}
+        if {name for name in found if not name.endswith(".sums")} != {name for name in self.reference if not name.endswith(".sums")}:
+            return f"left {difference(found, self.reference)}"
+        if all(found[name] == self.reference[name] for name in found if name in new):
+            return None
+        return None if self.is_as_good() else f"done with warnings, but another result: {difference(found, self.reference)}"
+
+    def judge_removed(self, found):
+        """What is to stay is there, and restores; what is not there was to go."""
+        missing = [name for name in self.reference if name not in found and not name.endswith(".sums")]
+        if missing or not set(found) <= set(self.before) | set(self.reference):
+            return f"left {difference(found, self.reference)}"
+        kept = [name for name in self.reference if name.endswith(".vmab")]
+        for name in kept:
+            code = subprocess.run([self.options.vmabak, "restore", "-q", "--force", name, "-C", "../check"],
+                                  cwd=self.out, capture_output=True, check=False).returncode
+            if code != 0:
+                return f"{name} does not restore any more"
+        return None
+
     def is_as_good(self):
         """An archive of other bytes, as without the memory to compress, that gives the same drives."""
-        archive = [name for name in os.listdir(self.out) if name.startswith("x.")]
+        archive = sorted(name for name in os.listdir(self.out) if name.startswith("x") and not name.endswith(".sums"))[-1:]
         if not archive:
             return False
+        left = set(os.listdir(self.out))
         parents = ["../b.vmab", "../a.vmab"] if "--parent" in self.case.command else []
         code = subprocess.run([self.options.vmabak, "restore", "-q", archive[0], *parents, "-C", "check"],
                               cwd=self.out, capture_output=True, check=False).returncode
@@ -229,14 +267,20 @@ class Runner:
             read_file(os.path.join(self.out, "check", name)).rstrip(b"\0") ==
             read_file(os.path.join(self.folder, source)).rstrip(b"\0")
             for name, source in (("disk0.raw", "a.raw"), ("disk1.raw", "b.raw"), ("a.conf", "a.conf")))
-        return same and len(os.listdir(self.out)) == 2
+        return same and left <= {os.path.basename(name) for name in self.reference}
 
     def judge_left(self, call, found):
+        # A command line without memory ends at once: the file of its lock stays, and does no harm.
+        if call == "malloc":
+            found = {name: data for name, data in found.items() if not name.endswith(".lock")}
         if found == self.before:
             return None
+        if self.case.removes:
+            return self.judge_removed(found)
         # A name was given, and then its folder could not be synced: too late to take it back
         # where it replaced something, and what is there is whole.
-        if call == "fsync" and found == self.reference and self.case.before:
+        archives = {name: data for name, data in self.reference.items() if not name.endswith(".sums")}
+        if call == "fsync" and found in (self.reference, archives) and self.case.before:
             return None
         if self.case.keeps and all(self.reference.get(name) == found[name] for name in found):
             return None
