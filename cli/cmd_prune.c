@@ -99,7 +99,7 @@ static void print_items(const struct prune *prune)
 		    item->is_kept     ? "keep"
 		    : item->is_merged ? "merge"
 				      : "remove",
-		    human_time(when, item->archive->created_ns),
+		    human_local_time(when, item->archive->created_ns),
 		    human_size(size, item->archive->stored_bytes), item->archive->file,
 		    item->is_kept ? " (" : "", reason_of(item, reason, sizeof(reason)),
 		    item->is_kept ? ")" : "");

@@ -35,7 +35,7 @@ expect_error 2 'called db' "$VMABAK" prune d --name db --keep-last 1
 expect_code 1 "$VMABAK" prune nowhere --keep-last 1
 expect_code 1 "$VMABAK" prune web.raw --keep-last 1
 expect_code 0 "$VMABAK" prune d --keep-last 1 --dry-run
-expect_text "$out" 'remove  2026-01-01T12:00:00Z' 'web-2026-01-14T120000Z.vmab (last)' 'web-2026-01-11T120000Z.vmab (needed)'
+expect_text "$out" 'remove  2026-01-01 12:00:00 UTC' 'web-2026-01-14T120000Z.vmab (last)' 'web-2026-01-11T120000Z.vmab (needed)'
 left 01 02 03 04 05 06 07 08 09 10 11 12 13 14
 # A chain stays from its beginning to the last day that is wanted: the 4th, 11th and 14th, two Sundays and the last.
 expect_code 0 "$VMABAK" prune d --json --keep-last 1 --keep-weekly 3
