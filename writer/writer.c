@@ -345,8 +345,10 @@ void writer_expect(struct writer *writer, const struct cluster_set *const *sets)
 /* The first cluster of a drive that was to come and did not; n_clusters: none. */
 static uint64_t find_missing(const struct writer *writer, uint32_t drive, uint64_t n_clusters)
 {
-	const struct cluster_set *expected =
-		writer->expected == NULL ? NULL : writer->expected[drive];
+	/* A full archive has nobody to leave clusters to. */
+	const struct cluster_set *expected = writer->expected == NULL || writer->options.parent == NULL
+						     ? NULL
+						     : writer->expected[drive];
 	uint64_t at = 0, n, n_seen;
 	bool wanted = true, in = true;
 
