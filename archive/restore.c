@@ -47,6 +47,7 @@ static int find_parents(struct restore *restore, struct error *err)
 			    "an incremental archive and its parents are restored from files, not "
 			    "from standard input");
 	restore->chain.rate = options->rate;
+	restore->chain.rollback = options->rollback;
 	return restore_chain_find(&restore->chain, &restore->opened, &options->parents,
 				  &options->folders, err);
 }
@@ -75,7 +76,9 @@ int restore_open(struct restore *out, const struct restore_options *options,
 	*out = (struct restore){
 		.options = options,
 		.watcher = watcher,
-		.how = {.force = options->force, .sync = !options->no_sync},
+		.how = {.force = options->force,
+			.rollback = options->rollback,
+			.sync = !options->no_sync},
 	};
 	TRY(restore_plan_options(options, err));
 	TRY(archive_open(&out->opened, options->archive, options->rate, err));
@@ -203,6 +206,7 @@ static int write_all(struct restore *restore, struct error *err)
 		.in = restore->opened.input,
 		.seek_in = restore->opened.input,
 		.counts = &restore->counts,
+		.rollback = restore->options->rollback,
 	};
 
 	TRY(write_drives(restore, &job, err));
@@ -242,6 +246,16 @@ uint64_t restore_drive_bytes(const struct restore *restore)
 		if (restore->plan.drive_paths[i] != NULL)
 			bytes += restore->opened.archive->drives[i].size_bytes;
 	}
+	return bytes;
+}
+
+uint64_t restore_written_bytes(const struct restore *restore)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < restore->opened.archive->n_drives; i++)
+		if (restore->targets[i] != NULL)
+			bytes += target_written(restore->targets[i]);
 	return bytes;
 }
 

@@ -33,6 +33,8 @@ int restore_open(struct restore *out, const struct restore_options *options,
 int restore_run(struct restore *restore, struct error *err);
 /* Bytes of the drives that are restored. */
 uint64_t restore_drive_bytes(const struct restore *restore);
+/* Bytes that were written to targets. */
+uint64_t restore_written_bytes(const struct restore *restore);
 /* Bytes of the archive that were read, of the drives alone where its index led to them. */
 uint64_t restore_archive_bytes(const struct restore *restore);
 /* done: restore_run succeeded; else nothing new stays. */

@@ -59,6 +59,7 @@ static int write_link(const struct run *run, struct opened_archive *opened, unsi
 		.in = opened->input,
 		.seek_in = opened->input,
 		.counts = run->counts,
+		.rollback = run->chain->rollback,
 	};
 	struct progress_view view = archive_view(opened, run->counts);
 	uint64_t read_bytes = run->counts->read_bytes;

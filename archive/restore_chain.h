@@ -14,6 +14,7 @@ struct watcher;
 struct restore_chain {
 	struct chain chain; /* empty: the archive is full */
 	struct layers layers;
+	bool rollback; /* as in struct reader_job */
 	uint64_t rate; /* of reading: as for archive_open */
 };
 

@@ -21,6 +21,7 @@ struct restore_options {
 	bool configs;		/* even with drives */
 	bool no_configs;
 	bool force;
+	bool rollback; /* only what differs in targets that exist is written; goes with force */
 	bool passable; /* directory, if it is made: others may reach files in it by their names */
 	bool no_sync;
 	uint64_t threads; /* 0: one a processor */

@@ -36,6 +36,9 @@ static const struct option_spec specs[] = {
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(restore_options, force),
 	 .help = "overwrite existing files, block devices and NBD exports"},
 	OPTION_PARENTS(restore_options, folders),
+	{"rollback", 0, OPTION_FLAG, OPTION_FIELD(restore_options, rollback),
+	 .help = "read the files or block devices that are there, and write only what differs; "
+		 "implies --force"},
 	OPTION_THREADS(restore_options, threads),
 	OPTION_READ_RATE(restore_options, rate),
 	OPTION_NO_SYNC(restore_options, no_sync, "do not wait until the data is safe on disk"),
@@ -70,6 +73,7 @@ static void put_json(const struct restore *restore, struct json_t *result)
 	}
 	summary_put_configs(&restore->plan, result);
 	json_put_number(result, "archive_bytes", restore_archive_bytes(restore));
+	json_put_number(result, "written_bytes", restore_written_bytes(restore));
 	json_put_real(result, "duration_s", progress_seconds());
 }
 
@@ -77,7 +81,7 @@ static void put_json(const struct restore *restore, struct json_t *result)
 static void tell_summary(const struct restore *restore, struct report *report)
 {
 	uint32_t n_drives = restore->plan.n_drives, n_configs = restore->plan.n_configs;
-	char drives[80] = "", configs[80] = "", sizes[2][HUMAN_SIZE];
+	char drives[80] = "", configs[80] = "", written[80] = "", sizes[2][HUMAN_SIZE];
 
 	if (report->result != NULL) {
 		put_json(restore, report->result);
@@ -90,8 +94,11 @@ static void tell_summary(const struct restore *restore, struct report *report)
 	if (n_configs > 0)
 		snprintf(configs, sizeof(configs), "%s%u config%s", n_drives > 0 ? " and " : "",
 			 n_configs, n_configs == 1 ? "" : "s");
-	report_done(report, restore->opened.name, "%s%s restored in %s",
-		    n_drives + n_configs > 0 ? drives : "nothing", configs,
+	if (restore->options->rollback)
+		snprintf(written, sizeof(written), ", %s written,",
+			 human_size(sizes[0], restore_written_bytes(restore)));
+	report_done(report, restore->opened.name, "%s%s restored%s in %s",
+		    n_drives + n_configs > 0 ? drives : "nothing", configs, written,
 		    human_duration(sizes[1], progress_seconds()));
 }
 
@@ -143,6 +150,7 @@ static int run(const void *given, struct report *report)
 	options.archive = command->common.arguments.items[0];
 	options.parents = (struct strings){command->common.arguments.items + 1,
 					   command->common.arguments.n - 1};
+	options.force |= options.rollback;
 	if (source_check_targets(&options.drives, &err) < 0 ||
 	    define_check(&command->define, &options, &err) < 0)
 		return report_error(report, NULL, &err);
@@ -179,6 +187,9 @@ const struct command command_restore = {
 		"named by its number: --drive @2=TARGET. TARGET - is standard output, for one\n"
 		"drive of a VMAB archive in a file.\n"
 		"\n"
+		"With --rollback drives that are there are read, and only clusters that differ\n"
+		"are written: quick and gentle where little changed since the backup.\n"
+		"\n"
 		"With --define, a domain of libvirt that was backed up as libvirt:DOMAIN is\n"
 		"defined again. Parts of its definition that name files, devices or programs\n"
 		"of the host, other than what was restored, are left out with a warning.\n"
@@ -186,6 +197,7 @@ const struct command command_restore = {
 		"Example:\n"
 		"  vmabak restore web.vmab -C /var/tmp/web\n"
 		"  vmabak restore web.vmab --force -d root=/dev/vg0/web\n"
+		"  vmabak restore web.vmab --rollback -d root=/dev/vg0/web\n"
 		"  vmabak restore web.vmab -C /var/lib/libvirt/images/web2 --define --name web2\n"
 		"  set -o pipefail\n"
 		"  vmabak restore web.vmab -d root=- | ssh host 'dd of=/dev/vg0/web bs=1M'\n",

@@ -82,12 +82,23 @@ static int choose_kind(const struct target_kind **out, const char *path,
 	return 0;
 }
 
+static int check_rollback(const struct target_kind *kind, const char *path, struct error *err)
+{
+	return kind->read != NULL
+		       ? 0
+		       : fail(err, ERR_USAGE,
+			      "%s: --rollback changes a raw file or block device that is there",
+			      path);
+}
+
 int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		const struct target_options *options, struct error *err)
 {
 	const struct target_kind *kind;
 
 	TRY(choose_kind(&kind, path, options, err));
+	if (options->rollback)
+		TRY(check_rollback(kind, path, err));
 	if (options->n_image_options > 0 && kind != &target_image)
 		return fail(err, ERR_USAGE, "%s: ,%s is for an image, and this is raw", path,
 			    options->image_options[0]);
@@ -103,6 +114,7 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		.path = own_path,
 		.size_bytes = size_bytes,
 		.sync = options->sync,
+		.rollback = options->rollback,
 	};
 	if (kind->open(target, options, err) != 0) {
 		target_close(target);
@@ -128,7 +140,25 @@ int target_write(struct target *target, uint64_t offset, const void *bytes, size
 		 struct error *err)
 {
 	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
+	target->written_bytes += n;
 	return target->kind->write(target, offset, bytes, n, err);
+}
+
+int target_read(const struct target *target, uint64_t offset, void *bytes, size_t n)
+{
+	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
+	return target->kind->read(target, offset, bytes, n);
+}
+
+void target_keep(struct target *target, uint64_t offset, uint64_t n)
+{
+	if (target->kind->keep != NULL)
+		target->kind->keep(target, offset, n);
+}
+
+uint64_t target_written(const struct target *target)
+{
+	return target->written_bytes;
 }
 
 int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)

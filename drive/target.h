@@ -15,6 +15,7 @@ struct target;
 
 struct target_options {
 	bool force;	    /* an existing file or a block device may be overwritten */
+	bool rollback; /* what exists, a file or device, is changed only where it differs */
 	bool sync;	    /* target_finish makes the data durable */
 	const char *format; /* "raw", "qcow2", ...; NULL: by the ending of the name */
 	const char *const *image_options; /* borrowed: see struct qemu_new_image */
@@ -33,6 +34,9 @@ struct target_options {
  * put onto a block device.
  * - An NBD URI: only with force; like a block device, but without a lock against other users.
  * - "-", standard output: see target_window.
+ *
+ * With rollback, which force goes with, a file or block device must be there; no holes are made in
+ * it, and zeros are written only where it has others.
  *
  * An existing file or device that looks like an image of another format than the name says is
  * ERR_USAGE unless the format is given. It must not be open in a QEMU, nor be the target of another
@@ -63,6 +67,13 @@ bool target_takes_clusters(const struct target *target);
 int target_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		 struct error *err);
 int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err);
+
+/* With rollback: reads what is there now, zeros past its end; 0 or an errno value. Any thread. */
+int target_read(const struct target *target, uint64_t offset, void *bytes, size_t n);
+/* Instead of target_write: there it has these bytes already. */
+void target_keep(struct target *target, uint64_t offset, uint64_t n);
+/* How many bytes were written so far, zeros that are no holes included. */
+uint64_t target_written(const struct target *target);
 
 /* Bytes past the drive's end that are left alone, on a larger device; otherwise 0. */
 uint64_t target_excess(const struct target *target);

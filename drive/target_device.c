@@ -60,6 +60,7 @@ static int write_zeros(struct device *device, uint64_t offset, uint64_t n, struc
 {
 	int sys = disk_write_zeros(&device->raw.disk, offset, n);
 
+	device->raw.target.written_bytes += n;
 	return target_raw_result(&device->raw.target, sys, offset, err);
 }
 
@@ -135,6 +136,11 @@ static int device_write(struct target *target, uint64_t offset, const void *byte
 	return target_raw_write(target, offset, bytes, n, err);
 }
 
+static void device_keep(struct target *target, uint64_t offset, uint64_t n)
+{
+	rest_mark_bytes(((struct device *)target)->rest, offset, n);
+}
+
 /* If this byte is inside a cluster: zeroes the part of the cluster that is not written yet, and
  * marks it as written, so that only whole clusters remain. */
 static int complete_cluster(struct device *device, uint64_t at, struct error *err)
@@ -164,7 +170,7 @@ static int device_finish(struct target *target, struct error *err)
 {
 	struct device *device = (struct device *)target;
 
-	if (!punch_rest(device))
+	if (target->rollback || !punch_rest(device))
 		TRY(blank_rest(device, err));
 	return disk_end(&device->raw.image.fd, target->path, target->sync, err);
 }
@@ -215,5 +221,7 @@ const struct target_kind target_device = {
 	.write = device_write,
 	.settle = device_settle,
 	.finish = device_finish,
+	.read = target_raw_read,
+	.keep = device_keep,
 	.close = device_close,
 };

@@ -6,6 +6,7 @@
  */
 #include "drive/target_parts.h"
 
+#include "base/bytes.h"
 #include "base/newfile.h"
 
 #include <errno.h>
@@ -17,6 +18,39 @@ struct target_file {
 	struct newfile *temp; /* of a new file */
 };
 
+/* A piece of a file of which it is not known whether it is zero: data stays data. */
+static int clear_piece(struct target *target, uint64_t offset, size_t n, struct error *err)
+{
+	struct target_file *file = (struct target_file *)target;
+	uint8_t there[CLUSTER_SIZE];
+
+	if (target_raw_read(target, offset, there, n) == 0 && all_zero(there, n))
+		return 0;
+	target->written_bytes += n;
+	return target_raw_result(target, disk_zero(&file->raw.disk, offset, n, 0), offset, err);
+}
+
+/* Where the file has no hole. A file system that cannot tell has none. */
+static int clear(struct target *target, uint64_t offset, uint64_t n, struct error *err)
+{
+	struct target_file *file = (struct target_file *)target;
+	uint64_t end = offset + n;
+
+	while (offset < end) {
+		off_t data = lseek(file->raw.image.fd, (off_t)offset, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			return 0;
+		if (data > 0 && (uint64_t)data > offset)
+			offset = (uint64_t)data;
+		if (offset >= end)
+			return 0;
+		n = least(CLUSTER_SIZE - offset % CLUSTER_SIZE, end - offset);
+		TRY(clear_piece(target, offset, (size_t)n, err));
+		offset += n;
+	}
+	return 0;
+}
+
 static int file_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err)
 {
 	struct target_file *file = (struct target_file *)target;
@@ -24,6 +58,8 @@ static int file_zero(struct target *target, uint64_t offset, uint64_t n, struct 
 	if (offset >= file->old_bytes)
 		return 0;
 	n = least(n, file->old_bytes - offset);
+	if (target->rollback)
+		return clear(target, offset, n, err);
 	return target_raw_result(target, disk_zero(&file->raw.disk, offset, n, DISK_MAY_PUNCH),
 				 offset, err);
 }
@@ -42,7 +78,8 @@ static int file_finish(struct target *target, struct error *err)
 {
 	struct target_file *file = (struct target_file *)target;
 
-	TRY(set_size(file, err));
+	if (!target->rollback || file->old_bytes != target->size_bytes)
+		TRY(set_size(file, err));
 	TRY(disk_end(&file->raw.image.fd, target->path, target->sync, err));
 	return file->temp != NULL ? newfile_publish(file->temp, false, target->sync, err) : 0;
 }
@@ -93,5 +130,6 @@ const struct target_kind target_old_file = {
 	.write = target_raw_write,
 	.zero = file_zero,
 	.finish = file_finish,
+	.read = target_raw_read,
 	.close = file_close,
 };

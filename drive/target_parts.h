@@ -22,6 +22,9 @@ struct target_kind {
 	int (*settle)(struct target *target, struct error *err); /* or NULL: see target_settle */
 	/* The zeros that come last, the size, syncing, the name. */
 	int (*finish)(struct target *target, struct error *err);
+	/* See target_read and target_keep; NULL: no rollback, nothing to be done. */
+	int (*read)(const struct target *target, uint64_t offset, void *bytes, size_t n);
+	void (*keep)(struct target *target, uint64_t offset, uint64_t n);
 	void (*close)(struct target *target); /* once open was called; frees neither struct */
 };
 
@@ -29,8 +32,9 @@ struct target {
 	const struct target_kind *kind;
 	char *path;	     /* owned */
 	uint64_t size_bytes; /* of the drive */
-	bool sync;
+	bool sync, rollback;
 	bool settled;
+	_Atomic uint64_t written_bytes;
 	uint64_t excess_bytes; /* see target_excess */
 };
 
@@ -63,6 +67,7 @@ void target_raw_close(struct target_raw *raw);
 /* As in struct target_kind. */
 int target_raw_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		     struct error *err);
+int target_raw_read(const struct target *target, uint64_t offset, void *bytes, size_t n);
 /* The error of writing at this byte; 0 if sys is 0. */
 int target_raw_result(const struct target *target, int sys, uint64_t offset, struct error *err);
 

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 
 /* For longer writes the kernel allocates page cache in the largest pieces it can get, whose memory
  * is in no processor's cache and may not even be mapped by the host: measured four times as slow.
@@ -40,6 +41,17 @@ int target_raw_result(const struct target *target, int sys, uint64_t offset, str
 	return sys == 0 ? 0
 			: fail_system(err, sys, "%s: writing at byte %" PRIu64, target->path,
 				      offset);
+}
+
+int target_raw_read(const struct target *target, uint64_t offset, void *bytes, size_t n)
+{
+	const struct target_raw *raw = (const struct target_raw *)target;
+	size_t got = 0;
+	int sys = io_pread(raw->image.fd, bytes, n, offset, &got);
+
+	if (sys == 0)
+		memset((uint8_t *)bytes + got, 0, n - got);
+	return sys;
 }
 
 /* *begin, *send: the range to write back now; *send is 0 if there is none. */

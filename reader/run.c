@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct run {
 	struct reader *reader;
@@ -40,6 +41,8 @@ struct worker {
 	struct range pending;
 	struct section extent;
 	bool superseded[SLOTS_MAX]; /* slots that need no writing; with layers only */
+	bool held[SLOTS_MAX];	    /* data that the target has already; with rollback only */
+	uint8_t there[CLUSTER_SIZE];
 	uint8_t scratch[CLUSTER_SIZE];
 	uint8_t stored[PAYLOAD_SIZE_MAX];
 	uint8_t raw[PAYLOAD_SIZE_MAX];
@@ -103,7 +106,8 @@ static int put_slot(struct worker *worker, const struct slot *slot, const uint8_
 	struct range range = {.target = worker->run->job->targets[slot->drive],
 			      .offset = slot->cluster * CLUSTER_SIZE};
 
-	if (slot->mask == 0 || slot->mask == 0xffff || target_takes_clusters(range.target))
+	if (slot->mask == 0 || slot->mask == 0xffff || worker->run->job->rollback ||
+	    target_takes_clusters(range.target))
 		return put_clusters(worker, slot, &range, cluster, err);
 	for (uint32_t j = 0; j < CLUSTER_BLOCKS && range.offset < size_bytes; j++) {
 		bool stored = (slot->mask >> j & 1) != 0;
@@ -182,26 +186,92 @@ static int take_layer_locked(struct worker *worker, bool *any, struct error *err
 	return flush_range(worker, err);
 }
 
+static bool is_wanted(const struct worker *worker, uint32_t slot)
+{
+	const struct reader_job *job = worker->run->job;
+
+	return (job->layers == NULL || !worker->superseded[slot]) && job->targets != NULL &&
+	       job->targets[worker->extent.slots[slot].drive] != NULL;
+}
+
+static uint64_t bytes_of(const struct run *run, const struct slot *slot)
+{
+	uint64_t left = drive_size(run, slot->drive) - slot->cluster * CLUSTER_SIZE;
+
+	return left < CLUSTER_SIZE ? left : CLUSTER_SIZE;
+}
+
+/* Whether the target has a cluster, by the checksum of the slot, or by its bytes where the archive
+ * has none. What cannot be read is to be written. */
+static bool has_cluster(struct worker *worker, const struct slot *slot, const uint8_t *cluster)
+{
+	const struct run *run = worker->run;
+	size_t n = (size_t)bytes_of(run, slot);
+	uint8_t sum[CHECKSUM_SIZE];
+
+	if (target_read(run->job->targets[slot->drive], slot->cluster * CLUSTER_SIZE, worker->there,
+			n) != 0)
+		return false;
+	if (cluster != NULL)
+		return memcmp(worker->there, cluster, n) == 0;
+	memset(worker->there + n, 0, CLUSTER_SIZE - n);
+	checksum_cluster(run->archive->cluster_checksum, worker->there, sum);
+	return memcmp(sum, slot->checksum, CHECKSUM_SIZE) == 0;
+}
+
+/* Before anything is decoded. True: some data differs, or may. */
+static bool look_at_targets(struct worker *worker)
+{
+	bool any = false, can_tell = worker->run->archive->cluster_checksum != CLUSTER_UNPROTECTED;
+
+	for (uint32_t i = 0; i < worker->extent.n_slots; i++) {
+		const struct slot *slot = &worker->extent.slots[i];
+		bool wanted = slot->mask != 0 && is_wanted(worker, i);
+
+		worker->held[i] = wanted && can_tell && has_cluster(worker, slot, NULL);
+		any |= wanted && !worker->held[i];
+	}
+	return any;
+}
+
+/* Writes a slot to its target, or leaves there what is the same. */
+static int put_or_keep(struct worker *worker, uint32_t i, const uint8_t *blocks,
+		       const uint8_t *cluster, struct error *err)
+{
+	const struct run *run = worker->run;
+	const struct slot *slot = &worker->extent.slots[i];
+	bool can_tell = run->archive->cluster_checksum != CLUSTER_UNPROTECTED;
+
+	if (!run->job->rollback || slot->mask == 0 ||
+	    !(can_tell ? worker->held[i] : has_cluster(worker, slot, cluster)))
+		return put_slot(worker, slot, blocks, cluster, err);
+	target_keep(run->job->targets[slot->drive], slot->cluster * CLUSTER_SIZE,
+		    bytes_of(run, slot));
+	return 0;
+}
+
 static int handle_extent(struct worker *worker, struct error *err)
 {
 	const struct run *run = worker->run;
 	const struct section *extent = &worker->extent;
-	const uint8_t *blocks, *cluster = NULL;
+	const uint8_t *blocks = NULL, *cluster = NULL;
 	bool scrub = run->job->scrub && run->archive->format == FORMAT_VMAB;
+	bool decode = !scrub && (!run->job->rollback || look_at_targets(worker));
 
 	if (scrub)
 		TRY(extent_scrub(run->archive, extent, worker->stored, err));
-	else
+	if (decode)
 		TRY(extent_open(run->archive, extent, worker->stored, worker->raw, &blocks, err));
 	for (uint32_t i = 0; i < extent->n_slots; i++) {
 		const struct slot *slot = &extent->slots[i];
 		bool skip = run->job->layers != NULL && worker->superseded[i];
-		if (slot->mask != 0 && !scrub && !skip)
+		bool held = run->job->rollback && worker->held[i];
+		if (slot->mask != 0 && decode && !skip && !held)
 			TRY(extent_cluster(run->archive, extent, i, blocks, worker->scratch,
 					   &cluster, err));
-		if (!skip && run->job->targets != NULL && run->job->targets[slot->drive] != NULL)
-			TRY(put_slot(worker, slot, blocks, cluster, err));
-		if (!scrub)
+		if (is_wanted(worker, i))
+			TRY(put_or_keep(worker, i, blocks, cluster, err));
+		if (decode)
 			blocks += (uint32_t)__builtin_popcount(slot->mask) * BLOCK_SIZE;
 		if (!skip)
 			count(run, slot);
