@@ -105,6 +105,10 @@ CASES = [
     Case("restore-chain", "restore --threads 1 b.vmab -C out/new"),
     Case("restore-chain-force", "restore --threads 1 --force b.vmab a.vmab -d disk0=out/disk0.raw",
          {"disk0.raw": "old"}, in_place=True),
+    Case("merge", "merge --threads 1 b.vmab -o out/x.vmab"),
+    Case("merge-force", "merge --force --threads 1 b.vmab a.vmab -o out/x.vma", {"x.vma": "old"}),
+    Case("verify-chain", "verify --chain --threads 1 b.vmab a.vmab"),
+    Case("restore-rollback", "restore --rollback --threads 1 b.vmab -d disk0=out/disk0.raw", {"disk0.raw": "old"}, in_place=True),
     # the order of calls is not the same each time: a sample
     Case("backup-threads", f"backup -o out/x.vmab {BACKUP}".replace("--threads 1", "--threads 2")),
     Case("restore-threads", "restore --threads 2 a.vmab -C out/new"),
