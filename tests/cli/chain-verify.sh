@@ -35,12 +35,12 @@ flip 2.vmab -600
 expect_code 4 "$VMABAK" verify --chain 3.vmab
 [ "$(wc -l <"$err")" = 1 ] || fail "$(cat "$err")"
 expect_code 0 "$VMABAK" verify --chain -q 3.vmab away/1.vmab 0.vmab
-expect_code 0 "$VMABAK" verify --chain -q 3.vmab --parents away
-expect_code 0 "$VMABAK" merge -q 3.vmab --parents away -o m.vmab
-expect_code 0 "$VMABAK" convert -q 3.vmab --parents away -o m.vma
+expect_code 0 "$VMABAK" verify --chain -q 3.vmab --parents away --parents .
+expect_code 0 "$VMABAK" merge -q 3.vmab --parents away --parents . -o m.vmab
+expect_code 0 "$VMABAK" convert -q 3.vmab --parents away --parents . -o m.vma
 expect_code 0 "$VMABAK" restore -q m.vma -d b=b.got -d disk=d.got
 cmp -n 3000000 d.got disk.raw || fail "convert with a folder of parents"
-expect_code 0 "$VMABAK" convert --json 3.vmab --parents away -o one.vmab
+expect_code 0 "$VMABAK" convert --json 3.vmab --parents away --parents . -o one.vmab
 expect_json "$out" "d['parent_uuid'] is not None"
 rm m.vmab m.vma one.vmab b.got d.got
 mv away/1.vmab .
