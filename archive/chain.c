@@ -281,7 +281,7 @@ static int choose(struct look *look, unsigned number, const uint8_t uuid[UUID_SI
 {
 	const struct folder *folder = &look->folders[number];
 	struct error last = {.code = 1};
-	int best = -1;
+	bool found = false;
 
 	TRY(read_folder(&look->folders[number], err));
 	for (unsigned i = 0; i < folder->archives.n; i++) {
@@ -293,12 +293,13 @@ static int choose(struct look *look, unsigned number, const uint8_t uuid[UUID_SI
 			continue;
 		if (add_named(look, candidate->path, &why) != 0) {
 			last = why;
-		} else if (rank(look, &look->named.links[n]) > best) {
-			best = rank(look, &look->named.links[n]);
+		} else if (!found || rank(look, &look->named.links[n]) >
+					     rank(look, &look->named.links[*out])) {
+			found = true;
 			*out = n;
 		}
 	}
-	if (best >= 0)
+	if (found)
 		return 0;
 	if (last.code < 0)
 		*err = last;
