@@ -3,7 +3,7 @@
 
 expect_code 0 "$VMABAK" commands
 cut -f 1 "$out" >names
-for verb in backup restore list config verify convert salvage serve status stop qemu-drives help; do
+for verb in backup restore list config verify convert merge salvage serve status stop qemu-drives help; do
 	grep -qx "$verb" names || fail "no command $verb"
 done
 while read -r verb; do
