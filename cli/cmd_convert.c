@@ -43,9 +43,9 @@ const struct command command_convert = {
 	.help = "Rewrite an archive in another format or compression. The uuid, the time, notes\n"
 		"and configs are kept; every checksum is verified on the way. Information that\n"
 		"VMA cannot store is left out with a warning. ARCHIVE - is standard input or\n"
-		"standard output. An incremental archive becomes a full VMA with its parents, "
-		"found\n"
-		"in its folder or given after it; given parents are merged into a VMAB, too.\n"
+		"standard output. An incremental archive becomes a full VMA with its parents,\n"
+		"found in its folder or given after it. Parents that are given are merged into a\n"
+		"VMAB, too.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak convert vzdump-qemu-100.vma.zst -o web.vmab\n",
