@@ -116,8 +116,8 @@ static bool read_list(const uint8_t *said, const struct bytes *older, const uint
 		MUST(memchr(list.since, '\0', sizeof(list.since)) != NULL &&
 		     memchr(list.until, '\0', sizeof(list.until)) != NULL);
 	out->size_bytes = list.size_bytes;
-	out->has_no_end = format != NULL && (format->read == changelist_btrfs ||
-					     format->read == changelist_ddrescue);
+	out->has_no_end = format != NULL &&
+			  (format->read == changelist_btrfs || format->read == changelist_ddrescue);
 	return code == 0;
 }
 
