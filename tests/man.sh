@@ -270,7 +270,7 @@ example_of()
 	diff)
 		mkdir diff
 		cp web.raw diff/changed.raw
-		printf x | dd of=diff/changed.raw bs=1 seek=5000 conv=notrunc status=none
+		printf different | dd of=diff/changed.raw bs=1 seek=5000 conv=notrunc status=none
 		"$vmabak" backup -q -o diff/full.vmab root=web.raw
 		"$vmabak" backup -q --parent diff/full.vmab -o diff/changed.vmab root=diff/changed.raw
 		"$vmabak" diff --json diff/full.vmab diff/changed.vmab

@@ -9,4 +9,4 @@ for value in yesterday -1 1.5 '' ' 1' 1x 99999999999999999999 9223372037; do
 done
 expect_code 0 env SOURCE_DATE_EPOCH=1000000000 "$VMABAK" backup -o a.vmab drive.raw
 expect_code 0 "$VMABAK" list a.vmab
-expect_text "$out" 2001-09-09T01:46:40Z
+expect_text "$out" '2001-09-09 01:46:40 UTC'

@@ -25,7 +25,6 @@ nothing to back up|backup -o a.vmab
 too few arguments|restore
 too few arguments|verify
 unexpected argument 'c'|config a b c
-unexpected argument|convert a b -o c.vmab
 does not show the format|backup -o a.img drive.raw
 does not show the format|backup -o vmab drive.raw
 --format says otherwise|backup -o a.vmab --format vma drive.raw
