@@ -11,9 +11,6 @@ EXAMPLES=$SRC/examples
 mkdir bin archives run etc images
 ln -s "$VMABAK" bin/vmabak
 ln -s "$EXAMPLES/nightly.sh" bin/vmabak-nightly
-# A night is whenever we say.
-printf '#!/bin/sh\n[ "$1" != +%%F ] || { cat "%s/night"; exit; }\nexec /bin/date "$@"\n' "$PWD" >bin/date
-chmod +x bin/date
 PATH=$PWD/bin:$PATH
 VMABAK_FOLDER=$PWD/archives
 export VMABAK_FOLDER
@@ -44,9 +41,17 @@ cron()
 	sh line
 }
 
+# A night is whenever we say.
 night()
 {
-	echo "$1" >night
+	SOURCE_DATE_EPOCH=$(TZ=UTC date -d "$1 01:15" +%s) TZ=UTC
+	export SOURCE_DATE_EPOCH TZ
+}
+
+# archives_of MACHINE: how many.
+archives_of()
+{
+	ls archives/$1-????-??-??T011500Z.vmab | wc -l
 }
 
 silently()
@@ -59,77 +64,66 @@ silently()
 night 2026-11-29
 for n in 1 2 3; do silently cron $n; done
 for machine in web web-db build; do
-	expect_code 0 "$VMABAK" restore -q archives/$machine-2026-11-29.vmab --no-configs -C back-$machine
+	expect_code 0 "$VMABAK" restore -q archives/$machine-2026-11-29T011500Z.vmab --no-configs -C back-$machine
 	cmp $machine.raw back-$machine/root.raw || fail "$machine is not what was backed up"
 done
 [ -z "$(find archives -type f ! -perm 600)" ] || fail "others can read the archives"
 
-# Two weeks are kept, each machine's own: also of one whose name begins with that of another.
-for day in 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24; do
-	for machine in web web-db build; do cp archives/$machine-2026-11-29.vmab archives/$machine-2026-11-$day.vmab; done
-done
-touch archives/web-notes.vmab archives/web-2026-11-09.vmab.old
-# Killed runs: two of this machine, one of them a minute ago, and one of another.
-old=.web-2026-11-27.vmab.abcdef.part recent=.web-2026-11-28.vmab.abcdef.part other=.web-db-2026-11-27.vmab.abcdef.part
-touch archives/$recent
-touch -d '2 days ago' archives/$old archives/$other
+# Two weeks are kept, each machine's own: also of one whose name begins with that of another. All but the first are
+# increments, and what goes is merged into the oldest that stays.
 night 2026-11-30
-silently cron 1
-[ "$(ls archives/web-2026-*.vmab | wc -l)" = 14 ] || fail "$(ls archives)"
-[ "$(ls archives/web-db-2026-*.vmab | wc -l)" = 16 ] || fail "archives of another machine were removed"
-[ ! -e archives/web-2026-11-12.vmab ] && [ -e archives/web-2026-11-13.vmab ] || fail "not the oldest were removed"
-[ -e archives/web-notes.vmab ] && [ -e archives/web-2026-11-09.vmab.old ] || fail "other files were removed"
-
-[ ! -e archives/$old ] || fail "an old leftover of this machine stays"
-[ -e archives/$recent ] && [ -e archives/$other ] || fail "leftovers of a run that may live, or of another machine, were removed"
-rm archives/$recent archives/$other
+silently cron 2
+for day in 01 02 03 04 05 06 07 08 09 10 11 12 13 14; do
+	night 2026-12-$day
+	put web.raw ${day#0}00000 "night $day"
+	silently cron 1
+	cp web.raw web-$day.raw
+done
+[ "$(archives_of web)" = 14 ] || fail "$(ls archives)"
+[ "$(archives_of web-db)" = 2 ] || fail "archives of another machine were removed"
+[ ! -e archives/web-2026-11-29T011500Z.vmab ] && [ -e archives/web-2026-12-01T011500Z.vmab ] ||
+	fail "not the oldest were removed"
+[ "$(size_of archives/web-2026-12-14T011500Z.vmab)" -lt 200000 ] || fail "the last one is no increment"
+for day in 01 07 14; do
+	expect_code 0 "$VMABAK" restore -q archives/web-2026-12-${day}T011500Z.vmab --no-configs -d root=back.raw --force
+	same_file web-$day.raw back.raw
+done
 
 # A machine that fails, night after night, keeps what it has.
 qemu-io -f qcow2 -c 'sleep 100000' images/build.qcow2 >/dev/null &
 machine=$!
 on_exit "kill $machine 2>/dev/null"
 wait_until eval 'readlink /proc/$machine/fd/* | grep -q /build.qcow2'
-for day in 01 02 03; do
+for day in 15 16 17; do
 	night 2026-12-$day
 	expect_code 7 cron 3
 	expect_text "$err" build.qcow2
 done
 kill $machine
-[ "$(ls archives/build-2026-*.vmab | wc -l)" = 16 ] || fail "a failing backup removed archives"
+[ "$(archives_of build)" = 1 ] || fail "a failing backup removed archives"
 # So does one whose new archive proves bad, or comes with a warning.
 rm bin/vmabak
 cat >bin/vmabak <<-END
 	#!/bin/sh
 	"$VMABAK" "\$@" || exit
-	[ \$1 != backup ] || printf x | dd of=archives/web-db-2026-12-04.vmab bs=1 seek=100000 conv=notrunc status=none
+	[ \$1 != backup ] || printf x | dd of=archives/web-db-2026-12-18T011500Z.vmab bs=1 seek=2000 conv=notrunc status=none
 END
 chmod +x bin/vmabak
-night 2026-12-04
+night 2026-12-18
 expect_code 4 cron 2
-[ "$(ls archives/web-db-2026-*.vmab | wc -l)" = 17 ] || fail "a bad archive displaced good ones"
+[ "$(archives_of web-db)" = 3 ] || fail "a bad archive displaced good ones"
 printf '#!/bin/sh\n"%s" "$@"\ncode=$?\n[ $1 != backup ] || exit 3\nexit $code\n' "$VMABAK" >bin/vmabak
-night 2026-12-05
+night 2026-12-19
 expect_code 3 cron 2
-[ "$(ls archives/web-db-2026-*.vmab | wc -l)" = 18 ] || fail "a warning removed archives"
+[ "$(archives_of web-db)" = 4 ] || fail "a warning removed archives"
 
 # On Sunday the damaged one is named, and no other.
-rm archives/web-notes.vmab
 ln -sf "$VMABAK" bin/vmabak
 expect_code 4 cron 4
 [ "$(wc -l <"$err")" = 1 ] || fail "$(cat "$err")"
-expect_text "$err" 'web-db-2026-12-04.vmab: damaged at byte'
+expect_text "$err" 'web-db-2026-12-18T011500Z.vmab: damaged at byte'
 
 # Words that would lead elsewhere.
 expect_code 2 vmabak-nightly '../web' 14 root=web.raw
 expect_code 2 vmabak-nightly web 0 root=web.raw
 expect_code 2 vmabak-nightly web
-# Parents are not to be counted away.
-newest=$(ls archives/web-2026-*.vmab | tail -n 1)
-ls archives >before
-night 2026-12-06
-for words in "--parent $newest" "--parent=$newest" "--paren $newest"; do
-	# shellcheck disable=SC2086 # words
-	expect_code 2 vmabak-nightly web 1 $words root=web.raw
-	expect_text "$err" 'nightly.sh: --parent: '
-done
-ls archives | cmp -s - before || fail "archives were made or removed with --parent"
