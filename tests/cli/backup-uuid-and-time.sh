@@ -6,7 +6,7 @@ uuid=01234567-89ab-cdef-0123-456789abcdef
 for archive in a.vmab a.vma; do
 	expect_code 0 env SOURCE_DATE_EPOCH=1700000000 "$VMABAK" backup --uuid $uuid -o $archive drive.raw
 	expect_code 0 "$VMABAK" list $archive
-	expect_text "$out" $uuid 2023-11-14T22:13:20Z
+	expect_text "$out" $uuid '2023-11-14 22:13:20 '
 	expect_code 0 "$VMABAK" list --json $archive
 	expect_json "$out" "d['uuid'] == '$uuid'" "d['created'] == '2023-11-14T22:13:20Z'" \
 		"d['created_ns'] == 1700000000 * 10**9"

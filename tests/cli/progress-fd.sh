@@ -19,7 +19,7 @@ for command in 'verify --rate 40M a.vmab' 'restore --rate 40M a.vmab -C back' \
 done
 # Read to the end is not yet written: no 100 before that.
 make_random small.raw 9000000 2
-in_background sh -c 'exec "$VMABAK" backup --rate 3M -o c.vmab small.raw --progress-fd 3 3>early'
+in_background sh -c 'exec "$VMABAK" backup --rate 1M -o c.vmab small.raw --progress-fd 3 3>early'
 wait_until grep -q 9 early
 kill $pid
 ended_with 143 $pid

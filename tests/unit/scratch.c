@@ -103,7 +103,11 @@ bool scratch_loop(const char *path, unsigned sector_size, char device[64])
 	FILE *pipe;
 
 	device[0] = '\0';
-	snprintf(command, sizeof command, "losetup -b %u --find --show '%s' 2>/dev/null",
+	/* Another program may take the free one that was found. */
+	snprintf(command, sizeof command,
+		 "for try in 1 2 3 4 5 6 7 8 9; do losetup -b %u --find --show '%s' 2>/dev/null && "
+		 "exit; "
+		 "sleep 0.2; done",
 		 sector_size, path);
 	if (geteuid() == 0 && (pipe = popen(command, "r")) != NULL) {
 		if (!fgets(device, 64, pipe))
