@@ -29,9 +29,8 @@ static int write_one(struct convert *convert, const struct watcher *watcher, str
 }
 
 static int merge_all(struct convert *convert, const struct strings *names,
-		     const struct strings *folders,
-		     const struct create_options *options, const struct watcher *watcher,
-		     struct error *err)
+		     const struct strings *folders, const struct create_options *options,
+		     const struct watcher *watcher, struct error *err)
 {
 	const struct strings parents = {names->items + 1, names->n - 1};
 	struct merge_options how = {
@@ -67,6 +66,8 @@ int convert_run(struct convert *out, const struct strings *names, const struct s
 			    name);
 	TRY(archive_open(&out->opened, name, 0, err));
 	can_parent = out->create.plan.format == FORMAT_VMAB;
+	if (can_parent && archive_is_incremental(out->opened.archive) && !archive_is_stream(name))
+		TRY(create_copy_check_parents(&out->create, name, err));
 	if (can_parent || !archive_is_incremental(out->opened.archive))
 		return write_one(out, watcher, err);
 	if (archive_is_stream(name))

@@ -290,6 +290,8 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 	TRY(open_sums(create, watcher, err));
 	how.checksums = new_sums_sink(create->sums);
 	TRY(output_open(&create->output, create->name, &to, err));
+	if (create->head != NULL && options->force)
+		TRY(new_sums_forget(create->name, create->archive, err));
 	return writer_open(&create->writer, create->archive, create->output, &how, err);
 }
 

@@ -1,5 +1,6 @@
 #include "archive/create_copy.h"
 
+#include "archive/chain.h"
 #include "archive/open.h"
 #include "base/bytes.h"
 #include "base/sandbox.h"
@@ -71,6 +72,25 @@ int create_copy_head(struct create *create, const struct archive *from, const ch
 	}
 	copy_drives(create, from, watcher);
 	return copy_configs(to, from, watcher, err);
+}
+
+int create_copy_check_parents(const struct create *create, const char *path, struct error *err)
+{
+	struct error ignored = {0};
+	struct chain chain;
+	struct stat file;
+	bool needed = false;
+
+	/* Parents that are missing here are not needed now. */
+	chain_find(&chain, &(struct strings){&path, 1}, &ignored);
+	if (strcmp(create->name, "-") != 0 && stat(create->name, &file) == 0)
+		for (unsigned i = 1; i < chain.n; i++)
+			needed = needed || archive_is_file(chain.links[i].path, &file);
+	chain_free(&chain);
+	return needed ? fail(err, ERR_USAGE,
+			     "%s: is a parent that the new archive needs; write to another name",
+			     create->name)
+		      : 0;
 }
 
 void create_copy_close(struct create *create)

@@ -10,6 +10,9 @@
  * out with a warning. name: of the other archive. The head borrows its texts. */
 int create_copy_head(struct create *create, const struct archive *from, const char *name,
 		     const struct watcher *watcher, struct error *err);
+/* ERR_USAGE if the output is a file that this incremental archive needs, or that one of its parents
+ * does, as far as these are found. path: of a file. */
+int create_copy_check_parents(const struct create *create, const char *path, struct error *err);
 /* As create_close, after that. */
 void create_copy_close(struct create *create);
 /* All is open; the output is still to get its name. reading: other files will be read. */

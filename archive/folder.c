@@ -50,6 +50,7 @@ static int look_at(struct folder_archive *archive, const char *path, struct erro
 	int code = archive_open(&opened, path, 0, &why);
 
 	if (code == 0) {
+		archive->head_known = true;
 		memcpy(archive->uuid, opened.archive->uuid, UUID_SIZE);
 		memcpy(archive->parent, opened.archive->parent, UUID_SIZE);
 		archive->created_ns = opened.archive->created_ns;

@@ -20,8 +20,8 @@ struct folder_archive {
 	int64_t time_s;			   /* of its name */
 	enum folder_state state;
 	char why[200]; /* it is broken; "": it is not */
-	/* All zero where the head cannot be read. */
-	uint8_t uuid[UUID_SIZE], parent[UUID_SIZE];
+	bool head_known;
+	uint8_t uuid[UUID_SIZE], parent[UUID_SIZE]; /* zero if it is not */
 	int64_t created_ns;
 	uint64_t drives_bytes, data_bytes, stored_bytes;
 	bool has_sums, is_protected;

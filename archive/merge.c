@@ -16,6 +16,7 @@ static int check_output(const struct merge *merge, struct error *err)
 {
 	const char *name = merge->create.name;
 	bool direct = strcmp(name, "-") == 0;
+	const struct chain_link *oldest;
 	struct stat file;
 
 	if ((direct ? fstat(STDOUT_FILENO, &file) : stat(name, &file)) != 0)
@@ -26,7 +27,10 @@ static int check_output(const struct merge *merge, struct error *err)
 				    "%s: is one of the archives to be merged; only the name of "
 				    "the newest may be used again",
 				    direct ? merge->chain.links[i].path : name);
-	return 0;
+	oldest = &merge->chain.links[merge->chain.n - 1];
+	if (all_zero(oldest->parent, UUID_SIZE) || oldest->stream != NULL)
+		return 0;
+	return create_copy_check_parents(&merge->create, oldest->path, err);
 }
 
 static int check_format(const struct merge *merge, struct error *err)

@@ -5,7 +5,6 @@
 #include "base/newfile.h"
 #include "base/watcher.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -64,12 +63,30 @@ static bool pins(const struct prune_item *item)
 	       item->archive->state != FOLDER_WHOLE;
 }
 
+/* What an archive with an unreadable head stands on is not known: anything older. */
+static void keep_for_unknown(struct prune *prune, const struct folder_archive *unknown)
+{
+	bool is_named = *unknown->machine != '\0';
+
+	if (is_named && strcmp(unknown->machine, prune->machine) != 0)
+		return;
+	for (unsigned i = 0; i < prune->n; i++) {
+		struct prune_item *item = &prune->items[i];
+
+		if (!is_named || item->archive->time_s <= unknown->time_s)
+			item->is_needed = item->is_kept = item->is_pinned = true;
+	}
+}
+
 /* Archives of other machines, and those of none, are kept here. */
 static void keep_parents(struct prune *prune)
 {
 	const struct folder *folder = &prune->folder;
 	bool more = true;
 
+	for (unsigned i = 0; i < folder->n; i++)
+		if (!folder->archives[i].head_known)
+			keep_for_unknown(prune, &folder->archives[i]);
 	for (unsigned i = 0; i < folder->n; i++)
 		if (strcmp(folder->archives[i].machine, prune->machine) != 0)
 			need_parents(prune, &folder->archives[i], true, &more);
@@ -255,28 +272,6 @@ static bool is_of_machine(void *context, const char *name)
 	       memcmp(file, prune->machine, length) == 0;
 }
 
-/* Sums whose archive somebody else has removed. */
-static int remove_lone_sums(struct prune *prune, int folder, struct error *err)
-{
-	DIR *entries = opendir(prune->options->folder);
-	struct dirent *entry;
-	char file[NAME_MAX + 1];
-	struct stat status;
-	int code = 0;
-
-	if (entries == NULL)
-		return fail_system(err, errno, "%s", prune->options->folder);
-	while (code == 0 && (entry = readdir(entries)) != NULL) {
-		if (!has_ending(entry->d_name, ".sums") || !is_of_machine(prune, entry->d_name))
-			continue;
-		snprintf(file, sizeof(file), "%.*s", (int)strlen(entry->d_name) - 5, entry->d_name);
-		if (fstatat(folder, file, &status, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
-			code = remove_file(prune, folder, file, ".sums", err);
-	}
-	closedir(entries);
-	return code;
-}
-
 int prune_apply(struct prune *prune, const struct watcher *watcher, struct error *err)
 {
 	int folder, code;
@@ -287,11 +282,12 @@ int prune_apply(struct prune *prune, const struct watcher *watcher, struct error
 	if (folder < 0)
 		return fail_system(err, errno, "%s", prune->options->folder);
 	newfile_remove_dead(prune->options->folder, is_of_machine, prune);
-	code = merge_all(prune, watcher, err);
+	/* What nobody needs makes room for merging. */
+	code = remove_items(prune, folder, err);
+	if (code == 0)
+		code = merge_all(prune, watcher, err);
 	if (code == 0)
 		code = remove_items(prune, folder, err);
-	if (code == 0)
-		code = remove_lone_sums(prune, folder, err);
 	close(folder);
 	return code;
 }

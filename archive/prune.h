@@ -43,8 +43,9 @@ struct prune {
  * good for, and counts for no rule. *out can be closed even after an error. */
 int prune_open(struct prune *out, const struct prune_options *options, const char *machine,
 	       struct error *err);
-/* First merges. Then removes, each archive before what it stands on and each durably: so a run that
- * ends anywhere leaves chains that are whole. Also what is left of runs that were killed. Nothing
+/* Removes, each archive before what it stands on and each durably: so a run that ends anywhere
+ * leaves chains that are whole. Before what is merged is removed it is merged. Removes also what is
+ * left of runs that were killed; sums without an archive stay, as they may be a parent. Nothing
  * with dry_run.
  */
 int prune_apply(struct prune *prune, const struct watcher *watcher, struct error *err);

@@ -4,6 +4,7 @@
 #include "base/clusterset.h"
 #include "base/watcher.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,28 @@ int new_sums_open(struct new_sums **out, const struct sums_options *options, con
 	}
 	watcher_warn(watcher, "no sums are written: %s", why.text);
 	return 0;
+}
+
+int new_sums_forget(const char *name, const struct archive *archive, struct error *err)
+{
+	struct error ignored = {0};
+	struct sums *old = NULL;
+	struct stat found;
+	char *path;
+	int code = 0;
+
+	if (strcmp(name, "-") == 0 || stat(name, &found) != 0 || !S_ISREG(found.st_mode))
+		return 0;
+	path = text_make("%s.sums", name);
+	if (path == NULL)
+		return fail_memory(err);
+	if (sums_open(&old, path, &ignored) == 0 &&
+	    memcmp(sums_archive(old)->uuid, archive->uuid, UUID_SIZE) == 0 && unlink(path) != 0)
+		code = fail_system(err, errno, "%s: removing sums of the archive that is replaced",
+				   path);
+	sums_close(old);
+	free(path);
+	return code;
 }
 
 const struct checksum_sink *new_sums_sink(const struct new_sums *sums)

@@ -24,10 +24,13 @@ struct sums_options {
 int new_sums_open(struct new_sums **out, const struct sums_options *options, const char *name,
 		  const struct archive *archive, const struct parent *parent,
 		  const struct watcher *watcher, struct error *err);
+/* Before an archive of this name is replaced by one with the same uuid: removes the sums beside it,
+ * which would be taken for those of the new one. */
+int new_sums_forget(const char *name, const struct archive *archive, struct error *err);
 /* NULL-safe. */
 const struct checksum_sink *new_sums_sink(const struct new_sums *sums);
-/* The archive is complete and has its name: now the sums get theirs. Clusters that never came are as
- * the parent has them. NULL-safe. */
+/* The archive is complete and has its name: now the sums get theirs. Clusters that never came are
+ * as the parent has them. NULL-safe. */
 void new_sums_finish(struct new_sums *sums, const struct archive *archive,
 		     const struct writer *writer, const struct watcher *watcher);
 /* The file, once it has its name; NULL: there is none. NULL-safe. */

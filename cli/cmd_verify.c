@@ -169,7 +169,7 @@ static int run_chain(struct verify_options *options, struct report *report)
 
 	if (!strings_join(&names, given->items[0], &parents, &options->folders))
 		fail_memory(&err);
-	if (err.code != 0 || verify_chain_open(&chain, &names, &err) < 0 || confine(&err) < 0) {
+	if (err.code != 0 || confine(&err) < 0 || verify_chain_open(&chain, &names, &err) < 0) {
 		code = report_error(report, options->archives.items[0], &err);
 	} else {
 		archives = json_put_array(report->result, "archives");

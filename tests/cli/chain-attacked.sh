@@ -54,7 +54,9 @@ rm -r back pipe
 uuid=01020304-0506-0708-090a-0b0c0d0e0f10
 expect_code 0 "$VMABAK" backup -q --uuid $uuid -o p.vmab disk=old.raw
 expect_code 0 "$VMABAK" sums -q p.vmab
+mv p.vmab.sums another
 expect_code 0 "$VMABAK" backup -q --force --uuid $uuid -o p.vmab disk=disk.raw
+mv another p.vmab.sums
 expect_code 0 "$VMABAK" backup -q --no-sums --parent p.vmab -o q.vmab disk=old.raw
 expect_code 0 "$VMABAK" restore -q q.vmab -C back
 same_file back/disk.raw old.raw
