@@ -4,22 +4,30 @@
 #include "archive/qcow2_backing.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define ENTRIES 8192u /* of a table, read in one go */
 #define ENTRY	8u
 
 /* ---- tokens ---- */
 
+/* All images of a run have bitmaps of one name, and all of a machine snapshots of one name, id and
+ * date: the file's number tells them apart. An image that was copied is another one. */
 static int make_token(const struct qcow2_file *file, char *name, char **out, struct error *err)
 {
 	char *below = NULL;
+	struct stat found;
 	int code = name == NULL ? fail_memory(err) : backing_token(file, &below, err);
 
+	if (code == 0 && fstat(file->fd, &found) != 0)
+		code = fail_system(err, errno, "%s", file->path);
 	if (code == 0) {
-		*out = text_make("qcow2:%s%s%s", name, *below == '\0' ? "" : "/below-", below);
+		*out = text_make("qcow2:%s/inode-%llu%s%s", name, (unsigned long long)found.st_ino,
+				 *below == '\0' ? "" : "/below-", below);
 		code = *out != NULL ? 0 : fail_memory(err);
 	}
 	free(below);

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *format_of(const struct image_source *source)
 {
@@ -146,9 +147,13 @@ int image_token(char **out, const struct image_source *source, const uint8_t *tr
 	const struct drive_suffix *suffix = source->suffix;
 	bool qcow2 = image_source_is_qcow2(source);
 	struct qcow2_file file;
+	struct stat found;
 	int code;
 
 	*out = NULL;
+	/* A pipe or an NBD export is no file, and a device is another one after the next start. */
+	if (stat(source->path, &found) != 0 || !S_ISREG(found.st_mode))
+		return 0;
 	if (suffix->reflink_of != NULL ||
 	    (tracked != NULL && strcmp(format_of(source), "raw") == 0))
 		return file_token(source->path, out, err);

@@ -163,7 +163,8 @@ void json_put_text(struct json_t *object, const char *key, const char *text)
 	bool plain;
 
 	if (object != NULL)
-		put(object, key, text != NULL ? make_text(text, strlen(text), &plain) : json_null());
+		put(object, key,
+		    text != NULL ? make_text(text, strlen(text), &plain) : json_null());
 }
 
 void json_add_text(struct json_t *array, const char *text)
@@ -300,6 +301,16 @@ bool json_member_number(const struct json_t *object, const char *key, uint64_t *
 bool json_member_bool(const struct json_t *object, const char *key)
 {
 	return json_is_true(json_object_get(object, key));
+}
+
+bool json_is_list(const struct json_t *value)
+{
+	return json_is_array(value);
+}
+
+bool json_is_nothing(const struct json_t *value)
+{
+	return value == NULL || json_is_null(value);
 }
 
 size_t json_length(const struct json_t *array)

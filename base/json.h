@@ -19,8 +19,8 @@
 struct json_t;
 
 struct json_t *json_new(void);
-/* As json_pack and json_unpack of jansson, whose manual has the formats: "{s:s, s:I}". Texts have to
- * be UTF-8. json_make: owned, NULL without memory; what "o" puts in is taken over in any case.
+/* As json_pack and json_unpack of jansson, whose manual has the formats: "{s:s, s:I}". Texts have
+ * to be UTF-8. json_make: owned, NULL without memory; what "o" puts in is taken over in any case.
  * json_read: false when it is not of that form; texts are borrowed from the object. */
 struct json_t *json_make(const char *format, ...);
 struct json_t *json_make_v(const char *format, va_list arguments);
@@ -66,6 +66,9 @@ struct json_t *json_member(const struct json_t *object, const char *key);
 const char *json_member_text(const struct json_t *object, const char *key);
 bool json_member_number(const struct json_t *object, const char *key, uint64_t *out);
 bool json_member_bool(const struct json_t *object, const char *key);
+/* An array; a value that is not there, or null. NULL-safe. */
+bool json_is_list(const struct json_t *value);
+bool json_is_nothing(const struct json_t *value);
 /* Of an array; 0, NULL and false for anything else. */
 size_t json_length(const struct json_t *array);
 struct json_t *json_item(const struct json_t *array, size_t i);

@@ -50,6 +50,7 @@ static int take_disk_change(struct changelist *list, const struct json_t *page, 
 	DEMAND(start == pages->end && length <= INT64_MAX - start, list->place,
 	       "a page from %llu on where one from %llu on should be: pages are missing",
 	       (unsigned long long)start, (unsigned long long)pages->end);
+	DEMAND(json_is_list(areas), list->place, "a page whose changedArea is no array");
 	for (size_t i = 0; i < json_length(areas); i++) {
 		const struct json_t *area = json_item(areas, i);
 		uint64_t offset, n;
@@ -78,6 +79,9 @@ static int take_block_metadata(struct changelist *list, const struct json_t *pag
 		       capacity > 0,
 	       list->place, "a page without volume_capacity_bytes");
 	TRY(changelist_size(list, capacity, err));
+	/* None at all is written for an empty one. */
+	DEMAND(json_is_nothing(blocks) || json_is_list(blocks), list->place,
+	       "a page whose block_metadata is no array");
 	for (size_t i = 0; i < json_length(blocks); i++) {
 		const struct json_t *block = json_item(blocks, i);
 		uint64_t offset, n;
