@@ -88,7 +88,9 @@ static bool is_one_of(const char *word, const char *words)
 {
 	size_t length = strlen(word);
 
-	for (const char *at = words; (at = strstr(at, word)) != NULL; at += length)
+	/* A word of the file may itself begin with a blank, or be empty. */
+	for (const char *at = words + 1; length > 0 && (at = strstr(at, word)) != NULL;
+	     at += length)
 		if (at[-1] == ' ' && at[length] == ' ')
 			return true;
 	return false;
