@@ -170,3 +170,17 @@ int sandbox_enter_at_once(struct error *err)
 	sandbox_begin(&sandbox);
 	return sandbox_enter(&sandbox, err);
 }
+
+int sandbox_enter_reading(const char *folder, struct error *err)
+{
+	struct sandbox sandbox;
+	char inner[PATH_MAX];
+
+	sandbox_begin(&sandbox);
+	sandbox_allow_reading(&sandbox);
+	if (folder != NULL) {
+		snprintf(inner, sizeof(inner), "%s/.", folder);
+		sandbox_allow_file(&sandbox, inner);
+	}
+	return sandbox_enter(&sandbox, err);
+}

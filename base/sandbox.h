@@ -39,5 +39,7 @@ void sandbox_end(struct sandbox *sandbox);
 
 /* All of this for a command that only reads one archive from here on. */
 int sandbox_enter_at_once(struct error *err);
+/* The same for one that reads many files, and writes in this folder; NULL: writes nothing. */
+int sandbox_enter_reading(const char *folder, struct error *err);
 
 #endif

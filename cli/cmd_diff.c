@@ -70,19 +70,6 @@ static void tell_range(void *context, uint64_t offset, uint64_t length)
 	json_put_number(range, "length", length);
 }
 
-/* What is written is in files without names. */
-static int confine(const char *folder, struct error *err)
-{
-	struct sandbox sandbox;
-	char inner[PATH_MAX];
-
-	snprintf(inner, sizeof(inner), "%s/.", folder);
-	sandbox_begin(&sandbox);
-	sandbox_allow_reading(&sandbox);
-	sandbox_allow_file(&sandbox, inner);
-	return sandbox_enter(&sandbox, err);
-}
-
 static int find_side(struct found_sums *out, const struct diff_options *options, unsigned i,
 		     const struct watcher *watcher, struct error *err)
 {
@@ -102,7 +89,8 @@ static int compare(const struct diff_options *options, struct report *report, bo
 	struct telling telling = {.report = report};
 	struct diff_teller teller = {&telling, tell_drive, tell_range};
 	struct found_sums sides[2] = {0};
-	int code = confine(sums_scratch_folder(), err);
+	/* What is written is in files without names. */
+	int code = sandbox_enter_reading(sums_scratch_folder(), err);
 
 	for (unsigned i = 0; i < 2 && code == 0; i++)
 		code = find_side(&sides[i], options, i, &report->watcher, err);

@@ -134,19 +134,6 @@ static void tell_end(const struct prune *prune, struct report *report)
 
 /* ---- what is done ---- */
 
-/* From here on only the folder can be written to: archives are untrusted. */
-static int confine(const char *folder, struct error *err)
-{
-	struct sandbox sandbox;
-	char inner[PATH_MAX];
-
-	snprintf(inner, sizeof(inner), "%s/.", folder);
-	sandbox_begin(&sandbox);
-	sandbox_allow_reading(&sandbox);
-	sandbox_allow_file(&sandbox, inner);
-	return sandbox_enter(&sandbox, err);
-}
-
 static int prune_machine(const struct prune_command *command, const char *machine,
 			 struct report *report, struct json_t *machines)
 {
@@ -207,7 +194,7 @@ static int run(const void *given, struct report *report)
 	if (!keep_is_set(&command.prune.keep))
 		fail(&err, ERR_USAGE,
 		     "prune removes nothing without a rule: --keep-last, --keep-daily, ...");
-	if (err.code != 0 || confine(command.prune.folder, &err) != 0)
+	if (err.code != 0 || sandbox_enter_reading(command.prune.folder, &err) != 0)
 		return report_error(report, NULL, &err);
 	json_put_text(report->result, "folder", command.prune.folder);
 	json_put_bool(report->result, "dry_run", command.prune.dry_run);
