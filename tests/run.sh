@@ -11,9 +11,9 @@ make="${MAKE:-make} -j$(getconf _NPROCESSORS_ONLN) --no-print-directory"
 vectors=${VMABAK_VECTORS:-../shared/vectors}
 [ "${1:-}" != --vectors ] || vectors=$2
 
-# step NAME COMMAND...: what it said is shown when it fails, without what was compiled, and the last of it again at the
-# very end, for those who see only the end; "skipped" lines always. A step whose last line is "N passed, N failed[, N
-# skipped]" counts for itself, any other as one.
+# step NAME COMMAND...: what it said is shown when it fails, without what was compiled. Those who see only the last 40
+# lines find the last of it again there, and what failed by name. "skipped" lines are shown always. A step whose last
+# line is "N passed, N failed[, N skipped]" counts for itself, any other as one.
 step()
 {
 	name=$1 log=$(mktemp "$results/log.XXXXXX") begin=$(date +%s) code=0
@@ -21,7 +21,7 @@ step()
 	times >"$log.times"
 	"$@" >"$log" 2>&1 || code=$?
 	times >>"$log.times"
-	line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed') || line=
+	line=$(tail -n 1 "$log" | grep -aE '^[0-9]+ passed, [0-9]+ failed') || line=
 	told=$name${line:+: $line}
 	[ -n "$line" ] || line="$((code == 0)) passed, $((code != 0)) failed"
 	case "$code $line" in
@@ -33,14 +33,18 @@ step()
 	{
 		if [ "$code" = 0 ]; then
 			echo "ok       $told ($(($(date +%s) - begin)) s, $(tests/processor.sh <"$log.times") of processor)"
-			grep -iE '^ *skipped' "$log" | sed 's/^/         /'
+			grep -aiE '^ *skipped' "$log" | sed 's/^/         /'
 		else
 			echo "FAILED   $told"
-			grep -vE '^  (CC|AR|LD) ' "$log" | sed 's/^/    | /'
+			grep -avE '^  (CC|AR|LD) ' "$log" | sed 's/^/    | /'
 			{
 				echo "FAILED   $told"
-				grep -vE '^  (CC|AR|LD) ' "$log" | tail -n 40 | cut -c 1-300 | sed 's/^/    | /'
+				grep -avE '^  (CC|AR|LD) ' "$log" | tail -n 32 | cut -c 1-300 | sed 's/^/    | /'
 			} >>"$results/failures"
+			{
+				echo "FAILED   $told"
+				grep -a '^FAILED' "$log" | sort -u | tail -n 20 | cut -c 1-300 | sed 's/^/    /'
+			} >>"$results/failed"
 		fi
 	} >"$log.told"
 	cat "$log.told"
@@ -112,7 +116,7 @@ step "command line, what measures time" tests/cli/run.sh --alone build/release/v
 
 echo
 failed=$(sum failed)
-[ "$failed" = 0 ] || cat "$results/failures"
+[ "$failed" = 0 ] || cat "$results/failures" "$results/failed"
 echo "$(($(date +%s) - began)) s"
 echo "$(sum passed) passed, $failed failed, $(sum skipped) skipped"
 [ "$failed" = 0 ]
