@@ -244,20 +244,17 @@ static int make_records(struct create *create, struct error *err)
 	return 0;
 }
 
-/* The head of the archive is complete. */
-static int open_sums(struct create *create, const struct watcher *watcher, struct error *err)
+static struct sums_options sums_options(const struct create *create)
 {
 	const struct head_options *head = create->head;
-	struct sums_options how = {
+
+	return (struct sums_options){
 		.path = head != NULL ? head->sums : NULL,
 		.beside = head != NULL && !head->no_sums &&
 			  (head->sums_beside || head->parent != NULL),
 		.replace = create->options->force,
 		.sync = !create->options->no_sync,
 	};
-
-	return new_sums_open(&create->sums, &how, create->name, create->archive, &create->parent,
-			     watcher, err);
 }
 
 int create_open(struct create *create, const struct watcher *watcher, struct error *err)
@@ -270,6 +267,30 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 		.no_padding = create->plan.wrap != WRAP_NONE,
 		.bytes_per_s = options->rate,
 	};
+	struct sums_options sums = sums_options(create);
+
+	if (create->marks == NULL)
+		TRY(create_prepare(create, watcher, err));
+	if (create->dedup && all_zero(create->archive->uuid, UUID_SIZE))
+		set_names_uuid(create->archive);
+	/* An archive that cannot be written must not leave even an empty file. */
+	TRY(archive_check(create->archive, err));
+	TRY(new_sums_check(&sums, create->name, create->archive, err));
+	TRY(output_open(&create->output, create->name, &to, err));
+	return create->head != NULL && options->force
+		       ? new_sums_forget(create->name, create->archive, err)
+		       : 0;
+}
+
+void create_expect(struct create *create, const struct cluster_set *const *sets)
+{
+	create->expected = sets;
+}
+
+/* The marks are known. */
+static int write_head(struct create *create, const struct watcher *watcher, struct error *err)
+{
+	struct sums_options sums = sums_options(create);
 	struct writer_options how = {
 		.level = create->plan.level,
 		.wrap = create->plan.wrap,
@@ -278,21 +299,16 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 		.counts = &create->counts,
 	};
 
-	if (create->marks == NULL)
-		TRY(create_prepare(create, watcher, err));
 	TRY(make_records(create, err));
+	TRY(archive_check(create->archive, err));
 	if (create->parent.found.sums != NULL)
 		how.parent = &create->parent.sums;
-	if (create->dedup && all_zero(create->archive->uuid, UUID_SIZE))
-		set_names_uuid(create->archive);
-	/* An archive that cannot be written must not leave even an empty file. */
-	TRY(archive_check(create->archive, err));
-	TRY(open_sums(create, watcher, err));
+	TRY(new_sums_open(&create->sums, &sums, create->name, create->archive, &create->parent,
+			  watcher, err));
 	how.checksums = new_sums_sink(create->sums);
-	TRY(output_open(&create->output, create->name, &to, err));
-	if (create->head != NULL && options->force)
-		TRY(new_sums_forget(create->name, create->archive, err));
-	return writer_open(&create->writer, create->archive, create->output, &how, err);
+	TRY(writer_open(&create->writer, create->archive, create->output, &how, err));
+	writer_expect(create->writer, create->expected);
+	return 0;
 }
 
 static int write_all(struct create *create, const struct feed *feed, struct error *err)
@@ -320,6 +336,7 @@ int create_write(struct create *create, const struct feed *feed, const struct wa
 	};
 	int code;
 
+	TRY(write_head(create, watcher, err));
 	watcher_begin(watcher, &view);
 	code = write_all(create, feed, err);
 	if (code == 0)

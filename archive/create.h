@@ -42,6 +42,7 @@ struct create {
 	struct writer_counts counts;
 	struct output *output;
 	struct writer *writer;
+	const struct cluster_set *const *expected; /* see create_expect */
 };
 
 /* Now, or what SOURCE_DATE_EPOCH says. */
@@ -64,9 +65,13 @@ int create_prepare(struct create *create, const struct watcher *watcher, struct 
 /* After create_prepare: what the drive's instant is called where the drive comes from. Borrowed
  * until create_open. ERR_USAGE: it has another token already, or cannot have this one. */
 int create_set_token(struct create *create, uint32_t drive, const char *token, struct error *err);
-/* Creates the output and writes the head, which must not change any more. */
+/* Creates the output. Of the head only the marks may still change. */
 int create_open(struct create *create, const struct watcher *watcher, struct error *err);
-/* Writes all that the feed brings, and finishes the archive. Tells the watcher of progress. */
+/* With a parent: of drive i only the clusters of sets[i] will come, if that is not NULL; the others
+ * are as the parent has them. Borrowed until create_close. */
+void create_expect(struct create *create, const struct cluster_set *const *sets);
+/* Writes the head and all that the feed brings, and finishes the archive. Tells the watcher of
+ * progress. */
 int create_write(struct create *create, const struct feed *feed, const struct watcher *watcher,
 		 struct error *err);
 /* Removes an archive that is not finished. */

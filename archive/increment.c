@@ -30,7 +30,7 @@ static struct proof_job make_job(const struct create *create, uint32_t drive,
 	return (struct proof_job){
 		.archive = create->archive,
 		.drive = drive,
-		.source = drives[drive],
+		.source = drives != NULL ? drives[drive] : NULL,
 		.changes = changes[drive],
 		.sums = &create->parent.sums,
 		.parent_bytes = sums_archive(create->parent.found.sums)->drives[i].size_bytes,
@@ -60,26 +60,37 @@ static int drive_is_new(const struct create *create, uint32_t drive, bool has_li
 	return 0;
 }
 
+int increment_check(const struct create *create, struct changes *const *changes,
+		    const struct increment_options *options, const struct watcher *watcher,
+		    struct error *err)
+{
+	for (uint32_t i = 0; i < create->archive->n_drives; i++) {
+		if (!parent_has(create, i)) {
+			TRY(drive_is_new(create, i, changes[i] != NULL, options, watcher, err));
+		} else if (changes[i] != NULL) {
+			struct proof_job job = make_job(create, i, NULL, changes);
+
+			TRY(proof_check_since(&job, &options->proof, err));
+		}
+	}
+	return 0;
+}
+
 int increment_prove(struct create *create, struct drive *const *drives,
 		    struct changes *const *changes, const struct increment_options *options,
 		    const struct watcher *watcher, struct error *err)
 {
-	uint32_t n = create->archive->n_drives;
-	struct proof_job job;
+	for (uint32_t i = 0; i < create->archive->n_drives; i++) {
+		struct proof_job job;
 
-	for (uint32_t i = 0; i < n; i++) {
-		if (!parent_has(create, i))
-			TRY(drive_is_new(create, i, changes[i] != NULL, options, watcher, err));
-		else if (changes[i] != NULL) {
-			job = make_job(create, i, drives, changes);
-			TRY(proof_check_since(&job, &options->proof, err));
-		}
-	}
-	for (uint32_t i = 0; i < n; i++) {
 		if (changes[i] == NULL || !parent_has(create, i))
 			continue;
 		job = make_job(create, i, drives, changes);
-		TRY(proof_run(&job, &options->proof, &create->marks[i].proof, watcher, err));
+		if (drives == NULL)
+			TRY(proof_none(&job, &create->marks[i].proof, err));
+		else
+			TRY(proof_run(&job, &options->proof, &create->marks[i].proof, watcher,
+				      err));
 	}
 	return 0;
 }

@@ -18,9 +18,14 @@ struct increment_options {
  * drive without a list; borrowed until create_open. */
 int increment_tokens(struct create *create, struct changes *const *changes, struct error *err);
 
-/* Proves the lists; after create_prepare. Those of drives whose verdict in create->marks is then
- * PROOF_RIGHT hold; all of any other drive has to be read. Lineage is checked of all before
- * anything is read. */
+/* Which lists can be used at all: refuses those of another lineage, and, if that is demanded,
+ * drives that the parent lacks. After create_prepare, which found one. */
+int increment_check(const struct create *create, struct changes *const *changes,
+		    const struct increment_options *options, const struct watcher *watcher,
+		    struct error *err);
+/* Proves the lists; after increment_check. Those of drives whose verdict in create->marks is then
+ * PROOF_RIGHT hold; all of any other drive has to be read. drives: NULL when they cannot be read:
+ * their lists are taken as they are. */
 int increment_prove(struct create *create, struct drive *const *drives,
 		    struct changes *const *changes, const struct increment_options *options,
 		    const struct watcher *watcher, struct error *err);

@@ -281,31 +281,37 @@ static int read_all(struct proof *proof, struct drive_proof *out, const struct w
 /* ---- a drive ---- */
 
 /* Where a drive has grown or shrunk, what is behind the smaller end was written or cut off. */
-static int check_shape(struct proof *proof, struct error *err)
+static int check_shape(const struct proof_job *job, uint64_t *n_clusters, struct error *err)
 {
-	const struct proof_job *job = proof->job;
 	uint64_t now = job->archive->drives[job->drive].size_bytes;
 	uint64_t then = job->parent_bytes;
 
-	proof->n_clusters = now == then ? clusters_of(now) : least(now, then) / CLUSTER_SIZE;
+	*n_clusters = now == then ? clusters_of(now) : least(now, then) / CLUSTER_SIZE;
 	return changes_resized(job->changes, then, now, err);
 }
 
-static void begin_record(struct proof *proof, struct drive_proof *out)
+static struct drive_proof begin_record(const struct proof_job *job, uint32_t slices)
 {
-	const struct proof_job *job = proof->job;
 	const struct drive_proof *before = &job->parent_mark->proof;
 	uint64_t n_all = clusters_of(job->archive->drives[job->drive].size_bytes);
+	struct drive_proof record = {.verdict = PROOF_RIGHT,
+				     .slices = slices,
+				     .from = before->verdict == PROOF_NONE ? 0 : proof_end(before),
+				     .n_points = proof_share(slices),
+				     .since_ns = job->archive->created_ns};
 
-	proof->from = before->verdict == PROOF_NONE ? 0 : proof_end(before);
-	proof->n_points = proof_share(proof->options->slices);
-	*out = (struct drive_proof){.verdict = PROOF_RIGHT,
-				    .slices = proof->options->slices,
-				    .from = proof->from,
-				    .n_points = proof->n_points,
-				    .since_ns = job->archive->created_ns};
-	out->n_listed = count_set(&job->changes->set, 0, n_all);
-	out->n_unchanged = n_all - out->n_listed;
+	record.n_listed = count_set(&job->changes->set, 0, n_all);
+	record.n_unchanged = n_all - record.n_listed;
+	return record;
+}
+
+int proof_none(const struct proof_job *job, struct drive_proof *out, struct error *err)
+{
+	uint64_t n_clusters;
+
+	TRY(check_shape(job, &n_clusters, err));
+	*out = begin_record(job, 0);
+	return 0;
 }
 
 static int prove(struct proof *proof, struct drive_proof *out, const struct watcher *watcher,
@@ -317,8 +323,10 @@ static int prove(struct proof *proof, struct drive_proof *out, const struct watc
 	if (proof->state == NULL)
 		return fail_memory(err);
 	seed(proof);
-	TRY(check_shape(proof, err));
-	begin_record(proof, &record);
+	TRY(check_shape(proof->job, &proof->n_clusters, err));
+	record = begin_record(proof->job, proof->options->slices);
+	proof->from = record.from;
+	proof->n_points = record.n_points;
 	TRY(survey(proof, err));
 	TRY(read_all(proof, &record, watcher, err));
 	if (record.n_wrong > 0) {

@@ -50,6 +50,9 @@ struct proof_job {
 int proof_check_since(const struct proof_job *job, const struct proof_options *options,
 		      struct error *err);
 
+/* Of drives that cannot be read but once: shape alone. What the list does not name is taken as
+ * unchanged, and nothing of it is proved. */
+int proof_none(const struct proof_job *job, struct drive_proof *out, struct error *err);
 /* Shape, holes, neighbours, samples, audit. out->verdict: PROOF_RIGHT: only the clusters of the
  * list need be read, all others are the parent's; PROOF_WRONG: the drive must be read in full, and
  * the watcher was warned, or, if strict, ERR_DAMAGED. Memory: a few bits a cluster, 1 MiB a thread.

@@ -57,22 +57,33 @@ static void take_unchanged(void *context, uint32_t drive, uint64_t cluster, uint
 }
 
 /* Nothing but sums is ever replaced by sums, and those only if that was said. */
-static int check_place(const struct new_sums *sums, struct error *err)
+static int check_place(const char *path, const char *name, bool replace, struct error *err)
 {
 	struct stat found;
 	int is;
 
-	if (stat(sums->path, &found) != 0)
+	if (stat(path, &found) != 0)
 		return 0;
-	if (create_plan_overwrites(sums->name, &found))
-		return fail(err, ERR_USAGE, "%s: is the archive itself", sums->path);
-	if (!sums->replace)
-		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", sums->path);
-	is = S_ISREG(found.st_mode) ? sums_is(sums->path, err) : 0;
+	if (create_plan_overwrites(name, &found))
+		return fail(err, ERR_USAGE, "%s: is the archive itself", path);
+	if (!replace)
+		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", path);
+	is = S_ISREG(found.st_mode) ? sums_is(path, err) : 0;
 	if (is < 0)
 		return is;
-	return is > 0 ? 0
-		      : fail(err, ERR_USAGE, "%s: exists already, and is no sums file", sums->path);
+	return is > 0 ? 0 : fail(err, ERR_USAGE, "%s: exists already, and is no sums file", path);
+}
+
+int new_sums_check(const struct sums_options *options, const char *name,
+		   const struct archive *archive, struct error *err)
+{
+	if (options->path == NULL)
+		return 0;
+	if (archive->format != FORMAT_VMAB)
+		return fail(err, ERR_USAGE, "--sums: VMA has no increments, VMAB does");
+	if (strcmp(options->path, "-") == 0)
+		return fail(err, ERR_USAGE, "--sums: a sums file cannot be written to a pipe");
+	return check_place(options->path, name, options->replace, err);
 }
 
 /* A pipe or a device has nothing beside it. */
@@ -92,7 +103,7 @@ static int begin(struct new_sums *sums, const struct sums_options *options,
 					   : text_make("%s.sums", sums->name);
 	if (sums->path == NULL)
 		return fail_memory(err);
-	TRY(check_place(sums, err));
+	TRY(check_place(sums->path, sums->name, sums->replace, err));
 	return sums_create(&sums->writer, sums->path, archive, err);
 }
 
@@ -105,10 +116,6 @@ int new_sums_open(struct new_sums **out, const struct sums_options *options, con
 	int code;
 
 	*out = NULL;
-	if (options->path != NULL && archive->format != FORMAT_VMAB)
-		return fail(err, ERR_USAGE, "--sums: VMA has no increments, VMAB does");
-	if (options->path != NULL && strcmp(options->path, "-") == 0)
-		return fail(err, ERR_USAGE, "--sums: a sums file cannot be written to a pipe");
 	if (options->path == NULL &&
 	    (!options->beside || archive->format != FORMAT_VMAB || !is_file(name)))
 		return 0;
@@ -185,7 +192,7 @@ static int publish(struct new_sums *sums, const struct archive *archive,
 	}
 	TRY(copy_rest(sums, archive, writer, err));
 	TRY(sums_finish(sums->writer, sums->sync, err));
-	TRY(check_place(sums, err));
+	TRY(check_place(sums->path, sums->name, sums->replace, err));
 	/* What is new is taken back if it cannot be made durable. */
 	return sums_publish(sums->writer, access(sums->path, F_OK) == 0, sums->sync, err);
 }

@@ -19,8 +19,12 @@ struct sums_options {
 	bool sync;
 };
 
-/* Judges the options. name: of the archive; parent: of the archive, or NULL. Both are borrowed, and
- * so is what the head of the archive borrows. *out is NULL if no sums are wanted. */
+/* Judges the options, before there is an output. A file that cannot be told from the output yet may
+ * still be refused later. */
+int new_sums_check(const struct sums_options *options, const char *name,
+		   const struct archive *archive, struct error *err);
+/* name: of the archive, whose head is complete; parent: of the archive, or NULL. Both are borrowed,
+ * and so is what the head of the archive borrows. *out is NULL if no sums are wanted. */
 int new_sums_open(struct new_sums **out, const struct sums_options *options, const char *name,
 		  const struct archive *archive, const struct parent *parent,
 		  const struct watcher *watcher, struct error *err);

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "cli/memory.h"
 #include "cli/report.h"
+#include "cli/since.h"
 #include "cli/summary.h"
 #include "cow/sweep.h"
 #include "drive/drive.h"
@@ -32,6 +33,7 @@ struct backup {
 	struct sweep *sweep;
 	struct drive_changes changes;
 	struct tracked_images images;
+	struct since since;
 };
 
 static int add_drives(struct backup *backup, struct error *err)
@@ -112,6 +114,18 @@ static int open_drives(struct backup *backup, struct error *err)
 	return 0;
 }
 
+/* The instant of drives that are off does not move: they can be read before the output is there. */
+static bool is_off(const struct backup *backup)
+{
+	return backup->kind->begin == NULL && backup->kind->drive != NULL;
+}
+
+static int prove(struct backup *backup, struct error *err)
+{
+	return increment_apply(&backup->options->increment, &backup->create, backup->drives,
+			       backup->changes.of, backup->report, err);
+}
+
 static int prepare(struct backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->options;
@@ -133,13 +147,13 @@ static int prepare(struct backup *backup, struct error *err)
 		return fail(err, ERR_USAGE,
 			    "nothing to back up: name at least one drive or config");
 	TRY(create_prepare(create, &backup->report->watcher, err));
-	/* The instant of drives that are off does not move: they can be read before the output is
-	 * there, and its head can tell what was found. */
-	if (backup->kind->begin == NULL && backup->kind->drive != NULL)
+	if (is_off(backup))
 		TRY(open_drives(backup, err));
 	TRY(tracked_images_find(&backup->images, create, &backup->changes, err));
-	TRY(increment_apply(&options->increment, create, backup->drives, backup->changes.of,
-			    backup->report, err));
+	TRY(since_name(&backup->since, backup->kind, backup->machine, create, err));
+	TRY(increment_name(&options->increment, create, backup->changes.of, backup->report, err));
+	if (is_off(backup))
+		TRY(prove(backup, err));
 	return create_open(create, &backup->report->watcher, err);
 }
 
@@ -154,11 +168,8 @@ static int sweep_drives(struct backup *backup, struct feed *feed, struct error *
 {
 	uint32_t n = backup->description.n_drives;
 
-	if (backup->drives == NULL)
-		TRY(open_drives(backup, err));
 	TRY(sweep_new(&backup->sweep, backup->drives, n, create_piece(&backup->create), err));
 	*feed = feed_of_sweep(backup->sweep);
-	drive_changes_use(&backup->changes, &backup->create, backup->sweep);
 	return 0;
 }
 
@@ -190,10 +201,18 @@ static int copy(struct backup *backup, struct error *err)
 {
 	struct feed feed;
 
+	if (!is_off(backup)) {
+		TRY(since_ask(&backup->since, backup->kind, backup->machine, &backup->create,
+			      &backup->changes, backup->report, err));
+		if (backup->kind->drive != NULL)
+			TRY(open_drives(backup, err));
+		TRY(prove(backup, err));
+	}
 	if (backup->kind->chunks != NULL)
 		TRY(take_chunks(backup, &feed, err));
 	else
 		TRY(sweep_drives(backup, &feed, err));
+	drive_changes_use(&backup->changes, &backup->create, backup->sweep);
 	feed.ended = all_was_read;
 	feed.ended_context = backup;
 	if (backup->description.is_running)
@@ -203,11 +222,9 @@ static int copy(struct backup *backup, struct error *err)
 
 static int run(struct backup *backup, struct error *err)
 {
-	const struct machine_since everything = {.checkpoint = NULL};
-
 	TRY(prepare(backup, err));
 	if (backup->kind->begin != NULL)
-		TRY(backup->kind->begin(backup->machine, &everything, err));
+		TRY(backup->kind->begin(backup->machine, &backup->since.told, err));
 	int code = copy(backup, err);
 	return code == 0 || backup->kind->explain == NULL
 		       ? code
@@ -237,6 +254,7 @@ static void close_all(struct backup *backup, bool done)
 	create_close(&backup->create);
 	drive_changes_free(&backup->changes);
 	tracked_images_free(&backup->images);
+	since_free(&backup->since);
 }
 
 int backup_machine(const struct machine_kind *kind, const struct backup_options *options,

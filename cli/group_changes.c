@@ -73,15 +73,15 @@ int drive_changes_read(struct drive_changes *out, const struct change_options *o
 	return 0;
 }
 
-void drive_changes_use(struct drive_changes *changes, const struct create *create,
-		       struct sweep *sweep)
+void drive_changes_use(struct drive_changes *changes, struct create *create, struct sweep *sweep)
 {
 	for (uint32_t i = 0; i < changes->n_drives; i++) {
 		if (create->marks[i].proof.verdict == PROOF_RIGHT)
 			changes->sets[i] = &changes->of[i]->set;
 	}
-	sweep_restrict(sweep, changes->sets);
-	writer_expect(create->writer, changes->sets);
+	create_expect(create, changes->sets);
+	if (sweep != NULL)
+		sweep_restrict(sweep, changes->sets);
 }
 
 void drive_changes_free(struct drive_changes *changes)

@@ -28,9 +28,9 @@ struct drive_changes {
 int drive_changes_read(struct drive_changes *out, const struct change_options *options,
 		       const struct machine_description *description, bool has_parent,
 		       struct error *err);
-/* After create_open: of drives whose list holds, by create->marks, the pass reads nothing else. */
-void drive_changes_use(struct drive_changes *changes, const struct create *create,
-		       struct sweep *sweep);
+/* After the proof: of drives whose list holds, by create->marks, the archive gets nothing else, and
+ * the pass, if there is one, reads nothing else. */
+void drive_changes_use(struct drive_changes *changes, struct create *create, struct sweep *sweep);
 void drive_changes_free(struct drive_changes *changes);
 
 #endif

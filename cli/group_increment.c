@@ -93,9 +93,8 @@ bool increment_required(const struct increment_choice *choice)
 	return choice->incremental == INCREMENTAL_REQUIRE;
 }
 
-int increment_apply(const struct increment_choice *choice, struct create *create,
-		    struct drive *const *drives, struct changes *const *changes,
-		    struct report *report, struct error *err)
+static struct increment_options options_of(const struct increment_choice *choice,
+					   const struct create *create)
 {
 	struct increment_options options = {
 		.proof = {.strict = choice->strict,
@@ -105,15 +104,34 @@ int increment_apply(const struct increment_choice *choice, struct create *create
 	};
 
 	parse_audit(choice->audit, &options.proof.slices);
+	return options;
+}
+
+int increment_name(const struct increment_choice *choice, struct create *create,
+		   struct changes *const *changes, struct report *report, struct error *err)
+{
+	struct increment_options options = options_of(choice, create);
+
 	for (unsigned i = 0; i < choice->tokens.n; i++)
 		TRY(set_token(create, choice->tokens.items[i], err));
 	TRY(increment_tokens(create, changes, err));
-	if (create->parent.found.sums == NULL)
-		return options.require ? fail(err, ERR_USAGE,
-					      "there is no parent yet, or a full archive is due, "
-					      "which --incremental require excludes")
-				       : 0;
-	return increment_prove(create, drives, changes, &options, &report->watcher, err);
+	if (create->parent.found.sums != NULL)
+		return increment_check(create, changes, &options, &report->watcher, err);
+	return options.require ? fail(err, ERR_USAGE,
+				      "there is no parent yet, or a full archive is due, which "
+				      "--incremental require excludes")
+			       : 0;
+}
+
+int increment_apply(const struct increment_choice *choice, struct create *create,
+		    struct drive *const *drives, struct changes *const *changes,
+		    struct report *report, struct error *err)
+{
+	struct increment_options options = options_of(choice, create);
+
+	return create->parent.found.sums == NULL
+		       ? 0
+		       : increment_prove(create, drives, changes, &options, &report->watcher, err);
 }
 
 static const char *verdict_name(const struct drive_proof *proof)

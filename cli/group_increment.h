@@ -30,9 +30,12 @@ int increment_choice_check(const struct increment_choice *choice, bool has_paren
 /* Whether an archive without a parent, or with all of a drive, is an error. */
 bool increment_required(const struct increment_choice *choice);
 
-/* After create_prepare, before create_open: tokens, and the proof of the lists. changes: of each
- * drive, or NULL; those that still count have PROOF_RIGHT in create->marks then. drives: may be
- * NULL if there are no lists. */
+/* After create_prepare, before create_open: tokens, those of lists, too, and whether parent and
+ * lists can be used. changes: of each drive, or NULL. */
+int increment_name(const struct increment_choice *choice, struct create *create,
+		   struct changes *const *changes, struct report *report, struct error *err);
+/* After that, before create_write: the proof of the lists. Those that still count have PROOF_RIGHT
+ * in create->marks then. drives: see increment_prove. */
 int increment_apply(const struct increment_choice *choice, struct create *create,
 		    struct drive *const *drives, struct changes *const *changes,
 		    struct report *report, struct error *err);

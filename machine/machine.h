@@ -3,8 +3,10 @@
  * what they held then. There are several kinds (machine/kinds.h), and one way to use them:
  *
  *   open      connects, and finds the drives asked for; nothing is changed in the machine
+ *   token     of each drive: what the instant to come will be called
  *   begin     the instant, with the guest frozen around it if that is asked for; when it fails,
  *             nothing of it is left in the machine
+ *   changes   of each drive: what changed since the instant that begin was told of
  *   drive     images, pull, libvirt: each drive as it was at the instant, to be swept over
  *   chunks    push, serve: clusters as they come
  *   finish    all was read: whether all of it was of that instant; then nothing is left in the
@@ -21,7 +23,7 @@
 #ifndef MACHINE_MACHINE_H
 #define MACHINE_MACHINE_H
 
-#include "base/error.h"
+#include "base/clusterset.h"
 #include "machine/options.h"
 
 struct chunk_source;
@@ -53,17 +55,33 @@ struct machine_description {
 	bool is_running; /* a guest works beside the backup, which leaves it the processor */
 };
 
-/* What the archive is to have of each drive. */
+/* What the archive is to have of each drive: all of it, or what changed since an earlier instant.
+ */
 struct machine_since {
-	const char *checkpoint; /* NULL: everything, which is all that there is so far */
+	const char *const *tokens; /* of each drive: what the instant was called; NULL: all of it.
+				      NULL: all of all drives. Borrowed during begin */
+};
+
+/* What changed in a drive, as the machine recorded it. */
+struct machine_changes {
+	bool known;
+	struct cluster_set set; /* the caller's, if known; it may name more than has changed */
+	char why[200]; /* why it is not known; empty: the token is none that this machine gave */
 };
 
 struct machine_kind {
 	int (*open)(struct machine **out, const struct machine_options *options,
 		    const struct watcher *watcher, struct error *err);
 	void (*describe)(const struct machine *machine, struct machine_description *out);
+	/* NULL, and the answer: nothing records in this drive. Borrowed. What begin will make may
+	 * be told as since of later backups; if begin fails it means nothing. */
+	const char *(*token)(const struct machine *machine, uint32_t i);
 	/* NULL: there is nothing to do. */
 	int (*begin)(struct machine *machine, const struct machine_since *since, struct error *err);
+	/* NULL: never known. Of a drive for which begin was given a token. Kinds that hand over
+	 * chunks bring at least these clusters of it, and need not bring more. */
+	int (*changes)(struct machine *machine, uint32_t i, struct machine_changes *out,
+		       struct error *err);
 	/* NULL for kinds that hand over chunks. *out is borrowed. */
 	int (*drive)(struct machine *machine, uint32_t i, struct drive **out, struct error *err);
 	/* NULL for kinds that hand over drives. *out is borrowed. */

@@ -1,0 +1,30 @@
+/*
+ * What a running machine recorded since the parent's instant, and what the new instant is called
+ * there.
+ */
+#ifndef CLI_SINCE_H
+#define CLI_SINCE_H
+
+#include "machine/machine.h"
+
+struct create;
+struct drive_changes;
+struct report;
+
+struct since {
+	struct machine_since told; /* for begin */
+	char **tokens;		   /* owned; told's */
+	uint32_t n_drives;
+};
+
+/* After create_prepare, before create_open: the drives get tokens, and out those that they have in
+ * the parent. Free *out even after an error. */
+int since_name(struct since *out, const struct machine_kind *kind, const struct machine *machine,
+	       struct create *create, struct error *err);
+/* After begin: what is known, into the changes. The others are told, and why. */
+int since_ask(const struct since *since, const struct machine_kind *kind, struct machine *machine,
+	      const struct create *create, struct drive_changes *changes, struct report *report,
+	      struct error *err);
+void since_free(struct since *since);
+
+#endif
