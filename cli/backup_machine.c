@@ -231,6 +231,24 @@ static int run(struct backup *backup, struct error *err)
 		       : backup->kind->explain(backup->machine, err);
 }
 
+/* The machine may take the archive for a parent. If it cannot, the archive is whole all the same.
+ */
+static void commit(struct backup *backup)
+{
+	const struct machine_archive archive = {
+		.raw_bytes = writer_totals(backup->create.writer)->raw_size,
+		.written_bytes = atomic_load(&backup->create.counts.written_bytes),
+	};
+	struct error err = {0};
+
+	if (backup->kind->commit == NULL || backup->since.told.uuid == NULL)
+		return;
+	if (backup->kind->commit(backup->machine, &archive, &err) < 0)
+		report_warning(backup->report,
+			       "the next increment has to compare all with this archive: %s",
+			       err.text);
+}
+
 static void tell(struct backup *backup)
 {
 	struct json_t *result = backup->report->result;
@@ -269,8 +287,10 @@ int backup_machine(const struct machine_kind *kind, const struct backup_options 
 	struct error err = {0};
 	int code = run(&backup, &err);
 
-	if (code == 0)
+	if (code == 0) {
+		commit(&backup);
 		tell(&backup);
+	}
 	close_all(&backup, code == 0);
 	return code == 0 ? EXIT_DONE : report_error(report, NULL, &err);
 }

@@ -32,6 +32,7 @@ int since_name(struct since *out, const struct machine_kind *kind, const struct 
 {
 	if (create->archive->format != FORMAT_VMAB || kind->token == NULL)
 		return 0;
+	out->told.uuid = create->archive->uuid;
 	for (uint32_t i = 0; i < create->archive->n_drives; i++) {
 		const char *token = kind->token(machine, i);
 

@@ -10,12 +10,13 @@
  *   drive     images, pull, libvirt: each drive as it was at the instant, to be swept over
  *   chunks    push, serve: clusters as they come
  *   finish    all was read: whether all of it was of that instant; then nothing is left in the
- *             machine
+ *             machine but what records changes for the next backup
+ *   commit    the archive is durable and has its name: it may be a parent from here on
  *   explain   something failed after begin: why, if the machine knows better; ends it as finish
- * does outcome   after finish: what it was like end       frees; *out of an open that failed, too.
- * After begin, finish or explain come before
+ *   outcome   after finish: what it was like
+ *   end       frees; *out of an open that failed, too. After begin, finish or explain come before
  *
- * Warnings are told to the watcher by open, begin, finish and explain.
+ * Warnings are told to the watcher by open, begin, finish, explain and commit.
  *
  * One backup at a time in a process. Not thread-safe but for chunks. A signal: see base/stop.h;
  * each kind registers what has to be done.
@@ -58,8 +59,15 @@ struct machine_description {
 /* What the archive is to have of each drive: all of it, or what changed since an earlier instant.
  */
 struct machine_since {
+	const uint8_t *uuid; /* UUID_SIZE bytes: the archive's. NULL: it can be nobody's parent */
 	const char *const *tokens; /* of each drive: what the instant was called; NULL: all of it.
 				      NULL: all of all drives. Borrowed during begin */
+};
+
+/* What became of the archive. */
+struct machine_archive {
+	uint64_t raw_bytes; /* data in it */
+	uint64_t written_bytes;
 };
 
 /* What changed in a drive, as the machine recorded it. */
@@ -90,6 +98,10 @@ struct machine_kind {
 	/* These two: NULL: there is nothing to do. */
 	int (*finish)(struct machine *machine, struct error *err);
 	int (*explain)(struct machine *machine, struct error *err);
+	/* NULL: there is nothing to do. Not called when begin was told of no uuid. The archive is
+	 * whole even if this fails, but the next increment is compared with it in full. */
+	int (*commit)(struct machine *machine, const struct machine_archive *archive,
+		      struct error *err);
 	/* NULL: nothing. Puts what the instant cost and what was captured into a JSON object, which
 	 * may be NULL, and tells the watcher of it in a line. */
 	void (*outcome)(struct machine *machine, struct json_t *capture);
