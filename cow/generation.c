@@ -319,6 +319,15 @@ static uint16_t advance(struct generation *map)
 	return ended;
 }
 
+void generation_restart(struct generation *map)
+{
+	if (map->store != NULL)
+		map_store_lock(map->store);
+	restart(map);
+	if (map->store != NULL)
+		map_store_unlock(map->store);
+}
+
 uint16_t generation_advance(struct generation *map)
 {
 	if (map->store != NULL)

@@ -34,8 +34,9 @@ enum map_trust {
 /* In memory. */
 int generation_new(struct generation **out, uint64_t size_bytes, struct error *err);
 /* In the file at path, which is created if missing. drive_path identifies the drive (device and
- * inode, size, time of change). Only one process can open a map: ERR_LOCKED. A file that is not a
- * map is never overwritten, but is an error. */
+ * inode, size, time of change); NULL: its writes are recorded elsewhere, and the map only keeps
+ * what its user marks, who knows whether that is all. Only one process can open a map: ERR_LOCKED.
+ * A file that is not a map is never overwritten, but is an error. */
 int generation_open(struct generation **out, const char *path, const char *drive_path,
 		    uint64_t size_bytes, struct error *err);
 /* Closes properly; flush the drive before. An error: the file could not be written, and does not
@@ -63,6 +64,9 @@ uint16_t generation_current(const struct generation *map);
 /* Ends the current generation and returns its number; no write may be in flight. When the numbers
  * run out the map begins anew, with a new id, and 0 is returned. */
 uint16_t generation_advance(struct generation *map);
+
+/* Begins anew, with a new id: what is marked does not tell all. */
+void generation_restart(struct generation *map);
 
 /* Call it before the write can reach the drive. Any thread. In memory it takes one store a cluster
  * and no lock; with a file, new marks take a write of three or four pages. */

@@ -103,9 +103,12 @@ int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, st
 {
 	struct stat found;
 
+	*out = (struct drive_look){.kind = MAP_DRIVE_ELSEWHERE, .size_bytes = size_bytes};
+	if (path == NULL)
+		return 0;
 	if (stat(path, &found) != 0)
 		return fail_system(err, errno, "%s", path);
-	*out = (struct drive_look){.kind = MAP_DRIVE_FILE, .size_bytes = size_bytes};
+	out->kind = MAP_DRIVE_FILE;
 	if (!S_ISBLK(found.st_mode)) {
 		out->device = found.st_dev;
 		out->inode = found.st_ino;
@@ -273,6 +276,8 @@ enum map_trust map_judge(const struct map_header *header, const struct drive_loo
 		return MAP_OTHER_DRIVE;
 	if (!same_boot && header->state == MAP_STATE_OPEN)
 		return MAP_MACHINE_DIED;
+	if (now->kind == MAP_DRIVE_ELSEWHERE && header->state == MAP_STATE_CLEAN)
+		return MAP_CLEAN;
 	/* A time of change reaches the disk long after the data, so a power cut undoes it, and how
 	 * the other boot ended is unknown. The same if the file system was unmounted meanwhile. */
 	if (!same_boot || header->drive.disk != now->disk)

@@ -20,7 +20,8 @@
 #define MAP_ID_SIZE	16u
 
 enum map_state { MAP_STATE_CLEAN = 1, MAP_STATE_OPEN = 2 };
-enum map_drive { MAP_DRIVE_FILE = 1, MAP_DRIVE_DEVICE = 2 };
+/* MAP_DRIVE_ELSEWHERE: who records the writes is no affair of the map. */
+enum map_drive { MAP_DRIVE_FILE = 1, MAP_DRIVE_DEVICE = 2, MAP_DRIVE_ELSEWHERE = 3 };
 
 /* Tells a drive from others, and from its own state at another time. */
 struct drive_look {
@@ -46,6 +47,7 @@ struct map_header {
 };
 
 uint64_t stat_mtime_ns(const struct stat *found);
+/* path NULL: recorded elsewhere. */
 int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, struct error *err);
 bool drive_is_same(const struct drive_look *one, const struct drive_look *other, bool same_boot);
 /* All zeros, which no boot has, if it is unknown. */

@@ -162,7 +162,7 @@ static int open_file(struct map_store *store, struct stat *found, struct error *
 	store->has_name = found->st_nlink > 0;
 	if (flock(store->fd, LOCK_EX | LOCK_NB) != 0)
 		return errno == EWOULDBLOCK
-			       ? fail(err, ERR_LOCKED, "map %s: is in use by another serve", path)
+			       ? fail(err, ERR_LOCKED, "map %s: is in use by another run", path)
 			       : fail_system(err, errno, "map %s: locking", path);
 	return 0;
 }
@@ -306,8 +306,8 @@ int map_store_open(struct map_store **out, const char *path, const char *drive_p
 	store->trust = MAP_NEW;
 	pthread_mutex_init(&store->lock, NULL);
 	store->path = strdup(path);
-	store->drive_path = strdup(drive_path);
-	int code = store->path == NULL || store->drive_path == NULL
+	store->drive_path = drive_path == NULL ? NULL : strdup(drive_path);
+	int code = store->path == NULL || (store->drive_path == NULL && drive_path != NULL)
 			   ? fail_system(err, ENOMEM, "map %s", path)
 			   : open_store(store, drive_bytes, err);
 	if (code != 0) {
@@ -446,7 +446,8 @@ int map_store_failure(const struct map_store *store, struct error *err)
 	int failed = atomic_load(&store->failed);
 
 	if (failed == FAILED_BY_CUT)
-		return fail(err, ERR_SYSTEM, "map %s: was truncated, replaced or deleted by another program",
+		return fail(err, ERR_SYSTEM,
+			    "map %s: was truncated, replaced or deleted by another program",
 			    store->path);
 	if (failed == FAILED_BY_DRIVE)
 		return fail(err, ERR_SYSTEM,

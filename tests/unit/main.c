@@ -58,6 +58,7 @@ int main(int argc, char **argv)
 	test_buffer_spill();
 	test_capture();
 	test_generation();
+	test_generation_elsewhere();
 	test_generation_killed();
 	test_generation_marks();
 	test_nbd_server();

@@ -24,6 +24,7 @@ void test_buffer(void);
 void test_buffer_spill(void);
 void test_capture(void);
 void test_generation(void);
+void test_generation_elsewhere(void);
 void test_generation_killed(void);
 void test_generation_marks(void);
 void test_nbd_server(void);
