@@ -43,10 +43,10 @@ same_file back/disk.raw disk.raw
 kill $opener
 wait $opener || true
 for archive in pipe -; do
-	expect_error 2 'read from a file' timeout 60 "$VMABAK" sums $archive <2.vmab
-	expect_error 2 'read from a file' timeout 60 "$VMABAK" diff $archive 0.vmab <2.vmab
-	expect_error 2 'read from a file' timeout 60 "$VMABAK" backup -o n.vmab --parent $archive disk=disk.raw <2.vmab
-	expect_error 2 'read from a file' timeout 60 "$VMABAK" restore 2.vmab $archive -C other <0.vmab
+	expect_error 2 'read from a file' timeout 200 "$VMABAK" sums $archive <2.vmab
+	expect_error 2 'read from a file' timeout 200 "$VMABAK" diff $archive 0.vmab <2.vmab
+	expect_error 2 'read from a file' timeout 200 "$VMABAK" backup -o n.vmab --parent $archive disk=disk.raw <2.vmab
+	expect_error 2 'read from a file' timeout 200 "$VMABAK" restore 2.vmab $archive -C other <0.vmab
 done
 rm -r back pipe
 

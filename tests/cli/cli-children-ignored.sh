@@ -21,7 +21,7 @@ exit 3
 END
 	chmod +x bin/$program
 	PATH=$PWD/bin:$path
-	expect_code 1 timeout 60 "$PYTHON" -c "$ignoring" "$VMABAK" restore -q a.vmab -d disk0=to/a.qcow2
+	expect_code 1 timeout 200 "$PYTHON" -c "$ignoring" "$VMABAK" restore -q a.vmab -d disk0=to/a.qcow2
 	expect_text "$err" $program
 	[ -z "$(ls -A to)" ] || fail "left: $(ls -A to)"
 	PATH=$path

@@ -84,8 +84,8 @@ back_up 3 "$third"
 for make in mkdir mkfifo; do
 	fresh
 	$make d/web-2043-01-01T000000Z.vmab
-	expect_code 3 timeout 60 "$VMABAK" backup --json --to d --name web root=web.raw
+	expect_code 3 timeout 200 "$VMABAK" backup --json --to d --name web root=web.raw
 	expect_json "$out" 'd["data_clusters"] == 0' '"is no plain file" in d["warnings"][1]'
-	expect_code 0 timeout 60 "$VMABAK" list d
+	expect_code 0 timeout 200 "$VMABAK" list d
 	rm -r d/web-2043-01-01T000000Z.vmab
 done

@@ -258,6 +258,30 @@ in_background()
 	on_exit "kill -9 $pid 2>/dev/null"
 }
 
+# paused PID COMMAND...: while that process stands still, so that it does not end meanwhile.
+paused()
+{
+	lib_paused=$1
+	shift
+	kill -STOP "$lib_paused"
+	on_exit "kill -CONT $lib_paused 2>/dev/null"
+	"$@"
+	kill -CONT "$lib_paused"
+}
+
+# slower_until WANTED SIZE COMMAND...: runs the command with a --rate at which SIZE MB take a second, and again with smaller
+# ones, until WANTED succeeds: what is to be seen while it runs may be missed on a busy machine.
+slower_until()
+{
+	lib_seen=$1 lib_mb=$2
+	shift 2
+	for lib_seconds in 1 4 20; do
+		"$@" --rate $((lib_mb * 1000000 / lib_seconds))
+		! "$lib_seen" || return 0
+	done
+	fail "never at any rate: $lib_seen: $*"
+}
+
 # free_port [ADDRESS]: of TCP, on this host.
 free_port()
 {

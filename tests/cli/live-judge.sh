@@ -8,16 +8,25 @@ need_live_tools
 make_drives 8388608 9000123
 for name in A B; do
 	nbdkit -f -U $name.sock file $name.raw &
-	on_exit "kill $! 2>/dev/null"
+	on_exit "kill -9 $! 2>/dev/null"
+	servers="${servers:-}$! "
 	wait_until test -S $name.sock
 done
 start_writers --chains 3 --connections 2
 sleep 0.3
-kill -STOP $writers
-sleep 0.5	# for the requests in flight
+# all_stopped PID: each of its threads has done what it was about to write.
+all_stopped()
+{
+	! grep -h '^State:' /proc/"$1"/task/*/status | grep -qv 'T (stopped)'
+}
+# What was answered before is in both, and nothing else is after it.
+for server in $servers; do
+	kill -STOP "$server"
+	wait_until all_stopped "$server"
+done
 cp A.raw A.1
 cp B.raw B.1
-kill -CONT $writers
+for server in $servers; do kill -CONT "$server"; done
 sleep 0.3
 for n in 1 2 3 4 5 6 7 8 9 10; do # a copy may happen to be right
 	cp A.raw A.running

@@ -22,7 +22,7 @@ merged()
 	cat "$2" >q 2>/dev/null &
 	second=$!
 	code=0
-	timeout 60 "$VMABAK" merge -q p q - -o out.vmab <"$3" 2>"$err" || code=$?
+	timeout 200 "$VMABAK" merge -q p q - -o out.vmab <"$3" 2>"$err" || code=$?
 	kill $first $second 2>/dev/null || true
 	wait $first $second 2>/dev/null || true
 }

@@ -11,7 +11,7 @@ key=00112233445566778899aabbccddeeff
 refused()
 {
 	printf "$1" >bad.psk
-	expect_error 2 "$2" timeout 20 "$VMABAK" serve --control x.sock --nbd unix:y.sock --tls-psk bad.psk a=a.raw
+	expect_error 2 "$2" timeout 200 "$VMABAK" serve --control x.sock --nbd unix:y.sock --tls-psk bad.psk a=a.raw
 	[ ! -e x.sock ] && [ ! -e y.sock ] || fail "a socket is left"
 	expect_no_text "$err" 0011
 }
@@ -28,7 +28,7 @@ refused "alice:$(printf %04000d 0)\n" 'bad.psk: line 1 is too long'
 for file in nowhere .; do
 	expect_error 1 "tls: $file" "$VMABAK" serve --control x.sock --nbd unix:y.sock --tls-psk "$file" a=a.raw
 done
-expect_error 2 '/dev/zero: line 1' timeout 20 "$VMABAK" serve --control x.sock --nbd unix:y.sock --tls-psk /dev/zero a=a.raw
+expect_error 2 '/dev/zero: line 1' timeout 200 "$VMABAK" serve --control x.sock --nbd unix:y.sock --tls-psk /dev/zero a=a.raw
 
 cat >visit.py <<'END'
 import nbd, sys

@@ -16,10 +16,10 @@ place, tls, n, seconds = sys.argv[1], sys.argv[2] == "tls", int(sys.argv[3]), fl
 def connect():
     if place.startswith("unix:"):
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(20)
+        s.settimeout(100)
         s.connect(place[5:])
     else:
-        s = socket.create_connection(("127.0.0.1", int(place)), timeout=20)
+        s = socket.create_connection(("127.0.0.1", int(place)), timeout=100)
     s.setblocking(False)
     return s
 
@@ -55,7 +55,7 @@ END
 
 strangers()
 {
-	timeout 100 "$PYTHON" strangers.py "$@" >"$out" 2>&1 || fail "kept out ($*): $(cat "$out")"
+	timeout 200 "$PYTHON" strangers.py "$@" >"$out" 2>&1 || fail "kept out ($*): $(cat "$out")"
 	expect_code 0 "$VMABAK" status c.sock
 	wait_until status 's["n_connections"] == 0' >/dev/null
 }
@@ -97,11 +97,11 @@ try:
 except OSError: pass
 while silent.recv(100): pass
 took = time.monotonic() - begun
-assert 8 < took < 25, took
+assert 8 < took < 100, took
 h.pread(512, 0)
 h.shutdown()
 END
-expect_code 0 timeout 100 "$PYTHON" late.py
+expect_code 0 timeout 200 "$PYTHON" late.py
 stop_serve
 
 # With few files to open.
@@ -119,7 +119,7 @@ expect_code 0 live a.vmab -q
 s = socket.socket(socket.AF_UNIX)
 s.connect("n.sock")
 open("held", "w").close()
-time.sleep(100)' &
+time.sleep(600)' &
 on_exit "kill $! 2>/dev/null"
 wait_until test -e held
 stop_serve

@@ -41,8 +41,8 @@ for how in nothing hello drips; do
 	on_exit "kill $! 2>/dev/null"
 	wait_until test -S "$TMPDIR/$how"
 	words="$(nbd_uri $how): no answer within 15 s"
-	gives_up $how.1 "$words" timeout 100 "$VMABAK" backup -q -o $how.vmab "d=$(nbd_uri $how)"
-	gives_up $how.2 "$words" timeout 100 "$VMABAK" restore -q --force good.vmab -d "d=$(nbd_uri $how)"
+	gives_up $how.1 "$words" timeout 200 "$VMABAK" backup -q -o $how.vmab "d=$(nbd_uri $how)"
+	gives_up $how.2 "$words" timeout 200 "$VMABAK" restore -q --force good.vmab -d "d=$(nbd_uri $how)"
 done
 mkdir "$TMPDIR/bin"
 printf '#!/bin/sh\nexec sleep 200\n' >"$TMPDIR/bin/qemu-nbd"

@@ -37,7 +37,7 @@ expect_code 0 "$VMABAK" backup -o a.vmab d=drive.raw
 in_background "$VMABAK" backup --force --rate 1M --compress none -o a.vmab d=drive.raw
 wait_until has_part . 10000
 living=$(part a.vmab)
-expect_code 0 "$VMABAK" backup --force -o a.vmab d=drive.raw
+paused $pid expect_code 0 "$VMABAK" backup --force -o a.vmab d=drive.raw
 [ -e "$living" ] || fail 'the file of a living run is gone'
 ended_with 0 $pid
 expect_code 0 "$VMABAK" verify a.vmab

@@ -104,7 +104,7 @@ ask_qmp()
 {
 	"$PYTHON" -S -c 'import json, socket, sys
 monitor = socket.socket(socket.AF_UNIX)
-monitor.settimeout(20)
+monitor.settimeout(100)
 monitor.connect(sys.argv[1])
 lines = monitor.makefile("rw")
 lines.readline()
@@ -143,6 +143,29 @@ nothing_in_qemu()
 no_socket()
 {
 	[ -z "$(ls -d "$TMPDIR"/vmabak-* 2>/dev/null)" ]
+}
+
+# kill_with_guard: $pid, a backup of $qmp, and the process that would clean up after it; when it returns both are dead,
+# and hold no lock any more.
+kill_with_guard()
+{
+	wait_until has_guard
+	kill -STOP "$guard"
+	kill -9 "$pid"
+	wait "$pid" || true
+	kill -9 "$guard"
+	wait_until dead "$guard"
+}
+
+has_guard()
+{
+	guard=$(pgrep -o -f "^vmabak guard .*-- qemu:$qmp")
+}
+
+# Nobody may have waited for it yet.
+dead()
+{
+	! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"
 }
 
 no_guard()

@@ -1,40 +1,47 @@
 # Percents are of the data that there is to do, not of holes; nothing counts that the output has not taken.
 . "$(dirname "$0")/lib.sh"
 
-# in_between FILE: percents between 10 and 90 were written.
+# Percents between 10 and 90 were written.
 in_between()
 {
-	grep -qE '^[1-8][0-9]/100$' "$1"
+	grep -qE '^[1-8][0-9]/100$' lines
+}
+
+# shown SIZE COMMAND...: by a command of vmabak that reads or writes so many MB.
+shown()
+{
+	lib_size=$1
+	shift
+	slower_until in_between "$lib_size" with_lines "$@"
+}
+
+with_lines()
+{
+	rm -rf saved
+	expect_code 0 "$VMABAK" "$@" --progress-fd 3 3>lines
 }
 
 # 8 MB in front of 20 GiB of nothing.
 make_random drive.raw 8000000 1
 truncate -s 20G drive.raw
-expect_code 0 sh -c '"$VMABAK" backup --rate 8M -o a.vmab root=drive.raw --progress-fd 3 3>lines'
-in_between lines || fail "backup: $(cat lines)"
-for command in 'verify --rate 8M a.vmab' 'restore --rate 8M a.vmab -d root=one.raw' \
-	'convert --rate 8M a.vmab -o b.vma'; do
-	expect_code 0 sh -c "\"\$VMABAK\" $command --progress-fd 3 3>lines"
-	in_between lines || fail "$command: $(cat lines)"
-done
+shown 8 backup --force -o a.vmab root=drive.raw
+shown 8 verify a.vmab
+shown 8 restore --force a.vmab -d root=one.raw
+shown 8 convert --force a.vmab -o b.vma
 zstd -q b.vma
-expect_code 0 sh -c '"$VMABAK" verify --rate 8M b.vma.zst --progress-fd 3 3>lines'
-in_between lines || fail "verify of a compressed archive: $(cat lines)"
+shown 8 verify b.vma.zst
 
-make_random large.raw 40000000 4
+make_random large.raw 30000000 4
 expect_code 0 "$VMABAK" backup -o dense.vmab root=large.raw
-expect_code 0 sh -c '"$VMABAK" restore --rate 30M dense.vmab -d root=- --progress-fd 3 3>lines >/dev/null'
-in_between lines || fail "restore to a pipe: $(cat lines)"
+shown 30 restore dense.vmab -d root=-
 truncate -s 20G large.raw
 expect_code 0 "$VMABAK" backup -o large.vmab root=large.raw
-expect_code 0 sh -c '"$VMABAK" salvage --rate 30M large.vmab -C saved --progress-fd 3 3>lines'
-in_between lines || fail "salvage: $(cat lines)"
+shown 30 salvage large.vmab -C saved
 
 # Of the chosen drives alone, by the index.
 make_random other.raw 8000000 2
 expect_code 0 "$VMABAK" backup -o two.vmab first=other.raw root=drive.raw
-expect_code 0 sh -c '"$VMABAK" restore --rate 8M two.vmab -d first=first.raw --progress-fd 3 3>lines'
-in_between lines || fail "restore by index: $(cat lines)"
+shown 8 restore --force two.vmab -d first=first.raw
 expect_code 0 "$VMABAK" restore --json two.vmab -d first=again.raw
 expect_json "$out" "8000000 < d['archive_bytes'] < 12000000"
 

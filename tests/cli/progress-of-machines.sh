@@ -10,14 +10,17 @@ qemu-img convert -O qcow2 drive.raw drive.qcow2
 
 in_between()
 {
-	grep -qE '^[1-8][0-9]/100$' lines || fail "$1: $(cat lines)"
+	grep -qE '^[1-8][0-9]/100$' lines
+}
+backed_up()
+{
+	expect_code 0 "$VMABAK" backup --force -o a.vmab "$@" --progress-fd 3 3>lines
 }
 
 "$VMABAK" serve -q --control ctl.sock --nbd unix:nbd.sock root=drive.raw &
 on_exit "kill $! 2>/dev/null"
 wait_until test -S ctl.sock
-expect_code 0 sh -c '"$VMABAK" backup serve:ctl.sock --rate 8M -o served.vmab --progress-fd 3 3>lines'
-in_between serve
+slower_until in_between 16 backed_up serve:ctl.sock
 expect_code 0 "$VMABAK" stop ctl.sock
 
 qemu-storage-daemon --daemonize --pidfile qemu.pid --chardev socket,path=web.qmp,server=on,wait=off,id=c \
@@ -25,5 +28,4 @@ qemu-storage-daemon --daemonize --pidfile qemu.pid --chardev socket,path=web.qmp
 	--blockdev driver=qcow2,node-name=root,file.driver=file,file.filename=drive.qcow2 \
 	--export type=nbd,id=root,node-name=root,writable=on
 on_exit "kill $(cat qemu.pid)"
-expect_code 0 sh -c '"$VMABAK" backup qemu:web.qmp --rate 8M -o pushed.vmab --progress-fd 3 3>lines'
-in_between push
+slower_until in_between 8 backed_up qemu:web.qmp

@@ -35,7 +35,7 @@ for pull in '' --pull; do
 	nothing_in_qemu
 done
 # What a killed run left is open to QEMU again, too.
-in_background "$VMABAK" backup -q "qemu:$qmp" --rate 1M --buffer 16M -o no.vmab
+in_background "$VMABAK" backup -q "qemu:$qmp" --rate 100K --buffer 16M -o no.vmab
 wait_until jobs_run
 kill -9 $pid
 nothing_in_qemu

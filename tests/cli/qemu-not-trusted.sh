@@ -58,7 +58,7 @@ said()
 	"$PYTHON" "$TMPDIR/monitor.py" "$TMPDIR/$1" "$1" &
 	on_exit "kill $! 2>/dev/null"
 	wait_until test -S "$TMPDIR/$1"
-	expect_code "$2" timeout 20 "$VMABAK" qemu-drives "$TMPDIR/$1"
+	expect_code "$2" timeout 200 "$VMABAK" qemu-drives "$TMPDIR/$1"
 	[ "$2" = 0 ] || expect_text "$err" "$3"
 	case $(cat "$err") in *"$(printf '\033')"*) fail "a control character" ;; esac
 }

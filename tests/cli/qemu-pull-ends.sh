@@ -39,7 +39,7 @@ done
 
 # An output that takes nothing at all.
 mkfifo "$TMPDIR/fifo"
-sleep 60 <"$TMPDIR/fifo" &
+sleep 600 <"$TMPDIR/fifo" &
 reader=$!
 on_exit "kill $reader 2>/dev/null"
 in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup "qemu:$qmp" --pull \

@@ -19,7 +19,7 @@ machine=$(cat "$TMPDIR/pid")
 on_exit "kill -9 $machine 2>/dev/null"
 
 for signal in INT KILL; do
-	in_background strace -f -qq -o /dev/null -e trace=connect -e inject=connect:delay_exit=400000:when=2+ \
+	in_background strace -f -qq -o /dev/null -e trace=connect -e inject=connect:delay_exit=1500000:when=2+ \
 		"$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" -q -o a.vmab
 	wait_until eval 'ask_qmp query-block-exports | grep -q vmabak-'
 	sleep 0.3

@@ -9,15 +9,22 @@ need_images
 need_live_tools
 two_drives
 start_writers --chains 4 --align 512 --longest 65536 --rate 100
-i=0
+i=0 n_killed=0
 while [ $i -lt "${VMABAK_KILLS:-4}" ]; do
 	i=$((i + 1))
+	moment=$("$PYTHON" -c 'import random; print(random.uniform(0, 0.4))')
 	"$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" \
-		--rate 20M -o a.vmab 2>"$err" &
+		--rate 5M -o a.vmab 2>"$err" &
 	pid=$!
-	sleep "$("$PYTHON" -c 'import random; print(random.uniform(0, 0.4))')"
+	sleep "$moment"
 	kill -9 $pid 2>/dev/null || true
-	wait $pid || true
+	code=0
+	wait $pid || code=$?
+	[ $code != 0 ] || {
+		rm a.vmab # this one had ended
+		continue
+	}
+	n_killed=$((n_killed + 1))
 	[ ! -e a.vmab ] || fail "an archive is there: $(ls -A)"
 	# At once, while the dead one is being cleaned up after; or when that is done.
 	[ $((i % 2)) = 0 ] || nothing_in_qemu
@@ -25,17 +32,14 @@ while [ $i -lt "${VMABAK_KILLS:-4}" ]; do
 		--scratch "$TMPDIR" -o next.vmab
 	rm -f next.vmab .*.part
 done
+[ $n_killed -gt 0 ] || fail 'none was killed'
 nothing_in_qemu
 # Without the process that cleans up the next run does so, also if it pushes.
 for way in '--pull --nbd-server' ''; do
 	in_background "$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" \
 		--scratch "$TMPDIR" --rate 1M --compress none -o a.vmab
 	wait_until exports_there
-	guard=$(pgrep -f "^vmabak guard .*-- qemu:$qmp")
-	kill -STOP "$guard"
-	kill -9 $pid
-	sleep 0.1
-	kill -9 "$guard"
+	kill_with_guard
 	expect_code 0 "$VMABAK" backup "qemu:$qmp" $way ${way:+"$exports"} -o next.vmab
 	expect_text "$err" 'cleaned up in QEMU after 1 killed run'
 	rm -f .*.part

@@ -42,10 +42,7 @@ expect_no_text "$err" 'cleaned up'
 # Nobody cleans up, and the run directory was removed: the devices get their drives back all the same.
 in_background "$VMABAK" backup "qemu:$qmp" --pull --scratch "$TMPDIR" --rate 1M --compress none -o no.vmab
 wait_until exports_there
-guard=$(pgrep -f "^vmabak guard .*-- qemu:$qmp")
-kill -STOP "$guard"
-kill -9 $pid
-kill -9 "$guard"
+kill_with_guard
 rm -r "$TMPDIR"/vmabak-* .*.part
 expect_code 0 "$VMABAK" backup "qemu:$qmp" -o d.vmab
 expect_text "$err" 'cleaned up in QEMU after 1 killed run'

@@ -24,7 +24,7 @@ start_daemon one --blockdev driver=file,filename=a.raw,node-name=file \
 	--blockdev driver=raw,file=file,node-name=A --export type=nbd,id=a,node-name=A,name=A,writable=on
 uri=$(export_uri A)
 mkfifo "$TMPDIR/fifo"
-sleep 100 <"$TMPDIR/fifo" &
+sleep 600 <"$TMPDIR/fifo" &
 reader=$!
 on_exit "kill $reader 2>/dev/null"
 qemu-io -f raw -c 'write -q -P 1 0 600M' "$uri"
@@ -33,11 +33,11 @@ in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup "qemu:$qmp
 wait_until exports_there
 at=0
 while [ $at -lt 600 ]; do
-	timeout 30 qemu-io -f raw -c "write -q -P 3 ${at}M 20M" "$uri" >"$TMPDIR/said" 2>&1 ||
+	timeout 200 qemu-io -f raw -c "write -q -P 3 ${at}M 20M" "$uri" >"$TMPDIR/said" 2>&1 ||
 		fail "the guest's write"
 	[ ! -s "$TMPDIR/said" ] || fail "the guest's write: $(cat "$TMPDIR/said")"
 	at=$((at + 20))
-	sleep 0.03
+	sleep 0.15 # to see that room runs out the backup needs the processor, too
 done
 wait_until eval '! exports_there'
 kill $reader

@@ -36,7 +36,7 @@ mkfifo pipe
 backup=$!
 exec 5<pipe
 wait_until jobs_run
-timeout 60 qemu-io -f raw -c 'write -q -P 3 0 96M' "$uri" >io 2>&1 || fail "the guest's write: $(cat io)"
+timeout 200 qemu-io -f raw -c 'write -q -P 3 0 96M' "$uri" >io 2>&1 || fail "the guest's write: $(cat io)"
 [ ! -s io ] || fail "the guest's write: $(cat io)"
 # What write-back has lost is no longer in memory, as when that is short.
 "$PYTHON" -c 'import os, sys, time

@@ -28,7 +28,7 @@ for signal in INT:130 TERM:143 HUP:129; do
 	next_one SIG${signal%:*}
 done
 mkfifo "$TMPDIR/fifo"
-sleep 60 <"$TMPDIR/fifo" &
+sleep 600 <"$TMPDIR/fifo" &
 reader=$!
 on_exit "kill $reader 2>/dev/null"
 in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" "$VMABAK" backup "qemu:$qmp" -o - --format vma

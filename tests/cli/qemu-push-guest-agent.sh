@@ -52,8 +52,8 @@ expect_error 1 'guest-fsfreeze-freeze: no \x1b[31mfreeze' \
 asked $freeze $thaw
 # The guest may be frozen only after we have given up.
 start_agent freeze-hangs
-expect_error 1 'no answer within 1 s' \
-	"$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" --freeze-timeout 1 -o no.vmab
+expect_error 1 'no answer within 2 s' \
+	"$VMABAK" backup "qemu:$qmp" --guest-agent "$agent" --freeze-timeout 2 -o no.vmab
 asked $freeze $thaw
 # Killed, told to end, or QEMU goes away, with the guest frozen.
 start_agent freeze-hangs

@@ -6,7 +6,7 @@
 need_images
 two_drives
 mkfifo "$TMPDIR/fifo"
-sleep 100 <"$TMPDIR/fifo" &
+sleep 600 <"$TMPDIR/fifo" &
 reader=$!
 on_exit "kill $reader 2>/dev/null"
 # Its data takes half of the buffer, and the zeros beside it wait for the rest.
@@ -18,7 +18,7 @@ job_done()
 }
 wait_until jobs_run
 # What the guest overwrites goes first, so that nothing is left to do for the job.
-timeout 30 qemu-io -f raw -c 'write -q -P 3 0 32M' "$uri_B" || fail "the guest's write"
+timeout 200 qemu-io -f raw -c 'write -q -P 3 0 32M' "$uri_B" || fail "the guest's write"
 wait_until job_done
 sleep 1
 kill -INT $pid

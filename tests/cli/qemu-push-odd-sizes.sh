@@ -11,7 +11,7 @@ start_daemon odd --blockdev driver=file,filename=odd.raw,node-name=odd \
 	--blockdev driver=file,filename=tiny.raw,node-name=tiny \
 	--blockdev driver=qcow2,file.driver=file,file.filename=huge.qcow2,node-name=huge
 expect_error 2 'no drive that can be written to' "$VMABAK" backup "qemu:$qmp" -o no.vmab
-expect_code 0 timeout 30 "$VMABAK" backup "qemu:$qmp" -d odd -d tiny -d huge --json -o a.vmab
+expect_code 0 timeout 200 "$VMABAK" backup "qemu:$qmp" -d odd -d tiny -d huge --json -o a.vmab
 expect_json "$out" "d['data_clusters'] == 16 + 1 + 1"
 for drive in odd tiny; do
 	expect_code 0 "$VMABAK" restore a.vmab -d $drive=again

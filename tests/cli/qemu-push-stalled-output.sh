@@ -9,14 +9,14 @@ two_drives
 mkfifo "$TMPDIR/fifo"
 stalled()
 {
-	sleep 100 <"$TMPDIR/fifo" &
+	sleep 600 <"$TMPDIR/fifo" &
 	reader=$!
 	on_exit "kill $reader 2>/dev/null"
 	in_background sh -c 'exec "$@" >"$0"' "$TMPDIR/fifo" \
 		"$VMABAK" backup "qemu:$qmp" --buffer 16M -o - --format vma "$@"
 	wait_until jobs_run
 	for uri in "$uri_A" "$uri_B"; do
-		timeout 30 qemu-io -f raw -c 'write -q -P 3 0 32M' -c 'write -q -P 4 4k 100k' "$uri" ||
+		timeout 200 qemu-io -f raw -c 'write -q -P 3 0 32M' -c 'write -q -P 4 4k 100k' "$uri" ||
 			fail "the guest's write"
 	done
 	kill -0 $pid || fail "it ended: $(cat "$err")"

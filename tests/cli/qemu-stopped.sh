@@ -27,7 +27,7 @@ stopped()
 # Clusters that are not saved yet.
 guest_writes()
 {
-	timeout 20 qemu-io -f raw -c "write -q -P $1 16M 4M" "$uri_A" || fail "the guest's write"
+	timeout 200 qemu-io -f raw -c "write -q -P $1 16M 4M" "$uri_A" || fail "the guest's write"
 }
 
 as_a_job "$VMABAK" backup -q "qemu:$qmp" --rate 2M --buffer 16M --compress none -o a.vmab

@@ -3,7 +3,7 @@
 
 need_root
 need unshare nsenter ip
-unshare -n sleep 60 &
+unshare -n sleep 600 &
 other=$!
 on_exit "kill $other 2>/dev/null"
 wait_until eval '[ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]'
@@ -17,7 +17,7 @@ nsenter -t "$1" -n ip link set there up
 nsenter -t "$1" -n "$PYTHON" -c 'import socket
 with socket.create_server(("192.0.2.2", 4444)) as server:
     print(flush=True)
-    server.settimeout(30)
+    server.settimeout(100)
     server.accept()' >"$TMPDIR/listens" &
 while [ ! -s "$TMPDIR/listens" ]; do
 	kill -0 $!

@@ -47,7 +47,7 @@ rm damaged
 same_file before old.qcow2
 ls -A | diff "$TMPDIR/files" - || fail "something was left"
 # Ended by a signal with the image half written.
-in_background "$VMABAK" restore --rate 1M a.vmab -d d=new.qcow2
+in_background "$VMABAK" restore --rate 200K a.vmab -d d=new.qcow2
 wait_until has_part . 1000
 kill -TERM $pid
 ended_with 143 $pid

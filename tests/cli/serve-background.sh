@@ -31,9 +31,9 @@ only_ordinary before
 stalled_backup --buffer 24M --threads 2
 guest a 'h.pwrite(b"a" * 5000, 1000000)'
 # Those that read for each of the two that pack, and one more; all that pack.
-threads "$serve" | grep -q "^.*$(lower 5)/3=3 " || fail "serve: $(threads "$serve")"
+wait_until eval 'threads "$serve" | grep -q "^.*$(lower 5)/3=3 "'
 threads "$serve" | grep -q "$ordinary/0=" || fail "serve, for guests: $(threads "$serve")"
-threads "$backup" | grep -q "$(lower 10)/3=" || fail "backup: $(threads "$backup")"
+wait_until eval 'threads "$backup" | grep -q "$(lower 10)/3="'
 cat <&5 >a.vmab
 exec 5<&-
 ended_with 0 $backup

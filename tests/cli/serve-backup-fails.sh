@@ -52,11 +52,17 @@ stop_serve
 
 # The server is killed while nobody reads what is written. A drive of one chunk: while one thread writes it, the
 # other one hears that there is no more. One of several: some are still to come.
+pipe_has_some()
+{
+	"$PYTHON" -S -c 'import fcntl, struct, sys, termios
+sys.exit(struct.unpack("i", fcntl.ioctl(0, termios.FIONREAD, bytes(4)))[0] == 0)' <&5
+}
 for n in 2000000 30000000; do
 	make_random b.raw $n 3
 	start_serve b=b.raw
 	stalled_backup --threads 2
 	wait_until status "s['backup']['todo_clusters'] == 0 or $n > 2000000" >/dev/null
+	wait_until pipe_has_some
 	sleep 2
 	kill_serve
 	sleep 4

@@ -10,7 +10,7 @@ import array, json, os, socket, sys, time
 
 def connect():
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    s.settimeout(20)
+    s.settimeout(100)
     s.connect("c.sock")
     return s
 
@@ -23,7 +23,7 @@ def channel(s):
     said, fds, _, _ = socket.recv_fds(s, 1 << 20, 1)
     assert json.loads(said) == {"return": {}} and len(fds) == 1, (said, fds)
     c = socket.socket(fileno=fds[0])
-    c.settimeout(20)
+    c.settimeout(100)
     return c
 
 def refused(message, code):
@@ -106,7 +106,7 @@ for way in "next", "release":
         assert False, c.recv(1 << 20)
     except TimeoutError:
         pass
-    c.settimeout(20)
+    c.settimeout(100)
     if way == "release":
         s.send(json.dumps({"execute": "release", "chunks": chunks}).encode())
     else:

@@ -43,7 +43,7 @@ logged()
 thaw='echo thaw >>log'
 expect_error 1 '--freeze-command: ended with code 3' live a.vmab --freeze-command 'echo freeze >>log; exit 3' --thaw-command "$thaw"
 logged freeze thaw
-expect_error 1 '--freeze-command: did not finish within 1 s' live a.vmab --freeze-timeout 1 \
+expect_error 1 '--freeze-command: did not finish within 4 s' live a.vmab --freeze-timeout 4 \
 	--freeze-command 'echo freeze >>log; sleep 60; echo late >>log' --thaw-command "$thaw"
 logged freeze thaw
 
@@ -70,7 +70,7 @@ kill -CONT $serve
 logged freeze thaw
 rm -f .*.part
 # And when it does not come in time, thaw does not wait for it; the backup is none.
-in_background "$VMABAK" backup serve:c.sock -o a.vmab --freeze-timeout 1 --freeze-command "$stand; echo freeze >>log" \
+in_background "$VMABAK" backup serve:c.sock -o a.vmab --freeze-timeout 4 --freeze-command "$stand; echo freeze >>log" \
 	--thaw-command "kill -CONT $serve; $thaw"
 ended_with 1 $pid
 expect_text "$err" 'the snapshot was not taken within --freeze-timeout'

@@ -14,19 +14,31 @@ wait_until grep -qE "^TracerPid:[[:space:]]+$tracer" "/proc/$serve/status"
 guest a 'h.pread(512, 0)'
 # Goes on asking, as it counts as at work for a second only.
 guest a 'import time
-for i in range(3000):
+for i in range(6000):
     h.pread(512, 0)
-    time.sleep(0.1)' >asker 2>&1 &
+    time.sleep(0.05)' >asker 2>&1 &
 asker=$!
 on_exit 'pkill -P $asker 2>/dev/null; kill $asker 2>/dev/null'
-expect_code 0 strace -f -qq -o packed -e trace=sched_yield,sendmsg -s 64 "$VMABAK" backup -q serve:c.sock -o a.vmab
+# count WORDS FILE
+count()
+{
+	grep -c "$1" "$2" || true
+}
 # 611 clusters, read two at a time; eight are packed between two pauses.
-n_swept=$(grep -c 'sched_yield(' swept) || true
-[ "$n_swept" -ge 305 ] || fail "$n_swept pauses of those that read"
-n=$(grep -c 'sched_yield(' packed) || true
-[ "$n" -ge 70 ] || fail "$n pauses of those that pack"
-n=$(grep -c 'sendmsg(.*release' packed) || true
-[ "$n" -ge 5 ] || fail "10 chunks were given back $n times"
+lets_others_go_first()
+{
+	[ "$n_swept" -ge 305 ] && [ "$(count 'sched_yield(' packed)" -ge 70 ] &&
+		[ "$(count 'sendmsg(.*release' packed)" -ge 5 ]
+}
+# The asker itself may come too late on a busy machine.
+for try in 1 2 3 4 5; do
+	before=$(count 'sched_yield(' swept)
+	expect_code 0 strace -f -qq -o packed -e trace=sched_yield,sendmsg -s 64 "$VMABAK" backup -q serve:c.sock --force -o a.vmab
+	n_swept=$(($(count 'sched_yield(' swept) - before))
+	! lets_others_go_first || break
+	[ $try -lt 5 ] || fail "$n_swept pauses of those that read, $(count 'sched_yield(' packed) of those that pack," \
+		"10 chunks were given back $(count 'sendmsg(.*release' packed) times"
+done
 pkill -P $asker
 wait $asker || true
 n_swept=$(grep -c 'sched_yield(' swept) || true

@@ -25,7 +25,7 @@ for when in late early; do
 	delay=0
 	[ $when = late ] || delay=500000
 	for command in 'status c.sock' 'stop c.sock' 'backup -q serve:c.sock -o no.vmab'; do
-		expect_error 7 'the server is full' timeout 60 strace -f -qq -o trace \
+		expect_error 7 'the server is full' timeout 200 strace -f -qq -o trace \
 			-e trace=sendmsg -e inject=sendmsg:delay_enter=$delay "$VMABAK" $command
 	done
 	kill $server

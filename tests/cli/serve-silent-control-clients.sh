@@ -12,19 +12,19 @@ import socket, subprocess, sys
 held = []
 for _ in range(int(sys.argv[1])):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    s.settimeout(60)
+    s.settimeout(100)
     s.connect("c.sock")
     held.append(s)
 sys.exit(subprocess.run(sys.argv[2:]).returncode)
 END
 for n in 16 40; do
-	expect_code 0 timeout 60 "$PYTHON" hold.py $n "$VMABAK" status c.sock
-	expect_code 0 timeout 60 "$PYTHON" hold.py $n "$VMABAK" backup -q serve:c.sock -o $n.vmab
+	expect_code 0 timeout 200 "$PYTHON" hold.py $n "$VMABAK" status c.sock
+	expect_code 0 timeout 200 "$PYTHON" hold.py $n "$VMABAK" backup -q serve:c.sock -o $n.vmab
 done
 
 # A backup under way does not give way.
 stalled_backup -q --buffer 16M
-expect_code 0 timeout 60 "$PYTHON" hold.py 40 "$VMABAK" status c.sock
+expect_code 0 timeout 200 "$PYTHON" hold.py 40 "$VMABAK" status c.sock
 cat <&5 >out.vmab
 exec 5<&-
 ended_with 0 $backup

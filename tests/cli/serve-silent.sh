@@ -14,7 +14,7 @@ stand_still()
 # gives_up COMMAND...
 gives_up()
 {
-	expect_error 1 'c.sock: vmabak serve gives no answer' timeout 60 "$VMABAK" "$@"
+	expect_error 1 'c.sock: vmabak serve gives no answer' timeout 200 "$VMABAK" "$@"
 }
 
 start_serve a=a.raw
@@ -22,7 +22,7 @@ stand_still
 gives_up status c.sock
 gives_up backup -q serve:c.sock -o a.vmab
 # Nor is there a place in its queue any more.
-expect_code 1 timeout 100 "$PYTHON" -c 'import resource, socket, subprocess, sys
+expect_code 1 timeout 200 "$PYTHON" -c 'import resource, socket, subprocess, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 held = []
 try:
@@ -41,7 +41,7 @@ wait_until no_backup
 in_background "$VMABAK" backup -q serve:c.sock --compress none --rate 4M -o a.vmab
 wait_until has_part . 3000000
 stand_still
-timeout 60 tail --pid=$pid -f /dev/null || fail 'it waits for ever'
+timeout 200 tail --pid=$pid -f /dev/null || fail 'it waits for ever'
 ended_with 1 $pid
 expect_text "$err" 'c.sock: vmabak serve gives no answer'
 kill -CONT $serve

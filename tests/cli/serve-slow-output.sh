@@ -8,6 +8,15 @@ need nbdsh
 make_random a.raw 40000000 1
 cp a.raw before
 mkdir spill
+
+# guest_waits: $writer has filled the memory, and stands still for a second.
+guest_waits()
+{
+	wait_until status 's["backup"]["buffer_fill"] >= 1000' >/dev/null
+	sleep 1
+	kill -0 $writer || fail "the guest did not wait"
+}
+
 start_serve a=a.raw
 
 overwrite='
@@ -44,8 +53,7 @@ cp a.raw after
 stalled_backup --json --buffer 16M --spill 0 --on-full wait
 guest a "$overwrite" &
 writer=$!
-sleep 1
-kill -0 $writer || fail "the guest did not wait"
+guest_waits
 cat <&5 >b.vmab
 exec 5<&-
 ended_with 0 $backup
@@ -57,8 +65,7 @@ expect_json said "d['capture']['spilled_clusters'] == 0" "d['capture']['delay_ma
 stalled_backup --json --buffer 16M --spill 0 --on-full wait
 guest a "$overwrite" &
 writer=$!
-sleep 1
-kill -0 $writer || fail "the guest did not wait"
+guest_waits
 kill -9 $backup
 ended_with 0 $writer
 wait_until no_backup

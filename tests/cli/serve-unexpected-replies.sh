@@ -7,7 +7,7 @@ refused()
 	"$PYTHON" "$CLI/fake_serve.py" s.sock 1048576 "$@" &
 	server=$!
 	wait_until test -S s.sock
-	expect_error 1 'unexpected reply from vmabak serve' timeout 60 "$VMABAK" backup serve:s.sock --threads 1 -o a.vmab
+	expect_error 1 'unexpected reply from vmabak serve' timeout 200 "$VMABAK" backup serve:s.sock --threads 1 -o a.vmab
 	kill $server 2>/dev/null || true
 	wait $server || true
 	rm s.sock

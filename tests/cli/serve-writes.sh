@@ -29,7 +29,7 @@ restored_is a.vmab b b.before
 expect_json said "d['capture']['todo_clusters'] == 0" "d['capture']['guest_clusters'] >= 306 + 150" \
 	"d['capture']['guest_clusters'] + d['capture']['sweep_clusters'] == 611 + 306" \
 	"d['capture']['read_bytes'] == 65536 * (611 + 306)" "d['capture']['guest_writes'] >= 3 * 142" \
-	"0 < d['capture']['delay_max_ns'] < 5 * 10**9"
+	"0 < d['capture']['delay_max_ns'] < 60 * 10**9"
 # And the next one has it.
 stop_serve
 cmp -s a.before a.raw && fail "nothing was written"
