@@ -22,7 +22,7 @@ static int open_input(struct rescue *rescue, struct error *err)
 static int reopen_input(struct rescue *rescue, struct error *err)
 {
 	if (input_size(rescue->input) != 0)
-		return input_seek(rescue->input, 0, err);
+		return input_seek(rescue->input, 0, UINT64_MAX, err);
 	input_close(rescue->input);
 	rescue->input = NULL;
 	return open_input(rescue, err);

@@ -14,34 +14,41 @@
 
 #define CHUNK (1u << 20)
 
+/* Positions. up_to: where the wanted extents end that follow this one without a gap. */
+struct place {
+	uint64_t at, up_to;
+};
+
 struct random {
 	const struct archive *archive; /* borrowed */
 	struct input *in;	       /* borrowed */
 	struct random_choice wanted;
 	struct cluster_set *seen; /* owned: for each drive, used for wanted ones */
-	uint64_t *positions;	  /* owned: of wanted extents, from the index section in memory */
-	uint32_t n_positions;
+	struct place *places;	  /* owned: of wanted extents, from the index section in memory */
+	uint32_t n_places;
 	uint64_t previous_index; /* position of the next index section to load, 0: none */
 	uint64_t index_at, begin_at, end_at; /* positions: see check_place */
 	uint64_t tail_at;		     /* position */
 	uint64_t n_unindexed; /* clusters that the tail counts and the index has not named yet */
-	uint64_t read_bytes;		     /* of the archive: head, tail and sections */
+	uint64_t read_bytes;  /* of the archive: head, tail and sections */
 	uint8_t header[SECTION_HEADER_MAX];
 };
 
 /* ---- the tail ---- */
 
-/* The position of the last sector that is not all zero; record padding follows it. */
+/* The last sector that is not all zero, which comes to the beginning of chunk; record padding
+ * follows it. As a rule it is the very last one, so that one is read alone first. */
 static int find_last_sector(struct input *in, uint8_t *chunk, uint64_t *position, struct error *err)
 {
-	uint64_t size = input_size(in), end = size - size % SECTOR_SIZE;
+	uint64_t size = input_size(in), end = size - size % SECTOR_SIZE, n = SECTOR_SIZE;
 
-	while (end > 0 && size - end <= PADDING_SIZE_MAX) {
-		uint64_t n = end < CHUNK ? end : CHUNK;
-		TRY(input_seek(in, end - n, err));
+	for (; end > 0 && size - end <= PADDING_SIZE_MAX; n = CHUNK) {
+		n = end < n ? end : n;
+		TRY(input_seek(in, end - n, end, err));
 		TRY(input_read(in, chunk, n, err));
 		for (; n > 0; n -= SECTOR_SIZE, end -= SECTOR_SIZE)
 			if (!all_zero(chunk + n - SECTOR_SIZE, SECTOR_SIZE)) {
+				memmove(chunk, chunk + n - SECTOR_SIZE, SECTOR_SIZE);
 				*position = end - SECTOR_SIZE;
 				return 0;
 			}
@@ -54,7 +61,7 @@ static int check_rest(struct input *in, uint8_t *chunk, struct error *err)
 {
 	uint64_t size = input_size(in), n = size % SECTOR_SIZE;
 
-	TRY(input_seek(in, size - n, err));
+	TRY(input_seek(in, size - n, size, err));
 	TRY(input_read(in, chunk, n, err));
 	DEMAND(all_zero(chunk, n), size - n, "bytes after the end of the archive");
 	return 0;
@@ -68,8 +75,6 @@ static int read_tail(const struct archive *archive, struct input *in, uint8_t *c
 	uint32_t header_size;
 
 	TRY(find_last_sector(in, chunk, &position, err));
-	TRY(input_seek(in, position, err));
-	TRY(input_read(in, chunk, SECTOR_SIZE, err));
 	if (section_measure(archive, chunk, position, &header_size, &ignored) == 0 &&
 	    header_size == SECTOR_SIZE &&
 	    section_parse(archive, chunk, position, tail, &ignored) == 0 &&
@@ -114,15 +119,15 @@ void random_close(struct random *random)
 	for (uint32_t i = 0; random->seen != NULL && i < random->archive->n_drives; i++)
 		cluster_set_free(&random->seen[i]);
 	free(random->seen);
-	free(random->positions);
+	free(random->places);
 	free(random);
 }
 
 static int prepare(struct random *random, struct error *err)
 {
 	random->seen = calloc(random->archive->n_drives + 1u, sizeof(*random->seen));
-	random->positions = calloc(INDEX_ENTRIES_MAX, sizeof(*random->positions));
-	if (random->seen == NULL || random->positions == NULL)
+	random->places = calloc(INDEX_ENTRIES_MAX, sizeof(*random->places));
+	if (random->seen == NULL || random->places == NULL)
 		return fail_memory(err);
 	return 0;
 }
@@ -162,13 +167,14 @@ uint64_t random_passed(const struct random *random)
 }
 
 /* Reads a section at a position that another section states. */
-static int read_section_at(struct random *random, uint64_t position, enum section_kind kind,
+static int read_section_at(struct random *random, struct place place, enum section_kind kind,
 			   struct section *out, uint8_t *stored, struct error *err)
 {
 	uint32_t header_size;
 	uint8_t *header = random->header;
+	uint64_t position = place.at;
 
-	TRY(input_seek(random->in, position, err));
+	TRY(input_seek(random->in, position, place.up_to, err));
 	TRY(input_read(random->in, header, SECTOR_SIZE, err));
 	TRY(section_measure(random->archive, header, position, &header_size, err));
 	TRY(input_read(random->in, header + SECTOR_SIZE, header_size - SECTOR_SIZE, err));
@@ -222,36 +228,51 @@ static bool superseded(const struct random *random, uint64_t drive, const struct
 	return cluster_set_run(layer->newer, run->cluster, n, &held) == n && held;
 }
 
+/* An extent before those that are on the stack already. next_at: the position of what follows it.
+ */
+static void push_place(struct random *random, uint64_t position, uint64_t next_at)
+{
+	struct place *place = &random->places[random->n_places];
+
+	*place = (struct place){position, next_at};
+	if (random->n_places > 0 && place[-1].at == next_at)
+		place->up_to = place[-1].up_to;
+	random->n_places++;
+	random->end_at = position;
+}
+
 /* Collects the wanted extents of an index section on a stack, the last one first. */
 static int load_index(struct random *random, struct section *index, uint8_t *stored,
 		      struct error *err)
 {
 	uint64_t position = random->previous_index;
 
-	TRY(read_section_at(random, position, SECTION_INDEX, index, stored, err));
+	TRY(read_section_at(random, (struct place){position, random->end_at}, SECTION_INDEX, index,
+			    stored, err));
 	TRY(extent_scrub(random->archive, index, stored, err));
 	DEMAND(index->previous_index < position, position, "the index is not a chain");
 	TRY(check_place(index, 0, random->end_at, err));
 	random->index_at = random->end_at = position;
 	random->begin_at = random->previous_index = index->previous_index;
-	uint64_t last = position;
+	uint64_t last = position, next_at = position;
 	for (uint32_t at = index->raw_size; at > 0; at -= INDEX_ENTRY_SIZE) {
 		const uint8_t *entry = stored + at - INDEX_ENTRY_SIZE;
 		uint64_t extent_at = get_le(entry + INDEX_EXTENT_AT, 8);
 		uint64_t drive = get_le(entry + INDEX_DRIVE, 4);
-		uint32_t n = random->n_positions;
+		uint32_t n = random->n_places;
 		DEMAND(extent_at < position && extent_at > index->previous_index &&
 			       drive < random->archive->n_drives,
 		       position, "an entry of the index leads nowhere");
 		DEMAND(extent_at <= last, position, "the positions of an index do not ascend");
+		next_at = extent_at < last ? last : next_at;
 		last = extent_at;
-		bool known = n > 0 && random->positions[n - 1] == extent_at;
+		bool known = n > 0 && random->places[n - 1].at == extent_at;
 		struct slot run = {.cluster = get_le(entry + INDEX_CLUSTER, 8),
 				   .n_clusters = get_le(entry + INDEX_N_CLUSTERS, 8)};
 		random->n_unindexed -= run.n_clusters;
 		if (!known && random->wanted.drives[drive] && cut(random, &run) &&
 		    !superseded(random, drive, &run))
-			random->positions[random->n_positions++] = random->end_at = extent_at;
+			push_place(random, extent_at, next_at);
 	}
 	return 0;
 }
@@ -309,13 +330,13 @@ static bool has_all(const struct random *random)
 
 int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err)
 {
-	while (random->n_positions == 0 && random->previous_index != 0 && !has_all(random))
+	while (random->n_places == 0 && random->previous_index != 0 && !has_all(random))
 		TRY(load_index(random, extent, stored, err));
-	if (random->n_positions == 0)
+	if (random->n_places == 0)
 		return check_complete(random, err);
-	uint64_t position = random->positions[--random->n_positions];
-	TRY(read_section_at(random, position, SECTION_EXTENT, extent, stored, err));
+	struct place place = random->places[--random->n_places];
+	TRY(read_section_at(random, place, SECTION_EXTENT, extent, stored, err));
 	TRY(check_place(extent, random->begin_at, random->index_at, err));
-	random->begin_at = position + extent->header_size + extent->padded_size;
+	random->begin_at = place.at + extent->header_size + extent->padded_size;
 	return note_extent(random, extent, err);
 }

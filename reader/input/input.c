@@ -11,6 +11,7 @@
 #include "base/name.h"
 #include "base/pace.h"
 #include "base/tape.h"
+#include "format/layout.h"
 #include "reader/input/parts.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #define BUFFER_SIZE (1u << 20)
+#define FIRST_READ  STRANGE_LEAST
 
 struct input {
 	struct descriptor from;
@@ -30,6 +32,7 @@ struct input {
 	uint64_t size;	    /* of a file that can seek, else 0 */
 	uint64_t file_size; /* the same, also with compression around it */
 	uint64_t position;  /* of the next byte handed out */
+	uint64_t end;	    /* position: see input_seek */
 	struct pace pace;
 	struct filter *filter;
 	const char *name;
@@ -57,6 +60,15 @@ static int read_below(struct input *in, void *buffer, size_t n, size_t *got, str
 	return 0;
 }
 
+/* How much to read into the empty buffer, when this much is asked for. */
+static size_t refill_size(const struct input *in, size_t asked)
+{
+	uint64_t left = in->end > in->position ? in->end - in->position : 0;
+
+	left = left > asked ? left : asked;
+	return left < in->buffer_size ? (size_t)left : in->buffer_size;
+}
+
 int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
 {
 	uint8_t *out = buffer;
@@ -68,11 +80,12 @@ int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struc
 			part = part < left ? part : left;
 			memcpy(out + *got, in->buffer + in->used, part);
 			in->used += part;
-		} else if (left >= in->buffer_size && in->direct_reads) {
+		} else if (in->direct_reads && left >= refill_size(in, left)) {
+			in->used = in->buffered = 0;
 			TRY(read_below(in, out + *got, left, &part, err));
 		} else {
 			in->used = in->buffered = 0;
-			TRY(read_below(in, in->buffer, in->buffer_size, &in->buffered, err));
+			TRY(read_below(in, in->buffer, refill_size(in, left), &in->buffered, err));
 			part = 0;
 			if (in->buffered != 0)
 				continue;
@@ -133,14 +146,21 @@ uint64_t input_file_size(const struct input *in)
 	return in->file_size;
 }
 
-int input_seek(struct input *in, uint64_t position, struct error *err)
+int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *err)
 {
-	if (in->size == 0 || lseek(in->from.fd, (off_t)position, SEEK_SET) < 0)
-		return fail_system(err, in->size == 0 ? ESPIPE : errno, "%s: cannot seek",
-				   in->name);
-	in->used = in->buffered = 0;
+	uint64_t begin = in->position - in->used; /* of what is in the buffer */
+
+	if (position >= begin && position - begin <= in->buffered && in->size != 0) {
+		in->used = (size_t)(position - begin);
+	} else {
+		if (in->size == 0 || lseek(in->from.fd, (off_t)position, SEEK_SET) < 0)
+			return fail_system(err, in->size == 0 ? ESPIPE : errno, "%s: cannot seek",
+					   in->name);
+		in->used = in->buffered = 0;
+	}
 	in->from.ended = false;
 	in->position = position;
+	in->end = end;
 	return 0;
 }
 
@@ -183,6 +203,7 @@ static int open_file(struct input *in, const char *path, struct error *err)
 	in->from = descriptor_of(fd, in->name);
 	in->buffer_size = tape ? TAPE_READ : BUFFER_SIZE;
 	in->direct_reads = !tape;
+	in->end = UINT64_MAX;
 	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0)
 		in->size = in->file_size = (uint64_t)st.st_size;
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -208,6 +229,25 @@ static int put_filter(struct input *in, struct error *err)
 	return 0;
 }
 
+/* The first bytes decide; a pipe may return them one by one. Of a VMAB that can seek perhaps only a
+ * few parts will be wanted. */
+static int read_first(struct input *in, struct error *err)
+{
+	size_t got = 1, room = in->size != 0 ? FIRST_READ : in->buffer_size;
+
+	while (got > 0 && in->buffered < FILTER_MAGIC_MAX) {
+		TRY(descriptor_read(&in->from, in->buffer + in->buffered, room - in->buffered, &got,
+				    err));
+		in->buffered += got;
+	}
+	if (in->size == 0 || (in->buffered >= 8 && memcmp(in->buffer, VMAB_MAGIC, 8) == 0))
+		return 0;
+	TRY(descriptor_read(&in->from, in->buffer + in->buffered, in->buffer_size - in->buffered,
+			    &got, err));
+	in->buffered += got;
+	return 0;
+}
+
 static int open_input(struct input **out, const char *path, bool damaged, struct error *err)
 {
 	struct input *in = calloc(1, sizeof(*in));
@@ -218,15 +258,8 @@ static int open_input(struct input **out, const char *path, bool damaged, struct
 	in->damaged = damaged;
 	in->name = strcmp(path, "-") == 0 ? "standard input" : path;
 	int code = open_file(in, path, err);
-	/* The first bytes decide; a pipe may return them one by one. */
-	while (code == 0 && in->buffered < FILTER_MAGIC_MAX) {
-		size_t got = 0;
-		code = descriptor_read(&in->from, in->buffer + in->buffered,
-				       in->buffer_size - in->buffered, &got, err);
-		if (code != 0 || got == 0)
-			break;
-		in->buffered += got;
-	}
+	if (code == 0)
+		code = read_first(in, err);
 	bool wanted =
 		filter_wanted(in->buffer, in->buffered) || (damaged && has_ending(path, ".zst"));
 	if (code == 0 && wanted)

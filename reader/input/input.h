@@ -33,7 +33,9 @@ uint64_t input_position(const struct input *in);
 
 /* Total bytes if the input is an uncompressed file and input_seek works; otherwise 0. */
 uint64_t input_size(const struct input *in);
-int input_seek(struct input *in, uint64_t position, struct error *err);
+/* What lies from end on will not be wanted soon: it is read only when it is asked for. UINT64_MAX:
+ * it is not known. */
+int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *err);
 
 /* For a progress display, of the file as it is, before decompression: how much of it was read, and
  * its size; 0: unknown. */

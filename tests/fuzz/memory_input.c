@@ -69,8 +69,9 @@ uint64_t input_size(const struct input *in)
 }
 
 /* Past the end as with a file: reading there gives nothing. */
-int input_seek(struct input *in, uint64_t position, struct error *err)
+int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *err)
 {
+	(void)end;
 	if (position > INT64_MAX)
 		return fail(err, ERR_SYSTEM, "cannot seek");
 	in->at = position < in->size ? (size_t)position : in->size;

@@ -145,13 +145,58 @@ static void test_seek(void)
 	CU_ASSERT_EQUAL_FATAL(input_open(&in, path, &err), 0);
 	CU_ASSERT_EQUAL(input_size(in), N_BYTES);
 	for (uint32_t at = 5; at < N_BYTES; at += 700001) {
-		CU_ASSERT_EQUAL(input_seek(in, N_BYTES - at, &err), 0);
+		CU_ASSERT_EQUAL(input_seek(in, N_BYTES - at, UINT64_MAX, &err), 0);
 		CU_ASSERT_EQUAL(input_read(in, &byte, 1, &err), 0);
 		CU_ASSERT_EQUAL(byte, bytes[N_BYTES - at]);
 		CU_ASSERT_EQUAL(input_position(in), N_BYTES - at + 1);
 	}
 	CU_ASSERT_EQUAL(input_open(&in, "/nowhere/at/all", &err), ERR_SYSTEM);
 	CU_ASSERT_EQUAL(input_open(&in, "/", &err), ERR_SYSTEM);
+	input_close(in);
+	close(fd);
+	free(bytes);
+}
+
+/* Whether these bytes come, with exactly this much read of the file for it. */
+static bool costs(struct input *in, uint64_t position, uint64_t end, size_t n, uint64_t taken)
+{
+	struct error err = {0};
+	uint64_t before = input_taken(in);
+	uint8_t *bytes = pattern(), *buffer = malloc(n);
+	bool good = input_seek(in, position, end, &err) == 0 &&
+		    input_read(in, buffer, n, &err) == 0 &&
+		    memcmp(buffer, bytes + position, n) == 0 &&
+		    input_position(in) == position + n && input_taken(in) - before == taken;
+	free(buffer);
+	free(bytes);
+	return good;
+}
+
+/* Nothing is read that is not wanted, and nothing again that is in the buffer. */
+static void test_seek_to_a_part(void)
+{
+	uint8_t *bytes = pattern();
+	struct input *in = NULL;
+	struct error err = {0};
+	char path[64];
+	int fd = memfd_create("file", 0);
+	CU_ASSERT_EQUAL(write(fd, bytes, N_BYTES), N_BYTES);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	CU_ASSERT_EQUAL_FATAL(input_open(&in, path, &err), 0);
+	CU_ASSERT(costs(in, 1500000, 1700000, 500, 200000));
+	CU_ASSERT(costs(in, 1500500, 1700000, 100000, 0));
+	CU_ASSERT(costs(in, 1500100, 1510000, 100, 0));
+	/* past the end that was said, when it is asked for */
+	CU_ASSERT(costs(in, 1699900, 1700000, 1100, 1000));
+	/* what follows the buffer, and what lies before it */
+	CU_ASSERT(costs(in, 1701000, 1702000, 1000, 1000));
+	CU_ASSERT(costs(in, 1000000, 1000010, 10, 10));
+	/* more than the buffer holds does not go through it */
+	CU_ASSERT(costs(in, 0, 2500000, 2000000, 2000000));
+	CU_ASSERT(costs(in, 2000000, 2000010, 10, 10));
+	CU_ASSERT(costs(in, 1999990, 2000010, 20, 20));
+	CU_ASSERT_EQUAL(input_seek(in, 10, 5, &err), 0);
+	CU_ASSERT_EQUAL(input_read(in, bytes, 7, &err), 0);
 	input_close(in);
 	close(fd);
 	free(bytes);
@@ -186,5 +231,6 @@ void test_input(void)
 	CU_ADD_TEST(suite, test_gzip);
 	CU_ADD_TEST(suite, test_pipe);
 	CU_ADD_TEST(suite, test_seek);
+	CU_ADD_TEST(suite, test_seek_to_a_part);
 	CU_ADD_TEST(suite, test_rate_after_a_pause);
 }
