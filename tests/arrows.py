@@ -17,9 +17,9 @@ import tempfile
 # contract, so its own files include them freely; any other header belongs to the .c file of its name.
 HOUSE = {
     "base": ("", ""),
-    "format": ("base", "format.h sums.h changelist.h drive_marks.h qcow2.h"),
+    "format": ("base", "format.h sums.h changelist.h drive_marks.h qcow2.h qcow2_build.h"),
     "nbd": ("base", "client.h server.h"),
-    "drive": ("nbd/client format/qcow2 base", "drive.h qemuimg.h target.h argument.h turns.h bitmaps.h qcow2file.h"),
+    "drive": ("nbd/client format/qcow2 base", "drive.h qemuimg.h target.h argument.h turns.h bitmaps.h qcow2file.h qcow2bits.h bitmapfile.h"),
     "cow": ("drive base", "sweep.h buffer.h chunks.h capture.h generation.h"),
     "reader/input": ("format base", "input.h"),
     "reader": ("reader/input format drive base", "reader.h salvage.h"),

@@ -80,6 +80,7 @@ int main(int argc, char **argv)
 		test_proof();
 		test_drive_marks();
 		test_qcow2();
+		test_bitmapfile();
 		test_live();
 	}
 	CU_basic_set_mode(CU_BRM_NORMAL);

@@ -15,6 +15,7 @@ void test_drive_marks(void);
 void test_proved(void);
 void test_changelist(void);
 void test_qcow2(void);
+void test_bitmapfile(void);
 void test_feed(void);
 void test_salvage(void);
 void test_drive(void);
