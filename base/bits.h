@@ -58,6 +58,20 @@ static inline uint64_t bits_set_atomic(_Atomic uint64_t *map, uint64_t first, ui
 	return n_clear;
 }
 
+/* Returns how many were set. */
+static inline uint64_t bits_clear_atomic(_Atomic uint64_t *map, uint64_t first, uint64_t end)
+{
+	uint64_t n_set = 0;
+
+	for (; first < end; first = bits_next_word(first)) {
+		uint64_t mask = bits_mask(first, end);
+		uint64_t word =
+			atomic_fetch_and_explicit(&map[first / 64], ~mask, memory_order_acq_rel);
+		n_set += (uint64_t)__builtin_popcountll(mask & word);
+	}
+	return n_set;
+}
+
 /* The first bit from at on that is set, or clear; end if there is none before it. */
 static inline uint64_t bits_find(const uint64_t *map, uint64_t at, uint64_t end, bool set)
 {

@@ -61,16 +61,23 @@
 
 #define DRAIN_MS 5000u
 
+static void free_captured(struct captured *captured)
+{
+	captured_forget(captured);
+	free(captured->saved);
+}
+
 static void free_capture(struct capture *capture)
 {
 	for (uint32_t i = 0; capture->captured != NULL && i < capture->n_captured; i++)
-		free(capture->captured[i].saved);
+		free_captured(&capture->captured[i]);
 	sweep_free(capture->sweep);
 	pthread_mutex_destroy(&capture->lock);
 	pthread_mutex_destroy(&capture->pass_lock);
 	pthread_cond_destroy(&capture->settled);
 	free(capture->captured);
 	free(capture->drives);
+	free(capture->sets);
 	free(capture);
 }
 
@@ -112,7 +119,8 @@ static int new_capture(struct capture **out, struct volume *const *volumes, uint
 	pthread_cond_init(&capture->settled, NULL);
 	capture->captured = calloc(n_volumes + 1, sizeof(*capture->captured));
 	capture->drives = calloc(n_volumes + 1, sizeof(struct drive *));
-	if (capture->captured == NULL || capture->drives == NULL)
+	capture->sets = calloc(n_volumes + 1, sizeof(*capture->sets));
+	if (capture->captured == NULL || capture->drives == NULL || capture->sets == NULL)
 		code = fail_system(err, ENOMEM, "a capture");
 	for (uint32_t i = 0; i < n_volumes && code == 0; i++)
 		code = prepare_volume(capture, i, volumes[i], err);
@@ -122,8 +130,25 @@ static int new_capture(struct capture **out, struct volume *const *volumes, uint
 		free_capture(capture);
 		return code;
 	}
-	capture->todo_clusters = capture->n_clusters;
 	*out = capture;
+	return 0;
+}
+
+/* Whether or not only changes are wanted of a volume, and which. */
+static int look_all(struct capture *capture, const struct capture_options *options,
+		    struct error *err)
+{
+	capture->drain_ms = options->drain_ms ? options->drain_ms : DRAIN_MS;
+	for (uint32_t i = 0; i < capture->n_captured; i++) {
+		struct captured *captured = &capture->captured[i];
+
+		if (options->since != NULL)
+			captured->since = options->since[i];
+		if (captured->since.some)
+			TRY(captured_look(captured, err));
+		else
+			capture->todo_clusters += captured->n_clusters;
+	}
 	return 0;
 }
 
@@ -167,40 +192,66 @@ static int arm_all(struct capture *capture, uint64_t drain_ms, struct error *err
 	return 0;
 }
 
-static int take_the_instant(struct capture *capture, uint64_t drain_ms, struct error *err)
+static int take_the_instant(struct capture *capture, struct error *err)
 {
 	int64_t start = clock_ns();
 
 	for (uint32_t i = 0; i < capture->n_captured; i++)
 		volume_hold(capture->captured[i].volume);
-	int code = arm_all(capture, drain_ms, err);
-	/* Set before the gates open: until then no other thread reads it. */
+	int code = arm_all(capture, capture->drain_ms, err);
+	/* Set before the gates open: until then no other thread reads them. */
+	capture->started = code == 0;
 	capture->quiesce_ns = (uint64_t)(clock_ns() - start);
 	for (uint32_t i = 0; i < capture->n_captured; i++)
 		volume_let_go(capture->captured[i].volume);
 	return code;
 }
 
-int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t n_volumes,
-		  struct buffer *buffer, const struct capture_options *options, struct error *err)
+int capture_prepare(struct capture **out, struct volume *const *volumes, uint32_t n_volumes,
+		    struct buffer *buffer, const struct capture_options *options, struct error *err)
 {
 	struct capture *capture = NULL;
 
 	TRY(claim_all(volumes, n_volumes, err));
-	int code = new_capture(&capture, volumes, n_volumes, buffer, err);
-	if (code == 0) {
-		code = take_the_instant(capture, options->drain_ms ? options->drain_ms : DRAIN_MS,
-					err);
-		if (code != 0)
-			free_capture(capture);
-	}
-	if (code != 0) {
+	if (new_capture(&capture, volumes, n_volumes, buffer, err) < 0) {
 		unclaim_all(volumes, n_volumes);
-		return code;
+		return err->code;
 	}
-	end_if_all_saved(capture); /* when all drives are empty */
+	if (look_all(capture, options, err) < 0) {
+		capture_end(capture);
+		return err->code;
+	}
 	*out = capture;
 	return 0;
+}
+
+int capture_start(struct capture *capture, struct error *err)
+{
+	TRY(take_the_instant(capture, err));
+	for (uint32_t i = 0; i < capture->n_captured; i++)
+		TRY(captured_settle(&capture->captured[i], err));
+	sweep_restrict(capture->sweep, capture->sets);
+	end_if_all_saved(capture); /* when all drives are empty, or nothing changed */
+	return 0;
+}
+
+int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t n_volumes,
+		  struct buffer *buffer, const struct capture_options *options, struct error *err)
+{
+	struct capture *capture;
+
+	TRY(capture_prepare(&capture, volumes, n_volumes, buffer, options, err));
+	if (capture_start(capture, err) < 0) {
+		capture_end(capture);
+		return err->code;
+	}
+	*out = capture;
+	return 0;
+}
+
+const struct cluster_set *capture_wanted(const struct capture *capture, uint32_t i)
+{
+	return capture->sets[i];
 }
 
 int capture_next(struct capture *capture, struct chunk **out, struct error *err)
@@ -238,7 +289,7 @@ void capture_end(struct capture *capture)
 
 	if (capture == NULL)
 		return;
-	if (capture->todo_clusters > 0) {
+	if (capture->started && capture->todo_clusters > 0) {
 		fail(&err, ERR_SYSTEM, "the backup was ended before it was complete");
 		capture_fail(capture, &err);
 	}

@@ -31,8 +31,8 @@ struct drive *volume_drive(const struct volume *volume);
 struct generation *volume_map(const struct volume *volume);
 
 /* Guest requests, with enum drive_flags. Ranges must lie within the drive. Return 0 or an errno
- * value. A request may be larger than memory: it is done in parts. The instant of a capture never splits a write, nor a
- * zeroing or trimming of up to 256 MiB. */
+ * value. A request may be larger than memory: it is done in parts. The instant of a capture never
+ * splits a write, nor a zeroing or trimming of up to 256 MiB. */
 int volume_read(struct volume *volume, uint64_t offset, void *to, uint32_t n, unsigned flags);
 int volume_write(struct volume *volume, uint64_t offset, const void *from, uint32_t n,
 		 unsigned flags);
@@ -47,7 +47,15 @@ int volume_status(struct volume *volume, uint64_t offset, uint64_t *n, bool *zer
 
 /* ---- the capture ---- */
 
+/* What is wanted of a volume: all of it, or only clusters written after a generation of its map
+ * ended. */
+struct capture_since {
+	bool some;
+	uint16_t generation;
+};
+
 struct capture_options {
+	const struct capture_since *since; /* of each volume; NULL: all of all volumes */
 	uint64_t drain_ms; /* how long requests in flight may delay the instant, and with it new
 			      requests; after that the capture fails. 0: 5000 */
 };
@@ -62,7 +70,7 @@ struct delays {
 
 struct capture_status {
 	uint64_t n_clusters;	 /* of all drives */
-	uint64_t todo_clusters;	 /* not saved yet */
+	uint64_t todo_clusters;	 /* wanted and not saved yet */
 	uint64_t swept_clusters; /* with data, saved by the pass */
 	uint64_t saved_clusters; /* with data, saved by guest writes */
 	uint64_t zero_clusters;	 /* known to be zeros without reading */
@@ -71,12 +79,22 @@ struct capture_status {
 	struct delays delays;
 };
 
+/* All that can be done before the instant: looks through the maps, if only what changed is wanted,
+ * while guests go on. Drive numbers in the buffer are positions in volumes[]. A volume can be in
+ * one capture at a time, else ERR_LOCKED. Volumes and buffer are borrowed. */
+int capture_prepare(struct capture **out, struct volume *const *volumes, uint32_t n_volumes,
+		    struct buffer *buffer, const struct capture_options *options,
+		    struct error *err);
 /* The instant: holds new writes on all volumes, waits for those in flight, arms all volumes, and
- * lets writes continue. Advances the generation of each map. Once all clusters are saved the
- * capture ends the buffer. Drive numbers in the buffer are positions in volumes[]. A volume can be
- * in one capture at a time, else ERR_LOCKED. Volumes and buffer are borrowed. */
+ * lets writes continue. Advances the generation of each map. Once all clusters that are wanted are
+ * saved the capture ends the buffer. After an error only capture_end may follow. */
+int capture_start(struct capture *capture, struct error *err);
+/* Both; an error leaves nothing. */
 int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t n_volumes,
 		  struct buffer *buffer, const struct capture_options *options, struct error *err);
+/* After the instant: which clusters of that volume are wanted; NULL: all. Borrowed until
+ * capture_end. */
+const struct cluster_set *capture_wanted(const struct capture *capture, uint32_t i);
 /* For the writer, from any number of threads: the next chunk to be written. Clusters saved by guest
  * writes go first; if there are none, the calling thread takes a step of the pass. So the pass runs
  * as fast as its chunks are consumed. 1: taken, to be given back by buffer_release; 0: no more

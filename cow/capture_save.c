@@ -1,6 +1,7 @@
 /*
  * Saves what a guest write is about to overwrite.
  */
+#include "base/bits.h"
 #include "base/clock.h"
 #include "cow/capture_state.h"
 #include "drive/drive.h"
@@ -113,6 +114,12 @@ bool captured_save_now(struct captured *captured, uint64_t first, uint64_t end, 
 		saved = save_claim(&claim, false);
 	*delay_ns = (uint64_t)(clock_ns() - start);
 	return saved && saved_until(captured, first, end) == end;
+}
+
+void captured_want(struct captured *captured, uint64_t first, uint64_t end)
+{
+	bits_set_atomic(captured->wanted, first, end);
+	captured->capture->todo_clusters += bits_clear_atomic(captured->saved, first, end);
 }
 
 void captured_add_delay(struct captured *captured, uint64_t ns)

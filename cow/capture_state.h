@@ -5,6 +5,7 @@
 #ifndef COW_CAPTURE_STATE_H
 #define COW_CAPTURE_STATE_H
 
+#include "base/clusterset.h"
 #include "cow/capture.h"
 #include "cow/sweep.h"
 
@@ -28,6 +29,8 @@ void volume_hold(struct volume *volume);
 bool volume_drain(struct volume *volume, int64_t until_ms);
 void volume_let_go(struct volume *volume);
 
+/* From now on requests tell *captured what they changed, until the volume is armed or disarmed. */
+void volume_prepare(struct volume *volume, struct captured *captured);
 /* While held and drained: from now on requests go through *captured. */
 void volume_arm(struct volume *volume, struct captured *captured);
 /* At any time. When it returns, no request uses *captured any more. */
@@ -61,6 +64,11 @@ struct captured {
 	uint32_t number; /* the drive's number in the buffer */
 	uint64_t n_clusters;
 	_Atomic uint64_t *saved; /* a bit map; set under the capture's lock, read without it */
+	struct capture_since since;
+	/* With since.some: which clusters it wants, a bit map until the instant is over, and then
+	 * set. */
+	_Atomic uint64_t *wanted;
+	struct cluster_set set;
 };
 
 /* Clusters that a thread is saving now. Lives on that thread's stack, linked by the capture. */
@@ -77,6 +85,9 @@ struct capture {
 	uint32_t n_captured;
 	uint64_t n_clusters;
 	uint64_t quiesce_ns;
+	uint64_t drain_ms;
+	bool started;			 /* the instant has been */
+	const struct cluster_set **sets; /* of each volume; NULL: all of it */
 
 	/* Guards claims and n_waiting, and is held while bits of saved are set. */
 	pthread_mutex_t lock;
@@ -92,7 +103,7 @@ struct capture {
 	atomic_bool pass_over;
 
 	atomic_bool failed;		/* no more clusters are saved; the buffer has the reason */
-	_Atomic uint64_t todo_clusters; /* decreases under lock */
+	_Atomic uint64_t todo_clusters; /* since the instant it decreases, under lock */
 	_Atomic uint64_t swept_clusters, saved_clusters, zero_clusters, read_clusters;
 	struct delay_counts delays;
 };
@@ -121,12 +132,22 @@ void take_zeros(struct captured *captured, uint64_t *at, uint64_t end, struct ch
 /* Call it after clusters were saved, with no lock held: after the last one it ends the buffer. */
 void end_if_all_saved(struct capture *capture);
 
+/* ---- what is wanted (capture_since.c) ---- */
+
+/* Before the instant: looks through the volume's map. */
+int captured_look(struct captured *captured, struct error *err);
+/* After the instant. */
+int captured_settle(struct captured *captured, struct error *err);
+void captured_forget(struct captured *captured);
+
 /* ---- for volumes (capture_save.c) ---- */
 
 /* Saves those of these clusters that are not saved. Returns the delay to the guest, in ns. */
 uint64_t captured_save(struct captured *captured, uint64_t first, uint64_t end);
 /* The same without waiting. False: not all are saved. */
 bool captured_save_now(struct captured *captured, uint64_t first, uint64_t end, uint64_t *delay_ns);
+/* Between captured_look and the instant: these clusters have changed. */
+void captured_want(struct captured *captured, uint64_t first, uint64_t end);
 void captured_add_delay(struct captured *captured, uint64_t ns);
 /* Whether the buffer is too full to save anything that need not be saved. */
 bool captured_is_pressed(const struct captured *captured);

@@ -38,8 +38,9 @@ struct volume {
 	_Atomic uint64_t in_flight;
 	atomic_bool closed;
 	_Atomic(struct captured *) armed;
-	_Atomic uint64_t users;	  /* of *armed */
-	atomic_bool claimed;	  /* by a capture */
+	_Atomic(struct captured *) preparing; /* capture_since.c; NULL while armed is not */
+	_Atomic uint64_t users;		      /* of *armed and *preparing */
+	atomic_bool claimed;		      /* by a capture */
 	_Atomic int64_t asked_ns; /* when the last request came, by the coarse clock; 0: none yet */
 	pthread_mutex_t lock;	  /* for sleeping; changed: one of the above has changed */
 	pthread_cond_t changed;
@@ -174,8 +175,15 @@ void volume_let_go(struct volume *volume)
 	pthread_mutex_unlock(&volume->lock);
 }
 
+void volume_prepare(struct volume *volume, struct captured *captured)
+{
+	atomic_store(&volume->preparing, captured);
+}
+
 void volume_arm(struct volume *volume, struct captured *captured)
 {
+	/* Nobody uses it: nothing is in flight. */
+	atomic_store(&volume->preparing, NULL);
 	atomic_store(&volume->armed, captured);
 }
 
@@ -186,13 +194,13 @@ static void stop_looking(struct volume *volume)
 		tell(volume);
 }
 
-/* The capture's part, until stop_looking; or NULL. */
-static struct captured *look(struct volume *volume)
+/* The capture's part, until stop_looking; or NULL. at: armed or preparing. */
+static struct captured *look(struct volume *volume, _Atomic(struct captured *) *at)
 {
-	if (atomic_load_explicit(&volume->armed, memory_order_relaxed) == NULL)
+	if (atomic_load_explicit(at, memory_order_relaxed) == NULL)
 		return NULL;
 	atomic_fetch_add(&volume->users, 1);
-	struct captured *captured = atomic_load(&volume->armed);
+	struct captured *captured = atomic_load(at);
 	if (captured == NULL)
 		stop_looking(volume);
 	return captured;
@@ -201,6 +209,7 @@ static struct captured *look(struct volume *volume)
 void volume_disarm(struct volume *volume)
 {
 	atomic_store(&volume->armed, NULL);
+	atomic_store(&volume->preparing, NULL);
 	pthread_mutex_lock(&volume->lock);
 	while (atomic_load(&volume->users) != 0)
 		pthread_cond_wait(&volume->changed, &volume->lock);
@@ -301,14 +310,32 @@ static int change_in_parts(struct volume *volume, struct captured *captured, str
 	return code;
 }
 
+/* A capture that is being prepared may have passed these clusters of the map before they were
+ * marked. The map was marked before; the fence: capture_since.c. */
+static void note_change(struct volume *volume, const struct change *change)
+{
+	struct captured *captured;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	captured = look(volume, &volume->preparing);
+	if (captured == NULL)
+		return;
+	captured_want(captured, change->offset / CLUSTER_SIZE,
+		      cluster_end(change->offset, change->n));
+	stop_looking(volume);
+}
+
 /* In flight. */
 static int change_now(struct volume *volume, const struct change *change)
 {
-	struct captured *captured = look(volume);
+	struct captured *captured = look(volume, &volume->armed);
 	int code;
 
-	if (captured == NULL)
-		return apply(volume, change);
+	if (captured == NULL) {
+		code = apply(volume, change);
+		note_change(volume, change);
+		return code;
+	}
 	uint64_t first = change->offset / CLUSTER_SIZE, delay_ns = 0;
 	uint64_t end = cluster_end(change->offset, change->n);
 	bool saved = saved_until(captured, first, end) == end;

@@ -148,12 +148,22 @@ static bool is_listener(const struct attendant *attendant)
 	return attendant == &attendant->backup->listener;
 }
 
+static int give_changes(const struct attendant *attendant, const struct json_t *request,
+			struct error *err)
+{
+	struct json_t *message = serve_changes(attendant->backup, request, err);
+
+	return message == NULL ? err->code : message_send(attendant->fd, message, -1, err);
+}
+
 static int answer(const struct attendant *attendant, const struct json_t *request,
 		  struct error *err)
 {
 	const char *what = json_member_text(request, "execute");
 	bool asks = !is_listener(attendant);
 
+	if (what != NULL && asks && strcmp(what, "changes") == 0)
+		return give_changes(attendant, request, err);
 	if (what == NULL || strcmp(what, asks ? "next" : "release") != 0)
 		return fail(err, ERR_USAGE, "unexpected message during a backup");
 	if (take_back(attendant->backup, request, err) < 0)

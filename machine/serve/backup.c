@@ -110,13 +110,17 @@ static int make_buffer(struct serve_backup *backup, const struct json_t *request
 	return buffer_new(&backup->buffer, &options, err);
 }
 
-/* Asked before the instant, when the machine may be frozen and would wait for it. */
-static void put_map_failure(struct json_t *drive, struct generation *map)
+/* What the instant will be called, and what is wrong with the map's file: asked before the instant,
+ * when the machine may be frozen and would wait for it. */
+static void put_map(struct json_t *drive, struct generation *map)
 {
+	char token[GENERATION_TOKEN_SIZE];
 	struct error err;
 
 	if (map == NULL)
 		return;
+	json_put_text(drive, "token",
+		      generation_token(token, generation_id(map), generation_current(map)));
 	generation_sync(map);
 	if (generation_failure(map, &err) != 0)
 		json_put_text(drive, "map_failure", err.text);
@@ -136,7 +140,7 @@ static int describe_drive(struct json_t *drive, const struct served *served, str
 	json_put_number(drive, "size_bytes", drive_size(served->drive));
 	if (path != NULL && stat(path, &found) == 0 && S_ISREG(found.st_mode))
 		json_put_number(drive, "data_bytes", (uint64_t)found.st_blocks * 512);
-	put_map_failure(drive, served->map);
+	put_map(drive, served->map);
 	free(path);
 	return 0;
 }
@@ -161,18 +165,17 @@ static int send_plan(struct serve_backup *backup, struct error *err)
 static int take_the_instant(struct serve_backup *backup, struct error *err)
 {
 	struct serve *serve = backup->serve;
-	const struct capture_options options = {0};
 	struct capture_status status;
-	struct capture *capture;
 	struct json_t *reply;
 
-	TRY(capture_begin(&capture, backup->volumes, backup->n_volumes, backup->buffer, &options,
-			  err));
+	TRY(serve_prepare(backup, err));
+	TRY(capture_start(backup->prepared, err));
 	pthread_mutex_lock(&serve->lock);
 	backup->began_s = clock_s();
-	backup->capture = capture;
+	backup->capture = backup->prepared;
+	backup->prepared = NULL;
 	pthread_mutex_unlock(&serve->lock);
-	capture_status(capture, &status);
+	capture_status(backup->capture, &status);
 	reply = json_make("{s:{s:I}}", "return", "quiesce_ns", (long long)status.quiesce_ns);
 	return message_send(backup->fd, reply, -1, err);
 }
@@ -187,6 +190,8 @@ static int prepare_more(struct serve_backup *backup, const struct json_t *reques
 
 	if (what != NULL && strcmp(what, "channel") == 0)
 		return attendants_add(backup, err) < 0 ? err->code : 1;
+	if (what != NULL && strcmp(what, "since") == 0)
+		return serve_since(backup, request, err) < 0 ? err->code : 1;
 	if (what != NULL && strcmp(what, "begin") == 0)
 		return take_the_instant(backup, err);
 	return fail(err, ERR_USAGE, "unexpected message before a backup");
@@ -246,6 +251,7 @@ static void end_backup(struct serve_backup *backup)
 	backup->capture = NULL;
 	pthread_mutex_unlock(&serve->lock);
 	capture_end(capture);
+	capture_end(backup->prepared);
 	buffer_free(backup->buffer);
 	pthread_mutex_lock(&serve->lock);
 	serve->backup = NULL;
@@ -256,6 +262,7 @@ static void end_backup(struct serve_backup *backup)
 	pthread_mutex_destroy(&backup->lock);
 	attendants_free(backup);
 	free(backup->lent);
+	free(backup->since);
 	free(backup->volumes);
 	free(backup->drives);
 }

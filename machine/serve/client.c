@@ -25,9 +25,10 @@
 
 static int parse_drive(struct machine *client, const struct json_t *object, struct error *err)
 {
-	struct machine_drive *drive = &client->drives[client->n_drives++];
+	struct machine_drive *drive = &client->drives[client->n_drives];
 	const char *failure = json_member_text(object, "map_failure");
 
+	client->tokens[client->n_drives++] = json_member_text(object, "token");
 	drive->name = json_member_text(object, "name");
 	drive->path = json_member_text(object, "path");
 	if (drive->name == NULL ||
@@ -54,9 +55,11 @@ static int parse_plan(struct machine *client, struct error *err)
 		return message_unexpected(err);
 	client->n_chunks = (uint32_t)n_chunks;
 	client->drives = calloc(n, sizeof(*client->drives));
+	client->tokens = calloc(n, sizeof(*client->tokens));
 	client->in_use = calloc(client->n_chunks, sizeof(*client->in_use));
 	client->given_back = calloc(client->n_chunks, sizeof(*client->given_back));
-	if (client->drives == NULL || client->in_use == NULL || client->given_back == NULL)
+	if (client->drives == NULL || client->tokens == NULL || client->in_use == NULL ||
+	    client->given_back == NULL)
 		return fail_memory(err);
 	for (size_t i = 0; i < n; i++)
 		TRY(parse_drive(client, json_item(drives, i), err));
@@ -153,6 +156,8 @@ static void end(struct machine *client)
 	call_close(&client->call);
 	json_free(client->plan);
 	json_free(client->counts);
+	json_free(client->known);
+	free(client->tokens);
 	free(client->channels);
 	free(client->given_back);
 	free(client->in_use);
@@ -194,6 +199,11 @@ static void describe(const struct machine *client, struct machine_description *o
 	};
 }
 
+static const char *token(const struct machine *client, uint32_t i)
+{
+	return client->tokens[i];
+}
+
 static int take_instant(void *context, struct error *err)
 {
 	struct machine *client = context;
@@ -213,9 +223,10 @@ static int begin(struct machine *client, const struct machine_since *since, stru
 		.options = client->options,
 	};
 	struct instant_outcome outcome = {0};
-	int code = freeze_with_guard(&instant, "serve", &outcome, err);
+	int code;
 
-	(void)since;
+	TRY(client_since(client, since, err));
+	code = freeze_with_guard(&instant, "serve", &outcome, err);
 	if (outcome.thawing[0] != '\0')
 		watcher_warn(client->told, "%s", outcome.thawing);
 	return code;
@@ -258,7 +269,9 @@ static void outcome(struct machine *client, struct json_t *capture)
 const struct machine_kind machine_serve = {
 	.open = open_client,
 	.describe = describe,
+	.token = token,
 	.begin = begin,
+	.changes = client_changes,
 	.chunks = chunks,
 	/* No finish: the last answer said that all has come. */
 	.outcome = outcome,

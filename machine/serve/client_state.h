@@ -22,6 +22,8 @@ struct machine {
 	struct call call;	      /* the control socket */
 	struct json_t *plan;	      /* owned: what the server returned */
 	struct machine_drive *drives; /* owned; names and paths lie in the plan */
+	const char **tokens;	      /* owned array; they lie there, too */
+	struct json_t *known;	      /* owned: what the server returned of them; NULL: not asked */
 	uint32_t n_drives;
 	uint8_t *memory; /* n_chunks of CHUNK_SIZE, mapped */
 	uint32_t n_chunks;
@@ -59,6 +61,13 @@ void client_fail(struct machine *client, const struct error *why);
 void client_cut(const struct machine *client);
 /* A data channel has ended: fills in the reason, which comes over the control socket. Negative. */
 int client_find_reason(struct machine *client, struct error *err);
+
+/* ---- client_since.c ---- */
+
+/* Before the instant, and before a freeze: what is wanted. */
+int client_since(struct machine *client, const struct machine_since *since, struct error *err);
+int client_changes(struct machine *client, uint32_t i, struct machine_changes *out,
+		   struct error *err);
 
 /* ---- client_chunks.c ---- */
 

@@ -15,9 +15,15 @@
  *   {"execute": "backup", "drives": [NAME...],    {"return": {"drives": [{"name", "path",
  *    "buffer": BYTES, "spill": BYTES,               "size_bytes", "data_bytes", "map_failure"}],
  *    "spill_dir": DIR, "wait": BOOL}               "n_chunks": N}}, and with it a descriptor: the
- *                                                 memory, sealed, of N chunks
+ *                                                 memory, sealed, of N chunks. Drives that are
+ *                                                 recorded in have a "token": what the instant
+ *                                                 to come will be called
  *   {"execute": "channel"}                        {"return": {}}, and with it a descriptor: a data
  *                                                 channel, a socket like this one
+ *   {"execute": "since",                          {"return": {"drives": [{"known": BOOL,
+ *    "tokens": [TEXT or null...]}                   "why": TEXT}...]}}: of drives that are known
+ *                                                 only what changed since will come. It may be left
+ * out
  *   {"execute": "begin"}                          {"return": {"quiesce_ns"}}: the instant has been
  *   {"execute": "release", "chunks": [I...]}      no answer
  *
@@ -27,6 +33,11 @@
  *                                                   "data": [[DRIVE, CLUSTER, N]...],
  *                                                   "zeros": [[DRIVE, CLUSTER, N]...]}
  *                                                   or, when all has come, {"done": {...}}
+ *
+ *   {"execute": "changes", "drive": DRIVE,        {"return": {"runs": [SKIP, N, SKIP, N...],
+ *    "from": CLUSTER}                               "next": CLUSTER}}: of a known drive, what
+ *                                                 will come, a part of it; next: from where on
+ *                                                 the rest is to be asked for
  *
  * Chunk I lies I * 4 MiB into the memory and is the client's until it gives it back, which it may
  * do along with a question for the next one; its clusters follow each other as the runs in "data"

@@ -4,6 +4,7 @@
  *   export.c    what the NBD server asks of a drive
  *   drives.c    opening and closing drives and their maps
  *   status.c    what status tells
+ *   since.c     what an increment is to have
  *   attend.c    what the client of a backup is given
  *   backup.c    one backup: the capture here, the archive in the client
  *   control.c   the control socket: a thread for it and one for each client
@@ -65,9 +66,11 @@ struct serve_backup {
 	int fd;			      /* borrowed: the client's control socket */
 	const struct served **drives; /* owned array, as volumes */
 	struct volume **volumes;
-	uint32_t n_volumes;	 /* and drives */
-	struct buffer *buffer;	 /* owned */
-	struct capture *capture; /* owned; NULL before the instant */
+	uint32_t n_volumes;	     /* and drives */
+	struct buffer *buffer;	     /* owned */
+	struct capture_since *since; /* owned; of each volume; NULL: all of all */
+	struct capture *prepared;    /* owned; before the instant */
+	struct capture *capture;     /* owned; NULL before the instant */
 	uint32_t n_chunks;
 	_Atomic(struct chunk *) *lent; /* by index: the client has it. Owned array */
 	double began_s;		       /* the instant, by clock_s */
@@ -101,6 +104,16 @@ void drives_close(struct serve *serve);
 void serve_status(struct serve *serve, struct json_t *out);
 /* What a capture has done so far. */
 void serve_counts(struct json_t *out, const struct capture *capture, const struct buffer *buffer);
+
+/* ---- since.c ---- */
+
+/* "since": which tokens are known here is told, and the capture prepared for them. */
+int serve_since(struct serve_backup *backup, const struct json_t *request, struct error *err);
+/* Unless that was done: of all drives all is wanted. */
+int serve_prepare(struct serve_backup *backup, struct error *err);
+/* The answer to "changes", owned; NULL: an error. */
+struct json_t *serve_changes(const struct serve_backup *backup, const struct json_t *request,
+			     struct error *err);
 
 /* ---- attend.c ----
  *

@@ -46,6 +46,7 @@ double scratch_seconds(void);
 
 /* Suites in files of their own, added by test_drive, test_capture, test_target and test_output. */
 void test_capture_model(void);
+void test_capture_since(void);
 void test_capture_waits(void);
 void test_capture_threads(void);
 void test_sweep(void);

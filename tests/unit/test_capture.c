@@ -308,5 +308,6 @@ void test_capture(void)
 	CU_ADD_TEST(suite, delays_are_counted);
 	test_capture_waits();
 	test_capture_model();
+	test_capture_since();
 	test_capture_threads();
 }

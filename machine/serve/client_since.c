@@ -1,0 +1,77 @@
+#include "machine/serve/client_state.h"
+
+#include "machine/serve/message.h"
+
+#include <stdio.h>
+
+int client_since(struct machine *client, const struct machine_since *since, struct error *err)
+{
+	struct json_t *request, *tokens;
+
+	if (since->tokens == NULL)
+		return 0;
+	request = json_make("{s:s}", "execute", "since");
+	tokens = json_put_array(request, "tokens");
+	for (uint32_t i = 0; i < client->n_drives; i++)
+		json_add_text(tokens, since->tokens[i] == NULL ? "" : since->tokens[i]);
+	return call_request(&client->call, request, &client->known, NULL, err);
+}
+
+/* Adds the runs of an answer, which begin at *at; moves it on. */
+static int add_runs(const struct json_t *reply, uint64_t *at, uint64_t n_clusters,
+		    struct cluster_set *set, struct error *err)
+{
+	const struct json_t *runs = json_member(reply, "runs");
+	uint64_t here = *at, left_out, n, next;
+	size_t n_numbers = json_length(runs);
+
+	for (size_t i = 0; i < n_numbers; i += 2) {
+		if (!json_item_number(runs, i, &left_out) || !json_item_number(runs, i + 1, &n) ||
+		    left_out > n_clusters - here || n == 0 || n > n_clusters - here - left_out)
+			return message_unexpected(err);
+		here += left_out;
+		if (cluster_set_add(set, here, n, err) < 0)
+			return err->code;
+		here += n;
+	}
+	/* It has to go on, or it would be asked for ever. */
+	if (!json_member_number(reply, "next", &next) || next < here || next > n_clusters ||
+	    next == *at)
+		return message_unexpected(err);
+	*at = next;
+	return 0;
+}
+
+static int ask(const struct machine *client, uint32_t i, struct cluster_set *set, struct error *err)
+{
+	/* The watcher listens at the control socket. */
+	const struct call channel = {client->channels[0], client->call.path};
+	uint64_t at = 0, n_clusters = clusters_of(client->drives[i].size_bytes);
+
+	while (at < n_clusters) {
+		struct json_t *reply, *request = json_make("{s:s}", "execute", "changes");
+		int code;
+
+		json_put_number(request, "drive", i);
+		json_put_number(request, "from", at);
+		TRY(call_request(&channel, request, &reply, NULL, err));
+		code = add_runs(reply, &at, n_clusters, set, err);
+		json_free(reply);
+		TRY(code);
+	}
+	return 0;
+}
+
+int client_changes(struct machine *client, uint32_t i, struct machine_changes *out,
+		   struct error *err)
+{
+	const struct json_t *told = json_item(json_member(client->known, "drives"), i);
+	const char *why = json_member_text(told, "why");
+
+	if (json_member_bool(told, "known")) {
+		out->known = true;
+		return ask(client, i, &out->set, err);
+	}
+	snprintf(out->why, sizeof(out->why), "%s", why == NULL ? "" : why);
+	return 0;
+}

@@ -1,0 +1,139 @@
+/*
+ * Increments: what the client's tokens mean here, and which clusters it will get.
+ */
+#include "machine/serve/state.h"
+
+#include "base/clusterset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RUNS_MAX 4000u /* in a message: with the longest numbers it is full */
+
+/* Why a map of that id is not there. The map of today may have begun in an earlier run. */
+static const char *why_anew(const struct served *served)
+{
+	static const char *const texts[] = {
+		[MAP_NEW] = "the map of changes is new",
+		[MAP_CLEAN] = "the map of changes began anew meanwhile",
+		[MAP_KILLED] = "the map of changes began anew meanwhile",
+		[MAP_MACHINE_DIED] = "the map of changes began anew: the machine crashed while it "
+				     "was open",
+		[MAP_DRIVE_CHANGED] = "the map of changes began anew: another program wrote to the "
+				      "drive",
+		[MAP_OTHER_DRIVE] = "the map of changes began anew: it was of another drive, or "
+				    "of another size of it",
+		[MAP_DAMAGED] = "the map of changes began anew: its file was damaged",
+		[MAP_UNSURE] = "the map of changes began anew: nothing could tell whether the "
+			       "drive was written to while it was not served",
+		[MAP_FILE_FAILED] = "the map of changes began anew: its file has failed",
+	};
+
+	if (served->map_file == NULL)
+		return "the map of changes was in memory only and ended with an earlier serve, "
+		       "which --map prevents";
+	return texts[generation_trust(served->map)];
+}
+
+/* What changed since the instant that the token names; NULL: it is known, else why not. */
+static const char *judge(const struct served *served, const char *token, struct capture_since *out)
+{
+	uint64_t id;
+	uint16_t g;
+
+	if (token == NULL || !generation_parse_token(token, &id, &g))
+		return "";
+	if (served->map == NULL)
+		return "the server has no map of changes of drives that are read only";
+	if (id != generation_id(served->map))
+		return why_anew(served);
+	if (g >= generation_current(served->map))
+		return "the map of changes is an older copy";
+	*out = (struct capture_since){.some = true, .generation = g};
+	return NULL;
+}
+
+static struct json_t *judge_all(struct serve_backup *backup, const struct json_t *tokens)
+{
+	struct json_t *message = json_new();
+	struct json_t *drives = json_put_array(json_put_object(message, "return"), "drives");
+
+	for (uint32_t i = 0; i < backup->n_volumes; i++) {
+		struct json_t *drive = json_add_object(drives);
+		const char *why =
+			judge(backup->drives[i], json_item_text(tokens, i), &backup->since[i]);
+
+		json_put_bool(drive, "known", why == NULL);
+		json_put_text(drive, "why", why);
+	}
+	return message;
+}
+
+int serve_prepare(struct serve_backup *backup, struct error *err)
+{
+	const struct capture_options options = {.since = backup->since};
+
+	return backup->prepared != NULL
+		       ? 0
+		       : capture_prepare(&backup->prepared, backup->volumes, backup->n_volumes,
+					 backup->buffer, &options, err);
+}
+
+/* The guest may be frozen once this is answered. */
+int serve_since(struct serve_backup *backup, const struct json_t *request, struct error *err)
+{
+	struct json_t *message;
+
+	if (backup->since != NULL || backup->prepared != NULL)
+		return fail(err, ERR_USAGE, "what is wanted was said before");
+	backup->since = calloc(backup->n_volumes, sizeof(*backup->since));
+	if (backup->since == NULL)
+		return fail_memory(err);
+	message = judge_all(backup, json_member(request, "tokens"));
+	if (serve_prepare(backup, err) < 0) {
+		json_free(message);
+		return err->code;
+	}
+	return message_send(backup->fd, message, -1, err);
+}
+
+/* Runs from *at on, as pairs: how many clusters are left out before it, and how many it has. */
+static void add_runs(struct json_t *runs, const struct cluster_set *set, uint64_t *at, uint64_t end)
+{
+	uint64_t left_out = 0, n;
+	bool in;
+
+	for (unsigned n_runs = 0; *at < end && n_runs < RUNS_MAX; *at += n) {
+		n = cluster_set_run(set, *at, end - *at, &in);
+		if (!in) {
+			left_out = n;
+			continue;
+		}
+		json_add_number(runs, left_out);
+		json_add_number(runs, n);
+		left_out = 0;
+		n_runs++;
+	}
+}
+
+struct json_t *serve_changes(const struct serve_backup *backup, const struct json_t *request,
+			     struct error *err)
+{
+	struct json_t *message, *told;
+	const struct cluster_set *set;
+	uint64_t i, at, end;
+
+	if (!json_member_number(request, "drive", &i) || i >= backup->n_volumes ||
+	    !json_member_number(request, "from", &at) ||
+	    (set = capture_wanted(backup->capture, (uint32_t)i)) == NULL) {
+		fail(err, ERR_USAGE, "changes of which drive?");
+		return NULL;
+	}
+	end = clusters_of(drive_size(backup->drives[i]->drive));
+	at = least(at, end);
+	message = json_new();
+	told = json_put_object(message, "return");
+	add_runs(json_put_array(told, "runs"), set, &at, end);
+	json_put_number(told, "next", at);
+	return message;
+}
