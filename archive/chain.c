@@ -435,6 +435,8 @@ static int find(struct chain *out, struct look *look, const struct strings *name
 	int code = 0;
 
 	*out = (struct chain){0};
+	if (!archive_is_stream(names->items[0]))
+		code = in_use_hold(&out->newest, names->items[0], err);
 	for (unsigned i = 0; i < names->n && code == 0; i++)
 		code = add_name(look, names->items[i], err);
 	n_named = look->named.n;
@@ -473,6 +475,7 @@ bool chain_has_file(const struct chain *chain, const char *path)
 void chain_free(struct chain *chain)
 {
 	free_links(chain->links, chain->n);
+	in_use_end(&chain->newest);
 	*chain = (struct chain){0};
 }
 

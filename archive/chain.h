@@ -5,6 +5,7 @@
 #ifndef ARCHIVE_CHAIN_H
 #define ARCHIVE_CHAIN_H
 
+#include "archive/in_use.h"
 #include "archive/open.h"
 
 struct chain_link {
@@ -18,14 +19,15 @@ struct chain_link {
 struct chain {
 	struct chain_link *links; /* owned; newest first */
 	unsigned n;
-	bool parent_missing; /* why chain_find failed: the parent of the last link is not there */
+	struct in_use newest; /* so that none of them is removed meanwhile */
+	bool parent_missing;  /* why chain_find failed: the parent of the last link is not there */
 };
 
 /* Finds the chain of the first of these archives, down to the full one. Parents are taken from the
  * other names, which may be in any order, else from the folder of the archive that wants them, by
- * the uuids in the heads of the files there, and from the folders among the names: of several with that uuid a full one, else one whose
- * parent is there, too. Names that the chain does not need are ERR_USAGE. Free *out even after an
- * error. */
+ * the uuids in the heads of the files there, and from the folders among the names: of several with
+ * that uuid a full one, else one whose parent is there, too. Names that the chain does not need are
+ * ERR_USAGE. Free *out even after an error. */
 int chain_find(struct chain *out, const struct strings *names, struct error *err);
 /* The same for whoever opens each link once, newest first: pipes, and "-" once, are allowed, but
  * then their parents must be named. With part, the chain of several names ends with the oldest of

@@ -20,6 +20,9 @@ static int write_one(struct convert *convert, const struct watcher *watcher, str
 	struct feed_reader from = {convert->opened.reader, convert->opened.input};
 	struct feed feed;
 
+	/* What the archive stands on, so will the new one. */
+	if (!archive_is_stream(convert->opened.name))
+		TRY(in_use_hold(&convert->held, convert->opened.name, err));
 	TRY(create_copy_head(&convert->create, convert->opened.archive, convert->opened.name,
 			     watcher, err));
 	TRY(create_open(&convert->create, watcher, err));
@@ -82,5 +85,6 @@ void convert_close(struct convert *convert)
 {
 	create_copy_close(&convert->create);
 	merge_close(&convert->merge);
+	in_use_end(&convert->held);
 	archive_close(&convert->opened);
 }

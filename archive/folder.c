@@ -1,6 +1,7 @@
 #include "archive/folder.h"
 
 #include "archive/chain.h"
+#include "archive/folder_doubt.h"
 #include "reader/reader.h"
 
 #include <dirent.h>
@@ -84,64 +85,133 @@ static bool exists_beside(int folder, const char *file, const char *ending)
 
 /* ---- the folder ---- */
 
-static struct folder_archive *add(struct folder *folder, const char *file)
-{
-	struct folder_archive *archives = folder->archives;
-	char *name = strdup(file);
+/* One reading of it. */
+struct reading {
+	struct folder *folder;
+	int fd;
+	const struct folder_archive **before; /* owned: what was there earlier, by name */
+	unsigned n_before;
+};
 
-	if (name != NULL && (folder->n & (folder->n - 1)) == 0)
-		archives = realloc(archives, (folder->n * 2 + 1) * sizeof(*archives));
-	if (name == NULL || archives == NULL) {
-		free(name);
-		return NULL;
+static int compare_names(const void *a, const void *b)
+{
+	const struct folder_archive *const *x = a, *const *y = b;
+
+	return strcmp((*x)->file, (*y)->file);
+}
+
+static int index_before(struct reading *reading, const struct folder *before, struct error *err)
+{
+	size_t n = before == NULL ? 0 : (size_t)before->n + before->n_others;
+
+	reading->before = calloc(n + 1, sizeof(*reading->before));
+	if (reading->before == NULL)
+		return fail_memory(err);
+	for (; reading->n_before < n; reading->n_before++) {
+		unsigned i = reading->n_before;
+
+		reading->before[i] =
+			i < before->n ? &before->archives[i] : &before->others[i - before->n];
 	}
-	folder->archives = archives;
-	archives[folder->n] = (struct folder_archive){.file = name};
-	return &archives[folder->n++];
+	qsort(reading->before, n, sizeof(*reading->before), compare_names);
+	return 0;
+}
+
+/* The same file, unchanged. NULL: there was none. */
+static const struct folder_archive *find_before(const struct reading *reading,
+						const struct folder_archive *now)
+{
+	const struct folder_archive *const *found = bsearch(
+		&now, reading->before, reading->n_before, sizeof(*reading->before), compare_names);
+	const struct stat *a = &now->as_read, *b = found == NULL ? NULL : &(*found)->as_read;
+
+	return b != NULL && a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+			       a->st_size == b->st_size && a->st_mode == b->st_mode &&
+			       a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+			       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec &&
+			       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+			       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec
+		       ? *found
+		       : NULL;
+}
+
+static int add(struct folder_archive **list, unsigned *n, const struct folder_archive *archive,
+	       struct error *err)
+{
+	struct folder_archive *items = *list;
+
+	if ((*n & (*n - 1)) == 0)
+		items = realloc(items, (*n * 2u + 1) * sizeof(*items));
+	if (items == NULL)
+		return fail_memory(err);
+	*list = items;
+	items[*n] = *archive;
+	items[*n].file = strdup(archive->file);
+	if (items[*n].file == NULL)
+		return fail_memory(err);
+	++*n;
+	return 0;
+}
+
+static bool is_archive(const struct folder_archive *archive)
+{
+	return *archive->machine != '\0' || archive->head_known || archive->state == FOLDER_BROKEN;
+}
+
+/* What is in the file. 1: it vanished. */
+static int look_into(const struct reading *reading, struct folder_archive *archive,
+		     struct error *err)
+{
+	uint8_t uuid[UUID_SIZE];
+	char why[sizeof(archive->why)], *path;
+	int code;
+
+	if (!chain_peek(reading->fd, archive->file, uuid)) {
+		if (folder_doubt(reading->fd, archive->file, why, sizeof(why)))
+			set_broken(archive, why);
+		else if (*archive->machine != '\0')
+			set_broken(archive, "does not begin like an archive");
+		return 0;
+	}
+	path = text_make("%s/%s", reading->folder->path, archive->file);
+	if (path == NULL)
+		return fail_memory(err);
+	code = look_at(archive, path, err);
+	free(path);
+	return code;
 }
 
 /* Only plain files are looked at, and of those that are named like no archive of a machine only
- * what begins like an archive. */
-static int read_entry(struct folder *folder, int fd, const char *file, struct error *err)
+ * what begins like an archive, or may have. */
+static int read_entry(struct reading *reading, char *file, struct error *err)
 {
-	struct folder_archive *archive;
-	uint8_t uuid[UUID_SIZE];
-	struct stat status;
-	int64_t time_s = 0;
+	struct folder *folder = reading->folder;
+	struct folder_archive archive = {.file = file};
+	const struct folder_archive *before;
 	size_t length = 0;
-	bool is_named, begins;
-	char *path;
-	int code;
+	int code = 0;
 
-	if (fstatat(fd, file, &status, 0) != 0)
+	if (fstatat(reading->fd, file, &archive.as_read, 0) != 0)
 		return 0;
-	is_named = folder_name_parse(file, &length, &time_s) && S_ISREG(status.st_mode);
-	begins = chain_peek(fd, file, uuid);
-	if (!is_named && !begins) {
-		folder->n_others++;
-		return 0;
+	before = find_before(reading, &archive);
+	if (before != NULL) {
+		archive = *before;
+		archive.file = file;
+		archive.state = before->state == FOLDER_BROKEN ? FOLDER_BROKEN : FOLDER_WHOLE;
+	} else {
+		if (folder_name_parse(file, &length, &archive.time_s) &&
+		    S_ISREG(archive.as_read.st_mode))
+			memcpy(archive.machine, file, length);
+		archive.stored_bytes = (uint64_t)archive.as_read.st_size;
+		code = look_into(reading, &archive, err);
 	}
-	archive = add(folder, file);
-	path = text_make("%s/%s", folder->path, file);
-	if (archive == NULL || path == NULL) {
-		free(path);
-		return fail_memory(err);
-	}
-	if (is_named)
-		memcpy(archive->machine, file, length);
-	archive->time_s = time_s;
-	archive->stored_bytes = (uint64_t)status.st_size;
-	archive->has_sums = exists_beside(fd, file, ".sums");
-	archive->is_protected = exists_beside(fd, file, ".protected");
-	code = 0;
-	if (begins)
-		code = look_at(archive, path, err);
-	else
-		set_broken(archive, "does not begin like an archive");
-	free(path);
-	if (code == 1)
-		free(folder->archives[--folder->n].file);
-	return code == 1 ? 0 : code;
+	if (code != 0)
+		return code == 1 ? 0 : code;
+	if (!is_archive(&archive))
+		return add(&folder->others, &folder->n_others, &archive, err);
+	archive.has_sums = exists_beside(reading->fd, file, ".sums");
+	archive.is_protected = exists_beside(reading->fd, file, ".protected");
+	return add(&folder->archives, &folder->n, &archive, err);
 }
 
 /* Sums, marks and locks belong to archives; temporary files to runs. */
@@ -151,14 +221,14 @@ static bool is_accessory(const char *file)
 	       has_ending(file, ".vmab.protected");
 }
 
-static int read_entries(struct folder *folder, DIR *entries, struct error *err)
+static int read_entries(struct reading *reading, DIR *entries, struct error *err)
 {
 	struct dirent *entry;
 
 	while ((errno = 0, entry = readdir(entries)) != NULL)
 		if (!is_accessory(entry->d_name))
-			TRY(read_entry(folder, dirfd(entries), entry->d_name, err));
-	return errno != 0 ? fail_system(err, errno, "folder %s", folder->path) : 0;
+			TRY(read_entry(reading, entry->d_name, err));
+	return errno != 0 ? fail_system(err, errno, "folder %s", reading->folder->path) : 0;
 }
 
 static int compare(const void *a, const void *b)
@@ -173,81 +243,126 @@ static int compare(const void *a, const void *b)
 
 /* ---- which are whole with all that they stand on ---- */
 
-static int compare_uuids(const void *a, const void *b)
+static int compare_parents(const void *a, const void *b)
 {
 	const struct folder_archive *const *x = a, *const *y = b;
-	int order = memcmp((*x)->uuid, (*y)->uuid, UUID_SIZE);
 
-	/* Of several copies the whole ones come first. */
-	return order != 0 ? order : ((*x)->state == FOLDER_BROKEN) - ((*y)->state == FOLDER_BROKEN);
+	return memcmp((*x)->parent, (*y)->parent, UUID_SIZE);
 }
 
-/* Of several copies the first; NULL: it is not there. */
-static struct folder_archive *find(struct folder_archive **by_uuid, unsigned n,
-				   const uint8_t uuid[UUID_SIZE])
+/* Archives by their parents, and a list of those that are known to be whole, as yet unused. */
+struct judgement {
+	struct folder_archive **by_parent, **whole;
+	unsigned n, n_whole;
+};
+
+/* All that stands on this one, unless it is broken itself. Of several copies one is enough. */
+static void judge_children(struct judgement *judgement, const struct folder_archive *parent)
 {
-	unsigned low = 0, high = n;
+	unsigned low = 0, high = judgement->n;
 
 	while (low < high) {
 		unsigned middle = low + (high - low) / 2;
 
-		if (memcmp(by_uuid[middle]->uuid, uuid, UUID_SIZE) < 0)
+		if (memcmp(judgement->by_parent[middle]->parent, parent->uuid, UUID_SIZE) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < n && memcmp(by_uuid[low]->uuid, uuid, UUID_SIZE) == 0 ? by_uuid[low] : NULL;
+	for (; low < judgement->n && folder_is_parent(parent, judgement->by_parent[low]); low++) {
+		struct folder_archive *child = judgement->by_parent[low];
+
+		if (child->state != FOLDER_LACKING)
+			continue;
+		child->state = FOLDER_WHOLE;
+		judgement->whole[judgement->n_whole++] = child;
+	}
 }
 
-/* Chains are long, but not long enough to make walking each of them slow. A circle ends the walk.
- */
-static void judge(struct folder_archive *archive, struct folder_archive **by_uuid, unsigned n)
+/* From full archives on; what is in a circle is never come to. */
+static void judge(struct judgement *judgement)
 {
-	const struct folder_archive *link = archive;
+	for (unsigned i = 0; i < judgement->n; i++) {
+		struct folder_archive *archive = judgement->by_parent[i];
 
-	for (unsigned i = 0; i <= n && link != NULL && link->state != FOLDER_BROKEN; i++) {
-		if (folder_is_full(link))
-			return;
-		link = find(by_uuid, n, link->parent);
+		if (archive->state == FOLDER_BROKEN)
+			continue;
+		archive->state = folder_is_full(archive) ? FOLDER_WHOLE : FOLDER_LACKING;
+		if (archive->state == FOLDER_WHOLE)
+			judgement->whole[judgement->n_whole++] = archive;
 	}
-	if (archive->state != FOLDER_BROKEN)
-		archive->state = FOLDER_LACKING;
+	for (unsigned i = 0; i < judgement->n_whole; i++)
+		judge_children(judgement, judgement->whole[i]);
 }
 
 static int judge_all(struct folder *folder, struct error *err)
 {
-	struct folder_archive **by_uuid = calloc(folder->n + 1u, sizeof(struct folder_archive *));
+	struct judgement judgement = {.n = folder->n};
+	size_t room = folder->n + (size_t)1;
+	int code = 0;
 
-	if (by_uuid == NULL)
-		return fail_memory(err);
-	for (unsigned i = 0; i < folder->n; i++)
-		by_uuid[i] = &folder->archives[i];
-	qsort(by_uuid, folder->n, sizeof(struct folder_archive *), compare_uuids);
-	for (unsigned i = 0; i < folder->n; i++)
-		judge(&folder->archives[i], by_uuid, folder->n);
-	free(by_uuid);
-	return 0;
+	judgement.by_parent = calloc(room, sizeof(*judgement.by_parent));
+	judgement.whole = calloc(room, sizeof(*judgement.whole));
+	if (judgement.by_parent == NULL || judgement.whole == NULL)
+		code = fail_memory(err);
+	for (unsigned i = 0; i < folder->n && code == 0; i++)
+		judgement.by_parent[i] = &folder->archives[i];
+	if (code == 0) {
+		qsort(judgement.by_parent, folder->n, sizeof(*judgement.by_parent),
+		      compare_parents);
+		judge(&judgement);
+	}
+	free(judgement.by_parent);
+	free(judgement.whole);
+	return code;
 }
 
-int folder_read(struct folder *out, const char *path, struct error *err)
+int folder_read(struct folder *out, const char *path, const struct folder *before,
+		struct error *err)
 {
+	struct reading reading = {.folder = out};
 	DIR *entries = opendir(path);
 	int code;
 
 	*out = (struct folder){.path = path};
 	if (entries == NULL)
 		return fail_system(err, errno, "%s", path);
-	code = read_entries(out, entries, err);
+	reading.fd = dirfd(entries);
+	code = index_before(&reading, before, err);
+	if (code == 0)
+		code = read_entries(&reading, entries, err);
 	closedir(entries);
+	free(reading.before);
 	TRY(code);
-	qsort(out->archives, out->n, sizeof(*out->archives), compare);
+	if (out->n > 0)
+		qsort(out->archives, out->n, sizeof(*out->archives), compare);
 	return judge_all(out, err);
+}
+
+int folder_read_again(struct folder *folder, struct error *err)
+{
+	struct folder now;
+	int code = folder_read(&now, folder->path, folder, err);
+
+	if (code != 0) {
+		folder_free(&now);
+		return code;
+	}
+	folder_free(folder);
+	*folder = now;
+	return 0;
+}
+
+static void free_list(struct folder_archive *list, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		free(list[i].file);
+	free(list);
 }
 
 void folder_free(struct folder *folder)
 {
-	for (unsigned i = 0; i < folder->n; i++)
-		free(folder->archives[i].file);
-	free(folder->archives);
+	free_list(folder->archives, folder->n);
+	free_list(folder->others, folder->n_others);
 	*folder = (struct folder){0};
 }

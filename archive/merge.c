@@ -147,6 +147,10 @@ int merge_run(struct merge *out, const struct merge_options *options, const stru
 	as_stored = to_vmab && options->create.compress == NULL;
 	code = merge_feed_open(&from, &out->chain, &out->newest, to_vmab, as_stored, err);
 	feed = merge_feed_of(&from);
+	if (options->ended != NULL) {
+		feed.ended = options->ended;
+		feed.ended_context = options->ended_context;
+	}
 	if (code == 0)
 		code = create_write(&out->create, &feed, watcher, err);
 	out->n_copied = from.n_copied;

@@ -14,7 +14,10 @@ struct merge_options {
 	 * of several the oldest one named is the last. Pipes, and "-" once, are read once, too. */
 	struct strings archives;
 	bool confined; /* the process is so already */
-	bool whole; /* down to the full archive, whatever is named */
+	bool whole;    /* down to the full archive, whatever is named */
+	/* NULL, or asked once all is written: an error keeps the archive from getting its name. */
+	int (*ended)(void *context, struct error *err);
+	void *ended_context;
 	/* The output. It may, with force, be the name of the newest, but of none of its parents.
 	 * With compress all is compressed again; else what can stay is copied as it is stored. */
 	struct create_options create;

@@ -115,6 +115,8 @@ int parent_open(struct parent *out, const struct strings *names, struct archive 
 	out->drive_of = calloc(archive->n_drives + 1, sizeof(*out->drive_of));
 	if (out->drive_of == NULL)
 		return fail_memory(err);
+	if (strcmp(names->items[0], "-") != 0)
+		TRY(in_use_hold(&out->held, names->items[0], err));
 	TRY(sums_find(&out->found, names, sums_scratch_folder(), watcher, err));
 	of = sums_archive(out->found.sums);
 	TRY(check_new(out, names, archive, output, err));
@@ -163,6 +165,7 @@ int parent_copy_sums(const struct parent *parent, struct sums_writer *to, uint32
 
 void parent_close(struct parent *parent)
 {
+	in_use_end(&parent->held);
 	found_sums_close(&parent->found);
 	free(parent->drive_of);
 	free(parent->marks);

@@ -4,11 +4,13 @@
 #ifndef ARCHIVE_PARENT_H
 #define ARCHIVE_PARENT_H
 
+#include "archive/in_use.h"
 #include "archive/sums_find.h"
 #include "format/drive_marks.h"
 #include "writer/writer.h"
 
 struct parent {
+	struct in_use held; /* until the new archive has its name */
 	struct found_sums found;
 	uint32_t *drive_of; /* owned: of each drive of the new archive, the number in the parent */
 	struct drive_mark *marks; /* owned: of its drives */

@@ -26,7 +26,10 @@ struct prune_item {
 	bool is_needed; /* an archive that is kept stands on it */
 	bool is_pinned; /* one stands on it that nothing is merged into */
 	bool is_merged; /* into those that need it, and not kept */
+	bool is_in_use; /* a run that was there meanwhile needs it */
+	bool is_copy;	/* there is another one with its uuid */
 	bool is_kept;	/* for these reasons, or as it is protected, or not whole */
+	bool is_going;	/* to be removed next */
 	bool was_removed;
 };
 
@@ -34,20 +37,22 @@ struct prune {
 	const struct prune_options *options; /* borrowed */
 	const char *machine;		     /* borrowed */
 	struct folder_lock lock;
-	struct folder folder;
+	struct folder *folder;	  /* borrowed */
 	struct prune_item *items; /* owned: of the machine, oldest first */
 	unsigned n;
 };
 
-/* Locks the machine's chains and decides. What is not whole is kept, as nobody knows what it is
- * good for, and counts for no rule. *out can be closed even after an error. */
-int prune_open(struct prune *out, const struct prune_options *options, const char *machine,
-	       struct error *err);
+/* Locks the machine's chains, reads again what changed in the folder, and decides. What is not
+ * whole is kept, as nobody knows what it is good for, and counts for no rule; copies of an archive
+ * are kept together and count as one. machine: not of the folder, which is to stay until the end.
+ * *out can be closed even after an error. */
+int prune_open(struct prune *out, const struct prune_options *options, struct folder *folder,
+	       const char *machine, struct error *err);
 /* Removes, each archive before what it stands on and each durably: so a run that ends anywhere
- * leaves chains that are whole. Before what is merged is removed it is merged. Removes also what is
- * left of runs that were killed; sums without an archive stay, as they may be a parent. Nothing
- * with dry_run.
- */
+ * leaves chains that are whole. Before what is merged is removed it is merged. What came meanwhile
+ * counts: an archive stays, then, that was protected, that another run needs (archive/in_use.h), or
+ * that a new one stands on. Removes also what is left of runs that were killed; sums without an
+ * archive stay, as they may be a parent. Nothing with dry_run. */
 int prune_apply(struct prune *prune, const struct watcher *watcher, struct error *err);
 void prune_close(struct prune *prune);
 

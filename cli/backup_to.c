@@ -14,6 +14,9 @@ static const char *excluded(const struct backup_options *options)
 		return "-o";
 	if (options->head.parent != NULL)
 		return "--parent";
+	/* One that another archive of the folder has would make its chain another one. */
+	if (options->head.uuid != NULL)
+		return "--uuid";
 	if (options->head.sums != NULL)
 		return "--sums";
 	/* Nobody knows beforehand which archive it has to be since. */

@@ -119,7 +119,7 @@ int list_folder(const char *path, struct report *report, struct json_t *object, 
 	struct folder folder;
 	int code = EXIT_DONE;
 
-	if (folder_read(&folder, path, err) == 0) {
+	if (folder_read(&folder, path, NULL, err) == 0) {
 		json_put_text(object, "folder", path);
 		if (report->json)
 			put_machines(&folder, object);

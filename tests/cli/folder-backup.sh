@@ -36,7 +36,7 @@ rm -r back web-*
 # Two machines side by side, one whose name begins like the other's; files that do not belong.
 echo hello >d/README
 mkdir d/sub d/web-2030-01-01T000000Z.vmab.d
-head -c 5000 /dev/zero >d/zeros.vmab
+head -c 5000 /dev/zero >d/zeros.raw
 expect_code 0 "$VMABAK" backup --json --to d --name web-db root=web.raw
 expect_json "$out" 'd["parent_uuid"] is None' 'd["archive"].startswith("d/web-db-2")'
 expect_code 0 "$VMABAK" backup --json --to d --name web root=web.raw

@@ -85,6 +85,39 @@ expect_text "$err" 'web-2026-01-14T120000Z.vmab: damaged' 'web-2026-01-10T120000
 	'web-2026-01-05T120000Z.vmab: an archive that it needs is missing'
 [ "$(ls d | sed -n 's/^web-2026-01-\(..\)T120000Z\.vmab$/\1/p' | tr '\n' ' ')" = '02 03 04 05 06 07 08 09 10 11 12 13 14 ' ] || fail "$(ls d)"
 
+# A file of another name that may be what is left of an archive may need any of them; one that cannot be, does not.
+for damage in 'flip d/mine 0' 'flip d/mine 300' 'truncate -s 600 d/mine.vmab; rm d/mine'; do
+	fill
+	cp d/web-2026-01-09T120000Z.vmab d/mine
+	make_random d/mine.vmab 500
+	eval "$damage"
+	expect_code 3 "$VMABAK" prune d --keep-last 1
+	expect_text "$err" 'd/mine' 'nothing is removed'
+	rm -f d/mine d/mine.vmab
+	left 01 02 03 04 05 06 07 08 09 10 11 12 13 14
+done
+fill
+make_random d/mine 700000
+expect_code 0 "$VMABAK" prune d --keep-last 1
+rm d/mine
+left 11 12 13 14
+
+# Copies are kept or removed together, and count as one. An archive is whole if any copy of its parent is.
+fill
+mkdir copies
+cp d/web-2026-01-13T120000Z.vmab copies
+for day in 01 11 12; do
+	cp d/web-2026-01-${day}T120000Z.vmab d/web-2026-01-${day}T120001Z.vmab
+done
+rm d/web-2026-01-11T120000Z.vmab.sums
+truncate -s -512 d/web-2026-01-11T120000Z.vmab
+cp d/web-2026-01-14T120000Z.vmab d/web-2026-01-14T120001Z.vmab
+expect_code 4 "$VMABAK" list d --json
+expect_json "$out" 'sum(a["state"] == "whole" for m in d["machines"] for a in m["archives"]) == 17 and sum(a["state"] == "damaged" for m in d["machines"] for a in m["archives"]) == 1'
+expect_code 3 "$VMABAK" prune d --json --keep-last 2
+[ "$(ls d/*.vmab | tr '\n' ' ')" = "$(printf 'd/web-2026-01-%sZ.vmab ' 11T120000 11T120001 12T120000 12T120001 13T120000 14T120000 14T120001)" ] || fail "$(ls d)"
+expect_json "$out" 'sum(not a["kept"] for a in d["machines"][0]["archives"]) == 11'
+
 # What killed backups left goes, too. Sums without an archive may be somebody's parent.
 fill
 cp d/web-2026-01-14T120000Z.vmab.sums d/web-2025-01-01T120000Z.vmab.sums

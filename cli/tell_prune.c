@@ -1,0 +1,119 @@
+#include "cli/tell_prune.h"
+
+#include "archive/prune.h"
+#include "base/human.h"
+#include "base/json.h"
+#include "cli/report.h"
+#include "cli/say.h"
+
+#include <stdio.h>
+
+/* "daily, weekly", "an archive that is kept needs it" */
+static const char *reason_of(const struct prune_item *item, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (unsigned i = 0; i < KEEP_RULES; i++)
+		if ((item->rules & 1u << i) != 0 && used < size)
+			used += (size_t)snprintf(out + used, size - used, "%s%s",
+						 used == 0 ? "" : ", ", keep_rule_name(i));
+	if (used == 0 && item->is_kept)
+		snprintf(out, size, "%s",
+			 item->archive->state != FOLDER_WHOLE ? "not whole"
+			 : item->archive->is_protected	      ? "protected"
+			 : item->is_in_use		      ? "in use"
+							      : "needed");
+	return out;
+}
+
+/* What failed, or was not tried, stays. */
+static bool stays(const struct prune *prune, const struct prune_item *item)
+{
+	return prune->options->dry_run ? item->is_kept : !item->was_removed;
+}
+
+void prune_put(const struct prune *prune, struct json_t *machines)
+{
+	struct json_t *machine = json_add_object(machines), *list, *one, *reasons;
+	char text[HUMAN_SIZE];
+
+	json_put_text(machine, "machine", prune->machine);
+	list = json_put_array(machine, "archives");
+	for (unsigned i = 0; i < prune->n; i++) {
+		const struct prune_item *item = &prune->items[i];
+
+		one = json_add_object(list);
+		json_put_text(one, "archive", item->archive->file);
+		json_put_text(one, "created", human_time(text, item->archive->created_ns));
+		json_put_number(one, "archive_bytes", item->archive->stored_bytes);
+		json_put_bool(one, "kept", stays(prune, item));
+		json_put_bool(one, "whole", item->archive->state == FOLDER_WHOLE);
+		json_put_bool(one, "protected", item->archive->is_protected);
+		json_put_bool(one, "in_use", item->is_in_use);
+		json_put_bool(one, "needed", item->is_needed);
+		json_put_bool(one, "merged", item->is_merged);
+		reasons = json_put_array(one, "rules");
+		for (unsigned rule = 0; rule < KEEP_RULES; rule++)
+			if ((item->rules & 1u << rule) != 0)
+				json_add_text(reasons, keep_rule_name(rule));
+	}
+}
+
+void prune_print(const struct prune *prune)
+{
+	char when[HUMAN_SIZE], size[HUMAN_SIZE], reason[100];
+
+	for (unsigned i = 0; i < prune->n; i++) {
+		const struct prune_item *item = &prune->items[i];
+
+		say(stdout, "%-6s  %s  %8s  %s%s%s%s\n",
+		    item->is_kept     ? "keep"
+		    : item->is_merged ? "merge"
+				      : "remove",
+		    human_local_time(when, item->archive->created_ns),
+		    human_size(size, item->archive->stored_bytes), item->archive->file,
+		    item->is_kept ? " (" : "", reason_of(item, reason, sizeof(reason)),
+		    item->is_kept ? ")" : "");
+	}
+}
+
+void prune_tell(const struct prune *prune, struct report *report)
+{
+	unsigned n_kept = 0, n_removed = 0;
+	uint64_t bytes = 0;
+	char size[HUMAN_SIZE];
+
+	for (unsigned i = 0; i < prune->n; i++) {
+		const struct prune_item *item = &prune->items[i];
+
+		n_kept += stays(prune, item);
+		n_removed += !stays(prune, item);
+		bytes += stays(prune, item) ? 0 : item->archive->stored_bytes;
+		if (item->archive->state != FOLDER_WHOLE)
+			report_warning(report, "%s/%s: %s%s: it is left alone, with what it needs",
+				       prune->options->folder, item->archive->file,
+				       item->archive->state == FOLDER_LACKING
+					       ? "an archive that it needs is missing or damaged"
+					       : "damaged: ",
+				       item->archive->why);
+	}
+	if (report->result == NULL)
+		report_done(report, prune->machine, "%u kept, %u %s, %s", n_kept, n_removed,
+			    prune->options->dry_run ? "to be removed" : "removed",
+			    human_size(size, bytes));
+}
+
+void prune_tell_unknown(const struct folder *folder, struct report *report)
+{
+	for (unsigned i = 0; i < folder->n; i++) {
+		const struct folder_archive *archive = &folder->archives[i];
+
+		if (!archive->head_known && *archive->machine == '\0')
+			report_warning(
+				report,
+				"%s/%s: %s, so nobody knows what it needs, and nothing is "
+				"removed; if it is of no use, remove it or move it elsewhere",
+				folder->path, archive->file, archive->why);
+	}
+}
