@@ -1,3 +1,5 @@
+#include "archive/prune.h"
+
 #include "archive/prune_parts.h"
 
 #include <errno.h>
@@ -80,14 +82,6 @@ static bool pins(const struct prune_item *item)
 	       item->archive->state != FOLDER_WHOLE;
 }
 
-/* What an archive with an unreadable head stands on is not known: anything older. */
-bool prune_may_need(const struct folder_archive *unknown, const struct folder_archive *archive)
-{
-	return !unknown->head_known &&
-	       (*unknown->machine == '\0' || (strcmp(unknown->machine, archive->machine) == 0 &&
-					      archive->time_s <= unknown->time_s));
-}
-
 static void keep_for_unknown(struct prune *prune, const struct folder_archive *unknown)
 {
 	for (unsigned i = 0; i < prune->n; i++) {
@@ -146,22 +140,6 @@ static int list_items(struct prune *prune, struct error *err)
 				memcmp(folder->archives[j].uuid, prune->items[i].archive->uuid,
 				       UUID_SIZE) == 0;
 	return 0;
-}
-
-int prune_seize(struct prune_seized *out, int folder, const struct folder_archive *archive)
-{
-	char name[NAME_MAX + 1];
-	int is_in_use;
-
-	snprintf(name, sizeof(name), "%s.sums", archive->file);
-	is_in_use = in_use_seize(&out->archive, folder, archive->file);
-	return in_use_seize(&out->sums, folder, name) | is_in_use;
-}
-
-void prune_release(struct prune_seized *seized)
-{
-	in_use_end(&seized->archive);
-	in_use_end(&seized->sums);
 }
 
 static int ask_use(struct prune *prune, struct error *err)

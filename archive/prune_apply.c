@@ -1,6 +1,6 @@
-#include "archive/prune_parts.h"
-
 #include "archive/merge.h"
+#include "archive/prune.h"
+#include "archive/prune_parts.h"
 #include "archive/sums_adopt.h"
 #include "base/newfile.h"
 #include "base/watcher.h"

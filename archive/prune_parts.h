@@ -4,8 +4,8 @@
 #ifndef ARCHIVE_PRUNE_PARTS_H
 #define ARCHIVE_PRUNE_PARTS_H
 
+#include "archive/folder.h"
 #include "archive/in_use.h"
-#include "archive/prune.h"
 
 /* Whether what an archive stands on is not known, and this one may be that. */
 bool prune_may_need(const struct folder_archive *unknown, const struct folder_archive *archive);
