@@ -3,6 +3,7 @@
  */
 #include "archive/create_plan.h"
 
+#include "base/command.h"
 #include "base/name.h"
 #include "base/parse.h"
 #include "base/place.h"
@@ -141,6 +142,13 @@ static int check_name(const char *name, bool force, bool *by_name, struct error 
 				    "standard output is a terminal: give -o ARCHIVE, or send it to "
 				    "a file or pipe");
 		return 0;
+	}
+	if (command_of(name) != NULL) {
+		*by_name = false;
+		return *command_of(name) != '\0' ? 0
+						 : fail(err, ERR_USAGE,
+							"exec: needs a command, as in "
+							"'exec:rclone rcat store:web.vmab'");
 	}
 	if (stat(name, &found) < 0)
 		return place_check(name, err);

@@ -1,5 +1,6 @@
 #include "archive/donor.h"
 
+#include "base/command.h"
 #include "base/name.h"
 #include "archive/select.h"
 #include "drive/argument.h"
@@ -95,8 +96,8 @@ static int open_donor(struct donor *donor, const struct archive *archive, struct
 {
 	int code;
 
-	if (strcmp(donor->argument, "-") == 0)
-		code = fail(err, ERR_USAGE, "--donor: cannot be standard input");
+	if (strcmp(donor->argument, "-") == 0 || command_of(donor->argument) != NULL)
+		code = fail(err, ERR_USAGE, "--donor: cannot be standard input or a command");
 	else if (name_prefix(donor->argument) > 0)
 		code = open_image(donor, archive, err);
 	else

@@ -1,6 +1,7 @@
 #include "archive/open.h"
 
 #include "base/bytes.h"
+#include "base/command.h"
 #include "base/sandbox.h"
 #include "base/text.h"
 #include "base/watcher.h"
@@ -113,8 +114,9 @@ bool archive_is_stream(const char *path)
 {
 	struct stat status;
 
-	return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode) &&
-					  !S_ISBLK(status.st_mode) && !S_ISDIR(status.st_mode));
+	return strcmp(path, "-") == 0 || command_of(path) != NULL ||
+	       (stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode) &&
+		!S_ISDIR(status.st_mode));
 }
 
 bool archive_is_file(const char *path, const struct stat *file)

@@ -1,5 +1,6 @@
 #include "archive/restore.h"
 
+#include "base/command.h"
 #include "base/human.h"
 #include "base/watcher.h"
 #include "reader/input/input.h"
@@ -42,10 +43,10 @@ static int find_parents(struct restore *restore, struct error *err)
 
 	if (options->parents.n == 0 && !archive_is_incremental(restore->opened.archive))
 		return 0;
-	if (strcmp(options->archive, "-") == 0)
+	if (strcmp(options->archive, "-") == 0 || command_of(options->archive) != NULL)
 		return fail(err, ERR_USAGE,
 			    "an incremental archive and its parents are restored from files, not "
-			    "from standard input");
+			    "from standard input or a command");
 	restore->chain.rate = options->rate;
 	restore->chain.rollback = options->rollback;
 	return restore_chain_find(&restore->chain, &restore->opened, &options->parents,

@@ -74,7 +74,7 @@ int sums_find(struct found_sums *out, const struct strings *names, const char *f
 	int is;
 
 	*out = (struct found_sums){0};
-	is = strcmp(name, "-") == 0 ? 0 : sums_is(name, err);
+	is = archive_is_stream(name) ? 0 : sums_is(name, err);
 	if (is != 0)
 		return is < 0 ? is : sums_open(&out->sums, name, err);
 	return open_beside(out, name) ? 0 : make_sums(out, names, folder, watcher, err);

@@ -2,6 +2,7 @@
 
 #include "archive/create_plan.h"
 #include "base/clusterset.h"
+#include "base/command.h"
 #include "base/watcher.h"
 
 #include <errno.h>
@@ -91,7 +92,8 @@ static bool is_file(const char *name)
 {
 	struct stat found;
 
-	return strcmp(name, "-") != 0 && (stat(name, &found) != 0 || S_ISREG(found.st_mode));
+	return strcmp(name, "-") != 0 && command_of(name) == NULL &&
+	       (stat(name, &found) != 0 || S_ISREG(found.st_mode));
 }
 
 static int begin(struct new_sums *sums, const struct sums_options *options,

@@ -27,8 +27,8 @@ const struct plain_options plain_defaults = {.common = {COMMON_DEFAULTS}};
 
 const struct option_spec output_specs[] = {
 	{"output", 'o', OPTION_OUTPUT, OPTION_FIELD(create_options, name), .argument = "ARCHIVE",
-	 .help = "where to write (required); - is standard output. The name determines the format: "
-		 ".vmab, .vma, .vma.zst or .vma.gz"},
+	 .help = "where to write (required); - is standard output, exec:COMMAND the input of a "
+		 "command. The name determines the format: .vmab, .vma, .vma.zst or .vma.gz"},
 	{"format", 0, OPTION_CHOICE, OPTION_FIELD(create_options, format), .argument = "FORMAT",
 	 .choices = "vmab vma",
 	 .help = "vmab or vma, where the name does not determine it (default: vmab)"},

@@ -5,11 +5,11 @@
 #
 # FOLDER is a path of rclone; all further arguments go to "vmabak backup".
 #
-# Upload tools take the end of their input for success: if the backup dies half-way they store what
-# they got and exit with 0. So the object has another name until it has been read back and verified.
-# --quick checks every stored byte, which means reading all of it. Restore with
+# Upload tools take the end of their input for success: exec: ends them before their input ends if the
+# backup fails. The object has another name until it has been read back and verified: --quick checks
+# every stored byte, which means reading all of it. Restore with
 #
-#   rclone cat FOLDER/NAME.vmab | vmabak restore - -C restored
+#   vmabak restore 'exec:rclone cat FOLDER/NAME.vmab' -C restored
 set -eu
 umask 077 # files made on this host are as secret as the drives
 [ $# -ge 3 ] || { echo "usage: object-store.sh FOLDER NAME DRIVE..." >&2; exit 2; }
@@ -27,6 +27,7 @@ if rclone -q lsf "$object" 2>/dev/null | grep -q .; then
 	echo "object-store.sh: $object exists already" >&2
 	exit 2
 fi
-vmabak backup -o - --format vmab "$@" | rclone -q rcat "$object.part" || give_up
-rclone -q cat "$object.part" | vmabak verify --quick - || give_up
+export object # for the commands, whatever its name has in it
+vmabak backup -o 'exec:rclone -q rcat "$object.part"' "$@" || give_up
+vmabak verify --quick 'exec:rclone -q cat "$object.part"' || give_up
 rclone -q moveto "$object.part" "$object"

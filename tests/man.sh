@@ -340,6 +340,8 @@ check_examples()
 	chmod +x "$work/bin/ssh"
 	printf '#!/bin/sh\ncase $* in "domfsfreeze web" | "domfsthaw web") ;; *) exit 1 ;; esac\n' >"$work/bin/virsh"
 	chmod +x "$work/bin/virsh"
+	# The remote "store:" of rclone.
+	export RCLONE_CONFIG=/dev/null RCLONE_CONFIG_STORE_TYPE=alias RCLONE_CONFIG_STORE_REMOTE="$work/store"
 	for page in "$man"/*.1; do
 		name=$(basename "$page")
 		split_examples "$page" "$work/block-$name-"
@@ -349,6 +351,10 @@ check_examples()
 			cd "$work/run" || exit 1
 			if grep -q mbuffer "$block" && ! command -v mbuffer >/dev/null; then
 				lacks "no mbuffer here: an example of $name was not tried"
+				continue
+			fi
+			if grep -q rclone "$block" && ! command -v rclone >/dev/null; then
+				lacks "no rclone here: an example of $name was not tried"
 				continue
 			fi
 			if grep -q ddrescuelog "$block" && ! command -v ddrescuelog >/dev/null; then

@@ -1,5 +1,6 @@
 #include "reader/input/parts.h"
 
+#include "base/command.h"
 #include "base/tape.h"
 
 #include <errno.h>
@@ -79,7 +80,7 @@ int descriptor_read(struct descriptor *from, void *buffer, size_t n, size_t *got
 	from->ended = result == 0 && n > 0;
 	from->taken += (uint64_t)result;
 	*got = (size_t)result;
-	return 0;
+	return from->ended && from->command != NULL ? command_finish(from->command, err) : 0;
 }
 
 int compressed_read(struct compressed *in, size_t *got, struct error *err)

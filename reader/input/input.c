@@ -8,6 +8,7 @@
  */
 #include "reader/input/input.h"
 
+#include "base/command.h"
 #include "base/name.h"
 #include "base/pace.h"
 #include "base/tape.h"
@@ -26,6 +27,7 @@
 
 struct input {
 	struct descriptor from;
+	struct command *command; /* owned; NULL, or whose output is read */
 	bool owns_fd;
 	bool damaged;	    /* the content may be */
 	bool direct_reads;  /* large reads may bypass the buffer */
@@ -181,17 +183,27 @@ void input_close(struct input *in)
 	filter_close(in->filter);
 	if (in->owns_fd && in->from.fd >= 0)
 		close(in->from.fd);
+	command_free(in->command);
 	free(in->buffer);
 	free(in->compressed);
 	free(in);
 }
 
+static int open_path(struct input *in, const char *path, int *fd, struct error *err)
+{
+	if (command_of(path) != NULL)
+		return command_read(&in->command, command_of(path), fd, err);
+	in->owns_fd = strcmp(path, "-") != 0;
+	*fd = in->owns_fd ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	return 0;
+}
+
 static int open_file(struct input *in, const char *path, struct error *err)
 {
 	struct stat st;
+	int fd = -1;
 
-	in->owns_fd = strcmp(path, "-") != 0;
-	int fd = in->owns_fd ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	TRY(open_path(in, path, &fd, err));
 	in->from.fd = fd;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return tape_fail_open(path, errno, err);
@@ -201,6 +213,7 @@ static int open_file(struct input *in, const char *path, struct error *err)
 		return fail(err, ERR_USAGE, "%s is a terminal, not an archive", in->name);
 	bool tape = S_ISCHR(st.st_mode);
 	in->from = descriptor_of(fd, in->name);
+	in->from.command = in->command;
 	in->buffer_size = tape ? TAPE_READ : BUFFER_SIZE;
 	in->direct_reads = !tape;
 	in->end = UINT64_MAX;

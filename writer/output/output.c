@@ -5,6 +5,7 @@
  */
 #include "writer/output/output.h"
 #include "writer/output/behind.h"
+#include "base/command.h"
 #include "base/pace.h"
 #include "base/newfile.h"
 #include "base/tape.h"
@@ -26,6 +27,7 @@ struct output {
 	char *name; /* for messages; owned */
 	int fd;
 	bool is_stdout; /* not ours to close */
+	struct command *command; /* NULL, or whose input fd is */
 	bool force;
 	bool sync;
 	mode_t mode;	     /* of the file, pipe or device */
@@ -99,6 +101,10 @@ static int open_path(struct output *output, const char *path, struct error *err)
 
 	if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0)
 		return open_stdout(output, err);
+	if (command_of(path) != NULL) {
+		output->mode = S_IFIFO;
+		return command_write(&output->command, command_of(path), &output->fd, err);
+	}
 	if (stat(path, &st) != 0) {
 		if (errno != ENOENT)
 			return fail_system(err, errno, "%s", path);
@@ -208,9 +214,11 @@ static int write_some(struct output *output, const struct iovec *vector, int n, 
 	do
 		written = writev(output->fd, vector, n);
 	while (written < 0 && try_again(output));
-	if (written <= 0)
-		return fail_system(err, written < 0 ? errno : EIO, "%s: writing at byte %" PRIu64,
-				   output->name, output->written_at);
+	if (written <= 0) {
+		fail_system(err, written < 0 ? errno : EIO, "%s: writing at byte %" PRIu64,
+			    output->name, output->written_at);
+		return output->command != NULL ? command_explain(output->command, err) : err->code;
+	}
 	output->written_at += (uint64_t)written;
 	*done = (size_t)written;
 	int sys = output->sync && S_ISREG(output->mode)
@@ -348,6 +356,8 @@ static int sync_output(const struct output *output, struct error *err)
 /* Some file systems report failed writes only here. */
 static int close_file(struct output *output, struct error *err)
 {
+	if (output->command != NULL)
+		return command_finish(output->command, err);
 	int code = output->is_stdout ? 0 : close(output->fd);
 
 	output->fd = -1;
@@ -368,7 +378,9 @@ void output_close(struct output *output)
 {
 	if (output == NULL)
 		return;
-	if (output->fd >= 0 && !output->is_stdout)
+	if (output->command != NULL)
+		command_free(output->command);
+	else if (output->fd >= 0 && !output->is_stdout)
 		close(output->fd);
 	newfile_free(output->temp);
 	free(output->record);

@@ -1,5 +1,6 @@
 /*
- * Where an archive goes: a file under a temporary name until it is complete, a pipe, a tape.
+ * Where an archive goes: a file under a temporary name until it is complete, a pipe, a tape, the
+ * input of a command.
  */
 #ifndef WRITER_OUTPUT_OUTPUT_H
 #define WRITER_OUTPUT_OUTPUT_H
@@ -21,14 +22,15 @@ struct output_options {
 	uint64_t bytes_per_s; /* 0: no limit */
 };
 
-/* path "-" is standard output. A regular file gets a temporary name in the same folder; fifos and
+/* path "-" is standard output, "exec:COMMAND" the input of a command (base/command.h), which has to
+ * succeed. A regular file gets a temporary name in the same folder; fifos and
  * character devices are written directly. Terminals and block devices are refused. */
 int output_open(struct output **out, const char *path, const struct output_options *options,
 		struct error *err);
 /* Writes all of it, in order. One caller at a time. The vector is used up. */
 int output_write(struct output *output, struct iovec *vector, int n, struct error *err);
-/* The archive is complete: pads the last record, syncs, gives the file its name, syncs the folder. On
- * a tape it writes a filemark, after which the whole archive is on the medium. */
+/* The archive is complete: pads the last record, syncs, gives the file its name, syncs the folder.
+ * On a tape it writes a filemark, after which the whole archive is on the medium. */
 int output_finish(struct output *output, struct error *err);
 /* Closes and frees; without output_finish before, a temporary file is removed. NULL-safe. */
 void output_close(struct output *output);
