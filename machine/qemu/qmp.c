@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/patience.h"
 #include "base/tcp.h"
+#include "base/text.h"
 #include "machine/qemu/line.h"
 
 #include <errno.h>
@@ -20,12 +21,12 @@ struct qmp {
 	struct json_t *greeting; /* owned */
 	int64_t last_id;
 	bool broken;
-	bool heard;	   /* an event, of which qmp_wait has not returned yet */
-	char refusal[240]; /* escaped */
-	unsigned n_posted; /* the last ones that were sent: not answered yet */
-	const char *posted;
-	unsigned n_refused;   /* of those posted since qmp_settle */
-	struct error refused; /* the first of them */
+	bool heard;			/* an event, of which qmp_wait has not returned yet */
+	char refusal[240];		/* escaped */
+	unsigned n_posted;		/* the last ones that were sent: not answered yet */
+	const char *posted[POSTED_MAX]; /* what they are called, by id */
+	unsigned n_refused;		/* of those posted since qmp_settle */
+	struct error refused;		/* the first of them */
 };
 
 bool qmp_works(const struct qmp *qmp)
@@ -86,14 +87,13 @@ static int send_command(struct qmp *qmp, const char *command, struct json_t *arg
 {
 	struct json_t *request = json_make("{s:s, s:o*, s:I}", "execute", command, "arguments",
 					   arguments, "id", ++qmp->last_id);
-	char *line = json_line(request);
+	char *words = json_line(request), *line = words == NULL ? NULL : text_make("%s\n", words);
 	int code = line == NULL ? fail_memory(err) : 0;
 
 	json_free(request);
+	free(words);
 	if (code == 0)
 		code = line_send(qmp->line, line, strlen(line), ANSWER_MS, err);
-	if (code == 0)
-		code = line_send(qmp->line, "\r\n", 2, ANSWER_MS, err);
 	free(line);
 	return code;
 }
@@ -192,12 +192,14 @@ static int make_arguments(const struct qmp *qmp, const char *command, const char
 /* The oldest. Negative: the connection is lost. */
 static int take_posted(struct qmp *qmp, struct error *err)
 {
+	int64_t id = qmp->last_id - --qmp->n_posted;
+	const char *command = qmp->posted[id % POSTED_MAX];
 	struct error one = {0};
 
 	if (qmp->broken)
 		return fail(err, ERR_SYSTEM, "%.120s: %s: the connection is lost",
-			    line_name(qmp->line), qmp->posted);
-	if (receive_answer(qmp, qmp->last_id - --qmp->n_posted, qmp->posted, NULL, &one) == 0)
+			    line_name(qmp->line), command);
+	if (receive_answer(qmp, id, command, NULL, &one) == 0)
 		return 0;
 	if (qmp->broken) {
 		*err = one;
@@ -262,7 +264,7 @@ int qmp_post(struct qmp *qmp, struct error *err, const char *command, const char
 		code = send_if_works(qmp, command, object, err);
 	if (code < 0)
 		return code;
-	qmp->posted = command;
+	qmp->posted[qmp->last_id % POSTED_MAX] = command;
 	qmp->n_posted++;
 	return 0;
 }

@@ -74,6 +74,7 @@ int main(int argc, char **argv)
 	test_sandbox();
 	test_names();
 	test_receive();
+	test_qmp();
 	test_nbd_whole();
 	if (!THREADS_ONLY) {
 		test_sums();
