@@ -4,6 +4,7 @@
  *   header    a page, see map_file.h; unused in a map without a file
  *   groups    for each 2048 clusters a generation no lower than any of theirs: 2 bytes
  *   clusters  the generation of the last write, 0 if none: 2 bytes each, whole groups
+ *   tables    two, of checkpoints
  *
  * Groups make it cheap to search a drive of many TiB that was hardly written to, and keep the
  * search from touching, and so allocating, memory of clusters that were never written.
@@ -29,14 +30,18 @@
 #define LOOK_MAX       (UINT64_C(1) << 20) /* clusters looked at by generation_changed */
 
 struct generation {
-	uint64_t n_clusters, n_groups;
+	uint64_t drive_bytes, n_clusters, n_groups;
 	uint8_t *memory; /* mapped, size_bytes */
 	size_t size_bytes;
+	uint64_t tables_at;	  /* in the memory */
 	_Atomic uint16_t *groups; /* little-endian, as in a file */
 	_Atomic uint16_t *clusters;
 	_Atomic uint16_t current;
 	_Atomic uint64_t id;
 	struct map_store *store; /* NULL: in memory only */
+	struct checkpoints *checkpoints;
+	/* How many clusters have each number but 0; memory is taken by those that are in use. */
+	_Atomic uint64_t *counts;
 };
 
 static uint64_t load(const _Atomic uint16_t *mark)
@@ -70,10 +75,17 @@ static int lay_out(struct generation **out, uint64_t size_bytes, struct error *e
 		return fail(err, ERR_USAGE, "a drive of %llu bytes is too large for a map",
 			    (unsigned long long)size_bytes);
 	}
+	map->drive_bytes = size_bytes;
 	map->n_clusters = clusters_of(size_bytes);
 	map->n_groups = (map->n_clusters + GROUP_CLUSTERS - 1) / GROUP_CLUSTERS;
-	map->size_bytes = MAP_HEADER_SIZE + (group_pages(map->n_groups) + map->n_groups) * PAGE;
+	map->tables_at = MAP_HEADER_SIZE + (group_pages(map->n_groups) + map->n_groups) * PAGE;
+	map->size_bytes = map->tables_at + MAP_TABLES * MAP_TABLE_SIZE;
 	map->current = 1;
+	map->counts = calloc(GENERATION_MAX + 1, sizeof(*map->counts));
+	if (map->counts == NULL) {
+		free(map);
+		return fail_memory(err);
+	}
 	*out = map;
 	return 0;
 }
@@ -95,8 +107,10 @@ static int map_memory(struct generation *map, struct error *err)
 
 static void release(struct generation *map)
 {
+	checkpoints_free(map->checkpoints);
 	if (map->memory != NULL)
 		munmap(map->memory, map->size_bytes);
+	free((void *)map->counts);
 	free(map);
 }
 
@@ -118,6 +132,9 @@ int generation_new(struct generation **out, uint64_t size_bytes, struct error *e
 	int code = new_id(map, err);
 	if (code == 0)
 		code = map_memory(map, err);
+	if (code == 0)
+		code = checkpoints_new(&map->checkpoints, map->memory + map->tables_at, map->id, 1,
+				       err);
 	if (code != 0) {
 		release(map);
 		return code;
@@ -126,15 +143,30 @@ int generation_new(struct generation **out, uint64_t size_bytes, struct error *e
 	return 0;
 }
 
+/* Of what was read from the file. Marks past the last cluster are not the drive's. */
+static void count_all(struct generation *map)
+{
+	for (uint64_t group = 0; group < map->n_groups; group++) {
+		uint64_t end = least((group + 1) * GROUP_CLUSTERS, map->n_clusters);
+		for (uint64_t i = group * GROUP_CLUSTERS; load(&map->groups[group]) > 0 && i < end;
+		     i++)
+			map->counts[load(&map->clusters[i])]++;
+	}
+}
+
 static int open_store(struct generation *map, const char *path, const char *drive_path,
 		      uint64_t size_bytes, struct error *err)
 {
 	const struct map_memory memory = {map->memory, map->size_bytes, map->n_groups,
-					  group_pages(map->n_groups)};
+					  group_pages(map->n_groups), map->tables_at};
 
 	TRY(map_store_open(&map->store, path, drive_path, size_bytes, &memory, err));
 	map->id = map_store_header(map->store)->id;
 	map->current = map_store_header(map->store)->current;
+	count_all(map);
+	TRY(checkpoints_new(&map->checkpoints, map->memory + map->tables_at, map->id, map->current,
+			    err));
+	checkpoints_keep(map->checkpoints, map->store, map->tables_at);
 	return 0;
 }
 
@@ -225,6 +257,22 @@ uint16_t generation_current(const struct generation *map)
 
 /* ---- marks ---- */
 
+/* Of several threads one finds the old number. */
+static void mark_cluster(struct generation *map, uint64_t cluster, uint16_t current)
+{
+	_Atomic uint16_t *mark = &map->clusters[cluster];
+
+	if (load(mark) == current)
+		return;
+	uint16_t old =
+		le16toh(atomic_exchange_explicit(mark, htole16(current), memory_order_relaxed));
+	if (old == current)
+		return;
+	atomic_fetch_add_explicit(&map->counts[current], 1, memory_order_relaxed);
+	if (old != 0)
+		atomic_fetch_sub_explicit(&map->counts[old], 1, memory_order_relaxed);
+}
+
 static void mark_in_memory(struct generation *map, uint64_t cluster, uint64_t end)
 {
 	uint16_t current = generation_current(map);
@@ -232,7 +280,7 @@ static void mark_in_memory(struct generation *map, uint64_t cluster, uint64_t en
 	for (uint64_t group = cluster / GROUP_CLUSTERS; group * GROUP_CLUSTERS < end; group++)
 		raise_to(&map->groups[group], current);
 	for (; cluster < end; cluster++)
-		raise_to(&map->clusters[cluster], current);
+		mark_cluster(map, cluster, current);
 }
 
 static uint64_t offset_of(const struct generation *map, const _Atomic uint16_t *mark)
@@ -292,6 +340,8 @@ static void clear(struct generation *map)
 			raise_to(&marks[i], 0);
 		raise_to(&map->groups[group], 0);
 	}
+	for (uint32_t i = 0; i <= GENERATION_MAX; i++)
+		atomic_store_explicit(&map->counts[i], 0, memory_order_relaxed);
 }
 
 static uint16_t restart(struct generation *map)
@@ -301,6 +351,7 @@ static uint16_t restart(struct generation *map)
 	if (new_id(map, &ignored) != 0)
 		map->id++;
 	atomic_store(&map->current, 1);
+	checkpoints_void(map->checkpoints, map->id);
 	clear(map);
 	if (map->store != NULL)
 		map_store_restart_locked(map->store, map->id);
@@ -369,13 +420,21 @@ uint64_t generation_count(const struct generation *map, uint16_t g)
 {
 	uint64_t count = 0;
 
-	for (uint64_t group = 0; group < map->n_groups; group++) {
-		uint64_t end = (group + 1) * GROUP_CLUSTERS;
-		if (load(&map->groups[group]) <= g)
-			continue;
-		/* Marks in the file past the last cluster are not the drive's. */
-		for (uint64_t i = group * GROUP_CLUSTERS; i < end && i < map->n_clusters; i++)
-			count += load(&map->clusters[i]) > g;
-	}
+	for (uint32_t i = (uint32_t)g + 1; i <= generation_current(map); i++)
+		count += atomic_load_explicit(&map->counts[i], memory_order_relaxed);
 	return count;
+}
+
+uint64_t generation_changed_bytes(const struct generation *map, uint16_t g)
+{
+	uint64_t bytes = generation_count(map, g) * CLUSTER_SIZE, n;
+
+	if (map->n_clusters > 0 && generation_changed(map, g, map->n_clusters - 1, &n))
+		bytes -= map->n_clusters * CLUSTER_SIZE - map->drive_bytes;
+	return bytes;
+}
+
+struct checkpoints *generation_checkpoints(const struct generation *map)
+{
+	return map->checkpoints;
 }

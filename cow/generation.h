@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 
+struct checkpoints;
 struct generation;
 
 #define GENERATION_MAX 65535u
@@ -82,7 +83,12 @@ void generation_mark(struct generation *map, uint64_t cluster, uint64_t n_cluste
  * that holds: at least 1, not always the most possible. Any thread. */
 bool generation_changed(const struct generation *map, uint16_t g, uint64_t cluster,
 			uint64_t *n_clusters);
-/* How many clusters were written after generation g ended. */
+/* How many clusters were written after generation g ended, and how many bytes of the drive they
+ * have. Takes microseconds, whatever the size of the drive. */
 uint64_t generation_count(const struct generation *map, uint16_t g);
+uint64_t generation_changed_bytes(const struct generation *map, uint16_t g);
+
+/* Its checkpoints, which end with it. */
+struct checkpoints *generation_checkpoints(const struct generation *map);
 
 #endif

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define VERSION_KNOWN 1u
+#define VERSION_KNOWN 2u   /* and 1 */
 #define COPY_SIZE     512u /* there are two, one after the other */
 #define CHECKED_SIZE  504u
 /* On a busy host, how much later than the last mark the guest's own last write may reach the drive.
@@ -186,6 +186,7 @@ void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *head
 
 static void get_copy(struct map_header *out, const uint8_t *copy)
 {
+	out->version = (uint32_t)get_le(copy + 8, 4);
 	out->state = (uint32_t)get_le(copy + 12, 4);
 	out->sequence = get_le(copy + 16, 8);
 	out->id = get_le(copy + 24, 8);
@@ -224,7 +225,7 @@ int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], 
 		is_map = true;
 		if (get_le(copy + CHECKED_SIZE, 8) != XXH3_64bits(copy, CHECKED_SIZE))
 			continue;
-		if (get_le(copy + 8, 4) != VERSION_KNOWN)
+		if (get_le(copy + 8, 4) != VERSION_KNOWN && get_le(copy + 8, 4) != 1)
 			return fail(
 				err, ERR_UNSUPPORTED,
 				"%s: is a map of version %llu, which this program does not know",

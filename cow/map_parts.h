@@ -4,13 +4,14 @@
 #ifndef COW_MAP_PARTS_H
 #define COW_MAP_PARTS_H
 
+#include "cow/checkpoints.h"
 #include "cow/generation.h"
 
 #include <sys/stat.h>
 
 /* ---- map_file.c ----
  *
- * The header of a map's file, and whether the marks still match the drive: sections 2 and 4 of
+ * The header of a map's file, and whether the marks still match the drive: sections 2 and 5 of
  * spec/map.md.
  */
 
@@ -43,6 +44,7 @@ struct map_header {
 	uint64_t id;
 	uint8_t boot_id[MAP_ID_SIZE];
 	uint16_t current;
+	uint32_t version;	 /* as it was read; it is written as the present one */
 	struct drive_look drive; /* as it was when the map was opened or, CLEAN, closed */
 };
 
@@ -71,11 +73,16 @@ enum map_trust map_judge(const struct map_header *header, const struct drive_loo
 
 /* ---- map_store.c ----
  *
- * The file of a map: sections 1, 3 and 4 of spec/map.md.
+ * The file of a map: sections 1, 3 and 5 of spec/map.md.
  */
 
 #define MAP_PAGE	   4096u
 #define MAP_GROUP_CLUSTERS 2048u /* their marks fill a page */
+#define MAP_TABLES	   2u	 /* of checkpoints */
+#define MAP_TABLE_SIZE	   196608u
+#define MAP_TABLE_N_AT	   24u /* in a table: 4 bytes */
+#define MAP_TABLE_HEAD	   64u
+#define MAP_TABLE_LINE	   192u
 
 struct map_store;
 
@@ -84,7 +91,12 @@ struct map_memory {
 	uint8_t *bytes;
 	uint64_t size_bytes;
 	uint64_t n_groups, n_group_pages;
+	uint64_t tables_at; /* MAP_TABLES copies of MAP_TABLE_SIZE bytes, to the end */
 };
+
+/* map_read.c: the marks and the tables, into memory. False: it is damaged. *sum: of all marks. */
+bool map_read(int fd, const struct map_memory *memory, const struct map_header *header,
+	      uint64_t *sum);
 
 /* Opens or creates the file, and reads it into memory if it counts. When it returns, the file says
  * durably that the map is open. */
@@ -115,11 +127,29 @@ void map_store_advance_locked(struct map_store *store, uint16_t current);
 /* A new map; the memory is already all zeros. */
 void map_store_restart_locked(struct map_store *store, uint64_t id);
 
+/* n bytes of memory at offset, which belong to a table of checkpoints, have changed: they are on
+ * disk then. Without the lock; may wait. Fails as the marks do, and the file does not count then.
+ */
+void map_store_table(struct map_store *store, uint64_t offset, uint64_t n);
 /* Checks the disk. Call it without the lock; may wait; any thread. */
 void map_store_sync(struct map_store *store);
 /* Makes the file no longer count. */
 void map_store_drop(struct map_store *store);
 /* 0 while the file counts. Any thread. */
 int map_store_failure(const struct map_store *store, struct error *err);
+
+/* ---- checkpoints.c ----
+ *
+ * The table of checkpoints: section 4 of spec/map.md.
+ */
+
+/* tables: those in the map's memory, borrowed. */
+int checkpoints_new(struct checkpoints **out, uint8_t *tables, uint64_t id, uint16_t current,
+		    struct error *err);
+/* Where changes are written; the tables lie at that offset of the store's memory. */
+void checkpoints_keep(struct checkpoints *checkpoints, struct map_store *store, uint64_t offset);
+void checkpoints_free(struct checkpoints *checkpoints); /* NULL-safe */
+/* The map began anew: there are none. Any thread. */
+void checkpoints_void(struct checkpoints *checkpoints, uint64_t id);
 
 #endif

@@ -167,41 +167,9 @@ static int open_file(struct map_store *store, struct stat *found, struct error *
 	return 0;
 }
 
-static bool read_pages(const struct map_store *store, uint64_t offset, uint64_t n)
-{
-	return io_pread(store->fd, store->memory.bytes + offset, n, offset, NULL) == 0;
-}
-
 static uint64_t mark_at(const struct map_store *store, uint64_t offset)
 {
 	return get_le(store->memory.bytes + offset, 2);
-}
-
-/* The clusters of a group; no mark may be above the group's. */
-static bool read_group(struct map_store *store, uint64_t group, uint64_t group_mark)
-{
-	uint64_t at = (1 + store->memory.n_group_pages + group) * MAP_PAGE;
-	bool right = read_pages(store, at, MAP_PAGE);
-
-	for (unsigned i = 0; right && i < MAP_GROUP_CLUSTERS; i++) {
-		store->sum += mark_at(store, at + 2 * i);
-		right = mark_at(store, at + 2 * i) <= group_mark;
-	}
-	return right;
-}
-
-static bool read_marks(struct map_store *store)
-{
-	const struct map_memory *memory = &store->memory;
-	bool right = read_pages(store, 0, (1 + memory->n_group_pages) * MAP_PAGE);
-
-	for (uint64_t group = 0; right && group < memory->n_groups; group++) {
-		uint64_t mark = mark_at(store, MAP_PAGE + 2 * group);
-		right = mark <= store->header.current &&
-			(mark == 0 || read_group(store, group, mark));
-	}
-	return right && (store->sum == get_le(memory->bytes + MAP_SUM_AT, 8) ||
-			 store->sum == get_le(memory->bytes + MAP_SUM_AT + 8, 8));
 }
 
 static bool is_trusted(enum map_trust trust)
@@ -230,10 +198,24 @@ static int read_file(struct map_store *store, const struct stat *found, struct e
 	if (!is_trusted(store->trust))
 		return 0;
 	store->header.id = header.id;
+	store->header.version = header.version;
 	store->header.sequence = header.sequence;
 	store->header.current = header.current;
-	if ((uint64_t)found->st_size != store->memory.size_bytes || !read_marks(store))
+	if (!map_read(store->fd, &store->memory, &header, &store->sum))
 		store->trust = MAP_DAMAGED;
+	return 0;
+}
+
+/* Of version 1 there are no tables. The header, with the version, is written after this. */
+static int add_tables(const struct map_store *store, struct error *err)
+{
+	const struct map_memory *memory = &store->memory;
+	off_t at = (off_t)memory->tables_at, n = (off_t)memory->size_bytes - at;
+
+	if (ftruncate(store->fd, at + n) != 0)
+		return fail_system(err, errno, "map %s", store->path);
+	if (fallocate(store->fd, 0, at, n) != 0 && errno != EOPNOTSUPP)
+		return fail_system(err, errno, "map %s", store->path);
 	return 0;
 }
 
@@ -286,6 +268,8 @@ static int open_store(struct map_store *store, uint64_t drive_bytes, struct erro
 	TRY(read_file(store, &found, err));
 	if (!is_trusted(store->trust))
 		TRY(begin_anew(store, err));
+	else if (store->header.version == 1)
+		TRY(add_tables(store, err));
 	put_header(store, MAP_STATE_OPEN);
 	put_sums(store, 0);
 	int sys = write_page(store, 0);
@@ -339,6 +323,8 @@ static int rewrite(struct map_store *store)
 	for (uint64_t group = 0; sys == 0 && group < memory->n_groups; group++)
 		if (mark_at(store, MAP_PAGE + 2 * group) != 0)
 			sys = write_page(store, (1 + memory->n_group_pages + group) * MAP_PAGE);
+	for (uint64_t at = memory->tables_at; sys == 0 && at < memory->size_bytes; at += MAP_PAGE)
+		sys = write_page(store, at);
 	if (sys == 0 && fsync(store->fd) != 0)
 		sys = errno;
 	return sys;
@@ -397,6 +383,35 @@ int map_store_close(struct map_store *store, struct error *err)
 	}
 	free_store(store);
 	return code;
+}
+
+/* ---- checkpoints ---- */
+
+static void touch(struct map_store *store)
+{
+	map_store_lock(store);
+	map_store_promise_locked(store, 0);
+	map_store_unlock(store);
+}
+
+/* The file changes, so the time of the last mark has to be no older than that. */
+void map_store_table(struct map_store *store, uint64_t offset, uint64_t n)
+{
+	int sys;
+
+	touch(store);
+	if (atomic_load(&store->failed) != 0)
+		return;
+	sys = io_pwrite(store->fd, store->memory.bytes + offset, n, offset, 0);
+	touch(store);
+	if (sys == 0 && fdatasync(store->fd) != 0)
+		sys = errno;
+	if (sys == 0)
+		return;
+	map_store_lock(store);
+	if (atomic_load(&store->failed) == 0)
+		fail_store(store, sys);
+	map_store_unlock(store);
 }
 
 /* ---- state ---- */

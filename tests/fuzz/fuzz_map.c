@@ -19,7 +19,7 @@
 
 #define HEADER_USED 1032u
 #define COPY_SIZE   512u
-#define FILE_MAX    (1u << 17)
+#define FILE_MAX    (1u << 19)
 
 enum { RIGHT_SUMS = 1, RIGHT_DRIVE = 2, RIGHT_BOOT = 4, RIGHT_SIZE = 8, LESS_A_BIT = 16 };
 
@@ -52,7 +52,7 @@ static void put_drive(uint8_t *copy, uint64_t size_bytes)
 static size_t right_size(uint64_t size_bytes)
 {
 	size_t n_groups = (size_t)(clusters_of(size_bytes) + 2047) / 2048;
-	return 4096 * (1 + (2 * n_groups + 4095) / 4096 + n_groups);
+	return 4096 * (1 + (2 * n_groups + 4095) / 4096 + n_groups) + MAP_TABLES * MAP_TABLE_SIZE;
 }
 
 /* Groups as high as their clusters, and the sum. */

@@ -61,6 +61,7 @@ int main(int argc, char **argv)
 	test_generation_elsewhere();
 	test_generation_killed();
 	test_generation_marks();
+	test_checkpoints();
 	test_nbd_server();
 	test_target();
 	test_output();

@@ -284,7 +284,7 @@ static void a_later_version(void)
 	struct generation *map;
 	struct error err;
 
-	patch_byte(8, 2);
+	patch_byte(8, 3);
 	CU_ASSERT(open_map(&map, &err) == ERR_UNSUPPORTED);
 }
 
@@ -300,7 +300,7 @@ static void a_sequence_near_its_end(void)
 	CU_ASSERT(generation_close(map, &err) == 0);
 }
 
-/* The bytes of spec/map.md, section 6: 112 from the front, 8 at the end. */
+/* The bytes of spec/map.md, section 7: 112 from the front, 8 at the end. */
 static void the_example_of_the_specification(void)
 {
 	uint8_t page[MAP_HEADER_SIZE] = {0};

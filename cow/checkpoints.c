@@ -1,0 +1,373 @@
+/*
+ * The lines are kept parsed. A change puts all of them into the table that does not count, which
+ * then does. The lock is held while that is written, and before the store's; marks of guests never
+ * wait for it: all that they do here is to say that the map began anew.
+ */
+#include "cow/map_parts.h"
+
+#include "base/bytes.h"
+#include "base/name.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#define SEQUENCE_MAX (UINT64_C(1) << 62)
+#define CHECK_AT     56u
+#define NAME_AT	     64u
+
+enum { STATE_PENDING = 1, STATE_GOOD = 2 };
+
+static const uint8_t magic[8] = {0x89, 'V', 'M', 'C', '\r', '\n', 0x1a, '\n'};
+
+struct checkpoints {
+	uint8_t *tables;	 /* borrowed */
+	struct map_store *store; /* borrowed; NULL: none */
+	uint64_t tables_at;	 /* in the store */
+	_Atomic uint64_t map_id;
+	pthread_mutex_t lock; /* guards the rest, and the tables */
+	uint64_t id;	      /* of the map that the lines are of */
+	uint64_t sequence;
+	struct checkpoint *lines; /* owned; room for CHECKPOINTS_MAX takes memory as it is used */
+	uint32_t n;
+};
+
+bool checkpoint_name_usable(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length < CHECKPOINT_NAME_SIZE && name_usable((const uint8_t *)name, length) &&
+	       strncmp(name, "since-", 6) != 0;
+}
+
+/* ---- bytes ---- */
+
+static void put_line(uint8_t *to, const struct checkpoint *line)
+{
+	memset(to, 0, MAP_TABLE_LINE);
+	to[0] = line->good ? STATE_GOOD : STATE_PENDING;
+	to[1] = (uint8_t)strlen(line->name);
+	put_le(to + 2, 2, line->generation);
+	put_le(to + 8, 8, line->instant_ns);
+	memcpy(to + 16, line->uuid, UUID_SIZE);
+	put_le(to + 32, 8, line->raw_bytes);
+	put_le(to + 40, 8, line->written_bytes);
+	memcpy(to + NAME_AT, line->name, to[1]);
+}
+
+static bool get_line(struct checkpoint *out, const uint8_t *from, uint16_t current)
+{
+	uint64_t generation = get_le(from + 2, 2);
+	size_t length = from[1];
+
+	*out = (struct checkpoint){
+		.instant_ns = get_le(from + 8, 8),
+		.generation = (uint16_t)generation,
+		.good = from[0] == STATE_GOOD,
+		.raw_bytes = get_le(from + 32, 8),
+		.written_bytes = get_le(from + 40, 8),
+	};
+	memcpy(out->uuid, from + 16, UUID_SIZE);
+	if (length >= CHECKPOINT_NAME_SIZE)
+		return false;
+	memcpy(out->name, from + NAME_AT, length);
+	return (from[0] == STATE_GOOD || from[0] == STATE_PENDING) && generation != 0 &&
+	       generation < current && all_zero(from + 4, 4) && all_zero(from + 48, 16) &&
+	       strlen(out->name) == length && checkpoint_name_usable(out->name) &&
+	       all_zero(from + NAME_AT + length, CHECKPOINT_NAME_SIZE - length);
+}
+
+static uint64_t table_size(uint32_t n)
+{
+	return MAP_TABLE_HEAD + (uint64_t)n * MAP_TABLE_LINE;
+}
+
+static uint64_t check_of(const uint8_t *table, uint32_t n)
+{
+	uint8_t head[MAP_TABLE_HEAD];
+	XXH3_state_t *state = XXH3_createState();
+	uint64_t check;
+
+	if (state == NULL)
+		return 0;
+	memcpy(head, table, sizeof(head));
+	put_le(head + CHECK_AT, 8, 0);
+	XXH3_64bits_reset(state);
+	XXH3_64bits_update(state, head, sizeof(head));
+	XXH3_64bits_update(state, table + MAP_TABLE_HEAD, (size_t)n * MAP_TABLE_LINE);
+	check = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	return check;
+}
+
+static bool is_named(const struct checkpoint *lines, uint32_t n, const char *name, uint32_t *at)
+{
+	uint32_t i = 0;
+
+	while (i < n && strcmp(lines[i].name, name) != 0)
+		i++;
+	if (at != NULL)
+		*at = i;
+	return i < n;
+}
+
+/* Replaces the lines if the table counts. */
+static void get_table(struct checkpoints *checkpoints, const uint8_t *table, uint16_t current)
+{
+	uint64_t sequence = get_le(table + 8, 8), n = get_le(table + MAP_TABLE_N_AT, 4);
+	struct checkpoint *lines = checkpoints->lines;
+
+	if (memcmp(table, magic, sizeof(magic)) != 0 || n > CHECKPOINTS_MAX ||
+	    get_le(table + CHECK_AT, 8) != check_of(table, (uint32_t)n) ||
+	    !all_zero(table + 28, 28) || get_le(table + 16, 8) != checkpoints->id ||
+	    sequence > SEQUENCE_MAX || sequence <= checkpoints->sequence)
+		return;
+	checkpoints->sequence = sequence;
+	checkpoints->n = (uint32_t)n;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!get_line(&lines[i], table + table_size(i), current) ||
+		    is_named(lines, i, lines[i].name, NULL))
+			checkpoints->n = 0;
+		if (checkpoints->n == 0)
+			return;
+	}
+}
+
+/* Into the table that does not count. Only whole pages are written. */
+static void put_table(struct checkpoints *checkpoints)
+{
+	uint64_t at = ++checkpoints->sequence % MAP_TABLES * MAP_TABLE_SIZE;
+	uint64_t n_bytes = (table_size(checkpoints->n) + MAP_PAGE - 1) / MAP_PAGE * MAP_PAGE;
+	uint8_t *table = checkpoints->tables + at;
+
+	memset(table, 0, MAP_TABLE_HEAD);
+	memcpy(table, magic, sizeof(magic));
+	put_le(table + 8, 8, checkpoints->sequence);
+	put_le(table + 16, 8, checkpoints->id);
+	put_le(table + MAP_TABLE_N_AT, 4, checkpoints->n);
+	for (uint32_t i = 0; i < checkpoints->n; i++)
+		put_line(table + table_size(i), &checkpoints->lines[i]);
+	put_le(table + CHECK_AT, 8, check_of(table, checkpoints->n));
+	if (checkpoints->store != NULL)
+		map_store_table(checkpoints->store, checkpoints->tables_at + at, n_bytes);
+}
+
+/* ---- the table ---- */
+
+int checkpoints_new(struct checkpoints **out, uint8_t *tables, uint64_t id, uint16_t current,
+		    struct error *err)
+{
+	struct checkpoints *checkpoints = calloc(1, sizeof(*checkpoints));
+
+	if (checkpoints == NULL)
+		return fail_memory(err);
+	checkpoints->lines = calloc(CHECKPOINTS_MAX, sizeof(*checkpoints->lines));
+	if (checkpoints->lines == NULL) {
+		free(checkpoints);
+		return fail_memory(err);
+	}
+	pthread_mutex_init(&checkpoints->lock, NULL);
+	checkpoints->tables = tables;
+	checkpoints->map_id = checkpoints->id = id;
+	for (unsigned i = 0; i < MAP_TABLES; i++)
+		get_table(checkpoints, tables + i * MAP_TABLE_SIZE, current);
+	*out = checkpoints;
+	return 0;
+}
+
+void checkpoints_keep(struct checkpoints *checkpoints, struct map_store *store, uint64_t offset)
+{
+	checkpoints->store = store;
+	checkpoints->tables_at = offset;
+}
+
+void checkpoints_free(struct checkpoints *checkpoints)
+{
+	if (checkpoints == NULL)
+		return;
+	pthread_mutex_destroy(&checkpoints->lock);
+	free(checkpoints->lines);
+	free(checkpoints);
+}
+
+void checkpoints_void(struct checkpoints *checkpoints, uint64_t id)
+{
+	atomic_store(&checkpoints->map_id, id);
+}
+
+static void enter(struct checkpoints *checkpoints)
+{
+	uint64_t id = atomic_load(&checkpoints->map_id);
+
+	pthread_mutex_lock(&checkpoints->lock);
+	if (checkpoints->id != id)
+		checkpoints->n = 0;
+	checkpoints->id = id;
+}
+
+static void leave(struct checkpoints *checkpoints)
+{
+	pthread_mutex_unlock(&checkpoints->lock);
+}
+
+/* ---- asking ---- */
+
+int checkpoints_list(struct checkpoints *checkpoints, struct checkpoint **out, uint32_t *n,
+		     struct error *err)
+{
+	int code = 0;
+
+	*out = NULL;
+	enter(checkpoints);
+	*n = checkpoints->n;
+	if (*n > 0) {
+		*out = malloc(*n * sizeof(**out));
+		if (*out != NULL)
+			memcpy(*out, checkpoints->lines, *n * sizeof(**out));
+		else
+			code = fail_memory(err);
+	}
+	leave(checkpoints);
+	return code;
+}
+
+bool checkpoints_good(struct checkpoints *checkpoints, uint32_t n, struct checkpoint *out)
+{
+	uint32_t i = 0;
+	bool found;
+
+	enter(checkpoints);
+	while (i < checkpoints->n && (!checkpoints->lines[i].good || n-- > 0))
+		i++;
+	found = i < checkpoints->n;
+	if (found)
+		*out = checkpoints->lines[i];
+	leave(checkpoints);
+	return found;
+}
+
+bool checkpoints_find(struct checkpoints *checkpoints, const char *name, struct checkpoint *out)
+{
+	uint32_t i;
+	bool found;
+
+	enter(checkpoints);
+	found = is_named(checkpoints->lines, checkpoints->n, name, &i);
+	if (found)
+		*out = checkpoints->lines[i];
+	leave(checkpoints);
+	return found;
+}
+
+/* ---- changing ---- */
+
+static void remove_locked(struct checkpoints *checkpoints, uint32_t i)
+{
+	struct checkpoint *line = &checkpoints->lines[i];
+
+	checkpoints->n--;
+	memmove(line, line + 1, (checkpoints->n - i) * sizeof(*line));
+}
+
+/* False: there is none that may. */
+static bool make_room_locked(struct checkpoints *checkpoints)
+{
+	uint32_t i = 0;
+
+	if (checkpoints->n < CHECKPOINTS_MAX)
+		return true;
+	while (i < checkpoints->n &&
+	       (!checkpoints->lines[i].good || all_zero(checkpoints->lines[i].uuid, UUID_SIZE)))
+		i++;
+	if (i == checkpoints->n)
+		return false;
+	remove_locked(checkpoints, i);
+	return true;
+}
+
+static int add_locked(struct checkpoints *checkpoints, const struct checkpoint *line,
+		      struct error *err)
+{
+	if (!checkpoint_name_usable(line->name))
+		return fail(err, ERR_USAGE,
+			    "checkpoint '%.60s': a name has at most %u letters, digits and "
+			    "_.+@%%:-, and does not begin with since-",
+			    line->name, CHECKPOINT_NAME_SIZE - 1);
+	if (is_named(checkpoints->lines, checkpoints->n, line->name, NULL))
+		return fail(err, ERR_USAGE, "checkpoint %s: exists already", line->name);
+	if (!make_room_locked(checkpoints))
+		return fail(err, ERR_SYSTEM, "checkpoint %s: there are %u already; delete some",
+			    line->name, CHECKPOINTS_MAX);
+	checkpoints->lines[checkpoints->n++] = *line;
+	put_table(checkpoints);
+	return 0;
+}
+
+int checkpoints_add(struct checkpoints *checkpoints, const struct checkpoint *line,
+		    struct error *err)
+{
+	int code;
+
+	enter(checkpoints);
+	code = add_locked(checkpoints, line, err);
+	leave(checkpoints);
+	return code;
+}
+
+static int find_locked(const struct checkpoints *checkpoints, const char *name, uint32_t *i,
+		       struct error *err)
+{
+	return is_named(checkpoints->lines, checkpoints->n, name, i)
+		       ? 0
+		       : fail(err, ERR_USAGE, "checkpoint %.127s: there is none of that name",
+			      name);
+}
+
+int checkpoints_commit(struct checkpoints *checkpoints, const char *name, uint64_t raw_bytes,
+		       uint64_t written_bytes, struct error *err)
+{
+	uint32_t i;
+	int code;
+
+	enter(checkpoints);
+	code = find_locked(checkpoints, name, &i, err);
+	if (code == 0) {
+		checkpoints->lines[i].good = true;
+		checkpoints->lines[i].raw_bytes = raw_bytes;
+		checkpoints->lines[i].written_bytes = written_bytes;
+		put_table(checkpoints);
+	}
+	leave(checkpoints);
+	return code;
+}
+
+int checkpoints_delete(struct checkpoints *checkpoints, const char *name, struct error *err)
+{
+	uint32_t i;
+	int code;
+
+	enter(checkpoints);
+	code = find_locked(checkpoints, name, &i, err);
+	if (code == 0) {
+		remove_locked(checkpoints, i);
+		put_table(checkpoints);
+	}
+	leave(checkpoints);
+	return code;
+}
+
+void checkpoints_drop_pending(struct checkpoints *checkpoints)
+{
+	uint32_t n;
+
+	enter(checkpoints);
+	n = checkpoints->n;
+	for (uint32_t i = checkpoints->n; i-- > 0;) {
+		if (!checkpoints->lines[i].good)
+			remove_locked(checkpoints, i);
+	}
+	if (checkpoints->n < n)
+		put_table(checkpoints);
+	leave(checkpoints);
+}

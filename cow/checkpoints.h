@@ -1,0 +1,51 @@
+/*
+ * Checkpoints: names for instants at which generations of a map ended. A backup adds one that is
+ * pending, and makes it good once its archive is durable; a failed one drops it. Source:
+ * spec/map.md, section 4.
+ *
+ * All functions: any thread; those that change something wait for the disk. Whatever becomes of the
+ * map's file, the table in memory is right.
+ */
+#ifndef COW_CHECKPOINTS_H
+#define COW_CHECKPOINTS_H
+
+#include "base/error.h"
+#include "base/grain.h"
+
+#define CHECKPOINT_NAME_SIZE 128u /* the NUL included */
+#define CHECKPOINTS_MAX	     1023u
+
+struct checkpoints; /* of a map: generation_checkpoints */
+
+struct checkpoint {
+	char name[CHECKPOINT_NAME_SIZE];
+	uint8_t uuid[UUID_SIZE]; /* of the archive; all zero: a user made it */
+	uint64_t instant_ns;	 /* since 1970 */
+	uint16_t generation;	 /* that ended */
+	bool good;
+	/* Of the archive: data, and its own size; 0: unknown. */
+	uint64_t raw_bytes, written_bytes;
+};
+
+/* Letters, digits and _.+@%:-, at most 127 bytes, and not as the bitmaps of single generations are
+ * called. */
+bool checkpoint_name_usable(const char *name);
+
+/* All of them, the oldest first; *out is owned, and NULL if there are none. */
+int checkpoints_list(struct checkpoints *checkpoints, struct checkpoint **out, uint32_t *n,
+		     struct error *err);
+/* The n-th that is good. False: there are fewer. */
+bool checkpoints_good(struct checkpoints *checkpoints, uint32_t n, struct checkpoint *out);
+bool checkpoints_find(struct checkpoints *checkpoints, const char *name, struct checkpoint *out);
+/* If the table is full, the oldest good one of a backup is dropped. ERR_USAGE: the name is taken,
+ * or no name; ERR_SYSTEM: full. */
+int checkpoints_add(struct checkpoints *checkpoints, const struct checkpoint *line,
+		    struct error *err);
+/* Its archive is durable, and has so many bytes. ERR_USAGE: there is none of that name. */
+int checkpoints_commit(struct checkpoints *checkpoints, const char *name, uint64_t raw_bytes,
+		       uint64_t written_bytes, struct error *err);
+int checkpoints_delete(struct checkpoints *checkpoints, const char *name, struct error *err);
+/* Nothing works on them any more. */
+void checkpoints_drop_pending(struct checkpoints *checkpoints);
+
+#endif
