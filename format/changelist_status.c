@@ -55,6 +55,18 @@ static int take_rows(struct changelist *list,
 
 /* ---- nbdinfo --map=qemu:dirty-bitmap:NAME ---- */
 
+/* What every row of nbdinfo has; it also has a description then. */
+static int read_status(struct changelist *list, const struct json_t *object, struct row *out,
+		       uint64_t *type, struct error *err)
+{
+	DEMAND(json_member_number(object, "offset", &out->offset) &&
+		       json_member_number(object, "length", &out->length) &&
+		       json_member_number(object, "type", type) &&
+		       json_member_text(object, "description") != NULL,
+	       list->place, "a row without offset, length, type and description");
+	return 0;
+}
+
 static int read_description(struct changelist *list, const char *text, uint64_t type, bool *changed,
 			    struct error *err)
 {
@@ -73,13 +85,11 @@ static int read_description(struct changelist *list, const char *text, uint64_t 
 static int read_dirty(struct changelist *list, const struct json_t *object, struct row *out,
 		      struct error *err)
 {
-	const char *text = json_member_text(object, "description");
+	const char *text;
 	uint64_t type;
 
-	DEMAND(json_member_number(object, "offset", &out->offset) &&
-		       json_member_number(object, "length", &out->length) &&
-		       json_member_number(object, "type", &type) && text != NULL,
-	       list->place, "a row without offset, length, type and description");
+	TRY(read_status(list, object, out, &type, err));
+	text = json_member_text(object, "description");
 	return read_description(list, text, type, &out->changed, err);
 }
 
@@ -112,13 +122,11 @@ int changelist_nbdinfo_text(struct changelist *list, struct error *err)
 static int read_depth(struct changelist *list, const struct json_t *object, struct row *out,
 		      struct error *err)
 {
-	const char *text = json_member_text(object, "description");
+	const char *text;
 	uint64_t type;
 
-	DEMAND(json_member_number(object, "offset", &out->offset) &&
-		       json_member_number(object, "length", &out->length) &&
-		       json_member_number(object, "type", &type) && text != NULL,
-	       list->place, "a row without offset, length, type and description");
+	TRY(read_status(list, object, out, &type, err));
+	text = json_member_text(object, "description");
 	DEMAND((type == 0 && strcmp(text, "absent") == 0) ||
 		       (type == 1 && strcmp(text, "local") == 0) ||
 		       (type > 1 && strncmp(text, "backing depth", 13) == 0),
