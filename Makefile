@@ -251,11 +251,11 @@ coverage: live-tools
 
 coverage-programs: $(B)/vmabak $(B)/unit fuzz-programs
 
-# Chains of increments after ROUNDS of other random changes.
-ROUNDS ?= 20
+# Random steps on folders of chains, each with other choices.
+STEPS ?= 2000
 .PHONY: chains
 chains: $(B)/vmabak
-	@tests/chains.sh $(B)/vmabak $(ROUNDS)
+	@tests/chains.sh $(B)/vmabak $(STEPS)
 
 # The long forms of all that, in turn.
 MINUTES ?= 60
@@ -385,7 +385,7 @@ help:
 	@echo "make fuzz          each fuzz target for SECONDS=60"
 	@echo "make coverage      lines that tests reach, by folder"
 	@echo "make mutation      every bit and every length of small archives, with VARIANT=asan"
-	@echo "make chains        ROUNDS=20 of random changes and increments"
+	@echo "make chains        STEPS=2000, random, on folders of chains"
 	@echo "make faults kills  each call fails once; runs are killed"
 	@echo "make soak          the long forms of these, for MINUTES=60"
 	@echo "make install uninstall   DESTDIR= PREFIX="

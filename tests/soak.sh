@@ -53,7 +53,7 @@ step()
 	esac
 	echo "$verdict $name, round $round, $(($(date +%s) - begin)) s"
 	note_skips "$name" $code
-	grep -hE ' executions in |faults in | runs killed|tries, |lines in all' "$out/$name.log" >>"$out/figures"
+	grep -hE ' executions in |faults in | runs killed|tries, |lines in all|steps in all' "$out/$name.log" >>"$out/figures"
 }
 
 # Also what a step did not do that was otherwise well.
@@ -89,7 +89,7 @@ while [ "$(left)" -gt 0 ]; do
 	# a twentieth of the time for each target, in all rounds together
 	step fuzz $quiet fuzz SECONDS=$((minutes * 60 / 20 / 2 + 5))
 	step kills $quiet kills KILLS=$((minutes < 30 ? 20 : 200))
-	step chains $quiet chains
+	step chains $quiet chains STEPS=$((minutes < 30 ? 400 : 4000))
 	if [ $round = 1 ]; then
 		step faults $quiet faults FAULTS="$([ "$minutes" -lt 30 ] || echo --long) --jobs=1"
 		step leaks $quiet VARIANT=asan leaks
@@ -107,6 +107,7 @@ echo
 echo "mutations tried  $(sum 'tries')"
 echo "faults injected  $(sum 'faults')"
 echo "runs killed      $(sum 'runs killed')"
+echo "steps on chains  $(sum 'steps in all')"
 echo "fuzz executions  $(sum 'executions')"
 echo "lines covered   $(sed -n 's/ *lines in all//p' "$out/figures" | tail -n 1)"
 if [ -s "$out/skipped" ]; then
