@@ -1,6 +1,7 @@
 #include "machine/gate.h"
 
 #include "base/clock.h"
+#include "base/grain.h"
 #include "drive/drive.h"
 #include "machine/rundir.h"
 #include "nbd/client.h"
@@ -11,23 +12,34 @@
 #define SHUT_MS	  25000 /* longer than connecting takes before it is given up (nbd/client.h) */
 #define SETTLE_MS 5000
 
-static int pass(void *context, const char *uri, struct drive **out, struct error *err)
+/* A client may connect. */
+static int enter(struct gate *gate, struct error *err)
 {
-	const struct drive_options how = {.format = "raw", .snapshot = true};
-	struct gate *gate = context;
 	bool may;
-	int code;
 
 	pthread_mutex_lock(&gate->mutex);
 	may = gate->busy = !gate->shut;
 	pthread_mutex_unlock(&gate->mutex);
-	if (!may)
-		return fail(err, ERR_SYSTEM, "the backup has been ended");
-	code = drive_open(out, uri, &how, err);
+	return may ? 0 : fail(err, ERR_SYSTEM, "the backup has been ended");
+}
+
+static void leave(struct gate *gate)
+{
 	pthread_mutex_lock(&gate->mutex);
 	gate->busy = false;
 	pthread_cond_signal(&gate->passed);
 	pthread_mutex_unlock(&gate->mutex);
+}
+
+static int pass(void *context, const char *uri, struct drive **out, struct error *err)
+{
+	const struct drive_options how = {.format = "raw", .snapshot = true};
+	struct gate *gate = context;
+	int code;
+
+	TRY(enter(gate, err));
+	code = drive_open(out, uri, &how, err);
+	leave(gate);
 	return code;
 }
 
@@ -49,6 +61,51 @@ int gate_drive(struct gate *gate, struct drive **out, const char *socket, const 
 		uri == NULL ? fail_memory(err) : turns_add(&gate->turns, out, uri, size_bytes, err);
 
 	free(uri);
+	return code;
+}
+
+static int read_bitmap(struct nbdclient *client, struct cluster_set *out, struct error *err)
+{
+	uint64_t n, size = nbdclient_size(client);
+	bool set;
+
+	for (uint64_t at = 0; at < size; at += n) {
+		uint64_t first = at / CLUSTER_SIZE;
+
+		TRY(nbdclient_status(client, at, &n, &set, err));
+		n = least(n, size - at);
+		if (set)
+			TRY(cluster_set_include(out, first, (at + n - 1) / CLUSTER_SIZE - first + 1,
+						err));
+	}
+	return 0;
+}
+
+static int ask(struct gate *gate, const char *uri, const char *context, struct cluster_set *out,
+	       struct error *err)
+{
+	struct nbdclient *client;
+	int code;
+
+	TRY(enter(gate, err));
+	code = nbdclient_connect_bitmap(&client, uri, context, err);
+	leave(gate);
+	TRY(code);
+	code = read_bitmap(client, out, err);
+	nbdclient_free(client);
+	return code;
+}
+
+int gate_changes(struct gate *gate, const char *socket, const char *export, const char *bitmap,
+		 struct cluster_set *out, struct error *err)
+{
+	char *uri = rundir_uri(socket, export),
+	     *context = text_make("qemu:dirty-bitmap:%s", bitmap);
+	int code = uri == NULL || context == NULL ? fail_memory(err)
+						  : ask(gate, uri, context, out, err);
+
+	free(uri);
+	free(context);
 	return code;
 }
 

@@ -12,6 +12,7 @@
 #ifndef MACHINE_GATE_H
 #define MACHINE_GATE_H
 
+#include "base/clusterset.h"
 #include "drive/turns.h"
 
 struct gate {
@@ -28,6 +29,10 @@ void gate_init(struct gate *gate);
  * goes. */
 int gate_drive(struct gate *gate, struct drive **out, const char *socket, const char *export,
 	       uint64_t size_bytes, struct error *err);
+/* The clusters of that drive in which a bitmap that is exported with it has bits, into *out, which
+ * the caller frees in any case. */
+int gate_changes(struct gate *gate, const char *socket, const char *export, const char *bitmap,
+		 struct cluster_set *out, struct error *err);
 /* From another thread, before the server is ended: waits for a client that is connecting, 25 s at
  * most. */
 void gate_shut(struct gate *gate);

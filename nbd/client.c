@@ -49,6 +49,12 @@ enum verb { READ, WRITE, ZERO, FLUSH, STATUS };
 static const char *const doing[] = {"reading", "writing", "zeroing", "flushing",
 				    "asking for zeros"};
 
+static const char *words_of(const struct nbdclient *client, enum verb verb)
+{
+	return verb == STATUS && client->flag == NBDCLIENT_DIRTY ? "asking for changes"
+								    : doing[verb];
+}
+
 /* libnbd keeps its last error per thread, so this must run on the thread whose call failed. */
 static int fail_nbd(const struct nbdclient *client, enum verb verb, uint64_t offset,
 		    struct error *err)
@@ -60,7 +66,7 @@ static int fail_nbd(const struct nbdclient *client, enum verb verb, uint64_t off
 	if (verb == FLUSH)
 		fail(err, ERR_SYSTEM, "%s: flushing: %s", client->name, words);
 	else
-		fail(err, ERR_SYSTEM, "%s: %s at byte %" PRIu64 ": %s", client->name, doing[verb],
+		fail(err, ERR_SYSTEM, "%s: %s at byte %" PRIu64 ": %s", client->name, words_of(client, verb),
 		     offset, words);
 	err->code = full ? ERR_FULL : ERR_SYSTEM;
 	err->sys = sys;
@@ -110,7 +116,7 @@ static int land(struct nbdclient *client, struct nbdclient_connection *connectio
 		else
 			code = fail(err, ERR_SYSTEM,
 				    "%s: %s at byte %" PRIu64 ": no answer within %d s",
-				    client->name, doing[request->verb], request->offset,
+				    client->name, words_of(client, request->verb), request->offset,
 				    patience_ms / 1000);
 		give_up(connection);
 		return code;
@@ -121,7 +127,7 @@ static int fail_lost(const struct nbdclient *client, enum verb verb, uint64_t of
 		     struct error *err)
 {
 	return fail(err, ERR_SYSTEM, "%s: %s at byte %" PRIu64 ": the connection is lost",
-		    client->name, doing[verb], offset);
+		    client->name, words_of(client, verb), offset);
 }
 
 /* ---- many requests ---- */
@@ -291,7 +297,7 @@ static int take_answer(void *user_data, const char *context, uint64_t offset, ui
 		end += entries[i];
 		client->known[client->n_known++] = (struct stretch){
 			.end = end,
-			.zero = (entries[i + 1] & LIBNBD_STATE_ZERO) != 0,
+			.zero = (entries[i + 1] & client->flag) != 0,
 		};
 	}
 	return 0;
@@ -366,7 +372,7 @@ int nbdclient_status(struct nbdclient *client, uint64_t offset, uint64_t *n, boo
 {
 	const struct stretch *stretch;
 
-	if (!client->tells_zeros) {
+	if (!client->tells) {
 		*n = client->size_bytes - offset;
 		*zero = false;
 		return 0;

@@ -22,6 +22,11 @@ int nbdclient_new(struct nbdclient **out, const char *name, int *sockets, unsign
 /* Connects to a URI, which is borrowed and also the name. Gives up after 15 s without an answer.
  * nbds requires TLS. */
 int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err);
+/* One connection, only for nbdclient_status, which answers whether a bit is set in a bitmap that the
+ * server exports as this context, "qemu:dirty-bitmap:NAME", borrowed. ERR_UNSUPPORTED: it has no
+ * such bitmap. */
+int nbdclient_connect_bitmap(struct nbdclient **out, const char *uri, const char *context,
+			     struct error *err);
 void nbdclient_free(struct nbdclient *client); /* NULL-safe */
 /* Does the handshake with a server and disconnects. A server with one thread has then seen the end
  * of every connection that had ended before. False: it did not answer in time. */

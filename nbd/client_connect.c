@@ -47,7 +47,7 @@ const char *nbdclient_words(const char *instead)
 }
 
 /* Asks for what every connection needs. */
-static struct nbd_handle *new_handle(const char *name, struct error *err)
+static struct nbd_handle *new_handle(const char *name, const char *context, struct error *err)
 {
 	struct nbd_handle *handle;
 
@@ -58,7 +58,7 @@ static struct nbd_handle *new_handle(const char *name, struct error *err)
 		fail(err, ERR_SYSTEM, "%s: %s", name, nbdclient_words("no connection"));
 		return NULL;
 	}
-	nbdclient_lib.nbd_add_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION);
+	nbdclient_lib.nbd_add_meta_context(handle, context);
 #ifdef LIBNBD_HAVE_NBD_SET_REQUEST_BLOCK_SIZE
 	/* Without negotiated block sizes a client may read at any byte. */
 	nbdclient_lib.nbd_set_request_block_size(handle, false);
@@ -79,7 +79,7 @@ static int learn_server(struct nbdclient *client, struct error *err)
 	client->read_only = nbdclient_lib.nbd_is_read_only(handle) > 0;
 	client->can_zero = nbdclient_lib.nbd_can_zero(handle) > 0;
 	client->can_flush = nbdclient_lib.nbd_can_flush(handle) > 0;
-	client->tells_zeros = nbdclient_lib.nbd_can_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0;
+	client->tells = nbdclient_lib.nbd_can_meta_context(handle, client->context) > 0;
 	return 0;
 }
 
@@ -100,6 +100,8 @@ static struct nbdclient *new_client(const char *name, struct error *err)
 		return NULL;
 	}
 	client->name = name;
+	client->context = LIBNBD_CONTEXT_BASE_ALLOCATION;
+	client->flag = LIBNBD_STATE_ZERO;
 	pthread_mutex_init(&client->lock, NULL);
 	pthread_cond_init(&client->returned, NULL);
 	return client;
@@ -124,7 +126,7 @@ static int finish_connecting(struct nbd_handle *handle, int code, const char *na
 
 static int adopt_socket(struct nbdclient *client, int socket, struct error *err)
 {
-	struct nbd_handle *handle = new_handle(client->name, err);
+	struct nbd_handle *handle = new_handle(client->name, client->context, err);
 
 	if (handle == NULL) {
 		close(socket);
@@ -181,7 +183,7 @@ static int connect_uri(struct nbd_handle *handle, const char *uri, int patience_
 
 static int add_uri(struct nbdclient *client, int patience_ms, struct error *err)
 {
-	struct nbd_handle *handle = new_handle(client->name, err);
+	struct nbd_handle *handle = new_handle(client->name, client->context, err);
 
 	if (handle == NULL)
 		return err->code;
@@ -216,6 +218,28 @@ int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err
 			;
 	*out = client;
 	return 0;
+}
+
+int nbdclient_connect_bitmap(struct nbdclient **out, const char *uri, const char *context,
+			     struct error *err)
+{
+	struct nbdclient *client = new_client(uri, err);
+	int code;
+
+	if (client == NULL)
+		return err->code;
+	client->context = context;
+	client->flag = NBDCLIENT_DIRTY;
+	code = add_uri(client, CONNECT_MS, err);
+	if (code == 0)
+		code = learn_server(client, err);
+	if (code == 0 && !client->tells)
+		code = fail(err, ERR_UNSUPPORTED, "%s: the server has no %s", uri, context);
+	if (code == 0)
+		*out = client;
+	else
+		nbdclient_free(client);
+	return code;
 }
 
 void nbdclient_free(struct nbdclient *client)

@@ -58,9 +58,11 @@ extern struct nbdclient_lib nbdclient_lib;
 
 #define NBDCLIENT_KNOWN_MAX 1024u /* stretches kept of one answer; the rest is requested again */
 
+#define NBDCLIENT_DIRTY 1u /* QEMU's flag of bits that are set in its bitmaps */
+
 struct stretch {
 	uint64_t end; /* byte */
-	bool zero;
+	bool zero;    /* or, of a bitmap, set */
 };
 
 struct nbdclient_connection {
@@ -73,8 +75,10 @@ struct nbdclient {
 	bool read_only;
 	bool can_zero;
 	bool can_flush;
-	bool tells_zeros; /* the server has base:allocation */
-	bool whole;	  /* nbdclient_read_whole was called */
+	const char *context; /* borrowed: what block status is of */
+	uint32_t flag;	     /* of its answers: that of a zero, or of a bit that is set */
+	bool tells;	     /* the server has that context */
+	bool whole;	     /* nbdclient_read_whole was called */
 	unsigned n_connections;
 	struct nbdclient_connection connections[NBDCLIENT_CONNECTIONS_MAX];
 
