@@ -2,7 +2,7 @@
 
 #include "archive/changes_qcow2.h"
 #include "archive/changes_reflink.h"
-#include "archive/track_name.h"
+#include "base/track_name.h"
 #include "drive/argument.h"
 #include "drive/qemuimg.h"
 

@@ -1,7 +1,7 @@
 #include "archive/image_changes.h"
 
 #include "archive/changes_qcow2.h"
-#include "archive/track_name.h"
+#include "base/track_name.h"
 #include "base/watcher.h"
 #include "drive/argument.h"
 #include "drive/bitmaps.h"

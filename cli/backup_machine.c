@@ -34,6 +34,7 @@ struct backup {
 	struct drive_changes changes;
 	struct tracked_images images;
 	struct since since;
+	unsigned n_tracked; /* drives that the machine records in */
 };
 
 static int add_drives(struct backup *backup, struct error *err)
@@ -138,6 +139,7 @@ static int prepare(struct backup *backup, struct error *err)
 	TRY(add_drives(backup, err));
 	TRY(drive_changes_read(&backup->changes, &options->changes, &backup->description,
 			       options->head.parent != NULL, err));
+	TRY(track_check(&options->track, &options->machine, create, err));
 	if (backup->kind == &machine_images)
 		TRY(tracked_images_open(&backup->images, &options->track, &options->machine, create,
 					&backup->changes, err));
@@ -238,12 +240,16 @@ static void commit(struct backup *backup)
 	const struct machine_archive archive = {
 		.raw_bytes = writer_totals(backup->create.writer)->raw_size,
 		.written_bytes = atomic_load(&backup->create.counts.written_bytes),
+		.is_piped = strcmp(backup->create.name, "-") == 0,
 	};
 	struct error err = {0};
+	int code;
 
 	if (backup->kind->commit == NULL || backup->since.told.uuid == NULL)
 		return;
-	if (backup->kind->commit(backup->machine, &archive, &err) < 0)
+	code = backup->kind->commit(backup->machine, &archive, &err);
+	backup->n_tracked = code > 0 ? (unsigned)code : 0;
+	if (code < 0)
 		report_warning(backup->report,
 			       "the next increment has to compare all with this archive: %s",
 			       err.text);
@@ -268,7 +274,8 @@ static void close_all(struct backup *backup, bool done)
 	free(backup->drives);
 	backup->kind->end(backup->machine);
 	if (done)
-		tracked_images_record(&backup->images, &backup->create, backup->report->result);
+		tracked_images_record(&backup->images, &backup->create, backup->n_tracked,
+				      backup->report->result);
 	create_close(&backup->create);
 	drive_changes_free(&backup->changes);
 	tracked_images_free(&backup->images);

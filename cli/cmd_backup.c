@@ -173,6 +173,7 @@ static int run(const void *given, struct report *report)
 	    (kind != SOURCE_DRIVES && check_machine(&options.machine, &err) < 0))
 		return report_error(report, NULL, &err);
 	options.machine.images = options.common.arguments;
+	options.machine.track = options.track.track;
 	options.machine.threads = threads_wanted(options.create.threads);
 	switch (kind) {
 	case SOURCE_SERVE:

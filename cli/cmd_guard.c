@@ -31,6 +31,13 @@ static const struct guard_options defaults = {
 	.machine = {MACHINE_DEFAULTS},
 };
 
+static const struct option_spec specs[] = {
+	{"checkpoint", 0, OPTION_TEXT, OPTION_FIELD(machine_options, checkpoint),
+	 .argument = "NAME", .help = "libvirt: remove this checkpoint of the backup",
+	 .sources = SOURCE_LIBVIRT},
+	OPTIONS_END,
+};
+
 static void add(struct freezer *freezers, unsigned *n, const struct freezer_kind *kind,
 		const struct machine_options *options)
 {
@@ -93,6 +100,7 @@ const struct command command_guard = {
 	.run = run,
 	.groups = {{"Consistency", consistency_specs, offsetof(struct guard_options, machine)},
 		   {"A running machine", running_specs, offsetof(struct guard_options, machine)},
+		   {NULL, specs, offsetof(struct guard_options, machine)},
 		   {NULL, common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,

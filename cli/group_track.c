@@ -16,9 +16,9 @@
 
 const struct option_spec track_specs[] = {
 	{"track", 0, OPTION_FLAG, OPTION_FIELD(track_options, track),
-	 .help = "leave a bitmap in each qcow2 image, by which the next increment finds what "
-		 "changed",
-	 .sources = SOURCE_DRIVES},
+	 .help = "leave a bitmap in each qcow2 image (libvirt: a checkpoint), by which the next "
+		 "increment finds what changed",
+	 .sources = SOURCE_DRIVES | SOURCE_LIBVIRT},
 	OPTIONS_END,
 };
 
@@ -66,9 +66,11 @@ static int ask_one(const struct image_source *source, bool has_parent, struct ch
 	return 0;
 }
 
-static int check_track(const struct machine_options *machine, const struct create *create,
-		       struct error *err)
+int track_check(const struct track_options *options, const struct machine_options *machine,
+		const struct create *create, struct error *err)
 {
+	if (!options->track)
+		return 0;
 	if (machine->allow_writers)
 		return fail(err, ERR_USAGE, "--track and --allow-writers exclude each other");
 	if (create->plan.format != FORMAT_VMAB)
@@ -82,8 +84,6 @@ int tracked_images_open(struct tracked_images *out, const struct track_options *
 {
 	bool has_parent = create->head != NULL && create->head->parent != NULL;
 
-	if (options->track)
-		TRY(check_track(machine, create, err));
 	TRY(parse_all(out, &machine->images, err));
 	for (unsigned i = 0; i < out->n; i++) {
 		TRY(image_source_check(&out->sources[i], machine->allow_writers, err));
@@ -169,14 +169,14 @@ int tracked_images_find(struct tracked_images *images, struct create *create,
 }
 
 void tracked_images_record(struct tracked_images *images, const struct create *create,
-			   struct json_t *result)
+			   unsigned n_others, struct json_t *result)
 {
 	bool pipe = strcmp(create->name, "-") == 0;
 	unsigned n = images->track == NULL ? 0
 					   : track_record(images->track, create->archive->uuid,
 							  create->archive->parent, pipe);
 
-	json_put_number(result, "n_tracked", n);
+	json_put_number(result, "n_tracked", n + n_others);
 }
 
 void tracked_images_free(struct tracked_images *images)

@@ -20,6 +20,10 @@ struct track_options {
 
 extern const struct option_spec track_specs[];
 
+/* ERR_USAGE: it does not go together with what else was said. */
+int track_check(const struct track_options *options, const struct machine_options *machine,
+		const struct create *create, struct error *err);
+
 /* The images of a backup, in the order of its drives. */
 struct tracked_images {
 	const struct watcher *watcher; /* borrowed */
@@ -38,9 +42,9 @@ int tracked_images_open(struct tracked_images *out, const struct track_options *
  * drives that have none; and tokens. */
 int tracked_images_find(struct tracked_images *images, struct create *create,
 			struct drive_changes *changes, struct error *err);
-/* Once the archive is durable and the drives are closed. */
+/* Once the archive is durable and the drives are closed. n_others: where a machine records. */
 void tracked_images_record(struct tracked_images *images, const struct create *create,
-			   struct json_t *result);
+			   unsigned n_others, struct json_t *result);
 void tracked_images_free(struct tracked_images *images);
 
 #endif

@@ -27,12 +27,14 @@ static void parent_tokens(struct since *out, const struct create *create)
 	}
 }
 
-int since_name(struct since *out, const struct machine_kind *kind, const struct machine *machine,
+int since_name(struct since *out, const struct machine_kind *kind, struct machine *machine,
 	       struct create *create, struct error *err)
 {
 	if (create->archive->format != FORMAT_VMAB || kind->token == NULL)
 		return 0;
 	out->told.uuid = create->archive->uuid;
+	if (kind->archive != NULL)
+		kind->archive(machine, create->archive->uuid);
 	for (uint32_t i = 0; i < create->archive->n_drives; i++) {
 		const char *token = kind->token(machine, i);
 

@@ -19,7 +19,7 @@ struct since {
 
 /* After create_prepare, before create_open: the drives get tokens, and out those that they have in
  * the parent. Free *out even after an error. */
-int since_name(struct since *out, const struct machine_kind *kind, const struct machine *machine,
+int since_name(struct since *out, const struct machine_kind *kind, struct machine *machine,
 	       struct create *create, struct error *err);
 /* After begin: what is known, into the changes. The others are told, and why. */
 int since_ask(const struct since *since, const struct machine_kind *kind, struct machine *machine,

@@ -73,6 +73,7 @@ static void add_options(struct arguments *arguments, const struct machine_option
 	add(arguments, "--guest-agent", options->guest_agent);
 	add(arguments, "--scratch", options->scratch);
 	add(arguments, "--connect", options->connect);
+	add(arguments, "--checkpoint", options->checkpoint);
 	if (options->quiesce != 0)
 		arguments->items[arguments->n++] = "--quiesce";
 	if (options->pull)

@@ -25,9 +25,10 @@
 enum guard_word {
 	GUARD_FREEZE = 'F',
 	GUARD_THAW = 'T',
-	GUARD_BEGINS = 'B', /* what has to be ended may begin at any moment */
-	GUARD_BEGAN = 'J',  /* it has begun */
-	GUARD_DONE = 'D',   /* nothing is left to clean up */
+	GUARD_BEGINS = 'B',  /* what has to be ended may begin at any moment */
+	GUARD_BEGAN = 'J',   /* it has begun */
+	GUARD_PENDING = 'P', /* it has ended; what it has made does not count yet, and is to go */
+	GUARD_DONE = 'D',    /* nothing is left to clean up */
 	GUARD_STOPPED = 'S',
 };
 

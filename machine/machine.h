@@ -3,6 +3,7 @@
  * what they held then. There are several kinds (machine/kinds.h), and one way to use them:
  *
  *   open      connects, and finds the drives asked for; nothing is changed in the machine
+ *   archive   if it can be a parent: told the archive's uuid
  *   token     of each drive: what the instant to come will be called
  *   begin     the instant, with the guest frozen around it if that is asked for; when it fails,
  *             nothing of it is left in the machine
@@ -68,6 +69,7 @@ struct machine_since {
 struct machine_archive {
 	uint64_t raw_bytes; /* data in it */
 	uint64_t written_bytes;
+	bool is_piped; /* whether it was kept is not known */
 };
 
 /* What changed in a drive, as the machine recorded it. */
@@ -81,6 +83,8 @@ struct machine_kind {
 	int (*open)(struct machine **out, const struct machine_options *options,
 		    const struct watcher *watcher, struct error *err);
 	void (*describe)(const struct machine *machine, struct machine_description *out);
+	/* NULL: need not know. UUID_SIZE bytes. */
+	void (*archive)(struct machine *machine, const uint8_t *uuid);
 	/* NULL, and the answer: nothing records in this drive. Borrowed. What begin will make may
 	 * be told as since of later backups; if begin fails it means nothing. */
 	const char *(*token)(const struct machine *machine, uint32_t i);
@@ -98,7 +102,8 @@ struct machine_kind {
 	/* These two: NULL: there is nothing to do. */
 	int (*finish)(struct machine *machine, struct error *err);
 	int (*explain)(struct machine *machine, struct error *err);
-	/* NULL: there is nothing to do. Not called when begin was told of no uuid. The archive is
+	/* NULL: there is nothing to do. Not called when begin was told of no uuid. Returns in how
+	 * many drives a bitmap of the machine's records for the next backup. The archive is
 	 * whole even if this fails, but the next increment is compared with it in full. */
 	int (*commit)(struct machine *machine, const struct machine_archive *archive,
 		      struct error *err);

@@ -25,6 +25,8 @@ struct machine_options {
 	unsigned threads;      /* that will take what it gives; at least 1 */
 	struct strings drives; /* [NAME=]DRIVE; none: all that are written to */
 
+	bool track;		 /* leave what records changes from the instant on */
+	const char *checkpoint;	 /* libvirt, of the guard: made by the backup; NULL: none */
 	const char *connect;	 /* libvirt: its URI; NULL: as for virsh */
 	bool pull;		 /* qemu */
 	const char *qemu_server; /* pull: the socket of QEMU's own */

@@ -1,6 +1,8 @@
 #include "machine/libvirt/clean_up.h"
 
 #include "base/clock.h"
+#include "base/track_name.h"
+#include "machine/libvirt/checkpoint.h"
 #include "machine/libvirt/domain.h"
 #include "machine/libvirt/job.h"
 #include "machine/rundir.h"
@@ -25,6 +27,17 @@ static int wait_for_job(struct domain *domain, const char *socket, struct error 
 	return 0;
 }
 
+static int end_in(struct domain *domain, const struct machine_options *options, const char *socket,
+		  char last, struct error *err)
+{
+	if (last == GUARD_BEGINS)
+		TRY(wait_for_job(domain, socket, err));
+	if (last != GUARD_PENDING)
+		TRY(libvirt_job_end(domain, socket, err));
+	return options->checkpoint == NULL ? 0
+					   : checkpoint_remove(domain, options->checkpoint, err);
+}
+
 static int end_job(const struct machine_options *options, const char *socket, char last,
 		   struct error *err)
 {
@@ -34,12 +47,14 @@ static int end_job(const struct machine_options *options, const char *socket, ch
 	if (code == ERR_USAGE) /* no such domain, so there is no job */
 		return 0;
 	TRY(code);
-	if (last == GUARD_BEGINS)
-		code = wait_for_job(domain, socket, err);
-	if (code == 0)
-		code = libvirt_job_end(domain, socket, err);
+	code = end_in(domain, options, socket, last, err);
 	domain_close(domain);
 	return code;
+}
+
+static bool has_work(char last)
+{
+	return last == GUARD_BEGINS || last == GUARD_BEGAN || last == GUARD_PENDING;
 }
 
 /* While this holds the lock the next run waits. */
@@ -51,8 +66,13 @@ int libvirt_clean_up(const struct machine_options *options, const char *id, char
 
 	if (socket == NULL)
 		return fail_memory(err);
+	if (options->checkpoint != NULL && !track_name_is_ours(options->checkpoint)) {
+		free(socket);
+		return fail(err, ERR_USAGE, "checkpoint '%.60s': is none of a backup",
+			    options->checkpoint);
+	}
 	lock = rundir_lock(socket);
-	if (last == GUARD_BEGINS || last == GUARD_BEGAN)
+	if (has_work(last))
 		code = end_job(options, socket, last, err);
 	for (int i = 1; i < TRIES && code < 0; i++) {
 		clock_sleep_ms(1000);

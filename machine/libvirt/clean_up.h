@@ -1,5 +1,6 @@
 /*
- * In the guard process: ends the job that a run has left in libvirt.
+ * In the guard process: ends the job that a run has left in libvirt, and removes the checkpoint
+ * that it made.
  */
 #ifndef MACHINE_LIBVIRT_CLEAN_UP_H
 #define MACHINE_LIBVIRT_CLEAN_UP_H

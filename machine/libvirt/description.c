@@ -247,6 +247,7 @@ static int fill_disk(struct domain_disk *disk, xmlNode *node, struct error *err)
 		xml_child(node, "encryption") != NULL || xml_child(source, "encryption") != NULL;
 	if (disk->source == NULL)
 		disk->source = xml_attribute(source, "dev");
+	disk->kept = xml_child(node, "readonly") == NULL && xml_child(node, "transient") == NULL;
 	disk->by_default = source != NULL && xml_child(node, "readonly") == NULL &&
 			   xml_child(node, "shareable") == NULL &&
 			   (!xml_has_attribute(node, "device") || xml_has(node, "device", "disk"));
@@ -340,6 +341,11 @@ static bool add_disk(xmlNode *list, const struct domain_disk *disk, const char *
 	xml_set(node, "exportname", disk->target);
 	xml_set(node, "backup", "yes");
 	xml_set(node, "type", "file");
+	if (disk->since != NULL) {
+		xml_set(node, "backupmode", "incremental");
+		xml_set(node, "incremental", disk->since);
+		xml_set(node, "exportbitmap", disk->target);
+	}
 	xml_set(xml_add(node, "scratch"), "file", file);
 	free(file);
 	return file != NULL;

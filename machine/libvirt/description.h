@@ -21,8 +21,10 @@ struct domain_disk {
 	char *pool, *volume; /* both, or NULL */
 	char *obstacle;	     /* why the image cannot be read without the domain, or NULL */
 	bool chosen;
-	bool by_default; /* a disk, not read-only, not shared */
-	bool decrypted;	 /* its image is encrypted, and the machine has the key */
+	bool by_default;   /* a disk, not read-only, not shared */
+	bool decrypted;	   /* its image is encrypted, and the machine has the key */
+	bool kept;	   /* what is written to it stays: neither read-only nor transient */
+	const char *since; /* borrowed: the checkpoint that is asked for what changed; NULL: none */
 };
 
 /* A TPM that libvirt has swtpm emulate. */

@@ -1,75 +1,20 @@
 #include "machine/libvirt/domain.h"
+#include "machine/libvirt/domain_private.h"
 
 #include "base/clock.h"
-#include "base/library.h"
 #include "base/parse.h"
-#include "base/patience.h"
-#include "machine/libvirt/deadline.h"
 
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SHOWN_SIZE 120u /* bytes of a name in messages */
-#define END_MS	   15000
-#define STEP_MS	   20
+#define END_MS	15000
+#define STEP_MS 20
 
-#define FUNCTIONS(X)                     \
-	X(virConnectClose)               \
-	X(virConnectGetURI)              \
-	X(virConnectOpen)                \
-	X(virDomainAbortJob)             \
-	X(virDomainBackupBegin)          \
-	X(virDomainBackupGetXMLDesc)     \
-	X(virDomainDefineXML)            \
-	X(virDomainFSFreeze)             \
-	X(virDomainFSThaw)               \
-	X(virDomainFree)                 \
-	X(virDomainGetBlockInfo)         \
-	X(virDomainGetJobStats)          \
-	X(virDomainGetName)              \
-	X(virDomainGetSecurityLabelList) \
-	X(virDomainGetUUIDString)        \
-	X(virDomainGetXMLDesc)           \
-	X(virDomainHasManagedSaveImage)  \
-	X(virDomainIsActive)             \
-	X(virDomainLookupByID)           \
-	X(virDomainLookupByName)         \
-	X(virDomainLookupByUUIDString)   \
-	X(virGetLastError)               \
-	X(virGetLastErrorCode)           \
-	X(virInitialize)                 \
-	X(virSetErrorFunc)               \
-	X(virStoragePoolFree)            \
-	X(virStoragePoolLookupByName)    \
-	X(virStorageVolFree)             \
-	X(virStorageVolGetPath)          \
-	X(virStorageVolLookupByName)     \
-	X(virTypedParamsFree)            \
-	X(virTypedParamsGetULLong)
+struct domain_lib domain_lib;
 
-/* Calls that wait for libvirt, which may wait for QEMU, have no limit of their own. */
-#define ASK(result, call)                                      \
-	do {                                                   \
-		deadline_begin("libvirt", PATIENCE_LIBVIRT_S); \
-		result = (call);                               \
-		deadline_end();                                \
-	} while (0)
-
-static struct {
-	FUNCTIONS(LIBRARY_MEMBER)
-} lib;
-
-static struct library library = LIBRARY(FILE_virt, FUNCTIONS, lib);
-
-struct domain {
-	virConnectPtr connection;
-	virDomainPtr domain;
-	char shown[SHOWN_SIZE];
-};
+static struct library library = LIBRARY(FILE_virt, DOMAIN_FUNCTIONS, domain_lib);
 
 static void show(struct domain *domain, const char *name)
 {
@@ -77,9 +22,9 @@ static void show(struct domain *domain, const char *name)
 }
 
 /* libvirt's reason may quote anything. */
-static int fail_libvirt(struct error *err, int code)
+int domain_fail_libvirt(struct error *err, int code)
 {
-	const virError *last = lib.virGetLastError();
+	const virError *last = domain_lib.virGetLastError();
 	const char *words = last == NULL || last->message == NULL ? "no reason" : last->message;
 	char shown[260];
 
@@ -87,9 +32,9 @@ static int fail_libvirt(struct error *err, int code)
 		    escape_text(shown, sizeof(shown), (const uint8_t *)words, strlen(words)));
 }
 
-static int fail_domain(const struct domain *domain, const char *doing, struct error *err)
+int domain_fail(const struct domain *domain, const char *doing, struct error *err)
 {
-	fail_libvirt(err, ERR_SYSTEM);
+	domain_fail_libvirt(err, ERR_SYSTEM);
 	error_prefix(err, "domain '%s': %s", domain->shown, doing);
 	return err->code;
 }
@@ -105,7 +50,7 @@ static void be_silent(void *context, virErrorPtr error)
 static int check_local(const char *uri, struct error *err)
 {
 	const char *slashes = uri == NULL ? NULL : strstr(uri, "://");
-	char shown[SHOWN_SIZE];
+	char shown[DOMAIN_SHOWN_SIZE];
 
 	if (slashes == NULL || slashes[3] == '/' || slashes[3] == '\0')
 		return 0;
@@ -117,7 +62,7 @@ static int check_local(const char *uri, struct error *err)
 /* libvirt's default may lead to another host. */
 static int check_connection(const struct domain *domain, struct error *err)
 {
-	char *uri = lib.virConnectGetURI(domain->connection);
+	char *uri = domain_lib.virConnectGetURI(domain->connection);
 	int result = check_local(uri, err);
 
 	free(uri);
@@ -128,15 +73,15 @@ static int connect_to(struct domain *domain, const char *uri, struct error *err)
 {
 	TRY(check_local(uri, err));
 	TRY(library_load(&library, err));
-	if (lib.virInitialize() < 0) {
-		fail_libvirt(err, ERR_SYSTEM);
+	if (domain_lib.virInitialize() < 0) {
+		domain_fail_libvirt(err, ERR_SYSTEM);
 		error_prefix(err, "libvirt");
 		return err->code;
 	}
-	lib.virSetErrorFunc(NULL, be_silent);
-	ASK(domain->connection, lib.virConnectOpen(uri));
+	domain_lib.virSetErrorFunc(NULL, be_silent);
+	DOMAIN_ASK(domain->connection, domain_lib.virConnectOpen(uri));
 	if (domain->connection == NULL) {
-		fail_libvirt(err, ERR_SYSTEM);
+		domain_fail_libvirt(err, ERR_SYSTEM);
 		error_prefix(err, "libvirt at %s", uri == NULL ? "its default place" : uri);
 		return err->code;
 	}
@@ -149,21 +94,23 @@ static int find(struct domain *domain, const char *word, struct error *err)
 	uint8_t uuid[UUID_SIZE];
 	uint64_t id;
 
-	ASK(domain->domain, lib.virDomainLookupByName(domain->connection, word));
+	DOMAIN_ASK(domain->domain, domain_lib.virDomainLookupByName(domain->connection, word));
 	if (domain->domain == NULL && parse_uuid(word, uuid))
-		ASK(domain->domain, lib.virDomainLookupByUUIDString(domain->connection, word));
+		DOMAIN_ASK(domain->domain,
+			   domain_lib.virDomainLookupByUUIDString(domain->connection, word));
 	if (domain->domain == NULL && parse_number(word, &id) && id <= INT32_MAX)
-		ASK(domain->domain, lib.virDomainLookupByID(domain->connection, (int)id));
+		DOMAIN_ASK(domain->domain,
+			   domain_lib.virDomainLookupByID(domain->connection, (int)id));
 	if (domain->domain != NULL) {
-		show(domain, lib.virDomainGetName(domain->domain));
+		show(domain, domain_lib.virDomainGetName(domain->domain));
 		return 0;
 	}
-	if (lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
+	if (domain_lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
 		return fail(err, ERR_USAGE,
 			    "no domain named '%s'; 'virsh list --all' shows them, --connect says "
 			    "where to look",
 			    domain->shown);
-	return fail_domain(domain, "looking for it", err);
+	return domain_fail(domain, "looking for it", err);
 }
 
 int domain_open(struct domain **out, const char *uri, const char *name, struct error *err)
@@ -202,9 +149,9 @@ void domain_close(struct domain *domain)
 	if (domain == NULL)
 		return;
 	if (domain->domain != NULL)
-		lib.virDomainFree(domain->domain);
+		domain_lib.virDomainFree(domain->domain);
 	if (domain->connection != NULL)
-		ASK(left, lib.virConnectClose(domain->connection));
+		DOMAIN_ASK(left, domain_lib.virConnectClose(domain->connection));
 	(void)left; /* it does not matter */
 	free(domain);
 }
@@ -218,9 +165,9 @@ int domain_runs(struct domain *domain, bool *out, struct error *err)
 {
 	int active;
 
-	ASK(active, lib.virDomainIsActive(domain->domain));
+	DOMAIN_ASK(active, domain_lib.virDomainIsActive(domain->domain));
 	if (active < 0)
-		return fail_domain(domain, "whether it runs", err);
+		return domain_fail(domain, "whether it runs", err);
 	*out = active > 0;
 	return 0;
 }
@@ -229,13 +176,13 @@ bool domain_was_saved(struct domain *domain)
 {
 	int saved;
 
-	ASK(saved, lib.virDomainHasManagedSaveImage(domain->domain, 0));
+	DOMAIN_ASK(saved, domain_lib.virDomainHasManagedSaveImage(domain->domain, 0));
 	return saved > 0;
 }
 
 bool domain_is_in_session(struct domain *domain)
 {
-	char *uri = lib.virConnectGetURI(domain->connection);
+	char *uri = domain_lib.virConnectGetURI(domain->connection);
 	bool result = uri != NULL && strstr(uri, "/session") != NULL;
 
 	free(uri);
@@ -250,19 +197,19 @@ int domain_volume(struct domain *domain, const char *pool, const char *volume, c
 	char what[160];
 
 	*out = NULL;
-	ASK(in, lib.virStoragePoolLookupByName(domain->connection, pool));
+	DOMAIN_ASK(in, domain_lib.virStoragePoolLookupByName(domain->connection, pool));
 	if (in != NULL)
-		ASK(found, lib.virStorageVolLookupByName(in, volume));
+		DOMAIN_ASK(found, domain_lib.virStorageVolLookupByName(in, volume));
 	if (found != NULL)
-		ASK(*out, lib.virStorageVolGetPath(found));
+		DOMAIN_ASK(*out, domain_lib.virStorageVolGetPath(found));
 	if (*out == NULL) {
 		snprintf(what, sizeof(what), "volume '%.60s' of pool '%.60s'", volume, pool);
-		fail_domain(domain, what, err);
+		domain_fail(domain, what, err);
 	}
 	if (found != NULL)
-		lib.virStorageVolFree(found);
+		domain_lib.virStorageVolFree(found);
 	if (in != NULL)
-		lib.virStoragePoolFree(in);
+		domain_lib.virStoragePoolFree(in);
 	return *out == NULL ? err->code : 0;
 }
 
@@ -271,9 +218,9 @@ int domain_description(struct domain *domain, bool next_time, char **out, struct
 	unsigned flags = next_time ? VIR_DOMAIN_XML_INACTIVE : 0;
 	char *text;
 
-	ASK(text, lib.virDomainGetXMLDesc(domain->domain, flags));
+	DOMAIN_ASK(text, domain_lib.virDomainGetXMLDesc(domain->domain, flags));
 	if (text == NULL)
-		return fail_domain(domain, "its description", err);
+		return domain_fail(domain, "its description", err);
 	*out = text;
 	return 0;
 }
@@ -284,10 +231,10 @@ int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, s
 	char what[64];
 	int result;
 
-	ASK(result, lib.virDomainGetBlockInfo(domain->domain, target, &info, 0));
+	DOMAIN_ASK(result, domain_lib.virDomainGetBlockInfo(domain->domain, target, &info, 0));
 	snprintf(what, sizeof(what), "the size of disk '%.32s'", target);
 	if (result < 0)
-		return fail_domain(domain, what, err);
+		return domain_fail(domain, what, err);
 	*out = info.capacity;
 	return 0;
 }
@@ -299,7 +246,7 @@ bool domain_group(struct domain *domain, gid_t *out)
 	bool found = false;
 	int n;
 
-	ASK(n, lib.virDomainGetSecurityLabelList(domain->domain, &labels));
+	DOMAIN_ASK(n, domain_lib.virDomainGetSecurityLabelList(domain->domain, &labels));
 	for (int i = 0; i < n && !found; i++) {
 		unsigned user, group;
 
@@ -314,13 +261,13 @@ bool domain_group(struct domain *domain, gid_t *out)
 
 int domain_backup(struct domain *domain, char **out, struct error *err)
 {
-	ASK(*out, lib.virDomainBackupGetXMLDesc(domain->domain, 0));
-	if (*out != NULL || lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
+	DOMAIN_ASK(*out, domain_lib.virDomainBackupGetXMLDesc(domain->domain, 0));
+	if (*out != NULL || domain_lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
 		return 0;
 	/* A domain that is off has no backup. */
-	if (lib.virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)
+	if (domain_lib.virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)
 		return 0;
-	return fail_domain(domain, "whether a backup of it runs", err);
+	return domain_fail(domain, "whether a backup of it runs", err);
 }
 
 static bool has_other_job(struct domain *domain)
@@ -328,30 +275,37 @@ static bool has_other_job(struct domain *domain)
 	virTypedParameterPtr list = NULL;
 	int n = 0, type = VIR_DOMAIN_JOB_NONE, result;
 
-	ASK(result, lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0));
+	DOMAIN_ASK(result, domain_lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0));
 	if (result < 0)
 		return false;
-	lib.virTypedParamsFree(list, n);
+	domain_lib.virTypedParamsFree(list, n);
 	return type != VIR_DOMAIN_JOB_NONE;
 }
 
-int domain_backup_begin(struct domain *domain, const char *xml, struct error *err)
+static bool misses_checkpoint(int code)
 {
-	bool busy;
-	int result;
+	return code == VIR_ERR_CHECKPOINT_INCONSISTENT || code == VIR_ERR_NO_DOMAIN_CHECKPOINT;
+}
+
+int domain_backup_begin(struct domain *domain, const char *xml, const char *checkpoint,
+			struct error *err)
+{
+	int result, code;
 
 	if (has_other_job(domain))
 		return fail(err, ERR_LOCKED,
 			    "domain '%s': another job of libvirt is running: 'virsh domjobinfo' "
 			    "shows it",
 			    domain->shown);
-	ASK(result, lib.virDomainBackupBegin(domain->domain, xml, NULL, 0));
+	DOMAIN_ASK(result, domain_lib.virDomainBackupBegin(domain->domain, xml, checkpoint, 0));
 	if (result == 0)
 		return 0;
 	/* The next call replaces the last error. */
-	busy = lib.virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT;
-	fail_domain(domain, "beginning a backup", err);
-	if (busy || has_other_job(domain))
+	code = domain_lib.virGetLastErrorCode();
+	domain_fail(domain, "beginning a backup", err);
+	if (misses_checkpoint(code))
+		err->code = ERR_UNSUPPORTED;
+	else if (code == VIR_ERR_OPERATION_TIMEOUT || has_other_job(domain))
 		err->code = ERR_LOCKED;
 	return err->code;
 }
@@ -362,7 +316,7 @@ int domain_backup_end(struct domain *domain, struct error *err)
 	char *left = NULL;
 	int result;
 
-	ASK(result, lib.virDomainAbortJob(domain->domain));
+	DOMAIN_ASK(result, domain_lib.virDomainAbortJob(domain->domain));
 	for (int waited = 0; waited < END_MS; waited += STEP_MS) {
 		if (domain_backup(domain, &left, err) < 0)
 			return err->code;
@@ -371,10 +325,10 @@ int domain_backup_end(struct domain *domain, struct error *err)
 		free(left);
 		clock_sleep_ms(STEP_MS);
 		if (result < 0)
-			ASK(result, lib.virDomainAbortJob(domain->domain));
+			DOMAIN_ASK(result, domain_lib.virDomainAbortJob(domain->domain));
 	}
 	if (result < 0)
-		return fail_domain(domain, "ending its backup", err);
+		return domain_fail(domain, "ending its backup", err);
 	return fail(err, ERR_SYSTEM, "domain '%s': its backup has not ended within %d s",
 		    domain->shown, END_MS / 1000);
 }
@@ -385,22 +339,22 @@ uint64_t domain_backup_scratch(struct domain *domain)
 	unsigned long long used = 0;
 	int n = 0, type, result;
 
-	ASK(result, lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0));
+	DOMAIN_ASK(result, domain_lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0));
 	if (result < 0)
 		return 0;
-	lib.virTypedParamsGetULLong(list, n, VIR_DOMAIN_JOB_DISK_TEMP_USED, &used);
-	lib.virTypedParamsFree(list, n);
+	domain_lib.virTypedParamsGetULLong(list, n, VIR_DOMAIN_JOB_DISK_TEMP_USED, &used);
+	domain_lib.virTypedParamsFree(list, n);
 	return used;
 }
 
 int domain_freeze(struct domain *domain, unsigned *n, struct error *err)
 {
-	int found = lib.virDomainFSFreeze(domain->domain, NULL, 0, 0);
+	int found = domain_lib.virDomainFSFreeze(domain->domain, NULL, 0, 0);
 
 	if (found < 0) {
-		fail_domain(domain, "freezing its file systems", err);
-		if (lib.virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID ||
-		    lib.virGetLastErrorCode() == VIR_ERR_ARGUMENT_UNSUPPORTED ||
+		domain_fail(domain, "freezing its file systems", err);
+		if (domain_lib.virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID ||
+		    domain_lib.virGetLastErrorCode() == VIR_ERR_ARGUMENT_UNSUPPORTED ||
 		    strstr(err->text, "not connected") != NULL)
 			err->code = ERR_UNSUPPORTED;
 		return err->code;
@@ -411,69 +365,7 @@ int domain_freeze(struct domain *domain, unsigned *n, struct error *err)
 
 int domain_thaw(struct domain *domain, struct error *err)
 {
-	if (lib.virDomainFSThaw(domain->domain, NULL, 0, 0) < 0)
-		return fail_domain(domain, "thawing its file systems", err);
+	if (domain_lib.virDomainFSThaw(domain->domain, NULL, 0, 0) < 0)
+		return domain_fail(domain, "thawing its file systems", err);
 	return 0;
-}
-
-/* ---- a new one ---- */
-
-/* found: by its name or by its UUID. */
-static int check_found(virDomainPtr found, const char *name, const char *uuid, bool replace,
-		       struct error *err)
-{
-	char other[SHOWN_SIZE], own[SHOWN_SIZE], found_uuid[VIR_UUID_STRING_BUFLEN] = "";
-	const char *found_name = lib.virDomainGetName(found);
-	int active;
-
-	escape_text(other, sizeof(other), (const uint8_t *)found_name, strlen(found_name));
-	escape_text(own, sizeof(own), (const uint8_t *)name, strlen(name));
-	lib.virDomainGetUUIDString(found, found_uuid);
-	if (strcmp(found_uuid, uuid) != 0)
-		return fail(err, ERR_USAGE,
-			    "another domain is called '%s'; --name gives the restored one another "
-			    "name",
-			    own);
-	if (strcmp(found_name, name) != 0)
-		return fail(err, ERR_USAGE,
-			    "domain '%s' has the UUID of '%s'; --name NEW makes a domain with a "
-			    "UUID of its own",
-			    other, own);
-	if (!replace)
-		return fail(err, ERR_USAGE,
-			    "domain '%s': exists already; --name NEW makes another one, --force "
-			    "replaces the definition and what else exists",
-			    own);
-	ASK(active, lib.virDomainIsActive(found));
-	return active == 0 ? 0
-			   : fail(err, ERR_LOCKED,
-				  "domain '%s' is running; --name NEW makes another one", own);
-}
-
-int domain_check_new(struct domain *domain, const char *name, const char *uuid, bool replace,
-		     struct error *err)
-{
-	int code = 0;
-
-	for (int i = 0; i < 2 && code == 0; i++) {
-		virDomainPtr found;
-
-		if (i == 0)
-			ASK(found, lib.virDomainLookupByName(domain->connection, name));
-		else
-			ASK(found, lib.virDomainLookupByUUIDString(domain->connection, uuid));
-		if (found != NULL)
-			code = check_found(found, name, uuid, replace, err);
-		else if (lib.virGetLastErrorCode() != VIR_ERR_NO_DOMAIN)
-			code = fail_libvirt(err, ERR_SYSTEM);
-		if (found != NULL)
-			lib.virDomainFree(found);
-	}
-	return code;
-}
-
-int domain_define(struct domain *domain, const char *xml, struct error *err)
-{
-	ASK(domain->domain, lib.virDomainDefineXML(domain->connection, xml));
-	return domain->domain != NULL ? 0 : fail_libvirt(err, ERR_SYSTEM);
 }

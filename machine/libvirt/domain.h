@@ -1,6 +1,6 @@
 /*
- * A domain of libvirt: its description, and the backup job that it can have. domain.c alone
- * knows libvirt's library.
+ * A domain of libvirt: its description, and the backup job and the checkpoints that it can have.
+ * domain_private.h alone knows libvirt's library.
  *
  * Calls wait for libvirt, which may take half a minute when the domain is busy. One thread.
  */
@@ -47,12 +47,38 @@ bool domain_group(struct domain *domain, gid_t *out);
 
 /* The description of the backup that runs; *out is NULL when there is none. Owned by the caller. */
 int domain_backup(struct domain *domain, char **out, struct error *err);
-/* ERR_LOCKED when a job of another kind runs. */
-int domain_backup_begin(struct domain *domain, const char *xml, struct error *err);
+/* checkpoint: of one that is made in the same instant, or NULL. ERR_LOCKED when a job of another
+ * kind runs; ERR_UNSUPPORTED: a checkpoint that xml names is not there, or of no use. Then nothing
+ * has begun or was made. */
+int domain_backup_begin(struct domain *domain, const char *xml, const char *checkpoint,
+			struct error *err);
 /* Ends the backup that runs, whoever started it, and waits for its end. */
 int domain_backup_end(struct domain *domain, struct error *err);
 /* Bytes of the scratch files of a backup; 0: not known. QEMU itself answers this. */
 uint64_t domain_backup_scratch(struct domain *domain);
+
+/* ---- checkpoints (domain_checkpoint.c) ---- */
+
+enum checkpoint_view {
+	CHECKPOINT_SIZES, /* of a domain that runs: with what its bitmaps name */
+	CHECKPOINT_WHOLE, /* as it is to be given to domain_checkpoint_redefine */
+};
+
+/* *out: its description, owned by the caller; NULL: there is no such checkpoint. */
+int domain_checkpoint(struct domain *domain, const char *name, enum checkpoint_view view,
+		      char **out, struct error *err);
+/* Tells libvirt what a checkpoint is that it has, or has lost. validate: only if the domain runs
+ * and has its bitmaps, all of them sound. */
+int domain_checkpoint_redefine(struct domain *domain, const char *xml, bool validate,
+			       struct error *err);
+/* With its bitmaps, of a domain that runs and has them (ERR_UNSUPPORTED: it lacks some); or what
+ * libvirt knows of it alone. One that is not there is no error. */
+int domain_checkpoint_delete(struct domain *domain, const char *name, bool known_alone,
+			     struct error *err);
+/* Calls back with the name of each, which may be deleted then, until an error. */
+int domain_checkpoints(struct domain *domain,
+		       int (*one)(void *context, const char *name, struct error *err),
+		       void *context, struct error *err);
 
 /* By the guest agent. *n: of how many file systems. ERR_UNSUPPORTED: the guest was not asked, so
  * there is nothing to thaw. */

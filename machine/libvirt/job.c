@@ -38,22 +38,26 @@ int libvirt_job_runs(struct domain *domain, const char *socket, bool *out, struc
 	return 0;
 }
 
-int libvirt_job_end(struct domain *domain, const char *socket, struct error *err)
+int libvirt_job_stop(struct domain *domain, const char *socket, struct error *err)
 {
 	bool runs;
 
 	TRY(libvirt_job_runs(domain, socket, &runs, err));
-	if (runs) {
-		gate_settle(socket);
-		TRY(domain_backup_end(domain, err));
-	}
+	if (!runs)
+		return 0;
+	gate_settle(socket);
+	return domain_backup_end(domain, err);
+}
+
+int libvirt_job_end(struct domain *domain, const char *socket, struct error *err)
+{
+	TRY(libvirt_job_stop(domain, socket, err));
 	unlink(socket);
 	rundir_remove(socket);
 	return 0;
 }
 
-/* The lock of a run that is dead, or about to be; -1: it is alive, or its folder has gone. */
-static int lock_dead(const char *socket)
+int libvirt_job_lock_dead(const char *socket)
 {
 	int fd = rundir_lock(socket);
 
@@ -75,7 +79,7 @@ static int clear_socket(struct domain *domain, const char *socket, bool *ended, 
 			    "domain '%s': another program is backing it up; 'virsh domjobinfo' "
 			    "shows that job, 'virsh domjobabort' ends it",
 			    shown);
-	lock = lock_dead(socket);
+	lock = libvirt_job_lock_dead(socket);
 	if (lock < 0 && errno == EWOULDBLOCK)
 		return fail(err, ERR_LOCKED,
 			    "domain '%s': is being backed up by another run of this program",

@@ -14,9 +14,11 @@
 #include "machine/libvirt/job.h"
 #include "machine/libvirt/off.h"
 #include "machine/libvirt/run.h"
+#include "machine/libvirt/track.h"
 #include "machine/libvirt/vtpm.h"
 #include "machine/rounded.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +33,8 @@ struct machine {
 	char *vtpm;	       /* the file with the state of its TPM, or NULL */
 	struct machine_config configs[3];
 	uint32_t n_configs;
-	struct libvirt_off *off; /* NULL: it runs */
+	struct libvirt_off *off;     /* NULL: it runs */
+	struct libvirt_track *track; /* of one that runs */
 	struct libvirt_run *run;
 	struct libvirt_outcome outcome;
 };
@@ -133,7 +136,8 @@ static int prepare_running(struct machine *machine, struct error *err)
 	if (had_leftover)
 		watcher_note(machine->watcher,
 			     "ended a backup job in libvirt that a killed run had left");
-	return 0;
+	return libvirt_track_new(&machine->track, machine->domain, &machine->disks,
+				 machine->watcher, err);
 }
 
 static int prepare(struct machine *machine, struct error *err)
@@ -157,6 +161,7 @@ static void libvirt_end(struct machine *machine)
 	if (machine == NULL)
 		return;
 	libvirt_run_free(machine->run);
+	libvirt_track_free(machine->track);
 	libvirt_off_end(machine->off);
 	for (unsigned i = 0; machine->opened != NULL && i < machine->disks.n; i++)
 		drive_close(machine->opened[i]);
@@ -223,17 +228,51 @@ static void warn(struct machine *machine)
 	outcome->remains = false;
 }
 
+static void libvirt_archive(struct machine *machine, const uint8_t *uuid)
+{
+	if (machine->track != NULL && machine->options->track)
+		libvirt_track_want(machine->track, uuid);
+}
+
+static const char *libvirt_token(const struct machine *machine, uint32_t i)
+{
+	return machine->track != NULL ? libvirt_track_token(machine->track, i) : NULL;
+}
+
 static int libvirt_begin(struct machine *machine, const struct machine_since *since,
 			 struct error *err)
 {
-	(void)since;
+	const struct libvirt_subject subject = {
+		.domain = machine->domain,
+		.disks = &machine->disks,
+		.track = machine->track,
+		.options = machine->options,
+	};
+
 	if (machine->off != NULL)
 		return libvirt_off_begin(machine->off, err);
-	if (libvirt_run_begin(&machine->run, machine->domain, &machine->disks, machine->options,
-			      &machine->outcome, err) == 0)
+	TRY(libvirt_track_look(machine->track, since, err));
+	if (libvirt_run_begin(&machine->run, &subject, &machine->outcome, err) == 0)
 		return 0;
 	warn(machine);
 	return err->code;
+}
+
+static int libvirt_changes(struct machine *machine, uint32_t i, struct machine_changes *out,
+			   struct error *err)
+{
+	const char *why = machine->off != NULL ? "" : libvirt_track_unknown(machine->track, i);
+	struct error broken = {0};
+
+	(void)err;
+	out->known =
+		why == NULL && libvirt_run_changes(machine->run, machine->disks.disks[i].target,
+						   &out->set, &broken) == 0;
+	if (out->known)
+		return 0;
+	cluster_set_free(&out->set);
+	snprintf(out->why, sizeof(out->why), "%.180s", why != NULL ? why : broken.text);
+	return 0;
 }
 
 static int libvirt_drive(struct machine *machine, uint32_t i, struct drive **out, struct error *err)
@@ -253,6 +292,16 @@ static int libvirt_finish(struct machine *machine, struct error *err)
 	TRY(libvirt_run_finish(machine->run, err));
 	warn(machine);
 	return 0;
+}
+
+static int libvirt_commit(struct machine *machine, const struct machine_archive *archive,
+			  struct error *err)
+{
+	if (machine->off != NULL || libvirt_track_name(machine->track) == NULL)
+		return 0;
+	TRY(libvirt_run_commit(machine->run, err));
+	libvirt_track_tidy(machine->track, archive->is_piped);
+	return (int)libvirt_track_count(machine->track);
 }
 
 static int libvirt_explain(struct machine *machine, struct error *err)
@@ -279,9 +328,13 @@ static void libvirt_outcome(struct machine *machine, struct json_t *capture)
 const struct machine_kind machine_libvirt = {
 	.open = libvirt_open,
 	.describe = libvirt_describe,
+	.archive = libvirt_archive,
+	.token = libvirt_token,
 	.begin = libvirt_begin,
+	.changes = libvirt_changes,
 	.drive = libvirt_drive,
 	.finish = libvirt_finish,
+	.commit = libvirt_commit,
 	.explain = libvirt_explain,
 	.outcome = libvirt_outcome,
 	.end = libvirt_end,

@@ -5,6 +5,7 @@
 #include "machine/gate.h"
 #include "machine/libvirt/domain.h"
 #include "machine/libvirt/job.h"
+#include "machine/libvirt/track.h"
 #include "machine/qemu/scratch.h"
 #include "machine/rundir.h"
 
@@ -22,9 +23,7 @@
 #define SETTLE_MS 100
 
 struct libvirt_run {
-	struct domain *domain;
-	const struct domain_disks *disks;
-	const struct machine_options *options;
+	struct libvirt_subject of;
 	struct libvirt_outcome *outcome;
 	char id[RUN_ID_SIZE];
 	char *socket;	/* owned */
@@ -49,18 +48,23 @@ static struct {
 	pthread_mutex_t mutex;
 	struct guard *guard; /* NULL: there is none */
 	bool began;	     /* or may have */
-	bool ended;	     /* the guard has been asked to end it */
-	bool remains;	     /* the guard could not end it */
+	bool ended;	     /* or the guard has been asked to end it */
+	bool pending; /* it has ended, but left a checkpoint, with which the guard is charged */
+	bool hung_up; /* the guard has been asked to end what there is */
+	bool remains; /* the guard could not end it */
 } job = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static struct gate gate; /* as the job: of the one run */
 
 static void end_locked(unsigned timeout_s)
 {
+	bool runs = job.began && !job.ended;
+
 	gate_shut(&gate);
-	if (job.guard != NULL && !job.ended && !guard_hang_up(job.guard, timeout_s) && job.began)
+	if (job.guard != NULL && !job.hung_up && !guard_hang_up(job.guard, timeout_s) && runs)
 		job.remains = true;
-	job.ended = true;
+	job.hung_up = job.ended = true;
+	job.pending = false;
 }
 
 static void end(struct libvirt_run *run)
@@ -88,8 +92,8 @@ static bool lacks_room(const struct libvirt_run *run, uint64_t wanted, char *whe
 {
 	bool lacks = false;
 
-	for (unsigned i = 0; i < run->disks->n && !lacks; i++) {
-		char *folder = scratch_folder(&run->disks->disks[i], run->options->scratch);
+	for (unsigned i = 0; i < run->of.disks->n && !lacks; i++) {
+		char *folder = scratch_folder(&run->of.disks->disks[i], run->of.options->scratch);
 		struct statvfs found;
 
 		if (folder != NULL && statvfs(folder, &found) == 0)
@@ -106,7 +110,7 @@ static void *watch(void *context)
 	struct libvirt_run *run = context;
 
 	pthread_mutex_lock(&job.mutex);
-	while (!run->stop) {
+	while (!run->stop && !job.ended) {
 		if (job.guard != NULL && guard_check_going(job.guard, &run->given_up) < 0) {
 			end_locked(GUARD_S);
 			break;
@@ -154,7 +158,8 @@ static int each_scratch(struct libvirt_run *run, unsigned n, bool opened, struct
 	int code = 0;
 
 	for (unsigned i = 0; i < n && code == 0; i++) {
-		char *path = scratch_file(&run->disks->disks[i], run->options->scratch, run->id);
+		char *path =
+			scratch_file(&run->of.disks->disks[i], run->of.options->scratch, run->id);
 
 		if (path == NULL)
 			code = fail_memory(err);
@@ -168,9 +173,9 @@ static int each_scratch(struct libvirt_run *run, unsigned n, bool opened, struct
 
 static int open_scratches(struct libvirt_run *run, struct error *err)
 {
-	run->scratches = calloc(run->disks->n, sizeof(*run->scratches));
+	run->scratches = calloc(run->of.disks->n, sizeof(*run->scratches));
 	return run->scratches == NULL ? fail_memory(err)
-				      : each_scratch(run, run->disks->n, false, err);
+				      : each_scratch(run, run->of.disks->n, false, err);
 }
 
 static void close_scratches(struct libvirt_run *run)
@@ -183,7 +188,8 @@ static void close_scratches(struct libvirt_run *run)
 /* ---- the instant ---- */
 
 /* The mutex is held, so that a signal does not end what is just beginning. */
-static int begin_locked(struct libvirt_run *run, const char *xml, struct error *err)
+static int begin_locked(struct libvirt_run *run, const char *xml, const char *checkpoint,
+			struct error *err)
 {
 	int code;
 
@@ -191,26 +197,42 @@ static int begin_locked(struct libvirt_run *run, const char *xml, struct error *
 		return fail(err, ERR_SYSTEM, "ended by a signal");
 	job.began = true;
 	guard_tell(job.guard, GUARD_BEGINS, -1);
-	code = domain_backup_begin(run->domain, xml, err);
+	code = domain_backup_begin(run->of.domain, xml, checkpoint, err);
 	job.began = code == 0;
 	guard_tell(job.guard, job.began ? GUARD_BEGAN : GUARD_DONE, -1);
 	return code;
 }
 
+static int try_to_begin(struct libvirt_run *run, struct error *err)
+{
+	char *checkpoint, *xml;
+	int code;
+
+	TRY(libvirt_track_text(run->of.track, run->socket, &checkpoint, err));
+	xml = backup_description(run->of.disks, run->socket, run->of.options->scratch, run->id);
+	if (xml == NULL) {
+		code = fail_memory(err);
+	} else {
+		pthread_mutex_lock(&job.mutex);
+		code = begin_locked(run, xml, checkpoint, err);
+		pthread_mutex_unlock(&job.mutex);
+	}
+	free(checkpoint);
+	free(xml);
+	return code;
+}
+
+/* A checkpoint only saves reading, so that none is a reason to have no backup. */
 static int begin_job(void *context, struct error *err)
 {
 	struct libvirt_run *run = context;
-	char *xml = backup_description(run->disks, run->socket, run->options->scratch, run->id);
 	int64_t begun = clock_ms();
 	int code;
 
-	if (xml == NULL)
-		return fail_memory(err);
-	pthread_mutex_lock(&job.mutex);
-	code = begin_locked(run, xml, err);
-	pthread_mutex_unlock(&job.mutex);
+	do
+		code = try_to_begin(run, err);
+	while (code < 0 && libvirt_track_yield(run->of.track, err));
 	run->outcome->instant.instant_ms = (uint64_t)(clock_ms() - begun);
-	free(xml);
 	return code;
 }
 
@@ -223,26 +245,28 @@ static int make_folder(struct libvirt_run *run, struct error *err)
 	run->lock = rundir_lock(run->socket);
 	if (run->lock < 0)
 		return fail_system(err, errno, "%s", run->folder);
-	if (geteuid() == 0 && domain_group(run->domain, &group))
+	if (geteuid() == 0 && domain_group(run->of.domain, &group))
 		return rundir_admit(run->socket, group, err);
 	return 0;
 }
 
 static int start_guard(struct libvirt_run *run, struct error *err)
 {
+	struct machine_options options = *run->of.options;
 	int code;
 
+	options.checkpoint = libvirt_track_name(run->of.track);
 	stop_handle(end_by_signal);
 	pthread_mutex_lock(&job.mutex);
-	job.ended = false;
-	code = guard_start(&job.guard, "libvirt", run->options, run->id, err);
+	job.ended = job.pending = job.hung_up = false;
+	code = guard_start(&job.guard, "libvirt", &options, run->id, err);
 	pthread_mutex_unlock(&job.mutex);
 	return code;
 }
 
 static int begin(struct libvirt_run *run, struct error *err)
 {
-	struct instant instant = {.begin = begin_job, .context = run, .options = run->options};
+	struct instant instant = {.begin = begin_job, .context = run, .options = run->of.options};
 
 	if (run->socket == NULL || run->folder == NULL)
 		return fail_memory(err);
@@ -259,17 +283,14 @@ static int begin(struct libvirt_run *run, struct error *err)
 	return start_watching(run, err);
 }
 
-int libvirt_run_begin(struct libvirt_run **out, struct domain *domain,
-		      const struct domain_disks *disks, const struct machine_options *options,
+int libvirt_run_begin(struct libvirt_run **out, const struct libvirt_subject *subject,
 		      struct libvirt_outcome *outcome, struct error *err)
 {
 	struct libvirt_run *run = calloc(1, sizeof(*run));
 
 	if (run == NULL)
 		return fail_memory(err);
-	run->domain = domain;
-	run->disks = disks;
-	run->options = options;
+	run->of = *subject;
 	run->outcome = outcome;
 	run->lock = -1;
 	clock_cond_init(&run->stopped);
@@ -293,23 +314,68 @@ int libvirt_run_drive(struct libvirt_run *run, const char *target, uint64_t size
 	return gate_drive(&gate, out, run->socket, target, size_bytes, err);
 }
 
+int libvirt_run_changes(struct libvirt_run *run, const char *target, struct cluster_set *out,
+			struct error *err)
+{
+	return gate_changes(&gate, run->socket, target, target, out, err);
+}
+
+/* The guard, which would end the job too, would remove the checkpoint with it. It does that from
+ * now on if the archive does not become durable. */
+static int end_job(struct libvirt_run *run, struct error *err)
+{
+	bool made = libvirt_track_name(run->of.track) != NULL;
+	int code = 0;
+
+	pthread_mutex_lock(&job.mutex);
+	if (!job.ended) {
+		gate_shut(&gate);
+		code = libvirt_job_stop(run->of.domain, run->socket, err);
+		job.ended = code == 0;
+		job.pending = job.ended && made;
+	}
+	if (job.ended && !job.hung_up)
+		guard_tell(job.guard, made ? GUARD_PENDING : GUARD_DONE, -1);
+	pthread_mutex_unlock(&job.mutex);
+	return code;
+}
+
 /* A job whose scratch file could not be written has ended, and what was read after that was not of
  * the instant. libvirt learns of it by an event: the question to QEMU comes after that, and a
  * moment is for libvirt to act on it. */
 int libvirt_run_finish(struct libvirt_run *run, struct error *err)
 {
+	struct error ignored;
 	bool runs;
 
-	run->outcome->scratch_bytes = domain_backup_scratch(run->domain);
+	run->outcome->scratch_bytes = domain_backup_scratch(run->of.domain);
 	clock_sleep_ms(SETTLE_MS);
-	TRY(libvirt_job_runs(run->domain, run->socket, &runs, err));
-	end(run);
+	TRY(libvirt_job_runs(run->of.domain, run->socket, &runs, err));
+	if (!runs || end_job(run, &ignored) < 0)
+		end(run);
 	if (!runs)
 		return fail(err, ERR_SYSTEM,
 			    "domain '%s': the backup job ended early: the log of libvirt or QEMU "
 			    "may show why",
-			    domain_shown(run->domain));
+			    domain_shown(run->of.domain));
 	return each_scratch(run, run->n_scratches, true, err);
+}
+
+int libvirt_run_commit(struct libvirt_run *run, struct error *err)
+{
+	int code;
+
+	pthread_mutex_lock(&job.mutex);
+	if (!job.pending)
+		code = fail(err, ERR_SYSTEM, "the backup's checkpoint went when libvirt ended it");
+	else
+		code = libvirt_track_good(run->of.track, err);
+	if (code == 0) {
+		job.pending = false;
+		guard_tell(job.guard, GUARD_DONE, -1);
+	}
+	pthread_mutex_unlock(&job.mutex);
+	return code;
 }
 
 int libvirt_run_explain(struct libvirt_run *run, struct error *err)

@@ -152,6 +152,17 @@ idle_domain()
 	as_user virsh -q resume "$1" || fail "$1: $(cat "$lv/libvirtd.log")"
 }
 
+# domain_writes N PATTERN AT BYTES: what a guest would do, to its N-th virtio disk, from 0. The image has it then.
+domain_writes()
+{
+	for lib_command in "write -P $2 $3 $4" flush; do
+		as_user virsh -q qemu-monitor-command "$domain" --hmp \
+			"qemu-io -d /machine/peripheral/virtio-disk$1/virtio-backend \"$lib_command\"" >"$lv/io" 2>&1 ||
+			fail "a write: $(cat "$lv/io")"
+		! grep -i 'error\|failed\|invalid' "$lv/io" || fail 'a write'
+	done
+}
+
 # Asks QEMU itself.
 domain_is_well()
 {
@@ -175,6 +186,6 @@ nothing_in_libvirt()
 
 no_files_left()
 {
-	lib_left=$(ls -A "$lv/tmp"; find "$lv" -name '*vmabak-????????*')
+	lib_left=$(ls -A "$lv/tmp"; find "$lv" -name '*vmabak-????????*' ! -path '*/checkpoint/*')
 	[ -z "$lib_left" ]
 }

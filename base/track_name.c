@@ -1,4 +1,4 @@
-#include "archive/track_name.h"
+#include "base/track_name.h"
 
 #include <string.h>
 

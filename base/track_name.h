@@ -1,8 +1,9 @@
 /*
- * The names of our own bitmaps: vmabak-UUID, of the archive since which they record.
+ * The names of our own bitmaps and checkpoints: vmabak-UUID, of the archive since which they
+ * record.
  */
-#ifndef ARCHIVE_TRACK_NAME_H
-#define ARCHIVE_TRACK_NAME_H
+#ifndef BASE_TRACK_NAME_H
+#define BASE_TRACK_NAME_H
 
 #include "base/parse.h"
 

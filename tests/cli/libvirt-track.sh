@@ -1,0 +1,98 @@
+# backup --track of a domain of libvirt: a checkpoint of libvirt's is left, by which the next increment reads only what
+# changed; a disk that can have none is compared. A failed backup leaves no checkpoint, and takes none away.
+# long: starts a domain
+. "$(dirname "$0")/lib.sh"
+. "$CLI/libvirt.sh"
+need_libvirt
+need qemu-io
+
+make_random a.raw 8388608
+qemu-img convert -f raw -O qcow2 a.raw a.qcow2
+make_random b.raw 4194304 2
+qemu-img convert -f raw -O qcow2 b.raw b.qcow2
+make_random c.raw 1048576 3
+paused_domain web "$(disk qcow2 "$PWD/a.qcow2" vda) $(disk qcow2 "$PWD/b.qcow2" vdb) $(disk raw "$PWD/c.raw" vdc)"
+
+backup() # CODE ARCHIVE OPTION...
+{
+	lib_wanted_code=$1 archive=$2
+	shift 2
+	expect_code "$lib_wanted_code" as_user "$vmabak" backup --json libvirt:web -o "$archive.vmab" "$@"
+	cp "$out" "$archive.json"
+	cp "$err" "$archive.err"
+	nothing_in_libvirt
+}
+checkpoints() # NAME...: no others
+{
+	[ "$(as_user virsh -q checkpoint-list web --name | sort | xargs)" = "$(printf '%s\n' "$@" | sort | xargs)" ] ||
+		fail "not '$*': $(as_user virsh -q checkpoint-list web --name)"
+}
+of() # ARCHIVE: the name of its checkpoint
+{
+	"$VMABAK" list --json "$1.vmab" | "$PYTHON" -S -c 'import json, sys; print("vmabak-" + json.load(sys.stdin)["uuid"])'
+}
+is_now() # ARCHIVE: holds what the machine's disks hold
+{
+	rm -rf restored
+	expect_code 0 "$VMABAK" restore -q --parents . "$1.vmab" -C restored
+	for lib_pair in 0:vda:a.qcow2 1:vdb:b.qcow2; do
+		lib_disk=${lib_pair%:*}
+		qemu-img convert -U -f qcow2 -O raw "${lib_pair##*:}" now.raw
+		same_file now.raw "restored/${lib_disk#*:}.raw"
+	done
+	same_file c.raw restored/vdc.raw
+}
+
+backup 0 full --track
+expect_text full.err 'drive vdc: nothing can record its changes'
+checkpoints "$(of full)"
+expect_code 0 "$VMABAK" list --json full.vmab
+domain_writes 0 5 1M 100k
+domain_writes 1 6 3M 10k
+backup 0 one --track --parent full.vmab
+expect_json one.json "[x['proof'] and x['proof']['listed_clusters'] for x in d['drives']] == [2, 1, None]"
+checkpoints "$(of one)"
+is_now one
+expect_json one.json "d['n_tracked'] == 2"
+# Others' checkpoints are left alone, and do not matter.
+cat >"$lv/others.xml" <<-END
+<domaincheckpoint><name>others</name><disks><disk name='vda' checkpoint='bitmap'/><disk name='vdc' checkpoint='no'/></disks>
+</domaincheckpoint>
+END
+as_user virsh -q checkpoint-create web "$lv/others.xml"
+
+# A failed backup, in full and as an increment, ends like that.
+domain_writes 0 7 2M 64k
+expect_code 6 as_user sh -c '"$@" >/dev/full' - "$vmabak" backup -q libvirt:web --track -o -
+checkpoints others "$(of one)"
+expect_code 6 as_user sh -c '"$@" >/dev/full' - "$vmabak" backup -q libvirt:web --track --parent one.vmab -o -
+checkpoints others "$(of one)"
+nothing_in_libvirt
+# Without --track the checkpoint is used, and stays.
+backup 0 two --parent one.vmab
+expect_json two.json "[x['proof'] and x['proof']['listed_clusters'] for x in d['drives']] == [1, 0, None]" \
+	"d['n_tracked'] == 0"
+checkpoints others "$(of one)"
+is_now two
+domain_writes 0 8 4M 64k
+# An archive that went into a pipe may have been lost: its parent's checkpoint stays, too.
+as_user "$vmabak" backup -q libvirt:web --track --parent one.vmab --uuid 11111111-2222-3333-4444-555555555555 -o - >three.vmab 2>"$err" ||
+	fail "$(cat "$err")"
+checkpoints others "$(of one)" vmabak-11111111-2222-3333-4444-555555555555
+is_now three
+# Two chains: each has its own, and a part of the disks takes nothing from the others.
+backup 0 other --track
+backup 0 four --track --parent other.vmab -d vda
+checkpoints others "$(of one)" "$(of three)" "$(of other)" "$(of four)"
+backup 0 five --track --parent three.vmab
+expect_json five.json "[x['proof'] and x['proof']['listed_clusters'] for x in d['drives']] == [0, 0, None]"
+backup 0 six --track --parent one.vmab
+expect_json six.json "[x['proof'] and x['proof']['listed_clusters'] for x in d['drives']] == [2, 0, None]"
+checkpoints others "$(of five)" "$(of six)" "$(of other)" "$(of four)"
+is_now five
+is_now six
+# A name that is taken, and an archive that can be no parent.
+backup 3 again --track --uuid "$(of six | cut -c 8-)"
+expect_text again.err 'already'
+expect_error 2 'VMA has no increments' as_user "$vmabak" backup -q libvirt:web --track -o a.vma
+checkpoints others "$(of five)" "$(of six)" "$(of other)" "$(of four)"
