@@ -31,7 +31,8 @@ struct create_plan {
 	enum archive_format format;
 	enum cluster_checksum cluster_checksum;
 	enum wrap wrap;
-	int level; /* 0: no compression */
+	int level;	      /* 0: no compression */
+	uint32_t extent_size; /* VMAB only; 0: as the feed has its pieces */
 };
 
 /* Judges all options and what exists under the name. */

@@ -61,7 +61,19 @@ for size in 64K 256K 1M 4M; do
 		rm one.vmab
 	done
 done
-expect_code 0 "$VMABAK" backup -q -o large.vmab a=a.raw
+# largest ARCHIVE BYTES
+largest()
+{
+	[ "$(sizes "$1" | sort -n | tail -n 1)" = "$2" ] || fail "$1: extents of $(sizes "$1" | sort -n | tail -n 1)"
+}
+# Without it they are of 1 MiB, and in what is converted as they were.
+expect_code 0 "$VMABAK" backup -q -o one.vmab a=a.raw
+largest one.vmab 1048576
+expect_code 0 "$VMABAK" backup -q --extent-size 4M -o large.vmab a=a.raw
+largest large.vmab $(sizes four.vmab | sort -n | tail -n 1)
+expect_code 0 "$VMABAK" convert -q large.vmab -o small.vmab
+largest small.vmab $(sizes large.vmab | sort -n | tail -n 1)
+rm small.vmab
 expect_code 0 "$VMABAK" convert -q --extent-size 128K large.vmab -o small.vmab
 whole small.vmab 131072
 # A hole in it costs one extent.
