@@ -156,6 +156,7 @@ run_service()
 	printf 'SOURCE="%s"\nOPTIONS="%s"\n' "$1" "$2" >"$root/etc/vmabak/web.conf"
 	(
 		set -a
+		eval "$(sed -nE 's/^Environment="KEEP=(.*)"$/KEEP="\1"/p' "$examples/vmabak@.service")"
 		# shellcheck disable=SC1091 # made above
 		. "$root/etc/vmabak/web.conf"
 		if unshare -m true 2>/dev/null; then
@@ -192,12 +193,16 @@ try_systemd()
 	check "systemd: the archive holds the drive" holds_drive "$archives"
 	check "systemd: the archive is private" is_private "$archives"
 	check "systemd: so is what the units make" [ "$(grep -c '^UMask=0077$' "$examples"/*.service | grep -c ':1$')" = 2 ]
-	rm -f "$archives"/* "$root/var/lib/libvirt/images/missing"
-	touch "$archives/.web-2026-11-28T011500.vmab.abcdef.part" "$archives/.web-db-2026-11-27T011500.vmab.abcdef.part"
-	touch -d '2 days ago' "$archives/.web-2026-11-27T011500.vmab.abcdef.part" "$archives"/.web-db-*
+	touch "$archives/.web-2026-11-28T011500Z.vmab.abcdef.part" "$archives/.web-db-2026-11-27T011500Z.vmab.abcdef.part"
 	check "systemd: a night after a killed run" run_service "root=$root/var/lib/libvirt/images/web.qcow2" ""
 	check "systemd: its leftover is removed, no other" [ "$(ls -d "$archives"/.web*)" = \
-		"$(printf '%s\n' "$archives/.web-2026-11-28T011500.vmab.abcdef.part" "$archives/.web-db-2026-11-27T011500.vmab.abcdef.part")" ]
+		"$archives/.web-db-2026-11-27T011500Z.vmab.abcdef.part" ]
+	check "systemd: that is an increment, and the day before is merged into it" holds_drive "$archives"
+	check "systemd: a third night keeps both" run_service "root=$root/var/lib/libvirt/images/web.qcow2\"
+		KEEP=\"--keep-last 2" ""
+	check "systemd: there are two archives" [ "$(find "$archives" -name '*.vmab' | wc -l)" = 2 ]
+	check_not "systemd: a night that fails" run_service "root=$root/var/lib/libvirt/images/missing" ""
+	check "systemd: nothing is removed then" [ "$(find "$archives" -name '*.vmab' | wc -l)" = 2 ]
 	rm -f "$archives"/* "$archives"/.web*
 	try_unit_with_qemu
 	if ! have systemd-analyze; then

@@ -39,7 +39,7 @@ def tool(*words):
     """Runs one of QEMU's tools; what a killed reader had locked is free in a moment. True if it did its work."""
     for _ in range(600):
         done = subprocess.run(words, capture_output=True, check=False)
-        if done.returncode == 0 or b"lock" not in done.stderr:
+        if done.returncode == 0 or b'" lock' not in done.stderr:
             return done.returncode == 0
         time.sleep(0.1)
     raise AssertionError((words, done.stderr))
