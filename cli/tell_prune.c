@@ -80,16 +80,22 @@ void prune_print(const struct prune *prune)
 
 void prune_tell(const struct prune *prune, struct report *report)
 {
-	unsigned n_kept = 0, n_removed = 0;
+	const char *to_be = prune->options->dry_run ? "to be " : "";
+	unsigned n_kept = 0, n_merged = 0, n_removed = 0;
 	uint64_t bytes = 0;
-	char size[HUMAN_SIZE];
+	char size[HUMAN_SIZE], merged[60] = "", removed[80] = "";
 
 	for (unsigned i = 0; i < prune->n; i++) {
 		const struct prune_item *item = &prune->items[i];
 
-		n_kept += stays(prune, item);
-		n_removed += !stays(prune, item);
-		bytes += stays(prune, item) ? 0 : item->archive->stored_bytes;
+		if (stays(prune, item)) {
+			n_kept++;
+		} else if (item->is_merged) {
+			n_merged++;
+		} else {
+			n_removed++;
+			bytes += item->archive->stored_bytes;
+		}
 		if (item->archive->state != FOLDER_WHOLE)
 			report_warning(report, "%s/%s: %s%s: it is left alone, with what it needs",
 				       prune->options->folder, item->archive->file,
@@ -98,10 +104,14 @@ void prune_tell(const struct prune *prune, struct report *report)
 					       : "damaged: ",
 				       item->archive->why);
 	}
+	/* What is merged takes up its room in another archive. */
+	if (n_merged > 0)
+		snprintf(merged, sizeof(merged), ", %u %smerged into them", n_merged, to_be);
+	if (n_merged == 0 || n_removed > 0)
+		snprintf(removed, sizeof(removed), ", %u %sremoved, %s", n_removed, to_be,
+			 human_size(size, bytes));
 	if (report->result == NULL)
-		report_done(report, prune->machine, "%u kept, %u %s, %s", n_kept, n_removed,
-			    prune->options->dry_run ? "to be removed" : "removed",
-			    human_size(size, bytes));
+		report_done(report, prune->machine, "%u kept%s%s", n_kept, merged, removed);
 }
 
 void prune_tell_unknown(const struct folder *folder, struct report *report)

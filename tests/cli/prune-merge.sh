@@ -38,9 +38,13 @@ END
 fill
 expect_code 0 "$VMABAK" prune d --keep-last 3 --merge --dry-run
 expect_text "$out" 'merge   2026-01-01' 'merge   2026-01-05' 'keep    2026-01-06'
+cp "$err" "$TMPDIR/said"
 left 01f 02 03 04 05 06 07 08
 uuid=$("$VMABAK" list --json d/web-2026-01-06T120000Z.vmab | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["uuid"])')
+expect_text "$TMPDIR/said" 'web: 3 kept, 5 to be merged into them'
 expect_code 0 "$VMABAK" prune d --keep-last 3 --merge
+expect_text "$err" 'web: 3 kept, 5 merged into them'
+expect_no_text "$err" removed
 left 06f 07 08
 expect_code 0 "$VMABAK" list --json d/web-2026-01-06T120000Z.vmab
 expect_json "$out" "d['uuid'] == '$uuid'" 'd["created"] == "2026-01-06T12:00:00Z"'
