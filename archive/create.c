@@ -226,6 +226,8 @@ int create_set_token(struct create *create, uint32_t drive, const char *token, s
 	if (length < 1 || length > TOKEN_MAX)
 		return fail(err, ERR_USAGE, "drive %.*s: a token has 1 to %u bytes",
 			    (int)name->length, (const char *)name->bytes, TOKEN_MAX);
+	if (own->length > 0 && drive_mark_names(&create->marks[drive], token))
+		return 0;
 	if (own->length > 0 && (own->length != length || memcmp(own->bytes, token, length) != 0))
 		return fail(
 			err, ERR_USAGE,

@@ -44,11 +44,12 @@ struct track;
  * them, are borrowed. Drives in which nothing can record are told to the watcher. */
 int track_new(struct track **out, const struct image_source *sources, unsigned n,
 	      const struct watcher *watcher, struct error *err);
+/* This one is to be left as it is: the archive does not show an instant of it. */
+void track_leave(struct track *track, unsigned i);
 /* Once the archive is durable and the drives are closed: each image gets a bitmap named after the
- * archive. Then the parent's is removed, if there is one and it is not needed, and those of ours
- * that are broken. The watcher is warned of what fails. Returns how many images record. */
-unsigned track_record(struct track *track, const uint8_t uuid[UUID_SIZE],
-		      const uint8_t parent[UUID_SIZE], bool keep_parents);
+ * archive. Then all others of ours are removed, so that images keep one; with keep_others only
+ * those that are broken. The watcher is warned of what fails. Returns how many images record. */
+unsigned track_record(struct track *track, const uint8_t uuid[UUID_SIZE], bool keep_others);
 void track_free(struct track *track); /* NULL-safe */
 
 #endif

@@ -366,8 +366,7 @@ int proof_check_since(const struct proof_job *job, const struct proof_options *o
 
 	drive_text(job, name, sizeof(name));
 	if (since != NULL && token->length > 0) {
-		if (strlen(since) == token->length &&
-		    memcmp(since, token->bytes, token->length) == 0)
+		if (drive_mark_names(job->parent_mark, since))
 			return 0;
 		return fail(err, ERR_USAGE,
 			    "drive %s: its change list is since '%s', but the parent shows '%s': "

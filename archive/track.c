@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BROKEN_MAX 16u /* bitmaps that are removed of one image at a time */
+#define LEAVERS_MAX 16u /* bitmaps that are removed of one image at a time */
 
 struct tracked {
 	const struct image_source *source; /* borrowed */
@@ -108,8 +108,9 @@ static int check_new(const struct tracked *tracked, const uint8_t uuid[UUID_SIZE
 
 /* Names of bitmaps of ours that are to go. */
 struct leavers {
-	char parent[TRACK_NAME_SIZE]; /* empty: it stays */
-	char names[BROKEN_MAX][TRACK_NAME_SIZE];
+	char stays[TRACK_NAME_SIZE];
+	bool broken_only;
+	char names[LEAVERS_MAX][TRACK_NAME_SIZE];
 	unsigned n;
 };
 
@@ -118,12 +119,12 @@ static void note_leaver(void *context, const struct qcow2_bitmap *bitmap)
 	struct leavers *leavers = context;
 	char *name = leavers->names[leavers->n];
 
-	if (leavers->n == BROKEN_MAX - 1 || bitmap->name.length >= TRACK_NAME_SIZE)
+	if (leavers->n == LEAVERS_MAX - 1 || bitmap->name.length >= TRACK_NAME_SIZE)
 		return;
 	memcpy(name, bitmap->name.bytes, bitmap->name.length);
 	name[bitmap->name.length] = '\0';
-	if (track_name_is_ours(name) &&
-	    ((bitmap->flags & QCOW2_BITMAP_IN_USE) || strcmp(name, leavers->parent) == 0))
+	if (track_name_is_ours(name) && strcmp(name, leavers->stays) != 0 &&
+	    ((bitmap->flags & QCOW2_BITMAP_IN_USE) || !leavers->broken_only))
 		leavers->n++;
 }
 
@@ -161,19 +162,29 @@ static bool record(const struct track *track, const struct tracked *tracked,
 	return true;
 }
 
-unsigned track_record(struct track *track, const uint8_t uuid[UUID_SIZE],
-		      const uint8_t parent[UUID_SIZE], bool keep_parents)
+void track_leave(struct track *track, unsigned i)
 {
-	static const uint8_t none[UUID_SIZE];
+	struct tracked *tracked = &track->drives[i];
+
+	if (tracked->image != NULL)
+		watcher_warn(track->watcher,
+			     "drive %s: nothing records what changes from now on, as it changed "
+			     "while it was read",
+			     tracked->source->name);
+	kept_image_close(tracked->image);
+	tracked->image = NULL;
+}
+
+unsigned track_record(struct track *track, const uint8_t uuid[UUID_SIZE], bool keep_others)
+{
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < track->n; i++) {
-		struct leavers leavers = {.n = 0};
+		struct leavers leavers = {.broken_only = keep_others};
 
 		if (track->drives[i].image == NULL)
 			continue;
-		if (!keep_parents && memcmp(parent, none, UUID_SIZE) != 0)
-			track_name(leavers.parent, parent);
+		track_name(leavers.stays, uuid);
 		n += record(track, &track->drives[i], uuid, &leavers);
 	}
 	return n;

@@ -269,6 +269,9 @@ static void tell(struct backup *backup)
 /* The machine first, so that a guest waits for nothing that is of no use any more. */
 static void close_all(struct backup *backup, bool done)
 {
+	for (uint32_t i = 0; i < backup->images.n && backup->drives != NULL && done; i++)
+		if (drive_was_changed(backup->drives[i]))
+			tracked_images_changed(&backup->images, i);
 	if (backup->sweep != NULL)
 		sweep_free(backup->sweep);
 	free(backup->drives);

@@ -3,6 +3,7 @@
 #include "archive/create.h"
 #include "archive/open.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/watcher.h"
 #include "cli/group_changes.h"
 #include "cli/memory.h"
@@ -10,6 +11,7 @@
 #include "drive/argument.h"
 #include "machine/options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,18 +48,30 @@ static int parse_all(struct tracked_images *out, const struct strings *arguments
 	return 0;
 }
 
-static int ask_one(const struct image_source *source, bool has_parent, struct changes **out,
-		   struct error *err)
+/* In a folder of chains it is chosen whether there is a parent. */
+static int without_parent(const struct tracked_images *images, const struct image_source *source,
+			  const struct create *create, struct error *err)
+{
+	if (create->head == NULL || !create->head->sums_beside)
+		return fail(err, ERR_USAGE,
+			    "drive %s: what changed since an archive is of use with --parent only",
+			    source->name);
+	watcher_note(images->watcher,
+		     "drive %s: it is not asked what changed, as the archive is to be a full one",
+		     source->name);
+	return 0;
+}
+
+static int ask_one(const struct tracked_images *images, const struct image_source *source,
+		   const struct create *create, struct changes **out, struct error *err)
 {
 	if (!image_source_tells(source))
 		return 0;
 	if (*out != NULL)
 		return fail(err, ERR_USAGE, "drive %s: has a list of --changed already",
 			    source->name);
-	if (!has_parent)
-		return fail(err, ERR_USAGE,
-			    "drive %s: what changed since an archive is of use with --parent only",
-			    source->name);
+	if (create->head == NULL || create->head->parent == NULL)
+		return without_parent(images, source, create, err);
 	*out = memory_new(1, sizeof(**out));
 	if (image_changes(*out, source, err) != 0) {
 		error_prefix(err, "drive %s", source->name);
@@ -82,12 +96,10 @@ int tracked_images_open(struct tracked_images *out, const struct track_options *
 			const struct machine_options *machine, const struct create *create,
 			struct drive_changes *changes, struct error *err)
 {
-	bool has_parent = create->head != NULL && create->head->parent != NULL;
-
 	TRY(parse_all(out, &machine->images, err));
 	for (unsigned i = 0; i < out->n; i++) {
 		TRY(image_source_check(&out->sources[i], machine->allow_writers, err));
-		TRY(ask_one(&out->sources[i], has_parent, &changes->of[i], err));
+		TRY(ask_one(out, &out->sources[i], create, &changes->of[i], err));
 	}
 	return options->track ? track_new(&out->track, out->sources, out->n, out->watcher, err) : 0;
 }
@@ -97,13 +109,11 @@ static int check_found(const struct changes *found, const struct image_source *s
 		       const struct create *create, uint32_t drive, struct error *err)
 {
 	const struct parent *parent = &create->parent;
-	const struct text *token = &parent->marks[parent->drive_of[drive]].token;
 
 	if (parent_drive_size(parent, drive) != create->archive->drives[drive].size_bytes)
 		return fail(err, ERR_UNSUPPORTED, "%s: has another size than its parent",
 			    source->path);
-	if (token->length != strlen(found->since) ||
-	    memcmp(token->bytes, found->since, token->length) != 0)
+	if (!drive_mark_names(&parent->marks[parent->drive_of[drive]], found->since))
 		return fail(err, ERR_UNSUPPORTED,
 			    "%s: the parent has another token of it: a file below it was written "
 			    "or replaced",
@@ -145,16 +155,45 @@ static bool can_have_bitmap(const struct create *create, const struct image_sour
 	       parent->drive_of[i] != sums_archive(parent->found.sums)->n_drives;
 }
 
+/* A list given with --track has a name for the instant, too. */
+static int add_until(char **token, const struct changes *changes, struct error *err)
+{
+	char *both;
+
+	if (changes == NULL || changes->until == NULL || strcmp(*token, changes->until) == 0)
+		return 0;
+	both = text_make("%s\n%s", changes->until, *token);
+	if (both == NULL)
+		return fail_memory(err);
+	free(*token);
+	*token = both;
+	return 0;
+}
+
+/* That an instant has no name only keeps lists from being used. */
 static int set_token(struct tracked_images *images, uint32_t i, struct create *create,
-		     struct error *err)
+		     const struct changes *changes, struct error *err)
 {
 	const uint8_t *tracked = images->track != NULL ? create->archive->uuid : NULL;
+	const struct image_source *source = &images->sources[i];
 	char **token = &images->images[i].token;
+	struct error why = {0};
 
 	if (create->plan.format != FORMAT_VMAB)
 		return 0;
-	TRY(image_token(token, &images->sources[i], tracked, err));
-	return *token != NULL ? create_set_token(create, i, *token, err) : 0;
+	if (image_token(token, source, tracked, &why) != 0) {
+		if (why.sys == ENOMEM)
+			return fail_memory(err);
+		watcher_note(images->watcher,
+			     "drive %s: its instant gets no token, so no list can be shown to "
+			     "begin there: %s",
+			     source->name, why.text);
+		return 0;
+	}
+	if (*token == NULL)
+		return 0;
+	TRY(add_until(token, changes, err));
+	return create_set_token(create, i, *token, err);
 }
 
 int tracked_images_find(struct tracked_images *images, struct create *create,
@@ -163,18 +202,24 @@ int tracked_images_find(struct tracked_images *images, struct create *create,
 	for (uint32_t i = 0; i < images->n; i++) {
 		if (changes->of[i] == NULL && can_have_bitmap(create, &images->sources[i], i))
 			find_one(images, i, create, changes);
-		TRY(set_token(images, i, create, err));
+		TRY(set_token(images, i, create, changes->of[i], err));
 	}
 	return 0;
+}
+
+void tracked_images_changed(struct tracked_images *images, uint32_t drive)
+{
+	if (images->track != NULL)
+		track_leave(images->track, drive);
 }
 
 void tracked_images_record(struct tracked_images *images, const struct create *create,
 			   unsigned n_others, struct json_t *result)
 {
 	bool pipe = strcmp(create->name, "-") == 0;
-	unsigned n = images->track == NULL ? 0
-					   : track_record(images->track, create->archive->uuid,
-							  create->archive->parent, pipe);
+	unsigned n = images->track == NULL
+			     ? 0
+			     : track_record(images->track, create->archive->uuid, pipe);
 
 	json_put_number(result, "n_tracked", n + n_others);
 }

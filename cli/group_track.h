@@ -42,6 +42,8 @@ int tracked_images_open(struct tracked_images *out, const struct track_options *
  * drives that have none; and tokens. */
 int tracked_images_find(struct tracked_images *images, struct create *create,
 			struct drive_changes *changes, struct error *err);
+/* A drive was written while it was read: its image is left as it is. */
+void tracked_images_changed(struct tracked_images *images, uint32_t drive);
 /* Once the archive is durable and the drives are closed. n_others: where a machine records. */
 void tracked_images_record(struct tracked_images *images, const struct create *create,
 			   unsigned n_others, struct json_t *result);

@@ -65,7 +65,12 @@ static int run_bitmap(struct kept_image *image, const char *const *words, const 
 	char *options = qemu_image_options(&how);
 	char *object = image->secret == NULL ? NULL : qemu_secret_object(&how);
 	const char *arguments[12] = {"qemu-img", "bitmap", "--image-opts"};
-	struct qemu_img run = {.name = image->path, .arguments = arguments};
+	/* It marks all bitmaps in use while it runs, others' too: killed, it would leave them so.
+	 */
+	struct qemu_img run = {.name = image->path,
+			       .arguments = arguments,
+			       .goes_on = true,
+			       .lock = image->image.fd};
 	unsigned n = 3;
 	int code;
 

@@ -1,6 +1,7 @@
 #include "drive/qemu.h"
 
 #include "base/bytes.h"
+#include "base/clusterset.h"
 #include "base/io.h"
 
 #include <errno.h>
@@ -33,6 +34,8 @@ struct qcow2 {
 	uint64_t reach;
 	uint64_t last_compressed; /* begins here and ends at the end of the file; 0: none */
 	uint8_t *table;		  /* an L2 table: a cluster */
+	/* The L2 tables that were read, by their clusters: snapshots share most of theirs. */
+	struct cluster_set seen;
 };
 
 static void must_reach(struct qcow2 *image, uint64_t end)
@@ -151,6 +154,11 @@ static int note_table(struct qcow2 *image, uint64_t entry, struct error *err)
 	if (offset == 0)
 		return 0;
 	must_reach(image, offset + n);
+	/* QEMU reads no table at another place than a cluster's. */
+	if (offset >= image->size_bytes || offset % n != 0 ||
+	    cluster_set_has(&image->seen, offset >> image->cluster_bits))
+		return 0;
+	TRY(cluster_set_include(&image->seen, offset >> image->cluster_bits, 1, err));
 	TRY(read_table(image, offset, image->table, &n, err));
 	for (size_t at = 0; at + step <= n; at += step)
 		note_cluster(image, get_be(image->table + at, 8),
@@ -176,23 +184,78 @@ static int note_all(struct qcow2 *image, uint64_t l1_offset, uint32_t n_entries,
 	return code;
 }
 
-/* The entries of the table follow one another; each begins with the place of an L1 table. */
-static int note_snapshots(struct qcow2 *image, uint64_t at, uint32_t n_snapshots, struct error *err)
-{
-	uint8_t entry[SNAPSHOT_HEAD];
-	size_t n = sizeof(entry);
+/* The L1 tables of snapshots, of which many may be the same, or overlap in an image that was made
+ * to take long. */
+struct l1_table {
+	uint64_t at;
+	uint64_t n_entries;
+};
 
+static int compare_places(const void *a, const void *b)
+{
+	const struct l1_table *x = a, *y = b;
+
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Each entry once. */
+static int note_l1_tables(struct qcow2 *image, struct l1_table *tables, uint32_t n,
+			  struct error *err)
+{
+	uint64_t done = 0;
+
+	qsort(tables, n, sizeof(*tables), compare_places);
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t at = tables[i].at, end = at + tables[i].n_entries * 8;
+
+		if (at < done)
+			at = done;
+		if (at < end && at < image->size_bytes)
+			TRY(note_all(image, at, (uint32_t)((end - at) / 8), err));
+		must_reach(image, end);
+		if (done < end)
+			done = end;
+	}
+	return 0;
+}
+
+/* The entries of the table follow one another; each begins with the place of an L1 table. *n: in
+ * is how many there are said to be, out how many have such a table. */
+static int list_snapshots(struct qcow2 *image, uint64_t at, struct l1_table *tables, uint32_t *n,
+			  struct error *err)
+{
+	uint32_t n_snapshots = *n;
+	uint8_t entry[SNAPSHOT_HEAD];
+	size_t got = sizeof(entry);
+
+	*n = 0;
 	for (uint32_t i = 0; i < n_snapshots && at < image->size_bytes; i++) {
-		TRY(read_table(image, at, entry, &n, err));
-		if (n < sizeof(entry))
+		struct l1_table *table = &tables[*n];
+
+		TRY(read_table(image, at, entry, &got, err));
+		if (got < sizeof(entry))
 			break;
-		TRY(note_all(image, get_be(entry, 8), (uint32_t)get_be(entry + 8, 4), err));
+		*table = (struct l1_table){get_be(entry, 8), get_be(entry + 8, 4)};
+		*n += table->n_entries <= L1_ENTRIES_MAX && table->at <= INT64_MAX / 2 &&
+		      table->at % 8 == 0;
 		uint64_t length = SNAPSHOT_HEAD + get_be(entry + 36, 4) + get_be(entry + 12, 2) +
 				  get_be(entry + 14, 2);
 		must_reach(image, at + length);
 		at += (length + 7) / 8 * 8;
 	}
 	return 0;
+}
+
+static int note_snapshots(struct qcow2 *image, uint64_t at, uint32_t n_snapshots, struct error *err)
+{
+	struct l1_table *tables = malloc((n_snapshots + (size_t)1) * sizeof(*tables));
+	int code = tables == NULL ? fail_memory(err)
+				  : list_snapshots(image, at, tables, &n_snapshots, err);
+
+	if (code == 0)
+		code = note_l1_tables(image, tables, n_snapshots, err);
+	free(tables);
+	return code;
 }
 
 static int note_image(struct qcow2 *image, const uint8_t *head, bool snapshots, struct error *err)
@@ -209,6 +272,7 @@ static int note_image(struct qcow2 *image, const uint8_t *head, bool snapshots, 
 	if (code == 0)
 		code = check_last_compressed(image, err);
 	free(image->table);
+	cluster_set_free(&image->seen);
 	return code;
 }
 

@@ -176,7 +176,10 @@ int qemu_img_run(struct qemu_img *run, struct error *err)
 		.argv = run->arguments,
 		.out = CHILD_PIPE,
 		.err = CHILD_PIPE,
-		.dies_with_us = true,
+		.dies_with_us = !run->goes_on,
+		.group = run->goes_on,
+		.passed = &run->lock,
+		.n_passed = run->goes_on && run->lock >= 0,
 	};
 
 	if (child_start(&watch.child, &how, err) != 0)

@@ -62,6 +62,9 @@ struct qemu_img {
 	/* Called for each line that it prints; may be NULL. */
 	void (*line)(void *context, const char *text);
 	void *context;
+	/* It writes to an image in use: it goes on, whatever ends us. */
+	bool goes_on;
+	int lock;	  /* with that: it holds this descriptor, too; -1: none */
 	char words[1000]; /* out: its complaints, made fit for a message */
 };
 

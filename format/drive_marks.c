@@ -67,6 +67,22 @@ static void read_proof(struct text value, struct drive_mark *out)
 		out->proof = proof;
 }
 
+bool drive_mark_names(const struct drive_mark *mark, const char *name)
+{
+	const uint8_t *line = mark->token.bytes, *end = line + mark->token.length;
+	size_t length = strlen(name);
+
+	while (line < end) {
+		const uint8_t *next = memchr(line, '\n', (size_t)(end - line));
+		size_t n = (size_t)((next != NULL ? next : end) - line);
+
+		if (n > 0 && n == length && memcmp(line, name, n) == 0)
+			return true;
+		line += n + 1;
+	}
+	return false;
+}
+
 void drive_marks_read(const struct archive *archive, struct drive_mark *out)
 {
 	struct text value;

@@ -39,6 +39,9 @@ struct drive_mark {
 	struct drive_proof proof;
 };
 
+/* Whether this is one of the names that the token has for its instant, each of which is a line. */
+bool drive_mark_names(const struct drive_mark *mark, const char *name);
+
 /* Those of the archive's drives, in its records: n_drives of them, which borrow from the head. */
 void drive_marks_read(const struct archive *archive, struct drive_mark *out);
 
