@@ -3,7 +3,10 @@
  */
 #include "cli/backup.h"
 
+#include "cli/memory.h"
+
 #include <stddef.h>
+#include <stdlib.h>
 
 /* With --to these are chosen, not given. */
 static const char *excluded(const struct backup_options *options)
@@ -54,6 +57,7 @@ int backup_to(const struct machine_kind *kind, const struct backup_options *opti
 	struct backup_options chosen = *options;
 	struct folder_next next;
 	struct error err = {0};
+	char *state = NULL;
 	int code;
 
 	if (folder_next_open(&next, &options->to, &report->watcher, &err) < 0) {
@@ -63,8 +67,15 @@ int backup_to(const struct machine_kind *kind, const struct backup_options *opti
 		chosen.head.parent = next.parent;
 		chosen.head.parent_optional = !increment_required(&options->increment);
 		chosen.head.sums_beside = true;
+		if (options->machine.state == NULL) {
+			state = text_make("%s/.vmabak/%s", options->to.folder, options->to.machine);
+			if (state == NULL)
+				memory_give_up();
+			chosen.machine.state = state;
+		}
 		code = backup_machine(kind, &chosen, report);
 	}
+	free(state);
 	folder_next_close(&next);
 	return code;
 }

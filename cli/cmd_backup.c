@@ -169,11 +169,12 @@ static int run(const void *given, struct report *report)
 	    increment_choice_check(&options.increment,
 				   options.head.parent != NULL || options.to.folder != NULL,
 				   &err) < 0 ||
-	    backup_check_chain(&options, &err) < 0 ||
+	    backup_check_chain(&options, &err) < 0 || track_check(&options.track, &err) < 0 ||
 	    (kind != SOURCE_DRIVES && check_machine(&options.machine, &err) < 0))
 		return report_error(report, NULL, &err);
 	options.machine.images = options.common.arguments;
 	options.machine.track = options.track.track;
+	options.machine.state = options.track.state;
 	options.machine.threads = threads_wanted(options.create.threads);
 	switch (kind) {
 	case SOURCE_SERVE:

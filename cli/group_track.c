@@ -18,9 +18,13 @@
 
 const struct option_spec track_specs[] = {
 	{"track", 0, OPTION_FLAG, OPTION_FIELD(track_options, track),
-	 .help = "leave a bitmap in each qcow2 image (libvirt: a checkpoint), by which the next "
-		 "increment finds what changed",
-	 .sources = SOURCE_DRIVES | SOURCE_LIBVIRT},
+	 .help = "leave a bitmap in each qcow2 image or in QEMU (libvirt: a checkpoint), by which "
+		 "the next increment finds what changed",
+	 .sources = SOURCE_DRIVES | SOURCE_LIBVIRT | SOURCE_QEMU},
+	{"state", 0, OPTION_TEXT, OPTION_FIELD(track_options, state), .argument = "DIR",
+	 .help = "qemu, with --track: where the maps of what changed are kept (default: "
+		 "/var/lib/vmabak/MACHINE, or .vmabak/VM in the folder of --to)",
+	 .sources = SOURCE_QEMU},
 	OPTIONS_END,
 };
 
@@ -84,7 +88,7 @@ int track_check(const struct track_options *options, const struct machine_option
 		const struct create *create, struct error *err)
 {
 	if (!options->track)
-		return 0;
+		return options->state == NULL ? 0 : fail(err, ERR_USAGE, "--state needs --track");
 	if (machine->allow_writers)
 		return fail(err, ERR_USAGE, "--track and --allow-writers exclude each other");
 	if (create->plan.format != FORMAT_VMAB)

@@ -16,6 +16,7 @@ struct watcher;
 
 struct track_options {
 	bool track;
+	const char *state;
 };
 
 extern const struct option_spec track_specs[];

@@ -250,6 +250,11 @@ uint64_t generation_id(const struct generation *map)
 	return map->id;
 }
 
+uint64_t generation_lost_id(const struct generation *map)
+{
+	return map->store != NULL ? map_store_lost_id(map->store) : 0;
+}
+
 uint16_t generation_current(const struct generation *map)
 {
 	return atomic_load_explicit(&map->current, memory_order_relaxed);

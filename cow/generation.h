@@ -59,12 +59,21 @@ uint64_t generation_n_clusters(const struct generation *map);
 /* Random, and new each time a map begins anew: generation numbers mean nothing without it. */
 uint64_t generation_id(const struct generation *map);
 
+/* The id that the file had, if its map did not count when it was opened; 0: it had none. */
+uint64_t generation_lost_id(const struct generation *map);
+
 /* The generation that writes are recorded under now, from 1. "Changed since 0": since the map
  * began. */
 uint16_t generation_current(const struct generation *map);
 /* Ends the current generation and returns its number; no write may be in flight. When the numbers
  * run out the map begins anew, with a new id, and 0 is returned. */
 uint16_t generation_advance(struct generation *map);
+
+/* What the instant is called at which this generation of this map ends: "map:ID:GENERATION". */
+#define GENERATION_TOKEN_SIZE 32u
+char *generation_token(char out[GENERATION_TOKEN_SIZE], uint64_t id, uint16_t g);
+/* False: the text is no such name. */
+bool generation_parse_token(const char *text, uint64_t *id, uint16_t *g);
 
 /* Begins anew, with a new id: what is marked does not tell all. */
 void generation_restart(struct generation *map);

@@ -107,6 +107,8 @@ int map_store_open(struct map_store **out, const char *path, const char *drive_p
 int map_store_close(struct map_store *store, struct error *err);
 
 enum map_trust map_store_trust(const struct map_store *store);
+/* The id of a map that did not count, and in whose place this one is; 0: there was none. */
+uint64_t map_store_lost_id(const struct map_store *store);
 const struct map_header *map_store_header(const struct map_store *store);
 
 /* Held while the memory changes and the change is written. */

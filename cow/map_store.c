@@ -44,6 +44,7 @@ struct map_store {
 	struct map_memory memory;
 	struct map_header header; /* as last written */
 	enum map_trust trust;	  /* at the open */
+	uint64_t lost_id;	  /* of the map that did not count then, or 0 */
 	int fd;
 	bool has_name;		 /* it has one, and must keep it */
 	char *path, *drive_path; /* owned */
@@ -195,6 +196,7 @@ static int read_file(struct map_store *store, const struct stat *found, struct e
 	store->trust =
 		code != 0 ? MAP_DAMAGED
 			  : map_judge(&header, &store->header.drive, store->header.boot_id, &times);
+	store->lost_id = code != 0 ? 0 : header.id;
 	if (!is_trusted(store->trust))
 		return 0;
 	store->header.id = header.id;
@@ -203,6 +205,8 @@ static int read_file(struct map_store *store, const struct stat *found, struct e
 	store->header.current = header.current;
 	if (!map_read(store->fd, &store->memory, &header, &store->sum))
 		store->trust = MAP_DAMAGED;
+	else
+		store->lost_id = 0;
 	return 0;
 }
 
@@ -419,6 +423,11 @@ void map_store_table(struct map_store *store, uint64_t offset, uint64_t n)
 enum map_trust map_store_trust(const struct map_store *store)
 {
 	return atomic_load(&store->failed) != 0 ? MAP_FILE_FAILED : store->trust;
+}
+
+uint64_t map_store_lost_id(const struct map_store *store)
+{
+	return store->lost_id;
 }
 
 const struct map_header *map_store_header(const struct map_store *store)

@@ -33,6 +33,8 @@ struct machine_options {
 	const char *scratch;	 /* pull, libvirt: a folder */
 	unsigned sync_mode;	 /* push: enum sync_choice */
 
+	const char *state; /* track, qemu: the folder for that; NULL: that of the machine's name */
+
 	uint64_t buffer; /* push, serve: bytes, as spill */
 	uint64_t spill;
 	const char *spill_dir;

@@ -26,6 +26,7 @@ static bool same(const char *text, const char *other)
 static void free_drive(struct inventory_drive *drive)
 {
 	free(drive->name);
+	free(drive->label);
 	free(drive->device);
 	free(drive->qdev);
 	free(drive->qom);
@@ -106,6 +107,8 @@ static int add_drive(struct inventory *inventory, struct inventory_drive drive, 
 		inventory->drives = drives;
 	if (code == 0 && drive.name == NULL)
 		code = choose_name(inventory, &drive, err);
+	if (code == 0 && drive.label == NULL)
+		code = copy(&drive.label, drive.name, err);
 	if (code == 0)
 		inventory->drives[inventory->n_drives++] = drive;
 	else
@@ -324,9 +327,10 @@ static int copy_drive(struct inventory_drive *out, const struct inventory_drive 
 		      struct error *err)
 {
 	*out = *from;
-	out->name = out->device = out->qdev = out->qom = out->node = NULL;
+	out->name = out->label = out->device = out->qdev = out->qom = out->node = NULL;
 	out->format = out->file = out->iothread = NULL;
 	TRY(copy(&out->name, from->name, err));
+	TRY(copy(&out->label, from->label, err));
 	TRY(copy(&out->device, from->device, err));
 	TRY(copy(&out->qdev, from->qdev, err));
 	TRY(copy(&out->qom, from->qom, err));

@@ -13,6 +13,7 @@ struct qmp;
 /* All texts owned; NULL where QEMU says nothing. Only the name has passed the allow-list. */
 struct inventory_drive {
 	char *name;   /* in the archive: by the device, its number in QEMU, or the node */
+	char *label;  /* the same unless the user gave it another one */
 	char *device; /* of -drive: its id */
 	char *qdev;   /* of -device: its id, or its path */
 	char *qom;    /* of -device: its place in QEMU's object model */

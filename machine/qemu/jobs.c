@@ -61,20 +61,57 @@ bool jobs_leave_out(const struct jobs_options *options, const struct inventory_d
 	       strcmp(drive->format, "qcow2") == 0 && !drive->has_backing;
 }
 
+static bool is_part(const struct jobs_options *options, unsigned i)
+{
+	return options->parts != NULL && options->parts[i].bitmap[0] != '\0';
+}
+
+/* Whether the jobs end together. QEMU takes no bitmap over in such a transaction; of other jobs the
+ * others go on when one fails, until it is noticed. */
+static bool are_grouped(const struct jobs_options *options, const struct inventory *inventory)
+{
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		if (is_part(options, i))
+			return false;
+	}
+	return true;
+}
+
+static const char *sync_of(const struct jobs_options *options, unsigned i,
+			   const struct inventory_drive *drive)
+{
+	if (!options->copies)
+		return "none";
+	if (is_part(options, i))
+		return "bitmap";
+	return jobs_leave_out(options, drive) ? "top" : "full";
+}
+
 static struct json_t *make_action(const char *id, unsigned i, const struct inventory_drive *drive,
 				  const struct jobs_options *options)
 {
-	const char *sync = !options->copies		    ? "none"
-			   : jobs_leave_out(options, drive) ? "top"
-							    : "full";
+	bool part = is_part(options, i);
 	char name[NODE_NAME_SIZE];
 
 	node_name(name, id, i);
-	return json_make("{s:s, s:{s:s, s:s, s:s, s:s, s:b, s:b, s:s*, s:o*}}", "type",
+	return json_make("{s:s, s:{s:s, s:s, s:s, s:s, s:s*, s:s*, s:b, s:b, s:s*, s:o*}}", "type",
 			 "blockdev-backup", "data", "device", drive->node, "target", name, "job-id",
-			 name, "sync", sync, "auto-dismiss", 0, "auto-finalize", !options->breaks,
-			 "on-cbw-error", options->breaks ? "break-snapshot" : NULL, "x-perf",
+			 name, "sync", sync_of(options, i, drive), "bitmap", part ? name : NULL,
+			 "bitmap-mode", part ? "never" : NULL, "auto-dismiss", 0, "auto-finalize",
+			 !options->breaks, "on-cbw-error",
+			 options->breaks ? "break-snapshot" : NULL, "x-perf",
 			 options->limit ? json_make("{s:i}", "max-workers", 1) : NULL);
+}
+
+/* What the drive's bitmap names at the instant, into the one of the run. */
+static void add_merge(struct json_t *actions, const char *id, unsigned i, const char *node,
+		      const char *bitmap)
+{
+	char name[NODE_NAME_SIZE];
+
+	json_add(actions,
+		 json_make("{s:s, s:{s:s, s:s, s:[s]}}", "type", "block-dirty-bitmap-merge", "data",
+			   "node", node, "target", node_name(name, id, i), "bitmaps", bitmap));
 }
 
 static int start(struct qmp *qmp, const char *id, const struct inventory *inventory,
@@ -82,10 +119,16 @@ static int start(struct qmp *qmp, const char *id, const struct inventory *invent
 {
 	struct json_t *actions = json_make("[]");
 
-	for (unsigned i = 0; i < inventory->n_drives; i++)
-		json_add(actions, make_action(id, i, &inventory->drives[i], options));
-	return qmp_execute(qmp, NULL, err, "transaction", "{s:{s:s}, s:o}", "properties",
-			   "completion-mode", "grouped", "actions", actions);
+	for (unsigned i = 0; i < inventory->n_drives; i++) {
+		const struct inventory_drive *drive = &inventory->drives[i];
+
+		if (is_part(options, i))
+			add_merge(actions, id, i, drive->node, options->parts[i].bitmap);
+		json_add(actions, make_action(id, i, drive, options));
+	}
+	return qmp_execute(
+		qmp, NULL, err, "transaction", "{s:{s:s}, s:o}", "properties", "completion-mode",
+		are_grouped(options, inventory) ? "grouped" : "individual", "actions", actions);
 }
 
 /* A QEMU may list the limit and yet refuse it (-compat unstable-input=reject). A transaction that
@@ -167,12 +210,16 @@ int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventor
 	return 0;
 }
 
-/* They are a group: the first one's end is that of all. */
-int jobs_finalize(struct qmp *qmp, const char *id, struct error *err)
+int jobs_finalize(struct qmp *qmp, const char *id, const struct inventory *inventory,
+		  const struct jobs_options *options, struct error *err)
 {
+	unsigned n = are_grouped(options, inventory) ? 1 : inventory->n_drives;
 	char name[NODE_NAME_SIZE];
 
-	return qmp_execute(qmp, NULL, err, "job-finalize", "{s:s}", "id", node_name(name, id, 0));
+	for (unsigned i = 0; i < n; i++)
+		TRY(qmp_execute(qmp, NULL, err, "job-finalize", "{s:s}", "id",
+				node_name(name, id, i)));
+	return 0;
 }
 
 /* Each job of the run gets the command that fits. */
@@ -233,6 +280,7 @@ static int remove_unused(struct qmp *qmp, const char *id, unsigned *n, struct er
 
 	*n = 0;
 	TRY(nodes_query(qmp, &nodes, err));
+	code = bitmaps_remove_run(qmp, nodes, id, &n_asked, err);
 	for (size_t i = 0; i < json_length(nodes) && code == 0; i++) {
 		const char *name = json_member_text(json_item(nodes, i), "node-name");
 		char found[RUN_ID_SIZE];

@@ -47,6 +47,7 @@
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/scratch.h"
 #include "machine/qemu/snapshot.h"
+#include "machine/qemu/track.h"
 #include "machine/rundir.h"
 
 #include <errno.h>
@@ -62,6 +63,7 @@
 
 struct machine {
 	struct qemu qemu;
+	struct track *track; /* NULL: nothing is tracked */
 	struct jobs_options jobs;
 	bool filters; /* instead of jobs */
 	char id[RUN_ID_SIZE];
@@ -316,7 +318,7 @@ static void *look_after(void *context)
 	return NULL;
 }
 
-static int try_begin(struct machine *machine, struct error *err)
+static int try_begin(struct machine *machine, const struct machine_since *since, struct error *err)
 {
 	struct qemu *qemu = &machine->qemu;
 	const char *scratch = qemu->options->scratch;
@@ -336,7 +338,9 @@ static int try_begin(struct machine *machine, struct error *err)
 	TRY(add_filters(machine, err));
 	TRY(start_server(machine, err));
 	instant.guard = machine->guard;
+	TRY(track_prepare(machine->track, since, NULL, err));
 	TRY(instant_take(&instant, &qemu->instant, err));
+	TRY(track_ended(machine->track, err));
 	TRY(fleece_add_exports(qemu->qmp, machine->id, &qemu->inventory, reads_snapshots(machine),
 			       err));
 	sys = pthread_create(&machine->thread, NULL, look_after, machine);
@@ -354,9 +358,8 @@ static void interrupt(void *context)
 
 static int pull_begin(struct machine *machine, const struct machine_since *since, struct error *err)
 {
-	(void)since;
 	qemu_stir(interrupt, machine);
-	if (try_begin(machine, err) == 0)
+	if (try_begin(machine, since, err) == 0)
 		return 0;
 	qemu_advise(&machine->qemu, err);
 	undo(machine);
@@ -393,6 +396,7 @@ static void pull_end(struct machine *machine)
 	join(machine);
 	for (unsigned i = 0; machine->drives != NULL && i < machine->qemu.inventory.n_drives; i++)
 		drive_close(machine->drives[i]);
+	track_close(machine->track);
 	qemu_close(&machine->qemu);
 	free(machine->drives);
 	free(machine->scratches);
@@ -410,7 +414,8 @@ static int pull_open(struct machine **out, const struct machine_options *options
 	machine->lock = -1;
 	gate_init(&machine->gate);
 	run_id_make(machine->id);
-	if (qemu_open(&machine->qemu, options, watcher, err) < 0) {
+	if (qemu_open(&machine->qemu, options, watcher, err) < 0 ||
+	    (options->track && track_open(&machine->track, &machine->qemu, err) < 0)) {
 		pull_end(machine);
 		return err->code;
 	}
@@ -438,6 +443,17 @@ static int pull_explain(struct machine *machine, struct error *err)
 	return err->code;
 }
 
+static const char *pull_token(const struct machine *machine, uint32_t i)
+{
+	return track_token(machine->track, i);
+}
+
+static int pull_changes(struct machine *machine, uint32_t i, struct machine_changes *out,
+			struct error *err)
+{
+	return track_changes(machine->track, i, out, err);
+}
+
 static void pull_outcome(struct machine *machine, struct json_t *capture)
 {
 	char size[HUMAN_SIZE];
@@ -451,7 +467,9 @@ static void pull_outcome(struct machine *machine, struct json_t *capture)
 const struct machine_kind machine_pull = {
 	.open = pull_open,
 	.describe = pull_describe,
+	.token = pull_token,
 	.begin = pull_begin,
+	.changes = pull_changes,
 	.drive = pull_drive,
 	.finish = pull_finish,
 	.explain = pull_explain,

@@ -31,6 +31,7 @@
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/receive.h"
 #include "machine/qemu/snapshot.h"
+#include "machine/qemu/track.h"
 #include "machine/rundir.h"
 
 #include <pthread.h>
@@ -47,6 +48,7 @@
 
 struct machine {
 	struct qemu qemu;
+	struct track *track; /* NULL: nothing is tracked */
 	struct jobs_options jobs;
 	struct buffer *buffer;
 	struct chunk_source chunks;
@@ -194,7 +196,7 @@ static int look(struct machine *machine, struct error *err)
 	TRY(jobs_check(qmp, machine->id, inventory, &state, err));
 	if (state.n_pending == inventory->n_drives) {
 		TRY(probes_check(qmp, machine->id, inventory, err));
-		TRY(jobs_finalize(qmp, machine->id, err));
+		TRY(jobs_finalize(qmp, machine->id, inventory, &machine->jobs, err));
 		TRY(jobs_check(qmp, machine->id, inventory, &state, err));
 	}
 	return state.n_concluded == inventory->n_drives;
@@ -271,7 +273,20 @@ static void interrupt(void *context)
 	buffer_fail(machine->buffer, &err);
 }
 
-static int try_begin(struct machine *machine, struct error *err)
+/* Of drives that were told to QEMU to copy in part only that part comes. */
+static void expect(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->qemu.inventory.n_drives; i++) {
+		const struct cluster_set *set = track_expected(machine->track, i);
+
+		if (set == NULL)
+			continue;
+		receiver_expect(machine->receiver, i, set);
+		machine->qemu.drives[i].data_bytes = (set->n_clusters + 1) * CLUSTER_SIZE;
+	}
+}
+
+static int try_begin(struct machine *machine, const struct machine_since *since, struct error *err)
 {
 	struct qemu *qemu = &machine->qemu;
 	struct instant instant = {
@@ -285,7 +300,11 @@ static int try_begin(struct machine *machine, struct error *err)
 	TRY(serve(machine, err));
 	TRY(add_nodes(machine, err));
 	instant.guard = machine->guard;
+	TRY(track_prepare(machine->track, since, machine->id, err));
+	machine->jobs.parts = track_parts(machine->track);
 	TRY(instant_take(&instant, &qemu->instant, err));
+	TRY(track_ended(machine->track, err));
+	expect(machine);
 	machine->measured_ms = clock_ms();
 	sys = pthread_create(&machine->thread, NULL, look_after, machine);
 	if (sys != 0)
@@ -296,9 +315,8 @@ static int try_begin(struct machine *machine, struct error *err)
 
 static int push_begin(struct machine *machine, const struct machine_since *since, struct error *err)
 {
-	(void)since;
 	qemu_stir(interrupt, machine);
-	if (try_begin(machine, err) == 0)
+	if (try_begin(machine, since, err) == 0)
 		return 0;
 	qemu_advise(&machine->qemu, err);
 	/* Jobs may have started nevertheless; their writes must not wait now. */
@@ -382,6 +400,7 @@ static void push_end(struct machine *machine)
 		buffer_fail(machine->buffer, &err);
 		join(machine);
 	}
+	track_close(machine->track);
 	qemu_close(&machine->qemu);
 	buffer_free(machine->buffer);
 	free(machine->path);
@@ -402,6 +421,7 @@ static int push_open(struct machine **out, const struct machine_options *options
 	if (machine->path == NULL)
 		fail_memory(err);
 	else if (qemu_open(&machine->qemu, options, watcher, err) == 0 &&
+		 (!options->track || track_open(&machine->track, &machine->qemu, err) == 0) &&
 		 make_buffer(machine, err) == 0) {
 		*out = machine;
 		return 0;
@@ -441,6 +461,17 @@ static int push_explain(struct machine *machine, struct error *err)
 	return err->code;
 }
 
+static const char *push_token(const struct machine *machine, uint32_t i)
+{
+	return track_token(machine->track, i);
+}
+
+static int push_changes(struct machine *machine, uint32_t i, struct machine_changes *out,
+			struct error *err)
+{
+	return track_changes(machine->track, i, out, err);
+}
+
 static void push_outcome(struct machine *machine, struct json_t *capture)
 {
 	const struct buffer_counts *counts = buffer_counts(machine->buffer);
@@ -456,7 +487,9 @@ static void push_outcome(struct machine *machine, struct json_t *capture)
 const struct machine_kind machine_push = {
 	.open = push_open,
 	.describe = push_describe,
+	.token = push_token,
 	.begin = push_begin,
+	.changes = push_changes,
 	.chunks = push_chunks,
 	.finish = push_finish,
 	.explain = push_explain,

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/stop.h"
 #include "base/watcher.h"
+#include "machine/qemu/bitmaps.h"
 #include "machine/qemu/leftovers.h"
 #include "machine/qemu/migration.h"
 #include "machine/qemu/qmp.h"
@@ -66,7 +67,7 @@ static int list_drives(struct qemu *qemu, struct error *err)
 int qemu_open(struct qemu *out, const struct machine_options *options,
 	      const struct watcher *watcher, struct error *err)
 {
-	unsigned n_leftovers;
+	unsigned n_leftovers, n_broken;
 
 	*out = (struct qemu){.options = options, .watcher = watcher};
 	TRY(qmp_open(&out->qmp, options->place, err));
@@ -77,6 +78,11 @@ int qemu_open(struct qemu *out, const struct machine_options *options,
 	TRY(migration_check(out->qmp, err));
 	out->has_events = migration_watch(out->qmp);
 	TRY(inventory_read(&out->inventory, out->qmp, err));
+	TRY(bitmaps_remove_broken(out->qmp, out->inventory.nodes, &n_broken, err));
+	if (n_broken > 0)
+		watcher_note(watcher,
+			     "removed %u bitmap%s of ours from QEMU, broken as it was killed",
+			     n_broken, n_broken == 1 ? "" : "s");
 	TRY(inventory_choose(&out->inventory, &options->drives, err));
 	TRY(list_drives(out, err));
 	return read_text(out, err);

@@ -38,6 +38,7 @@ struct drive_state {
 	uint32_t number;
 	uint64_t size_bytes;
 	bool may_leave_out;
+	const struct cluster_set *expected; /* borrowed; NULL: all */
 	char name[12];
 	_Atomic uint64_t *taken, *told; /* owned */
 };
@@ -175,15 +176,35 @@ static const struct nbdserver_ops ops = {
 
 /* ---- the end ---- */
 
+/* From this cluster on those that are expected: where they begin, and end. False: there are none.
+ */
+static bool next_expected(const struct drive_state *drive, uint64_t *cluster, uint64_t *end)
+{
+	uint64_t n = clusters_of(drive->size_bytes), length;
+	bool in = drive->expected == NULL;
+
+	*end = n;
+	for (; !in && *cluster < n; *cluster += in ? 0 : length) {
+		length = cluster_set_run(drive->expected, *cluster, n - *cluster, &in);
+		*end = *cluster + length;
+	}
+	return *cluster < n;
+}
+
 /* The next run of clusters from *cluster on that did not come as data. False: there is none. */
 static bool next_zeros(const struct drive_state *drive, uint64_t *cluster, struct chunk_zeros *out)
 {
-	uint64_t n = clusters_of(drive->size_bytes);
-	uint64_t first = bits_find_atomic(drive->taken, *cluster, n, false);
+	uint64_t first, end;
 
-	*cluster = bits_find_atomic(drive->taken, first, n, true);
-	*out = (struct chunk_zeros){drive->number, first, *cluster - first};
-	return out->n_clusters > 0;
+	while (next_expected(drive, cluster, &end)) {
+		first = bits_find_atomic(drive->taken, *cluster, end, false);
+		*cluster = bits_find_atomic(drive->taken, first, end, true);
+		*out = (struct chunk_zeros){drive->number, first, *cluster - first};
+		if (out->n_clusters > 0)
+			return true;
+		*cluster = end;
+	}
+	return false;
 }
 
 static int check_told(const struct drive_state *drive, const struct chunk_zeros *run,
@@ -192,7 +213,7 @@ static int check_told(const struct drive_state *drive, const struct chunk_zeros 
 	uint64_t end = run->cluster + run->n_clusters;
 	uint64_t missing = bits_find_atomic(drive->told, run->cluster, end, false);
 
-	if (drive->may_leave_out || missing == end)
+	if ((drive->may_leave_out && drive->expected == NULL) || missing == end)
 		return 0;
 	return fail(err, ERR_SYSTEM,
 		    "drive %u: QEMU's job reports success, but cluster %" PRIu64 " never came",
@@ -321,6 +342,11 @@ int receiver_listen(struct receiver *receiver, const char *path, struct error *e
 		return fail(err, ERR_USAGE, "%.200s: too long for the path of a socket", path);
 	strcat(place, path);
 	return nbdserver_listen(receiver->server, place, false, err);
+}
+
+void receiver_expect(struct receiver *receiver, uint32_t drive, const struct cluster_set *set)
+{
+	receiver->drives[drive].expected = set;
 }
 
 unsigned receiver_users(const struct receiver *receiver, uint32_t drive)

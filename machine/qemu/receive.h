@@ -8,6 +8,7 @@
 #ifndef MACHINE_QEMU_RECEIVE_H
 #define MACHINE_QEMU_RECEIVE_H
 
+#include "base/clusterset.h"
 #include "cow/buffer.h"
 
 struct receiver;
@@ -29,6 +30,8 @@ struct receiver_counts {
  * end without harm to its machine. */
 int receiver_new(struct receiver **out, const struct receiver_drive *drives, uint32_t n_drives,
 		 struct buffer *buffer, struct error *err);
+/* After the instant: only clusters of the set come, and others must not be told of. Borrowed. */
+void receiver_expect(struct receiver *receiver, uint32_t drive, const struct cluster_set *set);
 /* At the unix socket path. */
 int receiver_listen(struct receiver *receiver, const char *path, struct error *err);
 /* Connections that use the export of a drive. */

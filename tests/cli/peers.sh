@@ -128,7 +128,7 @@ exports_there()
 	ask_qmp query-block-exports | grep -q vmabak-
 }
 
-# Neither job nor node of ours, no process, no socket. The one who was killed may have begun to start
+# Neither job nor node nor bitmap of a run of ours, no process, no socket. The one who was killed may have begun to start
 # the process that cleans up: then this is not to be found by its name yet, and the socket is there.
 nothing_in_qemu()
 {
@@ -136,7 +136,7 @@ nothing_in_qemu()
 	wait_until no_guard
 	for lib_command in query-jobs query-named-block-nodes; do
 		ask_qmp $lib_command >"$TMPDIR/answer"
-		! grep -q vmabak- "$TMPDIR/answer" || fail "left in QEMU: $(head -c 2000 "$TMPDIR/answer")"
+		! grep -qE '"vmabak-[0-9a-f]{8}-' "$TMPDIR/answer" || fail "left in QEMU: $(head -c 2000 "$TMPDIR/answer")"
 	done
 }
 

@@ -101,6 +101,10 @@ static void another_size(void)
 	struct generation *map = must_open(SIZE + MIB);
 
 	CU_ASSERT(generation_trust(map) == MAP_OTHER_DRIVE && is_anew(map, id));
+	CU_ASSERT(generation_lost_id(map) == id);
+	must_close(map);
+	map = must_open(SIZE + MIB);
+	CU_ASSERT(generation_lost_id(map) == 0);
 	must_close(map);
 }
 

@@ -1,0 +1,445 @@
+#include "machine/qemu/track.h"
+
+#include "base/grain.h"
+#include "base/json.h"
+#include "base/watcher.h"
+#include "machine/qemu/names.h"
+#include "machine/qemu/qemu.h"
+#include "machine/qemu/qmp.h"
+#include "machine/qemu/track_parts.h"
+#include "machine/qemu/transfer.h"
+#include "machine/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct track {
+	struct qemu *qemu;
+	struct state state;
+	unsigned n;
+	struct tracked *drives;	 /* owned */
+	struct jobs_part *parts; /* owned; of a push that copies only a part of some drives */
+};
+
+static struct qmp *qmp_of(const struct track *track)
+{
+	return track->qemu->qmp;
+}
+
+/* ---- open ---- */
+
+/* The machine's name, or its uuid; the object is the caller's. NULL: it has none. */
+static const char *ask_name(struct qmp *qmp, struct json_t **object)
+{
+	struct error ignored;
+	const char *text;
+
+	if (qmp_execute(qmp, object, &ignored, "query-name", NULL) == 0) {
+		text = json_member_text(*object, "name");
+		if (text != NULL)
+			return text;
+		json_free(*object);
+	}
+	*object = NULL;
+	if (!qmp_works(qmp) || qmp_execute(qmp, object, &ignored, "query-uuid", NULL) < 0) {
+		*object = NULL;
+		return NULL;
+	}
+	text = json_member_text(*object, "UUID");
+	return text != NULL && strspn(text, "0-") == strlen(text) ? NULL : text;
+}
+
+static int open_state(struct track *track, struct error *err)
+{
+	const char *folder = track->qemu->options->state;
+	struct json_t *object = NULL;
+	const char *name = folder == NULL ? ask_name(qmp_of(track), &object) : NULL;
+	int code = state_open(&track->state, folder, name, err);
+
+	json_free(object);
+	return code;
+}
+
+static int open_map(struct track *track, unsigned i, struct error *err)
+{
+	const struct inventory_drive *drive = &track->qemu->inventory.drives[i];
+	struct tracked *one = &track->drives[i];
+	char *path;
+	int code;
+
+	one->node = drive->node;
+	one->name = drive->name;
+	one->size_bytes = drive->size_bytes;
+	if (drive->size_bytes == 0)
+		return 0;
+	path = state_map(&track->state, drive->label);
+	code = path == NULL ? fail_memory(err)
+			    : generation_open(&one->map, path, NULL, drive->size_bytes, err);
+	free(path);
+	return code;
+}
+
+static int open_drive(struct track *track, unsigned i, struct error *err)
+{
+	struct tracked *one = &track->drives[i];
+
+	TRY(open_map(track, i, err));
+	if (one->map == NULL)
+		return 0;
+	TRY(tracked_heal(one, qmp_of(track), track->qemu->inventory.nodes, err));
+	generation_token(one->token, generation_id(one->map), generation_current(one->map));
+	return 0;
+}
+
+static int open_all(struct track *track, struct error *err)
+{
+	track->drives = calloc(track->qemu->inventory.n_drives, sizeof(*track->drives));
+	if (track->drives == NULL)
+		return fail_memory(err);
+	TRY(open_state(track, err));
+	for (; track->n < track->qemu->inventory.n_drives; track->n++)
+		TRY(open_drive(track, track->n, err));
+	return 0;
+}
+
+int track_open(struct track **out, struct qemu *qemu, struct error *err)
+{
+	struct track *track = calloc(1, sizeof(*track));
+
+	if (track == NULL)
+		return fail_memory(err);
+	track->qemu = qemu;
+	track->state.lock = -1;
+	if (open_all(track, err) < 0) {
+		track->n += track->n < qemu->inventory.n_drives && track->drives != NULL;
+		track_close(track);
+		return err->code;
+	}
+	*out = track;
+	return 0;
+}
+
+const char *track_token(const struct track *track, uint32_t i)
+{
+	return track == NULL || track->drives[i].map == NULL ? NULL : track->drives[i].token;
+}
+
+/* ---- prepare ---- */
+
+static int add_bitmap(struct qmp *qmp, const struct tracked *one, const char *name, bool disabled,
+		      bool persistent, struct error *err)
+{
+	return qmp_execute(qmp, NULL, err, "block-dirty-bitmap-add", "{s:s, s:s, s:i, s:b, s:b}",
+			   "node", one->node, "name", name, "granularity", (int)CLUSTER_SIZE,
+			   "disabled", disabled, "persistent", persistent);
+}
+
+/* A map that begins: the bitmap that has the last cluster. Not every image can keep bitmaps. */
+static int begin_map(struct track *track, struct tracked *one, struct error *err)
+{
+	char name[BITMAP_NAME_SIZE];
+	struct transfer transfer = {
+		.node = one->node,
+		.bitmap = bitmap_end_name(name, generation_id(one->map)),
+		.size_bytes = one->size_bytes,
+	};
+	struct cluster_set last = {0};
+	struct error refused;
+	int code;
+
+	one->persistent = add_bitmap(qmp_of(track), one, name, true, true, &refused) == 0;
+	if (!one->persistent)
+		TRY(add_bitmap(qmp_of(track), one, name, true, false, err));
+	code = cluster_set_add(&last, clusters_of(one->size_bytes) - 1, 1, err);
+	if (code >= 0)
+		code = transfer_put(qmp_of(track), &transfer, &last, err);
+	cluster_set_free(&last);
+	return code;
+}
+
+/* The backup is worth more than the next one's speed. */
+static int begin_maps(struct track *track, struct error *err)
+{
+	for (unsigned i = 0; i < track->n; i++) {
+		struct tracked *one = &track->drives[i];
+		struct error refused = {0};
+
+		if (one->map == NULL || one->recording || begin_map(track, one, &refused) == 0)
+			continue;
+		if (!qmp_works(qmp_of(track))) {
+			*err = refused;
+			return err->code;
+		}
+		qemu_advise(track->qemu, &refused);
+		watcher_warn(track->qemu->watcher, "drive %s: is not tracked: %s", one->name,
+			     refused.text);
+		one->lost[1] = generation_id(one->map);
+		generation_restart(one->map);
+		one->untracked = true;
+	}
+	return 0;
+}
+
+static bool is_tracked(const struct tracked *one)
+{
+	return one->map != NULL && !one->untracked;
+}
+
+/* The bitmaps of the next generation record from here on. */
+static int add_next(struct track *track, struct error *err)
+{
+	struct json_t *actions = json_make("[]");
+
+	for (unsigned i = 0; i < track->n; i++) {
+		const struct tracked *one = &track->drives[i];
+		char next[BITMAP_NAME_SIZE], end[BITMAP_NAME_SIZE];
+		uint64_t id;
+
+		if (!is_tracked(one))
+			continue;
+		id = generation_id(one->map);
+		bitmap_name(next, id, (uint16_t)(generation_current(one->map) + 1));
+		json_add(actions, json_make("{s:s, s:{s:s, s:s, s:i, s:b}}", "type",
+					    "block-dirty-bitmap-add", "data", "node", one->node,
+					    "name", next, "granularity", (int)CLUSTER_SIZE,
+					    "persistent", one->persistent));
+		json_add(actions, json_make("{s:s, s:{s:s, s:s, s:[s]}}", "type",
+					    "block-dirty-bitmap-merge", "data", "node", one->node,
+					    "target", next, "bitmaps", bitmap_end_name(end, id)));
+	}
+	return qmp_execute(qmp_of(track), NULL, err, "transaction", "{s:o}", "actions", actions);
+}
+
+/* Whether what changed since the instant of that name is known. */
+static void take_since(struct tracked *one, const char *token)
+{
+	uint16_t generation;
+	uint64_t id;
+
+	if (token == NULL || !generation_parse_token(token, &id, &generation))
+		return;
+	if (one->untracked)
+		snprintf(one->refusal, sizeof(one->refusal), "QEMU cannot record its changes");
+	else if (id != generation_id(one->map))
+		snprintf(one->refusal, sizeof(one->refusal), "its changes were not recorded: %s",
+			 one->why[0] != '\0' ? one->why
+					     : "its map began anew meanwhile, or is of another "
+					       "state folder");
+	else if (!one->recording || generation >= generation_current(one->map))
+		snprintf(one->refusal, sizeof(one->refusal),
+			 "its changes were not recorded: its map is an older copy");
+	else {
+		one->since = true;
+		one->since_generation = generation;
+	}
+}
+
+/* The bitmap of the run has what the map has; the rest comes at the instant. */
+static int add_part(struct track *track, unsigned i, const char *run, struct error *err)
+{
+	struct tracked *one = &track->drives[i];
+	char name[NODE_NAME_SIZE];
+	struct transfer transfer = {
+		.node = one->node,
+		.bitmap = node_name(name, run, i),
+		.size_bytes = one->size_bytes,
+	};
+	uint16_t current = generation_current(one->map);
+	struct cluster_set set = {0};
+	int code;
+
+	TRY(add_bitmap(qmp_of(track), one, name, true, false, err));
+	bitmap_name(track->parts[i].bitmap, generation_id(one->map), current);
+	if (one->since_generation + 1 == current)
+		return 0;
+	code = tracked_since(one, one->since_generation, &set, err);
+	if (code == 0)
+		code = transfer_put(qmp_of(track), &transfer, &set, err);
+	cluster_set_free(&set);
+	return code;
+}
+
+static int add_parts(struct track *track, const char *run, struct error *err)
+{
+	track->parts = calloc(track->n, sizeof(*track->parts));
+	if (track->parts == NULL)
+		return fail_memory(err);
+	for (unsigned i = 0; i < track->n; i++) {
+		if (track->drives[i].since)
+			TRY(add_part(track, i, run, err));
+	}
+	return 0;
+}
+
+int track_prepare(struct track *track, const struct machine_since *since, const char *run,
+		  struct error *err)
+{
+	if (track == NULL)
+		return 0;
+	TRY(begin_maps(track, err));
+	for (unsigned i = 0; since->tokens != NULL && i < track->n; i++) {
+		if (track->drives[i].map != NULL)
+			take_since(&track->drives[i], since->tokens[i]);
+	}
+	TRY(add_next(track, err));
+	return run == NULL ? 0 : add_parts(track, run, err);
+}
+
+const struct jobs_part *track_parts(const struct track *track)
+{
+	return track == NULL ? NULL : track->parts;
+}
+
+/* ---- after the instant ---- */
+
+static int stop_current(struct track *track, struct error *err)
+{
+	struct json_t *actions = json_make("[]");
+
+	for (unsigned i = 0; i < track->n; i++) {
+		const struct tracked *one = &track->drives[i];
+		char name[BITMAP_NAME_SIZE];
+
+		if (!is_tracked(one) || !one->recording)
+			continue;
+		bitmap_name(name, generation_id(one->map), generation_current(one->map));
+		json_add(actions,
+			 json_make("{s:s, s:{s:s, s:s}}", "type", "block-dirty-bitmap-disable",
+				   "data", "node", one->node, "name", name));
+	}
+	return qmp_execute(qmp_of(track), NULL, err, "transaction", "{s:o}", "actions", actions);
+}
+
+/* A push has been told by the bitmap what to copy, and cannot be told otherwise any more. */
+static int end_generation(struct track *track, unsigned i, struct error *err)
+{
+	struct tracked *one = &track->drives[i];
+	int code = 1;
+
+	if (one->recording)
+		code = tracked_fold(one, qmp_of(track), err);
+	else
+		generation_advance(one->map);
+	if (code < 0 || (code == 1 && !one->since))
+		return code < 0 ? code : 0;
+	if (code == 1)
+		return tracked_since(one, one->since_generation, &one->set, err);
+	one->since = false;
+	snprintf(one->refusal, sizeof(one->refusal), "its changes were not recorded: %s", one->why);
+	return track->parts == NULL
+		       ? 0
+		       : fail(err, ERR_SYSTEM, "drive %s: %s; the next backup will compare it",
+			      one->name, one->refusal);
+}
+
+int track_ended(struct track *track, struct error *err)
+{
+	if (track == NULL)
+		return 0;
+	TRY(stop_current(track, err));
+	for (unsigned i = 0; i < track->n; i++) {
+		if (is_tracked(&track->drives[i]))
+			TRY(end_generation(track, i, err));
+	}
+	return 0;
+}
+
+static int copy_set(const struct tracked *one, struct cluster_set *out, struct error *err)
+{
+	uint64_t n_clusters = clusters_of(one->size_bytes), n;
+	bool in;
+
+	for (uint64_t at = 0; at < n_clusters; at += n) {
+		n = cluster_set_run(&one->set, at, n_clusters - at, &in);
+		if (in && cluster_set_add(out, at, n, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+int track_changes(const struct track *track, uint32_t i, struct machine_changes *out,
+		  struct error *err)
+{
+	const struct tracked *one;
+
+	*out = (struct machine_changes){0};
+	if (track == NULL)
+		return 0;
+	one = &track->drives[i];
+	snprintf(out->why, sizeof(out->why), "%s", one->refusal);
+	out->known = one->since;
+	return one->since ? copy_set(one, &out->set, err) : 0;
+}
+
+const struct cluster_set *track_expected(const struct track *track, uint32_t i)
+{
+	return track == NULL || track->parts == NULL || !track->drives[i].since
+		       ? NULL
+		       : &track->drives[i].set;
+}
+
+/* ---- the end ---- */
+
+/* But those that record, and of maps that begin at the next instant. */
+static int remove_bitmaps(struct track *track, struct tracked *one, const struct json_t *nodes,
+			  struct error *err)
+{
+	char current[BITMAP_NAME_SIZE] = "", end[BITMAP_NAME_SIZE] = "";
+	const char *const keep[2] = {current, end}, *const none[2] = {"", ""};
+	uint64_t id = generation_id(one->map);
+
+	if (!one->untracked && (one->recording || generation_current(one->map) > 1)) {
+		bitmap_name(current, id, generation_current(one->map));
+		bitmap_end_name(end, id);
+	}
+	TRY(bitmaps_remove_map(qmp_of(track), nodes, one->node, id, keep, err));
+	for (unsigned i = 0; i < 2; i++) {
+		if (one->lost[i] != 0)
+			TRY(bitmaps_remove_map(qmp_of(track), nodes, one->node, one->lost[i], none,
+					       err));
+	}
+	return 0;
+}
+
+/* The map first: until it is on disk the bitmap has what it lacks. */
+static void close_drive(struct track *track, struct tracked *one, const struct json_t *nodes)
+{
+	struct error err = {0};
+	bool kept = true;
+
+	if (one->map == NULL)
+		return;
+	if (generation_failure(one->map, &err) != 0)
+		kept = false;
+	generation_sync(one->map);
+	if (nodes != NULL && kept && generation_failure(one->map, &err) == 0)
+		remove_bitmaps(track, one, nodes, &err);
+	err = (struct error){0};
+	if (generation_close(one->map, &err) < 0)
+		watcher_warn(track->qemu->watcher,
+			     "drive %s: the next backup will compare all of it: %s", one->name,
+			     err.text);
+	cluster_set_free(&one->set);
+}
+
+void track_close(struct track *track)
+{
+	struct json_t *nodes = NULL;
+	struct error ignored;
+
+	if (track == NULL)
+		return;
+	if (track->n > 0 && qmp_of(track) != NULL && qmp_works(qmp_of(track)) &&
+	    nodes_query(qmp_of(track), &nodes, &ignored) < 0)
+		nodes = NULL;
+	for (unsigned i = 0; i < track->n; i++)
+		close_drive(track, &track->drives[i], nodes);
+	if (nodes != NULL && qmp_works(qmp_of(track)))
+		qmp_settle(qmp_of(track), NULL, &ignored);
+	json_free(nodes);
+	state_close(&track->state);
+	free(track->drives);
+	free(track->parts);
+	free(track);
+}

@@ -1,0 +1,155 @@
+#include "machine/qemu/track_parts.h"
+
+#include "base/grain.h"
+#include "machine/qemu/qmp.h"
+#include "machine/qemu/transfer.h"
+
+#include <stdio.h>
+
+static void say(struct tracked *one, const char *why)
+{
+	snprintf(one->why, sizeof(one->why), "%s", why);
+}
+
+void tracked_restart(struct tracked *one, const char *why)
+{
+	one->lost[1] = generation_id(one->map);
+	generation_restart(one->map);
+	one->recording = false;
+	say(one, why);
+}
+
+/* ---- marks ---- */
+
+static void mark(struct tracked *one, const struct cluster_set *set)
+{
+	uint64_t n_clusters = clusters_of(one->size_bytes), n;
+	bool in;
+
+	for (uint64_t at = 0; at < n_clusters; at += n) {
+		n = cluster_set_run(set, at, n_clusters - at, &in);
+		if (in)
+			generation_mark(one->map, at, n);
+	}
+}
+
+int tracked_since(const struct tracked *one, uint16_t generation, struct cluster_set *out,
+		  struct error *err)
+{
+	uint64_t n_clusters = clusters_of(one->size_bytes), n;
+
+	for (uint64_t at = 0; at < n_clusters; at += n) {
+		bool changed = generation_changed(one->map, generation, at, &n);
+
+		if (changed && cluster_set_add(out, at, n, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+static int fold(struct tracked *one, const struct cluster_set *set)
+{
+	if (!cluster_set_has(set, clusters_of(one->size_bytes) - 1)) {
+		tracked_restart(one, "another program has cleared its bitmap, or made it anew");
+		return 0;
+	}
+	mark(one, set);
+	generation_advance(one->map);
+	return 1;
+}
+
+int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err)
+{
+	char name[BITMAP_NAME_SIZE];
+	struct transfer transfer = {
+		.node = one->node,
+		.bitmap = bitmap_name(name, generation_id(one->map), generation_current(one->map)),
+		.size_bytes = one->size_bytes,
+	};
+	struct cluster_set set = {0};
+	int code = transfer_get(qmp, &transfer, &set, err);
+
+	if (code == 0)
+		code = fold(one, &set);
+	cluster_set_free(&set);
+	return code;
+}
+
+/* ---- whether it can go on ---- */
+
+/* Why the map of this trust began anew, or NULL: it did not. */
+static const char *judge_file(const struct generation *map)
+{
+	switch (generation_trust(map)) {
+	case MAP_CLEAN:
+	case MAP_KILLED:
+		return NULL;
+	case MAP_NEW:
+		return "it has not been tracked before with this state folder";
+	case MAP_MACHINE_DIED:
+		return "the machine crashed while its map was open";
+	case MAP_OTHER_DRIVE:
+		return "it has another size than before";
+	default:
+		return "its map was damaged";
+	}
+}
+
+/* The same for what QEMU has. */
+static const char *judge_bitmaps(const struct bitmap *now, const struct bitmap *next,
+				 const struct bitmap *end)
+{
+	if (!now->there)
+		return "QEMU was started anew, or another program has removed its bitmap";
+	if (!now->sound)
+		return "its bitmap is broken, as QEMU was killed, or was made by another program";
+	if (now->count_bytes == 0)
+		return "another program has cleared its bitmap, or made it anew";
+	if (!now->recording && !(next->there && next->sound && next->recording))
+		return "another program has stopped its bitmap";
+	if (!end->there || !end->sound || end->recording || end->count_bytes == 0)
+		return "it was made smaller and larger again, or another program has changed a "
+		       "bitmap of it";
+	return NULL;
+}
+
+/* One more generation that a dead run has ended. 0: there is none. */
+static int heal_once(struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
+		     struct error *err)
+{
+	uint64_t id = generation_id(one->map);
+	uint16_t current = generation_current(one->map);
+	char name[BITMAP_NAME_SIZE];
+	struct bitmap now = bitmap_find(nodes, one->node, bitmap_name(name, id, current));
+	struct bitmap end = bitmap_find(nodes, one->node, bitmap_end_name(name, id));
+	struct bitmap next = {0};
+	const char *why;
+
+	if (current < GENERATION_MAX)
+		next = bitmap_find(nodes, one->node,
+				   bitmap_name(name, id, (uint16_t)(current + 1)));
+	why = current == GENERATION_MAX ? "its map has no more generations"
+					: judge_bitmaps(&now, &next, &end);
+	if (why != NULL) {
+		tracked_restart(one, why);
+		return 0;
+	}
+	one->persistent = end.persistent;
+	one->recording = now.recording;
+	return now.recording ? 0 : tracked_fold(one, qmp, err);
+}
+
+int tracked_heal(struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
+		 struct error *err)
+{
+	const char *why = judge_file(one->map);
+	int code = 0;
+
+	one->lost[0] = generation_lost_id(one->map);
+	if (why != NULL)
+		say(one, why);
+	else
+		while ((code = heal_once(one, qmp, nodes, err)) == 1)
+			;
+	return code;
+}

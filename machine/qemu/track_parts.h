@@ -1,0 +1,45 @@
+/*
+ * Private to machine/qemu/track*.c.
+ */
+#ifndef MACHINE_QEMU_TRACK_PARTS_H
+#define MACHINE_QEMU_TRACK_PARTS_H
+
+#include "base/clusterset.h"
+#include "cow/generation.h"
+#include "machine/machine.h"
+#include "machine/qemu/bitmaps.h"
+#include "machine/qemu/inventory.h"
+
+struct qmp;
+
+struct tracked {
+	struct generation *map; /* NULL: the drive cannot be tracked */
+	const char *node;	/* borrowed, as name */
+	const char *name;
+	uint64_t size_bytes;
+	char token[GENERATION_TOKEN_SIZE]; /* of the instant to come */
+	bool untracked;			   /* QEMU refused */
+	bool recording;	  /* since the map's current generation began, so the map can go on */
+	bool persistent;  /* its bitmaps outlive QEMU */
+	char why[120];	  /* why the map began anew in this run, or empty */
+	uint64_t lost[2]; /* ids of maps that do not count any more, or 0 */
+	bool since;	  /* changes since an instant are asked for, and known */
+	uint16_t since_generation;
+	struct cluster_set set; /* once the instant is over: these changes */
+	char refusal[200];	/* why they are not known */
+};
+
+/* Finds out whether the map can go on, and takes over what a dead run left. nodes: as nodes_query
+ * gave them. */
+int tracked_heal(struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
+		 struct error *err);
+/* Takes the bitmap of the map's current generation into the map, and ends the generation. 1: done;
+ * 0: the bitmap does not tell all, and the map has begun anew. */
+int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err);
+/* Begins the map anew. */
+void tracked_restart(struct tracked *one, const char *why);
+/* What the map has since that generation ended, into an empty set. */
+int tracked_since(const struct tracked *one, uint16_t generation, struct cluster_set *out,
+		  struct error *err);
+
+#endif
