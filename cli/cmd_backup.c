@@ -169,7 +169,7 @@ static int run(const void *given, struct report *report)
 	    increment_choice_check(&options.increment,
 				   options.head.parent != NULL || options.to.folder != NULL,
 				   &err) < 0 ||
-	    backup_check_chain(&options, &err) < 0 || track_check(&options.track, &err) < 0 ||
+	    backup_check_chain(&options, &err) < 0 ||
 	    (kind != SOURCE_DRIVES && check_machine(&options.machine, &err) < 0))
 		return report_error(report, NULL, &err);
 	options.machine.images = options.common.arguments;

@@ -454,6 +454,12 @@ static int pull_changes(struct machine *machine, uint32_t i, struct machine_chan
 	return track_changes(machine->track, i, out, err);
 }
 
+static int pull_commit(struct machine *machine, const struct machine_archive *archive,
+		       struct error *err)
+{
+	return track_commit(machine->track, archive, err);
+}
+
 static void pull_outcome(struct machine *machine, struct json_t *capture)
 {
 	char size[HUMAN_SIZE];
@@ -473,6 +479,7 @@ const struct machine_kind machine_pull = {
 	.drive = pull_drive,
 	.finish = pull_finish,
 	.explain = pull_explain,
+	.commit = pull_commit,
 	.outcome = pull_outcome,
 	.end = pull_end,
 };

@@ -31,6 +31,7 @@
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/receive.h"
 #include "machine/qemu/snapshot.h"
+#include "machine/qemu/speed.h"
 #include "machine/qemu/track.h"
 #include "machine/rundir.h"
 
@@ -40,11 +41,8 @@
 #include <stdlib.h>
 
 #define STEP_MS	    20
-#define LOOK_MS	    500	   /* between looks without an event */
-#define RECONNECT_S 10	   /* QEMU waits for the guard if we are killed: it needs one or two */
-#define FREE_FILL   250u   /* thousandths of the buffer: below this, jobs have no speed limit */
-#define SLOW_FILL   750u   /* above this, they hardly run */
-#define SLOWEST	    65536u /* bytes a second */
+#define LOOK_MS	    500 /* between looks without an event */
+#define RECONNECT_S 10	/* QEMU waits for the guard if we are killed: it needs one or two */
 
 struct machine {
 	struct qemu qemu;
@@ -63,11 +61,7 @@ struct machine {
 	pthread_t thread;
 	bool gone; /* QEMU has ended; known when the thread has */
 
-	/* Only the thread uses these: how fast the output is. */
-	int64_t measured_ms;
-	uint64_t measured_bytes;
-	double out_rate; /* bytes a second */
-	uint64_t speed;	 /* the limit that the jobs have; 0: none */
+	struct speed speed; /* of the jobs; only the thread uses it */
 };
 
 /* ---- 2 and 3: exports and nodes ---- */
@@ -139,53 +133,6 @@ static int start_jobs(void *context, struct error *err)
 
 /* ---- 5: while the jobs run ---- */
 
-static void measure(struct machine *machine)
-{
-	int64_t now = clock_ms();
-	uint64_t bytes = atomic_load(&machine->taken_bytes);
-	double seconds = (double)(now - machine->measured_ms) / 1000;
-
-	if (seconds < 0.1)
-		return;
-	machine->out_rate +=
-		((double)(bytes - machine->measured_bytes) / seconds - machine->out_rate) / 4;
-	machine->measured_ms = now;
-	machine->measured_bytes = bytes;
-}
-
-/* No limit while there is room, then less and less of the rate of the output. */
-static uint64_t choose_speed(const struct machine *machine)
-{
-	uint32_t fill = buffer_fill(machine->buffer);
-	double part = (double)(SLOW_FILL - fill) / (SLOW_FILL - FREE_FILL);
-
-	if (fill < FREE_FILL)
-		return 0;
-	if (fill >= SLOW_FILL || machine->out_rate * part < SLOWEST)
-		return SLOWEST;
-	return (uint64_t)(machine->out_rate * part);
-}
-
-/* A job that has just ended refuses, which does not matter. */
-static void set_speed(struct machine *machine)
-{
-	uint64_t speed = choose_speed(machine), old = machine->speed;
-	unsigned n = machine->qemu.inventory.n_drives;
-	struct error ignored;
-
-	if (speed == old || (old != 0 && speed > old - old / 8 && speed < old + old / 8))
-		return;
-	machine->speed = speed;
-	for (unsigned i = 0; i < n && qmp_works(machine->qemu.qmp); i++) {
-		char name[NODE_NAME_SIZE];
-
-		qmp_post(machine->qemu.qmp, &ignored, "block-job-set-speed", "{s:s, s:I}", "device",
-			 node_name(name, machine->id, i), "speed",
-			 (int64_t)(speed == 0 ? 0 : speed / n + 1));
-	}
-	qmp_settle(machine->qemu.qmp, NULL, &ignored);
-}
-
 /* 1: all have ended well, 0: not yet. */
 static int look(struct machine *machine, struct error *err)
 {
@@ -216,10 +163,10 @@ static void run_jobs(struct machine *machine)
 			state = look(machine, &err);
 			next_look = clock_ms() + LOOK_MS;
 		}
-		measure(machine);
 		if (state != 0)
 			break;
-		set_speed(machine);
+		speed_set(&machine->speed, machine->qemu.qmp, machine->id,
+			  machine->qemu.inventory.n_drives, atomic_load(&machine->taken_bytes));
 		if (qmp_wait(machine->qemu.qmp, STEP_MS))
 			next_look = 0;
 	}
@@ -305,7 +252,7 @@ static int try_begin(struct machine *machine, const struct machine_since *since,
 	TRY(instant_take(&instant, &qemu->instant, err));
 	TRY(track_ended(machine->track, err));
 	expect(machine);
-	machine->measured_ms = clock_ms();
+	speed_begin(&machine->speed, machine->buffer);
 	sys = pthread_create(&machine->thread, NULL, look_after, machine);
 	if (sys != 0)
 		return fail_start(err, sys, "starting a thread");
@@ -472,6 +419,12 @@ static int push_changes(struct machine *machine, uint32_t i, struct machine_chan
 	return track_changes(machine->track, i, out, err);
 }
 
+static int push_commit(struct machine *machine, const struct machine_archive *archive,
+		       struct error *err)
+{
+	return track_commit(machine->track, archive, err);
+}
+
 static void push_outcome(struct machine *machine, struct json_t *capture)
 {
 	const struct buffer_counts *counts = buffer_counts(machine->buffer);
@@ -493,6 +446,7 @@ const struct machine_kind machine_push = {
 	.chunks = push_chunks,
 	.finish = push_finish,
 	.explain = push_explain,
+	.commit = push_commit,
 	.outcome = push_outcome,
 	.end = push_end,
 };

@@ -2,7 +2,9 @@
 
 #include "base/grain.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "base/watcher.h"
+#include "cow/checkpoints.h"
 #include "machine/qemu/names.h"
 #include "machine/qemu/qemu.h"
 #include "machine/qemu/qmp.h"
@@ -13,12 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct track {
 	struct qemu *qemu;
 	struct state state;
 	unsigned n;
 	struct tracked *drives;	 /* owned */
+	struct checkpoint line;	 /* of the archive, but for the generation; without a name: none */
 	struct jobs_part *parts; /* owned; of a push that copies only a part of some drives */
 };
 
@@ -87,6 +91,7 @@ static int open_drive(struct track *track, unsigned i, struct error *err)
 	TRY(open_map(track, i, err));
 	if (one->map == NULL)
 		return 0;
+	checkpoints_drop_pending(generation_checkpoints(one->map));
 	TRY(tracked_heal(one, qmp_of(track), track->qemu->inventory.nodes, err));
 	generation_token(one->token, generation_id(one->map), generation_current(one->map));
 	return 0;
@@ -278,6 +283,10 @@ int track_prepare(struct track *track, const struct machine_since *since, const 
 	if (track == NULL)
 		return 0;
 	TRY(begin_maps(track, err));
+	if (since->uuid != NULL) {
+		memcpy(track->line.uuid, since->uuid, UUID_SIZE);
+		format_uuid(track->line.name, since->uuid);
+	}
 	for (unsigned i = 0; since->tokens != NULL && i < track->n; i++) {
 		if (track->drives[i].map != NULL)
 			take_since(&track->drives[i], since->tokens[i]);
@@ -333,16 +342,47 @@ static int end_generation(struct track *track, unsigned i, struct error *err)
 			      one->name, one->refusal);
 }
 
+/* A list for people: nothing but that depends on it. */
+static void note(struct track *track, struct tracked *one)
+{
+	struct error ignored;
+
+	track->line.generation = (uint16_t)(generation_current(one->map) - 1);
+	one->noted = track->line.name[0] != '\0' && track->line.generation > 0 &&
+		     checkpoints_add(generation_checkpoints(one->map), &track->line, &ignored) == 0;
+}
+
 int track_ended(struct track *track, struct error *err)
 {
+	struct timespec now;
+
 	if (track == NULL)
 		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	track->line.instant_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	TRY(stop_current(track, err));
 	for (unsigned i = 0; i < track->n; i++) {
-		if (is_tracked(&track->drives[i]))
-			TRY(end_generation(track, i, err));
+		if (!is_tracked(&track->drives[i]))
+			continue;
+		TRY(end_generation(track, i, err));
+		note(track, &track->drives[i]);
 	}
 	return 0;
+}
+
+int track_commit(struct track *track, const struct machine_archive *archive, struct error *err)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; track != NULL && i < track->n; i++) {
+		struct tracked *one = &track->drives[i];
+
+		if (one->noted)
+			TRY(checkpoints_commit(generation_checkpoints(one->map), track->line.name,
+					       archive->raw_bytes, archive->written_bytes, err));
+		n += is_tracked(one);
+	}
+	return (int)n;
 }
 
 static int copy_set(const struct tracked *one, struct cluster_set *out, struct error *err)
@@ -415,6 +455,7 @@ static void close_drive(struct track *track, struct tracked *one, const struct j
 	generation_sync(one->map);
 	if (nodes != NULL && kept && generation_failure(one->map, &err) == 0)
 		remove_bitmaps(track, one, nodes, &err);
+	checkpoints_drop_pending(generation_checkpoints(one->map));
 	err = (struct error){0};
 	if (generation_close(one->map, &err) < 0)
 		watcher_warn(track->qemu->watcher,

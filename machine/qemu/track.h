@@ -10,7 +10,8 @@
  *   3. the instant. The job of a push takes the current generation's bitmap into that of the run
  *   4. ended: the current generation's bitmap is stopped, and goes into the map. So what is written
  *      between 2 and 4 belongs to both generations, and nothing to none
- *   5. close: once the map is on disk the bitmap is removed
+ *   5. commit: the map's checkpoint of the archive counts
+ *   6. close: once the map is on disk the bitmap is removed
  *
  * Killed anywhere, nothing is lost: before 4 the old bitmap still records, and the next one is
  * removed; later the map's generation is the one that the stopped bitmap is for.
@@ -26,6 +27,7 @@
 #include "base/clusterset.h"
 #include "machine/qemu/jobs.h"
 
+struct machine_archive;
 struct machine_changes;
 struct machine_since;
 struct qemu;
@@ -50,6 +52,8 @@ int track_changes(const struct track *track, uint32_t i, struct machine_changes 
 		  struct error *err);
 /* What its push brings; NULL: all. Borrowed. */
 const struct cluster_set *track_expected(const struct track *track, uint32_t i);
+/* The archive is durable. Returns in how many drives a bitmap records. */
+int track_commit(struct track *track, const struct machine_archive *archive, struct error *err);
 /* Nothing of this is an error of the backup. */
 void track_close(struct track *track);
 

@@ -47,18 +47,10 @@ int tracked_since(const struct tracked *one, uint16_t generation, struct cluster
 	return 0;
 }
 
-static int fold(struct tracked *one, const struct cluster_set *set)
-{
-	if (!cluster_set_has(set, clusters_of(one->size_bytes) - 1)) {
-		tracked_restart(one, "another program has cleared its bitmap, or made it anew");
-		return 0;
-	}
-	mark(one, set);
-	generation_advance(one->map);
-	return 1;
-}
-
-int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err)
+/* The bitmap of the current generation, which has the last cluster. 0: it does not tell all, and
+ * the map has begun anew. */
+static int get_current(struct tracked *one, struct qmp *qmp, struct cluster_set *out,
+		       struct error *err)
 {
 	char name[BITMAP_NAME_SIZE];
 	struct transfer transfer = {
@@ -66,13 +58,35 @@ int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err)
 		.bitmap = bitmap_name(name, generation_id(one->map), generation_current(one->map)),
 		.size_bytes = one->size_bytes,
 	};
-	struct cluster_set set = {0};
-	int code = transfer_get(qmp, &transfer, &set, err);
 
-	if (code == 0)
-		code = fold(one, &set);
+	TRY(transfer_get(qmp, &transfer, out, err));
+	if (cluster_set_has(out, clusters_of(one->size_bytes) - 1))
+		return 1;
+	tracked_restart(one, "another program has cleared its bitmap, or made it anew");
+	return 0;
+}
+
+int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err)
+{
+	struct cluster_set set = {0};
+	int code = get_current(one, qmp, &set, err);
+
+	if (code == 1) {
+		mark(one, &set);
+		generation_advance(one->map);
+	}
 	cluster_set_free(&set);
 	return code;
+}
+
+/* A push cannot do without the bitmap any more when the instant is over. */
+static int check_current(struct tracked *one, struct qmp *qmp, struct error *err)
+{
+	struct cluster_set set = {0};
+	int code = get_current(one, qmp, &set, err);
+
+	cluster_set_free(&set);
+	return code < 0 ? code : 0;
 }
 
 /* ---- whether it can go on ---- */
@@ -136,7 +150,7 @@ static int heal_once(struct tracked *one, struct qmp *qmp, const struct json_t *
 	}
 	one->persistent = end.persistent;
 	one->recording = now.recording;
-	return now.recording ? 0 : tracked_fold(one, qmp, err);
+	return now.recording ? check_current(one, qmp, err) : tracked_fold(one, qmp, err);
 }
 
 int tracked_heal(struct tracked *one, struct qmp *qmp, const struct json_t *nodes,

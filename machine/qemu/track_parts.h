@@ -23,6 +23,7 @@ struct tracked {
 	bool persistent;  /* its bitmaps outlive QEMU */
 	char why[120];	  /* why the map began anew in this run, or empty */
 	uint64_t lost[2]; /* ids of maps that do not count any more, or 0 */
+	bool noted;	  /* the map has a checkpoint of the archive */
 	bool since;	  /* changes since an instant are asked for, and known */
 	uint16_t since_generation;
 	struct cluster_set set; /* once the instant is over: these changes */

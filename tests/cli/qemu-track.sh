@@ -8,7 +8,7 @@ need_images
 two_drives
 track 0 -o 0.vmab --json
 expect_json "$out" "[d['token'][:4] for d in d['drives']] == ['map:', 'map:']" \
-	"all(len(d['token'].split(':')[1]) == 16 and d['token'].endswith(':1') for d in d['drives'])"
+	"d['n_tracked'] == 2" "all(len(d['token'].split(':')[1]) == 16 and d['token'].endswith(':1') for d in d['drives'])"
 bitmaps_are A 2 B 2
 write_A 9 5M 100k
 track 0 -o 1.vmab --parent 0.vmab --json

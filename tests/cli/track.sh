@@ -3,6 +3,26 @@
 pulled=--pull
 mkdir -p scratch
 
+# small_drives: raw A of 16 MiB and qcow2 B of 32 MiB, as those of two_drives.
+small_drives()
+{
+	make_random a.raw 3000000 1
+	truncate -s 16M a.raw
+	qemu-img create -q -f qcow2 b.qcow2 32M
+	qemu-io -f qcow2 -c 'write -q -P 7 1M 1M' -c 'write -q -P 8 30M 2M' b.qcow2
+	start_drives
+}
+
+start_drives()
+{
+	start_daemon two --blockdev driver=file,filename=a.raw,node-name=file \
+		--blockdev driver=raw,file=file,node-name=A \
+		--blockdev driver=qcow2,file.driver=file,file.filename=b.qcow2,node-name=B \
+		--export type=nbd,id=a,node-name=A,name=A,writable=on \
+		--export type=nbd,id=b,node-name=B,name=B,writable=on
+	uri_A=$(export_uri A) uri_B=$(export_uri B)
+}
+
 # track CODE ARGUMENT...: a backup of the daemon.
 track()
 {
