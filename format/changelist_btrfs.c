@@ -2,7 +2,9 @@
  * What "btrfs receive --dump" prints of a stream that "btrfs send -p" made: a command a line, its
  * path, and members. Source: spec/changes.md, section 4.
  */
+#include "base/bytes.h"
 #include "format/changelist.h"
+#include "format/format.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -55,14 +57,43 @@ static int take_member(struct changelist *list, char *rest, const char *name, ui
 	return 0;
 }
 
-/* A name of one instant: the uuid of the subvolume and its transaction. */
-static void name_instant(char *out, char *rest, const char *uuid, const char *transid)
+#define NAMED_MAX 150u
+
+static const char *own_path(const struct changelist *list)
+{
+	return list->path + strspn(list->path, "/");
+}
+
+/* The file's path, as a subvolume has many: or a checksum of it, if it cannot be in a token. */
+static void name_file(const struct changelist *list, char out[NAMED_MAX + 1])
+{
+	const char *path = own_path(list);
+	size_t length = strlen(path);
+	uint8_t sum[CHECKSUM_SIZE];
+	bool plain = length <= NAMED_MAX && path[0] != '#';
+
+	for (size_t i = 0; i < length && plain; i++)
+		plain = path[i] > ' ' && path[i] < 0x7f;
+	if (plain) {
+		memcpy(out, path, length + 1);
+		return;
+	}
+	checksum_bytes(path, length, sum);
+	snprintf(out, NAMED_MAX + 1, "#%016llx%016llx", (unsigned long long)get_be(sum, 8),
+		 (unsigned long long)get_be(sum + 8, 8));
+}
+
+static void name_instant(const struct changelist *list, char out[CHANGELIST_TOKEN + 1], char *rest,
+			 const char *uuid, const char *transid)
 {
 	const char *a = find_member(rest, uuid), *b = find_member(rest, transid);
+	char file[NAMED_MAX + 1];
 
-	if (a != NULL && b != NULL)
-		snprintf(out, CHANGELIST_TOKEN + 1, "btrfs:%.*s/%.*s", (int)strcspn(a, " "), a,
-			 (int)strcspn(b, " "), b);
+	name_file(list, file);
+	if (a != NULL && b != NULL &&
+	    snprintf(out, CHANGELIST_TOKEN + 1, "btrfs:%.*s/%.*s/%s", (int)strcspn(a, " "), a,
+		     (int)strcspn(b, " "), b, file) > (int)CHANGELIST_TOKEN)
+		out[0] = '\0';
 }
 
 /* ---- whose path it is ---- */
@@ -74,7 +105,7 @@ static enum relation relate(const struct changelist *list, const struct dump *du
 			    const char *path)
 {
 	size_t root = strlen(dump->root), length;
-	const char *ours = list->path + strspn(list->path, "/");
+	const char *ours = own_path(list);
 
 	if (strncmp(path, dump->root, root) == 0 && path[root] == '/')
 		path += root + 1;
@@ -143,8 +174,8 @@ static int take_line(struct changelist *list, struct dump *dump, char *line, str
 	if (strcmp(command, "snapshot") == 0) {
 		DEMAND(dump->root[0] == '\0', list->place, "is of several snapshots");
 		strcpy(dump->root, path);
-		name_instant(list->since, line, "parent_uuid", "parent_transid");
-		name_instant(list->until, line, "uuid", "transid");
+		name_instant(list, list->since, line, "parent_uuid", "parent_transid");
+		name_instant(list, list->until, line, "uuid", "transid");
 		return 0;
 	}
 	DEMAND(dump->root[0] != '\0', list->place, "does not begin with a snapshot");

@@ -55,10 +55,14 @@ static uint64_t payload_of(const uint8_t *record)
 	}
 }
 
-/* A token of this guid. */
-static void name_instant(char out[CHANGELIST_TOKEN + 1], uint64_t guid)
+/* A file system has many objects, a zvol one. */
+static void name_instant(char out[CHANGELIST_TOKEN + 1], uint64_t guid, uint64_t object)
 {
-	snprintf(out, CHANGELIST_TOKEN + 1, "zfs:%llu", (unsigned long long)guid);
+	size_t n =
+		(size_t)snprintf(out, CHANGELIST_TOKEN + 1, "zfs:%llu", (unsigned long long)guid);
+
+	if (object != ZVOL_DATA)
+		snprintf(out + n, CHANGELIST_TOKEN + 1 - n, "/%llu", (unsigned long long)object);
 }
 
 static int begin(struct changelist *list, const uint8_t *record, struct error *err)
@@ -74,8 +78,8 @@ static int begin(struct changelist *list, const uint8_t *record, struct error *e
 		list->object = ZVOL_DATA;
 	DEMAND_ELSE(ERR_USAGE, list->object != 0, NO_PLACE,
 		    "is of a file system: say ,object=N, the inode number of the drive's file");
-	name_instant(list->since, from);
-	name_instant(list->until, get_le(record + 40, 8));
+	name_instant(list->since, from, list->object);
+	name_instant(list->until, get_le(record + 40, 8), list->object);
 	return 0;
 }
 

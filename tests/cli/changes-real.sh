@@ -32,4 +32,4 @@ expect_error 4 'is compressed' "$VMABAK" changes zfs-i.z.gz
 gzip -dc zfs-i.z.gz >zfs-i.z
 expect_error 2 'say ,object=N' "$VMABAK" changes zfs-i.z --size 8M
 says '2162688+6225920 393216+65536 1048576+65536 2097152+6291456' zfs-i.z,object=5 --size 8M
-expect_text "$out" '# since zfs:8527518033413892021' '# until zfs:14278999076341652264'
+expect_text "$out" '# since zfs:8527518033413892021/5' '# until zfs:14278999076341652264/5'
