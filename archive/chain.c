@@ -1,7 +1,7 @@
 #include "archive/chain.h"
 
+#include "archive/peek.h"
 #include "archive/sums.h"
-#include "base/io.h"
 #include "base/parse.h"
 #include "reader/reader.h"
 
@@ -22,6 +22,7 @@ struct found {
 struct folder {
 	char *path; /* owned */
 	bool is_read;
+	struct error unread; /* why the first file there that cannot be read cannot be */
 	struct found archives;
 };
 
@@ -29,6 +30,7 @@ struct folder {
 struct look {
 	bool streams; /* pipes are allowed */
 	bool missing; /* a parent is not there */
+	bool unread;  /* it may be in a file that cannot be read */
 	struct found named;
 	struct folder *folders;	     /* owned */
 	unsigned n_folders, n_given; /* those that were named come first */
@@ -138,41 +140,20 @@ static int add_named(struct look *look, const char *name, struct error *err)
 	return code;
 }
 
-/* What lies in a folder may be anything: only what begins like a VMAB archive is of interest. The
- * folder may be /dev, where to open a watchdog is to start it. */
-bool chain_peek(int folder, const char *name, uint8_t uuid[UUID_SIZE])
-{
-	uint8_t first[SECTOR_SIZE];
-	struct landmark mark;
-	struct stat status;
-	size_t got;
-	bool found;
-	int fd;
-
-	if (fstatat(folder, name, &status, 0) != 0 || !S_ISREG(status.st_mode))
-		return false;
-	fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return false;
-	found = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-		io_pread(fd, first, sizeof(first), 0, &got) == 0 && got == sizeof(first) &&
-		landmark_recognise(first, &mark) && mark.is_head && mark.format == FORMAT_VMAB;
-	if (found)
-		memcpy(uuid, mark.uuid, UUID_SIZE);
-	close(fd);
-	return found;
-}
-
 static int read_entries(struct folder *folder, DIR *entries, struct error *err)
 {
 	uint8_t uuid[UUID_SIZE];
 	struct dirent *entry;
+	int sys;
 
 	while ((entry = readdir(entries)) != NULL) {
-		if (entry->d_name[0] == '.' || !chain_peek(dirfd(entries), entry->d_name, uuid))
+		if (entry->d_name[0] == '.')
 			continue;
-		TRY(keep(&folder->archives, text_make("%s/%s", folder->path, entry->d_name), uuid,
-			 err));
+		if (peek_archive(dirfd(entries), entry->d_name, uuid, &sys))
+			TRY(keep(&folder->archives, text_make("%s/%s", folder->path, entry->d_name),
+				 uuid, err));
+		else if (sys != 0 && folder->unread.code == 0)
+			fail_system(&folder->unread, sys, "%s/%s", folder->path, entry->d_name);
 	}
 	return 0;
 }
@@ -330,10 +311,19 @@ static int find_in_folders(struct look *look, const struct chain_link *child, un
 	if (code <= 0)
 		return code;
 	look->missing = true;
-	return fail(err, ERR_SYSTEM,
-		    "%s: its parent %s is not in folder %s, nor named: give the file that has it "
-		    "as another ARCHIVE, or its folder as --parents DIR",
-		    of.path, wanted, look->folders[own].path);
+	fail(err, ERR_SYSTEM,
+	     "%s: its parent %s is not in folder %s, nor named: give the file that has it as "
+	     "another ARCHIVE, or its folder as --parents DIR",
+	     of.path, wanted, look->folders[own].path);
+	for (unsigned i = 0; i < look->n_folders && !look->unread; i++) {
+		look->unread = look->folders[i].unread.code != 0;
+		if (look->unread)
+			fail(err, ERR_SYSTEM,
+			     "%s: its parent %s is not found, and may be a file "
+			     "that cannot be read: %s",
+			     of.path, wanted, look->folders[i].unread.text);
+	}
+	return err->code;
 }
 
 static int find_parent(struct look *look, unsigned *at, struct error *err)
@@ -388,6 +378,7 @@ static int walk(struct chain *out, struct look *look, unsigned n_names, unsigned
 			return 0;
 		code = find_parent(look, &at, err);
 		out->parent_missing = code == ERR_SYSTEM && look->missing;
+		out->parent_unread = look->unread;
 		TRY(code);
 	}
 }

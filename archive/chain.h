@@ -20,6 +20,7 @@ struct chain {
 	struct chain_link *links; /* owned; newest first */
 	unsigned n;
 	struct in_use newest; /* so that none of them is removed meanwhile */
+	bool parent_unread;   /* then: a file that cannot be read may be it */
 	bool parent_missing;  /* why chain_find failed: the parent of the last link is not there */
 };
 
@@ -36,9 +37,6 @@ int chain_find_once(struct chain *out, const struct strings *names, bool part, s
 /* Whether this file is one of them, by whatever name. */
 bool chain_has_file(const struct chain *chain, const char *path);
 void chain_free(struct chain *chain);
-
-/* Whether a file of this folder begins like a VMAB archive, which proves nothing, and whose. */
-bool chain_peek(int folder, const char *name, uint8_t uuid[UUID_SIZE]);
 
 /* Opens a link, and checks that it still is the archive it was. rate: as for archive_open. *out can
  * be closed even after a failure. A link that cannot be read twice can be opened but once. */

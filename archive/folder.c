@@ -1,7 +1,9 @@
 #include "archive/folder.h"
 
-#include "archive/chain.h"
 #include "archive/folder_doubt.h"
+#include "archive/open.h"
+#include "archive/peek.h"
+#include "base/text.h"
 #include "reader/reader.h"
 
 #include <dirent.h>
@@ -164,9 +166,9 @@ static int look_into(const struct reading *reading, struct folder_archive *archi
 {
 	uint8_t uuid[UUID_SIZE];
 	char why[sizeof(archive->why)], *path;
-	int code;
+	int code, sys;
 
-	if (!chain_peek(reading->fd, archive->file, uuid)) {
+	if (!peek_archive(reading->fd, archive->file, uuid, &sys)) {
 		if (folder_doubt(reading->fd, archive->file, why, sizeof(why)))
 			set_broken(archive, why);
 		else if (*archive->machine != '\0')

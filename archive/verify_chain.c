@@ -12,7 +12,8 @@ int verify_chain_open(struct verify_chain *out, const struct strings *names, str
 		return code;
 	if (code != 0) {
 		out->missing = *err;
-		out->missing.code = ERR_INCOMPLETE;
+		if (!out->chain.parent_unread)
+			out->missing.code = ERR_INCOMPLETE;
 		*err = (struct error){0};
 	}
 	TRY(chain_open(&out->newest, &out->chain, 0, 0, err));

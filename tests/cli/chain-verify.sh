@@ -45,6 +45,14 @@ expect_json "$out" "d['parent_uuid'] is not None"
 rm m.vmab m.vma one.vmab b.got d.got
 mv away/1.vmab .
 
+# One that cannot be read is not called missing.
+if command -v strace >/dev/null && strace -f -o /dev/null true 2>/dev/null; then
+	expect_code 1 strace -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:error=EIO -P 1.vmab "$VMABAK" verify --chain 3.vmab
+	expect_text "$out" '3.vmab: ok' '2.vmab: ok'
+	expect_text "$err" "2.vmab: its parent $uuid is not found" './1.vmab: Input/output error'
+	expect_no_text "$err" 'nor named'
+fi
+
 # Damaged or cut: each is told, and the chain is not said to be whole.
 flip 0.vmab 20000
 size=$(size_of 1.vmab)
