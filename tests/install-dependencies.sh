@@ -27,7 +27,7 @@ if command -v apt-get >/dev/null; then
 	tests='libcunit1-dev gddrescue xfsprogs zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux acl mbuffer procps iproute2 file systemd
 		rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
-		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup
+		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup thin-provisioning-tools
 		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils swtpm swtpm-tools'
 	# Newer releases have these in packages of their own.
 	for driver in libvirt-daemon-driver-secret libvirt-daemon-driver-storage; do

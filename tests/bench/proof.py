@@ -4,13 +4,15 @@
 How often each rule of the proof finds a change list that lies. Each case is a drive, its archive and a list that leaves out
 some of what was written since; increments are made by that list with another random uuid each time, and the rule that
 finds the lie is counted: the cheap ones come first, so a rule is only asked when those before it found nothing. What the
-first increment misses is followed in a chain until it is found. Needs qemu-img for two of the cases. Prints a table."""
+first increment misses is followed in a chain until it is found. Needs QEMU's tools and nbdinfo for five of the cases. Prints a table."""
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 
 CLUSTER = 65536
@@ -81,6 +83,48 @@ class Rebased(Case):
         run("qemu-img", "rebase", "-u", "-F", "raw", "-b", "other.raw", self.drive)
 
 
+class OtherNode(Case):
+    """An overlay that QEMU exports with the bitmap of its base, which is half as large."""
+
+    def __init__(self, name, n_clusters, written):
+        super().__init__(name, n_clusters // 2, ())
+        run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", self.drive, "base.qcow2")
+        run("qemu-img", "bitmap", "--add", "base.qcow2", "cp")
+        self.drive, self.of, self.n_wrong = "over.qcow2", n_clusters, len(written)
+        run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "base.qcow2", self.drive, str(n_clusters * CLUSTER))
+        self.archive()
+        folder = os.getcwd()
+        run("qemu-storage-daemon", "--daemonize", "--pidfile", f"{folder}/pid", "--nbd-server", f"addr.type=unix,addr.path={folder}/nbd",
+            "--blockdev", "driver=file,filename=base.qcow2,node-name=f", "--blockdev", "driver=qcow2,file=f,node-name=base",
+            "--blockdev", "driver=file,filename=over.qcow2,node-name=g", "--blockdev", "driver=qcow2,file=g,node-name=over,backing=base",
+            "--export", '{"type":"nbd","id":"e","node-name":"over","name":"x","writable":true,"bitmaps":[{"node":"base","name":"cp"}]}')
+        uri = f"nbd+unix:///x?socket={folder}/nbd"
+        run("qemu-io", "-f", "raw", *(word for cluster in written for word in ("-c", f"write -q -P 7 {cluster * CLUSTER} 64k")), "-c", "flush", uri)
+        with open("list", "w", encoding="ascii") as file:
+            file.write(run("nbdinfo", "--map=qemu:dirty-bitmap:cp", "--json", uri).stdout)
+        with open("pid", encoding="ascii") as file:
+            os.kill(int(file.read()), signal.SIGTERM)
+        while os.path.exists("pid"):
+            time.sleep(0.05)
+
+
+class NotMerged(Case):
+    """A bitmap that qemu-img makes, and then cannot merge the other one into."""
+
+    def __init__(self, name, n_clusters, written):
+        super().__init__(name, n_clusters, ())
+        run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", self.drive, "drive.qcow2")
+        run("qemu-img", "create", "-q", "-f", "qcow2", "small.qcow2", "1M")
+        run("qemu-img", "bitmap", "--add", "small.qcow2", "cp")
+        self.drive, self.n_wrong = "drive.qcow2", len(written)
+        self.archive()
+        run("qemu-io", "-f", "qcow2", *(word for cluster in written for word in ("-c", f"write -q -P 7 {cluster * CLUSTER} 64k")), self.drive)
+        run("qemu-img", "bitmap", "--add", "--merge", "cp", "-b", "small.qcow2", "-F", "qcow2", self.drive, "new", good=(1,))
+        with open("list", "w", encoding="ascii") as file:
+            file.write(run("nbdinfo", "--map=qemu:dirty-bitmap:new", "--json", "--", "[", "qemu-nbd", "-r", "-f", "qcow2", "-B", "new",
+                           self.drive, "]").stdout)
+
+
 class InUse(Case):
     """An ext4 in use; the list begins at a later checkpoint than the parent."""
 
@@ -140,6 +184,9 @@ def tell(case):
 CASES = (
     lambda: Shrunk("shrunk and grown qcow2", 1024),
     lambda: Rebased("rebase -u", 1024, (100, 500, 900)),
+    lambda: OtherNode("the bitmap of another node", 1024, (100, 300, 500)),
+    lambda: OtherNode("the same, written past that node's end", 1024, (100, 300, 900)),
+    lambda: NotMerged("a bitmap that was not merged", 1024, (100, 500, 900)),
     lambda: Case("a reflink's extents without sync", 1024, (33, 444, 555)),
     lambda: InUse("since a later checkpoint (ext4 in use)"),
     lambda: Case("empty by mistake", 8192, random.Random(5).sample(range(8192), 662)),

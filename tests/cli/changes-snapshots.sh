@@ -64,6 +64,12 @@ chain
 qemu-img snapshot -d second a.qcow2
 qemu-img snapshot -c second a.qcow2
 expect_error 2 "but the parent shows" "$VMABAK" backup --parent second.vmab -o x.vmab d=a.qcow2,snapshot=third,since=second
+# With the same name and the same id: ids go on from the largest that is there.
+cp a.qcow2 z.qcow2
+for snapshot in second third; do qemu-img snapshot -d $snapshot z.qcow2; done
+for snapshot in other third; do qemu-img snapshot -c $snapshot z.qcow2; done
+qemu-img snapshot -l z.qcow2 | grep -q '^3  *third' || fail "$(qemu-img snapshot -l z.qcow2)"
+expect_error 2 "but the parent shows" "$VMABAK" backup --parent third.vmab -o x.vmab d=z.qcow2,since=third
 expect_error 2 "no internal snapshot 'fourth'" "$VMABAK" backup -o x.vmab d=a.qcow2,snapshot=fourth
 expect_error 2 "no internal snapshot 'fourth'" "$VMABAK" backup --parent third.vmab -o x.vmab d=a.qcow2,snapshot=third,since=fourth
 expect_error 2 "with --parent only" "$VMABAK" backup -o x.vmab d=a.qcow2,since=third

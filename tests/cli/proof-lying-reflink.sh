@@ -1,5 +1,5 @@
 # What a file and its reflink copy share, asked for without FIEMAP_FLAG_SYNC: writes that are in the page cache only are not
-# there yet. Three clusters were written; the list says that nothing was.
+# there yet. Three clusters were written; the list says that nothing was. And where the blocks of a file lay before.
 . "$(dirname "$0")/lib.sh"
 . "$CLI/proof.sh"
 
@@ -42,13 +42,20 @@ def blocks(path, flags):
     return {logical + at: physical + at for logical, physical, length in extents(path, flags)
             for at in range(0, length, 4096)}
 
-flags = int(sys.argv[1])
-new, old = blocks("mnt/disk.raw", flags), blocks("mnt/copy.raw", flags)
+flags, names = int(sys.argv[1]), sys.argv[2:]
+if len(names) == 1:  # to be compared later
+    print(*(f"{at}:{block}" for at, block in sorted(blocks(names[0], flags).items())), sep="\n")
+    sys.exit()
+new = blocks(names[0], flags)
+if names[1] == "-":
+    old = dict(map(int, line.split(":")) for line in sys.stdin)
+else:
+    old = blocks(names[1], flags)
 print(*(f"{at} 4096" for at in sorted(new) if old.get(at) != new[at]))
 END2
 for n in 100 500 900; do put mnt/disk.raw $((n * 65536 + 9)) "other $n"; done
 # shellcheck disable=SC2046 # words
-list lie $size copy copy2 $("$PYTHON" "$TMPDIR/unshared.py" 0)
+list lie $size copy copy2 $("$PYTHON" "$TMPDIR/unshared.py" 0 mnt/disk.raw mnt/copy.raw)
 [ "$(sed -n 's/# end //p' lie)" = 0 ] || skip "this kernel tells of writes that are not on the disk yet"
 
 code=0 n=0
@@ -67,6 +74,19 @@ same_instant $n.vmab disk
 
 # With the flag the list is right.
 # shellcheck disable=SC2046 # words
-list right $size copy copy2 $("$PYTHON" "$TMPDIR/unshared.py" 1)
+list right $size copy copy2 $("$PYTHON" "$TMPDIR/unshared.py" 1 mnt/disk.raw mnt/copy.raw)
 expect_code 0 "$VMABAK" backup -q --audit 1/1 --parent 0.vmab --changed disk=right -o right.vmab disk=mnt/disk.raw
 same_instant right.vmab disk
+
+# Without a copy xfs writes in place: where the blocks of a file lie now and lay then is the same.
+make_random mnt/lone.raw 9000000 2
+"$PYTHON" "$TMPDIR/unshared.py" 1 mnt/lone.raw >then
+expect_code 0 "$VMABAK" backup -q --token lone=then -o lone0.vmab lone=mnt/lone.raw
+put mnt/lone.raw 4000000 'in place'
+# shellcheck disable=SC2046 # words
+list in-place 9000000 then now $("$PYTHON" "$TMPDIR/unshared.py" 1 mnt/lone.raw - <then)
+[ "$(sed -n 's/# end //p' in-place)" = 0 ] || fail 'xfs wrote elsewhere'
+expect_code 3 "$VMABAK" backup --parent lone0.vmab --changed lone=in-place -o lone1.vmab lone=mnt/lone.raw
+expect_found lone1.vmab samples
+cp mnt/lone.raw lone.raw
+same_instant lone1.vmab lone
