@@ -233,12 +233,11 @@ static int run(struct backup *backup, struct error *err)
 		       : backup->kind->explain(backup->machine, err);
 }
 
-/* The machine may take the archive for a parent. If it cannot, the archive is whole all the same.
- */
+/* The machine may call the instant a checkpoint. */
 static void commit(struct backup *backup)
 {
 	const struct machine_archive archive = {
-		.raw_bytes = writer_totals(backup->create.writer)->raw_size,
+		.raw_bytes = writer_totals(backup->create.writer)->n_data * CLUSTER_SIZE,
 		.written_bytes = atomic_load(&backup->create.counts.written_bytes),
 		.is_piped = strcmp(backup->create.name, "-") == 0,
 	};
@@ -251,7 +250,8 @@ static void commit(struct backup *backup)
 	backup->n_tracked = code > 0 ? (unsigned)code : 0;
 	if (code < 0)
 		report_warning(backup->report,
-			       "the next increment has to compare all with this archive: %s",
+			       "the archive is complete, but the machine has no checkpoint for it: "
+			       "%s",
 			       err.text);
 }
 

@@ -134,11 +134,16 @@ static int new_capture(struct capture **out, struct volume *const *volumes, uint
 	return 0;
 }
 
+static uint64_t drain_ms(const struct capture_options *options)
+{
+	return options->drain_ms ? options->drain_ms : DRAIN_MS;
+}
+
 /* Whether or not only changes are wanted of a volume, and which. */
 static int look_all(struct capture *capture, const struct capture_options *options,
 		    struct error *err)
 {
-	capture->drain_ms = options->drain_ms ? options->drain_ms : DRAIN_MS;
+	capture->drain_ms = drain_ms(options);
 	for (uint32_t i = 0; i < capture->n_captured; i++) {
 		struct captured *captured = &capture->captured[i];
 
@@ -170,23 +175,31 @@ static void unclaim_all(struct volume *const *volumes, uint32_t n_volumes)
 		volume_unclaim(volumes[i]);
 }
 
+static int drain(struct volume *volume, int64_t until_ms, uint64_t drain_ms, struct error *err)
+{
+	return volume_drain(volume, until_ms) ? 0
+					      : fail(err, ERR_SYSTEM,
+						     "%s: a write has been in flight for %" PRIu64
+						     " ms, so no snapshot can be taken",
+						     volume_name(volume), drain_ms);
+}
+
+static void end_generation(struct volume *volume)
+{
+	if (volume_map(volume) != NULL)
+		generation_advance(volume_map(volume));
+}
+
 /* Gates are closed. */
 static int arm_all(struct capture *capture, uint64_t drain_ms, struct error *err)
 {
 	int64_t until_ms = clock_ms() + (int64_t)drain_ms;
 
+	for (uint32_t i = 0; i < capture->n_captured; i++)
+		TRY(drain(capture->captured[i].volume, until_ms, drain_ms, err));
 	for (uint32_t i = 0; i < capture->n_captured; i++) {
 		struct volume *volume = capture->captured[i].volume;
-		if (!volume_drain(volume, until_ms))
-			return fail(err, ERR_SYSTEM,
-				    "%s: a write has been in flight for %" PRIu64
-				    " ms, so no snapshot can be taken",
-				    volume_name(volume), drain_ms);
-	}
-	for (uint32_t i = 0; i < capture->n_captured; i++) {
-		struct volume *volume = capture->captured[i].volume;
-		if (volume_map(volume) != NULL)
-			generation_advance(volume_map(volume));
+		end_generation(volume);
 		volume_arm(volume, &capture->captured[i]);
 	}
 	return 0;
@@ -201,6 +214,7 @@ static int take_the_instant(struct capture *capture, struct error *err)
 	int code = arm_all(capture, capture->drain_ms, err);
 	/* Set before the gates open: until then no other thread reads them. */
 	capture->started = code == 0;
+	capture->n_clusters = capture->todo_clusters;
 	capture->quiesce_ns = (uint64_t)(clock_ns() - start);
 	for (uint32_t i = 0; i < capture->n_captured; i++)
 		volume_let_go(capture->captured[i].volume);
@@ -247,6 +261,26 @@ int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t 
 	}
 	*out = capture;
 	return 0;
+}
+
+int capture_mark(struct volume *const *volumes, uint32_t n_volumes,
+		 const struct capture_options *options, uint64_t *quiesce_ns, struct error *err)
+{
+	int64_t start = clock_ns(), until_ms = clock_ms() + (int64_t)drain_ms(options);
+	int code = 0;
+
+	TRY(claim_all(volumes, n_volumes, err));
+	for (uint32_t i = 0; i < n_volumes; i++)
+		volume_hold(volumes[i]);
+	for (uint32_t i = 0; i < n_volumes && code == 0; i++)
+		code = drain(volumes[i], until_ms, drain_ms(options), err);
+	for (uint32_t i = 0; i < n_volumes && code == 0; i++)
+		end_generation(volumes[i]);
+	*quiesce_ns = (uint64_t)(clock_ns() - start);
+	for (uint32_t i = 0; i < n_volumes; i++)
+		volume_let_go(volumes[i]);
+	unclaim_all(volumes, n_volumes);
+	return code;
 }
 
 const struct cluster_set *capture_wanted(const struct capture *capture, uint32_t i)

@@ -69,8 +69,8 @@ struct delays {
 };
 
 struct capture_status {
-	uint64_t n_clusters;	 /* of all drives */
-	uint64_t todo_clusters;	 /* wanted and not saved yet */
+	uint64_t n_clusters;	 /* wanted, of all drives */
+	uint64_t todo_clusters;	 /* of them, not saved yet */
 	uint64_t swept_clusters; /* with data, saved by the pass */
 	uint64_t saved_clusters; /* with data, saved by guest writes */
 	uint64_t zero_clusters;	 /* known to be zeros without reading */
@@ -92,6 +92,10 @@ int capture_start(struct capture *capture, struct error *err);
 /* Both; an error leaves nothing. */
 int capture_begin(struct capture **out, struct volume *const *volumes, uint32_t n_volumes,
 		  struct buffer *buffer, const struct capture_options *options, struct error *err);
+/* An instant of which nothing is saved: ends the generation of each map, as capture_start does.
+ * *quiesce_ns: how long writes were held. */
+int capture_mark(struct volume *const *volumes, uint32_t n_volumes,
+		 const struct capture_options *options, uint64_t *quiesce_ns, struct error *err);
 /* After the instant: which clusters of that volume are wanted; NULL: all. Borrowed until
  * capture_end. */
 const struct cluster_set *capture_wanted(const struct capture *capture, uint32_t i);

@@ -83,7 +83,7 @@ struct capture {
 	struct buffer *buffer;
 	struct captured *captured;
 	uint32_t n_captured;
-	uint64_t n_clusters;
+	uint64_t n_clusters; /* since the instant */
 	uint64_t quiesce_ns;
 	uint64_t drain_ms;
 	bool started;			 /* the instant has been */

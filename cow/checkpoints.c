@@ -290,10 +290,8 @@ static int add_locked(struct checkpoints *checkpoints, const struct checkpoint *
 		      struct error *err)
 {
 	if (!checkpoint_name_usable(line->name))
-		return fail(err, ERR_USAGE,
-			    "checkpoint '%.60s': a name has at most %u letters, digits and "
-			    "_.+@%%:-, and does not begin with since-",
-			    line->name, CHECKPOINT_NAME_SIZE - 1);
+		return fail(err, ERR_USAGE, "checkpoint '%.60s': " CHECKPOINT_NAME_RULE,
+			    line->name);
 	if (is_named(checkpoints->lines, checkpoints->n, line->name, NULL))
 		return fail(err, ERR_USAGE, "checkpoint %s: exists already", line->name);
 	if (!make_room_locked(checkpoints))

@@ -23,12 +23,14 @@ struct checkpoint {
 	uint64_t instant_ns;	 /* since 1970 */
 	uint16_t generation;	 /* that ended */
 	bool good;
-	/* Of the archive: data, and its own size; 0: unknown. */
+	/* Of the archive: clusters with data that were read for it, and its own size; 0: unknown. */
 	uint64_t raw_bytes, written_bytes;
 };
 
-/* Letters, digits and _.+@%:-, at most 127 bytes, and not as the bitmaps of single generations are
- * called. */
+/* At most 127 bytes, and not as the bitmaps of single generations are called. */
+#define CHECKPOINT_NAME_RULE                                                                  \
+	"a name has at most 127 letters, digits and _.+@%%:-, begins with a letter, a digit " \
+	"or _, and not with since-"
 bool checkpoint_name_usable(const char *name);
 
 /* All of them, the oldest first; *out is owned, and NULL if there are none. */

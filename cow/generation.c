@@ -154,11 +154,16 @@ static void count_all(struct generation *map)
 	}
 }
 
+static struct map_memory memory_of(const struct generation *map)
+{
+	return (struct map_memory){map->memory, map->size_bytes, map->n_groups,
+				   group_pages(map->n_groups), map->tables_at};
+}
+
 static int open_store(struct generation *map, const char *path, const char *drive_path,
 		      uint64_t size_bytes, struct error *err)
 {
-	const struct map_memory memory = {map->memory, map->size_bytes, map->n_groups,
-					  group_pages(map->n_groups), map->tables_at};
+	const struct map_memory memory = memory_of(map);
 
 	TRY(map_store_open(&map->store, path, drive_path, size_bytes, &memory, err));
 	map->id = map_store_header(map->store)->id;
@@ -185,6 +190,53 @@ int generation_open(struct generation **out, const char *path, const char *drive
 	}
 	*out = map;
 	return 0;
+}
+
+static int look(struct generation *map, struct map_look *file, struct error *err)
+{
+	TRY(map_memory(map, err));
+	file->memory = memory_of(map);
+	TRY(map_look_read(file, err));
+	map->id = file->header.id;
+	map->current = file->header.current;
+	count_all(map);
+	return checkpoints_new(&map->checkpoints, map->memory + map->tables_at, map->id,
+			       map->current, err);
+}
+
+int generation_look(struct generation **out, const char *path, uint64_t *size_bytes,
+		    struct error *err)
+{
+	struct map_look file;
+	struct generation *map = NULL;
+	int code;
+
+	TRY(map_look_open(&file, path, false, err));
+	code = lay_out(&map, file.header.drive.size_bytes, err);
+	if (code == 0)
+		code = look(map, &file, err);
+	map_look_close(&file);
+	if (code < 0) {
+		if (map != NULL)
+			release(map);
+		return code;
+	}
+	*size_bytes = file.header.drive.size_bytes;
+	*out = map;
+	return 0;
+}
+
+int generation_save_checkpoints(const struct generation *map, const char *path, struct error *err)
+{
+	struct map_look file;
+	int code;
+
+	TRY(map_look_open(&file, path, true, err));
+	file.memory = memory_of(map);
+	code = file.header.id == map->id ? map_look_write_tables(&file, err)
+					 : fail(err, ERR_LOCKED, "map %s: changed meanwhile", path);
+	map_look_close(&file);
+	return code;
 }
 
 int generation_close(struct generation *map, struct error *err)

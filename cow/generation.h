@@ -40,6 +40,13 @@ int generation_new(struct generation **out, uint64_t size_bytes, struct error *e
  * A file that is not a map is never overwritten, but is an error. */
 int generation_open(struct generation **out, const char *path, const char *drive_path,
 		    uint64_t size_bytes, struct error *err);
+/* What the file of a map that is not in use holds, to be asked for only; nothing is judged, and the
+ * drive is not looked at. size_bytes: of the drive. ERR_LOCKED: it is in use. */
+int generation_look(struct generation **out, const char *path, uint64_t *size_bytes,
+		    struct error *err);
+/* Writes its checkpoints back, which may have changed. ERR_USAGE: the map was not closed in order.
+ */
+int generation_save_checkpoints(const struct generation *map, const char *path, struct error *err);
 /* Closes properly; flush the drive before. An error: the file could not be written, and does not
  * count. NULL-safe. */
 int generation_close(struct generation *map, struct error *err);

@@ -140,6 +140,24 @@ void map_store_drop(struct map_store *store);
 /* 0 while the file counts. Any thread. */
 int map_store_failure(const struct map_store *store, struct error *err);
 
+/* ---- map_look.c ----
+ *
+ * The file of a map that nobody uses.
+ */
+
+struct map_look {
+	const char *path; /* borrowed */
+	int fd;		  /* owned, and locked */
+	struct map_header header;
+	struct map_memory memory; /* set by the caller, before the functions after the open */
+};
+
+/* For writing it must have been closed in order. */
+int map_look_open(struct map_look *out, const char *path, bool writable, struct error *err);
+int map_look_read(const struct map_look *file, struct error *err);
+int map_look_write_tables(const struct map_look *file, struct error *err);
+void map_look_close(struct map_look *file);
+
 /* ---- checkpoints.c ----
  *
  * The table of checkpoints: section 4 of spec/map.md.

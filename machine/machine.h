@@ -12,7 +12,7 @@
  *   chunks    push, serve: clusters as they come
  *   finish    all was read: whether all of it was of that instant; then nothing is left in the
  *             machine but what records changes for the next backup
- *   commit    the archive is durable and has its name: it may be a parent from here on
+ *   commit    the archive is durable and has its name: its instant becomes a checkpoint
  *   explain   something failed after begin: why, if the machine knows better; ends it as finish
  *   outcome   after finish: what it was like
  *   end       frees; *out of an open that failed, too. After begin, finish or explain come before
@@ -67,7 +67,7 @@ struct machine_since {
 
 /* What became of the archive. */
 struct machine_archive {
-	uint64_t raw_bytes; /* data in it */
+	uint64_t raw_bytes; /* of its clusters with data, whole */
 	uint64_t written_bytes;
 	bool is_piped; /* whether it was kept is not known */
 };
@@ -104,7 +104,7 @@ struct machine_kind {
 	int (*explain)(struct machine *machine, struct error *err);
 	/* NULL: there is nothing to do. Not called when begin was told of no uuid. Returns in how
 	 * many drives a bitmap of the machine's records for the next backup. The archive is
-	 * whole even if this fails, but the next increment is compared with it in full. */
+	 * whole even if this fails. */
 	int (*commit)(struct machine *machine, const struct machine_archive *archive,
 		      struct error *err);
 	/* NULL: nothing. Puts what the instant cost and what was captured into a JSON object, which

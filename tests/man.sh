@@ -232,6 +232,15 @@ example_of()
 		printf '# vmabak changes 1\n# size 1048576\n# end 0\n' >none.list
 		"$vmabak" backup --json --parent web.vmab --changed root=none.list --since-unchecked -o listed.vmab root=web.raw
 		;;
+	checkpoint)
+		with_serve
+		"$vmabak" backup serve:ctl.sock -q -o checkpoint.vmab
+		"$vmabak" checkpoint create --json mine serve:ctl.sock
+		"$vmabak" checkpoint list --json serve:ctl.sock
+		"$vmabak" checkpoint size --json serve:ctl.sock
+		"$vmabak" checkpoint delete --json mine serve:ctl.sock
+		"$vmabak" stop ctl.sock
+		;;
 	qemu-drives) with_qemu "$vmabak" qemu-drives web.qmp --json ;;
 	status)
 		with_serve

@@ -156,6 +156,28 @@ static int give_changes(const struct attendant *attendant, const struct json_t *
 	return message == NULL ? err->code : message_send(attendant->fd, message, -1, err);
 }
 
+/* That there is no checkpoint is no reason to end the backup, which is over. */
+static int commit(const struct attendant *attendant, const struct json_t *request)
+{
+	struct serve_backup *backup = attendant->backup;
+	struct capture_status status;
+	uint64_t written_bytes = 0;
+	struct error err;
+
+	json_member_number(request, "written_bytes", &written_bytes);
+	capture_status(backup->capture, &status);
+	if (!atomic_load(&backup->done))
+		return message_send_error(attendant->fd,
+					  (fail(&err, ERR_USAGE, "not all was given yet"), &err),
+					  &err);
+	/* Of what was read some may have been as the parent has it. So it is with what changes from
+	 * here on, for which this is to tell the size of an archive. */
+	if (instant_commit(&backup->instant, status.read_clusters * CLUSTER_SIZE, written_bytes,
+			   &err) < 0)
+		return message_send_error(attendant->fd, &err, &err);
+	return message_send(attendant->fd, json_make("{s:{}}", "return"), -1, &err);
+}
+
 static int answer(const struct attendant *attendant, const struct json_t *request,
 		  struct error *err)
 {
@@ -164,6 +186,8 @@ static int answer(const struct attendant *attendant, const struct json_t *reques
 
 	if (what != NULL && asks && strcmp(what, "changes") == 0)
 		return give_changes(attendant, request, err);
+	if (what != NULL && asks && strcmp(what, "commit") == 0)
+		return commit(attendant, request);
 	if (what == NULL || strcmp(what, asks ? "next" : "release") != 0)
 		return fail(err, ERR_USAGE, "unexpected message during a backup");
 	if (take_back(attendant->backup, request, err) < 0)

@@ -8,6 +8,7 @@
 #include "machine/serve/state.h"
 
 #include "base/clock.h"
+#include "base/watcher.h"
 #include "machine/options.h"
 
 #include <errno.h>
@@ -169,15 +170,21 @@ static int take_the_instant(struct serve_backup *backup, struct error *err)
 	struct json_t *reply;
 
 	TRY(serve_prepare(backup, err));
+	TRY(instant_expect(&backup->instant, backup->drives, backup->n_volumes, err));
 	TRY(capture_start(backup->prepared, err));
 	pthread_mutex_lock(&serve->lock);
 	backup->began_s = clock_s();
 	backup->capture = backup->prepared;
 	backup->prepared = NULL;
 	pthread_mutex_unlock(&serve->lock);
+	instant_note_time(&backup->instant);
 	capture_status(backup->capture, &status);
 	reply = json_make("{s:{s:I}}", "return", "quiesce_ns", (long long)status.quiesce_ns);
-	return message_send(backup->fd, reply, -1, err);
+	TRY(message_send(backup->fd, reply, -1, err));
+	/* Increments need the token alone: without a line it is the commit that fails. */
+	if (backup->instant.name[0] != '\0' && instant_add(&backup->instant, false, err) < 0)
+		watcher_warn(serve->watcher, "%s", err->text);
+	return 0;
 }
 
 /* ---- the whole ---- */
@@ -253,6 +260,8 @@ static void end_backup(struct serve_backup *backup)
 	capture_end(capture);
 	capture_end(backup->prepared);
 	buffer_free(backup->buffer);
+	instant_drop(&backup->instant);
+	instant_free(&backup->instant);
 	pthread_mutex_lock(&serve->lock);
 	serve->backup = NULL;
 	if (capture != NULL)
@@ -287,6 +296,13 @@ bool serve_take_turn(struct serve *serve, struct serve_backup *backup)
 			return free_now;
 		clock_sleep_ms(STEP_MS);
 	}
+}
+
+void serve_give_turn(struct serve *serve)
+{
+	pthread_mutex_lock(&serve->lock);
+	serve->backup = NULL;
+	pthread_mutex_unlock(&serve->lock);
 }
 
 int serve_backup(struct serve *serve, int fd, const struct json_t *request, struct error *err)

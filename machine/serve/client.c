@@ -272,6 +272,7 @@ const struct machine_kind machine_serve = {
 	.token = token,
 	.begin = begin,
 	.changes = client_changes,
+	.commit = client_commit,
 	.chunks = chunks,
 	/* No finish: the last answer said that all has come. */
 	.outcome = outcome,

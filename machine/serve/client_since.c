@@ -1,18 +1,23 @@
 #include "machine/serve/client_state.h"
 
+#include "base/parse.h"
 #include "machine/serve/message.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 int client_since(struct machine *client, const struct machine_since *since, struct error *err)
 {
 	struct json_t *request, *tokens;
+	char uuid[UUID_TEXT_SIZE];
 
-	if (since->tokens == NULL)
+	if (since->tokens == NULL && since->uuid == NULL)
 		return 0;
 	request = json_make("{s:s}", "execute", "since");
+	if (since->uuid != NULL)
+		json_put_text(request, "uuid", format_uuid(uuid, since->uuid));
 	tokens = json_put_array(request, "tokens");
-	for (uint32_t i = 0; i < client->n_drives; i++)
+	for (uint32_t i = 0; since->tokens != NULL && i < client->n_drives; i++)
 		json_add_text(tokens, since->tokens[i] == NULL ? "" : since->tokens[i]);
 	return call_request(&client->call, request, &client->known, NULL, err);
 }
@@ -60,6 +65,24 @@ static int ask(const struct machine *client, uint32_t i, struct cluster_set *set
 		TRY(code);
 	}
 	return 0;
+}
+
+/* A server that has gone, or gives no sign of life, which the watcher finds out, has no checkpoint;
+ * that is no affair of the archive's. */
+int client_commit(struct machine *client, const struct machine_archive *archive, struct error *err)
+{
+	struct json_t *reply, *request = json_make("{s:s}", "execute", "commit");
+	int code;
+
+	json_put_number(request, "written_bytes", archive->written_bytes);
+	if (message_send(client->channels[0], request, -1, err) < 0)
+		return err->sys == ENOMEM ? err->code : 0;
+	code = message_receive(client->channels[0], &reply, NULL, err);
+	if (code <= 0)
+		return code;
+	code = json_member(reply, "return") != NULL ? 0 : message_error(reply, err);
+	json_free(reply);
+	return code;
 }
 
 int client_changes(struct machine *client, uint32_t i, struct machine_changes *out,

@@ -66,6 +66,7 @@ int client_find_reason(struct machine *client, struct error *err);
 
 /* Before the instant, and before a freeze: what is wanted. */
 int client_since(struct machine *client, const struct machine_since *since, struct error *err);
+int client_commit(struct machine *client, const struct machine_archive *archive, struct error *err);
 int client_changes(struct machine *client, uint32_t i, struct machine_changes *out,
 		   struct error *err);
 

@@ -88,6 +88,12 @@ static int request_status(struct client *client, struct error *err)
 	return message_send(client->fd, reply, -1, err);
 }
 
+static int request_delete(struct client *client, const struct json_t *request, struct error *err)
+{
+	TRY(serve_delete_checkpoint(client->serve, request, err));
+	return message_send(client->fd, json_make("{s:{}}", "return"), -1, err);
+}
+
 /* False: the connection ends. */
 static bool answer(struct client *client, const struct json_t *request)
 {
@@ -103,6 +109,12 @@ static bool answer(struct client *client, const struct json_t *request)
 		code = request_stop(client, request, &err);
 	else if (strcmp(what, "backup") == 0)
 		code = serve_backup(client->serve, client->fd, request, &err);
+	else if (strcmp(what, "checkpoint") == 0)
+		code = serve_checkpoint(client->serve, client->fd, request, &err);
+	else if (strcmp(what, "checkpoints") == 0)
+		code = serve_checkpoints(client->serve, client->fd, request, &err);
+	else if (strcmp(what, "delete-checkpoint") == 0)
+		code = request_delete(client, request, &err);
 	else
 		code = fail(&err, ERR_UNSUPPORTED, "this server does not know the request '%s'",
 			    what);
@@ -117,7 +129,8 @@ static void note_backup(struct client *client, const struct json_t *request)
 	const char *what = json_member_text(request, "execute");
 
 	pthread_mutex_lock(&control->lock);
-	client->backs_up = what != NULL && strcmp(what, "backup") == 0;
+	client->backs_up =
+		what != NULL && (strcmp(what, "backup") == 0 || strcmp(what, "checkpoint") == 0);
 	client->heard_ms = clock_ms();
 	pthread_mutex_unlock(&control->lock);
 }

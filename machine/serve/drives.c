@@ -76,6 +76,7 @@ static int open_map(struct serve *serve, struct served *served, struct error *er
 	if (served->map_file == NULL)
 		return generation_new(&served->map, size, err);
 	TRY(generation_open(&served->map, served->map_file, served->argument.path, size, err));
+	checkpoints_drop_pending(generation_checkpoints(served->map));
 	trust = generation_trust(served->map);
 	watcher_note(serve->watcher, "drive %s: map %s: %s%s", served->argument.name,
 		     served->map_file, map_trust_text(trust),

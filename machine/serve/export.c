@@ -14,6 +14,10 @@ static_assert((int)NBDSERVER_FUA == DRIVE_FUA && (int)NBDSERVER_MAY_TRIM == DRIV
 /* How many of the latest generations a client that lists them is told of. */
 #define LATEST 16u
 
+/* Added to the number of a bitmap that has a checkpoint's name: for the server it is another one
+ * than that of its generation. */
+#define NAMED 65536u
+
 static struct volume *volume_of(void *context)
 {
 	return ((const struct served *)context)->volume;
@@ -61,22 +65,39 @@ static uint64_t bytes_of(uint64_t offset, uint64_t count, uint64_t size)
 static int do_bitmap(void *context, unsigned which, uint64_t offset, uint64_t *n, bool *set)
 {
 	const struct served *served = context;
-	uint64_t count;
+	uint16_t g = (uint16_t)(which % NAMED);
+	uint64_t count = 1;
 
-	*set = generation_changed(served->map, (uint16_t)which, offset / CLUSTER_SIZE, &count);
+	/* Since the client chose it the map began anew: what changed is not known. */
+	if (g >= generation_current(served->map))
+		*set = true;
+	else
+		*set = generation_changed(served->map, g, offset / CLUSTER_SIZE, &count);
 	*n = bytes_of(offset, count, drive_size(served->drive));
 	return 0;
 }
 
-/* "since-G": what was written after generation G ended; G is also the bitmap's number. */
+static int find_checkpoint(const struct served *served, const char *name)
+{
+	struct checkpoint found;
+
+	return checkpoints_find(generation_checkpoints(served->map), name, &found) && found.good
+		       ? (int)(NAMED + found.generation)
+		       : -1;
+}
+
+/* "since-G": what was written after generation G ended; G is also the bitmap's number. Else the
+ * name of a checkpoint. */
 static int find_bitmap(void *context, const char *name)
 {
 	const struct served *served = context;
 	static const char prefix[] = "since-";
 	uint64_t g;
 
-	if (served->map == NULL || strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+	if (served->map == NULL)
 		return -1;
+	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return find_checkpoint(served, name);
 	name += sizeof(prefix) - 1;
 	/* One way to write a number. */
 	if (!parse_number(name, &g) || (name[0] == '0' && name[1] != '\0'))
@@ -89,7 +110,15 @@ static bool bitmap_name(void *context, unsigned i, char out[256])
 	const struct served *served = context;
 	unsigned n = served->map == NULL ? 0 : generation_current(served->map);
 	unsigned skipped = n > LATEST ? n - LATEST : 0;
+	struct checkpoint found;
 
+	if (served->map != NULL && i >= n - skipped) {
+		if (!checkpoints_good(generation_checkpoints(served->map), i - (n - skipped),
+				      &found))
+			return false;
+		snprintf(out, 256, "%s", found.name);
+		return true;
+	}
 	/* since-0 is always among them. */
 	if (i > 0)
 		i += skipped;

@@ -6,6 +6,9 @@
  *
  *   to the server     {"execute": "status"}
  *                     {"execute": "stop", "force": false}
+ *                     {"execute": "checkpoints", "drive": I, "from": N}
+ *                     {"execute": "delete-checkpoint", "name": NAME}
+ *                     {"execute": "checkpoint", "name": NAME}, then "begin" and "commit"
  *                     {"execute": "backup", ...}
  *   from the server   {"return": ...} or {"error": {"code": ..., "message": ...}}
  *
@@ -20,10 +23,11 @@
  *                                                 to come will be called
  *   {"execute": "channel"}                        {"return": {}}, and with it a descriptor: a data
  *                                                 channel, a socket like this one
- *   {"execute": "since",                          {"return": {"drives": [{"known": BOOL,
- *    "tokens": [TEXT or null...]}                   "why": TEXT}...]}}: of drives that are known
- *                                                 only what changed since will come. It may be left
- * out
+ *   {"execute": "since", "uuid": UUID,            {"return": {"drives": [{"known": BOOL,
+ *    "tokens": [TEXT...]}                           "why": TEXT}...]}}: of drives that are known
+ *                                                 only what changed since will come; uuid: of the
+ *                                                 archive, after which the checkpoint is called.
+ *                                                 Either may be left out, and all of it
  *   {"execute": "begin"}                          {"return": {"quiesce_ns"}}: the instant has been
  *   {"execute": "release", "chunks": [I...]}      no answer
  *
@@ -38,6 +42,8 @@
  *    "from": CLUSTER}                               "next": CLUSTER}}: of a known drive, what
  *                                                 will come, a part of it; next: from where on
  *                                                 the rest is to be asked for
+ *   {"execute": "commit", "written_bytes": N}     {"return": {}}, once all has come and the
+ *                                                 archive is durable: the checkpoint is good
  *
  * Chunk I lies I * 4 MiB into the memory and is the client's until it gives it back, which it may
  * do along with a question for the next one; its clusters follow each other as the runs in "data"

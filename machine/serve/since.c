@@ -4,6 +4,7 @@
 #include "machine/serve/state.h"
 
 #include "base/clusterset.h"
+#include "base/parse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,16 @@ int serve_prepare(struct serve_backup *backup, struct error *err)
 					 backup->buffer, &options, err);
 }
 
+static bool name_instant(struct serve_backup *backup, const char *uuid)
+{
+	struct serve_instant *instant = &backup->instant;
+
+	if (!parse_uuid(uuid, instant->uuid))
+		return false;
+	format_uuid(instant->name, instant->uuid);
+	return true;
+}
+
 /* The guest may be frozen once this is answered. */
 int serve_since(struct serve_backup *backup, const struct json_t *request, struct error *err)
 {
@@ -89,6 +100,9 @@ int serve_since(struct serve_backup *backup, const struct json_t *request, struc
 	backup->since = calloc(backup->n_volumes, sizeof(*backup->since));
 	if (backup->since == NULL)
 		return fail_memory(err);
+	if (json_member_text(request, "uuid") != NULL &&
+	    !name_instant(backup, json_member_text(request, "uuid")))
+		return fail(err, ERR_USAGE, "no uuid");
 	message = judge_all(backup, json_member(request, "tokens"));
 	if (serve_prepare(backup, err) < 0) {
 		json_free(message);

@@ -4,9 +4,11 @@
  *   export.c    what the NBD server asks of a drive
  *   drives.c    opening and closing drives and their maps
  *   status.c    what status tells
+ *   instants.c  instants, and their checkpoints
  *   since.c     what an increment is to have
  *   attend.c    what the client of a backup is given
  *   backup.c    one backup: the capture here, the archive in the client
+ *   checkpoints.c  what clients ask of checkpoints
  *   control.c   the control socket: a thread for it and one for each client
  *   serve.c     opens all, waits for the end, closes all
  */
@@ -14,6 +16,7 @@
 #define MACHINE_SERVE_STATE_H
 
 #include "cow/capture.h"
+#include "cow/checkpoints.h"
 #include "drive/argument.h"
 #include "machine/serve/message.h"
 #include "machine/serve/options.h"
@@ -51,6 +54,34 @@ struct serve {
 	uint64_t n_backups_done, n_backups_failed;
 };
 
+/* ---- instants.c ---- */
+
+/* An instant that gets, or has, a checkpoint in the maps of some drives. */
+struct serve_instant {
+	char name[CHECKPOINT_NAME_SIZE];    /* empty: it gets none */
+	uint8_t uuid[UUID_SIZE];	    /* of the archive, or zeros */
+	uint64_t instant_ns;		    /* since 1970 */
+	const struct served *const *drives; /* borrowed */
+	uint32_t n_drives;
+	struct {
+		uint64_t id;
+		uint16_t generation;
+	} * of; /* owned: of each drive's map, before the instant */
+	bool added, good;
+};
+
+int instant_expect(struct serve_instant *instant, const struct served *const *drives, uint32_t n,
+		   struct error *err);
+void instant_note_time(struct serve_instant *instant);
+void instant_free(struct serve_instant *instant);
+/* After the instant, when no machine is frozen for it: waits for the disk. */
+int instant_add(struct serve_instant *instant, bool good, struct error *err);
+/* The archive is durable. */
+int instant_commit(struct serve_instant *instant, uint64_t raw_bytes, uint64_t written_bytes,
+		   struct error *err);
+/* The checkpoint is gone unless it is good. */
+void instant_drop(struct serve_instant *instant);
+
 /* ---- a running backup, between backup.c, attend.c and status.c ---- */
 
 /* A thread, and the client's way to it. */
@@ -70,7 +101,8 @@ struct serve_backup {
 	struct buffer *buffer;	     /* owned */
 	struct capture_since *since; /* owned; of each volume; NULL: all of all */
 	struct capture *prepared;    /* owned; before the instant */
-	struct capture *capture;     /* owned; NULL before the instant */
+	struct serve_instant instant;
+	struct capture *capture; /* owned; NULL before the instant */
 	uint32_t n_chunks;
 	_Atomic(struct chunk *) *lent; /* by index: the client has it. Owned array */
 	double began_s;		       /* the instant, by clock_s */
@@ -137,9 +169,19 @@ bool backup_is_over(struct serve_backup *backup);
  * that what follows immediately upon a backup, or upon one that was killed, can begin. BACKUP has
  * the turn then; NULL: it was only asked. */
 bool serve_take_turn(struct serve *serve, struct serve_backup *backup);
+void serve_give_turn(struct serve *serve);
 /* A whole backup, with the client at fd that asked for it. Returns when the client has gone, or
  * with an error that it can still be told. */
 int serve_backup(struct serve *serve, int fd, const struct json_t *request, struct error *err);
+
+/* ---- checkpoints.c ---- */
+
+/* "checkpoint": one that a user asks for, with the client at fd. */
+int serve_checkpoint(struct serve *serve, int fd, const struct json_t *request, struct error *err);
+/* "checkpoints": answers. */
+int serve_checkpoints(struct serve *serve, int fd, const struct json_t *request, struct error *err);
+/* "delete-checkpoint" */
+int serve_delete_checkpoint(struct serve *serve, const struct json_t *request, struct error *err);
 
 /* ---- control.c ---- */
 

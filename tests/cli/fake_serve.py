@@ -29,7 +29,9 @@ def feed(channel):
         if not channel.recv(1 << 20):
             break
         channel.send(message.encode())
-    channel.recv(1 << 20)
+    if channel.recv(1 << 20):
+        channel.send(b'{"return": {}}')
+        channel.recv(1 << 20)
 
 
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

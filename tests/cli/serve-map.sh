@@ -36,7 +36,7 @@ expect_dirty since-0 '0 2 3 4 8 9 20 152'
 expect_dirty since-1 '0 2 152'
 expect_dirty since-3 '0'
 nbdinfo --json --list 'nbd+unix:///?socket=n.sock' >list.json
-expect_json list.json "[c for c in d['exports'][0]['contexts'] if 'dirty' in c] == ['qemu:dirty-bitmap:since-%d' % i for i in range(4)]"
+expect_json list.json "[c for c in d['exports'][0]['contexts'] if ':since-' in c] == ['qemu:dirty-bitmap:since-%d' % i for i in range(4)]"
 # One that is not over yet, and what is no number.
 for name in since-4 since-00 since-x since- other; do
 	nbdinfo --map=qemu:dirty-bitmap:$name 'nbd+unix:///a?socket=n.sock' >said 2>&1 && fail "there is $name: $(cat said)"

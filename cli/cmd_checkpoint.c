@@ -1,0 +1,187 @@
+#include "base/json.h"
+#include "cli/groups.h"
+#include "cli/report.h"
+#include "cli/sources.h"
+#include "cli/tell_checkpoints.h"
+
+#include <string.h>
+
+struct checkpoint_command {
+	struct common_options common;
+	struct machine_options machine;
+	bool force;
+};
+
+static const struct checkpoint_command defaults = {
+	.common = {COMMON_DEFAULTS},
+	.machine = {MACHINE_DEFAULTS},
+};
+
+static const struct option_spec deleting[] = {
+	{"force", 0, OPTION_FLAG, OPTION_FIELD(checkpoint_command, force),
+	 .help = "delete: also the latest one of a backup"},
+	OPTIONS_END,
+};
+
+static const struct option_spec freezing[] = {
+	{"freeze-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, freeze_command),
+	 .argument = "COMMAND",
+	 .help = "create: run this before the instant; needs --thaw-command"},
+	{"thaw-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, thaw_command),
+	 .argument = "COMMAND", .help = "create: run this after it, even if that fails"},
+	{"freeze-timeout", 0, OPTION_NUMBER, OPTION_FIELD(machine_options, freeze_timeout),
+	 .argument = "SECONDS", .min = 1, .max = 3600,
+	 .help = "create: give up a freeze that takes longer (default: 10)"},
+	OPTIONS_END,
+};
+
+/* What the actions are given. */
+struct task {
+	const struct checkpoint_command *command;
+	const struct checkpoint_kind *kind;
+	struct checkpoint_source *source;
+	const char *name; /* NULL: none */
+	struct checkpoint_list list;
+	struct report *report;
+};
+
+static int run_list(struct task *task, struct error *err)
+{
+	(void)err;
+	tell_checkpoints(&task->list, task->report->result);
+	return 0;
+}
+
+static int run_size(struct task *task, struct error *err)
+{
+	return tell_changed(&task->list, task->name, task->report->result, err);
+}
+
+/* ---- create and delete ---- */
+
+static int run_create(struct task *task, struct error *err)
+{
+	const struct machine_options *machine = &task->command->machine;
+
+	if ((machine->freeze_command == NULL) != (machine->thaw_command == NULL))
+		return fail(err, ERR_USAGE, "--freeze-command and --thaw-command: both are needed");
+	if (task->kind->create == NULL)
+		return fail(err, ERR_USAGE, "%s: an instant needs the machine, as in serve:SOCKET",
+			    machine->place);
+	TRY(task->kind->create(task->source, task->name, err));
+	json_put_text(task->report->result, "checkpoint", task->name);
+	return 0;
+}
+
+/* Increments find what changed by their archives' tokens, and need no name; others read bitmaps by
+ * it. */
+static int run_delete(struct task *task, struct error *err)
+{
+	const struct checkpoint_line *latest = checkpoint_latest(&task->list, true);
+
+	if (!task->command->force && latest != NULL && strcmp(latest->it.name, task->name) == 0)
+		return fail(
+			err, ERR_SYSTEM,
+			"checkpoint %s: is that of the latest backup, from which readers of its "
+			"bitmap go on; --force deletes it",
+			task->name);
+	TRY(task->kind->remove(task->source, task->name, err));
+	json_put_text(task->report->result, "checkpoint", task->name);
+	return 0;
+}
+
+/* ---- the command ---- */
+
+static const struct action {
+	const char *word;
+	unsigned min, max; /* words before SOURCE */
+	bool lists;	   /* it needs the list */
+	int (*run)(struct task *task, struct error *err);
+} actions[] = {
+	{"list", 0, 0, true, run_list},
+	{"create", 1, 1, false, run_create},
+	{"delete", 1, 1, true, run_delete},
+	{"size", 0, 1, true, run_size},
+};
+
+static const struct action *find_action(const struct strings *words)
+{
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (strcmp(actions[i].word, words->items[0]) == 0)
+			return &actions[i];
+	}
+	return NULL;
+}
+
+static int find_kind(const char *word, struct machine_options *machine,
+		     const struct checkpoint_kind **out, struct error *err)
+{
+	enum source_kind kind = source_of(word, &machine->place);
+
+	*out = kind == SOURCE_SERVE ? &checkpoint_serve : &checkpoint_map;
+	if (kind == SOURCE_SERVE || kind == SOURCE_DRIVES)
+		return 0;
+	return fail(err, ERR_USAGE,
+		    "%s: checkpoints are those of serve:SOCKET, or of the file of a map", word);
+}
+
+static int act(struct task *task, const struct action *action, struct error *err)
+{
+	struct machine_options machine = task->command->machine;
+	const struct strings *words = &task->command->common.arguments;
+	struct checkpoint_command own = *task->command;
+	int code;
+
+	TRY(find_kind(words->items[words->n - 1], &machine, &task->kind, err));
+	own.machine = machine;
+	task->command = &own;
+	TRY(task->kind->open(&task->source, &machine, &task->report->watcher, err));
+	code = action->lists ? task->kind->list(task->source, &task->list, err) : 0;
+	if (code == 0)
+		code = action->run(task, err);
+	task->kind->close(task->source);
+	checkpoint_list_free(&task->list);
+	return code;
+}
+
+static int run(const void *given, struct report *report)
+{
+	const struct checkpoint_command *command = given;
+	const struct strings *words = &command->common.arguments;
+	const struct action *action = find_action(words);
+	struct task task = {.command = command, .report = report};
+	struct error err = {0};
+
+	if (action == NULL)
+		fail(&err, ERR_USAGE, "'%.60s': must be list, create, delete or size",
+		     words->items[0]);
+	else if (words->n < action->min + 2 || words->n > action->max + 2)
+		fail(&err, ERR_USAGE, "checkpoint %s: needs%s SOURCE", action->word,
+		     action->min == 1	? " NAME and"
+		     : action->max == 1 ? " NAME, which may be left out, and"
+					: "");
+	if (err.code != 0)
+		return report_error(report, NULL, &err);
+	task.name = words->n == 3 ? words->items[1] : NULL;
+	return act(&task, action, &err) < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
+}
+
+const struct command command_checkpoint = {
+	.name = "checkpoint",
+	.usage = "list|create|delete|size [NAME] SOURCE [OPTION]...",
+	.operand = "SOURCE",
+	.summary = "name instants of a machine, and tell what changed since",
+	.help = "List, create and delete the checkpoints of a running vmabak serve, or of the\n"
+		"file of a map that is not in use, and tell how much changed since one: without\n"
+		"NAME since the latest. Each backup makes one, called as its archive's uuid.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak checkpoint size serve:web.sock\n",
+	.run = run,
+	.groups = {{"Options", deleting, 0},
+		   {NULL, freezing, offsetof(struct checkpoint_command, machine)},
+		   {NULL, common_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 2,
+	.max_arguments = 3,
+};

@@ -1,0 +1,63 @@
+/*
+ * The checkpoints of a machine: names for instants, by which it can tell what changed since. Each
+ * kind of machine has its own way to keep them (struct checkpoint_kind); what is asked of them is
+ * the same for all.
+ */
+#ifndef MACHINE_CHECKPOINT_H
+#define MACHINE_CHECKPOINT_H
+
+#include "base/name.h"
+#include "cow/checkpoints.h"
+#include "machine/options.h"
+
+struct watcher;
+
+/* One of a drive. Of struct checkpoint, generation has no meaning here. */
+struct checkpoint_line {
+	struct checkpoint it;
+	uint64_t changed_bytes; /* since then */
+};
+
+struct checkpoint_drive {
+	char name[NAME_MAX_LENGTH + 1];
+	uint64_t size_bytes;
+	struct checkpoint_line *lines; /* owned; the oldest first */
+	uint32_t n_lines;
+};
+
+struct checkpoint_list {
+	struct checkpoint_drive *drives; /* owned */
+	uint32_t n_drives;
+};
+
+struct checkpoint_source;
+
+struct checkpoint_kind {
+	/* options: place, and those that freeze. */
+	int (*open)(struct checkpoint_source **out, const struct machine_options *options,
+		    const struct watcher *watcher, struct error *err);
+	/* Free *out even after an error. */
+	int (*list)(struct checkpoint_source *source, struct checkpoint_list *out,
+		    struct error *err);
+	/* An instant of all drives, with the machine frozen if that is asked for. NULL: it cannot.
+	 */
+	int (*create)(struct checkpoint_source *source, const char *name, struct error *err);
+	/* From all drives. */
+	int (*remove)(struct checkpoint_source *source, const char *name, struct error *err);
+	void (*close)(struct checkpoint_source *source); /* NULL-safe */
+};
+
+extern const struct checkpoint_kind checkpoint_serve; /* vmabak serve */
+extern const struct checkpoint_kind checkpoint_map;   /* the file of a map that is not in use */
+
+void checkpoint_list_free(struct checkpoint_list *list);
+/* NULL: the drive has none of that name. */
+const struct checkpoint_line *checkpoint_of(const struct checkpoint_drive *drive, const char *name);
+/* The latest good one of any drive; NULL: there is none. of_backup: that an archive has. */
+const struct checkpoint_line *checkpoint_latest(const struct checkpoint_list *list, bool of_backup);
+bool checkpoint_is_of_backup(const struct checkpoint_line *line);
+/* How large an archive of so many bytes that changed is likely to be, going by the latest backup.
+ * False: none tells. */
+bool checkpoint_estimate(const struct checkpoint_list *list, uint64_t changed_bytes, uint64_t *out);
+
+#endif
