@@ -181,15 +181,54 @@ static void judge(struct libvirt_track *track, const char *name, const struct ch
 	}
 }
 
+/* Of these disks; true: QEMU has the bitmap in each, and libvirt has the checkpoint again. */
+static bool redefine(struct libvirt_track *track, const char *name, const char *const *targets,
+		     unsigned n)
+{
+	char *xml = checkpoint_text(name, targets, n, NULL, true);
+	struct error ignored;
+	bool done =
+		xml != NULL && domain_checkpoint_redefine(track->domain, xml, true, &ignored) == 0;
+
+	free(xml);
+	return done;
+}
+
+/* libvirt forgets its checkpoints where a domain is undefined, or moved to another host with its
+ * images; the bitmaps are in these. Each disk is tried alone, as one without would spoil the
+ * others. */
+static bool recover(struct libvirt_track *track, const char *name)
+{
+	const char **targets = calloc(track->disks->n, sizeof(*targets));
+	unsigned n = 0;
+	bool done;
+
+	for (unsigned i = 0; i < track->disks->n && targets != NULL; i++) {
+		targets[n] = track->disks->disks[i].target;
+		if (strcmp(track->each[i].since, name) == 0 &&
+		    redefine(track, name, targets + n, 1))
+			n++;
+	}
+	done = n > 0 && redefine(track, name, targets, n);
+	free(targets);
+	if (done)
+		watcher_note(track->watcher,
+			     "libvirt had lost checkpoint %s, but QEMU has its bitmaps", name);
+	return done;
+}
+
 static void look_at(struct libvirt_track *track, const char *name)
 {
 	struct checkpoint found;
 	struct error err = {0};
 	int code = find(track->domain, name, CHECKPOINT_SIZES, &found, &err);
 
+	if (code == 0 && recover(track, name))
+		code = find(track->domain, name, CHECKPOINT_SIZES, &found, &err);
+
 	judge(track, name, &found,
 	      code < 0	  ? err.text
-	      : code == 0 ? "libvirt has no checkpoint of the parent's"
+	      : code == 0 ? "libvirt has no checkpoint of the parent's, and QEMU no sound bitmap"
 			  : NULL);
 	checkpoint_free(&found);
 }

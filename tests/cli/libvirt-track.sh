@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
 need_libvirt
-need qemu-io
+. "$CLI/tracked.sh"
 
 make_random a.raw 8388608
 qemu-img convert -f raw -O qcow2 a.raw a.qcow2
@@ -13,36 +13,7 @@ qemu-img convert -f raw -O qcow2 b.raw b.qcow2
 make_random c.raw 1048576 3
 paused_domain web "$(disk qcow2 "$PWD/a.qcow2" vda) $(disk qcow2 "$PWD/b.qcow2" vdb) $(disk raw "$PWD/c.raw" vdc)"
 
-backup() # CODE ARCHIVE OPTION...
-{
-	lib_wanted_code=$1 archive=$2
-	shift 2
-	expect_code "$lib_wanted_code" as_user "$vmabak" backup --json libvirt:web -o "$archive.vmab" "$@"
-	cp "$out" "$archive.json"
-	cp "$err" "$archive.err"
-	nothing_in_libvirt
-}
-checkpoints() # NAME...: no others
-{
-	[ "$(as_user virsh -q checkpoint-list web --name | sort | xargs)" = "$(printf '%s\n' "$@" | sort | xargs)" ] ||
-		fail "not '$*': $(as_user virsh -q checkpoint-list web --name)"
-}
-of() # ARCHIVE: the name of its checkpoint
-{
-	"$VMABAK" list --json "$1.vmab" | "$PYTHON" -S -c 'import json, sys; print("vmabak-" + json.load(sys.stdin)["uuid"])'
-}
-is_now() # ARCHIVE: holds what the machine's disks hold
-{
-	rm -rf restored
-	expect_code 0 "$VMABAK" restore -q --parents . "$1.vmab" -C restored
-	for lib_pair in 0:vda:a.qcow2 1:vdb:b.qcow2; do
-		lib_disk=${lib_pair%:*}
-		qemu-img convert -U -f qcow2 -O raw "${lib_pair##*:}" now.raw
-		same_file now.raw "restored/${lib_disk#*:}.raw"
-	done
-	same_file c.raw restored/vdc.raw
-}
-
+images='vda:a.qcow2 vdb:b.qcow2 vdc:c.raw'
 backup 0 full --track
 expect_text full.err 'drive vdc: nothing can record its changes'
 checkpoints "$(of full)"
@@ -50,7 +21,7 @@ expect_code 0 "$VMABAK" list --json full.vmab
 domain_writes 0 5 1M 100k
 domain_writes 1 6 3M 10k
 backup 0 one --track --parent full.vmab
-expect_json one.json "[x['proof'] and x['proof']['listed_clusters'] for x in d['drives']] == [2, 1, None]"
+listed one "[2, 1, None]"
 checkpoints "$(of one)"
 is_now one
 expect_json one.json "d['n_tracked'] == 2"
@@ -70,8 +41,8 @@ checkpoints others "$(of one)"
 nothing_in_libvirt
 # Without --track the checkpoint is used, and stays.
 backup 0 two --parent one.vmab
-expect_json two.json "[x['proof'] and x['proof']['listed_clusters'] for x in d['drives']] == [1, 0, None]" \
-	"d['n_tracked'] == 0"
+listed two "[1, 0, None]"
+expect_json two.json "d['n_tracked'] == 0"
 checkpoints others "$(of one)"
 is_now two
 domain_writes 0 8 4M 64k
@@ -85,9 +56,9 @@ backup 0 other --track
 backup 0 four --track --parent other.vmab -d vda
 checkpoints others "$(of one)" "$(of three)" "$(of other)" "$(of four)"
 backup 0 five --track --parent three.vmab
-expect_json five.json "[x['proof'] and x['proof']['listed_clusters'] for x in d['drives']] == [0, 0, None]"
+listed five "[0, 0, None]"
 backup 0 six --track --parent one.vmab
-expect_json six.json "[x['proof'] and x['proof']['listed_clusters'] for x in d['drives']] == [2, 0, None]"
+listed six "[2, 0, None]"
 checkpoints others "$(of five)" "$(of six)" "$(of other)" "$(of four)"
 is_now five
 is_now six
