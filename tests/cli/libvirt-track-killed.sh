@@ -1,0 +1,124 @@
+# backup --track that is killed, or has libvirtd or QEMU killed under it, at several moments: the parent's checkpoint
+# stays, the one of the backup goes, at the latest in the next run, and the next increment is right. $LIBVIRT_KILLS (2)
+# at moments that chance chooses.
+# long: many backups of a domain
+. "$(dirname "$0")/lib.sh"
+. "$CLI/libvirt.sh"
+need_libvirt
+need pgrep
+. "$CLI/tracked.sh"
+
+make_random a.raw 3145728
+qemu-img convert -f raw -O qcow2 a.raw a.qcow2
+make_random b.raw 65536
+qemu-img convert -f raw -O qcow2 b.raw b.qcow2
+images='vda:a.qcow2 vdb:b.qcow2'
+paused_domain web "$(disk qcow2 "$PWD/a.qcow2" vda) $(disk qcow2 "$PWD/b.qcow2" vdb)"
+backup 0 0 --track
+n=0 parent=$(of 0)
+tracked="as_user $vmabak backup -q libvirt:web --compress none --track"
+slow="$tracked --rate 200K -o killed.vmab" # a full one, which takes 15 s
+
+# next CODE LISTED: an increment, of what vda was written since.
+next()
+{
+	n=$((n + 1))
+	backup $1 $n --track --parent $((n - 1)).vmab
+	listed $n "$2"
+	is_now $n
+	parent=$(of $n)
+	checkpoints "$parent"
+}
+# What libvirt writes down of the domain: to ask it costs more.
+job_there()
+{
+	grep -qs '<domainbackup' "$lv/r/libvirt/qemu/run/web.xml"
+}
+only_parents()
+{
+	[ "$(ls "$lv/c/libvirt/qemu/checkpoint/web")" = "$parent.xml" ] && ! job_there
+}
+runs_with_checkpoint()
+{
+	[ "$(ls "$lv/c/libvirt/qemu/checkpoint/web" | wc -l)" = 2 ] && job_there
+}
+
+# The guard ends it.
+domain_writes 0 5 0 64k
+in_background $slow
+wait_until runs_with_checkpoint
+domain_writes 0 6 128k 64k
+kill -9 $pid
+wait_until only_parents
+nothing_in_libvirt
+next 0 '[2, 0]'
+# So it does for a signal, before the program ends.
+in_background $slow
+wait_until runs_with_checkpoint
+kill -TERM $pid
+ended_with 143 $pid
+only_parents || fail 'a checkpoint is left by SIGTERM'
+# Without the guard the next run does.
+in_background $slow
+wait_until runs_with_checkpoint
+guard=$(pgrep -P $pid -f 'vmabak guard')
+kill -STOP $guard
+kill -9 $pid
+kill -9 $guard
+domain_writes 0 7 256k 64k
+rm -f .*.part
+next 0 '[1, 0]'
+
+# When all was read and the job has ended, but the archive is not durable.
+if strace -f -o /dev/null true 2>/dev/null; then
+	in_background as_user strace -f -o /dev/null -e trace=fsync -e inject=fsync:delay_enter=60000000 "$vmabak" backup -q \
+		libvirt:web --track --parent $n.vmab -o killed.vmab
+	wait_until runs_with_checkpoint
+	wait_until eval '! job_there'
+	kill -9 "$(pgrep -P $pid -f 'vmabak backup')"
+	wait_until only_parents
+	domain_writes 0 8 512k 64k
+	rm -f .*.part
+	next 0 '[1, 0]'
+fi
+
+for lib_round in $(seq "${LIBVIRT_KILLS:-2}"); do
+	domain_writes 0 $lib_round $((lib_round * 64))k 64k
+	in_background $tracked --rate 2M --parent $n.vmab -o killed.vmab --audit 1/1
+	sleep "$("$PYTHON" -S -c 'import os; print(os.urandom(1)[0] / 256)')"
+	kill -9 $pid 2>/dev/null || :
+	wait $pid 2>/dev/null || :
+	rm -f killed.vmab .*.part
+	wait_until eval '! job_there'
+	# One that came to its end before is the beginning of a chain of its own, which is given up here.
+	for lib_file in "$lv/c/libvirt/qemu/checkpoint/web/"*; do
+		[ "$(basename "$lib_file" .xml)" != "$parent" ] && grep -q 'of a backup by vmabak<' "$lib_file" || continue
+		as_user virsh -q checkpoint-delete web "$(basename "$lib_file" .xml)"
+	done
+	if [ -e "$lv/c/libvirt/qemu/checkpoint/web/$parent.xml" ]; then
+		next 0 '[1, 0]'
+	else
+		next 3 '[None, None]'
+	fi
+done
+
+# libvirtd is killed during the backup; the guard finds the next one.
+domain_writes 0 9 1M 64k
+in_background $slow
+wait_until runs_with_checkpoint
+kill -9 $libvirtd
+rm -f "$lv/r/libvirt/libvirt-sock"
+kill -9 $pid
+start_libvirt
+wait_until only_parents
+rm -f .*.part
+next 0 '[1, 0]'
+# The machine dies.
+in_background $slow
+wait_until runs_with_checkpoint
+kill -9 "$(cat "$lv/r/libvirt/qemu/run/web.pid")"
+ended_with 1 $pid
+as_user virsh -q start --paused web
+next 3 '[None, None]'
+domain_writes 0 10 1M 64k
+next 0 '[1, 0]'
