@@ -14,9 +14,10 @@
 #include <time.h>
 
 /* Data clusters in an extent. */
-#define VMA1_PLAIN_DATA 58u /* without checksums: as many as the genuine writer puts in */
-#define VMAB_DATA	64u /* read together, and cut */
-#define VMAB_PLAIN_DATA 16u /* data that is only copied should stay in the processor's caches */
+#define VMA1_PLAIN_DATA	    58u /* without checksums: as many as the genuine writer puts in */
+#define VMAB_DATA	    64u /* read together, and cut */
+#define VMAB_INCREMENT_DATA 16u
+#define VMAB_PLAIN_DATA	    16u /* data that is only copied should stay in the processor's caches */
 
 /* Bytes of data that are compressed together, in what is made of drives. Four times as much would
  * save less than 1 in 100 of the archive; but of a chain all of an extent is read and decoded for
@@ -167,6 +168,10 @@ uint32_t create_piece(const struct create *create)
 {
 	const struct create_plan *plan = &create->plan;
 
+	/* What differs may be little, and then be in few pieces, which several threads share. */
+	if (create->parent.found.sums != NULL &&
+	    plan->extent_size <= VMAB_INCREMENT_DATA * CLUSTER_SIZE)
+		return VMAB_INCREMENT_DATA;
 	if (plan->format == FORMAT_VMAB)
 		return plan->level != 0 || plan->extent_size != 0 ? VMAB_DATA : VMAB_PLAIN_DATA;
 	return plan->cluster_checksum == CLUSTER_UNPROTECTED ? VMA1_PLAIN_DATA : VMA1_CHECKED_DATA;

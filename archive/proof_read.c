@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define THREADS_MAX 4u
-#define PIECE	    16u /* clusters */
+#define HANDFUL	    16u /* clusters that a thread takes at once */
 
 struct reading {
 	struct proof_reader *reader;
@@ -25,14 +25,17 @@ struct piece {
 	bool cold;
 };
 
-/* False: there are no more, or no more are of interest. */
-static bool next_piece_locked(struct reading *reading, struct piece *out)
+struct handful {
+	struct piece pieces[HANDFUL];
+	unsigned n_pieces;
+};
+
+/* Of at most this many clusters. False: there are no more. */
+static bool next_piece_locked(struct reading *reading, uint64_t most, struct piece *out)
 {
 	bool in = false, left_out = false;
 	uint64_t n = 0;
 
-	if (reading->error.code != 0 || reading->found.n_wrong > 0)
-		return false;
 	for (; reading->next < reading->n_clusters; reading->next += n) {
 		n = cluster_set_run(reading->set, reading->next,
 				    reading->n_clusters - reading->next, &in);
@@ -45,11 +48,25 @@ static bool next_piece_locked(struct reading *reading, struct piece *out)
 	}
 	if (reading->next >= reading->n_clusters)
 		return false;
-	*out = (struct piece){.cluster = reading->next, .n = least(n, PIECE)};
+	*out = (struct piece){.cluster = reading->next, .n = least(n, most)};
 	reading->next += out->n;
 	drive_expect(reading->reader->source, out->cluster * CLUSTER_SIZE, out->n * CLUSTER_SIZE,
 		     &out->cold);
 	return true;
+}
+
+/* All of it is announced before any of it is read. False: there is no more, or no more is of
+ * interest. */
+static bool next_handful_locked(struct reading *reading, struct handful *out)
+{
+	uint64_t left = HANDFUL;
+
+	out->n_pieces = 0;
+	if (reading->error.code != 0 || reading->found.n_wrong > 0)
+		return false;
+	while (left > 0 && next_piece_locked(reading, left, &out->pieces[out->n_pieces]))
+		left -= out->pieces[out->n_pieces++].n;
+	return out->n_pieces > 0;
 }
 
 /* spec/sums.md, section 2.2. */
@@ -102,23 +119,32 @@ static void add_found(struct proof_found *sum, const struct proof_found *found)
 	sum->n_right += found->n_right;
 }
 
+static int prove_handful(struct proof_reader *reader, void *state, const struct handful *handful,
+			 uint8_t *buffer, struct proof_found *found, struct error *err)
+{
+	for (unsigned i = 0; i < handful->n_pieces; i++) {
+		TRY(read_piece(reader, &handful->pieces[i], buffer, err));
+		TRY(compare_piece(reader, state, &handful->pieces[i], buffer, found, err));
+	}
+	return 0;
+}
+
 static void *work(void *context)
 {
 	struct reading *reading = context;
-	uint8_t *buffer = malloc((size_t)PIECE * CLUSTER_SIZE);
+	uint8_t *buffer = malloc((size_t)HANDFUL * CLUSTER_SIZE);
 	void *state = calloc(1, reading->reader->sums->state_size);
 	struct error error = {0};
-	struct piece piece;
+	struct handful handful;
 
 	if (buffer == NULL || state == NULL)
 		fail_memory(&error);
 	pthread_mutex_lock(&reading->lock);
-	while (error.code == 0 && next_piece_locked(reading, &piece)) {
+	while (error.code == 0 && next_handful_locked(reading, &handful)) {
 		struct proof_found found = {0};
 
 		pthread_mutex_unlock(&reading->lock);
-		if (read_piece(reading->reader, &piece, buffer, &error) == 0)
-			compare_piece(reading->reader, state, &piece, buffer, &found, &error);
+		prove_handful(reading->reader, state, &handful, buffer, &found, &error);
 		pthread_mutex_lock(&reading->lock);
 		add_found(&reading->found, &found);
 	}

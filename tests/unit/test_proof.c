@@ -318,6 +318,43 @@ static void test_shape(void)
 	archive->drives[0].size_bytes += 1;
 }
 
+static struct {
+	uint64_t n_announced, most; /* clusters that are not read yet, now and at most */
+} ahead;
+
+static void note_announced(struct drive *drive, uint64_t offset, uint64_t n, bool *cold)
+{
+	(void)drive, (void)offset, (void)cold;
+	ahead.n_announced += n / CLUSTER_SIZE;
+	if (ahead.most < ahead.n_announced)
+		ahead.most = ahead.n_announced;
+}
+
+static void note_read(struct fake_drive *of, uint64_t offset, uint64_t n)
+{
+	(void)of, (void)offset;
+	CU_ASSERT(ahead.n_announced >= n / CLUSTER_SIZE);
+	ahead.n_announced -= n / CLUSTER_SIZE;
+}
+
+/* Single clusters are announced many at a time, so that a disk need not wait for each. */
+static void test_announced(void)
+{
+	const struct drive_ops *ops = fake.drive.ops;
+	struct drive_ops noting = *ops;
+
+	reset();
+	noting.expect = note_announced;
+	fake.drive.ops = &noting;
+	fake.before_read = note_read;
+	ahead.n_announced = ahead.most = 0;
+	CU_ASSERT_EQUAL(prove(0).n_right, PROOF_PICKS);
+	CU_ASSERT_EQUAL(ahead.n_announced, 0);
+	CU_ASSERT_EQUAL(ahead.most, 16);
+	fake.drive.ops = ops;
+	fake.before_read = NULL;
+}
+
 static void test_faults(void)
 {
 	struct proof_options options = {.slices = 1, .n_threads = 1, .strict = true};
@@ -414,6 +451,7 @@ void test_proof(void)
 	CU_add_test(suite, "holes against the parent", test_holes);
 	CU_add_test(suite, "storage without holes", test_storage_without_holes);
 	CU_add_test(suite, "drives of another size", test_shape);
+	CU_add_test(suite, "announced before they are read", test_announced);
 	CU_add_test(suite, "read errors, strictness", test_faults);
 	CU_add_test(suite, "a lie lives for k increments", test_lies_live_k_increments);
 	CU_add_test(suite, "lineage", test_lineage);
