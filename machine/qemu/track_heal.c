@@ -127,6 +127,16 @@ static const char *judge_bitmaps(const struct bitmap *now, const struct bitmap *
 	return NULL;
 }
 
+/* A run that died before its instant was over has begun the next one already. */
+static int forget_next(struct tracked *one, struct qmp *qmp, struct error *err)
+{
+	char name[BITMAP_NAME_SIZE];
+
+	bitmap_name(name, generation_id(one->map), (uint16_t)(generation_current(one->map) + 1));
+	TRY(bitmap_remove(qmp, one->node, name, err));
+	return qmp_settle(qmp, NULL, err);
+}
+
 /* One more generation that a dead run has ended. 0: there is none. */
 static int heal_once(struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
 		     struct error *err)
@@ -150,6 +160,8 @@ static int heal_once(struct tracked *one, struct qmp *qmp, const struct json_t *
 	}
 	one->persistent = end.persistent;
 	one->recording = now.recording;
+	if (now.recording && next.there)
+		TRY(forget_next(one, qmp, err));
 	return now.recording ? check_current(one, qmp, err) : tracked_fold(one, qmp, err);
 }
 

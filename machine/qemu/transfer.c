@@ -77,7 +77,7 @@ static int merge(struct passage *passage, bool into_drive, struct error *err)
 			   "bitmaps", "node", transfer->node, "name", transfer->bitmap);
 }
 
-/* The file loses its name once QEMU has it open. QEMU puts the bitmap into it when the node goes.
+/* The file loses its name, and the run its directory, once QEMU has it open. QEMU puts the bitmap into it when the node goes.
  */
 static int pass(struct passage *passage, bool into_drive, struct error *err)
 {
@@ -85,6 +85,7 @@ static int pass(struct passage *passage, bool into_drive, struct error *err)
 	int code = add_node(passage, into_drive, err);
 
 	unlink(passage->file);
+	rundir_remove(passage->run);
 	TRY(code);
 	if (merge(passage, into_drive, err) == 0)
 		return remove_node(passage, err);
