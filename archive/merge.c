@@ -3,6 +3,7 @@
 #include "archive/create_copy.h"
 #include "archive/merge_feed.h"
 #include "archive/proved.h"
+#include "archive/sums_adopt.h"
 #include "base/bytes.h"
 #include "base/watcher.h"
 
@@ -136,6 +137,7 @@ static int open_all(struct merge *merge, const struct merge_options *options,
 int merge_run(struct merge *out, const struct merge_options *options, const struct watcher *watcher,
 	      struct error *err)
 {
+	struct error why = {0};
 	struct merge_feed from;
 	struct feed feed;
 	bool to_vmab, as_stored;
@@ -155,6 +157,10 @@ int merge_run(struct merge *out, const struct merge_options *options, const stru
 		code = create_write(&out->create, &feed, watcher, err);
 	out->n_copied = from.n_copied;
 	merge_feed_close(&from);
+	/* Those beside the newest, in whose place the merged archive is now. */
+	if (code == 0 && options->create.force && sums_adopt(options->create.name, &why) != 0)
+		watcher_warn(watcher, "%s was merged, but its sums were not written: %s",
+			     options->create.name, why.text);
 	return code;
 }
 

@@ -1,7 +1,6 @@
 #include "archive/merge.h"
 #include "archive/prune.h"
 #include "archive/prune_parts.h"
-#include "archive/sums_adopt.h"
 #include "base/newfile.h"
 #include "base/watcher.h"
 
@@ -88,7 +87,6 @@ static int merge_into(struct prune *prune, struct prune_item *newest, const stru
 					.ended = check_newest,
 					.ended_context = &merging};
 	struct prune_item *oldest = newest;
-	struct error why = {0};
 	struct merge merge = {0};
 	int code = list_paths(prune, newest, &options.archives, &oldest, err);
 
@@ -103,9 +101,6 @@ static int merge_into(struct prune *prune, struct prune_item *newest, const stru
 	}
 	if (code == 0)
 		memcpy(newest->archive->parent, oldest->archive->parent, UUID_SIZE);
-	if (code == 0 && sums_adopt(options.create.name, &why) != 0)
-		watcher_warn(watcher, "%s was merged, but its sums were not written: %s",
-			     options.create.name, why.text);
 	for (unsigned i = 0; i < options.archives.n; i++)
 		free((char *)options.archives.items[i]);
 	free(options.archives.items);

@@ -6,4 +6,4 @@ need_images
 need qemu-io nbdinfo
 need_python xxhash zstandard
 
-"$PYTHON" "$CLI/chain_model.py" "$VMABAK" "${VMABAK_SEED:-1}" "${VMABAK_STEPS:-25}"
+"$PYTHON" "$CLI/chain_model.py" "$VMABAK" "${VMABAK_SEED:-1}" "${VMABAK_STEPS:-32}"

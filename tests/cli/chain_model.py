@@ -8,7 +8,8 @@ import random, sys, time, traceback
 import model_backups, model_chains
 from model_world import World
 
-# Of each as many in a round, in random order.
+# The first steps make chains; then of each kind as many in a round, in random order.
+FIRST = ("to", "backup", "to", "to", "backup", "to", "backup", "to")
 ROUND = {"backup": 7, "to": 4, "lie": 1, "merge": 1, "merge_links": 1, "merge_over": 1, "prune": 1, "prune_merge": 2, "convert": 1,
          "diff": 1, "reader": 1, "remove": 1, "protect": 1}
 
@@ -33,7 +34,7 @@ def step(world, rng, what, kill):
 def main():
     vmabak, seed, n_steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     world = World(vmabak, seed)
-    begin, todo = time.monotonic(), []
+    begin, todo = time.monotonic(), list(FIRST)
     for number in range(n_steps):
         rng, world.step = random.Random(f"{seed}/{number}"), number
         if not todo:

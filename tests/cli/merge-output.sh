@@ -71,6 +71,10 @@ expect_code 4 "$VMABAK" merge --force short/3.vmab -o short/3.vmab
 expect_text "$err" 'short/0.vmab' incomplete
 same_file short/3.vmab kept
 expect_code 0 "$VMABAK" merge -q --force 3.vmab 2.vmab -o 3.vmab
+# The sums beside it are those of the archive that is there now, with another parent.
+expect_code 0 "$VMABAK" sums -q 3.vmab -o made.sums
+same_file made.sums 3.vmab.sums
+rm made.sums
 mv 2.vmab short
 expect_code 0 "$VMABAK" restore -q 3.vmab -C back
 same_file back/disk.raw disk.raw

@@ -42,10 +42,10 @@ def change_drives(world, rng):
 # ---- change sources ----
 
 def own_list(rng, drive, parent, lies=False):
-    """A list of vmabak's own; one that lies leaves out a cluster."""
+    """A list of vmabak's own; one that lies leaves out a cluster. Lists know nothing of what is past the smaller size."""
     state, old, token = drive.state(), parent.states[drive.name], parent.tokens.get(drive.name)
     rows = []
-    changed = state.differ(old)
+    changed = [i for i in state.differ(old) if (i + 1) * CLUSTER <= min(state.size, old.size) or state.size == old.size]
     if lies:
         changed.remove(rng.choice([i for i in changed if (i + 1) * CLUSTER <= min(state.size, old.size)]))
     for i in changed:

@@ -67,7 +67,7 @@ def merge_over(world, rng, kill):
     words = ["d/" + chain[0].file, "--force", "-o", "d/" + chain[0].file]
     if kill:
         world.unfinished = [chain[0].file]
-        world.run_killed(rng, "merge", "-q", *words)
+        chain[0].was_killed = world.run_killed(rng, "merge", "-q", *words)
         world.learn(chain[0])
         world.check(rng)
     if chain[0].parent is not None:
@@ -142,6 +142,8 @@ def prune(world, rng, kill, merging=False):
     plans = {machine: plan_prune(world, machine, rules, merging) for machine in machines}
     if kill and world.run_killed(rng, *words):
         world.unfinished = [machine + "-" for machine in machines]
+        for one in world.archives.values():
+            one.was_killed = one.was_killed or one.machine in machines
         for machine, (left, all_of_it) in plans.items():
             gone = {file for file in all_of_it if not os.path.exists("d/" + file)}
             assert not gone & left, f"prune was killed and removed {gone & left}"

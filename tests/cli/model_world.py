@@ -1,5 +1,5 @@
 """A folder of archives as it must be, and whether it is so: what the steps of chain_model.py change, and what is checked after each."""
-import json, os, random, re, shutil, signal, struct, subprocess, sys, time, xxhash
+import filecmp, json, os, random, re, shutil, signal, struct, subprocess, sys, time, xxhash
 
 from model_drives import CLUSTER
 
@@ -37,6 +37,7 @@ class Archive:
         self.uuid = self.parent = self.created = None
         self.tokens = {}
         self.protected = False
+        self.was_killed = False  # what merged it: then the sums beside it still name its old parent, and are not used
 
     @property
     def machine(self):
@@ -54,6 +55,7 @@ class World:
         self.now = EPOCH
         self.said = []          # the last commands
         self.counts = {}
+        self.checked = {}       # name -> the files that were looked at
         self.seconds = {}       # how long a command took, to kill it in the midst
         self.serial = self.step = 0
         for folder in ("d", "tmp"):
@@ -192,10 +194,19 @@ class World:
             assert not wrong, f"{path}: {archive.file}, drive {name}: the sums of clusters {wrong[:9]}"
 
     def check_sums(self, archive):
+        """Not again while all that it stands on, and its sums, are the same files."""
+        files = sorted(self.ancestors([archive])) + [archive.file, archive.file + ".sums"]
+        there = [os.stat("d/" + name) for name in files if os.path.exists("d/" + name)]
+        state = [(name, one.st_ino, one.st_mtime_ns, one.st_size) for name, one in zip(files, there)]
+        if self.checked.get(archive.file) == state:
+            return
+        self.checked[archive.file] = state
         self.run("sums", "-q", "--force", "--no-sync", "d/" + archive.file, "-o", "tmp/sums")
         self.is_right("tmp/sums", archive)
         if os.path.exists(f"d/{archive.file}.sums"):
             self.is_right(f"d/{archive.file}.sums", archive)
+            assert archive.was_killed or filecmp.cmp("tmp/sums", f"d/{archive.file}.sums", shallow=False), \
+                f"the sums beside {archive.file} are not those of the archive that is there"
 
     def compare(self, archive, folder, what):
         assert set(os.listdir(folder)) == {name + ".raw" for name in archive.states} | set(archive.configs), (what, os.listdir(folder))
