@@ -74,7 +74,24 @@ static int check_wish(const struct wish *wish, const struct changes_format *form
 
 /* ---- reading ---- */
 
-static int read_list(struct changelist *list, const struct wish *wish, struct error *err)
+static int check_kind(const struct changes_format *format, enum changes_kind kind,
+		      struct error *err)
+{
+	if (kind == CHANGES_CHANGED && format->of_use)
+		return fail(err, ERR_USAGE,
+			    "a list of format %s tells what is in use, not what changed: it is for "
+			    "--used",
+			    format->name);
+	if (kind == CHANGES_USED && !format->of_use && strcmp(format->name, "ddrescue") != 0)
+		return fail(err, ERR_USAGE,
+			    "a list of format %s does not tell what is in use; one of ddrescue or "
+			    "bmap does",
+			    format->name);
+	return 0;
+}
+
+static int read_list(struct changelist *list, const struct wish *wish, enum changes_kind kind,
+		     struct error *err)
 {
 	const struct changes_format *format = NULL;
 	char names[400];
@@ -84,9 +101,12 @@ static int read_list(struct changelist *list, const struct wish *wish, struct er
 		if (format == NULL)
 			return fail(err, ERR_USAGE, "format '%.100s': must be one of: %s",
 				    wish->format, changes_format_names(names, sizeof(names)));
+	} else if (kind == CHANGES_USED) {
+		TRY(changes_format_recognise_map(&format, list, err));
 	} else {
 		TRY(changes_format_recognise(&format, list, err));
 	}
+	TRY(check_kind(format, kind, err));
 	TRY(check_wish(wish, format, list->size_bytes, err));
 	list->block_bytes = wish->block_bytes;
 	list->object = wish->object;
@@ -109,7 +129,8 @@ static void name_list(struct error *err, const char *path)
 		error_prefix(err, "%s", name);
 }
 
-int changes_scan(struct changes_told *out, const char *what, uint64_t size_bytes,
+int changes_scan(struct changes_told *out, const char *what, enum changes_kind kind,
+		 uint64_t size_bytes,
 		 int (*range)(void *context, uint64_t offset, uint64_t length, struct error *err),
 		 void *context, struct error *err)
 {
@@ -128,7 +149,7 @@ int changes_scan(struct changes_told *out, const char *what, uint64_t size_bytes
 		code = changes_file_open(&older_file, wish.older, &older, err);
 	}
 	if (code == 0)
-		code = read_list(&list, &wish, err);
+		code = read_list(&list, &wish, kind, err);
 	if (code != 0) {
 		name_list(err, wish.copy);
 		goto out;
@@ -186,9 +207,21 @@ int changes_read(struct changes *out, const char *what, uint64_t size_bytes, str
 	struct changes_told told;
 
 	*out = (struct changes){0};
-	TRY(changes_scan(&told, what, size_bytes, add_range, out, err));
+	TRY(changes_scan(&told, what, CHANGES_CHANGED, size_bytes, add_range, out, err));
 	TRY(copy_token(&out->since, told.since, err));
 	return copy_token(&out->until, told.until, err);
+}
+
+int changes_read_used(struct changes *out, const char *what, uint64_t size_bytes, struct error *err)
+{
+	struct changes_told told;
+
+	*out = (struct changes){0};
+	TRY(changes_scan(&told, what, CHANGES_USED, size_bytes, add_range, out, err));
+	return out->n_clusters > 0 || size_bytes == 0
+		       ? 0
+		       : fail(err, ERR_DAMAGED,
+			      "%s: by this map nothing is in use: what made it failed", what);
 }
 
 void changes_free(struct changes *changes)

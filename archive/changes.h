@@ -19,6 +19,11 @@ struct changes {
 int changes_read(struct changes *out, const char *what, uint64_t size_bytes, struct error *err);
 void changes_free(struct changes *changes);
 
+/* The same of a map of what a file system uses, of ddrescue's format or a bmap: what is in use is
+ * in the set. ERR_DAMAGED also if nothing is. */
+int changes_read_used(struct changes *out, const char *what, uint64_t size_bytes,
+		      struct error *err);
+
 /* Another range of bytes. */
 int changes_add(struct changes *changes, uint64_t offset, uint64_t length, struct error *err);
 /* A drive that had old_bytes and has new_bytes: all from the smaller size on has changed. */
@@ -32,8 +37,12 @@ struct changes_told {
 	char since[256], until[256]; /* empty: it does not tell */
 };
 
-/* As changes_read, for each range just as the list has it. */
-int changes_scan(struct changes_told *out, const char *what, uint64_t size_bytes,
+enum changes_kind { CHANGES_ANY, CHANGES_CHANGED, CHANGES_USED };
+
+/* As changes_read, for each range just as the list has it, be it of changes or of what is in use.
+ */
+int changes_scan(struct changes_told *out, const char *what, enum changes_kind kind,
+		 uint64_t size_bytes,
 		 int (*range)(void *context, uint64_t offset, uint64_t length, struct error *err),
 		 void *context, struct error *err);
 

@@ -106,25 +106,26 @@ static bool is_fidx(const char *bytes, size_t n)
 }
 
 static const struct changes_format formats[] = {
-	{"own", changelist_own, is_own, 0},
-	{"nbdinfo", changelist_nbdinfo, is_nbdinfo, 0},
-	{"nbdinfo-text", changelist_nbdinfo_text, is_nbdinfo_text, 0},
-	{"depth", changelist_depth, NULL, 0},
-	{"overlay", changelist_overlay, NULL, 0},
-	{"thin", changelist_thin, is_thin, 0},
-	{"era", changelist_era, is_era, CHANGES_NEED_BLOCK},
-	{"rbd-json", changelist_rbd_json, is_rbd_json, 0},
-	{"rbd-diff", changelist_rbd_diff, is_rbd_diff, 0},
-	{"zfs", changelist_zfs, is_zfs, 0},
-	{"dm-snapshot", changelist_cow, is_cow, 0},
-	{"btrfs", changelist_btrfs, NULL, CHANGES_NEED_PATH},
-	{"xen", changelist_xen, NULL, CHANGES_NEED_SIZE},
-	{"bitmap-lsb", changelist_bitmap_lsb, NULL, CHANGES_NEED_SIZE | CHANGES_NEED_BLOCK},
-	{"bitmap-msb", changelist_bitmap_msb, NULL, CHANGES_NEED_SIZE | CHANGES_NEED_BLOCK},
-	{"vmware", changelist_vmware, is_vmware, 0},
-	{"csi", changelist_csi, is_csi, 0},
-	{"ddrescue", changelist_ddrescue, NULL, CHANGES_NEED_SIZE},
-	{"fidx", changelist_fidx, is_fidx, 0},
+	{"own", changelist_own, is_own, 0, false},
+	{"nbdinfo", changelist_nbdinfo, is_nbdinfo, 0, false},
+	{"nbdinfo-text", changelist_nbdinfo_text, is_nbdinfo_text, 0, false},
+	{"depth", changelist_depth, NULL, 0, false},
+	{"overlay", changelist_overlay, NULL, 0, false},
+	{"thin", changelist_thin, is_thin, 0, false},
+	{"era", changelist_era, is_era, CHANGES_NEED_BLOCK, false},
+	{"rbd-json", changelist_rbd_json, is_rbd_json, 0, false},
+	{"rbd-diff", changelist_rbd_diff, is_rbd_diff, 0, false},
+	{"zfs", changelist_zfs, is_zfs, 0, false},
+	{"dm-snapshot", changelist_cow, is_cow, 0, false},
+	{"btrfs", changelist_btrfs, NULL, CHANGES_NEED_PATH, false},
+	{"xen", changelist_xen, NULL, CHANGES_NEED_SIZE, false},
+	{"bitmap-lsb", changelist_bitmap_lsb, NULL, CHANGES_NEED_SIZE | CHANGES_NEED_BLOCK, false},
+	{"bitmap-msb", changelist_bitmap_msb, NULL, CHANGES_NEED_SIZE | CHANGES_NEED_BLOCK, false},
+	{"vmware", changelist_vmware, is_vmware, 0, false},
+	{"csi", changelist_csi, is_csi, 0, false},
+	{"ddrescue", changelist_ddrescue, NULL, CHANGES_NEED_SIZE, false},
+	{"fidx", changelist_fidx, is_fidx, 0, false},
+	{"bmap", changelist_bmap, NULL, 0, true},
 };
 
 #define N_FORMATS (sizeof(formats) / sizeof(formats[0]))
@@ -167,6 +168,11 @@ static bool is_compressed(const char *bytes)
 	return false;
 }
 
+static bool is_bmap(const char *bytes)
+{
+	return strncmp(bytes, "<?xml", 5) == 0 || strncmp(bytes, "<bmap ", 6) == 0;
+}
+
 static const char *explain(const char *bytes, size_t n)
 {
 	if (n == 0)
@@ -182,6 +188,8 @@ static const char *explain(const char *bytes, size_t n)
 		return "is a map of ddrescue, which can mean several things; say ,format=ddrescue "
 		       "if "
 		       "what changed has a + in it";
+	if (strstr(bytes, "<bmap ") != NULL)
+		return "is a bmap, which tells what is in use, not what changed";
 	if (n >= 4 && memcmp(bytes, "\xa2\x72\x19\xf6", 4) == 0)
 		return "is a -ctk.vmdk, whose format is not documented; ask the host by "
 		       "QueryChangedDiskAreas";
@@ -209,4 +217,18 @@ int changes_format_recognise(const struct changes_format **out, struct changelis
 			return 0;
 		}
 	return fail(err, ERR_DAMAGED, "%s", explain(begin, n));
+}
+
+int changes_format_recognise_map(const struct changes_format **out, struct changelist *list,
+				 struct error *err)
+{
+	char begin[LOOKED_AT + 1];
+	const uint8_t *bytes;
+	size_t n;
+
+	TRY(changelist_peek(list, LOOKED_AT, &bytes, &n, err));
+	memcpy(begin, bytes, n);
+	begin[n] = '\0';
+	*out = changes_format_find(is_bmap(begin) ? "bmap" : "ddrescue");
+	return 0;
 }

@@ -15,6 +15,7 @@ struct changes_format {
 	/* Whether a list begins like one; NULL: nothing shows it. bytes end in a NUL. */
 	bool (*is)(const char *bytes, size_t n);
 	unsigned needs;
+	bool of_use; /* it tells what is in use, not what changed */
 };
 
 /* By name; NULL: none. */
@@ -22,6 +23,9 @@ const struct changes_format *changes_format_find(const char *name);
 /* By what the list begins with. ERR_DAMAGED: by nothing that is known. */
 int changes_format_recognise(const struct changes_format **out, struct changelist *list,
 			     struct error *err);
+/* The same of maps of what is in use: a bmap, or else one of ddrescue. */
+int changes_format_recognise_map(const struct changes_format **out, struct changelist *list,
+				 struct error *err);
 /* "own nbdinfo ...": all names. */
 const char *changes_format_names(char *out, size_t size);
 

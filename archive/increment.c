@@ -2,8 +2,13 @@
 
 #include "archive/changes.h"
 #include "archive/create.h"
+#include "base/bytes.h"
 #include "base/watcher.h"
+#include "drive/drive.h"
+#include "format/format.h"
+#include "writer/writer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 int increment_tokens(struct create *create, struct changes *const *changes, struct error *err)
@@ -76,6 +81,56 @@ int increment_check(const struct create *create, struct changes *const *changes,
 	return 0;
 }
 
+/* Clusters of the set or not, into the list. */
+static int add_outside(struct changes *changes, const struct cluster_set *used, uint64_t size_bytes,
+		       struct error *err)
+{
+	uint64_t n_all = clusters_of(size_bytes), n;
+	bool in;
+
+	for (uint64_t at = 0; at < n_all; at += n) {
+		n = cluster_set_run(used, at, n_all - at, &in);
+		if (!in)
+			TRY(changes_add(changes, at * CLUSTER_SIZE,
+					least((at + n) * CLUSTER_SIZE, size_bytes) -
+						at * CLUSTER_SIZE,
+					err));
+	}
+	return 0;
+}
+
+/* What the parent has as zeros. */
+static int add_zeros(const struct proof_job *job, uint64_t size_bytes, struct error *err)
+{
+	const struct parent_sums *sums = job->sums;
+	uint64_t n_all = clusters_of(least(size_bytes, job->parent_bytes)), n;
+	void *state = calloc(1, sums->state_size);
+	const uint8_t *sum;
+	int code = state == NULL ? fail_memory(err) : 0;
+
+	for (uint64_t at = 0; at < n_all && code == 0; at += n) {
+		code = sums->get(sums->context, state, job->drive, at, &sum, &n, err);
+		n = code == 0 ? least(n, n_all - at) : 1;
+		if (code == 0 && sum != NULL && all_zero(sum, CHECKSUM_SIZE))
+			code = changes_add(job->changes, at * CLUSTER_SIZE,
+					   least((at + n) * CLUSTER_SIZE, size_bytes) -
+						   at * CLUSTER_SIZE,
+					   err);
+	}
+	free(state);
+	return code;
+}
+
+/* Free space that is left out, or was by the parent, changes without being written to. */
+static int add_left_out(const struct proof_job *job, struct error *err)
+{
+	uint64_t size_bytes = job->archive->drives[job->drive].size_bytes;
+
+	if (job->source != NULL && drive_used(job->source) != NULL)
+		TRY(add_outside(job->changes, drive_used(job->source), size_bytes, err));
+	return job->parent_mark->left_out_bytes > 0 ? add_zeros(job, size_bytes, err) : 0;
+}
+
 int increment_prove(struct create *create, struct drive *const *drives,
 		    struct changes *const *changes, const struct increment_options *options,
 		    const struct watcher *watcher, struct error *err)
@@ -86,6 +141,7 @@ int increment_prove(struct create *create, struct drive *const *drives,
 		if (changes[i] == NULL || !parent_has(create, i))
 			continue;
 		job = make_job(create, i, drives, changes);
+		TRY(add_left_out(&job, err));
 		if (drives == NULL)
 			TRY(proof_none(&job, &create->marks[i].proof, err));
 		else

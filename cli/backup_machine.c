@@ -149,8 +149,10 @@ static int prepare(struct backup *backup, struct error *err)
 		return fail(err, ERR_USAGE,
 			    "nothing to back up: name at least one drive or config");
 	TRY(create_prepare(create, &backup->report->watcher, err));
-	if (is_off(backup))
+	if (is_off(backup)) {
 		TRY(open_drives(backup, err));
+		TRY(drive_changes_leave_out(&backup->changes, create, backup->drives, err));
+	}
 	TRY(tracked_images_find(&backup->images, create, &backup->changes, err));
 	TRY(since_name(&backup->since, backup->kind, backup->machine, create, err));
 	TRY(increment_name(&options->increment, create, backup->changes.of, backup->report, err));

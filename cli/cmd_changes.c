@@ -91,8 +91,8 @@ static int run(const void *given, struct report *report)
 	int code = sandbox_enter_reading(NULL, &err); /* a list may come from another host */
 
 	if (code == 0)
-		code = changes_scan(&told, options->common.arguments.items[0], options->size, add,
-				    &ranges, &err);
+		code = changes_scan(&told, options->common.arguments.items[0], CHANGES_ANY,
+				    options->size, add, &ranges, &err);
 	if (code != 0)
 		code = report_error(report, NULL, &err);
 	else if (report->result != NULL)

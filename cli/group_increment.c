@@ -3,6 +3,7 @@
 #include "archive/create.h"
 #include "archive/increment.h"
 #include "archive/open.h"
+#include "base/human.h"
 #include "base/json.h"
 #include "base/name.h"
 #include "base/parse.h"
@@ -148,6 +149,7 @@ void increment_put_mark(const struct drive_mark *mark, struct json_t *result)
 		json_put_bytes(result, "token", mark->token);
 	else
 		json_put_null(result, "token");
+	json_put_number(result, "left_out_bytes", mark->left_out_bytes);
 	if (proof->verdict == PROOF_NONE) {
 		json_put_null(result, "proof");
 		return;
@@ -168,6 +170,8 @@ void increment_tell(const struct create *create, struct report *report)
 	const struct archive *archive = create->archive;
 	struct json_t *list = json_put_array(report->result, "drives");
 	uint64_t n_listed = 0, n_unchanged = 0, n_right = 0;
+	uint64_t n_left_out = 0;
+	char size[HUMAN_SIZE];
 	bool any = false;
 
 	for (uint32_t i = 0; i < archive->n_drives; i++) {
@@ -176,6 +180,7 @@ void increment_tell(const struct create *create, struct report *report)
 
 		json_put_bytes(one, "name", archive->drives[i].name);
 		increment_put_mark(&create->marks[i], one);
+		n_left_out += create->marks[i].left_out_bytes;
 		if (proof->verdict != PROOF_RIGHT)
 			continue;
 		any = true;
@@ -183,6 +188,11 @@ void increment_tell(const struct create *create, struct report *report)
 		n_unchanged += proof->n_unchanged;
 		n_right += proof->n_right;
 	}
+	if (n_left_out > 0)
+		report_note(report,
+			    "free space is left out, by --used: %s are zeros in the archive, "
+			    "whatever the drives have there",
+			    human_size(size, n_left_out));
 	if (any)
 		report_note(report,
 			    "clusters: %llu listed, %llu taken as unchanged, %llu of them "

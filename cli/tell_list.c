@@ -85,8 +85,17 @@ static void print_head(const struct opened_archive *opened, const struct list_en
 
 struct row {
 	struct text name;
-	uint64_t size_bytes;
+	uint64_t size_bytes, left_out_bytes;
 };
+
+static void print_left_out(uint64_t bytes)
+{
+	char size[HUMAN_SIZE];
+
+	if (bytes > 0)
+		say(stdout, "  %s of free space left out", human_size(size, bytes));
+	say(stdout, "\n");
+}
 
 static void print_rows(const char *title, const struct row *rows, uint32_t n)
 {
@@ -106,11 +115,13 @@ static void print_rows(const char *title, const struct row *rows, uint32_t n)
 			digits = places;
 	}
 	say(stdout, "\n%-6s  %-*s  %*s  %8s\n", title, width, "NAME", digits, "BYTES", "SIZE");
-	for (uint32_t i = 0; i < n; i++)
-		say(stdout, "%6u  %-*s  %*llu  %8s\n", i + 1, width,
+	for (uint32_t i = 0; i < n; i++) {
+		say(stdout, "%6u  %-*s  %*llu  %8s", i + 1, width,
 		    escape_text(name, sizeof(name), rows[i].name.bytes, rows[i].name.length),
 		    digits, (unsigned long long)rows[i].size_bytes,
 		    human_size(size, rows[i].size_bytes));
+		print_left_out(rows[i].left_out_bytes);
+	}
 }
 
 void list_print(const struct opened_archive *opened, const struct list_end *end)
@@ -119,13 +130,18 @@ void list_print(const struct opened_archive *opened, const struct list_end *end)
 	uint32_t most =
 		archive->n_drives > archive->n_configs ? archive->n_drives : archive->n_configs;
 	struct row *rows = memory_new(most, sizeof(*rows));
+	struct drive_mark *marks = memory_new(archive->n_drives + 1, sizeof(*marks));
 
 	print_head(opened, end);
+	drive_marks_read(archive, marks);
 	for (uint32_t i = 0; i < archive->n_drives; i++)
-		rows[i] = (struct row){archive->drives[i].name, archive->drives[i].size_bytes};
+		rows[i] = (struct row){archive->drives[i].name, archive->drives[i].size_bytes,
+				       marks[i].left_out_bytes};
+	free(marks);
 	print_rows("DRIVE", rows, archive->n_drives);
 	for (uint32_t i = 0; i < archive->n_configs; i++)
-		rows[i] = (struct row){archive->configs[i].name, archive->configs[i].data.length};
+		rows[i] =
+			(struct row){archive->configs[i].name, archive->configs[i].data.length, 0};
 	print_rows("CONFIG", rows, archive->n_configs);
 	free(rows);
 }

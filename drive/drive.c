@@ -1,5 +1,7 @@
 #include "drive/kind.h"
 
+#include "base/bytes.h"
+#include "base/clusterset.h"
 #include "nbd/client.h"
 #include "drive/qemu.h"
 
@@ -76,6 +78,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	}
 	drive->path = own_path;
 	drive->no_holes = options->no_holes;
+	drive->used = NULL;
 	pthread_mutex_init(&drive->asking, NULL);
 	*out = drive;
 	return 0;
@@ -92,6 +95,41 @@ void drive_close(struct drive *drive)
 	free(path);
 }
 
+#define EXT_AT	    1024u /* its superblock, and in that: */
+#define EXT_MAGIC   56u
+#define EXT_FEATURE 96u
+#define EXT_RECOVER 4u
+
+/* The journal of ext3 and ext4, which the map of a program that does not replay it is before. Other
+ * file systems do not tell as simply. */
+static int check_recovery(struct drive *drive, struct error *err)
+{
+	uint8_t super[128];
+
+	if (drive->size_bytes < EXT_AT + sizeof(super))
+		return 0;
+	TRY(drive->ops->read(drive, EXT_AT, super, sizeof(super), err));
+	if (get_le(super + EXT_MAGIC, 2) != 0xef53 ||
+	    !(get_le(super + EXT_FEATURE, 4) & EXT_RECOVER))
+		return 0;
+	return fail(err, ERR_USAGE,
+		    "%s: its file system needs recovery: what its journal has is not in a map of "
+		    "what is in use; mount it once, or leave nothing out",
+		    drive->path);
+}
+
+int drive_leave_out(struct drive *drive, const struct cluster_set *used, struct error *err)
+{
+	TRY(check_recovery(drive, err));
+	drive->used = used;
+	return 0;
+}
+
+const struct cluster_set *drive_used(const struct drive *drive)
+{
+	return drive->used;
+}
+
 const char *drive_warning(const struct drive *drive)
 {
 	return drive->warning;
@@ -102,25 +140,56 @@ uint64_t drive_size(const struct drive *drive)
 	return drive->size_bytes;
 }
 
+/* How many bytes from here on are in use, or are not. */
+static uint64_t use_run(const struct drive *drive, uint64_t offset, bool *in)
+{
+	uint64_t cluster = offset / CLUSTER_SIZE;
+	uint64_t n =
+		cluster_set_run(drive->used, cluster, clusters_of(drive->size_bytes) - cluster, in);
+
+	return least((cluster + n) * CLUSTER_SIZE, drive->size_bytes) - offset;
+}
+
 int drive_read(struct drive *drive, uint64_t offset, void *buffer, size_t n, struct error *err)
 {
+	uint8_t *to = buffer;
+
 	assert(offset <= drive->size_bytes && n <= drive->size_bytes - offset);
-	return drive->ops->read(drive, offset, buffer, n, err);
+	if (drive->used == NULL)
+		return drive->ops->read(drive, offset, buffer, n, err);
+	while (n > 0) {
+		bool in;
+		size_t part = (size_t)least(use_run(drive, offset, &in), n);
+
+		if (in)
+			TRY(drive->ops->read(drive, offset, to, part, err));
+		else
+			memset(to, 0, part);
+		offset += part;
+		to += part;
+		n -= part;
+	}
+	return 0;
 }
 
 int drive_status(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero, struct error *err)
 {
+	uint64_t most = drive->size_bytes - offset;
+	bool in = true;
+
 	assert(offset < drive->size_bytes);
-	if (drive->no_holes) {
-		*n = drive->size_bytes - offset;
-		*zero = false;
+	if (drive->used != NULL)
+		most = use_run(drive, offset, &in);
+	if (drive->no_holes || !in) {
+		*n = most;
+		*zero = !in;
 		return 0;
 	}
 	pthread_mutex_lock(&drive->asking);
 	int code = drive->ops->status(drive, offset, n, zero, err);
 	pthread_mutex_unlock(&drive->asking);
 	if (code == 0)
-		*n = least(*n, drive->size_bytes - offset);
+		*n = least(*n, most);
 	return code;
 }
 
@@ -138,9 +207,13 @@ int drive_read_clusters(struct drive *drive, uint64_t cluster, uint64_t n_cluste
 uint64_t drive_zeros(struct drive *drive, uint64_t offset)
 {
 	bool asks = drive->ops->zeros != NULL && !drive->no_holes;
-	uint64_t n = asks ? drive->ops->zeros(drive, offset) : 0;
+	uint64_t n = asks ? drive->ops->zeros(drive, offset) : 0, most;
+	bool in = true;
 
-	return least(n, drive->size_bytes - offset);
+	if (drive->used == NULL || offset == drive->size_bytes)
+		return least(n, drive->size_bytes - offset);
+	most = use_run(drive, offset, &in);
+	return in ? least(n, most) : most;
 }
 
 static int errno_of(int code, const struct error *err)

@@ -37,10 +37,11 @@ struct drive {
 	const struct drive_ops *ops;
 	uint64_t size_bytes;
 	bool writable;
-	bool no_holes;		/* set by drive.c */
-	char *path;		/* owned by drive.c */
-	char *warning;		/* owned by drive.c; NULL: none */
-	pthread_mutex_t asking; /* held while ops->status runs */
+	bool no_holes;			/* set by drive.c */
+	char *path;			/* owned by drive.c */
+	char *warning;			/* owned by drive.c; NULL: none */
+	const struct cluster_set *used; /* borrowed; NULL: all */
+	pthread_mutex_t asking;		/* held while ops->status runs */
 };
 
 /* They open path, which is borrowed and outlives the drive, and set everything but drive->path. */

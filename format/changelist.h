@@ -62,6 +62,7 @@ int changelist_vmware(struct changelist *list, struct error *err);
 int changelist_csi(struct changelist *list, struct error *err);
 int changelist_ddrescue(struct changelist *list, struct error *err); /* size_bytes */
 int changelist_fidx(struct changelist *list, struct error *err);     /* older */
+int changelist_bmap(struct changelist *list, struct error *err);
 
 /* ---- for these: the bytes ---- */
 

@@ -1,4 +1,4 @@
-/* spec/vmab.md, sections 4.2 and 4.3. */
+/* spec/vmab.md, sections 4.2 to 4.4. */
 #include "format/drive_marks.h"
 
 #include "format/layout.h"
@@ -19,6 +19,8 @@ enum vmab_proof {
 	PROOF_READ_WRONG = 0x38,
 	PROOF_SIZE = 0x40,
 };
+
+enum vmab_left_out { LEFT_OUT_BYTES = 0x08, LEFT_OUT_SIZE = 0x10 };
 
 /* The record at *at, which moves past it; false: no more. The records were checked when the head
  * was parsed, or are ours. */
@@ -67,6 +69,18 @@ static void read_proof(struct text value, struct drive_mark *out)
 		out->proof = proof;
 }
 
+static void read_left_out(struct text value, struct drive_mark *out)
+{
+	if (out->left_out_bytes == 0 && value.length == LEFT_OUT_SIZE &&
+	    all_zero(value.bytes + 4, 4))
+		out->left_out_bytes = get_le(value.bytes + LEFT_OUT_BYTES, 8);
+}
+
+static bool is_mark(uint32_t type)
+{
+	return type == RECORD_TOKEN || type == RECORD_PROOF || type == RECORD_LEFT_OUT;
+}
+
 bool drive_mark_names(const struct drive_mark *mark, const char *name)
 {
 	const uint8_t *line = mark->token.bytes, *end = line + mark->token.length;
@@ -90,15 +104,17 @@ void drive_marks_read(const struct archive *archive, struct drive_mark *out)
 
 	memset(out, 0, archive->n_drives * sizeof(*out));
 	while (next_record(archive->records, &at, &type, &value)) {
-		if ((type != RECORD_TOKEN && type != RECORD_PROOF) || value.length < TOKEN_TEXT)
+		if (!is_mark(type) || value.length < TOKEN_TEXT)
 			continue;
 		drive = (uint32_t)get_le(value.bytes, 4);
 		if (drive >= archive->n_drives)
 			continue;
 		if (type == RECORD_TOKEN)
 			read_token(value, &out[drive]);
-		else
+		else if (type == RECORD_PROOF)
 			read_proof(value, &out[drive]);
+		else
+			read_left_out(value, &out[drive]);
 	}
 }
 
@@ -111,6 +127,8 @@ uint64_t drive_marks_size(const struct drive_mark *marks, uint32_t n_drives)
 			size += vmab_record_size(TOKEN_TEXT + marks[i].token.length);
 		if (marks[i].proof.verdict != PROOF_NONE)
 			size += vmab_record_size(PROOF_SIZE);
+		if (marks[i].left_out_bytes > 0)
+			size += vmab_record_size(LEFT_OUT_SIZE);
 	}
 	return size;
 }
@@ -155,6 +173,12 @@ void drive_marks_build(const struct drive_mark *marks, uint32_t n_drives, uint8_
 			put_proof(&marks[i].proof, value);
 			out += vmab_record_size(PROOF_SIZE);
 		}
+		if (marks[i].left_out_bytes > 0) {
+			value = put_header(out, RECORD_LEFT_OUT, LEFT_OUT_SIZE);
+			put_le(value, 4, i);
+			put_le(value + LEFT_OUT_BYTES, 8, marks[i].left_out_bytes);
+			out += vmab_record_size(LEFT_OUT_SIZE);
+		}
 	}
 }
 
@@ -167,7 +191,7 @@ uint64_t drive_marks_copy(struct text records, uint8_t *out)
 	while (next_record(records, &at, &type, &value)) {
 		uint64_t n = vmab_record_size(value.length);
 
-		if (type != RECORD_TOKEN && type != RECORD_PROOF)
+		if (!is_mark(type))
 			continue;
 		if (out != NULL)
 			memcpy(out + size, value.bytes - RECORD_HEADER, n);

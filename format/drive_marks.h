@@ -1,6 +1,6 @@
 /*
  * What a head says of each drive beside its name and size: the token of its instant, and what was
- * proved of it. Source: spec/vmab.md, sections 4.2 and 4.3.
+ * proved of it. Source: spec/vmab.md, sections 4.2 to 4.4.
  *
  * Readers of data need none of it: it is outside the audit set, and what is wrong in it counts as
  * not there.
@@ -37,6 +37,7 @@ struct drive_proof {
 struct drive_mark {
 	struct text token; /* length 0: none */
 	struct drive_proof proof;
+	uint64_t left_out_bytes; /* free space that reads as zeros, whatever the drive has there */
 };
 
 /* Whether this is one of the names that the token has for its instant, each of which is a line. */

@@ -45,6 +45,7 @@ enum vmab_record {
 	RECORD_IGNORABLE = 0x8000,
 	RECORD_TOKEN = 0x8001,
 	RECORD_PROOF = 0x8002,
+	RECORD_LEFT_OUT = 0x8003,
 };
 #define RECORD_HEADER 8u
 #define DRIVE_NAME    16u /* in the value of a drive: size, reserved, name */

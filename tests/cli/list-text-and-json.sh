@@ -34,8 +34,8 @@ expect_json "$out" "d == {'command': 'list', 'warnings': [], 'archive': 'a.vmab'
 	'created_ns': 1700000000000000000, 'checksum': 'xxh3-128', 'complete': True, \
 	'archive_bytes': $(size_of a.vmab), 'data_bytes': 4096, 'data_clusters': 1, \
 	'zero_clusters': 15, 'note': 'a note', 'checkpoint': None, 'parent_checkpoint': None, \
-	'drives': [{'name': 'root', 'size_bytes': 1000000, 'token': None, 'proof': None}, \
-	{'name': 'disk1', 'size_bytes': 0, 'token': None, 'proof': None}], \
+	'drives': [{'name': 'root', 'size_bytes': 1000000, 'token': None, 'left_out_bytes': 0, 'proof': None}, \
+	{'name': 'disk1', 'size_bytes': 0, 'token': None, 'left_out_bytes': 0, 'proof': None}], \
 	'configs': [{'name': 'vm.conf', 'size_bytes': 9}], 'exit_code': 0}"
 
 # Where only reading all of it could tell whether it is complete, that is said.

@@ -21,6 +21,7 @@ static const char *const names[] = {
 	NULL,	      "own",	    "nbdinfo",	"nbdinfo-text", "depth",       "overlay", "thin",
 	"era",	      "rbd-json",   "rbd-diff", "zfs",		"dm-snapshot", "btrfs",	  "xen",
 	"bitmap-lsb", "bitmap-msb", "vmware",	"csi",		"ddrescue",    "fidx",
+	"bmap",
 };
 
 struct bytes {

@@ -281,7 +281,7 @@ def definitions(folder):
 
 
 LISTS = ("own nbdinfo nbdinfo-text depth overlay thin era rbd-json rbd-diff zfs dm-snapshot btrfs xen bitmap-lsb bitmap-msb "
-         "vmware csi ddrescue fidx").split()
+         "vmware csi ddrescue fidx bmap").split()
 
 
 def lists(folder):

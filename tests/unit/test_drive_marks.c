@@ -53,7 +53,7 @@ static void test_circle(void)
 
 static const struct drive_mark examples[3] = {
 	{.token = {(const uint8_t *)"qcow2:monday", 12}},
-	{.proof = {0}},
+	{.proof = {0}, .left_out_bytes = 65536},
 	{.token = {(const uint8_t *)"x", 1},
 	 .proof = {.verdict = PROOF_RIGHT,
 		   .slices = 30,
@@ -64,6 +64,19 @@ static const struct drive_mark examples[3] = {
 		   .n_unchanged = 3,
 		   .n_right = 2}},
 };
+
+static void test_instants(void)
+{
+	const struct drive_mark two = {.token = {(const uint8_t *)"rbd:1\nqcow2:a\n", 14}};
+
+	CU_ASSERT(drive_mark_names(&two, "rbd:1"));
+	CU_ASSERT(drive_mark_names(&two, "qcow2:a"));
+	CU_ASSERT_FALSE(drive_mark_names(&two, "rbd:"));
+	CU_ASSERT_FALSE(drive_mark_names(&two, "rbd:1\nqcow2:a"));
+	CU_ASSERT_FALSE(drive_mark_names(&two, ""));
+	CU_ASSERT_FALSE(drive_mark_names(&examples[1], ""));
+	CU_ASSERT(drive_mark_names(&examples[0], "qcow2:monday"));
+}
 
 static bool is_example(const struct drive_mark *marks)
 {
@@ -76,6 +89,7 @@ static bool is_example(const struct drive_mark *marks)
 			      examples[i].token.bytes != NULL ? examples[i].token.bytes
 							      : (const uint8_t *)"",
 			      marks[i].token.length) == 0 &&
+		       marks[i].left_out_bytes == examples[i].left_out_bytes &&
 		       memcmp(&marks[i].proof, &examples[i].proof, sizeof(marks[i].proof)) == 0;
 	return same;
 }
@@ -153,6 +167,7 @@ void test_drive_marks(void)
 	CU_pSuite suite = CU_add_suite("drive_marks", NULL, NULL);
 
 	CU_add_test(suite, "the circle", test_circle);
+	CU_add_test(suite, "names of an instant", test_instants);
 	CU_add_test(suite, "records come back", test_records);
 	CU_add_test(suite, "bad records", test_bad_records);
 }
