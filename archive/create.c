@@ -111,12 +111,13 @@ int create_begin(struct create *out, const struct create_options *options,
 	if (archive == NULL)
 		return fail_memory(err);
 	archive->format = out->plan.format;
+	out->extent_size = (uint32_t)options->extent_size;
 	archive->cluster_checksum = out->plan.cluster_checksum;
 	if (head == NULL)
 		return 0;
 	out->head = head;
-	if (archive->format == FORMAT_VMAB && out->plan.level != 0 && out->plan.extent_size == 0)
-		out->plan.extent_size = VMAB_EXTENT;
+	if (archive->format == FORMAT_VMAB && out->plan.level != 0 && out->extent_size == 0)
+		out->extent_size = VMAB_EXTENT;
 	TRY(check_dedup(out, head, err));
 	TRY(create_time(&archive->created_ns, err));
 	if (head->uuid != NULL || !head->dedup)
@@ -170,10 +171,10 @@ uint32_t create_piece(const struct create *create)
 
 	/* What differs may be little, and then be in few pieces, which several threads share. */
 	if (create->parent.found.sums != NULL &&
-	    plan->extent_size <= VMAB_INCREMENT_DATA * CLUSTER_SIZE)
+	    create->extent_size <= VMAB_INCREMENT_DATA * CLUSTER_SIZE)
 		return VMAB_INCREMENT_DATA;
 	if (plan->format == FORMAT_VMAB)
-		return plan->level != 0 || plan->extent_size != 0 ? VMAB_DATA : VMAB_PLAIN_DATA;
+		return plan->level != 0 || create->extent_size != 0 ? VMAB_DATA : VMAB_PLAIN_DATA;
 	return plan->cluster_checksum == CLUSTER_UNPROTECTED ? VMA1_PLAIN_DATA : VMA1_CHECKED_DATA;
 }
 
@@ -308,7 +309,7 @@ static int write_head(struct create *create, const struct watcher *watcher, stru
 		.level = create->plan.level,
 		.wrap = create->plan.wrap,
 		.by_place = create->dedup,
-		.extent_size = create->plan.extent_size,
+		.extent_size = create->extent_size,
 		.counts = &create->counts,
 	};
 

@@ -30,7 +30,8 @@ struct create {
 	const struct create_options *options; /* borrowed */
 	const char *name;		      /* of the archive; borrowed */
 	struct create_plan plan;
-	bool dedup; /* see struct head_options */
+	uint32_t extent_size; /* as in struct writer_options */
+	bool dedup;	      /* see struct head_options */
 	/* Owned. Its texts are borrowed, but configs are as in archive/configs.h. */
 	struct archive *archive;
 	const struct head_options *head; /* borrowed; NULL: as create_begin has it */

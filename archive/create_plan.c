@@ -65,7 +65,6 @@ static int plan_format(struct create_plan *out, const char *name, const struct e
 		return fail(err, ERR_USAGE, "%s: the name ends in %s, --format says otherwise",
 			    name, ending->text);
 	out->format = ending != NULL ? ending->format : asked;
-	out->extent_size = (uint32_t)options->extent_size;
 	if (options->no_vma_checksums && out->format != FORMAT_VMA1)
 		return fail(err, ERR_USAGE,
 			    "%s: --no-vma-checksums is for VMA, and this archive is VMAB", name);

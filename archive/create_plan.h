@@ -31,8 +31,7 @@ struct create_plan {
 	enum archive_format format;
 	enum cluster_checksum cluster_checksum;
 	enum wrap wrap;
-	int level;	      /* 0: no compression */
-	uint32_t extent_size; /* VMAB only; 0: as the feed has its pieces */
+	int level; /* 0: no compression */
 };
 
 /* Judges all options and what exists under the name. */

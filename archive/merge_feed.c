@@ -346,6 +346,7 @@ struct feed merge_feed_of(struct merge_feed *feed)
 		.context = feed,
 		.piece_size = sizeof(struct piece),
 		.next = next_piece,
+		.uneven = true,
 		.fill = fill_batch,
 		.drop = drop_piece,
 		.ended = check_complete,

@@ -3,7 +3,7 @@
  * it alone, and puts the sealed batch into a ring at the place of its ticket. A worker that finds
  * the next batch in order there appends it, and the batches of others that follow, while these work
  * on further pieces. So no worker waits for a slower one until all batches are in use: there are
- * twice as many as workers, which also limits the memory.
+ * two or three times as many as workers, which also limits the memory.
  */
 #include "writer/internal.h"
 
@@ -192,7 +192,7 @@ int writer_run(struct writer *writer, const struct feed *feed, unsigned n_thread
 	pthread_mutex_init(&pool.feed_lock, NULL);
 	pthread_mutex_init(&pool.lock, NULL);
 	pthread_cond_init(&pool.freed, NULL);
-	int code = workers == NULL ? fail_memory(err) : make_batches(&pool, n_threads * 2, err);
+	int code = workers == NULL ? fail_memory(err) : make_batches(&pool, n_threads * (feed->uneven ? 3 : 2), err);
 	while (code == 0 && n_started < n_threads) {
 		code = start_worker(&pool, &workers[n_started], err);
 		n_started += code == 0 ? 1 : 0;

@@ -80,6 +80,9 @@ struct feed {
 	 * in about the order in which calls return. */
 	int (*next)(void *context, void *piece, struct error *err);
 	bool in_any_order;
+	/* Some pieces take many times as long as others, which must wait for them: three batches
+	 * for each thread. */
+	bool uneven;
 	/* Adds its clusters to the batch. From any worker, for several pieces at the same time. */
 	int (*fill)(void *context, void *piece, struct batch *batch, struct error *err);
 	void (*drop)(void *piece); /* NULL, or frees what a piece owns, after the last fill */

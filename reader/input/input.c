@@ -24,6 +24,8 @@
 
 #define BUFFER_SIZE (1u << 20)
 #define FIRST_READ  STRANGE_LEAST
+#define READ_AHEAD \
+	(64u << 10) /* what follows a small read in a file; the rest is not copied twice */
 
 struct input {
 	struct descriptor from;
@@ -41,6 +43,7 @@ struct input {
 	uint8_t *buffer;     /* owned */
 	uint8_t *compressed; /* owned: the filter's input, at least 1 MiB */
 	size_t buffer_size, buffered, used;
+	size_t ahead;	    /* at most buffer_size: what is read into it at once */
 	struct error later; /* code != 0: found by input_check, for the next read to return */
 };
 
@@ -68,7 +71,7 @@ static size_t refill_size(const struct input *in, size_t asked)
 	uint64_t left = in->end > in->position ? in->end - in->position : 0;
 
 	left = left > asked ? left : asked;
-	return left < in->buffer_size ? (size_t)left : in->buffer_size;
+	return left < in->ahead ? (size_t)left : in->ahead;
 }
 
 int input_read_some(struct input *in, void *buffer, size_t n, size_t *got, struct error *err)
@@ -216,9 +219,12 @@ static int open_file(struct input *in, const char *path, struct error *err)
 	in->from.command = in->command;
 	in->buffer_size = tape ? TAPE_READ : BUFFER_SIZE;
 	in->direct_reads = !tape;
+	in->ahead = in->buffer_size;
 	in->end = UINT64_MAX;
 	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0)
 		in->size = in->file_size = (uint64_t)st.st_size;
+	if (in->size != 0)
+		in->ahead = READ_AHEAD;
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	in->buffer = malloc(in->buffer_size);
 	return in->buffer != NULL ? 0 : fail_memory(err);
@@ -238,6 +244,7 @@ static int put_filter(struct input *in, struct error *err)
 				  .tolerant = in->damaged};
 	TRY(filter_open(&in->filter, &from, err));
 	in->size = 0;
+	in->ahead = in->buffer_size;
 	in->buffered = 0;
 	return 0;
 }
