@@ -280,6 +280,9 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 		.record_size = (uint32_t)options->record_size,
 		.no_padding = create->plan.wrap != WRAP_NONE,
 		.bytes_per_s = options->rate,
+		.expected_bytes = archive_drive_bytes(create->archive),
+		.n_parts_max = options->s3_parts,
+		.retain_until = options->retain_until,
 	};
 	struct sums_options sums = sums_options(create);
 

@@ -4,6 +4,7 @@
 #include "archive/create_plan.h"
 
 #include "base/command.h"
+#include "store/store.h"
 #include "base/name.h"
 #include "base/parse.h"
 #include "base/place.h"
@@ -143,6 +144,8 @@ static int check_name(const char *name, bool force, bool *by_name, struct error 
 				    "a file or pipe");
 		return 0;
 	}
+	if (store_is_name(name))
+		return 0;
 	if (command_of(name) != NULL) {
 		*by_name = false;
 		return *command_of(name) != '\0' ? 0
@@ -164,6 +167,18 @@ static int check_name(const char *name, bool force, bool *by_name, struct error 
 	return 0;
 }
 
+static int check_store(const struct create_options *options, struct error *err)
+{
+	const struct store_options how = {.retain_until = options->retain_until};
+
+	if (store_is_name(options->name))
+		return store_check(options->name, &how, err);
+	return options->s3_parts != 0 || options->retain_until != NULL
+		       ? fail(err, ERR_USAGE,
+			      "--s3-parts and --retain-until are for s3://BUCKET/KEY")
+		       : 0;
+}
+
 int create_plan_make(struct create_plan *out, const struct create_options *options,
 		     struct error *err)
 {
@@ -174,6 +189,7 @@ int create_plan_make(struct create_plan *out, const struct create_options *optio
 	if (options->record_size % SECTOR_SIZE != 0)
 		return fail(err, ERR_USAGE, "--record-size %llu: must be a multiple of %u",
 			    (unsigned long long)options->record_size, SECTOR_SIZE);
+	TRY(check_store(options, err));
 	TRY(check_name(options->name, options->force, &by_name, err));
 	return create_plan_format(out, by_name, options, err);
 }

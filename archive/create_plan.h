@@ -19,10 +19,12 @@ struct create_options {
 	unsigned format;      /* enum format_choice */
 	const char *compress; /* METHOD[:LEVEL]; NULL: by the name */
 	bool no_vma_checksums;
-	uint64_t record_size; /* bytes, 0: free */
-	uint64_t extent_size; /* bytes of data, VMAB only; 0: as is best */
-	uint64_t threads;     /* 0: one a processor */
-	uint64_t rate;	      /* bytes a second, 0: no limit */
+	uint64_t record_size;	  /* bytes, 0: free */
+	uint64_t extent_size;	  /* bytes of data, VMAB only; 0: as is best */
+	uint64_t threads;	  /* 0: one a processor */
+	uint64_t rate;		  /* bytes a second, 0: no limit */
+	uint64_t s3_parts;	  /* of an object at most; 0: as most stores have it */
+	const char *retain_until; /* of an object: a day; NULL: nothing */
 	bool no_sync;
 	bool force;
 };

@@ -5,6 +5,7 @@
 #include "base/sandbox.h"
 #include "base/text.h"
 #include "base/watcher.h"
+#include "store/store.h"
 
 #include "reader/input/input.h"
 #include "reader/reader.h"
@@ -48,7 +49,11 @@ int archive_open_alone(struct opened_archive *out, const char *path, uint64_t ra
 		       struct error *err)
 {
 	TRY(open_input(out, path, rate, err));
-	TRY(sandbox_enter_at_once(err));
+	/* Connections that are made later read what the system says of hosts. */
+	if (store_is_name(path))
+		TRY(sandbox_enter_reading(NULL, err));
+	else
+		TRY(sandbox_enter_at_once(err));
 	return read_head(out, err);
 }
 

@@ -1,5 +1,6 @@
 #include "archive/sums_find.h"
 
+#include "archive/open.h"
 #include "archive/sums_make.h"
 
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #include "archive/create_plan.h"
 #include "base/clusterset.h"
 #include "base/command.h"
+#include "store/store.h"
 #include "base/watcher.h"
 
 #include <errno.h>
@@ -92,7 +93,7 @@ static bool is_file(const char *name)
 {
 	struct stat found;
 
-	return strcmp(name, "-") != 0 && command_of(name) == NULL &&
+	return strcmp(name, "-") != 0 && command_of(name) == NULL && !store_is_name(name) &&
 	       (stat(name, &found) != 0 || S_ISREG(found.st_mode));
 }
 

@@ -234,7 +234,7 @@ const struct command command_backup = {
 		   {"A running machine", running_specs, offsetof(struct backup_options, machine)},
 		   {"Tuning", tuning, offsetof(struct backup_options, machine)},
 		   {NULL, writing_specs, offsetof(struct backup_options, create)},
-		   {"Common", common_specs, 0}},
+		   {"Common", common_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.max_arguments = DRIVES_MAX,
 };

@@ -54,7 +54,7 @@ const struct command command_convert = {
 		   {"Where to", output_specs, offsetof(struct convert_options, create)},
 		   {NULL, extent_specs, offsetof(struct convert_options, create)},
 		   {"Tuning", writing_specs, offsetof(struct convert_options, create)},
-		   {"Common", common_specs, 0}},
+		   {"Common", common_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = UINT_MAX,

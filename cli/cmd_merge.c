@@ -67,7 +67,7 @@ const struct command command_merge = {
 	.groups = {{"From where", specs, 0},
 		   {"Where to", output_specs, offsetof(struct merge_command, create)},
 		   {"Tuning", writing_specs, offsetof(struct merge_command, create)},
-		   {"Common", common_specs, 0}},
+		   {"Common", common_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = UINT_MAX,

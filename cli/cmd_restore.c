@@ -204,7 +204,7 @@ const struct command command_restore = {
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct restore_command, restore)},
 		   {"A domain of libvirt", define_specs, offsetof(struct restore_command, define)},
-		   {"Common", common_specs, 0}},
+		   {"Common", common_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = UINT_MAX,

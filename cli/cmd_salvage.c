@@ -76,7 +76,7 @@ const struct command command_salvage = {
 		"  vmabak salvage bad.vmab -C salvaged --map salvaged\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct salvage_command, rescue)},
-		   {NULL, common_specs, 0}},
+		   {NULL, common_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = 1,

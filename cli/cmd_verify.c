@@ -210,7 +210,7 @@ const struct command command_verify = {
 		"  vmabak verify --chain friday.vmab\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct verify_command, verify)},
-		   {NULL, common_specs, 0}},
+		   {NULL, common_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = UINT_MAX,

@@ -18,6 +18,7 @@ struct common_options {
 	struct strings arguments; /* what is not an option */
 	uint64_t given;		  /* a bit for each option of the command, in order */
 	bool help;
+	const char *s3_endpoint; /* NULL: as the environment says */
 	struct report_options report;
 	const struct command *const *commands; /* all there are, ended by NULL */
 };

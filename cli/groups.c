@@ -23,12 +23,20 @@ const struct option_spec common_specs[] = {
 	OPTIONS_END,
 };
 
+const struct option_spec store_specs[] = {
+	{"s3-endpoint", 0, OPTION_TEXT, OPTION_FIELD(common_options, s3_endpoint),
+	 .argument = "URL",
+	 .help = "of the object store of s3://BUCKET/KEY (default: AWS_ENDPOINT_URL)"},
+	OPTIONS_END,
+};
+
 const struct plain_options plain_defaults = {.common = {COMMON_DEFAULTS}};
 
 const struct option_spec output_specs[] = {
 	{"output", 'o', OPTION_OUTPUT, OPTION_FIELD(create_options, name), .argument = "ARCHIVE",
 	 .help = "where to write (required); - is standard output, exec:COMMAND the input of a "
-		 "command. The name determines the format: .vmab, .vma, .vma.zst or .vma.gz"},
+		 "command, s3://BUCKET/KEY an object. The name determines the format: .vmab, .vma, "
+		 ".vma.zst or .vma.gz"},
 	{"format", 0, OPTION_CHOICE, OPTION_FIELD(create_options, format), .argument = "FORMAT",
 	 .choices = "vmab vma",
 	 .help = "vmab or vma, where the name does not determine it (default: vmab)"},
@@ -44,6 +52,12 @@ const struct option_spec output_specs[] = {
 		 "zeros (default: 256K on a tape)"},
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(create_options, force),
 	 .help = "replace an existing archive of that name"},
+	{"s3-parts", 0, OPTION_NUMBER, OPTION_FIELD(create_options, s3_parts), .argument = "N",
+	 .min = 1, .max = 10000,
+	 .help = "the most parts of an object that the store takes (default: 10000; Swift: 1000)"},
+	{"retain-until", 0, OPTION_TEXT, OPTION_FIELD(create_options, retain_until),
+	 .argument = "YYYY-MM-DD",
+	 .help = "of an object: before that day nobody can delete it (object lock)"},
 	{"no-sync", 0, OPTION_FLAG, OPTION_FIELD(create_options, no_sync),
 	 .help = "do not wait until the archive is safe on disk"},
 	OPTIONS_END,

@@ -9,6 +9,8 @@
 
 /* Of struct common_options. */
 extern const struct option_spec common_specs[];
+/* The same for commands that read or write archives. */
+extern const struct option_spec store_specs[];
 
 /* For commands with no options of their own. */
 struct plain_options {

@@ -5,6 +5,8 @@
 #include "cli/say.h"
 #include "cli/signals.h"
 
+#include "store/store.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +74,7 @@ static int run(const struct command *command, int argc, char **argv)
 				  &err) < 0) {
 		code = report_end(&report, report_error(&report, NULL, &err));
 	} else {
+		store_set_endpoint(common->s3_endpoint);
 		code = command->run(options, &report);
 		signals_finish();
 		code = report_end(&report, code);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/newfile.h"
 #include "base/stop.h"
+#include "store/store.h"
 #include "cli/progress.h"
 
 #include <pthread.h>
@@ -42,6 +43,7 @@ bool signals_abandon(void)
 	bool in_vain = newfile_abandon_all();
 
 	child_kill_all();
+	store_abandon_all();
 	stop_remove_folder();
 	return in_vain;
 }

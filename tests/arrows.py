@@ -21,17 +21,18 @@ HOUSE = {
     "nbd": ("base", "client.h server.h"),
     "drive": ("nbd/client format/qcow2 base", "drive.h qemuimg.h target.h argument.h turns.h bitmaps.h qcow2file.h qcow2bits.h bitmapfile.h"),
     "cow": ("drive base", "sweep.h buffer.h chunks.h capture.h generation.h checkpoints.h"),
-    "reader/input": ("format base", "input.h"),
+    "store": ("base", "store.h"),
+    "reader/input": ("store format base", "input.h"),
     "reader": ("reader/input format drive base", "reader.h salvage.h"),
-    "writer/output": ("base", "output.h"),
+    "writer/output": ("store base", "output.h"),
     "writer": ("writer/output format base", "writer.h"),
-    "archive": ("reader reader/input writer writer/output cow drive format base", ""),
+    "archive": ("reader reader/input writer writer/output store cow drive format base", ""),
     "machine": ("cow drive nbd base", ""),
     "machine/qemu": ("machine cow drive nbd base", ""),
     "machine/libvirt": ("machine machine/qemu cow drive nbd base", ""),
     "machine/serve": ("machine cow drive nbd base", ""),
     "cli": ("archive machine machine/qemu machine/libvirt machine/serve cow reader reader/input writer writer/output"
-            " drive nbd format base", ""),
+            " store drive nbd format base", ""),
 }
 # These two write and read the bytes that format/ describes.
 INSIDE = {"format": ("reader", "reader/input", "writer")}
@@ -53,7 +54,7 @@ MAY_PRINT = re.compile(r"cli/(say|json|cmd_completion|cmd_help|version|progress)
 # In how many files a library may be included: zlib writes gzip, reads gzip, and reads a cluster of a qcow2; libnbd
 # connects and asks; gnutls has its memory apart; jansson: ours, and what qemu-img says; libxml: a file and its header.
 # zstd, xxhash and libcrypto belong to the format.
-LIBRARIES = {"archive": 1, "jansson": 2, "zlib": 3, "gnutls": 2, "libnbd": 1, "libvirt": 1, "libxml": 2}
+LIBRARIES = {"archive": 1, "jansson": 2, "zlib": 3, "gnutls": 2, "libnbd": 1, "curl": 1, "libvirt": 1, "libxml": 2}
 
 
 def folder(path):

@@ -21,7 +21,7 @@ done
 if command -v apt-get >/dev/null; then
 	system=apt
 	build='gcc make pkg-config libc6-dev libzstd-dev libxxhash-dev libarchive-dev libssl-dev
-		zlib1g-dev libjansson-dev libnbd-dev libgnutls28-dev libvirt-dev
+		zlib1g-dev libjansson-dev libcurl4-openssl-dev libnbd-dev libgnutls28-dev libvirt-dev
 		libxml2-dev'
 	demo='qemu-utils e2fsprogs'
 	tests='libcunit1-dev gddrescue xfsprogs zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
@@ -36,7 +36,7 @@ if command -v apt-get >/dev/null; then
 elif command -v dnf >/dev/null; then
 	system=dnf
 	build='gcc make pkgconf-pkg-config glibc-devel libzstd-devel xxhash-devel libarchive-devel
-		openssl-devel zlib-devel jansson-devel libnbd-devel gnutls-devel
+		openssl-devel zlib-devel jansson-devel libcurl-devel libnbd-devel gnutls-devel
 		libvirt-devel libxml2-devel'
 	demo='qemu-img e2fsprogs'
 	tests='CUnit-devel xfsprogs zstd gzip lzop xz bzip2 python3 python3-zstandard
@@ -44,7 +44,7 @@ elif command -v dnf >/dev/null; then
 elif command -v apk >/dev/null; then
 	system=apk
 	build='gcc make pkgconf musl-dev zstd-dev xxhash-dev libarchive-dev openssl-dev zlib-dev
-		jansson-dev libnbd-dev gnutls-dev libvirt-dev libxml2-dev linux-headers'
+		jansson-dev curl-dev libnbd-dev gnutls-dev libvirt-dev libxml2-dev linux-headers'
 	demo='qemu-img e2fsprogs'
 	tests='cunit-dev xfsprogs zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
 		strace mandoc bash-completion util-linux acl iproute2 bash coreutils diffutils'

@@ -38,8 +38,8 @@ table_options()
 help_options()
 {
 	# shellcheck disable=SC2086 # no verb is no word
-	"$vmabak" $1 --help | sed -nE 's/^  (-(.),|   ) (--[a-z-]+)( [^ ]+)?.*/\2 \3 \4/p' |
-		sed -E 's/^ /none /; s/(--[a-z-]+) +([A-Z[]).*/\1 value/; s/ +[^ v]*$//' | sort
+	"$vmabak" $1 --help | sed -nE 's/^  (-(.),|   ) (--[a-z0-9-]+)( [^ ]+)?.*/\2 \3 \4/p' |
+		sed -E 's/^ /none /; s/(--[a-z0-9-]+) +([A-Z[]).*/\1 value/; s/ +[^ v]*$//' | sort
 }
 
 # What the page says, from its .It lines.
@@ -106,7 +106,7 @@ check_mentions()
 {
 	known=$(for verb in "" $verbs; do help_options "$verb"; done | cut -d ' ' -f 2 | sort -u)
 	for page in "$man"/*.[15]; do
-		named=$(grep -oE 'Fl -[a-z][a-z-]*' "$page" | sed 's/Fl /-/' | sort -u)
+		named=$(grep -oE 'Fl -[a-z][a-z0-9-]*' "$page" | sed 's/Fl /-/' | sort -u)
 		check "options that $(basename "$page") mentions" "" "$(for option in $named; do
 			echo "$known" | grep -qx -e "$option" || echo "$option"
 		done)"

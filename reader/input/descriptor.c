@@ -2,6 +2,7 @@
 
 #include "base/command.h"
 #include "base/tape.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -69,6 +70,12 @@ int descriptor_read(struct descriptor *from, void *buffer, size_t n, size_t *got
 	*got = 0;
 	if (from->ended)
 		return 0;
+	if (from->store != NULL) {
+		TRY(store_read(from->store, buffer, n, got, err));
+		from->ended = *got == 0 && n > 0;
+		from->taken += *got;
+		return 0;
+	}
 	do {
 		n = n < from->largest ? n : from->largest;
 		result = read(from->fd, buffer, n);

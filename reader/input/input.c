@@ -14,6 +14,7 @@
 #include "base/tape.h"
 #include "format/layout.h"
 #include "reader/input/parts.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,8 @@
 
 struct input {
 	struct descriptor from;
-	struct command *command; /* owned; NULL, or whose output is read */
+	struct command *command;    /* owned; NULL, or whose output is read */
+	struct store_reader *store; /* owned; NULL, or an object that is read */
 	bool owns_fd;
 	bool damaged;	    /* the content may be */
 	bool direct_reads;  /* large reads may bypass the buffer */
@@ -158,7 +160,9 @@ int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *
 	if (position >= begin && position - begin <= in->buffered && in->size != 0) {
 		in->used = (size_t)(position - begin);
 	} else {
-		if (in->size == 0 || lseek(in->from.fd, (off_t)position, SEEK_SET) < 0)
+		if (in->store != NULL)
+			store_reader_seek(in->store, position, end);
+		else if (in->size == 0 || lseek(in->from.fd, (off_t)position, SEEK_SET) < 0)
 			return fail_system(err, in->size == 0 ? ESPIPE : errno, "%s: cannot seek",
 					   in->name);
 		in->used = in->buffered = 0;
@@ -187,6 +191,7 @@ void input_close(struct input *in)
 	if (in->owns_fd && in->from.fd >= 0)
 		close(in->from.fd);
 	command_free(in->command);
+	store_reader_close(in->store);
 	free(in->buffer);
 	free(in->compressed);
 	free(in);
@@ -201,11 +206,26 @@ static int open_path(struct input *in, const char *path, int *fd, struct error *
 	return 0;
 }
 
+static int open_object(struct input *in, const char *path, struct error *err)
+{
+	TRY(store_reader_open(&in->store, path, err));
+	in->from = descriptor_of(-1, in->name);
+	in->from.store = in->store;
+	in->size = in->file_size = store_reader_size(in->store);
+	in->buffer_size = BUFFER_SIZE;
+	in->direct_reads = true;
+	in->end = UINT64_MAX;
+	in->buffer = malloc(in->buffer_size);
+	return in->buffer != NULL ? 0 : fail_memory(err);
+}
+
 static int open_file(struct input *in, const char *path, struct error *err)
 {
 	struct stat st;
 	int fd = -1;
 
+	if (store_is_name(path))
+		return open_object(in, path, err);
 	TRY(open_path(in, path, &fd, err));
 	in->from.fd = fd;
 	if (fd < 0 || fstat(fd, &st) < 0)

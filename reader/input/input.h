@@ -11,7 +11,8 @@
 
 struct input;
 
-/* path "-" is standard input, "exec:COMMAND" the output of a command (base/command.h). */
+/* path "-" is standard input, "exec:COMMAND" the output of a command (base/command.h),
+ * "s3://BUCKET/KEY" an object (store/store.h). */
 int input_open(struct input **out, const char *path, struct error *err);
 /* The same for a damaged archive: if it is compressed with zstd, every intact frame is read, and
  * the error is returned after that; a name that ends in .zst suffices to be taken for zstd. */

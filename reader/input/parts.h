@@ -25,7 +25,8 @@ struct descriptor {
 	uint32_t block_size; /* of a tape with blocks of one size; otherwise 0 */
 	uint64_t taken;	     /* bytes read */
 	bool is_tape;
-	struct command *command; /* NULL, or whose output it is: it has to succeed. Borrowed */
+	struct command *command;    /* NULL, or whose output it is: it has to succeed. Borrowed */
+	struct store_reader *store; /* NULL, or read instead of fd. Borrowed */
 	bool ended; /* a read found the end: on a tape another archive may follow the filemark */
 };
 

@@ -9,6 +9,7 @@
 #include "base/pace.h"
 #include "base/newfile.h"
 #include "base/tape.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@ struct output {
 	int fd;
 	bool is_stdout; /* not ours to close */
 	struct command *command; /* NULL, or whose input fd is */
+	struct store_writer *store; /* NULL, or written instead of fd */
 	bool force;
 	bool sync;
 	mode_t mode;	     /* of the file, pipe or device */
@@ -119,6 +121,18 @@ static int open_path(struct output *output, const char *path, struct error *err)
 	return open_stream(output, path, err);
 }
 
+static int open_object(struct output *output, const char *path,
+		       const struct output_options *options, struct error *err)
+{
+	const struct store_options how = {.force = options->force,
+					  .expected_bytes = options->expected_bytes,
+					  .n_parts_max = options->n_parts_max,
+					  .retain_until = options->retain_until};
+
+	output->mode = S_IFIFO;
+	return store_writer_open(&output->store, path, &how, err);
+}
+
 static int check_record_size(uint32_t size, struct error *err)
 {
 	if (size > RECORD_MAX || size % RECORD_UNIT != 0)
@@ -178,8 +192,9 @@ int output_open(struct output **out, const char *path, const struct output_optio
 		return fail_memory(err);
 	int code = set_up(output, path, options, err);
 	if (code == 0)
-		code = open_path(output, path, err);
-	if (code == 0 && isatty(output->fd))
+		code = store_is_name(path) ? open_object(output, path, options, err)
+					   : open_path(output, path, err);
+	if (code == 0 && output->fd >= 0 && isatty(output->fd))
 		code = fail(err, ERR_USAGE, "%s: is a terminal, not a place for an archive",
 			    output->name);
 	if (code == 0)
@@ -211,6 +226,13 @@ static int write_some(struct output *output, const struct iovec *vector, int n, 
 {
 	ssize_t written;
 
+	if (output->store != NULL) {
+		TRY(store_write(output->store, vector->iov_base, vector->iov_len, err));
+		output->written_at += vector->iov_len;
+		*done = vector->iov_len;
+		pace_wait(&output->pace, *done);
+		return 0;
+	}
 	do
 		written = writev(output->fd, vector, n);
 	while (written < 0 && try_again(output));
@@ -358,6 +380,8 @@ static int close_file(struct output *output, struct error *err)
 {
 	if (output->command != NULL)
 		return command_finish(output->command, err);
+	if (output->store != NULL)
+		return store_writer_finish(output->store, err);
 	int code = output->is_stdout ? 0 : close(output->fd);
 
 	output->fd = -1;
@@ -380,6 +404,8 @@ void output_close(struct output *output)
 		return;
 	if (output->command != NULL)
 		command_free(output->command);
+	else if (output->store != NULL)
+		store_writer_free(output->store);
 	else if (output->fd >= 0 && !output->is_stdout)
 		close(output->fd);
 	newfile_free(output->temp);

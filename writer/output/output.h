@@ -1,6 +1,6 @@
 /*
  * Where an archive goes: a file under a temporary name until it is complete, a pipe, a tape, the
- * input of a command.
+ * input of a command, an object store.
  */
 #ifndef WRITER_OUTPUT_OUTPUT_H
 #define WRITER_OUTPUT_OUTPUT_H
@@ -20,11 +20,15 @@ struct output_options {
 				 length, or OUTPUT_TAPE_RECORD to a tape */
 	bool no_padding;      /* zeros at the end would do harm; not with record_size */
 	uint64_t bytes_per_s; /* 0: no limit */
+	/* Of an object store, as in store/store.h: */
+	uint64_t expected_bytes, n_parts_max;
+	const char *retain_until;
 };
 
 /* path "-" is standard output, "exec:COMMAND" the input of a command (base/command.h), which has to
- * succeed. A regular file gets a temporary name in the same folder; fifos and
- * character devices are written directly. Terminals and block devices are refused. */
+ * succeed, "s3://BUCKET/KEY" an object (store/store.h). A regular file gets a temporary name in the
+ * same folder; fifos and character devices are written directly. Terminals and block devices are
+ * refused. */
 int output_open(struct output **out, const char *path, const struct output_options *options,
 		struct error *err);
 /* Writes all of it, in order. One caller at a time. The vector is used up. */

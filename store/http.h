@@ -1,0 +1,47 @@
+/*
+ * HTTP requests, one at a time on each connection, by libcurl, signed for AWS if that is asked for.
+ * No redirect is followed: where a bucket lies is for the user to say.
+ */
+#ifndef STORE_HTTP_H
+#define STORE_HTTP_H
+
+#include "base/error.h"
+
+#include <stdatomic.h>
+
+struct http; /* for one thread at a time */
+
+#define HTTP_WORD 256u /* of a header of an answer that is kept */
+
+struct http_request {
+	const char *method; /* GET, HEAD, PUT, POST, DELETE */
+	const char *url;
+	const char *const *headers; /* NULL at the end */
+	const uint8_t *body;	    /* of PUT and POST */
+	size_t body_size;
+	/* Signature version 4 of this service and region, "aws:amz:REGION:s3"; NULL: none. What
+	 * libcurl signs must be there as the server sees it: the query sorted and encoded, each key
+	 * with a '=', the header x-amz-content-sha256, and no header that is taken out. */
+	const char *sign;
+	const char *user, *secret;
+	uint8_t *into; /* the body of the answer, as far as there is room */
+	size_t room;
+	/* NULL, or set by whoever does not want the answer any more. */
+	const atomic_bool *stop;
+};
+
+struct http_answer {
+	int status;
+	size_t n_body;
+	bool cut;      /* the body did not fit */
+	uint64_t size; /* what Content-Length says; UINT64_MAX: nothing */
+	char etag[HTTP_WORD], range[HTTP_WORD], region[HTTP_WORD];
+};
+
+int http_open(struct http **out, struct error *err);
+/* ERR_SYSTEM: there is no answer, or not all of it; out->status is 0 then. */
+int http_do(struct http *http, const struct http_request *request, struct http_answer *out,
+	    struct error *err);
+void http_close(struct http *http); /* NULL-safe */
+
+#endif

@@ -1,0 +1,312 @@
+#include "store/s3.h"
+
+#include "base/clock.h"
+
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define HASH_HEADER "x-amz-content-sha256: "
+#define WAIT_MS	    250u /* before the second try; then twice as long each time */
+#define WAIT_MAX_MS 20000u
+#define STEP_MS	    100u
+#define KEY_MAX	    1024u
+#define HEADERS_MAX 12u
+
+/* ---- names ---- */
+
+char *s3_encode(const char *text, bool keep_slashes)
+{
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	char *out = malloc(strlen(text) * 3 + 1), *at = out;
+
+	if (out == NULL)
+		return NULL;
+	for (; *text != '\0'; text++) {
+		if (strchr(plain, *text) != NULL || (keep_slashes && *text == '/'))
+			*at++ = *text;
+		else
+			at += sprintf(at, "%%%02X", (unsigned char)*text);
+	}
+	*at = '\0';
+	return out;
+}
+
+/* 3 to 63 of [a-z0-9.-], and what some stores allow besides: no character that an address would
+ * read otherwise. */
+static bool is_bucket(const char *name, size_t length)
+{
+	if (length < 3 || length > 63 || name[0] == '.' || name[0] == '-')
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_",
+			   name[i]) == NULL)
+			return false;
+	return true;
+}
+
+static int make_url(struct s3 *s3, const char *bucket, size_t n_bucket, const char *key,
+		    struct error *err)
+{
+	const struct account *account = &s3->account;
+	char *path = s3_encode(key, true), *host;
+
+	host = account->endpoint != NULL
+		       ? strdup(account->endpoint)
+		       : text_make("https://s3.%s.amazonaws.com", account->region);
+	if (path == NULL || host == NULL) {
+		free(path);
+		free(host);
+		return fail_memory(err);
+	}
+	/* A certificate for *.HOST does not cover a bucket with dots. */
+	if (account->bucket_in_host && memchr(bucket, '.', n_bucket) == NULL) {
+		const char *rest = strstr(host, "//") + 2;
+
+		s3->url = text_make("%.*s%.*s.%s/%s", (int)(rest - host), host, (int)n_bucket,
+				    bucket, rest, path);
+	} else {
+		s3->url = text_make("%s/%.*s/%s", host, (int)n_bucket, bucket, path);
+	}
+	free(path);
+	free(host);
+	return s3->url != NULL ? 0 : fail_memory(err);
+}
+
+int s3_check_name(const char *name, struct error *err)
+{
+	const char *bucket = name + strlen("s3://"), *slash = strchr(bucket, '/');
+
+	return slash != NULL && is_bucket(bucket, (size_t)(slash - bucket)) && slash[1] != '\0' &&
+			       strlen(slash + 1) <= KEY_MAX
+		       ? 0
+		       : fail(err, ERR_USAGE,
+			      "%.200s: must be s3://BUCKET/KEY, with a bucket of 3 to 63 letters, "
+			      "digits, dots and hyphens, and a key of at most %u bytes",
+			      name, KEY_MAX);
+}
+
+int s3_open(struct s3 *out, const char *name, const char *endpoint, struct error *err)
+{
+	const char *bucket = name + strlen("s3://"), *slash = strchr(bucket, '/');
+
+	*out = (struct s3){.name = name};
+	TRY(s3_check_name(name, err));
+	TRY(account_find(&out->account, endpoint, err));
+	out->sign = text_make("aws:amz:%s:s3", out->account.region);
+	if (out->sign == NULL)
+		return fail_memory(err);
+	return make_url(out, bucket, (size_t)(slash - bucket), slash + 1, err);
+}
+
+void s3_close(struct s3 *s3)
+{
+	account_free(&s3->account);
+	free(s3->url);
+	free(s3->sign);
+	*s3 = (struct s3){0};
+}
+
+/* ---- answers ---- */
+
+static char entity(const char **at)
+{
+	static const struct {
+		const char *name;
+		char is;
+	} entities[] = {{"&quot;", '"'},  {"&amp;", '&'}, {"&lt;", '<'},   {"&gt;", '>'},
+			{"&apos;", '\''}, {"&#34;", '"'}, {"&#39;", '\''}, {"&#x27;", '\''}};
+
+	for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++) {
+		size_t n = strlen(entities[i].name);
+
+		if (strncmp(*at, entities[i].name, n) == 0) {
+			*at += n;
+			return entities[i].is;
+		}
+	}
+	return *(*at)++;
+}
+
+bool s3_pick(const uint8_t *xml, size_t n, const char *tag, char *out, size_t room)
+{
+	char open[40], end[40], *text, *from, *to;
+	size_t used = 0;
+	bool found;
+
+	snprintf(open, sizeof(open), "<%s>", tag);
+	snprintf(end, sizeof(end), "</%s>", tag);
+	text = strndup((const char *)xml, n);
+	if (text == NULL)
+		return false;
+	from = strstr(text, open);
+	to = from != NULL ? strstr(from, end) : NULL;
+	found = to != NULL;
+	if (found) {
+		const char *at = from + strlen(open);
+
+		*to = '\0';
+		while (*at != '\0' && used + 1 < room)
+			out[used++] = entity(&at);
+		found = *at == '\0';
+		out[used] = '\0';
+	}
+	free(text);
+	return found;
+}
+
+/* What the store says went wrong. */
+static int tell(struct s3 *s3, const uint8_t *body, size_t n, struct s3_answer *answer,
+		struct error *err)
+{
+	int status = answer->http.status, code = ERR_SYSTEM;
+	char message[300] = "", shown[2][320];
+
+	if (!s3_pick(body, n, "Code", answer->code, sizeof(answer->code)))
+		answer->code[0] = '\0';
+	if (!s3_pick(body, n, "Message", message, sizeof(message)))
+		message[0] = '\0';
+	escape_text(shown[0], sizeof(shown[0]), (const uint8_t *)answer->code,
+		    strlen(answer->code));
+	escape_text(shown[1], sizeof(shown[1]), (const uint8_t *)message, strlen(message));
+	if (status == 507 || strcmp(answer->code, "QuotaExceeded") == 0)
+		code = ERR_FULL;
+	fail(err, code, "%.200s: the object store answers %d%s%s%s%s", s3->name, status,
+	     shown[0][0] != '\0' ? " " : "", shown[0], shown[1][0] != '\0' ? ": " : "", shown[1]);
+	if (status == 403 && answer->code[0] == '\0')
+		error_append(err, ", access denied: the key, its secret or its rights are not right");
+	if (status == 301 || status == 307 || strcmp(answer->code, "PermanentRedirect") == 0)
+		error_append(err,
+			     "; the bucket is elsewhere: set the endpoint or the region%s%.60s",
+			     answer->http.region[0] != '\0' ? ", " : "", answer->http.region);
+	return code;
+}
+
+int s3_check_body(struct s3 *s3, const uint8_t *body, size_t n, struct s3_answer *answer,
+		  struct error *err)
+{
+	if (memmem(body, n, "<Error>", 7) == NULL)
+		return 0;
+	return tell(s3, body, n, answer, err);
+}
+
+/* ---- requests ---- */
+
+/* Whether the same request may be answered otherwise later. */
+static bool is_passing(const struct s3_answer *answer)
+{
+	int status = answer->http.status;
+
+	return status == 0 || status == 408 || status == 429 ||
+	       (status >= 500 && status != 501 && status != 507) ||
+	       strcmp(answer->code, "RequestTimeout") == 0 ||
+	       strcmp(answer->code, "SlowDown") == 0 || strcmp(answer->code, "BadDigest") == 0 ||
+	       strcmp(answer->code, "XAmzContentSHA256Mismatch") == 0 ||
+	       strcmp(answer->code, "RequestTimeTooSkewed") == 0;
+}
+
+/* Twice as long each time, and at random, so that many do not come back together. */
+static void wait_before(struct s3 *s3, unsigned n_tried)
+{
+	unsigned most = WAIT_MS << least(n_tried - 1, 7), chance = 0;
+	int64_t until;
+
+	most = most < WAIT_MAX_MS ? most : WAIT_MAX_MS;
+	if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+		chance = 0;
+	until = clock_ms() + most / 2 + chance % (most / 2 + 1);
+	while (clock_ms() < until && !atomic_load(&s3->stop))
+		clock_sleep_ms(STEP_MS);
+}
+
+static void hash_header(char out[sizeof(HASH_HEADER) + 64], const struct s3_call *call)
+{
+	uint8_t sum[SHA256_DIGEST_LENGTH];
+	char *at = out + sizeof(HASH_HEADER) - 1;
+
+	memcpy(out, HASH_HEADER, sizeof(HASH_HEADER));
+	SHA256(call->body_size > 0 ? call->body : (const uint8_t *)"", call->body_size, sum);
+	for (unsigned i = 0; i < sizeof(sum); i++)
+		at += sprintf(at, "%02x", sum[i]);
+}
+
+static int try_once(struct s3 *s3, struct http *http, const struct s3_call *call,
+		    struct http_request *request, struct s3_answer *out, struct error *err)
+{
+	const uint8_t *body = request->into;
+
+	*out = (struct s3_answer){0};
+	if (http_do(http, request, &out->http, err) != 0) {
+		error_prefix(err, "%.200s", s3->name);
+		return err->code;
+	}
+	if (out->http.status < 200 || out->http.status > 299)
+		return tell(s3, body, strcmp(call->method, "HEAD") == 0 ? 0 : out->http.n_body, out,
+			    err);
+	return 0;
+}
+
+static int try_often(struct s3 *s3, struct http *http, const struct s3_call *call,
+		     struct http_request *request, struct s3_answer *out, struct error *err)
+{
+	unsigned n = 0;
+	int code;
+
+	for (;;) {
+		code = try_once(s3, http, call, request, out, err);
+		n++;
+		if (code == 0 || atomic_load(&s3->stop) || call->once || !is_passing(out))
+			return code;
+		if (n == S3_TRIES) {
+			error_append(err, " (tried %u times)", n);
+			return code;
+		}
+		wait_before(s3, n);
+	}
+}
+
+int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s3_answer *out,
+	  struct error *err)
+{
+	char hash[sizeof(HASH_HEADER) + 64], *token = NULL, *url;
+	const char *headers[HEADERS_MAX + 1];
+	struct http_request request = {
+		.method = call->method,
+		.headers = headers,
+		.body = call->body,
+		.body_size = call->body_size,
+		.sign = s3->sign,
+		.user = s3->account.user,
+		.secret = s3->account.secret,
+		.into = call->into,
+		.room = call->room,
+		.stop = &s3->stop,
+	};
+	uint8_t *text = NULL;
+	unsigned n = 0;
+	int code;
+
+	hash_header(hash, call);
+	headers[n++] = hash;
+	if (s3->account.token != NULL)
+		headers[n++] = token = text_make("x-amz-security-token: %s", s3->account.token);
+	for (unsigned i = 0; call->headers != NULL && call->headers[i] != NULL && n < HEADERS_MAX;
+	     i++)
+		headers[n++] = call->headers[i];
+	headers[n] = NULL;
+	url = call->query != NULL ? text_make("%s?%s", s3->url, call->query) : strdup(s3->url);
+	if (call->into == NULL)
+		request.into = text = malloc(request.room = S3_TEXT_MAX);
+	request.url = url;
+	if (url == NULL || request.into == NULL || (s3->account.token != NULL && token == NULL))
+		code = fail_memory(err);
+	else
+		code = try_often(s3, http, call, &request, out, err);
+	free(text);
+	free(token);
+	free(url);
+	return code;
+}

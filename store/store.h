@@ -1,0 +1,63 @@
+/*
+ * Object stores: archives as s3://BUCKET/KEY. Who asks and where: store/account.h.
+ *
+ * An object appears when all of it is there, and not before. Not for several threads at once but
+ * where it says so.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/error.h"
+
+/* Whether a name is one of an object. */
+bool store_is_name(const char *name);
+
+/* Where objects lie, as the command line says; once, before anything else. Borrowed; NULL: as the
+ * environment and the files of the tools of AWS say. */
+void store_set_endpoint(const char *endpoint);
+
+/* ---- writing ---- */
+
+struct store_writer;
+
+/* All is borrowed until store_writer_open returns. */
+struct store_options {
+	bool force;		  /* an object that is there is replaced */
+	uint64_t expected_bytes;  /* at most about so much will come: so large parts are made */
+	uint64_t n_parts_max;	  /* 0: 10000, which is the limit of most stores */
+	const char *retain_until; /* YYYY-MM-DD, UTC: nobody can delete it before; NULL: nothing */
+};
+
+/* ERR_USAGE: they cannot be. */
+int store_check(const char *name, const struct store_options *options, struct error *err);
+
+/* The object is made in parts of 16 MiB or more, several at a time; memory: five of them, or files
+ * without a name in /var/tmp where they are larger than 64 MiB. Without force an object that is
+ * there is refused, here and, where the store can, at the end. Uploads of runs that were killed on
+ * this host are removed first. */
+int store_writer_open(struct store_writer **out, const char *name,
+		      const struct store_options *options, struct error *err);
+int store_write(struct store_writer *writer, const void *bytes, size_t n, struct error *err);
+/* All of it is in the store, under its name. */
+int store_writer_finish(struct store_writer *writer, struct error *err);
+/* Without store_writer_finish before, nothing stays in the store. NULL-safe. */
+void store_writer_free(struct store_writer *writer);
+/* What is not finished is removed from the store, as far as that takes a few seconds; nothing more
+ * can be written. Any thread. */
+void store_abandon_all(void);
+
+/* ---- reading ---- */
+
+struct store_reader;
+
+int store_reader_open(struct store_reader **out, const char *name, struct error *err);
+uint64_t store_reader_size(const struct store_reader *reader);
+/* Where the next read is, and up to where it is likely to go on. */
+void store_reader_seek(struct store_reader *reader, uint64_t position, uint64_t up_to);
+/* Up to n bytes; *got is 0 at the end. An object that is replaced meanwhile is an error. */
+int store_read(struct store_reader *reader, void *to, size_t n, size_t *got, struct error *err);
+/* Bytes that came from the store. */
+uint64_t store_reader_taken(const struct store_reader *reader);
+void store_reader_close(struct store_reader *reader); /* NULL-safe */
+
+#endif

@@ -1,0 +1,343 @@
+#include "store/upload.h"
+
+#include "store/settings.h"
+#include "store/uploads.h"
+
+#include "base/clock.h"
+
+#include <openssl/md5.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ID_MAX	     1024u
+#define QUERY_MAX    (ID_MAX * 3 + 60)
+#define STEP_MS	     200u
+#define STEPS_DOUBLE 6u
+
+int upload_open(struct upload *out, const char *name, struct error *err)
+{
+	TRY(s3_open(&out->s3, name, store_endpoint, err));
+	return http_open(&out->http, err);
+}
+
+void upload_close(struct upload *upload)
+{
+	upload_leave(upload->note);
+	http_close(upload->http);
+	s3_close(&upload->s3);
+	free(upload->id);
+}
+
+/* ---- removing ---- */
+
+static int remove_upload(struct s3 *s3, struct http *http, const char *id, bool once)
+{
+	char query[QUERY_MAX];
+	const struct s3_call call = {.method = "DELETE", .query = query, .once = once};
+	struct s3_answer answer;
+	struct error ignored = {0};
+
+	snprintf(query, sizeof(query), "uploadId=%s", id);
+	return s3_do(s3, http, &call, &answer, &ignored) == 0 || answer.http.status == 404 ? 0 : -1;
+}
+
+void upload_abort(struct upload *upload)
+{
+	if (upload->id == NULL)
+		return;
+	atomic_store(&upload->s3.stop, false);
+	if (remove_upload(&upload->s3, upload->http, upload->id, false) != 0)
+		return;
+	upload_forget(upload->note);
+	upload->note = NULL;
+}
+
+void upload_abandon(struct upload *upload)
+{
+	struct s3 s3 = {.name = upload->s3.name,
+			.account = upload->s3.account,
+			.url = upload->s3.url,
+			.sign = upload->s3.sign};
+	struct error ignored = {0};
+	struct http *http;
+
+	if (upload->id == NULL || http_open(&http, &ignored) != 0)
+		return;
+	remove_upload(&s3, http, upload->id, true);
+	http_close(http);
+}
+
+static int remove_dead(void *context, const char *url, const char *id)
+{
+	struct upload *upload = context;
+	char *own = upload->s3.url;
+	int code;
+
+	upload->s3.url = (char *)(uintptr_t)url;
+	code = remove_upload(&upload->s3, upload->http, id, true);
+	upload->s3.url = own;
+	return code;
+}
+
+static void remove_all_dead(struct upload *upload)
+{
+	const char *key = strchr(upload->s3.name + strlen("s3://"), '/') + 1;
+	char *encoded = s3_encode(key, true), *bucket;
+
+	if (encoded == NULL)
+		return;
+	bucket = strndup(upload->s3.url, strlen(upload->s3.url) - strlen(encoded));
+	if (bucket != NULL)
+		upload_each_dead(bucket, remove_dead, upload);
+	free(bucket);
+	free(encoded);
+}
+
+/* ---- beginning ---- */
+
+/* Whether an object is there. 1: it is; 0: not. */
+static int look_for_object(struct upload *upload, struct s3_answer *answer, struct error *err)
+{
+	const struct s3_call call = {.method = "HEAD"};
+	struct error why = {0};
+
+	if (s3_do(&upload->s3, upload->http, &call, answer, &why) == 0)
+		return 1;
+	if (answer->http.status == 404)
+		return 0;
+	*err = why;
+	return why.code;
+}
+
+static int ask_for_id(struct upload *upload, const char *day, uint8_t *body, char id[ID_MAX],
+		      struct error *err)
+{
+	const char *headers[3] = {NULL};
+	char until[80];
+	struct s3_answer answer;
+	const struct s3_call call = {.method = "POST",
+				     .query = "uploads=",
+				     .headers = headers,
+				     .into = body,
+				     .room = S3_TEXT_MAX};
+
+	if (day != NULL) {
+		snprintf(until, sizeof(until),
+			 "x-amz-object-lock-retain-until-date: %.20sT00:00:00Z", day);
+		headers[0] = "x-amz-object-lock-mode: COMPLIANCE";
+		headers[1] = until;
+	}
+	TRY(s3_do(&upload->s3, upload->http, &call, &answer, err));
+	return s3_pick(body, answer.http.n_body, "UploadId", id, ID_MAX)
+		       ? 0
+		       : fail(err, ERR_SYSTEM, "%.200s: the object store began no upload",
+			      upload->s3.name);
+}
+
+int upload_begin(struct upload *upload, const char *retain_until, struct error *err)
+{
+	struct s3_answer answer;
+	char id[ID_MAX];
+	uint8_t *body;
+	int code = upload->force ? 0 : look_for_object(upload, &answer, err);
+
+	if (code > 0)
+		return fail(err, ERR_USAGE, "%.200s: exists already; --force replaces it",
+			    upload->s3.name);
+	if (code < 0)
+		return code;
+	remove_all_dead(upload);
+	body = malloc(S3_TEXT_MAX);
+	code = body != NULL ? ask_for_id(upload, retain_until, body, id, err) : fail_memory(err);
+	free(body);
+	if (code != 0)
+		return code;
+	upload->id = s3_encode(id, false);
+	if (upload->id == NULL)
+		return fail_memory(err);
+	upload->note = upload_note(upload->s3.url, upload->id);
+	return 0;
+}
+
+/* ---- parts ---- */
+
+int upload_part(struct upload *upload, struct http *http, unsigned number, const uint8_t *bytes,
+		size_t n_bytes, upload_tag *tag, struct error *err)
+{
+	char query[QUERY_MAX];
+	struct s3_answer answer;
+	const struct s3_call call = {
+		.method = "PUT", .query = query, .body = bytes, .body_size = n_bytes};
+
+	snprintf(query, sizeof(query), "partNumber=%u&uploadId=%s", number, upload->id);
+	TRY(s3_do(&upload->s3, http, &call, &answer, err));
+	if (answer.http.etag[0] == '\0' || strlen(answer.http.etag) >= UPLOAD_TAG_MAX)
+		return fail(err, ERR_SYSTEM,
+			    "%.200s: the object store does not tell a tag of part %u",
+			    upload->s3.name, number);
+	memcpy(*tag, answer.http.etag, strlen(answer.http.etag) + 1);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static void put_escaped(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '"')
+			fputs("&quot;", out);
+		else if (*text == '&')
+			fputs("&amp;", out);
+		else if (*text == '<')
+			fputs("&lt;", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+/* Owned; NULL: no memory. */
+static char *make_list(upload_tag *tags, unsigned n_parts)
+{
+	char *list = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&list, &size);
+
+	if (out == NULL)
+		return NULL;
+	fputs("<CompleteMultipartUpload>", out);
+	for (unsigned i = 0; i < n_parts; i++) {
+		fprintf(out, "<Part><PartNumber>%u</PartNumber><ETag>", i + 1);
+		put_escaped(out, tags[i]);
+		fputs("</ETag></Part>", out);
+	}
+	fputs("</CompleteMultipartUpload>", out);
+	if (fclose(out) == 0)
+		return list;
+	free(list);
+	return NULL;
+}
+
+/* The tag of an object in parts, where those of the parts are MD5 sums: the sum of their sums, and
+ * how many. False: they are something else. */
+static bool expect_tag(upload_tag *tags, unsigned n_parts, upload_tag *out)
+{
+	uint8_t sum[MD5_DIGEST_LENGTH];
+	char *at = *out;
+	MD5_CTX all;
+
+	MD5_Init(&all);
+	for (unsigned i = 0; i < n_parts; i++) {
+		const char *tag = tags[i] + (tags[i][0] == '"');
+
+		if (strspn(tag, "0123456789abcdef") != 2 * sizeof(sum))
+			return false;
+		for (unsigned j = 0; j < sizeof(sum); j++)
+			sscanf(tag + 2 * j, "%2hhx", &sum[j]);
+		MD5_Update(&all, sum, sizeof(sum));
+	}
+	MD5_Final(sum, &all);
+	for (unsigned j = 0; j < sizeof(sum); j++)
+		at += sprintf(at, "%02x", sum[j]);
+	sprintf(at, "-%u", n_parts);
+	return true;
+}
+
+/* Whether the object that is there is the one that was uploaded. */
+static bool is_ours(struct upload *upload, upload_tag *tags, unsigned n_parts, uint64_t n_bytes)
+{
+	struct error ignored = {0};
+	struct s3_answer answer;
+	upload_tag tag;
+
+	return look_for_object(upload, &answer, &ignored) == 1 && answer.http.size == n_bytes &&
+	       expect_tag(tags, n_parts, &tag) && strstr(answer.http.etag, tag) != NULL;
+}
+
+static int judge_end(struct upload *upload, const uint8_t *body, struct s3_answer *answer,
+		     struct error *err)
+{
+	static const char sign[] = "CompleteMultipartUploadResult";
+	size_t n = answer->http.n_body;
+
+	TRY(s3_check_body(&upload->s3, body, n, answer, err));
+	return memmem(body, n, sign, sizeof(sign) - 1) != NULL
+		       ? 0
+		       : fail(err, ERR_SYSTEM,
+			      "%.200s: the object store does not say that it is complete",
+			      upload->s3.name);
+}
+
+static int ask_for_end(struct upload *upload, const char *list, struct s3_answer *answer,
+		       struct error *err)
+{
+	const char *const headers[] = {"Content-Type: application/xml",
+				       upload->force ? NULL : "If-None-Match: *", NULL};
+	char query[QUERY_MAX];
+	uint8_t *body = malloc(S3_TEXT_MAX);
+	const struct s3_call call = {.method = "POST",
+				     .query = query,
+				     .headers = headers,
+				     .body = (const uint8_t *)list,
+				     .body_size = strlen(list),
+				     .into = body,
+				     .room = S3_TEXT_MAX,
+				     .once = true};
+	int code;
+
+	if (body == NULL)
+		return fail_memory(err);
+	snprintf(query, sizeof(query), "uploadId=%s", upload->id);
+	code = s3_do(&upload->s3, upload->http, &call, answer, err);
+	if (code == 0)
+		code = judge_end(upload, body, answer, err);
+	free(body);
+	return code;
+}
+
+/* Whether the same request may be answered otherwise later. */
+static bool may_pass(const struct s3_answer *answer)
+{
+	int status = answer->http.status;
+
+	return status == 0 || status == 200 || status == 409 || status == 429 || status >= 500;
+}
+
+static int complete(struct upload *upload, const char *list, upload_tag *tags, unsigned n_parts,
+		    uint64_t n_bytes, struct error *err)
+{
+	struct s3_answer answer;
+
+	for (unsigned n = 1;; n++) {
+		int code = ask_for_end(upload, list, &answer, err);
+
+		if (code == 0 || atomic_load(&upload->s3.stop))
+			return code;
+		/* The answer may have been lost, or that of the request before. */
+		if (is_ours(upload, tags, n_parts, n_bytes))
+			return 0;
+		if (answer.http.status == 412)
+			return fail(err, ERR_USAGE, "%.200s: exists already; --force replaces it",
+				    upload->s3.name);
+		if (!may_pass(&answer) || n == S3_TRIES)
+			return code;
+		clock_sleep_ms(STEP_MS << least(n, STEPS_DOUBLE));
+	}
+}
+
+int upload_complete(struct upload *upload, upload_tag *tags, unsigned n_parts, uint64_t n_bytes,
+		    struct error *err)
+{
+	char *list = make_list(tags, n_parts);
+	int code;
+
+	if (list == NULL)
+		return fail_memory(err);
+	code = complete(upload, list, tags, n_parts, n_bytes, err);
+	free(list);
+	if (code != 0)
+		return code;
+	upload_forget(upload->note);
+	upload->note = NULL;
+	return 0;
+}

@@ -1,0 +1,42 @@
+/*
+ * The requests of a multipart upload. Private to store/.
+ *
+ * The answer to the last request may be lost, or say 200 and hold an error: whether the object is
+ * there is then asked, and it is ours if it has our size and the tag that follows from our parts.
+ */
+#ifndef STORE_UPLOAD_H
+#define STORE_UPLOAD_H
+
+#include "store/s3.h"
+
+#define UPLOAD_TAG_MAX 80u /* bytes of a part's tag */
+
+struct upload {
+	struct s3 s3;
+	struct http *http; /* of the thread that opens and completes it */
+	char *id;	   /* encoded; owned; NULL: none has begun */
+	struct upload_note *note;
+	bool force; /* an object that is there is replaced */
+};
+
+typedef char upload_tag[UPLOAD_TAG_MAX];
+
+/* Free *out in any case; it must not move. */
+int upload_open(struct upload *out, const char *name, struct error *err);
+/* After that: refuses an object that is there, removes what dead runs have left in the bucket, and
+ * begins. retain_until: a day, or NULL. */
+int upload_begin(struct upload *upload, const char *retain_until, struct error *err);
+/* From any thread, with a connection of its own. number: from 1. */
+int upload_part(struct upload *upload, struct http *http, unsigned number, const uint8_t *bytes,
+		size_t n_bytes, upload_tag *tag, struct error *err);
+/* n_bytes: of all parts. */
+int upload_complete(struct upload *upload, upload_tag *tags, unsigned n_parts, uint64_t n_bytes,
+		    struct error *err);
+/* The store forgets it; no request of it may be in progress. NULL-safe for one that did not begin.
+ */
+void upload_abort(struct upload *upload);
+/* The same at once, on another connection, while requests are told to end. Any thread. */
+void upload_abandon(struct upload *upload);
+void upload_close(struct upload *upload);
+
+#endif

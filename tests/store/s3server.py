@@ -1,0 +1,199 @@
+#!/usr/bin/python3
+"""A small object store for tests: what vmabak needs of S3, with signatures checked and faults on demand.
+
+s3server.py PORTFILE LOG [FAULT...]      objects are in memory; PORTFILE gets the port
+
+FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) contains REQUEST, the first, or each EVERYth:
+500, 503, 403, drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
+answered with all), late (the answer is lost, the request had its effect), error200 (an error with status 200).
+GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/taken the bytes that were answered.
+"""
+import hashlib
+import hmac
+import json
+import os
+import re
+import socket
+import sys
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+USER, SECRET, REGION = "tester", "testing-secret", "us-east-1"
+objects, uploads = {}, {}
+lock = threading.Lock()
+counts = {}
+state = {"taken": 0, "id": 0}
+
+
+def sign(key, text):
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+def signature(method, path, query, headers, signed, body_hash, stamp, scope):
+    lines = [method, path, query] + [h + ":" + " ".join(headers[h].split()) for h in signed.split(";")]
+    canonical = "\n".join(lines + ["", signed, body_hash])
+    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + SECRET).encode()
+    for part in scope.split("/"):
+        key = sign(key, part)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *unused):
+        pass
+
+    def answer(self, status, body=b"", headers=(), cut=False, wrong=False):
+        if wrong and body:
+            body = bytes([body[0] ^ 1]) + body[1:]
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if not any(name == "Content-Length" for name, _ in headers):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with lock:
+            state["taken"] += len(body)
+        if self.command == "HEAD":
+            return
+        if cut:
+            self.wfile.write(body[:len(body) // 2])
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
+        self.wfile.write(body)
+
+    def fail(self, status, code):
+        self.answer(status, ("<?xml version=\"1.0\"?><Error><Code>%s</Code><Message>told by the test</Message></Error>"
+                             % code).encode(), [("Content-Type", "application/xml")])
+
+    def fault(self, line):
+        for fault in faults:
+            what, rest = fault.split("@", 1)
+            request, _, every = rest.partition("+")
+            if request not in line:
+                continue
+            with lock:
+                counts[fault] = n = counts.get(fault, 0) + 1
+            if (n % int(every) == 0) if every else n == 1:
+                return what
+        return None
+
+    def check(self, path, query, body):
+        auth = self.headers.get("Authorization", "")
+        found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=(\w+)/(\d+)/([\w-]+)/s3/aws4_request, ?SignedHeaders=([^,]+), ?"
+                             r"Signature=(\w+)", auth)
+        if not found or found[1] != USER or found[3] != REGION:
+            return "AccessDenied"
+        body_hash = self.headers.get("x-amz-content-sha256", "")
+        if body_hash != hashlib.sha256(body).hexdigest():
+            return "XAmzContentSHA256Mismatch"
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        scope = "%s/%s/s3/aws4_request" % (found[2], REGION)
+        right = signature(self.command, path, query, headers, found[4], body_hash, headers["x-amz-date"], scope)
+        return None if right == found[5] else "SignatureDoesNotMatch"
+
+    def go(self):
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if path.startswith("/-/"):
+            return self.tell(path)
+        line = self.command + " " + self.path
+        what = self.fault(line)
+        with open(log, "a") as out:
+            out.write("%s%s\n" % (line, " " + what if what else ""))
+        if what in ("500", "503", "403"):
+            return self.fail(int(what), {"500": "InternalError", "503": "SlowDown", "403": "AccessDenied"}[what])
+        if what == "drop":
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return None
+        if what == "stall":
+            time.sleep(3600)
+        if what == "error200":
+            return self.fail(200, "InternalError")
+        code = self.check(path, query, body)
+        if code:
+            return self.fail(400 if code.startswith("X") else 403, code)
+        self.what = what
+        with lock:
+            told = self.do(path, dict(urllib.parse.parse_qsl(query, keep_blank_values=True)), body)
+        if what == "late":
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return None
+        if isinstance(told[0], str):
+            return self.fail(told[1], told[0])
+        status, data, headers = told
+        return self.answer(status, data, headers, what == "cut", what == "wrong")
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = go
+
+    def tell(self, path):
+        with lock:
+            told = {"/-/objects": {name: len(data) for name, (data, _, _) in objects.items()},
+                    "/-/kept": {name: kept for name, (_, _, kept) in objects.items()},
+                    "/-/uploads": len(uploads), "/-/taken": state["taken"]}[path]
+        self.answer(200, json.dumps(told).encode())
+
+    def do(self, path, query, body):
+        if self.command == "POST" and "uploads" in query:
+            state["id"] += 1
+            name = "id/%d+~=" % state["id"]
+            uploads[name] = (path, {}, self.headers.get("x-amz-object-lock-retain-until-date"))
+            return 200, b"<R><UploadId>%s</UploadId></R>" % name.encode(), []
+        if "uploadId" in query:
+            return self.upload(path, query, body)
+        if path not in objects:
+            return "NoSuchKey", 404
+        data, tag, _ = objects[path]
+        headers = [("ETag", tag)]
+        if self.command == "HEAD":
+            return 200, b"", headers + [("Content-Length", str(len(data)))]
+        if self.headers.get("If-Match", tag) != tag:
+            return "PreconditionFailed", 412
+        found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if not found or self.what == "whole":
+            return 200, data, headers
+        begin, end = int(found[1]), min(int(found[2]), len(data) - 1)
+        return 206, data[begin:end + 1], headers + [("Content-Range", "bytes %d-%d/%d" % (begin, end, len(data)))]
+
+    def upload(self, path, query, body):
+        name = query["uploadId"]
+        if name not in uploads or uploads[name][0] != path:
+            return "NoSuchUpload", 404
+        parts = uploads[name][1]
+        if self.command == "PUT":
+            parts[int(query["partNumber"])] = body
+            return 200, b"", [("ETag", '"%s"' % hashlib.md5(body).hexdigest())]
+        if self.command == "DELETE":
+            del uploads[name]
+            return 204, b"", []
+        if self.headers.get("If-None-Match") and path in objects:
+            return "PreconditionFailed", 412
+        named = re.findall(r"<PartNumber>(\d+)</PartNumber><ETag>&quot;(\w+)&quot;</ETag>", body.decode())
+        if [int(n) for n, _ in named] != sorted(parts) or \
+                any(hashlib.md5(parts[int(n)]).hexdigest() != tag for n, tag in named):
+            return "InvalidPart", 400
+        sizes = [len(parts[n]) for n in sorted(parts)]
+        if any(size != sizes[0] for size in sizes[:-1]) or sizes[-1] > sizes[0]:
+            return "InvalidPart", 400
+        sums = b"".join(hashlib.md5(parts[n]).digest() for n in sorted(parts))
+        tag = '"%s-%d"' % (hashlib.md5(sums).hexdigest(), len(parts))
+        objects[path] = (b"".join(parts[n] for n in sorted(parts)), tag, uploads[name][2])
+        del uploads[name]
+        return 200, b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>", []
+
+
+portfile, log, faults = sys.argv[1], sys.argv[2], sys.argv[3:]
+server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.daemon_threads = True
+with open(portfile + ".new", "w") as out:
+    out.write(str(server.server_port))
+os.rename(portfile + ".new", portfile)
+server.serve_forever()
