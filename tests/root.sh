@@ -3,7 +3,7 @@
 # committed. What git ignores does not count.
 cd "$(dirname "$0")/.." || exit 1
 listed='.ci .clang-format .gitignore CONTRIBUTING.md LICENSE Makefile README.md archive base cli cow drive examples
-	findings format machine man nbd reader spec tests writer'
+	findings format machine man nbd reader store spec tests writer'
 found=$(git ls-files --cached --others --exclude-standard 2>/dev/null | cut -d / -f 1 | sort -u)
 [ -n "$found" ] || found=$(ls -A | grep -vxE 'build|\.git')
 code=0
