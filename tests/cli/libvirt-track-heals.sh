@@ -50,14 +50,29 @@ as_user virsh -q start --paused web
 next 3 '[None, None, None]' 'drive vdb: all of it is compared with the parent: the bitmap of the checkpoint is lost or broken'
 expect_text $n.err 'drive vda: all of it'
 next 0 '[1, 1, None]' $quiet
-# One bitmap that somebody removes.
+# One bitmap that somebody removes, or stops.
 node=$(as_user virsh -q qemu-monitor-command web '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' |
 	"$PYTHON" -S -c 'import json, sys
 print(*[x["node-name"] for x in json.load(sys.stdin)["return"] if x["drv"] == "qcow2" and x["file"].endswith("b.qcow2")])')
-as_user virsh -q qemu-monitor-command web \
-	"{\"execute\":\"block-dirty-bitmap-remove\",\"arguments\":{\"node\":\"$node\",\"name\":\"$(of $n)\"}}" >/dev/null
-next 3 '[1, None, None]' 'drive vdb: all of it is compared with the parent: the bitmap of the checkpoint is lost or broken'
-expect_no_text $n.err 'drive vda: all of it'
+bitmap() # COMMAND NAME: of b.qcow2
+{
+	as_user virsh -q qemu-monitor-command web "{\"execute\":\"block-dirty-bitmap-$1\",
+		\"arguments\":{\"node\":\"$node\",\"name\":\"$2\"${3:-}}}" >"$lv/said"
+	expect_text "$lv/said" '"return"'
+}
+for command in remove disable; do
+	bitmap $command "$(of $n)"
+	next 3 '[1, None, None]' 'drive vdb: all of it is compared with the parent: the bitmap of the checkpoint is lost or broken'
+	expect_no_text $n.err 'drive vda: all of it'
+	next 0 '[1, 1, None]' $quiet
+done
+# libvirt refuses to make the checkpoint, as the name is taken in an image: the backup is made, and the parent's stays.
+bitmap add vmabak-11111111-2222-3333-4444-555555555555 ',"persistent":true'
+backup 3 refused --track --parent $n.vmab --uuid 11111111-2222-3333-4444-555555555555
+expect_text refused.err 'nothing records what changes from now on'
+listed refused '[0, 0, None]'
+is_now refused
+checkpoints "$(of $n)"
 next 0 '[1, 1, None]' $quiet
 # libvirt forgets: the bitmaps are still there.
 as_user virsh -q checkpoint-delete web --metadata "$(of $n)"
