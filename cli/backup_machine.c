@@ -140,9 +140,9 @@ static int prepare(struct backup *backup, struct error *err)
 	TRY(drive_changes_read(&backup->changes, &options->changes, &backup->description,
 			       options->head.parent != NULL, err));
 	TRY(track_check(&options->track, &options->machine, create, err));
-	if (backup->kind == &machine_images)
-		TRY(tracked_images_open(&backup->images, &options->track, &options->machine, create,
-					&backup->changes, err));
+	if (backup->description.images != NULL)
+		TRY(tracked_images_open(&backup->images, &options->track,
+					backup->description.images, create, &backup->changes, err));
 	add_configs(backup);
 	tell_decrypted(backup);
 	if (create->archive->n_drives + create->archive->n_configs == 0)
@@ -294,7 +294,7 @@ int backup_machine(const struct machine_kind *kind, const struct backup_options 
 		.kind = kind,
 		.options = options,
 		.report = report,
-		.images.watcher = &report->watcher,
+		.images = {.watcher = &report->watcher, .shared = options->machine.allow_writers},
 	};
 	struct error err = {0};
 	int code = run(&backup, &err);

@@ -97,27 +97,50 @@ int track_check(const struct track_options *options, const struct machine_option
 }
 
 int tracked_images_open(struct tracked_images *out, const struct track_options *options,
-			const struct machine_options *machine, const struct create *create,
+			const struct strings *images, const struct create *create,
 			struct drive_changes *changes, struct error *err)
 {
-	TRY(parse_all(out, &machine->images, err));
+	TRY(parse_all(out, images, err));
 	for (unsigned i = 0; i < out->n; i++) {
-		TRY(image_source_check(&out->sources[i], machine->allow_writers, err));
+		TRY(image_source_check(&out->sources[i], out->shared, err));
 		TRY(ask_one(out, &out->sources[i], create, &changes->of[i], err));
 	}
 	return options->track ? track_new(&out->track, out->sources, out->n, out->watcher, err) : 0;
 }
 
-/* Whether what was found begins at the instant that the parent shows. */
-static int check_found(const struct changes *found, const struct image_source *source,
+/* "libvirt:NAME/inode-N", of a backup while the domain ran, of the image for "qcow2:bitmap/" and
+ * the same, whatever lies below it. */
+static bool is_of_libvirt(const struct text *token, const char *since)
+{
+	static const char ours[] = "libvirt:", theirs[] = "qcow2:bitmap/", below[] = "/below-";
+	size_t own = sizeof(ours) - 1, length;
+	const char *rest = since + sizeof(theirs) - 1;
+
+	if (token->length <= own || memcmp(token->bytes, ours, own) != 0 ||
+	    strncmp(since, theirs, sizeof(theirs) - 1) != 0)
+		return false;
+	length = token->length - own;
+	return strncmp(rest, (const char *)token->bytes + own, length) == 0 &&
+	       (rest[length] == '\0' || strncmp(rest + length, below, sizeof(below) - 1) == 0);
+}
+
+/* Whether what was found begins at the instant that the parent shows, which it then names as the
+ * parent does. */
+static int check_found(struct changes *found, const struct image_source *source,
 		       const struct create *create, uint32_t drive, struct error *err)
 {
 	const struct parent *parent = &create->parent;
+	const struct drive_mark *mark = &parent->marks[parent->drive_of[drive]];
 
 	if (parent_drive_size(parent, drive) != create->archive->drives[drive].size_bytes)
 		return fail(err, ERR_UNSUPPORTED, "%s: has another size than its parent",
 			    source->path);
-	if (!drive_mark_names(&parent->marks[parent->drive_of[drive]], found->since))
+	if (is_of_libvirt(&mark->token, found->since)) {
+		free(found->since);
+		found->since = memory_new(1, mark->token.length + 1);
+		memcpy(found->since, mark->token.bytes, mark->token.length);
+	}
+	if (!drive_mark_names(mark, found->since))
 		return fail(err, ERR_UNSUPPORTED,
 			    "%s: the parent has another token of it: a file below it was written "
 			    "or replaced",

@@ -32,12 +32,14 @@ struct tracked_images {
 	struct image_source *sources;  /* owned */
 	unsigned n;
 	struct track *track; /* NULL: without --track */
+	bool shared;	     /* others may write to them; set by the caller */
 };
 
-/* Once the drives are open: what they were asked for, into the changes, which have room for each.
- * With --track nothing can write to the images any more. Free *out even after an error. */
+/* Once the drives are open, which are these images: what they were asked for, into the changes,
+ * which have room for each. With --track nothing can write to the images any more. Free *out even
+ * after an error. */
 int tracked_images_open(struct tracked_images *out, const struct track_options *options,
-			const struct machine_options *machine, const struct create *create,
+			const struct strings *images, const struct create *create,
 			struct drive_changes *changes, struct error *err);
 /* After create_prepare: what the bitmaps tell that the parent's backup left, into the changes of
  * drives that have none; and tokens. */

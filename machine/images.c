@@ -20,6 +20,7 @@ struct image {
 
 struct machine {
 	const struct watcher *watcher; /* borrowed */
+	const struct strings *words;   /* borrowed */
 	struct image *images;
 	struct machine_drive *drives;
 	unsigned n;
@@ -73,6 +74,7 @@ static int images_open(struct machine **out, const struct machine_options *optio
 	if (machine == NULL)
 		return fail_memory(err);
 	machine->watcher = watcher;
+	machine->words = names;
 	machine->images = calloc((size_t)names->n + 1, sizeof(*machine->images));
 	machine->drives = calloc((size_t)names->n + 1, sizeof(*machine->drives));
 	if (machine->images == NULL || machine->drives == NULL)
@@ -84,7 +86,11 @@ static int images_open(struct machine **out, const struct machine_options *optio
 
 static void images_describe(const struct machine *machine, struct machine_description *out)
 {
-	*out = (struct machine_description){.drives = machine->drives, .n_drives = machine->n};
+	*out = (struct machine_description){
+		.drives = machine->drives,
+		.n_drives = machine->n,
+		.images = machine->words,
+	};
 }
 
 static int images_drive(struct machine *machine, uint32_t i, struct drive **out, struct error *err)

@@ -54,6 +54,8 @@ struct machine_description {
 	uint32_t n_drives;
 	const struct machine_config *configs; /* that a user's config of the same name replaces */
 	uint32_t n_configs;
+	/* The drives, if they are images that are off: [NAME=]DRIVE[,format=FMT] each. Or NULL. */
+	const struct strings *images;
 	bool is_running; /* a guest works beside the backup, which leaves it the processor */
 };
 

@@ -1,11 +1,12 @@
 #include "machine/libvirt/track.h"
 
 #include "base/bytes.h"
-#include "base/track_name.h"
 #include "base/watcher.h"
 #include "machine/libvirt/checkpoint.h"
 #include "machine/libvirt/domain.h"
 #include "machine/libvirt/job.h"
+#include "machine/libvirt/parents.h"
+#include "machine/libvirt/track_private.h"
 #include "machine/rundir.h"
 
 #include <errno.h>
@@ -14,22 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define TOKEN "libvirt:"
-
-struct tracked_disk {
-	bool can;		     /* have a bitmap that stays */
-	char since[TRACK_NAME_SIZE]; /* of the parent; empty: none of ours */
-	char why[200];
-};
-
-struct libvirt_track {
-	struct domain *domain;
-	struct domain_disks *disks;
-	const struct watcher *watcher;
-	char token[sizeof(TOKEN) + TRACK_NAME_SIZE]; /* empty: none is made */
-	struct tracked_disk each[];		     /* of disks */
-};
 
 int libvirt_track_new(struct libvirt_track **out, struct domain *domain, struct domain_disks *disks,
 		      const struct watcher *watcher, struct error *err)
@@ -67,36 +52,48 @@ static bool is_old(const char *path)
 	return result;
 }
 
+static bool want_disk(struct tracked_disk *tracked, const struct domain_disk *disk,
+		      const char *name)
+{
+	uint64_t inode = libvirt_parents_inode(disk);
+
+	tracked->can = disk->kept && strcmp(disk->format, "qcow2") == 0 && !is_old(disk->source);
+	if (inode != 0)
+		snprintf(tracked->token, sizeof(tracked->token),
+			 TRACK_TOKEN "%s" TRACK_INODE "%llu", name, (unsigned long long)inode);
+	else
+		snprintf(tracked->token, sizeof(tracked->token), TRACK_TOKEN "%s", name);
+	return tracked->can;
+}
+
 void libvirt_track_want(struct libvirt_track *track, const uint8_t *uuid)
 {
-	char name[TRACK_NAME_SIZE];
 	bool any = false;
 
+	track_name(track->name, uuid);
 	for (unsigned i = 0; i < track->disks->n; i++) {
 		const struct domain_disk *disk = &track->disks->disks[i];
-		bool can =
-			disk->kept && strcmp(disk->format, "qcow2") == 0 && !is_old(disk->source);
 
-		track->each[i].can = can;
-		any = any || can;
-		if (!can)
+		if (want_disk(&track->each[i], disk, track->name))
+			any = true;
+		else
 			watcher_note(track->watcher,
 				     "drive %s: nothing can record its changes: --track is for "
 				     "qcow2 images (compat=1.1) that are written to",
 				     disk->name);
 	}
-	if (any)
-		snprintf(track->token, sizeof(track->token), TOKEN "%s", track_name(name, uuid));
+	if (!any)
+		*track->name = '\0';
 }
 
 const char *libvirt_track_name(const struct libvirt_track *track)
 {
-	return track == NULL || *track->token == '\0' ? NULL : track->token + strlen(TOKEN);
+	return *track->name == '\0' ? NULL : track->name;
 }
 
 const char *libvirt_track_token(const struct libvirt_track *track, uint32_t i)
 {
-	return track->each[i].can && *track->token != '\0' ? track->token : NULL;
+	return track->each[i].can && *track->name != '\0' ? track->each[i].token : NULL;
 }
 
 int libvirt_track_text(const struct libvirt_track *track, const char *socket, char **out,
@@ -119,138 +116,14 @@ int libvirt_track_text(const struct libvirt_track *track, const char *socket, ch
 
 static void lose_new(struct libvirt_track *track, const char *why)
 {
-	*track->token = '\0';
+	*track->name = '\0';
 	watcher_warn(track->watcher,
 		     "nothing records what changes from now on, so the next increment reads all: "
 		     "%s",
 		     why);
 }
 
-/* ---- those of earlier backups ---- */
-
-/* 1: *out is it; 0: there is none. */
-static int find(struct domain *domain, const char *name, enum checkpoint_view view,
-		struct checkpoint *out, struct error *err)
-{
-	char *xml;
-	int code;
-
-	*out = (struct checkpoint){0};
-	TRY(domain_checkpoint(domain, name, view, &xml, err));
-	if (xml == NULL)
-		return 0;
-	code = checkpoint_parse(out, xml, err);
-	free(xml);
-	if (code != 0)
-		checkpoint_free(out);
-	return code != 0 ? code : 1;
-}
-
-/* Why its bitmap tells nothing of the disk; NULL: it does. */
-static const char *fault_of(const struct checkpoint *found, const char *target)
-{
-	const struct checkpoint_disk *disk = checkpoint_disk(found, target);
-
-	if (found->pending != NULL)
-		return "the checkpoint's backup has not ended";
-	if (!found->good)
-		return "the checkpoint of that name is not by vmabak";
-	if (disk == NULL || !disk->recorded)
-		return "the checkpoint does not record in this disk";
-	return disk->sound ? NULL
-			   : "the bitmap of the checkpoint is lost or broken, as after a crash or "
-			     "with another image";
-}
-
-static void judge(struct libvirt_track *track, const char *name, const struct checkpoint *found,
-		  const char *instead)
-{
-	for (unsigned i = 0; i < track->disks->n; i++) {
-		struct tracked_disk *tracked = &track->each[i];
-		struct domain_disk *disk = &track->disks->disks[i];
-		const char *why = instead;
-
-		if (strcmp(tracked->since, name) != 0)
-			continue;
-		if (why == NULL)
-			why = fault_of(found, disk->target);
-		if (why != NULL)
-			snprintf(tracked->why, sizeof(tracked->why), "%.180s", why);
-		else
-			disk->since = tracked->since;
-	}
-}
-
-/* Of these disks; true: QEMU has the bitmap in each, and libvirt has the checkpoint again. */
-static bool redefine(struct libvirt_track *track, const char *name, const char *const *targets,
-		     unsigned n)
-{
-	char *xml = checkpoint_text(name, targets, n, NULL, true);
-	struct error ignored;
-	bool done =
-		xml != NULL && domain_checkpoint_redefine(track->domain, xml, true, &ignored) == 0;
-
-	free(xml);
-	return done;
-}
-
-/* libvirt forgets its checkpoints where a domain is undefined, or moved to another host with its
- * images; the bitmaps are in these. Each disk is tried alone, as one without would spoil the
- * others. */
-static bool recover(struct libvirt_track *track, const char *name)
-{
-	const char **targets = calloc(track->disks->n, sizeof(*targets));
-	unsigned n = 0;
-	bool done;
-
-	for (unsigned i = 0; i < track->disks->n && targets != NULL; i++) {
-		targets[n] = track->disks->disks[i].target;
-		if (strcmp(track->each[i].since, name) == 0 &&
-		    redefine(track, name, targets + n, 1))
-			n++;
-	}
-	done = n > 0 && redefine(track, name, targets, n);
-	free(targets);
-	if (done)
-		watcher_note(track->watcher,
-			     "libvirt had lost checkpoint %s, but QEMU has its bitmaps", name);
-	return done;
-}
-
-static void look_at(struct libvirt_track *track, const char *name)
-{
-	struct checkpoint found;
-	struct error err = {0};
-	int code = find(track->domain, name, CHECKPOINT_SIZES, &found, &err);
-
-	if (code == 0 && recover(track, name))
-		code = find(track->domain, name, CHECKPOINT_SIZES, &found, &err);
-
-	judge(track, name, &found,
-	      code < 0	  ? err.text
-	      : code == 0 ? "libvirt has no checkpoint of the parent's, and QEMU no sound bitmap"
-			  : NULL);
-	checkpoint_free(&found);
-}
-
-static void look_at_all(struct libvirt_track *track, const struct machine_since *since)
-{
-	for (unsigned i = 0; i < track->disks->n && since->tokens != NULL; i++) {
-		const char *token = since->tokens[i];
-
-		if (token == NULL || strncmp(token, TOKEN, strlen(TOKEN)) != 0 ||
-		    !track_name_is_ours(token + strlen(TOKEN)))
-			continue;
-		snprintf(track->each[i].since, TRACK_NAME_SIZE, "%s", token + strlen(TOKEN));
-	}
-	for (unsigned i = 0; i < track->disks->n; i++) {
-		const struct tracked_disk *tracked = &track->each[i];
-
-		if (*tracked->since != '\0' && *tracked->why == '\0' &&
-		    track->disks->disks[i].since == NULL)
-			look_at(track, tracked->since);
-	}
-}
+/* ---- before the instant ---- */
 
 /* One that is pending, of a run that is dead. */
 static int remove_leftover(void *context, const char *name, struct error *err)
@@ -263,7 +136,7 @@ static int remove_leftover(void *context, const char *name, struct error *err)
 
 	if (!track_name_is_ours(name))
 		return 0;
-	if (find(track->domain, name, CHECKPOINT_WHOLE, &found, err) < 0)
+	if (libvirt_parents_find(track->domain, name, CHECKPOINT_WHOLE, &found, err) < 0)
 		return err->code;
 	dead = found.pending != NULL && rundir_id(found.pending, id);
 	if (dead) {
@@ -294,7 +167,7 @@ int libvirt_track_look(struct libvirt_track *track, const struct machine_since *
 		lose_new(track, why.text);
 	}
 	free(xml);
-	look_at_all(track, since);
+	libvirt_parents_look(track, since);
 	return 0;
 }
 
@@ -318,7 +191,7 @@ bool libvirt_track_yield(struct libvirt_track *track, const struct error *err)
 		return false;
 	if (err->code == ERR_UNSUPPORTED && lose_since(track, err))
 		return true;
-	if (*track->token == '\0')
+	if (*track->name == '\0')
 		return lose_since(track, err);
 	lose_new(track, err->text);
 	return true;
@@ -408,7 +281,7 @@ static int tidy_one(void *context, const char *name, struct error *err)
 	if (!track_name_is_ours(name) || strcmp(name, libvirt_track_name(track)) == 0)
 		return 0;
 	/* What cannot be looked at stays. */
-	if (find(track->domain, name, CHECKPOINT_SIZES, &found, &unknown) <= 0)
+	if (libvirt_parents_find(track->domain, name, CHECKPOINT_SIZES, &found, &unknown) <= 0)
 		return 0;
 	goes = (is_broken(&found) ||
 		(!tidying->keep_parents && is_parent(track, name) && is_followed(track, &found)));
