@@ -1,6 +1,6 @@
 #!/bin/sh
-# The model of chains (tests/cli/chain-model.sh) in its long form: STEPS random steps in seeds of 400 steps, every other one on
-# xfs, where the file system can share blocks; a failure tells the seed.
+# The model of chains (tests/cli/chain-model.sh) in its long form: STEPS random steps in seeds of 400 steps, by turns on xfs
+# and btrfs, where files can share blocks, and where it is; a failure tells the seed.
 #
 #   tests/chains.sh VMABAK STEPS
 set -eu
@@ -17,10 +17,10 @@ PYTHONDONTWRITEBYTECODE=1
 export SRC PYTHONDONTWRITEBYTECODE
 mkdir "$folder/at"
 
-# on_xfs: whether $folder/at is an xfs now.
-on_xfs()
+# on KIND: whether $folder/at is a file system of that kind now.
+on()
 {
-	[ "$(id -u)" = 0 ] && truncate -s 1500M "$folder/disk" && mkfs.xfs -q -f "$folder/disk" 2>/dev/null &&
+	[ "$(id -u)" = 0 ] && truncate -s 1500M "$folder/disk" && "mkfs.$1" -q -f "$folder/disk" >/dev/null 2>&1 &&
 		mount -o loop "$folder/disk" "$folder/at" 2>/dev/null
 }
 
@@ -29,15 +29,19 @@ while [ "$left" -gt 0 ]; do
 	steps=$((left < each ? left : each))
 	left=$((left - steps)) n=$((n + 1))
 	seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-	kind=
-	[ $((n % 2)) = 0 ] || ! on_xfs || kind=', on xfs'
+	case $((n % 3)) in
+	0) kind= ;;
+	1) kind=xfs ;;
+	2) kind=btrfs ;;
+	esac
+	[ -z "$kind" ] || on $kind || kind=
 	mkdir "$folder/at/work"
 	(cd "$folder/at/work" && /usr/bin/python3 "$here/cli/chain_model.py" "$vmabak" "$seed" $steps) >"$folder/said" 2>&1 || {
 		cat "$folder/said"
-		echo "FAILED with VMABAK_SEED=$seed VMABAK_STEPS=$steps$kind"
+		echo "FAILED with VMABAK_SEED=$seed VMABAK_STEPS=$steps${kind:+, on $kind}"
 		exit 1
 	}
-	echo "$(cat "$folder/said")$kind"
+	echo "$(cat "$folder/said")${kind:+, on $kind}"
 	rm -rf "$folder/at/work"
 	[ -z "$kind" ] || umount "$folder/at"
 	rm -f "$folder/disk"
