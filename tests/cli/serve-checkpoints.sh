@@ -91,6 +91,13 @@ assert found == {name: {5, 20000000 // 65536} for name in names[:4]}, found
 h.shutdown()
 EOF
 
+# As qemu-img has it, what changed is not allocated.
+if command -v qemu-img >/dev/null; then
+	qemu-img map --output=json --image-opts \
+		"driver=nbd,server.type=unix,server.path=$PWD/n.sock,export=a,x-dirty-bitmap=qemu:dirty-bitmap:mine" >map.json
+	expect_json map.json "[(e['start'], e['length']) for e in d if not e['data'] and not e['zero']] == [(5 * 65536, 65536), (19988480, 11521)]"
+fi
+
 # Deleted, kept by a stop and by a kill, and not by a map that began anew.
 expect_error 1 'latest backup' checkpoint delete "$second" serve:c.sock
 expect_code 0 checkpoint delete mine serve:c.sock --json
