@@ -19,8 +19,8 @@ bool nbdclient_is_uri(const char *text);
  * connections see the same data. name is for messages, borrowed. */
 int nbdclient_new(struct nbdclient **out, const char *name, int *sockets, unsigned n_sockets,
 		  struct error *err);
-/* Connects to a URI, which is borrowed and also the name. Gives up after 15 s without an answer.
- * nbds requires TLS. */
+/* Connects to a URI, which is borrowed and also the name; more than once to a large drive, on the
+ * same condition. Gives up after 15 s without an answer. nbds requires TLS. */
 int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err);
 /* One connection, only for nbdclient_status, which answers whether a bit is set in a bitmap that the
  * server exports as this context, "qemu:dirty-bitmap:NAME", borrowed. ERR_UNSUPPORTED: it has no

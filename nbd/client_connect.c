@@ -23,6 +23,8 @@ bool nbdclient_is_uri(const char *text)
 #include <stdlib.h>
 #include <unistd.h>
 
+#define BYTES_EACH (UINT64_C(256) << 20) /* of a drive that is worth a further connection */
+
 struct nbdclient_lib nbdclient_lib;
 
 static struct library library = LIBRARY(FILE_nbd, NBDCLIENT_FUNCTIONS, nbdclient_lib);
@@ -196,6 +198,14 @@ static int add_uri(struct nbdclient *client, int patience_ms, struct error *err)
 	return 0;
 }
 
+/* Each costs a server as much as reading some megabytes. */
+static unsigned enough_connections(const struct nbdclient *client)
+{
+	uint64_t n = 1 + client->size_bytes / BYTES_EACH;
+
+	return n < NBDCLIENT_CONNECTIONS_MAX ? (unsigned)n : NBDCLIENT_CONNECTIONS_MAX;
+}
+
 int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err)
 {
 	struct nbdclient *client = new_client(uri, err);
@@ -213,7 +223,7 @@ int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err
 	}
 	/* A server with a limit may refuse more, or leave them waiting. */
 	if (nbdclient_lib.nbd_can_multi_conn(client->connections[0].handle) > 0)
-		while (client->n_connections < NBDCLIENT_CONNECTIONS_MAX &&
+		while (client->n_connections < enough_connections(client) &&
 		       add_uri(client, MORE_MS, &ignored) == 0)
 			;
 	*out = client;

@@ -77,6 +77,7 @@ int main(int argc, char **argv)
 	test_receive();
 	test_qmp();
 	test_nbd_whole();
+	test_nbd_client();
 	if (!THREADS_ONLY) {
 		test_sums();
 		test_proof();

@@ -45,5 +45,6 @@ void test_receive(void);
 void test_qmp(void);
 void test_live(void);
 void test_nbd_whole(void);
+void test_nbd_client(void);
 
 #endif
