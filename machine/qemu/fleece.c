@@ -44,10 +44,12 @@ int fleece_add_exports(struct qmp *qmp, const char *id, const struct inventory *
 		char name[NODE_NAME_SIZE], snapshot[NODE_NAME_SIZE];
 
 		node_name(name, id, i);
-		TRY(qmp_post(qmp, err, "block-export-add", "{s:s, s:s, s:s, s:s, s:b}", "type",
-			     "nbd", "id", name, "node-name",
-			     snapshots ? snapshot_name(snapshot, id, i) : name, "name", name,
-			     "writable", 0));
+		/* Cannot be written to, and is called as its node, unless something else is said.
+		 */
+		TRY(qmp_post(qmp, err, "block-export-add", "{s:s, s:s, s:s, s:s*}", "type", "nbd",
+			     "id", name, "node-name",
+			     snapshots ? snapshot_name(snapshot, id, i) : name, "name",
+			     snapshots ? name : NULL));
 	}
 	return qmp_settle(qmp, NULL, err);
 }

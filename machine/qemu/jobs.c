@@ -94,11 +94,11 @@ static struct json_t *make_action(const char *id, unsigned i, const struct inven
 	char name[NODE_NAME_SIZE];
 
 	node_name(name, id, i);
-	return json_make("{s:s, s:{s:s, s:s, s:s, s:s, s:s*, s:s*, s:b, s:b, s:s*, s:o*}}", "type",
+	return json_make("{s:s, s:{s:s, s:s, s:s, s:s, s:s*, s:s*, s:b, s:o*, s:s*, s:o*}}", "type",
 			 "blockdev-backup", "data", "device", drive->node, "target", name, "job-id",
 			 name, "sync", sync_of(options, i, drive), "bitmap", part ? name : NULL,
 			 "bitmap-mode", part ? "never" : NULL, "auto-dismiss", 0, "auto-finalize",
-			 !options->breaks, "on-cbw-error",
+			 options->breaks ? json_make("b", 0) : NULL, "on-cbw-error",
 			 options->breaks ? "break-snapshot" : NULL, "x-perf",
 			 options->limit ? json_make("{s:i}", "max-workers", 1) : NULL);
 }
@@ -222,11 +222,15 @@ int jobs_finalize(struct qmp *qmp, const char *id, const struct inventory *inven
 	return 0;
 }
 
+/* Those of the drives are a group: when one is cancelled QEMU cancels the others. */
+enum cancel { CANCEL_GROUP, CANCEL_EACH, CANCEL_NONE };
+
 /* Each job of the run gets the command that fits. */
-static int move_on(struct qmp *qmp, const char *id, bool cancel, struct error *err)
+static int move_on(struct qmp *qmp, const char *id, enum cancel how, struct error *err)
 {
 	struct json_t *jobs;
 	struct error ignored;
+	bool told = false; /* the group */
 
 	TRY(qmp_execute(qmp, &jobs, err, "query-jobs", NULL));
 	for (size_t i = 0; i < json_length(jobs) && qmp_works(qmp); i++) {
@@ -235,11 +239,16 @@ static int move_on(struct qmp *qmp, const char *id, bool cancel, struct error *e
 		if (!json_read(json_item(jobs, i), "{s:s, s:s}", "id", &name, "status", &status) ||
 		    !node_name_begins(name, id))
 			continue;
-		if (strcmp(status, "concluded") == 0)
+		if (strcmp(status, "concluded") == 0) {
 			qmp_post(qmp, &ignored, "job-dismiss", "{s:s}", "id", name);
-		else if (cancel)
-			qmp_post(qmp, &ignored, "block-job-cancel", "{s:s, s:b}", "device", name,
-				 "force", 1);
+			continue;
+		}
+		if (how == CANCEL_NONE ||
+		    (how == CANCEL_GROUP && told && node_name_is_of(name, id)))
+			continue;
+		told = told || node_name_is_of(name, id);
+		qmp_post(qmp, &ignored, "block-job-cancel", "{s:s, s:b}", "device", name, "force",
+			 1);
 	}
 	qmp_settle(qmp, NULL, &ignored);
 	json_free(jobs);
@@ -250,14 +259,12 @@ int jobs_end(struct qmp *qmp, const char *id, struct error *err)
 {
 	int64_t until = clock_ms() + END_MS;
 	struct jobs_state state;
-	bool cancel = true;
 
-	for (;;) {
-		TRY(move_on(qmp, id, cancel, err));
+	for (unsigned i = 0;; i++) {
+		TRY(move_on(qmp, id, i < CANCEL_NONE ? (enum cancel)i : CANCEL_NONE, err));
 		TRY(jobs_look(qmp, id, &state, err));
 		if (state.n + state.n_probes == 0)
 			return 0;
-		cancel = false;
 		if (clock_ms() > until)
 			return fail(err, ERR_SYSTEM, "QEMU's jobs do not end");
 		clock_sleep_ms(STEP_MS);

@@ -1,5 +1,6 @@
 /* QEMU's monitor, played by a thread. */
 #include "base/socket.h"
+#include "machine/qemu/jobs.h"
 #include "machine/qemu/qmp.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
@@ -11,22 +12,70 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define ID     "0123abcd"
+#define N_JOBS 70u
+
 static int listening;
 static pthread_t thread;
 static struct socket_place place;
 
+/* Jobs of a run, which the thread alone uses until it has ended. */
+static bool is_group; /* when one is cancelled all are */
+static bool is_cancelled[N_JOBS], is_dismissed[N_JOBS];
+static unsigned n_cancels, n_dismissed;
+
+static void list_jobs(FILE *out)
+{
+	const char *comma = "";
+
+	fputs("{\"return\": [", out);
+	for (unsigned i = 0; i < N_JOBS; i++) {
+		if (is_dismissed[i])
+			continue;
+		fprintf(out, "%s{\"id\": \"vmabak-" ID "-%u\", \"status\": \"%s\"}", comma, i,
+			is_cancelled[i] ? "concluded" : "running");
+		comma = ", ";
+	}
+	fputs("]", out);
+}
+
+static void change_job(const char *line)
+{
+	const char *name = strstr(line, "vmabak-" ID "-");
+	unsigned job = N_JOBS;
+
+	if (name == NULL || sscanf(name + strlen("vmabak-" ID "-"), "%u", &job) != 1 ||
+	    job >= N_JOBS)
+		return;
+	if (strstr(line, "job-dismiss") != NULL) {
+		is_dismissed[job] = true;
+		n_dismissed++;
+		return;
+	}
+	n_cancels++;
+	for (unsigned i = 0; i < N_JOBS; i++)
+		is_cancelled[i] = is_cancelled[i] || is_group || i == job;
+}
+
 /* Answers a line: commands that begin with "bad" are refused. */
 static void answer(FILE *out, const char *line)
 {
-	const char *id = strstr(line, "\"id\":");
+	const char *id = strstr(line, "\"id\":"), *next;
 	unsigned number = 0;
 
-	if (id != NULL && sscanf(id + 5, "%u", &number) == 1)
-		fprintf(out,
-			strstr(line, ":\"bad") == NULL
-				? "{\"return\": {}, \"id\": %u}\r\n"
-				: "{\"error\": {\"desc\": \"refused\"}, \"id\": %u}\r\n",
-			number);
+	while (id != NULL && (next = strstr(id + 1, "\"id\":")) != NULL)
+		id = next;
+	if (id == NULL || sscanf(id + 5, "%u", &number) != 1)
+		return;
+	if (strstr(line, "query-jobs") != NULL)
+		list_jobs(out);
+	else if (strstr(line, ":\"bad") != NULL)
+		fputs("{\"error\": {\"desc\": \"refused\"}", out);
+	else
+		fputs("{\"return\": {}", out);
+	if (strstr(line, "job-dismiss") != NULL || strstr(line, "job-cancel") != NULL)
+		change_job(line);
+	fprintf(out, ", \"id\": %u}\r\n", number);
 	fflush(out);
 }
 
@@ -109,10 +158,40 @@ static void unanswered_command_is_named(void)
 	disconnect(qmp);
 }
 
+static void end_jobs(bool of_group)
+{
+	struct qmp *qmp = connect_to_it();
+	struct error err = {0};
+
+	is_group = of_group;
+	n_cancels = n_dismissed = 0;
+	memset(is_cancelled, 0, sizeof(is_cancelled));
+	memset(is_dismissed, 0, sizeof(is_dismissed));
+	CU_ASSERT_EQUAL(jobs_end(qmp, ID, &err), 0);
+	disconnect(qmp);
+}
+
+/* QEMU reads a monitor byte by byte. */
+static void a_group_is_cancelled_by_one_command(void)
+{
+	end_jobs(true);
+	CU_ASSERT_EQUAL(n_cancels, 1);
+	CU_ASSERT_EQUAL(n_dismissed, N_JOBS);
+}
+
+static void jobs_that_are_no_group_all_end(void)
+{
+	end_jobs(false);
+	CU_ASSERT_EQUAL(n_cancels, N_JOBS);
+	CU_ASSERT_EQUAL(n_dismissed, N_JOBS);
+}
+
 void test_qmp(void)
 {
 	CU_pSuite suite = CU_add_suite("qmp", scratch_make, scratch_remove);
 
 	CU_ADD_TEST(suite, refused_command_is_named);
 	CU_ADD_TEST(suite, unanswered_command_is_named);
+	CU_ADD_TEST(suite, a_group_is_cancelled_by_one_command);
+	CU_ADD_TEST(suite, jobs_that_are_no_group_all_end);
 }
