@@ -222,7 +222,8 @@ int jobs_finalize(struct qmp *qmp, const char *id, const struct inventory *inven
 	return 0;
 }
 
-/* Those of the drives are a group: when one is cancelled QEMU cancels the others. */
+/* If those of the drives are a group (are_grouped), QEMU cancels the others when one is cancelled.
+ */
 enum cancel { CANCEL_GROUP, CANCEL_EACH, CANCEL_NONE };
 
 /* Each job of the run gets the command that fits. */

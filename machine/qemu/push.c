@@ -154,14 +154,16 @@ static int look(struct machine *machine, struct error *err)
 static void run_jobs(struct machine *machine)
 {
 	struct error err = {0};
-	int64_t next_look = 0;
+	int64_t next_look = 0, rested = 0, now;
 	int state = 0;
 
 	while (state == 0 && !buffer_has_failed(machine->buffer)) {
 		state = guard_check_going(machine->guard, &err);
-		if (state == 0 && clock_ms() >= next_look) {
+		now = clock_ms();
+		if (state == 0 && now >= next_look && now >= rested) {
 			state = look(machine, &err);
 			next_look = clock_ms() + LOOK_MS;
+			rested = speed_rest(now);
 		}
 		if (state != 0)
 			break;

@@ -9,6 +9,10 @@
  * size is held. A long write of the guest is taken for one of the pass; it waits only when the
  * output is slower than all input, and then less than it would with a full buffer.
  *
+ * Each drive has a pass, and many of them together would fill the buffer in a moment, whereas it
+ * takes longer to tell all jobs to slow down. So the more drives there are, the longer a write is
+ * held that begins where its pass must be: with all before it, and nothing there.
+ *
  * Each drive has two maps with a bit for each cluster, whose bits are only ever set. "taken" is set
  * by the thread that puts the cluster into the buffer; a thread that finds it set drops its copy.
  * That happens after a connection broke, when QEMU repeats unanswered requests; the data is the
@@ -28,10 +32,12 @@
 
 /* Bytes. QEMU would send a mebibyte, and what a guest waits for comes behind it on the same
  * connection. */
-#define REQUEST_MAX 262144u
-#define HOLD_FILL   500u /* thousandths of the buffer */
-#define HOLD_MS	    25	 /* long enough for QEMU to be told to slow down */
-#define GRACE_MS    2000u
+#define REQUEST_MAX  262144u
+#define HOLD_FILL    500u /* thousandths of the buffer */
+#define HOLD_MS	     25	  /* long enough for QEMU to be told to slow down */
+#define HOLD_MORE_MS 10	  /* for each further drive */
+#define HOLD_MOST_MS 1000 /* QEMU may have to wait for it when a device is reset */
+#define GRACE_MS     2000u
 
 struct drive_state {
 	struct receiver *receiver;
@@ -41,6 +47,7 @@ struct drive_state {
 	const struct cluster_set *expected; /* borrowed; NULL: all */
 	char name[12];
 	_Atomic uint64_t *taken, *told; /* owned */
+	_Atomic uint64_t passed;	/* all clusters before this one have come, or been told */
 };
 
 struct receiver {
@@ -80,13 +87,33 @@ static bool is_half_full(const struct receiver *receiver)
 	return buffer_fill(receiver->buffer) >= HOLD_FILL && !buffer_has_failed(receiver->buffer);
 }
 
-static void hold(struct receiver *receiver)
+/* Not of a job that leaves clusters out. */
+static bool is_of_pass(struct drive_state *drive, uint64_t cluster)
 {
-	int64_t until = clock_ms() + HOLD_MS;
+	uint64_t n = clusters_of(drive->size_bytes), at, next = atomic_load(&drive->passed);
 
+	do {
+		at = next;
+		next = bits_find_atomic(drive->taken, at, n, false);
+		next = bits_find_atomic(drive->told, next, n, false);
+	} while (next != at);
+	atomic_store(&drive->passed, at);
+	return at == cluster;
+}
+
+static void hold(struct drive_state *drive, uint64_t cluster)
+{
+	struct receiver *receiver = drive->receiver;
+	int64_t most = HOLD_MS + (int64_t)(receiver->n_drives - 1) * HOLD_MORE_MS, until;
+
+	if (most > HOLD_MOST_MS)
+		most = HOLD_MOST_MS;
+	if (most > HOLD_MS && !is_of_pass(drive, cluster))
+		most = HOLD_MS;
+	until = clock_ms() + most;
 	receiver->held_requests++;
 	while (is_half_full(receiver) && clock_ms() < until)
-		clock_sleep_ms(1);
+		clock_sleep_ms(most / HOLD_MS);
 }
 
 static int put_cluster(struct drive_state *drive, uint64_t cluster, const uint8_t *from, size_t n)
@@ -119,7 +146,7 @@ static int take_data(void *context, uint64_t offset, const void *from, uint32_t 
 	if (n > CLUSTER_SIZE && is_half_full(receiver)) {
 		if (flags & NBDSERVER_NOW)
 			return EAGAIN;
-		hold(receiver);
+		hold(drive, offset / CLUSTER_SIZE);
 	}
 	while (n > 0) {
 		uint32_t part = n < CLUSTER_SIZE ? n : CLUSTER_SIZE;

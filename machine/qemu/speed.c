@@ -8,10 +8,24 @@
 #define FREE_FILL 250u	 /* thousandths of the buffer: below this, jobs have no limit */
 #define SLOW_FILL 750u	 /* above this, they hardly run */
 #define SLOWEST	  65536u /* bytes a second */
+#define REST	  3	 /* times as long as QEMU took */
+#define REST_MS	  1000	 /* at most */
+
+/* For each further drive: so long may the buffer be fuller than FREE_FILL before jobs are told,
+ * which takes long; their writes are held meanwhile. */
+#define PATIENT_MS 5
 
 void speed_begin(struct speed *speed, const struct buffer *buffer)
 {
 	*speed = (struct speed){.buffer = buffer, .measured_ms = clock_ms()};
+	speed->free_ms = speed->measured_ms;
+}
+
+int64_t speed_rest(int64_t begun_ms)
+{
+	int64_t now = clock_ms(), rest = REST * (now - begun_ms);
+
+	return now + (rest < REST_MS ? rest : REST_MS);
 }
 
 static void measure(struct speed *speed, uint64_t bytes)
@@ -44,11 +58,17 @@ void speed_set(struct speed *speed, struct qmp *qmp, const char *id, unsigned n_
 	       uint64_t taken_bytes)
 {
 	uint64_t limit, old = speed->limit;
+	int64_t now = clock_ms();
 	struct error ignored;
 
 	measure(speed, taken_bytes);
 	limit = choose(speed);
+	if (limit == 0)
+		speed->free_ms = now;
 	if (limit == old || (old != 0 && limit > old - old / 8 && limit < old + old / 8))
+		return;
+	if (limit != 0 &&
+	    (now < speed->told_ms || now - speed->free_ms < (int64_t)(n_drives - 1) * PATIENT_MS))
 		return;
 	speed->limit = limit;
 	for (unsigned i = 0; i < n_drives && qmp_works(qmp); i++) {
@@ -59,4 +79,5 @@ void speed_set(struct speed *speed, struct qmp *qmp, const char *id, unsigned n_
 			 (int64_t)(limit == 0 ? 0 : limit / n_drives + 1));
 	}
 	qmp_settle(qmp, NULL, &ignored);
+	speed->told_ms = speed_rest(now);
 }

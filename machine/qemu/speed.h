@@ -16,6 +16,8 @@ struct speed {
 	uint64_t measured_bytes;
 	double out_rate; /* bytes a second */
 	uint64_t limit;	 /* that the jobs have; 0: none */
+	int64_t told_ms; /* until then they are told no other, but that there is none */
+	int64_t free_ms; /* when there had to be none for the last time */
 };
 
 /* The jobs begin, and push into that buffer. */
@@ -24,5 +26,8 @@ void speed_begin(struct speed *speed, const struct buffer *buffer);
  * if that has changed. taken_bytes: by the output, until now. */
 void speed_set(struct speed *speed, struct qmp *qmp, const char *id, unsigned n_drives,
 	       uint64_t taken_bytes);
+/* Whoever has asked QEMU about each drive, or told it something, since begun_ms waits until then
+ * before the next time: with many drives that takes QEMU's main loop long. */
+int64_t speed_rest(int64_t begun_ms);
 
 #endif
