@@ -2,7 +2,8 @@
 
     inputs.py half MIB      runs of blocks, random or of one byte
     inputs.py pages MIB     pages of 8 KiB like those of a database
-    inputs.py change FILE   writes nothing, but others to 2 in 100 of FILE, in runs of 64 KiB to 4 MiB
+    inputs.py change FILE N changes one in N of the bytes of FILE, in runs of 64 KiB to 4 MiB; what is
+                            written is vmabak's list of them
     inputs.py sample FILE   one in eight of the pieces of 4 MiB that are left of FILE without its
                             zero blocks: what a compressor gets to see
 """
@@ -76,25 +77,35 @@ def sample(path, out):
                 index += 1
 
 
-def change(path):
+def change(path, share):
     """Other pieces of the same file, which compress as well; others for another name."""
-    dice = random.Random(path)
+    dice, grain, runs = random.Random(path), 64 << 10, []
     with open(path, "rb+") as file:
         size = file.seek(0, 2)
-        left = size // 50
+        left = size // share
         while left > 0:
-            n = min(left, size // 8, (64 << 10) * dice.choice((1, 2, 4, 16, 64)))
-            file.seek(dice.randrange(size - n) // (64 << 10) * (64 << 10))
+            n = min(left, size // 8, grain * dice.choice((1, 2, 4, 16, 64)))
+            file.seek(dice.randrange(size - n) // grain * grain)
             data = bytes(byte ^ 0x55 for byte in file.read(4096)) + file.read(n - 4096)
-            file.seek(dice.randrange(size - n) // (64 << 10) * (64 << 10))
+            at = dice.randrange(size - n) // grain * grain
+            file.seek(at)
             file.write(data)
+            runs.append((at, at + n))
             left -= n
+    print(f"# vmabak changes 1\n# size {size}")
+    n_lines, last = 0, 0
+    for begin, end in sorted(runs):
+        begin = max(begin, last)
+        if begin < end:
+            print(begin, end - begin)
+            n_lines, last = n_lines + 1, end
+    print(f"# end {n_lines}")
 
 
-KIND, ARGUMENT = sys.argv[1:]
+KIND, ARGUMENT = sys.argv[1:3]
 if KIND == "sample":
     sample(ARGUMENT, sys.stdout.buffer)
 elif KIND == "change":
-    change(ARGUMENT)
+    change(ARGUMENT, int(sys.argv[3]))
 else:
     {"half": half, "pages": pages}[KIND](int(ARGUMENT), sys.stdout.buffer)

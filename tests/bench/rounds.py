@@ -133,7 +133,7 @@ def run_group(group):
                 print(f"{group.title}: round {number}: {row.name}", file=sys.stderr)
                 run_row(row, results[row.name], number)
     remove(path for path, _ in group.prepare)
-    remove(["in.borg.base"])
+    remove(["in.borg.base", "in.chain.borg.base"])
     return results
 
 

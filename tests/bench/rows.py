@@ -219,12 +219,28 @@ CHAIN_FILES = ["in.c0.vmab"] + INCREMENTS
 
 def increment(n):
     """The next instant: 2 in 100 of the image are others, in runs of 64 KiB to 4 MiB."""
-    return (f"in.c{n}.vmab", f"cp --sparse=always in.c{n - 1}.raw in.c{n}.raw && /usr/bin/python3 {HERE}/inputs.py change in.c{n}.raw && "
+    return (f"in.c{n}.vmab", f"cp --sparse=always in.c{n - 1}.raw in.c{n}.raw && /usr/bin/python3 {HERE}/inputs.py change in.c{n}.raw 50 && "
             f"$VMABAK backup -q --no-sync --parent in.c{n - 1}.vmab -o in.c{n}.vmab disk=in.c{n}.raw && rm in.c{n - 1}.raw")
 
 
-CHAIN = Group("chain", "A chain", "A full archive of the system image and five increments of 2 % each; "
-              f"{CHECKED}.", [
+FULL = "$VMABAK backup -q --no-sync --sums in.c0.vmab.sums -o in.c0.vmab disk=in.c0.raw"
+NEXT = "$VMABAK backup -q --no-sync --parent in.c0.vmab.sums"
+AGAIN = "a second time, with another time of its last change, as that of a running machine has, so that it is read"
+
+CHAIN = Group("chain", "A chain", f"A full archive of the system image and five increments of 2 % each; {CHECKED}. "
+              f"restic and borg back the image up {AGAIN}. qemu-img stops at the first difference, and so compares two that are "
+              "alike.", [
+    Row("vmabak increment, unchanged", f"{NEXT} -o out.vmab disk=system.raw", reads=["system.raw", "in.c0.vmab.sums"],
+        out=["out.vmab", "out.vmab.sums"], size="out.vmab"),
+    Row("cat of the image", "cat system.raw >/dev/null", against="vmabak increment, unchanged"),
+    Row("restic again", "restic -q -r in.chain.restic --no-cache backup system.raw", before="touch system.raw", slow=True,
+        reads=["system.raw", "in.chain.restic"], needs=["restic"], against="vmabak increment, unchanged"),
+    Row("borg again", BORG.format("in.chain.borg") + " create -C zstd,1 in.chain.borg::a-$$ system.raw", before="touch system.raw",
+        slow=True, reads=["system.raw", "in.chain.borg"], needs=["borg"], against="vmabak increment, unchanged"),
+    Row("vmabak increment by a list of 1 %", f"{NEXT} --since-unchecked --changed disk=in.one.list -o out.vmab disk=in.one.raw",
+        reads=["in.one.raw", "in.one.list", "in.c0.vmab.sums"], out=["out.vmab", "out.vmab.sums"], size="out.vmab"),
+    Row("vmabak full backup of that", "$VMABAK backup -q --no-sync -o out.vmab disk=in.one.raw", reads=["in.one.raw"],
+        out=["out.vmab"], size="out.vmab", against="vmabak increment by a list of 1 %"),
     Row("vmabak merge", "$VMABAK merge -q --no-sync in.c5.vmab -o out.vmab", reads=CHAIN_FILES, out=["out.vmab"],
         size="out.vmab"),
     Row("cat of the chain", f"cat {' '.join(CHAIN_FILES)} >out.cat", reads=CHAIN_FILES, out=["out.cat"],
@@ -233,9 +249,25 @@ CHAIN = Group("chain", "A chain", "A full archive of the system image and five i
         same=["in.c5.raw", "out.raw"]),
     Row("vmabak restore merged", "$VMABAK restore -q --no-sync in.merged.vmab -d disk=out.raw", reads=["in.merged.vmab"],
         same=["in.c5.raw", "out.raw"], against="vmabak restore chain"),
-], [("in.c0.vmab", "cp --sparse=always system.raw in.c0.raw && $VMABAK backup -q --no-sync -o in.c0.vmab disk=in.c0.raw"),
-    *[increment(n) for n in range(1, 6)],
-    ("in.merged.vmab", "$VMABAK merge -q --no-sync in.c5.vmab -o in.merged.vmab")])
+    Row("vmabak diff", "$VMABAK diff -q in.c0.vmab in.c5.vmab; [ $? = 4 ]", reads=["in.c0.vmab.sums", "in.c5.vmab.sums"]),
+    Row("qemu-img compare", "qemu-img compare -f raw -F raw system.raw in.same.raw", reads=["system.raw", "in.same.raw"],
+        needs=["qemu-img"], against="vmabak diff"),
+    backup("in extents of 1M", "--no-sync"),
+    backup("in extents of 4M", "--no-sync --extent-size 4M", against="vmabak backup in extents of 1M"),
+    restore("extents of 1M", "--no-sync", "in.c0.vmab"),
+    restore("extents of 4M", "--no-sync", "in.4m.vmab", against="vmabak restore extents of 1M"),
+    Row("vmabak verify extents of 1M", "$VMABAK verify -q in.c0.vmab", reads=["in.c0.vmab"]),
+    Row("vmabak verify extents of 4M", "$VMABAK verify -q in.4m.vmab", reads=["in.4m.vmab"],
+        against="vmabak verify extents of 1M"),
+], [("in.c0.vmab", f"cp --sparse=always system.raw in.c0.raw && {FULL}"), ("in.c0.vmab.sums", "false"),
+    *[increment(n) for n in range(1, 6)], ("in.c5.vmab.sums", "false"),
+    ("in.merged.vmab", "$VMABAK merge -q --no-sync in.c5.vmab -o in.merged.vmab"),
+    ("in.one.raw", f"cp --sparse=always system.raw in.one.raw && /usr/bin/python3 {HERE}/inputs.py change in.one.raw 100 >in.one.list"),
+    ("in.one.list", "false"), ("in.same.raw", "cp --sparse=always system.raw in.same.raw"),
+    archive_of("in.4m.vmab", "--extent-size 4M"),
+    ("in.chain.restic", "restic -q -r in.chain.restic --no-cache init && restic -q -r in.chain.restic --no-cache backup system.raw"),
+    ("in.chain.borg", f"{BORG_INIT.format('in.chain.borg')} && {BORG.format('in.chain.borg')} create -C zstd,1 in.chain.borg::a "
+     "system.raw")])
 
 GROUPS = [BACKUP, RESTORE, CHECK, HOLE, image_group("half", "Half random: 2 GiB, runs of random and constant blocks"),
           image_group("packed", "Compressed already: 1 GiB"), image_group("pages", "Pages of a database: 1 GiB"),
@@ -254,7 +286,15 @@ BARS = [
     ("vmabak verify --quick", "cat archive", 1.5),
     ("vmabak backup zstd, hole", "vma create, hole", 0.01),
     ("vmabak restore zstd, hole", "vma create, hole", 0.01),
+    ("vmabak increment, unchanged", "cat of the image", 1.5),
+    ("vmabak increment, unchanged", "restic again", 0.1),
+    ("vmabak increment, unchanged", "borg again", 0.1),
+    ("vmabak increment by a list of 1 %", "vmabak full backup of that", 0.03),
     ("vmabak merge", "cat of the chain", 2.0),
     ("vmabak restore chain", "vmabak restore merged", 1.15),
+    ("vmabak diff", "qemu-img compare", 0.02),
+    ("vmabak backup in extents of 1M", "vmabak backup in extents of 4M", 1.03),
+    ("vmabak restore extents of 1M", "vmabak restore extents of 4M", 1.03),
+    ("vmabak verify extents of 1M", "vmabak verify extents of 4M", 1.03),
 ]
 SAME_SIZE = ("vmabak backup zstd", "zstd -1 -T2")
