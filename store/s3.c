@@ -177,7 +177,8 @@ static int tell(struct s3 *s3, const uint8_t *body, size_t n, struct s3_answer *
 	fail(err, code, "%.200s: the object store answers %d%s%s%s%s", s3->name, status,
 	     shown[0][0] != '\0' ? " " : "", shown[0], shown[1][0] != '\0' ? ": " : "", shown[1]);
 	if (status == 403 && answer->code[0] == '\0')
-		error_append(err, ", access denied: the key, its secret or its rights are not right");
+		error_append(err,
+			     ", access denied: the key, its secret or its rights are not right");
 	if (status == 301 || status == 307 || strcmp(answer->code, "PermanentRedirect") == 0)
 		error_append(err,
 			     "; the bucket is elsewhere: set the endpoint or the region%s%.60s",

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 
+#include <openssl/evp.h>
 #include <openssl/md5.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +148,7 @@ int upload_begin(struct upload *upload, const char *retain_until, struct error *
 			    upload->s3.name);
 	if (code < 0)
 		return code;
+	upload->locked = retain_until != NULL;
 	remove_all_dead(upload);
 	body = malloc(S3_TEXT_MAX);
 	code = body != NULL ? ask_for_id(upload, retain_until, body, id, err) : fail_memory(err);
@@ -162,14 +164,31 @@ int upload_begin(struct upload *upload, const char *retain_until, struct error *
 
 /* ---- parts ---- */
 
+#define MD5_HEADER "Content-MD5: "
+
+static void md5_header(char out[sizeof(MD5_HEADER) + 24], const uint8_t *bytes, size_t n_bytes)
+{
+	uint8_t sum[MD5_DIGEST_LENGTH];
+
+	MD5(bytes, n_bytes, sum);
+	memcpy(out, MD5_HEADER, sizeof(MD5_HEADER) - 1);
+	EVP_EncodeBlock((uint8_t *)out + sizeof(MD5_HEADER) - 1, sum, sizeof(sum));
+}
+
 int upload_part(struct upload *upload, struct http *http, unsigned number, const uint8_t *bytes,
 		size_t n_bytes, upload_tag *tag, struct error *err)
 {
-	char query[QUERY_MAX];
+	char query[QUERY_MAX], md5[sizeof(MD5_HEADER) + 24];
+	const char *const headers[] = {upload->locked ? md5 : NULL, NULL};
 	struct s3_answer answer;
-	const struct s3_call call = {
-		.method = "PUT", .query = query, .body = bytes, .body_size = n_bytes};
+	const struct s3_call call = {.method = "PUT",
+				     .query = query,
+				     .headers = headers,
+				     .body = bytes,
+				     .body_size = n_bytes};
 
+	if (upload->locked)
+		md5_header(md5, bytes, n_bytes);
 	snprintf(query, sizeof(query), "partNumber=%u&uploadId=%s", number, upload->id);
 	TRY(s3_do(&upload->s3, http, &call, &answer, err));
 	if (answer.http.etag[0] == '\0' || strlen(answer.http.etag) >= UPLOAD_TAG_MAX)

@@ -16,7 +16,8 @@ struct upload {
 	struct http *http; /* of the thread that opens and completes it */
 	char *id;	   /* encoded; owned; NULL: none has begun */
 	struct upload_note *note;
-	bool force; /* an object that is there is replaced */
+	bool force;  /* an object that is there is replaced */
+	bool locked; /* by object lock: stores demand the MD5 of parts then */
 };
 
 typedef char upload_tag[UPLOAD_TAG_MAX];

@@ -8,6 +8,7 @@ FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) cont
 answered with all), late (the answer is lost, the request had its effect), error200 (an error with status 200).
 GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/taken the bytes that were answered.
 """
+import base64
 import hashlib
 import hmac
 import json
@@ -169,6 +170,9 @@ class Handler(BaseHTTPRequestHandler):
             return "NoSuchUpload", 404
         parts = uploads[name][1]
         if self.command == "PUT":
+            md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+            if uploads[name][2] and self.headers.get("Content-MD5") != md5:
+                return "InvalidRequest", 400
             parts[int(query["partNumber"])] = body
             return 200, b"", [("ETag", '"%s"' % hashlib.md5(body).hexdigest())]
         if self.command == "DELETE":
