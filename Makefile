@@ -21,9 +21,10 @@ OPTIONAL := libnbd gnutls libvirt libxml-2.0
 ifeq ($(VARIANT),release)
 VARIANT_FLAGS := -O2
 else ifeq ($(VARIANT),asan)
-VARIANT_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DWITHOUT_SANDBOX=1
+# Lines are what reports of sanitizers need to tell: less than -g, and sooner compiled.
+VARIANT_FLAGS := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DWITHOUT_SANDBOX=1
 else ifeq ($(VARIANT),tsan)
-VARIANT_FLAGS := -O1 -fsanitize=thread -DWITHOUT_SANDBOX=1
+VARIANT_FLAGS := -O1 -g1 -fsanitize=thread -DWITHOUT_SANDBOX=1
 else ifeq ($(VARIANT),fuzz)
 VARIANT_FLAGS := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 else ifeq ($(VARIANT),coverage)

@@ -82,6 +82,7 @@ sum()
 quiet="$MAKE --no-print-directory"
 $quiet all live-tools build/release/fault.so build/release/unit >/dev/null || exit 1
 $quiet VARIANT=asan build/asan/mutate build/asan/vmabak >/dev/null || exit 1
+$quiet VARIANT=tsan build/tsan/unit >/dev/null || exit 1
 round=0
 while [ "$(left)" -gt 0 ]; do
 	round=$((round + 1))
@@ -93,6 +94,8 @@ while [ "$(left)" -gt 0 ]; do
 	if [ $round = 1 ]; then
 		step faults $quiet faults FAULTS="$([ "$minutes" -lt 30 ] || echo --long) --jobs=1"
 		step leaks $quiet VARIANT=asan leaks
+		step model env VMABAK_LONG=1 build/release/unit 'capture against a model' 'capture under load' mutation
+		step threads env VMABAK_LONG=1 build/tsan/unit 'capture under load'
 		[ "$minutes" -lt 120 ] || step salvage env VMABAK_LONG=1 build/release/unit salvage
 		step mutation $quiet VARIANT=asan mutation STEP=$((minutes < 30 ? 41 : 1))
 	else

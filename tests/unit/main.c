@@ -6,13 +6,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The thread sanitizer takes its time, and has nothing to show in suites that start no threads. */
-#ifdef __SANITIZE_THREAD__
-#define THREADS_ONLY true
-#else
-#define THREADS_ONLY false
-#endif
-
 /* All suites, or those whose names are given. */
 static int run(int argc, char **argv)
 {
@@ -42,7 +35,6 @@ int main(int argc, char **argv)
 		return 1;
 	test_format();
 	test_archive();
-	test_mutation();
 	test_input();
 	test_random();
 	test_bits();
@@ -79,6 +71,9 @@ int main(int argc, char **argv)
 	test_nbd_whole();
 	test_nbd_client();
 	if (!THREADS_ONLY) {
+		test_mutation();
+		test_capture_model();
+		test_target_device();
 		test_sums();
 		test_proof();
 		test_drive_marks();

@@ -196,10 +196,20 @@ void scratch_fill(uint8_t *out, size_t n, uint32_t seed)
 	}
 }
 
-double scratch_seconds(void)
+static double seconds_of(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+double scratch_seconds(void)
+{
+	return seconds_of(CLOCK_MONOTONIC);
+}
+
+double scratch_processor_seconds(void)
+{
+	return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 }

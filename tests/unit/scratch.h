@@ -43,16 +43,16 @@ bool scratch_denied(const int *calls, unsigned n, int error, bool (*test)(void))
 void scratch_fill(uint8_t *out, size_t n, uint32_t seed);
 
 double scratch_seconds(void);
+/* Of the processor: what others do does not count. */
+double scratch_processor_seconds(void);
 
 /* Suites in files of their own, added by test_drive, test_capture, test_target and test_output. */
-void test_capture_model(void);
 void test_capture_since(void);
 void test_capture_waits(void);
 void test_capture_threads(void);
 void test_sweep(void);
 void test_drive_write(void);
 void test_captive(void);
-void test_target_device(void);
 void test_nbd_clients(void);
 void test_nbd_listen(void);
 void test_output_stream(void);

@@ -2,6 +2,13 @@
 #ifndef TESTS_UNIT_SUITES_H
 #define TESTS_UNIT_SUITES_H
 
+/* The thread sanitizer takes its time, and has nothing to show where no threads are started. */
+#ifdef __SANITIZE_THREAD__
+#define THREADS_ONLY 1
+#else
+#define THREADS_ONLY 0
+#endif
+
 void test_format(void);
 void test_archive(void);
 void test_mutation(void);
@@ -24,6 +31,7 @@ void test_qemuimg(void);
 void test_buffer(void);
 void test_buffer_spill(void);
 void test_capture(void);
+void test_capture_model(void);
 void test_generation(void);
 void test_generation_elsewhere(void);
 void test_generation_killed(void);
@@ -31,6 +39,7 @@ void test_generation_marks(void);
 void test_checkpoints(void);
 void test_nbd_server(void);
 void test_target(void);
+void test_target_device(void);
 void test_output(void);
 void test_create(void);
 void test_cli(void);

@@ -29,7 +29,8 @@
 #define N_UNITS	     (3u * 200u) /* more than the memory of a buffer of 4 chunks */
 #define SIZE	     ((uint64_t)N_UNITS * UNIT - 3 * SECTOR)
 #define N_SECTORS    (SIZE / SECTOR)
-#define N_BACKUPS    20u
+#define N_BACKUPS    10u  /* two in each way */
+#define BACKUPS_LONG 100u /* with VMABAK_LONG=1 */
 #define OPS_MAX	     200000u
 
 /* ---- operations ---- */
@@ -407,7 +408,8 @@ static bool take_backup(unsigned way)
 static void backups_under_load(void)
 {
 	const char *many = getenv("VMABAK_BACKUPS");
-	unsigned n = many ? (unsigned)strtoul(many, NULL, 10) : N_BACKUPS, n_complete = 0;
+	unsigned usual = getenv("VMABAK_LONG") != NULL ? BACKUPS_LONG : N_BACKUPS;
+	unsigned n = many ? (unsigned)strtoul(many, NULL, 10) : usual, n_complete = 0;
 	pthread_t guests[N_GUESTS];
 
 	make_machine();

@@ -1,6 +1,7 @@
 /*
- * Bits of a small archive flipped, and lengths cut: never accepted, never a crash. Each bit position and each format;
- * every bit and every length is tried where a try costs less: make mutation-short.
+ * Bits of a small archive flipped, and lengths cut: never accepted, never a crash. Each bit
+ * position and each format; every bit and every length is tried where a try costs less: make
+ * mutation-short. With VMABAK_LONG=1 in the environment the steps are small, and the rounds many.
  */
 #include "tests/unit/sample.h"
 #include "tests/unit/suites.h"
@@ -16,24 +17,24 @@ static const struct sample_options kinds[] = {
 	{FORMAT_VMA1, CLUSTER_XXH3_64, 0, WRAP_NONE, 1, 2, {8704}, false},
 	{FORMAT_VMA1, CLUSTER_UNPROTECTED, 0, WRAP_NONE, 1, 2, {8704}, false},
 };
-/* Steps that reach every bit position. The reader that runs here has one thread, so that the thread
- * sanitizer has little to look for. */
-#if defined __SANITIZE_THREAD__
-#define BIT_STEP    4001
-#define LENGTH_STEP 499
-#define ROUNDS	    10
-#elif defined __SANITIZE_ADDRESS__
+/* Steps that reach every bit position. */
+#if defined __SANITIZE_ADDRESS__
 #define BIT_STEP    2003
 #define LENGTH_STEP 499
 #define ROUNDS	    30
 #else
-#define BIT_STEP    11
-#define LENGTH_STEP 7
-#define ROUNDS	    1000
+#define BIT_STEP    37
+#define LENGTH_STEP 23
+#define ROUNDS	    300
 #endif
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 /* head and one extent header: stock VMA protects no more */
 #define VMA_HEADERS (12288 + 512 + 512)
+
+static size_t usual_or(size_t usual, size_t in_long)
+{
+	return getenv("VMABAK_LONG") != NULL ? in_long : usual;
+}
 
 static void test_every_bit(void)
 {
@@ -45,7 +46,7 @@ static void test_every_bit(void)
 		bool stock = kinds[kind].cluster_checksum == CLUSTER_UNPROTECTED;
 		size_t end = stock ? VMA_HEADERS : sample.size;
 		CU_ASSERT(sample.size >= end);
-		for (size_t bit = 0; bit < end * 8; bit += BIT_STEP) {
+		for (size_t bit = 0; bit < end * 8; bit += usual_or(BIT_STEP, 11)) {
 			err = (struct error){0};
 			sample.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
 			int code = sample_read(sample.bytes, sample.size, NULL, &err);
@@ -66,7 +67,7 @@ static void test_every_length(void)
 		struct sample sample = {0};
 		size_t n_wrong = 0;
 		sample_make(&sample, &kinds[kind]);
-		for (size_t size = 0; size < sample.size; size += LENGTH_STEP) {
+		for (size_t size = 0; size < sample.size; size += usual_or(LENGTH_STEP, 7)) {
 			struct error err = {0};
 			int code = sample_read(sample.bytes, size, NULL, &err);
 			n_wrong += code != ERR_INCOMPLETE || !err.has_place || err.place != size;
@@ -104,7 +105,7 @@ static void test_random_damage(void)
 		unsigned seed = 7;
 		sample_make(&sample, &kinds[kind]);
 		uint8_t *damaged = malloc(sample.size);
-		for (int round = 0; round < ROUNDS; round++) {
+		for (size_t round = 0; round < usual_or(ROUNDS, 1000); round++) {
 			struct error err = {0};
 			memcpy(damaged, sample.bytes, sample.size);
 			for (size_t i = 0; i < sample.size / 100 + 1; i++)

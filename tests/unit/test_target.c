@@ -471,5 +471,4 @@ void test_target(void)
 	CU_ADD_TEST(suite, what_cannot_be_synced);
 	CU_ADD_TEST(suite, file_systems_that_can_do_less);
 	CU_ADD_TEST(suite, nothing_becomes_final_after_abandoning);
-	test_target_device();
 }

@@ -3,6 +3,7 @@
  */
 #include "drive/target.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/suites.h"
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
