@@ -32,8 +32,8 @@ struct look {
 	bool missing; /* a parent is not there */
 	bool unread;  /* it may be in a file that cannot be read */
 	struct found named;
-	struct folder *folders;	     /* owned */
-	unsigned n_folders, n_given; /* those that were named come first */
+	struct folder *folders; /* owned */
+	unsigned n_folders;	/* those that were named come first */
 };
 
 static bool same(const uint8_t *a, const uint8_t *b)
@@ -287,7 +287,7 @@ static int choose(struct look *look, unsigned number, const uint8_t uuid[UUID_SI
 	return last.code;
 }
 
-/* In the folder of the child, then in those that were named. */
+/* In the folder of the child, then in those that were named, then in those of newer archives. */
 static int find_in_folders(struct look *look, const struct chain_link *child, unsigned *out,
 			   struct error *err)
 {
@@ -304,7 +304,7 @@ static int find_in_folders(struct look *look, const struct chain_link *child, un
 			    of.path, wanted);
 	TRY(add_folder(look, folder_of(of.path), &own, err));
 	code = choose(look, own, of.parent, out, err);
-	for (unsigned i = 0; i < look->n_given && code != 0; i++) {
+	for (unsigned i = 0; i < look->n_folders && code != 0; i++) {
 		later = i == own ? 1 : choose(look, i, of.parent, out, err);
 		code = later == 1 ? code : later;
 	}
@@ -414,7 +414,6 @@ static int add_name(struct look *look, const char *name, struct error *err)
 	    !S_ISDIR(status.st_mode))
 		return add_named(look, name, err);
 	TRY(add_folder(look, strdup(name), &number, err));
-	look->n_given = look->n_folders;
 	return 0;
 }
 

@@ -30,6 +30,12 @@ expect_code 0 "$VMABAK" restore -q chain/3.vmab --parents others -C back
 same_file back/disk.raw disk.raw
 expect_code 0 "$VMABAK" restore -q chain/3.vmab others/0.vmab --parents chain --parents others --force -C back
 expect_code 0 "$VMABAK" verify -q --chain chain/3.vmab --parents others
+# There and back: the parent of one that lies elsewhere is beside the newest.
+mv others/0.vmab chain
+expect_code 0 "$VMABAK" restore -q chain/3.vmab --parents others --force -C back
+expect_code 0 "$VMABAK" restore -q chain/3.vmab others/1.vmab --force -C back
+same_file back/disk.raw disk.raw
+mv chain/0.vmab others
 expect_code 0 "$VMABAK" convert -q chain/3.vmab --parents others -o merged.vma
 expect_code 0 "$VMABAK" merge -q chain/3.vmab --parents others -o merged.vmab
 expect_code 0 "$VMABAK" restore -q --force merged.vmab -C back
