@@ -9,7 +9,7 @@ vmabak=$(readlink -f "$1") left=$2
 each=400
 PATH=$PATH:/usr/sbin:/sbin
 folder=$(mktemp -d "${TMPDIR:-/tmp}/vmabak chains.XXXXXX")
-trap 'umount "$folder/at" 2>/dev/null; rm -rf "$folder"' EXIT
+trap 'umount "$folder/at" 2>/dev/null || true; rm -rf "$folder"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 SRC=$(cd "$here/.." && pwd)

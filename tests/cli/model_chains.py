@@ -1,5 +1,5 @@
 """The steps of chain_model.py that merge, convert, compare, prune and remove archives that are there."""
-import datetime, os, subprocess
+import datetime, os, shutil, subprocess
 
 from model_world import Archive
 
@@ -201,3 +201,46 @@ def diff(world, rng, kill):
 
 def reader(world, rng, kill):
     world.check_reader(world.pick(rng))
+
+
+# ---- what is lost for a while ----
+
+def without(world, lost, archive):
+    """Whether it can be restored without that one."""
+    return archive is not lost and (archive.parent is None or any(without(world, lost, one) for one in world.parents_of(archive)))
+
+
+def lose(world, rng, kill):
+    """An archive lies elsewhere for a while: what stands on it alone is told to lack it, all else is as before."""
+    lost = world.pick(rng)
+    os.makedirs("tmp/away", exist_ok=True)
+    files = [name for name in (lost.file, lost.file + ".sums") if os.path.exists("d/" + name)]
+    for name in files:
+        os.rename("d/" + name, "tmp/away/" + name)
+    there = [one for one in world.archives.values() if one is not lost]
+    whole = [one for one in there if without(world, lost, one)]
+    lacking = [one for one in there if one not in whole]
+    said = world.run_json("list", "d", codes=(0, 4))
+    found = {one["archive"]: one["state"] for machine in said["machines"] for one in machine["archives"]}
+    assert world.code == (4 if any(one.machine for one in lacking) else 0), (lost.file, world.code)
+    assert found == {one.file: "whole" if one in whole else "lacks_parent" for one in there}, (lost.file, found)
+    if lacking:
+        one = rng.choice(lacking)
+        world.run("restore", "-q", "d/" + one.file, "-C", "lacking", codes=(1,))
+        assert lost.uuid in world.errors and not os.path.exists("lacking"), (lost.file, world.errors)
+        world.run("verify", "-q", "--chain", "d/" + one.file, codes=(1, 4))
+        world.run("restore", "-q", "d/" + one.file, "--parents", "tmp/away", "-C", "lacking")
+        world.compare(one, "lacking", "restore --parents")
+        shutil.rmtree("lacking")
+    if whole:
+        world.check_restore(rng, rng.choice(whole))
+    machine = rng.choice("mn")
+    rest = sorted((one for one in there if one.machine == machine), key=lambda one: one.file)
+    if rest and rng.random() < 0.7:
+        words = ["prune", "d", "--name", machine, "--keep-last", "1", "--dry-run", *rng.choice(([], ["--merge"]))]
+        dry = world.run_json(*words, codes=(3,) if set(rest) & set(lacking) else (0,))
+        kept = {one["archive"] for one in dry["machines"][0]["archives"] if one["kept"]}
+        must = {one.file for one in rest if one in lacking} | {one.file for one in [one for one in rest if one in whole][-1:]}
+        assert must <= kept, (lost.file, words, kept, must)
+    for name in files:
+        os.rename("tmp/away/" + name, "d/" + name)
