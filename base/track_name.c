@@ -18,3 +18,8 @@ bool track_name_is_ours(const char *name)
 	return strncmp(name, PREFIX, sizeof(PREFIX) - 1) == 0 &&
 	       parse_uuid(name + sizeof(PREFIX) - 1, uuid);
 }
+
+void track_name_uuid(uint8_t out[UUID_SIZE], const char *name)
+{
+	parse_uuid(name + sizeof(PREFIX) - 1, out);
+}

@@ -14,5 +14,7 @@
 /* Returns out. */
 const char *track_name(char out[TRACK_NAME_SIZE], const uint8_t uuid[UUID_SIZE]);
 bool track_name_is_ours(const char *name);
+/* Of a name that is ours. */
+void track_name_uuid(uint8_t out[UUID_SIZE], const char *name);
 
 #endif

@@ -24,6 +24,8 @@ static const struct option_spec deleting[] = {
 };
 
 static const struct option_spec freezing[] = {
+	{"connect", 0, OPTION_TEXT, OPTION_FIELD(machine_options, connect), .argument = "URI",
+	 .help = "libvirt: the libvirt to connect to (default: that of virsh)"},
 	{"freeze-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, freeze_command),
 	 .argument = "COMMAND",
 	 .help = "create: run this before the instant; needs --thaw-command"},
@@ -66,7 +68,9 @@ static int run_create(struct task *task, struct error *err)
 	if ((machine->freeze_command == NULL) != (machine->thaw_command == NULL))
 		return fail(err, ERR_USAGE, "--freeze-command and --thaw-command: both are needed");
 	if (task->kind->create == NULL)
-		return fail(err, ERR_USAGE, "%s: an instant needs the machine, as in serve:SOCKET",
+		return fail(err, ERR_USAGE,
+			    "%s: an instant without a backup needs the machine of a "
+			    "serve:SOCKET",
 			    machine->place);
 	TRY(task->kind->create(task->source, task->name, err));
 	json_put_text(task->report->result, "checkpoint", task->name);
@@ -121,8 +125,15 @@ static int find_kind(const char *word, struct machine_options *machine,
 	*out = kind == SOURCE_SERVE ? &checkpoint_serve : &checkpoint_map;
 	if (kind == SOURCE_SERVE || kind == SOURCE_DRIVES)
 		return 0;
+#if HAVE_LIBVIRT
+	*out = &checkpoint_libvirt;
+	if (kind == SOURCE_LIBVIRT)
+		return 0;
+#endif
 	return fail(err, ERR_USAGE,
-		    "%s: checkpoints are those of serve:SOCKET, or of the file of a map", word);
+		    "%s: checkpoints are those of serve:SOCKET, libvirt:DOMAIN, or of the file of "
+		    "a map",
+		    word);
 }
 
 static int act(struct task *task, const struct action *action, struct error *err)
@@ -171,9 +182,11 @@ const struct command command_checkpoint = {
 	.usage = "list|create|delete|size [NAME] SOURCE [OPTION]...",
 	.operand = "SOURCE",
 	.summary = "name instants of a machine, and tell what changed since",
-	.help = "List, create and delete the checkpoints of a running vmabak serve, or of the\n"
-		"file of a map that is not in use, and tell how much changed since one: without\n"
-		"NAME since the latest. Each backup makes one, called as its archive's uuid.\n"
+	.help = "List, create and delete the checkpoints of a running vmabak serve, of a\n"
+		"domain of libvirt that runs, or of the file of a map that is not in use, and\n"
+		"tell how much changed since one: without NAME since the latest. Each backup\n"
+		"makes one, called as its archive's uuid; of libvirt with --track, and called\n"
+		"vmabak-UUID.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak checkpoint size serve:web.sock\n",

@@ -47,8 +47,9 @@ struct checkpoint_kind {
 	void (*close)(struct checkpoint_source *source); /* NULL-safe */
 };
 
-extern const struct checkpoint_kind checkpoint_serve; /* vmabak serve */
-extern const struct checkpoint_kind checkpoint_map;   /* the file of a map that is not in use */
+extern const struct checkpoint_kind checkpoint_serve;	/* vmabak serve */
+extern const struct checkpoint_kind checkpoint_libvirt; /* only if built with it */
+extern const struct checkpoint_kind checkpoint_map;	/* the file of a map that is not in use */
 
 void checkpoint_list_free(struct checkpoint_list *list);
 /* NULL: the drive has none of that name. */

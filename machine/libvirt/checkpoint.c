@@ -1,5 +1,6 @@
 #include "machine/libvirt/checkpoint.h"
 
+#include "base/parse.h"
 #include "base/text.h"
 #include "machine/libvirt/domain.h"
 #include "machine/libvirt/xml.h"
@@ -15,17 +16,17 @@
 
 /* ---- parsing ---- */
 
-void checkpoint_free(struct checkpoint *checkpoint)
+void libvirt_checkpoint_free(struct libvirt_checkpoint *checkpoint)
 {
 	for (unsigned i = 0; i < checkpoint->n; i++)
 		free(checkpoint->disks[i].target);
 	free(checkpoint->disks);
 	free(checkpoint->pending);
-	*checkpoint = (struct checkpoint){0};
+	*checkpoint = (struct libvirt_checkpoint){0};
 }
 
-const struct checkpoint_disk *checkpoint_disk(const struct checkpoint *checkpoint,
-					      const char *target)
+const struct libvirt_checkpoint_disk *
+libvirt_checkpoint_disk(const struct libvirt_checkpoint *checkpoint, const char *target)
 {
 	for (unsigned i = 0; i < checkpoint->n; i++) {
 		if (strcmp(checkpoint->disks[i].target, target) == 0)
@@ -34,18 +35,33 @@ const struct checkpoint_disk *checkpoint_disk(const struct checkpoint *checkpoin
 	return NULL;
 }
 
-static int add_disk(struct checkpoint *out, xmlNode *node, const char *name, struct error *err)
+/* Frees the text. */
+static bool take_number(char *text, uint64_t *out)
 {
-	struct checkpoint_disk *disks = reallocarray(out->disks, out->n + 1, sizeof(*disks)), *disk;
+	bool good = text != NULL && parse_number(text, out);
+
+	free(text);
+	return good;
+}
+
+static int add_disk(struct libvirt_checkpoint *out, xmlNode *node, const char *name,
+		    struct error *err)
+{
+	struct libvirt_checkpoint_disk *disks =
+					       reallocarray(out->disks, out->n + 1, sizeof(*disks)),
+				       *disk;
+
+	uint64_t changed = 0;
 
 	if (disks == NULL)
 		return fail_memory(err);
 	out->disks = disks;
 	disk = &disks[out->n];
-	*disk = (struct checkpoint_disk){
+	*disk = (struct libvirt_checkpoint_disk){
 		.target = xml_attribute(node, "name"),
 		.recorded = xml_has(node, "checkpoint", "bitmap") && xml_has(node, "bitmap", name),
-		.sound = xml_has_attribute(node, "size"),
+		.sound = take_number(xml_attribute(node, "size"), &changed),
+		.changed_bytes = changed,
 	};
 	if (disk->target == NULL)
 		return fail_memory(err);
@@ -53,7 +69,7 @@ static int add_disk(struct checkpoint *out, xmlNode *node, const char *name, str
 	return 0;
 }
 
-static int take_description(struct checkpoint *out, xmlNode *root, struct error *err)
+static int take_description(struct libvirt_checkpoint *out, xmlNode *root, struct error *err)
 {
 	char *text = xml_content(xml_child(root, "description"));
 
@@ -69,11 +85,12 @@ static int take_description(struct checkpoint *out, xmlNode *root, struct error 
 	return 0;
 }
 
-static int take(struct checkpoint *out, xmlNode *root, const char *name, struct error *err)
+static int take(struct libvirt_checkpoint *out, xmlNode *root, const char *name, struct error *err)
 {
 	xmlNode *node = xml_child(root, "disks");
 
 	TRY(take_description(out, root, err));
+	take_number(xml_content(xml_child(root, "creationTime")), &out->created_s);
 	for (node = node == NULL ? NULL : node->children; node != NULL; node = node->next) {
 		if (!xml_is(node, "disk"))
 			continue;
@@ -84,14 +101,14 @@ static int take(struct checkpoint *out, xmlNode *root, const char *name, struct 
 	return 0;
 }
 
-int checkpoint_parse(struct checkpoint *out, const char *xml, struct error *err)
+int libvirt_checkpoint_parse(struct libvirt_checkpoint *out, const char *xml, struct error *err)
 {
 	xmlDoc *document = xml_parse(xml, strlen(xml));
 	xmlNode *root = xml_root(document);
 	char *name = xml_content(xml_child(root, "name"));
 	int code;
 
-	*out = (struct checkpoint){0};
+	*out = (struct libvirt_checkpoint){0};
 	if (name == NULL)
 		code = fail(err, ERR_SYSTEM,
 			    "libvirt's description of a checkpoint cannot be understood");
@@ -127,8 +144,8 @@ static void put_time(xmlNode *root)
 	xml_set_content(xml_add(root, "creationTime"), text);
 }
 
-char *checkpoint_text(const char *name, const char *const *targets, unsigned n, const char *pending,
-		      bool again)
+char *libvirt_checkpoint_text(const char *name, const char *const *targets, unsigned n,
+			      const char *pending, bool again)
 {
 	xmlNode *root = xml_new("domaincheckpoint"), *list;
 	char *text = NULL;
@@ -154,7 +171,7 @@ char *checkpoint_text(const char *name, const char *const *targets, unsigned n, 
 	return text;
 }
 
-char *checkpoint_text_good(const char *xml)
+char *libvirt_checkpoint_text_good(const char *xml)
 {
 	xmlDoc *document = xml_parse(xml, strlen(xml));
 	xmlNode *root = xml_root(document);
@@ -170,7 +187,8 @@ char *checkpoint_text_good(const char *xml)
 
 /* libvirt removes all bitmaps of a checkpoint or none. So it is told that the checkpoint is one of
  * a single disk, and that is removed: one disk after the other. */
-static void remove_each(struct domain *domain, const char *name, const struct checkpoint *found)
+static void remove_each(struct domain *domain, const char *name,
+			const struct libvirt_checkpoint *found)
 {
 	for (unsigned i = 0; i < found->n; i++) {
 		const char *target = found->disks[i].target;
@@ -179,7 +197,7 @@ static void remove_each(struct domain *domain, const char *name, const struct ch
 
 		if (!found->disks[i].recorded)
 			continue;
-		xml = checkpoint_text(name, &target, 1, NULL, true);
+		xml = libvirt_checkpoint_text(name, &target, 1, NULL, true);
 		if (xml != NULL && domain_checkpoint_redefine(domain, xml, false, &ignored) == 0)
 			domain_checkpoint_delete(domain, name, false, &ignored);
 		free(xml);
@@ -188,23 +206,23 @@ static void remove_each(struct domain *domain, const char *name, const struct ch
 
 static int remove_broken(struct domain *domain, const char *name, struct error *err)
 {
-	struct checkpoint found = {0};
+	struct libvirt_checkpoint found = {0};
 	char *xml;
 	int code;
 
 	TRY(domain_checkpoint(domain, name, CHECKPOINT_WHOLE, &xml, err));
 	if (xml == NULL)
 		return 0;
-	code = checkpoint_parse(&found, xml, err);
+	code = libvirt_checkpoint_parse(&found, xml, err);
 	free(xml);
 	if (code == 0)
 		remove_each(domain, name, &found);
-	checkpoint_free(&found);
+	libvirt_checkpoint_free(&found);
 	TRY(code);
 	return domain_checkpoint_delete(domain, name, true, err);
 }
 
-int checkpoint_remove(struct domain *domain, const char *name, struct error *err)
+int libvirt_checkpoint_remove(struct domain *domain, const char *name, struct error *err)
 {
 	bool runs;
 	int code;

@@ -12,35 +12,37 @@
 
 struct domain;
 
-struct checkpoint_disk {
+struct libvirt_checkpoint_disk {
 	char *target;  /* owned */
 	bool recorded; /* by a bitmap of the checkpoint's name */
 	bool sound;    /* QEMU has the bitmap, and it records; of a description with sizes */
+	uint64_t changed_bytes; /* if it is sound */
 };
 
-struct checkpoint {
-	struct checkpoint_disk *disks; /* owned */
+struct libvirt_checkpoint {
+	struct libvirt_checkpoint_disk *disks; /* owned */
 	unsigned n;
-	bool good;     /* the archive of its backup became durable */
-	char *pending; /* owned: the socket of its run; NULL: it is not pending */
+	uint64_t created_s; /* since 1970 */
+	bool good;	    /* the archive of its backup became durable */
+	char *pending;	    /* owned: the socket of its run; NULL: it is not pending */
 };
 
 /* *out is always safe to free. */
-int checkpoint_parse(struct checkpoint *out, const char *xml, struct error *err);
-void checkpoint_free(struct checkpoint *checkpoint);
+int libvirt_checkpoint_parse(struct libvirt_checkpoint *out, const char *xml, struct error *err);
+void libvirt_checkpoint_free(struct libvirt_checkpoint *checkpoint);
 /* NULL: it is not one of its disks. */
-const struct checkpoint_disk *checkpoint_disk(const struct checkpoint *checkpoint,
-					      const char *target);
+const struct libvirt_checkpoint_disk *
+libvirt_checkpoint_disk(const struct libvirt_checkpoint *checkpoint, const char *target);
 
 /* The description of one. Of a disk each of n targets that are not NULL; pending: as above, or
  * NULL: it is good; again: libvirt has lost it. Owned; NULL: no memory. */
-char *checkpoint_text(const char *name, const char *const *targets, unsigned n, const char *pending,
-		      bool again);
+char *libvirt_checkpoint_text(const char *name, const char *const *targets, unsigned n,
+			      const char *pending, bool again);
 /* The same that is good. Owned; NULL: no memory, or no such description. */
-char *checkpoint_text_good(const char *xml);
+char *libvirt_checkpoint_text_good(const char *xml);
 
 /* Removes it, with those of its bitmaps that QEMU has. Of a domain that is off, or has no such
  * checkpoint, nothing, which is no error. */
-int checkpoint_remove(struct domain *domain, const char *name, struct error *err);
+int libvirt_checkpoint_remove(struct domain *domain, const char *name, struct error *err);
 
 #endif

@@ -34,8 +34,9 @@ static int end_in(struct domain *domain, const struct machine_options *options, 
 		TRY(wait_for_job(domain, socket, err));
 	if (last != GUARD_PENDING)
 		TRY(libvirt_job_end(domain, socket, err));
-	return options->checkpoint == NULL ? 0
-					   : checkpoint_remove(domain, options->checkpoint, err);
+	return options->checkpoint == NULL
+		       ? 0
+		       : libvirt_checkpoint_remove(domain, options->checkpoint, err);
 }
 
 static int end_job(const struct machine_options *options, const char *socket, char last,

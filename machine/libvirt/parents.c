@@ -22,26 +22,26 @@ uint64_t libvirt_parents_inode(const struct domain_disk *disk)
 }
 
 int libvirt_parents_find(struct domain *domain, const char *name, enum checkpoint_view view,
-			 struct checkpoint *out, struct error *err)
+			 struct libvirt_checkpoint *out, struct error *err)
 {
 	char *xml;
 	int code;
 
-	*out = (struct checkpoint){0};
+	*out = (struct libvirt_checkpoint){0};
 	TRY(domain_checkpoint(domain, name, view, &xml, err));
 	if (xml == NULL)
 		return 0;
-	code = checkpoint_parse(out, xml, err);
+	code = libvirt_checkpoint_parse(out, xml, err);
 	free(xml);
 	if (code != 0)
-		checkpoint_free(out);
+		libvirt_checkpoint_free(out);
 	return code != 0 ? code : 1;
 }
 
 /* Why its bitmap tells nothing of the disk; NULL: it does. */
-static const char *fault_of(const struct checkpoint *found, const char *target)
+static const char *fault_of(const struct libvirt_checkpoint *found, const char *target)
 {
-	const struct checkpoint_disk *disk = checkpoint_disk(found, target);
+	const struct libvirt_checkpoint_disk *disk = libvirt_checkpoint_disk(found, target);
 
 	if (found->pending != NULL)
 		return "the checkpoint's backup has not ended";
@@ -54,8 +54,8 @@ static const char *fault_of(const struct checkpoint *found, const char *target)
 			     "with another image";
 }
 
-static void judge(struct libvirt_track *track, const char *name, const struct checkpoint *found,
-		  const char *instead)
+static void judge(struct libvirt_track *track, const char *name,
+		  const struct libvirt_checkpoint *found, const char *instead)
 {
 	for (unsigned i = 0; i < track->disks->n; i++) {
 		struct tracked_disk *tracked = &track->each[i];
@@ -77,7 +77,7 @@ static void judge(struct libvirt_track *track, const char *name, const struct ch
 static bool redefine(struct libvirt_track *track, const char *name, const char *const *targets,
 		     unsigned n)
 {
-	char *xml = checkpoint_text(name, targets, n, NULL, true);
+	char *xml = libvirt_checkpoint_text(name, targets, n, NULL, true);
 	struct error ignored;
 	bool done =
 		xml != NULL && domain_checkpoint_redefine(track->domain, xml, true, &ignored) == 0;
@@ -111,7 +111,7 @@ static bool recover(struct libvirt_track *track, const char *name)
 
 static void look_at(struct libvirt_track *track, const char *name)
 {
-	struct checkpoint found;
+	struct libvirt_checkpoint found;
 	struct error err = {0};
 	int code = libvirt_parents_find(track->domain, name, CHECKPOINT_SIZES, &found, &err);
 
@@ -122,7 +122,7 @@ static void look_at(struct libvirt_track *track, const char *name)
 	      code < 0	  ? err.text
 	      : code == 0 ? "libvirt has no checkpoint of the parent's, and QEMU no sound bitmap"
 			  : NULL);
-	checkpoint_free(&found);
+	libvirt_checkpoint_free(&found);
 }
 
 static void parse_token(struct tracked_disk *tracked, const char *token)

@@ -16,7 +16,7 @@ uint64_t libvirt_parents_inode(const struct domain_disk *disk);
 
 /* 1: *out is it; 0: there is none. Free *out in any case. */
 int libvirt_parents_find(struct domain *domain, const char *name, enum checkpoint_view view,
-			 struct checkpoint *out, struct error *err);
+			 struct libvirt_checkpoint *out, struct error *err);
 /* Sets since of each disk whose parent's checkpoint is of use, and of the others why it is not. */
 void libvirt_parents_look(struct libvirt_track *track, const struct machine_since *since);
 

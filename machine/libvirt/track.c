@@ -109,7 +109,7 @@ int libvirt_track_text(const struct libvirt_track *track, const char *socket, ch
 		return fail_memory(err);
 	for (unsigned i = 0; i < track->disks->n; i++)
 		targets[i] = track->each[i].can ? track->disks->disks[i].target : NULL;
-	*out = checkpoint_text(name, targets, track->disks->n, socket, false);
+	*out = libvirt_checkpoint_text(name, targets, track->disks->n, socket, false);
 	free(targets);
 	return *out == NULL ? fail_memory(err) : 0;
 }
@@ -129,7 +129,7 @@ static void lose_new(struct libvirt_track *track, const char *why)
 static int remove_leftover(void *context, const char *name, struct error *err)
 {
 	struct libvirt_track *track = context;
-	struct checkpoint found;
+	struct libvirt_checkpoint found;
 	char id[RUN_ID_SIZE];
 	int lock = -1, code = 0;
 	bool dead;
@@ -143,9 +143,9 @@ static int remove_leftover(void *context, const char *name, struct error *err)
 		lock = libvirt_job_lock_dead(found.pending);
 		dead = lock >= 0 || errno != EWOULDBLOCK;
 	}
-	checkpoint_free(&found);
+	libvirt_checkpoint_free(&found);
 	if (dead)
-		code = checkpoint_remove(track->domain, name, err);
+		code = libvirt_checkpoint_remove(track->domain, name, err);
 	if (lock >= 0)
 		close(lock);
 	return code;
@@ -222,7 +222,7 @@ int libvirt_track_good(struct libvirt_track *track, struct error *err)
 			      err));
 	if (xml == NULL)
 		return fail(err, ERR_SYSTEM, "its checkpoint has gone");
-	good = checkpoint_text_good(xml);
+	good = libvirt_checkpoint_text_good(xml);
 	free(xml);
 	if (good == NULL)
 		return fail_memory(err);
@@ -232,22 +232,22 @@ int libvirt_track_good(struct libvirt_track *track, struct error *err)
 }
 
 /* All of its disks are in the new one, too. */
-static bool is_followed(const struct libvirt_track *track, const struct checkpoint *found)
+static bool is_followed(const struct libvirt_track *track, const struct libvirt_checkpoint *found)
 {
 	unsigned n = 0, n_followed = 0;
 
 	for (unsigned i = 0; i < found->n; i++)
 		n += found->disks[i].recorded;
 	for (unsigned i = 0; i < track->disks->n; i++) {
-		const struct checkpoint_disk *disk =
-			checkpoint_disk(found, track->disks->disks[i].target);
+		const struct libvirt_checkpoint_disk *disk =
+			libvirt_checkpoint_disk(found, track->disks->disks[i].target);
 
 		n_followed += track->each[i].can && disk != NULL && disk->recorded;
 	}
 	return n_followed == n;
 }
 
-static bool is_broken(const struct checkpoint *found)
+static bool is_broken(const struct libvirt_checkpoint *found)
 {
 	for (unsigned i = 0; i < found->n; i++) {
 		if (found->disks[i].recorded && found->disks[i].sound)
@@ -274,7 +274,7 @@ static int tidy_one(void *context, const char *name, struct error *err)
 {
 	const struct tidying *tidying = context;
 	struct libvirt_track *track = tidying->track;
-	struct checkpoint found;
+	struct libvirt_checkpoint found;
 	struct error unknown;
 	bool goes;
 
@@ -285,8 +285,8 @@ static int tidy_one(void *context, const char *name, struct error *err)
 		return 0;
 	goes = (is_broken(&found) ||
 		(!tidying->keep_parents && is_parent(track, name) && is_followed(track, &found)));
-	checkpoint_free(&found);
-	return goes ? checkpoint_remove(track->domain, name, err) : 0;
+	libvirt_checkpoint_free(&found);
+	return goes ? libvirt_checkpoint_remove(track->domain, name, err) : 0;
 }
 
 void libvirt_track_tidy(struct libvirt_track *track, bool keep_parents)

@@ -67,3 +67,18 @@ backup 3 again --track --uuid "$(of six | cut -c 8-)"
 expect_text again.err 'already'
 expect_error 2 'VMA has no increments' as_user "$vmabak" backup -q libvirt:web --track -o a.vma
 checkpoints others "$(of five)" "$(of six)" "$(of other)" "$(of four)"
+
+# checkpoint: what there is, how much changed since, and a chain that is given up.
+domain_writes 0 9 5M 128k
+expect_code 0 as_user "$vmabak" checkpoint list --json libvirt:web
+expect_json "$out" "{x['name'] for x in d['checkpoints']} == {'others', '$(of five)', '$(of six)', '$(of other)', '$(of four)'}" \
+	"[[y['name'] for y in x['drives']] for x in d['checkpoints'] if x['name'] == '$(of four)'] == [['vda']]" \
+	"[x['uuid'] for x in d['checkpoints'] if x['name'] == 'others'] == [None]"
+expect_code 0 as_user "$vmabak" checkpoint size --json "$(of six)" libvirt:web
+expect_json "$out" "[x['changed_bytes'] for x in d['drives']] == [131072, 0, 1048576]" "not d['drives'][2]['known']"
+expect_error 1 'latest backup' as_user "$vmabak" checkpoint delete "$(of six)" libvirt:web
+expect_code 0 as_user "$vmabak" checkpoint delete "$(of four)" libvirt:web
+expect_error 2 'is not by vmabak' as_user "$vmabak" checkpoint delete others libvirt:web
+expect_error 2 'none of that name' as_user "$vmabak" checkpoint delete "$(of four)" libvirt:web
+expect_error 2 'needs the machine' as_user "$vmabak" checkpoint create now libvirt:web
+checkpoints others "$(of five)" "$(of six)" "$(of other)"
