@@ -1,6 +1,6 @@
 #!/bin/sh
-# A full backup of a domain of libvirt, by vmabak and by virtnbdbackup: time and the most memory of the
-# program (not of QEMU).
+# A full backup of a domain of libvirt, by vmabak and by virtnbdbackup, and then increments of it, by the checkpoints
+# that each leaves, after a hundredth of the drives was written: time and the most memory of the program (not of QEMU).
 #
 #   tests/qemu/bench-libvirt.sh VMABAK [ROUNDS]    (3)
 #
@@ -54,13 +54,15 @@ as_user virsh -q define "$lv/web.xml"
 as_user virsh -q start --paused web
 cat ./*.qcow2 >/dev/null
 
-# measured NAME COMMAND...: seconds, MiB of memory and MiB written to the folder out, as a line of $lv/results.
+# measured NAME COMMAND...: seconds, MiB of memory and MiB written to the folder out, as a line of $lv/results. $keep: what
+# is in the folder stays, and counts.
+keep=
 measured()
 {
 	lib_name=$1
 	shift
-	rm -rf out
-	as_user mkdir out
+	[ -n "$keep" ] || rm -rf out
+	[ -d out ] || as_user mkdir out
 	sync
 	"$PYTHON" - "$lib_name" "$@" <<-'END' >>"$lv/results"
 	import os, sys, time
@@ -89,6 +91,31 @@ for round in $(seq "$rounds"); do
 	measured vmabak-zstd:1 $ours
 	measured virtnbdbackup-lz4 $peer -z
 done
+
+# Increments: each of them has its full backup.
+write_some() # a hundredth of each drive, in pieces of 64 KiB all over it
+{
+	for lib_disk in 0 1; do
+		for lib_at in $(seq $((round * 64)) 6400 1048575); do
+			echo "qemu-io -d /machine/peripheral/virtio-disk$lib_disk/virtio-backend \"write -q -P $((round * 2 + lib_disk + 1)) ${lib_at}k 64k\""
+		done
+	done >"$lv/writes"
+	while read -r lib_line; do
+		as_user virsh -q qemu-monitor-command web --hmp "$lib_line" </dev/null >/dev/null
+	done <"$lv/writes"
+}
+rm -rf out
+as_user mkdir out peer
+as_user "$vmabak" backup -q libvirt:web --track -o out/0.vmab
+as_user virtnbdbackup -U qemu:///session -d web -l full -n -S "$lv/tmp" -f "$lv/tmp/peer.sock" -o peer >"$lv/peer.log" 2>&1 ||
+	fail "$(tail -n 5 "$lv/peer.log")"
+keep=1
+for round in $(seq "$rounds"); do
+	write_some
+	measured vmabak-inc as_user "$vmabak" backup -q libvirt:web --track --parent out/$((round - 1)).vmab -o out/$round.vmab
+	measured virtnbdbackup-inc as_user virtnbdbackup -U qemu:///session -d web -l inc -n -S "$lv/tmp" -f "$lv/tmp/peer.sock" \
+		-o peer
+done
 cat "$lv/results"
 "$PYTHON" - "$lv/results" <<'END'
 import statistics, sys
@@ -102,4 +129,5 @@ for name, (seconds, memory, size, load) in medians.items():
 for ours, peer in ("vmabak-none", "virtnbdbackup-none"), ("vmabak-zstd:1", "virtnbdbackup-lz4"):
     print(f"{ours} / {peer}: time {medians[ours][0] / medians[peer][0]:.2f}x (bar 0.5), "
           f"memory {medians[ours][1] / medians[peer][1]:.2f}x (bar 0.3)")
+print(f"vmabak-inc / virtnbdbackup-inc: time {medians['vmabak-inc'][0] / medians['virtnbdbackup-inc'][0]:.2f}x (bar 0.3)")
 END
