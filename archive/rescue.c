@@ -89,6 +89,19 @@ static int find_archive(struct rescue *rescue, struct error *err)
 	return 0;
 }
 
+static int open_chain(struct rescue *rescue, struct error *err)
+{
+	const struct strings *parents = &rescue->options->restore.parents;
+
+	if (parents->n == 0)
+		return 0;
+	if (head_is_lost(rescue))
+		return fail(err, ERR_DAMAGED,
+			    "the head is lost, and with it what its parents are: salvage it alone, "
+			    "or begin with its parent");
+	return rescue_chain_open(&rescue->chain, rescue->archive, parents, err);
+}
+
 static int open_targets(struct rescue *rescue, struct error *err)
 {
 	struct recovery *recovery = &rescue->recovery;
@@ -107,7 +120,11 @@ static int recover(struct rescue *rescue, struct error *err)
 {
 	struct salvage_sink sink = recovery_sink(&rescue->recovery);
 
+	if (rescue->chain.n > 0)
+		TRY(rescue_chain_begin(&rescue->chain, &rescue->recovery, &sink, err));
 	TRY(salvage_run(rescue->salvage, &sink, &rescue->ended, err));
+	if (rescue->chain.n > 0)
+		TRY(rescue_chain_run(&rescue->chain, salvage_totals(rescue->salvage), err));
 	if (rescue->donors != NULL)
 		TRY(donors_ask(rescue->donors, &rescue->recovery, rescue->watcher, err));
 	return recovery_finish(&rescue->recovery, rescue->options, err);
@@ -127,6 +144,7 @@ int rescue_run(struct rescue *out, const struct rescue_options *options,
 
 	*out = (struct rescue){.options = options, .watcher = watcher};
 	TRY(find_archive(out, err));
+	TRY(open_chain(out, err));
 	TRY(open_targets(out, err));
 	view.drives = out->archive;
 	view.drives_bytes = archive_drive_bytes(out->archive);
@@ -138,11 +156,13 @@ int rescue_run(struct rescue *out, const struct rescue_options *options,
 	return code;
 }
 
-/* Nothing else tells what an incremental archive held that lacks a section or the end. */
 static bool may_have_lost_unknown(const struct rescue *rescue)
 {
 	const struct salvage_totals *totals = salvage_totals(rescue->salvage);
 
+	if (rescue->chain.n > 0)
+		return !rescue->chain.is_complete || rescue->chain.is_uncertain;
+	/* Nothing else tells what an incremental archive held that lacks a section or the end. */
 	return archive_is_incremental(rescue->archive) &&
 	       (totals->n_damaged > 0 || totals->n_sections < totals->n_expected ||
 		totals->n_expected == 0);
@@ -167,6 +187,7 @@ bool rescue_lost_data(const struct rescue *rescue)
 void rescue_close(struct rescue *rescue, bool done)
 {
 	donors_close(rescue->donors);
+	rescue_chain_close(&rescue->chain);
 	recovery_close(&rescue->recovery, done);
 	salvage_free(rescue->salvage);
 	if (rescue->input != NULL)

@@ -7,6 +7,7 @@
 
 #include "archive/donor.h"
 #include "archive/recovery.h"
+#include "archive/rescue_chain.h"
 
 struct input;
 
@@ -18,6 +19,7 @@ struct rescue {
 	struct salvage *salvage;
 	const struct archive *archive; /* NULL: not found yet */
 	struct recovery recovery;
+	struct rescue_chain chain; /* of the parents that were named */
 	struct donors *donors;
 	struct error ended; /* code != 0: why the archive could not be read to its end */
 	bool moved;	    /* the head is not at the beginning */

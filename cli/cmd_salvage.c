@@ -3,6 +3,8 @@
 #include "cli/sources.h"
 #include "cli/tell_salvage.h"
 
+#include <limits.h>
+
 struct salvage_command {
 	struct common_options common;
 	struct rescue_options rescue;
@@ -49,6 +51,8 @@ static int run(const void *given, struct report *report)
 	bool done;
 
 	options.restore.archive = command->common.arguments.items[0];
+	options.restore.parents = (struct strings){command->common.arguments.items + 1,
+						   command->common.arguments.n - 1};
 	if (source_check_targets(&options.restore.drives, &err) < 0)
 		return report_error(report, NULL, &err);
 	done = rescue_run(&rescue, &options, &report->watcher, &err) == 0;
@@ -64,20 +68,23 @@ static int run(const void *given, struct report *report)
 
 const struct command command_salvage = {
 	.name = "salvage",
-	.usage = "ARCHIVE [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
+	.usage = "ARCHIVE [PARENT]... [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "recover the undamaged part of an archive",
 	.help = "Recover every good cluster of a damaged or incomplete archive, and report which\n"
 		"bytes of which drives are lost: they become holes in the files. Drives go to\n"
 		"DIR/NAME.raw, configs to DIR/NAME; no file is ever overwritten. The exit code\n"
 		"is 5 if some data is lost. ARCHIVE - is standard input.\n"
+		"Of an incremental archive, what it does not hold is taken from the PARENTs that\n"
+		"are named, in any order, as far as they are good.\n"
 		"\n"
 		"Example:\n"
-		"  vmabak salvage bad.vmab -C salvaged --map salvaged\n",
+		"  vmabak salvage bad.vmab -C salvaged --map salvaged\n"
+		"  vmabak salvage fri.vmab thu.vmab wed.vmab -C salvaged\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct salvage_command, rescue)},
 		   {NULL, common_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
-	.max_arguments = 1,
+	.max_arguments = UINT_MAX,
 };

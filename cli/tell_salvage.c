@@ -68,8 +68,12 @@ static void print_strip(const struct recovery *recovery, uint32_t drive)
 
 static void print_drive(const struct rescue *rescue, uint32_t i)
 {
-	static const char *const words[] = {"lost", "recovered", "recovered without checksums",
-					    "not in this incremental archive, or lost"};
+	bool chain = rescue->chain.n > 0;
+	const char *const words[] = {"lost", "recovered",
+				     chain ? "recovered, but may be out of date"
+					   : "recovered without checksums",
+				     chain ? "in none of these archives, or lost"
+					   : "not in this incremental archive, or lost"};
 	const struct archive_drive *drive = &rescue->archive->drives[i];
 	char name[120], size[HUMAN_SIZE];
 	const char *between = ": ";
@@ -183,6 +187,28 @@ static void put_drive(const struct rescue *rescue, uint32_t i, struct json_t *on
 	put_lost(&rescue->recovery, i, json_put_array(one, "lost"));
 }
 
+static void put_members(const struct rescue_chain *chain, struct json_t *result)
+{
+	struct json_t *list = json_put_array(result, "parents"), *one;
+
+	for (unsigned i = 0; i < chain->n; i++) {
+		const struct rescue_member *member = &chain->members[i];
+
+		one = json_add_object(list);
+		json_put_text(one, "archive", member->name);
+		json_put_bool(one, "used", member->is_placed);
+		json_put_bool(one, "after_gap", member->is_after_gap);
+		json_put_number(one, "sections", member->totals.n_sections);
+		json_put_number(one, "damaged_sections", member->totals.n_damaged);
+		json_put_text(one, "read_error",
+			      !member->head_known	? member->why
+			      : member->ended.code != 0 ? member->ended.text
+							: NULL);
+	}
+	json_put_bool(result, "chain_complete", chain->n > 0 && chain->is_complete);
+	json_put_bool(result, "may_be_out_of_date", chain->is_uncertain);
+}
+
 static void put_json(const struct rescue *rescue, struct json_t *result)
 {
 	const struct salvage_totals *totals = salvage_totals(rescue->salvage);
@@ -200,12 +226,46 @@ static void put_json(const struct rescue *rescue, struct json_t *result)
 	json_put_number(result, "passed_bytes", totals->passed_bytes);
 	json_put_text(result, "read_error", rescue->ended.code != 0 ? rescue->ended.text : NULL);
 	json_put_real(result, "duration_s", progress_seconds());
+	put_members(&rescue->chain, result);
 	list = json_put_array(result, "drives");
 	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {
 		if (rescue->recovery.drives[i].target != NULL)
 			put_drive(rescue, i, json_add_object(list));
 	}
 	summary_put_configs(&rescue->recovery.plan, result);
+}
+
+/* What each parent lacks. */
+static void tell_members(const struct rescue_chain *chain, struct report *report)
+{
+	for (unsigned i = 0; i < chain->n; i++) {
+		const struct rescue_member *member = &chain->members[i];
+
+		if (!member->head_known)
+			report_note(report, "%s: cannot be used: %s", member->name, member->why);
+		if (member->is_after_gap)
+			report_note(report,
+				    "%s: is not the parent of the one before: an archive between "
+				    "them is missing",
+				    member->name);
+		if (member->totals.n_damaged > 0 ||
+		    member->totals.n_sections < member->totals.n_expected)
+			report_note(report, "%s: %llu of its %llu sections are damaged or missing",
+				    member->name,
+				    (unsigned long long)(member->totals.n_expected -
+							 least(member->totals.n_expected,
+							       member->totals.n_sections) +
+							 member->totals.n_damaged),
+				    (unsigned long long)member->totals.n_expected);
+		if (member->ended.code != 0)
+			report_note(report, "%s: reading stopped early: %s", member->name,
+				    member->ended.text);
+	}
+	if (chain->n > 0 && !chain->is_complete)
+		report_note(report, "not all parents down to a full archive are there");
+	if (chain->is_uncertain)
+		report_note(report, "what newer archives lost is not known in full, so data of "
+				    "older ones may be out of date");
 }
 
 static void tell_notes(const struct rescue *rescue, struct report *report)
@@ -218,10 +278,12 @@ static void tell_notes(const struct rescue *rescue, struct report *report)
 	if (rescue->archive->cluster_checksum == CLUSTER_UNPROTECTED)
 		report_note(report, "%s: has no data checksums: recovered data may be wrong",
 			    name_of(rescue));
-	if (archive_is_incremental(rescue->archive))
+	if (archive_is_incremental(rescue->archive) && rescue->chain.n == 0)
 		report_note(report,
-			    "%s: is incremental: data that its parent holds is not recovered",
+			    "%s: is incremental: data that its parent holds is not recovered; name "
+			    "its parents after it",
 			    name_of(rescue));
+	tell_members(&rescue->chain, report);
 	if (rescue->ended.code != 0)
 		report_note(report, "%s: reading stopped early: %s", name_of(rescue),
 			    rescue->ended.text);

@@ -192,8 +192,10 @@ static int take_section(struct salvage *s, struct error *err)
 	const uint8_t *payload = window_bytes(&s->window) + section->header_size;
 	struct remains remains = {.blocks = payload, .n = section->padded_size};
 
-	if (section->kind == SECTION_TAIL)
+	if (section->kind == SECTION_TAIL) {
 		s->totals.n_expected = section->totals.n_sections;
+		s->totals.n_clusters = section->totals.n_data + section->totals.n_zero;
+	}
 	if (section->kind == SECTION_EXTENT && s->surveying)
 		salvage_note_extent(s);
 	else if (section->kind == SECTION_EXTENT)

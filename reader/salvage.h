@@ -41,6 +41,7 @@ struct salvage_totals {
 	uint64_t passed_bytes;	/* skipped between sections */
 	uint64_t archive_bytes; /* in total, after a compression around the archive is undone */
 	uint64_t n_expected;	/* sections of the archive, from its tail; 0: no tail */
+	uint64_t n_clusters;	/* that it holds, from its tail */
 };
 
 /* Finds the first intact head, section or extent of the archive with this uuid or, if that is NULL,

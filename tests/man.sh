@@ -271,7 +271,10 @@ example_of()
 		cp friday.vmab verify
 		"$vmabak" verify --json --chain verify/friday.vmab 2>/dev/null
 		;;
-	salvage) "$vmabak" salvage --json bad.vmab -C salvaged 2>/dev/null ;;
+	salvage)
+		"$vmabak" salvage --json bad.vmab -C salvaged 2>/dev/null
+		"$vmabak" salvage --json friday.vmab thursday.vmab -d root=salvaged.raw 2>/dev/null
+		;;
 	sums) "$vmabak" sums --json web.vmab -o web.sums ;;
 	changes)
 		printf '# vmabak changes 1\n# size 4096\n# since a\n# until b\n0 512\n# end 1\n' | "$vmabak" changes --json -
