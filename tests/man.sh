@@ -272,8 +272,10 @@ example_of()
 		"$vmabak" verify --json --chain verify/friday.vmab 2>/dev/null
 		;;
 	salvage)
-		"$vmabak" salvage --json bad.vmab -C salvaged 2>/dev/null
-		"$vmabak" salvage --json friday.vmab thursday.vmab -d root=salvaged.raw 2>/dev/null
+		"$vmabak" backup -q --parent thursday.vmab -c web.conf -o chained.vmab root=web.raw
+		cp thursday.vmab lossy.vmab
+		printf x | dd of=lossy.vmab bs=1 seek=50000 conv=notrunc status=none
+		"$vmabak" salvage --json chained.vmab lossy.vmab -C salvaged 2>/dev/null
 		;;
 	sums) "$vmabak" sums --json web.vmab -o web.sums ;;
 	changes)
