@@ -125,7 +125,8 @@ static int read_names(struct names *names, const char *folder, struct error *err
 	if (code == 0 && errno != 0)
 		code = fail_system(err, errno, "folder %s", folder);
 	closedir(entries);
-	qsort(names->times, names->n, sizeof(*names->times), compare_times);
+	if (names->n > 0)
+		qsort(names->times, names->n, sizeof(*names->times), compare_times);
 	return code;
 }
 
