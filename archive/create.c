@@ -14,10 +14,11 @@
 #include <time.h>
 
 /* Data clusters in an extent. */
-#define VMA1_PLAIN_DATA	    58u /* without checksums: as many as the genuine writer puts in */
-#define VMAB_DATA	    64u /* read together, and cut */
-#define VMAB_INCREMENT_DATA 16u
-#define VMAB_PLAIN_DATA	    16u /* data that is only copied should stay in the processor's caches */
+#define VMA1_PLAIN_DATA	 58u /* without checksums: as many as the genuine writer puts in */
+#define VMAB_DATA	 64u /* read together, and cut */
+#define VMAB_LITTLE_DATA 16u
+#define VMAB_LITTLE	 2048u /* clusters in all */
+#define VMAB_PLAIN_DATA	 16u   /* data that is only copied should stay in the processor's caches */
 
 /* Bytes of data that are compressed together, in what is made of drives. Four times as much would
  * save less than 1 in 100 of the archive; but of a chain all of an extent is read and decoded for
@@ -165,14 +166,26 @@ void create_set_size(struct create *create, uint32_t drive, uint64_t size_bytes,
 	it->size_bytes = size_bytes;
 }
 
+/* By lists, few clusters will come: in large pieces some threads would have nothing to do. What is
+ * read in full is better read in large pieces, of which a server sends several parts at once. */
+static bool is_little(const struct create *create)
+{
+	uint64_t n_listed = 0;
+
+	for (uint32_t i = 0; i < create->archive->n_drives; i++) {
+		if (create->marks == NULL || create->marks[i].proof.verdict != PROOF_RIGHT)
+			return false;
+		n_listed += create->marks[i].proof.n_listed;
+	}
+	return n_listed <= VMAB_LITTLE && create->extent_size <= VMAB_LITTLE_DATA * CLUSTER_SIZE;
+}
+
 uint32_t create_piece(const struct create *create)
 {
 	const struct create_plan *plan = &create->plan;
 
-	/* What differs may be little, and then be in few pieces, which several threads share. */
-	if (create->parent.found.sums != NULL &&
-	    create->extent_size <= VMAB_INCREMENT_DATA * CLUSTER_SIZE)
-		return VMAB_INCREMENT_DATA;
+	if (plan->format == FORMAT_VMAB && is_little(create))
+		return VMAB_LITTLE_DATA;
 	if (plan->format == FORMAT_VMAB)
 		return plan->level != 0 || create->extent_size != 0 ? VMAB_DATA : VMAB_PLAIN_DATA;
 	return plan->cluster_checksum == CLUSTER_UNPROTECTED ? VMA1_PLAIN_DATA : VMA1_CHECKED_DATA;
