@@ -38,7 +38,8 @@ struct generation {
 	_Atomic uint16_t *clusters;
 	_Atomic uint16_t current;
 	_Atomic uint64_t id;
-	struct map_store *store; /* NULL: in memory only */
+	_Atomic uint16_t sure_from; /* the first generation of which the marks tell all */
+	struct map_store *store;    /* NULL: in memory only */
 	struct checkpoints *checkpoints;
 	/* How many clusters have each number but 0; memory is taken by those that are in use. */
 	_Atomic uint64_t *counts;
@@ -266,6 +267,7 @@ void generation_sync(struct generation *map)
 
 void generation_drop(struct generation *map)
 {
+	atomic_store(&map->sure_from, generation_current(map));
 	if (map->store != NULL)
 		map_store_drop(map->store);
 }
@@ -273,23 +275,6 @@ void generation_drop(struct generation *map)
 int generation_failure(const struct generation *map, struct error *err)
 {
 	return map->store != NULL ? map_store_failure(map->store, err) : 0;
-}
-
-const char *map_trust_text(enum map_trust trust)
-{
-	static const char *const texts[] = {
-		[MAP_NEW] = "new",
-		[MAP_CLEAN] = "clean",
-		[MAP_KILLED] = "killed",
-		[MAP_MACHINE_DIED] = "machine-died",
-		[MAP_DRIVE_CHANGED] = "drive-changed",
-		[MAP_OTHER_DRIVE] = "other-drive",
-		[MAP_DAMAGED] = "damaged",
-		[MAP_UNSURE] = "unsure",
-		[MAP_FILE_FAILED] = "failed",
-	};
-
-	return texts[trust];
 }
 
 uint64_t generation_n_clusters(const struct generation *map)
@@ -408,6 +393,7 @@ static uint16_t restart(struct generation *map)
 	if (new_id(map, &ignored) != 0)
 		map->id++;
 	atomic_store(&map->current, 1);
+	atomic_store(&map->sure_from, 0);
 	checkpoints_void(map->checkpoints, map->id);
 	clear(map);
 	if (map->store != NULL)
@@ -448,11 +434,20 @@ uint16_t generation_advance(struct generation *map)
 
 /* ---- queries ---- */
 
+bool generation_is_sure(const struct generation *map, uint16_t g)
+{
+	return g >= atomic_load(&map->sure_from);
+}
+
 bool generation_changed(const struct generation *map, uint16_t g, uint64_t cluster,
 			uint64_t *n_clusters)
 {
 	uint64_t at = cluster, left = map->n_clusters - cluster;
 	uint64_t end = cluster + least(left, LOOK_MAX);
+	if (!generation_is_sure(map, g)) {
+		*n_clusters = left;
+		return true;
+	}
 	bool changed = load(&map->groups[at / GROUP_CLUSTERS]) > g && load(&map->clusters[at]) > g;
 
 	while (at < end) {
@@ -477,6 +472,8 @@ uint64_t generation_count(const struct generation *map, uint16_t g)
 {
 	uint64_t count = 0;
 
+	if (!generation_is_sure(map, g))
+		return map->n_clusters;
 	for (uint32_t i = (uint32_t)g + 1; i <= generation_current(map); i++)
 		count += atomic_load_explicit(&map->counts[i], memory_order_relaxed);
 	return count;

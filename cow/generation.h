@@ -53,8 +53,9 @@ int generation_close(struct generation *map, struct error *err);
 
 /* Finds out whether the file can still be written. Waits for the disk; any thread. */
 void generation_sync(struct generation *map);
-/* The drive failed to flush: clusters written before the last backup may have gone back to older
- * data, so the file must not outlive this process. Any thread. */
+/* The drive failed to flush: clusters may have gone back to older data, whatever number they have.
+ * So for instants until now everything counts as changed, and the file must not outlive this
+ * process. Any thread. */
 void generation_drop(struct generation *map);
 /* 0, or the error that made the file no longer count. Any thread. */
 int generation_failure(const struct generation *map, struct error *err);
@@ -95,6 +96,9 @@ bool generation_parse_token(const char *text, uint64_t *id, uint16_t *g);
  * and no lock; with a file, new marks take a write of three or four pages. */
 void generation_mark(struct generation *map, uint64_t cluster, uint64_t n_clusters);
 
+/* False: what changed since generation g ended is not known, and everything counts as changed. Any
+ * thread. */
+bool generation_is_sure(const struct generation *map, uint16_t g);
 /* Whether the cluster was written after generation g ended, and for how many clusters from there on
  * that holds: at least 1, not always the most possible. Any thread. */
 bool generation_changed(const struct generation *map, uint16_t g, uint64_t cluster,

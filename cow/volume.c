@@ -218,6 +218,15 @@ void volume_disarm(struct volume *volume)
 
 /* ---- requests that change data ---- */
 
+static int flush(struct volume *volume)
+{
+	int code = drive_flush(volume->drive);
+
+	if (code != 0 && volume->map != NULL)
+		generation_drop(volume->map);
+	return code;
+}
+
 struct change {
 	int (*apply)(struct volume *volume, const struct change *change);
 	uint64_t offset, n;
@@ -364,6 +373,9 @@ static int change_volume(struct volume *volume, const struct change *change)
 	if (!enter(volume, change->flags & DRIVE_NOW))
 		return EAGAIN;
 	int code = change_now(volume, change);
+	/* An error of write-back is told to whoever asks next: that may be a write with FUA. */
+	if (volume->map != NULL && (change->flags & DRIVE_FUA) && code == EIO)
+		generation_drop(volume->map);
 	leave(volume);
 	return code;
 }
@@ -401,7 +413,7 @@ int volume_trim(struct volume *volume, uint64_t offset, uint64_t n, unsigned fla
 {
 	int code = change_long(volume, (struct change){apply_trim, offset, n, NULL, flags});
 
-	return code == 0 && (flags & DRIVE_FUA) ? drive_flush(volume->drive) : code;
+	return code == 0 && (flags & DRIVE_FUA) ? flush(volume) : code;
 }
 
 /* ---- the others ---- */
@@ -415,10 +427,7 @@ int volume_read(struct volume *volume, uint64_t offset, void *to, uint32_t n, un
 int volume_flush(struct volume *volume)
 {
 	note_request(volume);
-	int code = drive_flush(volume->drive);
-	if (code != 0 && volume->map != NULL)
-		generation_drop(volume->map);
-	return code;
+	return flush(volume);
 }
 
 int volume_status(struct volume *volume, uint64_t offset, uint64_t *n, bool *zero)

@@ -80,6 +80,15 @@ int instant_commit(struct serve_instant *instant, uint64_t raw_bytes, uint64_t w
 	if (!instant->added)
 		return fail(err, ERR_SYSTEM, "its instant has no checkpoint here");
 	for (uint32_t i = 0; i < instant->n_drives; i++) {
+		if (instant->drives[i]->map != NULL &&
+		    !generation_is_sure(instant->drives[i]->map, instant->of[i].generation))
+			return fail(
+				err, ERR_SYSTEM,
+				"drive %s could not be flushed since, and may have gone back to "
+				"older data",
+				instant->drives[i]->argument.name);
+	}
+	for (uint32_t i = 0; i < instant->n_drives; i++) {
 		struct checkpoints *table = table_of(instant, i);
 
 		if (table != NULL)

@@ -50,6 +50,8 @@ static const char *judge(const struct served *served, const char *token, struct 
 		return why_anew(served);
 	if (g >= generation_current(served->map))
 		return "the map of changes is an older copy";
+	if (!generation_is_sure(served->map, g))
+		return "the drive could not be flushed, and may have gone back to older data";
 	*out = (struct capture_since){.some = true, .generation = g};
 	return NULL;
 }

@@ -271,6 +271,28 @@ static void counts_are_exact(void)
 	CU_ASSERT(generation_close(map, &err) == 0);
 }
 
+/* For instants before a flush that failed all has changed, for those after it what was written. */
+static void a_failed_flush(void)
+{
+	uint64_t n;
+
+	CU_ASSERT_FATAL(generation_new(&map, MIB + 5, &err) == 0);
+	CU_ASSERT(generation_advance(map) == 1);
+	generation_mark(map, 3, 1);
+	CU_ASSERT(generation_is_sure(map, 1) && generation_count(map, 1) == 1);
+	generation_drop(map);
+	CU_ASSERT(!generation_is_sure(map, 1) && generation_count(map, 1) == 17);
+	CU_ASSERT(generation_changed_bytes(map, 1) == MIB + 5);
+	CU_ASSERT(generation_changed(map, 1, 9, &n) && n == 8);
+	CU_ASSERT(generation_advance(map) == 2);
+	generation_mark(map, 4, 1);
+	CU_ASSERT(generation_is_sure(map, 2) && generation_count(map, 2) == 1);
+	CU_ASSERT(!generation_changed(map, 2, 3, &n));
+	generation_restart(map);
+	CU_ASSERT(generation_is_sure(map, 0) && generation_count(map, 0) == 0);
+	CU_ASSERT(generation_close(map, &err) == 0);
+}
+
 static void tokens(void)
 {
 	char text[GENERATION_TOKEN_SIZE];
@@ -299,5 +321,6 @@ void test_checkpoints(void)
 	CU_ADD_TEST(suite, damaged_tables);
 	CU_ADD_TEST(suite, version_1);
 	CU_ADD_TEST(suite, counts_are_exact);
+	CU_ADD_TEST(suite, a_failed_flush);
 	CU_ADD_TEST(suite, tokens);
 }

@@ -9,6 +9,23 @@
 #define PREFIX "map:"
 #define DIGITS 16u /* of the id */
 
+const char *map_trust_text(enum map_trust trust)
+{
+	static const char *const texts[] = {
+		[MAP_NEW] = "new",
+		[MAP_CLEAN] = "clean",
+		[MAP_KILLED] = "killed",
+		[MAP_MACHINE_DIED] = "machine-died",
+		[MAP_DRIVE_CHANGED] = "drive-changed",
+		[MAP_OTHER_DRIVE] = "other-drive",
+		[MAP_DAMAGED] = "damaged",
+		[MAP_UNSURE] = "unsure",
+		[MAP_FILE_FAILED] = "failed",
+	};
+
+	return texts[trust];
+}
+
 char *generation_token(char out[GENERATION_TOKEN_SIZE], uint64_t id, uint16_t g)
 {
 	snprintf(out, GENERATION_TOKEN_SIZE, PREFIX "%016" PRIx64 ":%u", id, g);
