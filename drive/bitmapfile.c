@@ -120,7 +120,9 @@ static int add_range(void *context, uint64_t from, uint64_t to, struct error *er
 	struct bitmap_reader *reader = context;
 	uint64_t first = from / CLUSTER_SIZE, end = least(clusters_of(to), reader->n_clusters);
 
-	return end <= first ? 0 : cluster_set_include(reader->set, first, end - first, err);
+	if (end <= first)
+		return 0;
+	return cluster_set_add(reader->set, first, end - first, err) < 0 ? err->code : 0;
 }
 
 static int read_all(struct qcow2_file *file, uint64_t size_bytes, struct cluster_set *out,
@@ -135,7 +137,12 @@ static int read_all(struct qcow2_file *file, uint64_t size_bytes, struct cluster
 	code = qcow2_file_bitmap(file, bitmap_file_name, &bitmap, err);
 	if (code == 0)
 		return fail(err, ERR_SYSTEM, "%s: has lost its bitmap", file->path);
-	return code < 0 ? code : qcow2_file_bits(file, &bitmap, add_range, &reader, err);
+	if (code == 1 && bitmap.granularity_bits != QCOW2_BUILD_BITS)
+		return fail(err, ERR_SYSTEM, "%s: a bit of its bitmap is not for a cluster",
+			    file->path);
+	if (code == 1)
+		code = qcow2_file_bits(file, &bitmap, add_range, &reader, err);
+	return code < 0 ? code : 0;
 }
 
 int bitmap_file_read(const char *path, uint64_t size_bytes, struct cluster_set *out,

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "machine/qemu/bitmaps.h"
 #include "machine/qemu/migration.h"
 #include "machine/qemu/names.h"
 #include "machine/qemu/qmp.h"
@@ -63,18 +64,7 @@ bool jobs_leave_out(const struct jobs_options *options, const struct inventory_d
 
 static bool is_part(const struct jobs_options *options, unsigned i)
 {
-	return options->parts != NULL && options->parts[i].bitmap[0] != '\0';
-}
-
-/* Whether the jobs end together. QEMU takes no bitmap over in such a transaction; of other jobs the
- * others go on when one fails, until it is noticed. */
-static bool are_grouped(const struct jobs_options *options, const struct inventory *inventory)
-{
-	for (unsigned i = 0; i < inventory->n_drives; i++) {
-		if (is_part(options, i))
-			return false;
-	}
-	return true;
+	return options->parts != NULL && options->parts[i];
 }
 
 static const char *sync_of(const struct jobs_options *options, unsigned i,
@@ -103,32 +93,15 @@ static struct json_t *make_action(const char *id, unsigned i, const struct inven
 			 options->limit ? json_make("{s:i}", "max-workers", 1) : NULL);
 }
 
-/* What the drive's bitmap names at the instant, into the one of the run. */
-static void add_merge(struct json_t *actions, const char *id, unsigned i, const char *node,
-		      const char *bitmap)
-{
-	char name[NODE_NAME_SIZE];
-
-	json_add(actions,
-		 json_make("{s:s, s:{s:s, s:s, s:[s]}}", "type", "block-dirty-bitmap-merge", "data",
-			   "node", node, "target", node_name(name, id, i), "bitmaps", bitmap));
-}
-
 static int start(struct qmp *qmp, const char *id, const struct inventory *inventory,
 		 const struct jobs_options *options, struct error *err)
 {
 	struct json_t *actions = json_make("[]");
 
-	for (unsigned i = 0; i < inventory->n_drives; i++) {
-		const struct inventory_drive *drive = &inventory->drives[i];
-
-		if (is_part(options, i))
-			add_merge(actions, id, i, drive->node, options->parts[i].bitmap);
-		json_add(actions, make_action(id, i, drive, options));
-	}
-	return qmp_execute(
-		qmp, NULL, err, "transaction", "{s:{s:s}, s:o}", "properties", "completion-mode",
-		are_grouped(options, inventory) ? "grouped" : "individual", "actions", actions);
+	for (unsigned i = 0; i < inventory->n_drives; i++)
+		json_add(actions, make_action(id, i, &inventory->drives[i], options));
+	return qmp_execute(qmp, NULL, err, "transaction", "{s:{s:s}, s:o}", "properties",
+			   "completion-mode", "grouped", "actions", actions);
 }
 
 /* A QEMU may list the limit and yet refuse it (-compat unstable-input=reject). A transaction that
@@ -210,16 +183,12 @@ int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventor
 	return 0;
 }
 
-int jobs_finalize(struct qmp *qmp, const char *id, const struct inventory *inventory,
-		  const struct jobs_options *options, struct error *err)
+/* They are a group: the first one's end is that of all. */
+int jobs_finalize(struct qmp *qmp, const char *id, struct error *err)
 {
-	unsigned n = are_grouped(options, inventory) ? 1 : inventory->n_drives;
 	char name[NODE_NAME_SIZE];
 
-	for (unsigned i = 0; i < n; i++)
-		TRY(qmp_execute(qmp, NULL, err, "job-finalize", "{s:s}", "id",
-				node_name(name, id, i)));
-	return 0;
+	return qmp_execute(qmp, NULL, err, "job-finalize", "{s:s}", "id", node_name(name, id, 0));
 }
 
 /* If those of the drives are a group (are_grouped), QEMU cancels the others when one is cancelled.

@@ -5,7 +5,6 @@
 #ifndef MACHINE_QEMU_JOBS_H
 #define MACHINE_QEMU_JOBS_H
 
-#include "machine/qemu/bitmaps.h"
 #include "machine/qemu/inventory.h"
 
 struct qmp;
@@ -20,18 +19,14 @@ struct jobs_state {
 	char error[200]; /* of the first that did not fail only because another did; escaped */
 };
 
-struct jobs_part {
-	char bitmap[BITMAP_NAME_SIZE];
-};
-
 struct jobs_options {
 	bool copies; /* all of the drive, not only what the guest overwrites */
 	bool full;   /* also what an image never held, which is zeros */
 	bool limit;  /* one request of such copying at a time: leaves room for those that a guest
 			waits for */
-	/* Of each drive the bitmap that names what is to be copied, as it is at the instant; empty:
-	 * all. The run has a disabled bitmap for it, which may name more. NULL: all of all. */
-	const struct jobs_part *parts;
+	/* Of each drive whether only that is copied which the run's bitmap of the drive names at
+	 * the instant. NULL: all of all. Borrowed. */
+	const bool *parts;
 	bool breaks; /* when old data cannot be saved, the guest's write goes on and the copy is
 			lost, which no job reports; without it the guest's write fails */
 };
@@ -50,8 +45,7 @@ int jobs_look(struct qmp *qmp, const char *id, struct jobs_state *out, struct er
 int jobs_check(struct qmp *qmp, const char *id, const struct inventory *inventory,
 	       struct jobs_state *out, struct error *err);
 /* With breaks, jobs that copy wait for this when all of them have copied all. */
-int jobs_finalize(struct qmp *qmp, const char *id, const struct inventory *inventory,
-		  const struct jobs_options *options, struct error *err);
+int jobs_finalize(struct qmp *qmp, const char *id, struct error *err);
 /* Cancels those that still run, waits until they have ended, and forgets them. Meanwhile their
  * writes must be answered. */
 int jobs_end(struct qmp *qmp, const char *id, struct error *err);

@@ -143,7 +143,7 @@ static int look(struct machine *machine, struct error *err)
 	TRY(jobs_check(qmp, machine->id, inventory, &state, err));
 	if (state.n_pending == inventory->n_drives) {
 		TRY(probes_check(qmp, machine->id, inventory, err));
-		TRY(jobs_finalize(qmp, machine->id, inventory, &machine->jobs, err));
+		TRY(jobs_finalize(qmp, machine->id, err));
 		TRY(jobs_check(qmp, machine->id, inventory, &state, err));
 	}
 	return state.n_concluded == inventory->n_drives;

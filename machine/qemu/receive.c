@@ -203,18 +203,21 @@ static const struct nbdserver_ops ops = {
 
 /* ---- the end ---- */
 
-/* From this cluster on those that are expected: where they begin, and end. False: there are none.
- */
+/* From this cluster on those that are expected, or told to be zeros: where they begin, and end.
+ * False: there are none. */
 static bool next_expected(const struct drive_state *drive, uint64_t *cluster, uint64_t *end)
 {
-	uint64_t n = clusters_of(drive->size_bytes), length;
+	uint64_t n = clusters_of(drive->size_bytes), at = *cluster, length = 0, told;
 	bool in = drive->expected == NULL;
 
 	*end = n;
-	for (; !in && *cluster < n; *cluster += in ? 0 : length) {
-		length = cluster_set_run(drive->expected, *cluster, n - *cluster, &in);
-		*end = *cluster + length;
-	}
+	if (in || at >= n)
+		return at < n;
+	told = bits_find_atomic(drive->told, at, n, true);
+	for (; !in && at < n; at += in ? 0 : length)
+		length = cluster_set_run(drive->expected, at, n - at, &in);
+	*cluster = least(at, told);
+	*end = at <= told ? at + length : least(at, bits_find_atomic(drive->told, told, n, false));
 	return *cluster < n;
 }
 
@@ -229,7 +232,6 @@ static bool next_zeros(const struct drive_state *drive, uint64_t *cluster, struc
 		*out = (struct chunk_zeros){drive->number, first, *cluster - first};
 		if (out->n_clusters > 0)
 			return true;
-		*cluster = end;
 	}
 	return false;
 }

@@ -30,7 +30,7 @@ struct receiver_counts {
  * end without harm to its machine. */
 int receiver_new(struct receiver **out, const struct receiver_drive *drives, uint32_t n_drives,
 		 struct buffer *buffer, struct error *err);
-/* After the instant: only clusters of the set come, and others must not be told of. Borrowed. */
+/* Clusters of the set must come; of others, those that do not come have not changed. Borrowed. */
 void receiver_expect(struct receiver *receiver, uint32_t drive, const struct cluster_set *set);
 /* At the unix socket path. */
 int receiver_listen(struct receiver *receiver, const char *path, struct error *err);

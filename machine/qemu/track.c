@@ -21,9 +21,9 @@ struct track {
 	struct qemu *qemu;
 	struct state state;
 	unsigned n;
-	struct tracked *drives;	 /* owned */
-	struct checkpoint line;	 /* of the archive, but for the generation; without a name: none */
-	struct jobs_part *parts; /* owned; of a push that copies only a part of some drives */
+	struct tracked *drives; /* owned */
+	struct checkpoint line; /* of the archive, but for the generation; without a name: none */
+	bool *parts;		/* owned; of a push: which drives it copies in part. Or NULL */
 };
 
 static struct qmp *qmp_of(const struct track *track)
@@ -240,7 +240,28 @@ static void take_since(struct tracked *one, const char *token)
 	}
 }
 
-/* The bitmap of the run has what the map has; the rest comes at the instant. */
+/* What the map and its current bitmap have, into the bitmap of the run. */
+static int fill_part(struct track *track, struct tracked *one, const struct transfer *run,
+		     struct error *err)
+{
+	uint16_t current = generation_current(one->map);
+	char name[BITMAP_NAME_SIZE];
+	struct cluster_set set = {0};
+	int code = 0;
+
+	TRY(qmp_execute(qmp_of(track), NULL, err, "block-dirty-bitmap-merge", "{s:s, s:s, s:[s]}",
+			"node", one->node, "target", run->bitmap, "bitmaps",
+			bitmap_name(name, generation_id(one->map), current)));
+	if (one->since_generation + 1 < current)
+		code = tracked_since(one, one->since_generation, &set, err);
+	if (code == 0 && set.n_clusters > 0)
+		code = transfer_put(qmp_of(track), run, &set, err);
+	cluster_set_free(&set);
+	return code;
+}
+
+/* The bitmap of the run records, too, so that nothing is between what it gets here and the instant,
+ * and nothing has to be at the very instant. What it has by now will come for sure. */
 static int add_part(struct track *track, unsigned i, const char *run, struct error *err)
 {
 	struct tracked *one = &track->drives[i];
@@ -250,19 +271,11 @@ static int add_part(struct track *track, unsigned i, const char *run, struct err
 		.bitmap = node_name(name, run, i),
 		.size_bytes = one->size_bytes,
 	};
-	uint16_t current = generation_current(one->map);
-	struct cluster_set set = {0};
-	int code;
 
-	TRY(add_bitmap(qmp_of(track), one, name, true, false, err));
-	bitmap_name(track->parts[i].bitmap, generation_id(one->map), current);
-	if (one->since_generation + 1 == current)
-		return 0;
-	code = tracked_since(one, one->since_generation, &set, err);
-	if (code == 0)
-		code = transfer_put(qmp_of(track), &transfer, &set, err);
-	cluster_set_free(&set);
-	return code;
+	TRY(add_bitmap(qmp_of(track), one, name, false, false, err));
+	TRY(fill_part(track, one, &transfer, err));
+	track->parts[i] = true;
+	return transfer_get(qmp_of(track), &transfer, &one->set, err);
 }
 
 static int add_parts(struct track *track, const char *run, struct error *err)
@@ -295,7 +308,7 @@ int track_prepare(struct track *track, const struct machine_since *since, const 
 	return run == NULL ? 0 : add_parts(track, run, err);
 }
 
-const struct jobs_part *track_parts(const struct track *track)
+const bool *track_parts(const struct track *track)
 {
 	return track == NULL ? NULL : track->parts;
 }
@@ -333,7 +346,9 @@ static int end_generation(struct track *track, unsigned i, struct error *err)
 	if (code < 0 || (code == 1 && !one->since))
 		return code < 0 ? code : 0;
 	if (code == 1)
-		return tracked_since(one, one->since_generation, &one->set, err);
+		return track->parts != NULL
+			       ? 0
+			       : tracked_since(one, one->since_generation, &one->set, err);
 	one->since = false;
 	snprintf(one->refusal, sizeof(one->refusal), "its changes were not recorded: %s", one->why);
 	return track->parts == NULL

@@ -5,9 +5,9 @@
  *
  *   1. open: the maps. A map whose bitmap does not tell all, for whatever reason, begins anew; a
  *      generation that a run which died has ended is taken over from its bitmap
- *   2. prepare: the bitmap of the next generation is added, and records; for a push, so is a bitmap
- *      of the run, with what the map has since the parent's instant
- *   3. the instant. The job of a push takes the current generation's bitmap into that of the run
+ *   2. prepare: the bitmap of the next generation is added, and records; for a push, so does one
+ *      of the run, which gets what the map and the current bitmap have since the parent's instant
+ *   3. the instant. The jobs of a push copy what the bitmaps of the run name then
  *   4. ended: the current generation's bitmap is stopped, and goes into the map. So what is written
  *      between 2 and 4 belongs to both generations, and nothing to none
  *   5. commit: the map's checkpoint of the archive counts
@@ -43,14 +43,14 @@ const char *track_token(const struct track *track, uint32_t i);
 /* Before the instant. run: of a push, its id; or NULL. */
 int track_prepare(struct track *track, const struct machine_since *since, const char *run,
 		  struct error *err);
-/* For the jobs of a push, of each drive. Borrowed. NULL: all of all. */
-const struct jobs_part *track_parts(const struct track *track);
+/* For the jobs of a push: of which drives only a part is copied. Borrowed. NULL: of none. */
+const bool *track_parts(const struct track *track);
 /* After the instant. */
 int track_ended(struct track *track, struct error *err);
 /* Of a drive: as machine_kind has it. */
 int track_changes(const struct track *track, uint32_t i, struct machine_changes *out,
 		  struct error *err);
-/* What its push brings; NULL: all. Borrowed. */
+/* What its push brings at least, and a little more may come; NULL: all. Borrowed. */
 const struct cluster_set *track_expected(const struct track *track, uint32_t i);
 /* The archive is durable. Returns in how many drives a bitmap records. */
 int track_commit(struct track *track, const struct machine_archive *archive, struct error *err);

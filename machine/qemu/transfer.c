@@ -77,7 +77,8 @@ static int merge(struct passage *passage, bool into_drive, struct error *err)
 			   "bitmaps", "node", transfer->node, "name", transfer->bitmap);
 }
 
-/* The file loses its name, and the run its directory, once QEMU has it open. QEMU puts the bitmap into it when the node goes.
+/* The file loses its name, and the run its directory, once QEMU has it open. QEMU puts the bitmap
+ * into it when the node goes.
  */
 static int pass(struct passage *passage, bool into_drive, struct error *err)
 {
