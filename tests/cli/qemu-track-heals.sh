@@ -108,6 +108,22 @@ kill -9 "$daemon"
 wait_until gone "$daemon"
 start_drives
 goes_on 'QEMU was' A B
+# Any backup removes the broken ones that are ours, and no others.
+end_process "$daemon"
+start_drives
+ask_qmp block-dirty-bitmap-add '{"node": "B", "name": "mine", "persistent": true}' >/dev/null
+end_process "$daemon"
+start_drives
+kill -9 "$daemon"
+wait_until gone "$daemon"
+start_drives
+expect_code 0 "$VMABAK" backup "qemu:$qmp" -o plain.vmab
+expect_text "$err" 'removed 2 bitmaps of ours from QEMU'
+ask_qmp query-named-block-nodes '{"flat": true}' >"$TMPDIR/nodes"
+expect_json "$TMPDIR/nodes" '[(b["name"], b["inconsistent"]) for n in d for b in n.get("dirty-bitmaps", [])] == [("mine", True)]'
+ask_qmp block-dirty-bitmap-remove '{"node": "B", "name": "mine"}' >/dev/null
+resize_B 33554432
+goes_on 'QEMU was started anew, or another program has removed its bitmap' A B
 
 # Sizes.
 resize_B 33619968
