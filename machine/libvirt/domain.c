@@ -148,6 +148,8 @@ void domain_close(struct domain *domain)
 
 	if (domain == NULL)
 		return;
+	if (domain->stats != NULL)
+		domain_lib.virDomainStatsRecordListFree(domain->stats);
 	if (domain->domain != NULL)
 		domain_lib.virDomainFree(domain->domain);
 	if (domain->connection != NULL)
@@ -222,20 +224,6 @@ int domain_description(struct domain *domain, bool next_time, char **out, struct
 	if (text == NULL)
 		return domain_fail(domain, "its description", err);
 	*out = text;
-	return 0;
-}
-
-int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, struct error *err)
-{
-	virDomainBlockInfo info;
-	char what[64];
-	int result;
-
-	DOMAIN_ASK(result, domain_lib.virDomainGetBlockInfo(domain->domain, target, &info, 0));
-	snprintf(what, sizeof(what), "the size of disk '%.32s'", target);
-	if (result < 0)
-		return domain_fail(domain, what, err);
-	*out = info.capacity;
 	return 0;
 }
 

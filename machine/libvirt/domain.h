@@ -40,7 +40,7 @@ int domain_volume(struct domain *domain, const char *pool, const char *volume, c
 		  struct error *err);
 /* As it runs, or as it would be started the next time. Without passwords. Owned by the caller. */
 int domain_description(struct domain *domain, bool next_time, char **out, struct error *err);
-/* What the guest sees of a disk, in bytes. */
+/* What the guest sees of a disk, in bytes: when the size of one was asked for the first time. */
 int domain_disk_size(struct domain *domain, const char *target, uint64_t *out, struct error *err);
 /* The group that its QEMU runs as; false: not known, or it runs as us. */
 bool domain_group(struct domain *domain, gid_t *out);

@@ -1,5 +1,5 @@
 /*
- * Shared by the files that call libvirt's library: domain.c, domain_new.c and
+ * Shared by the files that call libvirt's library: domain.c, domain_new.c, domain_sizes.c and
  * domain_checkpoint.c.
  */
 #ifndef MACHINE_LIBVIRT_DOMAIN_PRIVATE_H
@@ -40,9 +40,11 @@
 	X(virDomainHasManagedSaveImage)    \
 	X(virDomainIsActive)               \
 	X(virDomainListAllCheckpoints)     \
+	X(virDomainListGetStats)           \
 	X(virDomainLookupByID)             \
 	X(virDomainLookupByName)           \
 	X(virDomainLookupByUUIDString)     \
+	X(virDomainStatsRecordListFree)    \
 	X(virGetLastError)                 \
 	X(virGetLastErrorCode)             \
 	X(virInitialize)                   \
@@ -75,6 +77,8 @@ struct domain {
 	virConnectPtr connection;
 	virDomainPtr domain;
 	char shown[DOMAIN_SHOWN_SIZE];
+	bool has_asked;			/* for the sizes of its disks */
+	virDomainStatsRecordPtr *stats; /* owned; NULL: libvirt did not say */
 };
 
 /* libvirt's last error of this thread. */
