@@ -111,7 +111,8 @@ step "nothing in the root that does not belong there" tests/root.sh
 step "arrows" $make arrows
 step "arrows are seen that point up" $make arrows-self-test
 step "audit-size" $make audit-size
-printf '%s\n' waiting release tsan asan scripts | xargs -P 3 -n 1 sh tests/run.sh --lane
+# The longest first.
+printf '%s\n' waiting asan release tsan scripts | xargs -P 3 -n 1 sh tests/run.sh --lane
 step "command line, what measures time" tests/cli/run.sh --alone build/release/vmabak
 
 echo

@@ -1,7 +1,7 @@
 # What is written as VMA is what the genuine tool demands, with and without checksums.
 . "$(dirname "$0")/lib.sh"
 
-make_image drive.raw 32
+make_image drive.raw 16
 make_random odd.raw 70001 2
 make_random state.raw 9000000 3
 truncate -s 20M state.raw

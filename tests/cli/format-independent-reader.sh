@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 
 need_python xxhash zstandard
-make_image drive.raw 16
+make_image drive.raw 8
 make_random odd.raw 65537 2
 truncate -s 5000000 holes.raw
 put holes.raw 4000000 x

@@ -240,6 +240,12 @@ ended_with()
 	[ "$lib_code" = "$1" ] || fail "exit code $lib_code, expected $1: $(cat "$err")"
 }
 
+# dead PID: nobody may have waited for it yet.
+dead()
+{
+	! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"
+}
+
 # Whether a file that an archive or drive is written to under a temporary name has N bytes.
 has_part()
 {

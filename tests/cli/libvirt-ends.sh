@@ -61,8 +61,9 @@ wait_until backup_runs
 guard=$(pgrep -P $pid -f 'vmabak guard')
 kill -STOP $guard
 kill -9 $pid
-sleep 0.1
+wait $pid || true
 kill -9 $guard
+wait_until dead $guard
 rm -f .*.part
 backup_runs || fail 'the job went by itself'
 expect_code 0 $backup -o next.vmab

@@ -1,8 +1,8 @@
 # No command takes more than 64 MiB, whatever the size of the drives, with two threads.
-# long: two hundred megabytes, in all formats
+# long: a hundred and fifty megabytes, in all formats
 . "$(dirname "$0")/lib.sh"
 
-make_random drive.raw 157286400 1
+make_random drive.raw 100663296 1
 # Compressible data too: that is where compressors need most.
 seq 1 6000000 >text.raw
 truncate -s %512 text.raw

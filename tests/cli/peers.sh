@@ -162,12 +162,6 @@ has_guard()
 	guard=$(pgrep -o -f "^vmabak guard .*-- qemu:$qmp")
 }
 
-# Nobody may have waited for it yet.
-dead()
-{
-	! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"
-}
-
 no_guard()
 {
 	! pgrep -f "^vmabak guard .*-- qemu:$TMPDIR" >/dev/null

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
 
-make_image a.raw 40
+make_image a.raw 16
 make_random b.raw 3000001 2
 : >empty.raw
 truncate -s 300M holes.raw
@@ -29,12 +29,12 @@ done
 
 # The numbers are those of a backup of the files.
 expect_code 0 live a.vmab --json -d data -d root
-expect_json "$out" "d['n_drives'] == 2" "d['capture']['n_clusters'] == 640 + 46" "d['capture']['todo_clusters'] == 0" \
+expect_json "$out" "d['n_drives'] == 2" "d['capture']['n_clusters'] == 256 + 46" "d['capture']['todo_clusters'] == 0" \
 	"d['capture']['guest_clusters'] == 0" "d['capture']['spilled_clusters'] == 0" \
-	"d['capture']['sweep_clusters'] + d['capture']['zero_clusters'] == 686" \
+	"d['capture']['sweep_clusters'] + d['capture']['zero_clusters'] == 302" \
 	"d['capture']['read_bytes'] == d['capture']['sweep_clusters'] * 65536" \
 	"d['capture']['buffer_peak_bytes'] <= 67108864" "0 < d['capture']['quiesce_ns'] < 60 * 10**9" \
-	"d['data_clusters'] + d['zero_clusters'] == 686"
+	"d['data_clusters'] + d['zero_clusters'] == 302"
 cp "$out" live.json
 restored_is a.vmab data b.raw
 expect_code 0 "$VMABAK" list --json a.vmab

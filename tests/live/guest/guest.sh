@@ -113,7 +113,7 @@ guest_boots()
 	lib_tries=0
 	until guest_writes; do
 		lib_tries=$((lib_tries + 1))
-		[ $lib_tries -lt 180 ] || fail "the guest does not write after 180 s: $(cat qemu.out console)"
+		[ $lib_tries -lt 400 ] || fail "the guest does not write after 400 s: $(cat qemu.out console)"
 		sleep 1
 	done
 }
