@@ -141,6 +141,18 @@ if command -v strace >/dev/null && strace -f -o /dev/null true 2>/dev/null; then
 	done >wanted
 	echo d/.web.lock >>wanted
 	same_file wanted calls
+	# Heads are read once, however many machines there are.
+	opened()
+	{
+		strace -f -qq -o "$TMPDIR/trace" -e trace=openat "$VMABAK" prune -q d --keep-last 20
+		grep -c 'web-2026-01-14T120000Z.vmab", O_RDONLY' "$TMPDIR/trace"
+	}
+	alone=$(opened)
+	for machine in a b x y; do
+		SOURCE_DATE_EPOCH=1767225600 expect_code 0 "$VMABAK" backup -q --to d --name $machine root=web.raw
+	done
+	with_others=$(opened)
+	[ "$with_others" = "$alone" ] || fail "opened $alone times alone, $with_others times among others"
 	# One that cannot be made durable is a failure, and goes no further.
 	fill
 	expect_code 1 strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:error=EIO:when=4 "$VMABAK" prune -q d --keep-last 1
