@@ -191,9 +191,9 @@ static int open_writer(struct store_writer *writer, const char *name,
 	writer->tags = calloc(writer->n_parts_max, sizeof(*writer->tags));
 	if (writer->tags == NULL)
 		return fail_memory(err);
+	TRY(upload_begin(&writer->upload, options->retain_until, err));
 	if (!enlist(writer))
 		return fail(err, ERR_SYSTEM, "%.200s: interrupted", name);
-	TRY(upload_begin(&writer->upload, options->retain_until, err));
 	return start_senders(writer, err);
 }
 
