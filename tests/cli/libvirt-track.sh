@@ -82,3 +82,11 @@ expect_error 2 'is not by vmabak' as_user "$vmabak" checkpoint delete others lib
 expect_error 2 'none of that name' as_user "$vmabak" checkpoint delete "$(of four)" libvirt:web
 expect_error 2 'needs the machine' as_user "$vmabak" checkpoint create now libvirt:web
 checkpoints others "$(of five)" "$(of six)" "$(of other)"
+
+# With --to the parent is what the folder has.
+as_user mkdir folder
+for round in 1 2; do
+	expect_code 0 as_user "$vmabak" backup --json libvirt:web --track --to folder --name web
+	cp "$out" folder$round.json
+done
+listed folder2 "[0, 0, None]"

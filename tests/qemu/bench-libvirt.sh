@@ -2,13 +2,14 @@
 # A full backup of a domain of libvirt, by vmabak and by virtnbdbackup, and then increments of it, by the checkpoints
 # that each leaves, after a hundredth of the drives was written: time and the most memory of the program (not of QEMU).
 #
-#   tests/qemu/bench-libvirt.sh VMABAK [ROUNDS]    (3)
+#   tests/qemu/bench-libvirt.sh VMABAK [ROUNDS [ROUNDS-OF-FULL-BACKUPS]]    (3, and as many)
 #
 # Two qcow2 drives of 1 GiB, with file systems full of this machine's own files; they are in the page cache
 # and the machine is paused, so that nothing but the backup moves. Rounds are interleaved, medians are told.
 # Scratch files and archives go to /tmp.
 VMABAK=$(realpath "${1:?usage: bench-libvirt.sh VMABAK [ROUNDS]}")
 rounds=${2:-3}
+full_rounds=${3:-$rounds}
 export VMABAK
 CLI_FOLDER=$(cd "$(dirname "$0")/../cli" && pwd)
 . "$CLI_FOLDER/lib.sh"
@@ -85,35 +86,43 @@ measured()
 
 peer="as_user virtnbdbackup -U qemu:///session -d web -l full -n -S $lv/tmp -f $lv/tmp/peer.sock -o out"
 ours="as_user $vmabak backup -q libvirt:web -o out/web.vmab"
-for round in $(seq "$rounds"); do
+for round in $(seq "$full_rounds"); do
 	measured vmabak-none $ours --compress none
 	measured virtnbdbackup-none $peer
 	measured vmabak-zstd:1 $ours
 	measured virtnbdbackup-lz4 $peer -z
 done
 
-# Increments: each of them has its full backup.
-write_some() # a hundredth of each drive, in pieces of 64 KiB all over it
+# Increments: each of them has its full backup, and its own domain, as virtnbdbackup refuses one with a checkpoint that is
+# not its own.
+write_some() # DOMAIN: a hundredth of each drive, in pieces of 64 KiB all over it
 {
 	for lib_disk in 0 1; do
 		for lib_at in $(seq $((round * 64)) 6400 1048575); do
-			echo "qemu-io -d /machine/peripheral/virtio-disk$lib_disk/virtio-backend \"write -q -P $((round * 2 + lib_disk + 1)) ${lib_at}k 64k\""
+			echo "qemu-io -d /machine/peripheral/virtio-disk$lib_disk/virtio-backend" \
+				"\"write -q -P $((round * 2 + lib_disk + 1)) ${lib_at}k 64k\""
 		done
-	done >"$lv/writes"
-	while read -r lib_line; do
-		as_user virsh -q qemu-monitor-command web --hmp "$lib_line" </dev/null >/dev/null
-	done <"$lv/writes"
+	done | sed "s,.*,qemu-monitor-command $1 --hmp '&'," >"$lv/writes"
+	as_user virsh -q <"$lv/writes" >/dev/null
 }
 rm -rf out
 as_user mkdir out peer
+for lib_disk in 0 1; do
+	cp $lib_disk.qcow2 peer-$lib_disk.qcow2
+done
+sed "s,<name>web,<name>peer,; s,$PWD/,&peer-,g" "$lv/web.xml" >"$lv/peer.xml"
+[ "$(id -u)" != 0 ] || chown -R nobody "$lv/work"
+as_user virsh -q define "$lv/peer.xml"
+as_user virsh -q start --paused peer
 as_user "$vmabak" backup -q libvirt:web --track -o out/0.vmab
-as_user virtnbdbackup -U qemu:///session -d web -l full -n -S "$lv/tmp" -f "$lv/tmp/peer.sock" -o peer >"$lv/peer.log" 2>&1 ||
+as_user virtnbdbackup -U qemu:///session -d peer -l full -n -S "$lv/tmp" -f "$lv/tmp/peer.sock" -o peer >"$lv/peer.log" 2>&1 ||
 	fail "$(tail -n 5 "$lv/peer.log")"
 keep=1
 for round in $(seq "$rounds"); do
-	write_some
+	write_some web
+	write_some peer
 	measured vmabak-inc as_user "$vmabak" backup -q libvirt:web --track --parent out/$((round - 1)).vmab -o out/$round.vmab
-	measured virtnbdbackup-inc as_user virtnbdbackup -U qemu:///session -d web -l inc -n -S "$lv/tmp" -f "$lv/tmp/peer.sock" \
+	measured virtnbdbackup-inc as_user virtnbdbackup -U qemu:///session -d peer -l inc -n -S "$lv/tmp" -f "$lv/tmp/peer.sock" \
 		-o peer
 done
 cat "$lv/results"
@@ -127,7 +136,8 @@ medians = {name: [statistics.median(column) for column in zip(*values)] for name
 for name, (seconds, memory, size, load) in medians.items():
     print(f"{name:20} {seconds:6.2f} s  {memory:5.0f} MiB of memory  {size:6.0f} MiB written  load {load:.1f}")
 for ours, peer in ("vmabak-none", "virtnbdbackup-none"), ("vmabak-zstd:1", "virtnbdbackup-lz4"):
-    print(f"{ours} / {peer}: time {medians[ours][0] / medians[peer][0]:.2f}x (bar 0.5), "
-          f"memory {medians[ours][1] / medians[peer][1]:.2f}x (bar 0.3)")
+    if ours in medians:
+        print(f"{ours} / {peer}: time {medians[ours][0] / medians[peer][0]:.2f}x (bar 0.5), "
+              f"memory {medians[ours][1] / medians[peer][1]:.2f}x (bar 0.3)")
 print(f"vmabak-inc / virtnbdbackup-inc: time {medians['vmabak-inc'][0] / medians['virtnbdbackup-inc'][0]:.2f}x (bar 0.3)")
 END
