@@ -6,10 +6,12 @@
  *   0x06 first   so it does, but it could shrink; 0x07: but it is too small
  *   0x08 first   it goes over the data channel
  *   0x03         is more than a message may have
- * Byte 0: how large the client's pieces are. In place of a writer, everything that it would be given
- * is held against the drives, and read. The server hangs up in the end.
+ * Byte 0: how large the client's pieces are; from 128 on it wants what changed since a token of
+ * each drive, and says in the end that the archive is durable. In place of a writer, everything
+ * that it would be given is held against the drives, and read. The server hangs up in the end.
  */
 #include "machine/serve/message.h"
+#include "base/clusterset.h"
 #include "cow/chunks.h"
 #include "machine/kinds.h"
 #include "tests/fuzz/fuzz.h"
@@ -268,6 +270,40 @@ static int take_all(struct machine *machine, uint32_t piece_clusters, struct err
 	return got;
 }
 
+static int ask_changes(struct machine *machine, const struct machine_description *found,
+		       struct error *err)
+{
+	int code = 0;
+	for (uint32_t i = 0; code == 0 && i < found->n_drives; i++) {
+		uint64_t n = clusters_of(found->drives[i].size_bytes);
+		struct machine_changes changes = {0};
+		code = machine_serve.changes(machine, i, &changes, err);
+		MUST(!cluster_set_has(&changes.set, n) && changes.set.n_clusters <= n);
+		MUST(changes.known || changes.set.n_clusters == 0);
+		cluster_set_free(&changes.set);
+	}
+	return code;
+}
+
+static int back_up(struct machine *machine, const struct machine_description *found,
+		   const uint8_t how, struct error *err)
+{
+	static const uint8_t uuid[UUID_SIZE] = {1};
+	static const char *tokens[256];
+	const struct machine_archive archive = {.raw_bytes = 1, .written_bytes = 2};
+	struct machine_since since = {0};
+	if (how >= 128) {
+		for (uint32_t i = 0; i < found->n_drives; i++)
+			tokens[i] = "map:0123456789abcdef:1";
+		since = (struct machine_since){.uuid = uuid, .tokens = tokens};
+	}
+	TRY(machine_serve.begin(machine, &since, err));
+	if (how >= 128)
+		TRY(ask_changes(machine, found, err));
+	TRY(take_all(machine, 1u << how % 7, err));
+	return how >= 128 ? machine_serve.commit(machine, &archive, err) : 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct machine_options options = {.place = "server",
@@ -275,7 +311,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						.spill = MACHINE_SPILL,
 						.spill_dir = "/",
 						.threads = 1};
-	const struct machine_since everything = {0};
 	struct machine_description found;
 	struct error err = {0};
 	struct machine *machine = NULL;
@@ -289,9 +324,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		machine_serve.describe(machine, &found);
 		for (uint32_t i = 0; i < found.n_drives; i++)
 			MUST(found.drives[i].name != NULL);
-		code = machine_serve.begin(machine, &everything, &err);
-		if (code == 0)
-			code = take_all(machine, 1u << data[0] % 7, &err);
+		code = back_up(machine, &found, data[0], &err);
 		if (code == 0) {
 			struct json_t *capture = json_new();
 			machine_serve.outcome(machine, capture);

@@ -239,6 +239,12 @@ def control_clients(folder):
             ("large", backup % (b"[]", 1 << 40, 0, b"", b"true") + begin), ("spill", backup % (b"[]", 1 << 24, 1 << 62, b"/", b"true")),
             ("no-turn", begin + give), ("begin-twice", plain + begin + begin), ("not-lent", plain + begin + back % 99),
             ("next-first", plain + channel + b"\2\2" + give), ("again", plain + b'\2{"execute": "status"}\n'),
+            ("checkpoints", b'{"execute": "checkpoint", "name": "a"}\n\2{"execute": "begin"}\n\2{"execute": "commit"}\n'
+             b'\2{"execute": "checkpoints", "drive": 0, "from": 0}\n\2{"execute": "delete-checkpoint", "name": "a"}\n'),
+            ("since", plain + channel + b'{"execute": "since", "uuid": "01234567-89ab-cdef-0123-456789abcdef", "tokens": '
+             b'["map:0123456789abcdef:1", 5]}\n' + begin + b'\2\2\2\4{"execute": "changes", "drive": 0, "from": 0}\n' + give
+             + 4 * (b"\4\2" + give[1:]) + b'\4\2{"execute": "commit", "written_bytes": 7}\n'),
+            ("since-twice", plain + b'{"execute": "since"}\n' * 2), ("no-commit", plain + ready + b'\4{"execute": "commit"}\n'),
             ("gone", plain + ready + give * 20), ("channels", plain + channel * 60), ("no-channel", plain + begin + b"\2\2" + give),
             ("wrong-place", plain + ready + b"\4" + begin), ("not-lent-next", plain + ready + b"\4" + more[2:] % 99),
             ("passes", b'\5{"execute": "status"}\n' * 3), ("long", b'{"execute": "\3"}\n'), ("empty", b"\n"),
@@ -266,6 +272,13 @@ def live_servers(folder):
             ("shrinks", 6, b"\6" + plan % (drives, 4)), ("small", 6, b"\7" + plan % (drives, 4)), ("none", 6, plan % (drives, 4)),
             ("more-chunks", 6, b"\5" + plan % (drives, 5)), ("huge", 6, b"\5" + plan % (drives, 1 << 62)), ("no-json", 6, b"\5x\n"),
             ("large", 6, good.replace(b"262144", b"4611686018427387904") + chunk % (0, b"[]", b"[[0,5,70368744177659]]") + done),
+            ("changed", 134, good[:-len(begun)] + b'\2{"return": {"drives": [{"known": true}, {"known": false, "why": "no"}]}}\n'
+             + begun + b'\2\10{"return": {"runs": [1, 2], "next": 3}}\n\2\10{"return": {"runs": [0, 1], "next": 4}}\n'
+             + chunk % (0, b"[[0,1,3],[1,7,1]]", b"[[1,0,7],[1,8,500]]") + done + b'\2\10{"return": {}}\n'),
+            ("changed-past-end", 134, good[:-len(begun)] + b'\2{"return": {"drives": [{"known": true}]}}\n' + begun
+             + b'\2\10{"return": {"runs": [1, 9], "next": 4}}\n'),
+            ("changed-stands-still", 134, good[:-len(begun)] + b'\2{"return": {"drives": [{"known": true}]}}\n' + begun
+             + b'\2\10{"return": {"runs": [], "next": 0}}\n'),
             ("bare", 6, good.replace(b"\4", b"")), ("no-socket", 6, good.replace(b"\4", b"\5") + chunk % (0, b"[]", b"[]")),
             ("wrong-way", 6, good + (chunk % (0, b"[]", b"[]")).replace(b"\10", b"") + done), ("unasked", 6, good + error + done),
             ("done-first", 6, b"\5" + plan % (drives, 4) + done), ("no-drives", 6, b"\5" + plan % (b"[]", 4)), ("gone", 6, b"")]:
