@@ -10,11 +10,11 @@ from model_world import World
 
 # The first steps make chains; then of each kind as many in a round, in random order.
 FIRST = ("to", "backup", "to", "to", "backup", "to", "backup", "to")
-ROUND = {"backup": 7, "to": 4, "lie": 1, "merge": 1, "merge_links": 1, "merge_over": 1, "prune": 1, "prune_merge": 2, "convert": 1,
+ROUND = {"backup": 7, "to": 3, "together": 1, "lie": 1, "merge": 1, "merge_links": 1, "merge_over": 1, "prune": 1, "prune_merge": 2, "convert": 1,
          "diff": 1, "reader": 1, "remove": 1, "protect": 1, "lose": 1}
 
 
-STEPS = {"backup": model_backups.backup, "to": model_backups.to, "lie": model_backups.lie, "merge": model_chains.merge,
+STEPS = {"backup": model_backups.backup, "to": model_backups.to, "together": model_backups.together, "lie": model_backups.lie, "merge": model_chains.merge,
          "merge_links": model_chains.merge_links, "merge_over": model_chains.merge_over, "prune": model_chains.prune,
          "prune_merge": model_chains.prune_merge, "convert": model_chains.convert, "diff": model_chains.diff,
          "reader": model_chains.reader, "remove": model_chains.remove, "protect": model_chains.protect,

@@ -13,7 +13,7 @@ def tell(world, archive, code, errors):
         drive = world.drives[line.split("drive ", 1)[1].split(":", 1)[0]]
         parent = [one.step for one in world.parents_of(world.archives[archive])]
         assert drive.cut_in is not None and drive.cut_in > min(parent), f"{archive}: {errors}"
-    assert code == 0 or lies, f"{archive}: exit code 3: {errors}"
+    assert code == 0 or lies or any("the clock is wrong" in line for line in lines), f"{archive}: exit code 3: {errors}"
 
 
 # ---- drives ----
@@ -104,7 +104,7 @@ def choose_source(world, rng, drive, parent):
 # ---- backups ----
 
 def next_archive(world, rng, file):
-    world.now += rng.choice((1800, 7200, 30000, 86400, 200000))
+    world.now += rng.choice((1800, 7200, 30000, 86400, 200000)) * (1 if rng.random() < 0.93 else -1)
     configs = {}
     if rng.random() < 0.3:
         configs["m.conf"] = f"step {world.serial}\n" * rng.randrange(1, 4000)
@@ -258,8 +258,30 @@ def to(world, rng, kill):
     after_backup(world, archive, tracks and not kill)
 
 
+def new_names(world):
+    return sorted(name for name in os.listdir("d") if name.endswith(".vmab") and name[0] != "." and name not in world.archives)
+
+
+def together(world, rng, kill):
+    """Both machines at once, and a prune that removes nothing waits for each of them or they for it."""
+    change_drives(world, rng)
+    world.serial += 1
+    archive = next_archive(world, rng, "")
+    newest = {machine: max((one.file for one in world.archives.values() if one.machine == machine), default=None) for machine in "mn"}
+    configs = ["-c", "m.conf"] if archive.configs else []
+    world.run_together(*(["backup", "-q", "--lock-wait", "100", "--to", "d", "--name", machine, "--full-every", "0", *configs,
+                          *(drive.word() for drive in world.drives.values())] for machine in "mn"),
+                       ["prune", "-q", "--lock-wait", "100", "d", "--keep-last", "1000", *rng.choice(([], ["--merge"]))])
+    new = new_names(world)
+    assert [name[0] for name in new] == ["m", "n"], new
+    for name in new:
+        made = world.learn(Archive(name, archive.states, archive.configs, world.step))
+        parent = newest[made.machine]
+        assert made.parent == (parent and world.archives[parent].uuid), (name, made.parent, parent)
+
+
 def find_new(world, archive):
-    new = [name for name in os.listdir("d") if name.endswith(".vmab") and not name.startswith(".") and name not in world.archives]
+    new = new_names(world)
     assert len(new) <= 1, new
     if new:
         archive.file = new[0]

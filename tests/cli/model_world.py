@@ -69,25 +69,28 @@ class World:
 
     # ---- the program ----
 
-    def run(self, *words, codes=(0,), stdin=None):
+    def start(self, *words, **options):
         environment = dict(os.environ, SOURCE_DATE_EPOCH=str(self.now), TZ="UTC", TMPDIR=os.getcwd() + "/tmp")
         self.said = self.said[-30:] + [" ".join(words)]
+        return subprocess.Popen([self.vmabak, *words], env=environment, **options)
+
+    def run(self, *words, codes=(0,), stdin=None):
         begin = time.monotonic()
-        done = subprocess.run([self.vmabak, *words], env=environment, capture_output=True, check=False, stdin=stdin)
+        with self.start(*words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            out, errors = process.communicate()
         self.seconds[words[0]] = (self.seconds.get(words[0], 0) + time.monotonic() - begin) / 2
-        assert done.returncode in codes, f"{' '.join(words)}: exit code {done.returncode}: {done.stderr.decode()}"
-        self.code, self.errors = done.returncode, done.stderr.decode()
-        return done.stdout
+        self.code, self.errors = process.returncode, errors.decode()
+        assert self.code in codes, f"{' '.join(words)}: exit code {self.code}: {self.errors}"
+        return out
 
     def run_json(self, *words, **options):
         return json.loads(self.run(*words, "--json", **options))
 
     def run_killed(self, rng, *words):
         """True if it was killed; otherwise it was done before."""
-        environment = dict(os.environ, SOURCE_DATE_EPOCH=str(self.now), TZ="UTC", TMPDIR=os.getcwd() + "/tmp")
-        self.said = self.said[-30:] + ["(killed) " + " ".join(words)]
+        self.said.append("the next one is killed:")
         with open("tmp/killed", "wb") as errors:
-            process = subprocess.Popen([self.vmabak, *words], env=environment, stdout=subprocess.DEVNULL, stderr=errors)
+            process = self.start(*words, stdout=subprocess.DEVNULL, stderr=errors)
             time.sleep(rng.uniform(0, 1.1 * self.seconds.get(words[0], 0.05)))
             process.send_signal(signal.SIGKILL)
             code = process.wait()
@@ -95,6 +98,14 @@ class World:
             assert code in (0, 3, -signal.SIGKILL), f"{' '.join(words)}: exit code {code}: {errors.read()}"
         self.count("killed" if code < 0 else "too late to kill")
         return code < 0
+
+    def run_together(self, *commands):
+        """At the same time; all must succeed, or warn."""
+        processes = [self.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for words in commands]
+        for words, process in zip(commands, processes):
+            errors = process.communicate()[1].decode()
+            assert process.returncode == 0 or process.returncode == 3 and "the clock is wrong" in errors, \
+                f"{' '.join(words)}, beside others: exit code {process.returncode}: {errors}"
 
     # ---- what an archive stands on ----
 
@@ -118,11 +129,11 @@ class World:
         return found
 
     def newest(self):
-        return max(self.archives.values(), key=lambda one: (one.created, one.file))
+        return max(self.archives.values(), key=lambda one: (one.step, one.file))
 
     def pick(self, rng):
         """Mostly of the newest."""
-        names = sorted(self.archives, key=lambda name: (self.archives[name].created, name))
+        names = sorted(self.archives, key=lambda name: (self.archives[name].step, name))
         return self.archives[names[-1 - min(int(rng.expovariate(0.6)), len(names) - 1)]]
 
     def learn(self, archive):
