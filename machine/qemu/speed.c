@@ -67,8 +67,9 @@ void speed_set(struct speed *speed, struct qmp *qmp, const char *id, unsigned n_
 		speed->free_ms = now;
 	if (limit == old || (old != 0 && limit > old - old / 8 && limit < old + old / 8))
 		return;
-	if (limit != 0 &&
-	    (now < speed->told_ms || now - speed->free_ms < (int64_t)(n_drives - 1) * PATIENT_MS))
+	if (old == 0 && now - speed->free_ms < (int64_t)(n_drives - 1) * PATIENT_MS)
+		return;
+	if (old != 0 && limit > old && now < speed->told_ms)
 		return;
 	speed->limit = limit;
 	for (unsigned i = 0; i < n_drives && qmp_works(qmp); i++) {

@@ -16,7 +16,7 @@ struct speed {
 	uint64_t measured_bytes;
 	double out_rate; /* bytes a second */
 	uint64_t limit;	 /* that the jobs have; 0: none */
-	int64_t told_ms; /* until then they are told no other, but that there is none */
+	int64_t told_ms; /* until then they are told no higher one, but that there is none */
 	int64_t free_ms; /* when there had to be none for the last time */
 };
 
