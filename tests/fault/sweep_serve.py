@@ -85,6 +85,9 @@ class Guest:
         self.handle.set_export_name("a")
         self.handle.connect_unix(os.path.join(folder, "n"))
         self.pool = concurrent.futures.ThreadPoolExecutor(1)
+        # What the guest of a server before this one had written last is of another round.
+        for _ in range(N_CLUSTERS):
+            self.write()
 
     def write(self):
         self.handle.pwrite(bytes([self.round & 255]) * CLUSTER, self.n * CLUSTER)
@@ -212,7 +215,7 @@ class Server:
                                 codes=codes, fault=fault)
         finally:
             self.guest.finish(writing)
-        if code == 0:
+        if code in (0, 3):
             self.judge_backup()
         elif os.listdir(self.out):
             raise Wrong(f"a backup that failed left {os.listdir(self.out)}")
@@ -339,7 +342,9 @@ class ServeRunner:
         try:
             if server.process is None:
                 server.begin()
-            getattr(server, "do_" + self.action)([0, 1, 6] if error == ENOSPC else [0, 1], fault)
+            codes = [0, 1, 6] if error == ENOSPC else [0, 1]
+            # all is in the archive, but for what later ones would be made by
+            getattr(server, "do_" + self.action)(codes + [3] if self.action == "backup" else codes, fault)
             server.check()
             server.await_no_backup()
             server.do_guest(None)
