@@ -24,6 +24,9 @@ static const struct option_spec deleting[] = {
 };
 
 static const struct option_spec freezing[] = {
+	{"state", 0, OPTION_TEXT, OPTION_FIELD(machine_options, state), .argument = "DIR",
+	 .help = "qemu: where the maps of what changed are kept (default: "
+		 "/var/lib/vmabak/MACHINE)"},
 	{"connect", 0, OPTION_TEXT, OPTION_FIELD(machine_options, connect), .argument = "URI",
 	 .help = "libvirt: the libvirt to connect to (default: that of virsh)"},
 	{"freeze-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, freeze_command),
@@ -70,7 +73,7 @@ static int run_create(struct task *task, struct error *err)
 	if (task->kind->create == NULL)
 		return fail(err, ERR_USAGE,
 			    "%s: an instant without a backup needs the machine of a "
-			    "serve:SOCKET",
+			    "serve:SOCKET or qemu:SOCKET",
 			    machine->place);
 	TRY(task->kind->create(task->source, task->name, err));
 	json_put_text(task->report->result, "checkpoint", task->name);
@@ -125,15 +128,19 @@ static int find_kind(const char *word, struct machine_options *machine,
 	*out = kind == SOURCE_SERVE ? &checkpoint_serve : &checkpoint_map;
 	if (kind == SOURCE_SERVE || kind == SOURCE_DRIVES)
 		return 0;
+	*out = &checkpoint_qemu;
+	if (kind == SOURCE_QEMU)
+		return 0;
 #if HAVE_LIBVIRT
 	*out = &checkpoint_libvirt;
 	if (kind == SOURCE_LIBVIRT)
 		return 0;
 #endif
-	return fail(err, ERR_USAGE,
-		    "%s: checkpoints are those of serve:SOCKET, libvirt:DOMAIN, or of the file of "
-		    "a map",
-		    word);
+	return fail(
+		err, ERR_USAGE,
+		"%s: checkpoints are those of serve:SOCKET, qemu:SOCKET, libvirt:DOMAIN, or of the "
+		"file of a map",
+		word);
 }
 
 static int act(struct task *task, const struct action *action, struct error *err)
@@ -182,11 +189,11 @@ const struct command command_checkpoint = {
 	.usage = "list|create|delete|size [NAME] SOURCE [OPTION]...",
 	.operand = "SOURCE",
 	.summary = "name instants of a machine, and tell what changed since",
-	.help = "List, create and delete the checkpoints of a running vmabak serve, of a\n"
-		"domain of libvirt that runs, or of the file of a map that is not in use, and\n"
-		"tell how much changed since one: without NAME since the latest. Each backup\n"
-		"makes one, called as its archive's uuid; of libvirt with --track, and called\n"
-		"vmabak-UUID.\n"
+	.help = "List, create and delete the checkpoints of a running vmabak serve, of a QEMU\n"
+		"or a domain of libvirt that runs, or of the file of a map that is not in use,\n"
+		"and tell how much changed since one: without NAME since the latest. Each\n"
+		"backup makes one, called as its archive's uuid; of QEMU and libvirt with\n"
+		"--track, and of libvirt called vmabak-UUID.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak checkpoint size serve:web.sock\n",

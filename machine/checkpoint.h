@@ -47,6 +47,7 @@ struct checkpoint_kind {
 	void (*close)(struct checkpoint_source *source); /* NULL-safe */
 };
 
+extern const struct checkpoint_kind checkpoint_qemu;	/* whose changes are tracked */
 extern const struct checkpoint_kind checkpoint_serve;	/* vmabak serve */
 extern const struct checkpoint_kind checkpoint_libvirt; /* only if built with it */
 extern const struct checkpoint_kind checkpoint_map;	/* the file of a map that is not in use */

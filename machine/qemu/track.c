@@ -6,30 +6,14 @@
 #include "base/watcher.h"
 #include "cow/checkpoints.h"
 #include "machine/qemu/names.h"
-#include "machine/qemu/qemu.h"
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/track_parts.h"
 #include "machine/qemu/transfer.h"
-#include "machine/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-struct track {
-	struct qemu *qemu;
-	struct state state;
-	unsigned n;
-	struct tracked *drives; /* owned */
-	struct checkpoint line; /* of the archive, but for the generation; without a name: none */
-	bool *parts;		/* owned; of a push: which drives it copies in part. Or NULL */
-};
-
-static struct qmp *qmp_of(const struct track *track)
-{
-	return track->qemu->qmp;
-}
 
 /* ---- open ---- */
 
@@ -58,7 +42,7 @@ static int open_state(struct track *track, struct error *err)
 {
 	const char *folder = track->qemu->options->state;
 	struct json_t *object = NULL;
-	const char *name = folder == NULL ? ask_name(qmp_of(track), &object) : NULL;
+	const char *name = folder == NULL ? ask_name(track->qemu->qmp, &object) : NULL;
 	int code = state_open(&track->state, folder, name, err);
 
 	json_free(object);
@@ -92,7 +76,7 @@ static int open_drive(struct track *track, unsigned i, struct error *err)
 	if (one->map == NULL)
 		return 0;
 	checkpoints_drop_pending(generation_checkpoints(one->map));
-	TRY(tracked_heal(one, qmp_of(track), track->qemu->inventory.nodes, err));
+	TRY(tracked_heal(one, track->qemu->qmp, track->qemu->inventory.nodes, err));
 	generation_token(one->token, generation_id(one->map), generation_current(one->map));
 	return 0;
 }
@@ -153,12 +137,12 @@ static int begin_map(struct track *track, struct tracked *one, struct error *err
 	struct error refused;
 	int code;
 
-	one->persistent = add_bitmap(qmp_of(track), one, name, true, true, &refused) == 0;
+	one->persistent = add_bitmap(track->qemu->qmp, one, name, true, true, &refused) == 0;
 	if (!one->persistent)
-		TRY(add_bitmap(qmp_of(track), one, name, true, false, err));
+		TRY(add_bitmap(track->qemu->qmp, one, name, true, false, err));
 	code = cluster_set_add(&last, clusters_of(one->size_bytes) - 1, 1, err);
 	if (code >= 0)
-		code = transfer_put(qmp_of(track), &transfer, &last, err);
+		code = transfer_put(track->qemu->qmp, &transfer, &last, err);
 	cluster_set_free(&last);
 	return code;
 }
@@ -172,7 +156,7 @@ static int begin_maps(struct track *track, struct error *err)
 
 		if (one->map == NULL || one->recording || begin_map(track, one, &refused) == 0)
 			continue;
-		if (!qmp_works(qmp_of(track))) {
+		if (!qmp_works(track->qemu->qmp)) {
 			*err = refused;
 			return err->code;
 		}
@@ -213,7 +197,7 @@ static int add_next(struct track *track, struct error *err)
 					    "block-dirty-bitmap-merge", "data", "node", one->node,
 					    "target", next, "bitmaps", bitmap_end_name(end, id)));
 	}
-	return qmp_execute(qmp_of(track), NULL, err, "transaction", "{s:o}", "actions", actions);
+	return qmp_execute(track->qemu->qmp, NULL, err, "transaction", "{s:o}", "actions", actions);
 }
 
 /* Whether what changed since the instant of that name is known. */
@@ -249,13 +233,13 @@ static int fill_part(struct track *track, struct tracked *one, const struct tran
 	struct cluster_set set = {0};
 	int code = 0;
 
-	TRY(qmp_execute(qmp_of(track), NULL, err, "block-dirty-bitmap-merge", "{s:s, s:s, s:[s]}",
-			"node", one->node, "target", run->bitmap, "bitmaps",
+	TRY(qmp_execute(track->qemu->qmp, NULL, err, "block-dirty-bitmap-merge",
+			"{s:s, s:s, s:[s]}", "node", one->node, "target", run->bitmap, "bitmaps",
 			bitmap_name(name, generation_id(one->map), current)));
 	if (one->since_generation + 1 < current)
 		code = tracked_since(one, one->since_generation, &set, err);
 	if (code == 0 && set.n_clusters > 0)
-		code = transfer_put(qmp_of(track), run, &set, err);
+		code = transfer_put(track->qemu->qmp, run, &set, err);
 	cluster_set_free(&set);
 	return code;
 }
@@ -272,10 +256,10 @@ static int add_part(struct track *track, unsigned i, const char *run, struct err
 		.size_bytes = one->size_bytes,
 	};
 
-	TRY(add_bitmap(qmp_of(track), one, name, false, false, err));
+	TRY(add_bitmap(track->qemu->qmp, one, name, false, false, err));
 	TRY(fill_part(track, one, &transfer, err));
 	track->parts[i] = true;
-	return transfer_get(qmp_of(track), &transfer, &one->set, err);
+	return transfer_get(track->qemu->qmp, &transfer, &one->set, err);
 }
 
 static int add_parts(struct track *track, const char *run, struct error *err)
@@ -330,7 +314,7 @@ static int stop_current(struct track *track, struct error *err)
 			 json_make("{s:s, s:{s:s, s:s}}", "type", "block-dirty-bitmap-disable",
 				   "data", "node", one->node, "name", name));
 	}
-	return qmp_execute(qmp_of(track), NULL, err, "transaction", "{s:o}", "actions", actions);
+	return qmp_execute(track->qemu->qmp, NULL, err, "transaction", "{s:o}", "actions", actions);
 }
 
 /* A push has been told by the bitmap what to copy, and cannot be told otherwise any more. */
@@ -340,7 +324,7 @@ static int end_generation(struct track *track, unsigned i, struct error *err)
 	int code = 1;
 
 	if (one->recording)
-		code = tracked_fold(one, qmp_of(track), err);
+		code = tracked_fold(one, track->qemu->qmp, err);
 	else
 		generation_advance(one->map);
 	if (code < 0 || (code == 1 && !one->since))
@@ -357,14 +341,19 @@ static int end_generation(struct track *track, unsigned i, struct error *err)
 			      one->name, one->refusal);
 }
 
-/* A list for people: nothing but that depends on it. */
-static void note(struct track *track, struct tracked *one)
+/* Of an archive it is for people, and nothing depends on it. */
+static int note(struct track *track, struct tracked *one, struct error *err)
 {
 	struct error ignored;
+	int code;
 
 	track->line.generation = (uint16_t)(generation_current(one->map) - 1);
-	one->noted = track->line.name[0] != '\0' && track->line.generation > 0 &&
-		     checkpoints_add(generation_checkpoints(one->map), &track->line, &ignored) == 0;
+	if (track->line.name[0] == '\0' || track->line.generation == 0)
+		return 0;
+	code = checkpoints_add(generation_checkpoints(one->map), &track->line,
+			       track->line.good ? err : &ignored);
+	one->noted = code == 0;
+	return track->line.good ? code : 0;
 }
 
 int track_ended(struct track *track, struct error *err)
@@ -380,7 +369,7 @@ int track_ended(struct track *track, struct error *err)
 		if (!is_tracked(&track->drives[i]))
 			continue;
 		TRY(end_generation(track, i, err));
-		note(track, &track->drives[i]);
+		TRY(note(track, &track->drives[i], err));
 	}
 	return 0;
 }
@@ -448,11 +437,11 @@ static int remove_bitmaps(struct track *track, struct tracked *one, const struct
 		bitmap_name(current, id, generation_current(one->map));
 		bitmap_end_name(end, id);
 	}
-	TRY(bitmaps_remove_map(qmp_of(track), nodes, one->node, id, keep, err));
+	TRY(bitmaps_remove_map(track->qemu->qmp, nodes, one->node, id, keep, err));
 	for (unsigned i = 0; i < 2; i++) {
 		if (one->lost[i] != 0)
-			TRY(bitmaps_remove_map(qmp_of(track), nodes, one->node, one->lost[i], none,
-					       err));
+			TRY(bitmaps_remove_map(track->qemu->qmp, nodes, one->node, one->lost[i],
+					       none, err));
 	}
 	return 0;
 }
@@ -486,13 +475,13 @@ void track_close(struct track *track)
 
 	if (track == NULL)
 		return;
-	if (track->n > 0 && qmp_of(track) != NULL && qmp_works(qmp_of(track)) &&
-	    nodes_query(qmp_of(track), &nodes, &ignored) < 0)
+	if (track->n > 0 && track->qemu->qmp != NULL && qmp_works(track->qemu->qmp) &&
+	    nodes_query(track->qemu->qmp, &nodes, &ignored) < 0)
 		nodes = NULL;
 	for (unsigned i = 0; i < track->n; i++)
 		close_drive(track, &track->drives[i], nodes);
-	if (nodes != NULL && qmp_works(qmp_of(track)))
-		qmp_settle(qmp_of(track), NULL, &ignored);
+	if (nodes != NULL && qmp_works(track->qemu->qmp))
+		qmp_settle(track->qemu->qmp, NULL, &ignored);
 	json_free(nodes);
 	state_close(&track->state);
 	free(track->drives);

@@ -27,6 +27,7 @@
 #include "base/clusterset.h"
 #include "machine/qemu/jobs.h"
 
+struct checkpoint_drive;
 struct machine_archive;
 struct machine_changes;
 struct machine_since;
@@ -54,6 +55,14 @@ int track_changes(const struct track *track, uint32_t i, struct machine_changes 
 const struct cluster_set *track_expected(const struct track *track, uint32_t i);
 /* The archive is durable. Returns in how many drives a bitmap records. */
 int track_commit(struct track *track, const struct machine_archive *archive, struct error *err);
+/* Of a drive, its checkpoints. */
+int track_list(struct track *track, uint32_t i, struct checkpoint_drive *out, struct error *err);
+/* Before prepare: what comes is no archive's instant, but one that a user names. ERR_USAGE: the
+ * name is taken, or no name. */
+int track_called(struct track *track, const char *name, struct error *err);
+/* ERR_USAGE: no drive has a checkpoint of that name. */
+int track_forget(struct track *track, const char *name, struct error *err);
+
 /* Nothing of this is an error of the backup. */
 void track_close(struct track *track);
 

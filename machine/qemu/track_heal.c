@@ -47,10 +47,8 @@ int tracked_since(const struct tracked *one, uint16_t generation, struct cluster
 	return 0;
 }
 
-/* The bitmap of the current generation, which has the last cluster. 0: it does not tell all, and
- * the map has begun anew. */
-static int get_current(struct tracked *one, struct qmp *qmp, struct cluster_set *out,
-		       struct error *err)
+int tracked_current(struct tracked *one, struct qmp *qmp, struct cluster_set *out,
+		    struct error *err)
 {
 	char name[BITMAP_NAME_SIZE];
 	struct transfer transfer = {
@@ -69,7 +67,7 @@ static int get_current(struct tracked *one, struct qmp *qmp, struct cluster_set 
 int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err)
 {
 	struct cluster_set set = {0};
-	int code = get_current(one, qmp, &set, err);
+	int code = tracked_current(one, qmp, &set, err);
 
 	if (code == 1) {
 		mark(one, &set);
@@ -83,7 +81,7 @@ int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err)
 static int check_current(struct tracked *one, struct qmp *qmp, struct error *err)
 {
 	struct cluster_set set = {0};
-	int code = get_current(one, qmp, &set, err);
+	int code = tracked_current(one, qmp, &set, err);
 
 	cluster_set_free(&set);
 	return code < 0 ? code : 0;

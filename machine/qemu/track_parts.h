@@ -5,10 +5,13 @@
 #define MACHINE_QEMU_TRACK_PARTS_H
 
 #include "base/clusterset.h"
+#include "cow/checkpoints.h"
 #include "cow/generation.h"
 #include "machine/machine.h"
 #include "machine/qemu/bitmaps.h"
 #include "machine/qemu/inventory.h"
+#include "machine/qemu/qemu.h"
+#include "machine/state.h"
 
 struct qmp;
 
@@ -30,6 +33,15 @@ struct tracked {
 	char refusal[200];	/* why they are not known */
 };
 
+struct track {
+	struct qemu *qemu;
+	struct state state;
+	unsigned n;
+	struct tracked *drives; /* owned */
+	struct checkpoint line; /* of the archive, but for the generation; without a name: none */
+	bool *parts;		/* owned; of a push: which drives it copies in part. Or NULL */
+};
+
 /* Finds out whether the map can go on, and takes over what a dead run left. nodes: as nodes_query
  * gave them. */
 int tracked_heal(struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
@@ -37,6 +49,10 @@ int tracked_heal(struct tracked *one, struct qmp *qmp, const struct json_t *node
 /* Takes the bitmap of the map's current generation into the map, and ends the generation. 1: done;
  * 0: the bitmap does not tell all, and the map has begun anew. */
 int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err);
+/* What QEMU has recorded in the map's current generation, into an empty set. 1: done; 0: the bitmap
+ * does not tell all, and the map has begun anew. */
+int tracked_current(struct tracked *one, struct qmp *qmp, struct cluster_set *out,
+		    struct error *err);
 /* Begins the map anew. */
 void tracked_restart(struct tracked *one, const char *why);
 /* What the map has since that generation ended, into an empty set. */
