@@ -1,7 +1,8 @@
-# An image whose snapshots all share their tables: each table is looked at once, or this would take days.
+# An image whose snapshots all share their tables: each table is read once, not once a snapshot.
 . "$(dirname "$0")/lib.sh"
 need_images
 need qemu-io
+need_strace
 
 qemu-img create -q -f qcow2 a.qcow2 60G
 "$PYTHON" -c 'for n in range(120): print(f"write -P 1 {n * 512}M 64k")' | qemu-io a.qcow2 >/dev/null
@@ -21,7 +22,7 @@ with open(sys.argv[1], "r+b") as image:
     image.seek(0, 2)
     at = (image.tell() + 65535) // 65536 * 65536
     image.seek(at)
-    ids = [(number + 10) for number in range(50000)]
+    ids = [(number + 10) for number in range(500)]
     for number in ids:
         name = b"%05d" % number
         one = entry[:12] + struct.pack(">HH", 5, 5) + entry[16:] + rest[:extra] + name + name
@@ -29,7 +30,7 @@ with open(sys.argv[1], "r+b") as image:
     image.seek(60)
     image.write(struct.pack(">IQ", len(ids), at))
 END
-lib_code=0
-timeout 100 "$VMABAK" backup -q -o a.vmab a=a.qcow2,snapshot=00012 2>"$err" || lib_code=$?
-[ $lib_code != 124 ] || fail 'not done in 100 s'
-cat "$err"
+# Of this process alone: QEMU reads, too, and finds wrong counts of references.
+expect_code 3 strace -qq -o "$TMPDIR/calls" -e trace=pread64 -P a.qcow2 "$VMABAK" backup -q -o a.vmab a=a.qcow2,snapshot=00012
+n=$(wc -l <"$TMPDIR/calls")
+[ "$n" -gt 600 ] && [ "$n" -lt 5000 ] || fail "$n reads"
