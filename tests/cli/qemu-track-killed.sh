@@ -1,5 +1,5 @@
 # A backup with --track that is killed after any of its commands to QEMU loses nothing: the next increment is of what changed,
-# with exit code 0, and right to the byte, pushed and pulled. VMABAK_KILLS=N: after each N-th command.
+# with exit code 0, and right to the byte, pushed and pulled. So it is after QEMU was, with code 3. VMABAK_KILLS=N: after each N-th command.
 # long: ten backups, each of which is killed at another moment
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
@@ -13,7 +13,7 @@ killer=$TMPDIR/killer
 killed_after()
 {
 	rm -f "$killer" given
-	"$PYTHON" -S "$CLI/qmp_killer.py" "$killer" "$qmp" "$1" >given &
+	"$PYTHON" -S "$CLI/qmp_killer.py" "$killer" "$qmp" "$1" ${victim:-} >given &
 	lib_killer=$!
 	on_exit "kill -9 $lib_killer 2>/dev/null"
 	shift
@@ -25,7 +25,7 @@ killed_after()
 	wait_until test -s given
 	given=$(cat given)
 	wait_until no_guard_here
-	kill -9 $lib_killer
+	kill -9 $lib_killer 2>/dev/null || true
 	wait $lib_killer 2>/dev/null || true
 	rm -f killed.vmab killed.vmab.sums
 }
@@ -50,6 +50,24 @@ one_moment()
 	last=$n.vmab
 	is_live "$last"
 	[ -z "$(ls -d "$TMPDIR"/vmabak-* 2>/dev/null)" ] || fail "left: $(ls -d "$TMPDIR"/vmabak-*) at $lib_moment"
+}
+
+# qemu_killed MOMENT HOW...: QEMU is; what it recorded is lost, of the qcow2, too.
+qemu_killed()
+{
+	lib_moment=$1 victim=$daemon
+	shift
+	n=$((n + 1))
+	write_A $n 5M 64k
+	killed_after "$lib_moment" --parent "$last" "$@"
+	[ "$given" -gt 0 ] || fail "QEMU was not killed after $lib_moment"
+	wait_until gone "$daemon"
+	victim=
+	start_drives
+	write_B $n 9M 128k
+	track 3 -q -o "$n.vmab" --parent "$last" "$@"
+	last=$n.vmab
+	is_live "$last"
 }
 
 # all_moments NAME PARENT HOW...
@@ -78,3 +96,7 @@ else
 	done
 fi
 nothing_in_qemu
+qemu_killed bitmap-add:1
+qemu_killed blockdev-backup:1
+qemu_killed bitmap-disable:1
+qemu_killed bitmap-remove:1 $pulled

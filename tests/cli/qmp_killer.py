@@ -1,8 +1,9 @@
 """Stands between a program and QEMU's monitor, and kills the program once QEMU has answered its N-th command, or the
 N-th in which WORD is:
 
-    qmp_killer.py SOCKET MONITOR N|WORD:N
+    qmp_killer.py SOCKET MONITOR N|WORD:N [PID]
 
+With PID that process is killed instead, which is to be the monitor's, and nobody is passed on any more.
 Listens at SOCKET; only the first one who connects is killed, others are just passed on. Prints how many commands the
 first one gave until it was killed; below zero: until it hung up."""
 import os
@@ -54,7 +55,7 @@ def serve(client, monitor, moment):
             theirs.flush()
             answered.acquire()
             if last:
-                os.kill(peer, signal.SIGKILL)
+                os.kill(int(sys.argv[4]) if len(sys.argv) > 4 else peer, signal.SIGKILL)
                 break
         else:
             n = -n
@@ -80,7 +81,12 @@ def main():
     while True:
         client, _ = listener.accept()
         if first:
-            print(serve(client, connect(sys.argv[2]), sys.argv[3]), flush=True)
+            n = serve(client, connect(sys.argv[2]), sys.argv[3])
+            if len(sys.argv) > 4:
+                listener.close()
+            print(n, flush=True)
+            if len(sys.argv) > 4:
+                return
             first = False
             continue
         monitor = connect(sys.argv[2])
