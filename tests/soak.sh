@@ -90,6 +90,7 @@ while [ "$(left)" -gt 0 ]; do
 	# a twentieth of the time for each target, in all rounds together
 	step fuzz $quiet fuzz SECONDS=$((minutes * 60 / 20 / 2 + 5))
 	step kills $quiet kills KILLS=$((minutes < 30 ? 20 : 200))
+	step stores tests/fault/store.sh build/release/vmabak $((minutes < 30 ? 50 : 500))
 	step chains $quiet chains STEPS=$((minutes < 30 ? 400 : 4000))
 	if [ $round = 1 ]; then
 		step faults $quiet faults FAULTS="$([ "$minutes" -lt 30 ] || echo --long) --jobs=1"

@@ -6,6 +6,7 @@ s3server.py PORTFILE LOG [FAULT...]      objects are in memory; PORTFILE gets th
 FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) contains REQUEST, the first, or each EVERYth:
 500, 503, 403, drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
 answered with all), late (the answer is lost, the request had its effect), error200 (an error with status 200).
+random:PERCENT:SEED: of all requests so many, each with one of those that a client can live through, or cannot.
 GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/taken the bytes that were answered.
 """
 import base64
@@ -13,6 +14,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import re
 import socket
 import sys
@@ -25,6 +27,8 @@ USER, SECRET, REGION = "tester", "testing-secret", "us-east-1"
 objects, uploads = {}, {}
 lock = threading.Lock()
 counts = {}
+chance = random.Random(0)
+RANDOM = ("500", "503", "drop", "cut", "late", "error200") * 6 + ("wrong", "whole", "403")
 state = {"taken": 0, "id": 0}
 
 
@@ -75,6 +79,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def fault(self, line):
         for fault in faults:
+            if fault.startswith("random:"):
+                with lock:
+                    if chance.randrange(100) < int(fault.split(":")[1]):
+                        return chance.choice(RANDOM)
+                continue
             what, rest = fault.split("@", 1)
             request, _, every = rest.partition("+")
             if request not in line:
@@ -116,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if what == "stall":
             time.sleep(3600)
-        if what == "error200":
+        if what == "error200" and self.command != "HEAD":  # has no body to tell it in
             return self.fail(200, "InternalError")
         code = self.check(path, query, body)
         if code:
@@ -194,6 +203,9 @@ class Handler(BaseHTTPRequestHandler):
         return 200, b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>", []
 
 
+for argument in sys.argv[3:]:
+    if argument.startswith("random:"):
+        chance.seed(argument)
 portfile, log, faults = sys.argv[1], sys.argv[2], sys.argv[3:]
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
