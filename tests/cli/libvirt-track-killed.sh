@@ -89,6 +89,7 @@ for lib_round in $(seq "${LIBVIRT_KILLS:-2}"); do
 	kill -9 $pid 2>/dev/null || :
 	wait $pid 2>/dev/null || :
 	rm -f killed.vmab .*.part
+	wait_until no_files_left # the guard has ended: the job may have begun after the kill
 	wait_until eval '! job_there'
 	# One that came to its end before is the beginning of a chain of its own, which is given up here.
 	for lib_file in "$lv/c/libvirt/qemu/checkpoint/web/"*; do
@@ -102,15 +103,17 @@ for lib_round in $(seq "${LIBVIRT_KILLS:-2}"); do
 	fi
 done
 
-# libvirtd is killed during the backup; the guard finds the next one.
+# libvirtd is killed during the backup; the guard finds the next one, or gives up after a quarter of a minute, and then
+# the next run ends what there is.
 domain_writes 0 9 1M 64k
 in_background $slow
 wait_until runs_with_checkpoint
+guard=$(pgrep -P $pid -f 'vmabak guard')
 kill -9 $libvirtd
 rm -f "$lv/r/libvirt/libvirt-sock"
 kill -9 $pid
 start_libvirt
-wait_until only_parents
+wait_until eval '! readlink /proc/$guard/exe >/dev/null'
 rm -f .*.part
 next 0 '[1, 0]'
 # The machine dies.
