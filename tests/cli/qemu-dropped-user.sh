@@ -34,6 +34,14 @@ for pull in '' --pull; do
 	same_file a.raw out$pull.raw
 	nothing_in_qemu
 done
+# The files of bitmaps are open to it, too.
+for n in 1 2; do
+	expect_code 0 "$VMABAK" backup "qemu:$qmp" --track --state state -o t$n.vmab --parent a.vmab --json
+	expect_json "$out" 'd["n_tracked"] == 1' 'd["warnings"] == []'
+	expect_code 0 "$VMABAK" backup "qemu:$qmp" --track --state state -o u$n.vmab --parent t$n.vmab --json
+	expect_json "$out" 'd["drives"][0]["proof"]["listed_clusters"] == 1'
+	nothing_in_qemu
+done
 # What a killed run left is open to QEMU again, too.
 in_background "$VMABAK" backup -q "qemu:$qmp" --rate 100K --buffer 16M -o no.vmab
 wait_until jobs_run
