@@ -38,6 +38,7 @@ static unsigned get_versions(struct version out[VERSIONS_MAX])
 	add(out, &n, "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
 	add(out, &n, "zlib", zlibVersion());
 	add(out, &n, "jansson", jansson_version_str());
+	add(out, &n, "libcurl", VERSION_curl);
 	if (HAVE_LIBNBD)
 		add(out, &n, "libnbd", VERSION_nbd);
 	if (HAVE_GNUTLS)
