@@ -118,14 +118,14 @@ int command_read(struct command **out, const char *text, int *fd, struct error *
 	return 0;
 }
 
-/* The child has ended. */
+/* The child has ended. Exit codes above those of signals are a command's own: ssh(1) has 255. */
 static int judge(const struct command *command, struct error *err)
 {
 	int status = command->child.status;
 
 	if (status == 0)
 		return 0;
-	if (status > 128)
+	if (status > 128 && status <= 128 + SIGRTMAX)
 		return fail(err, ERR_SYSTEM, "exec:%.*s: ended by signal %d", SHOWN_BYTES,
 			    command->text, status - 128);
 	return fail(err, ERR_SYSTEM, "exec:%.*s: failed with exit code %d", SHOWN_BYTES,

@@ -31,6 +31,8 @@ expect_text "$err" 'stored'
 expect_error 1 'failed with exit code 3' "$VMABAK" backup -o 'exec:cat >b.vmab; exit 3' root=drive.raw
 expect_code 1 "$VMABAK" backup -o 'exec:/nonexistent/rclone rcat x' root=drive.raw
 expect_text "$err" 'failed with exit code 127'
+# That of ssh(1) is no signal.
+expect_error 1 'failed with exit code 255' "$VMABAK" backup -o 'exec:cat >b.vmab; exit 255' root=drive.raw
 expect_error 1 'ended by signal 9' "$VMABAK" backup -o 'exec:kill -9 $$' root=drive.raw
 expect_error 1 'ended with exit code 0 before it had read all' "$VMABAK" backup -o 'exec:head -c 1000 >b.vmab' root=drive.raw
 expect_error 1 'failed with exit code 5' "$VMABAK" verify 'exec:cat a.vmab; exit 5'
