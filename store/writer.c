@@ -169,14 +169,19 @@ static void delist(struct store_writer *writer)
 	pthread_mutex_unlock(&unfinished.lock);
 }
 
-int store_check(const char *name, const struct store_options *options, struct error *err)
+/* One of the calendar, in full: it goes to the store as it is. */
+static bool is_day(const char *text)
 {
 	struct tm day = {0};
-	const char *rest = options->retain_until != NULL
-				   ? strptime(options->retain_until, "%Y-%m-%d", &day)
-				   : "";
+	char again[16];
 
-	if (rest == NULL || *rest != '\0')
+	return strptime(text, "%Y-%m-%d", &day) != NULL && timegm(&day) != -1 &&
+	       strftime(again, sizeof(again), "%Y-%m-%d", &day) > 0 && strcmp(text, again) == 0;
+}
+
+int store_check(const char *name, const struct store_options *options, struct error *err)
+{
+	if (options->retain_until != NULL && !is_day(options->retain_until))
 		return fail(err, ERR_USAGE, "--retain-until '%.40s': must be a day as 2027-01-31",
 			    options->retain_until);
 	return s3_check_name(name, err);

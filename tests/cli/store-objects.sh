@@ -60,7 +60,9 @@ expect_code 0 "$VMABAK" verify 's3://backups/a b+c=%41?#ü.vmab'
 expect_code 0 "$VMABAK" backup --retain-until 2099-12-31 -o s3://backups/kept.vmab root=data.raw
 expect_text requests 'POST /backups/kept.vmab?uploads='
 tell kept | grep -q '"/backups/kept.vmab": "2099-12-31T00:00:00Z"' || fail "not kept: $(tell kept)"
-expect_error 2 'must be a day as' "$VMABAK" backup --retain-until soon -o s3://backups/x.vmab root=data.raw
+for day in soon 2027-1-31 2027-02-30 2027-01-31T00; do
+	expect_error 2 'must be a day as' "$VMABAK" backup --retain-until $day -o s3://backups/x.vmab root=data.raw
+done
 expect_error 2 'are for s3:' "$VMABAK" backup --s3-parts 5 -o x.vmab root=data.raw
 expect_error 2 'must be s3://BUCKET/KEY' "$VMABAK" backup -o s3://backups root=data.raw
 no_uploads
