@@ -235,6 +235,26 @@ static void put_json(const struct rescue *rescue, struct json_t *result)
 	summary_put_configs(&rescue->recovery.plan, result);
 }
 
+/* Without a tail nothing tells how many sections there were. */
+static void tell_sections_lost(const struct rescue_member *member, struct report *report)
+{
+	const struct salvage_totals *totals = &member->totals;
+	uint64_t n_lost = totals->n_damaged;
+
+	if (totals->n_expected > totals->n_sections)
+		n_lost += totals->n_expected - totals->n_sections;
+	if (totals->n_expected > 0 && n_lost > 0)
+		report_note(report, "%s: %llu of its %llu sections are damaged or missing",
+			    member->name, (unsigned long long)n_lost,
+			    (unsigned long long)totals->n_expected);
+	else if (totals->n_expected == 0 && totals->n_sections > 0)
+		report_note(report,
+			    "%s: its end is missing; %llu sections were found, %llu of them "
+			    "damaged",
+			    member->name, (unsigned long long)totals->n_sections,
+			    (unsigned long long)n_lost);
+}
+
 /* What each parent lacks. */
 static void tell_members(const struct rescue_chain *chain, struct report *report)
 {
@@ -248,15 +268,7 @@ static void tell_members(const struct rescue_chain *chain, struct report *report
 				    "%s: is not the parent of the one before: an archive between "
 				    "them is missing",
 				    member->name);
-		if (member->totals.n_damaged > 0 ||
-		    member->totals.n_sections < member->totals.n_expected)
-			report_note(report, "%s: %llu of its %llu sections are damaged or missing",
-				    member->name,
-				    (unsigned long long)(member->totals.n_expected -
-							 least(member->totals.n_expected,
-							       member->totals.n_sections) +
-							 member->totals.n_damaged),
-				    (unsigned long long)member->totals.n_expected);
+		tell_sections_lost(member, report);
 		if (member->ended.code != 0)
 			report_note(report, "%s: reading stopped early: %s", member->name,
 				    member->ended.text);

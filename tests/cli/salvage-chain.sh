@@ -46,6 +46,13 @@ expect_code 0 "$VMABAK" salvage 3.vmab 2.vmab 1.vmab 0.vmab --donor d=d.raw -C d
 same_file donated/d.raw d.raw
 mv good.vmab 0.vmab
 
+# A parent that was cut off, so that nothing tells how many sections it had.
+size=$(stat -c %s 1.vmab)
+head -c $((size - 2048)) 1.vmab >cut.vmab
+expect_code 5 "$VMABAK" salvage 3.vmab 2.vmab cut.vmab 0.vmab -C cut
+expect_text "$err" 'cut.vmab: its end is missing; '
+expect_no_text "$err" 'of its 0 sections'
+
 expect_error 2 'is a full one' "$VMABAK" salvage 0.vmab 1.vmab -C x
 expect_error 2 'is no parent' "$VMABAK" salvage 2.vmab 1.vmab 0.vmab 3.vmab -C x
 expect_error 2 'from a file' sh -c '"$VMABAK" salvage 2.vmab - -C x <1.vmab'
