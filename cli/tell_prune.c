@@ -24,6 +24,8 @@ static const char *reason_of(const struct prune_item *item, char *out, size_t si
 			 : item->archive->is_protected	      ? "protected"
 			 : item->is_in_use		      ? "in use"
 							      : "needed");
+	else if (used == 0)
+		snprintf(out, size, "not removed");
 	return out;
 }
 
@@ -67,14 +69,16 @@ void prune_print(const struct prune *prune)
 	for (unsigned i = 0; i < prune->n; i++) {
 		const struct prune_item *item = &prune->items[i];
 
+		bool kept = stays(prune, item);
+
 		say(stdout, "%-6s  %s  %8s  %s%s%s%s\n",
-		    item->is_kept     ? "keep"
+		    kept	      ? "keep"
 		    : item->is_merged ? "merge"
 				      : "remove",
 		    human_local_time(when, item->archive->created_ns),
 		    human_size(size, item->archive->stored_bytes), item->archive->file,
-		    item->is_kept ? " (" : "", reason_of(item, reason, sizeof(reason)),
-		    item->is_kept ? ")" : "");
+		    kept ? " (" : "", kept ? reason_of(item, reason, sizeof(reason)) : "",
+		    kept ? ")" : "");
 	}
 }
 

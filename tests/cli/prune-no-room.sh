@@ -32,6 +32,10 @@ while read -r room_kib wanted; do
 	code=0
 	"$VMABAK" prune -q full/d --keep-last 2 --merge 2>said || code=$?
 	[ $code = $wanted ] || { cat said; echo "room of $room_kib KiB: code $code"; exit 1; }
+	if [ $code != 0 ]; then # what is told is what was done
+		"$VMABAK" prune -v full/d --keep-last 2 --merge >listed 2>/dev/null || :
+		[ "$(grep -c '^keep .*(not removed)' listed)" = 2 ] && ! grep -q '^merge' listed || { cat listed; exit 1; }
+	fi
 	[ $code = 0 ] || { [ "$(grep -c "No space left on device" said)" = 1 ] && [ "$(wc -l <said)" = 1 ] || { cat said; exit 1; }; }
 	kept
 	rm full/fill
