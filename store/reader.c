@@ -46,7 +46,6 @@ struct store_reader {
 	uint64_t asked_to;	  /* blocks are wanted or there up to here */
 	uint64_t round;
 	unsigned ahead; /* how many blocks may be asked for */
-	uint64_t taken;
 	bool ended;
 	struct error err;
 };
@@ -113,7 +112,6 @@ static void *fetch_blocks(void *context)
 		pthread_mutex_unlock(&reader->lock);
 		code = fetch(reader, http, block, &err);
 		pthread_mutex_lock(&reader->lock);
-		reader->taken += code == 0 ? block->size : 0;
 		block->state = block->round == reader->round &&
 					       block->position + block->size > reader->position
 				       ? BLOCK_THERE
@@ -195,11 +193,6 @@ int store_reader_open(struct store_reader **out, const char *name, struct error 
 uint64_t store_reader_size(const struct store_reader *reader)
 {
 	return reader->size;
-}
-
-uint64_t store_reader_taken(const struct store_reader *reader)
-{
-	return reader->taken;
 }
 
 static struct block *block_at_locked(struct store_reader *reader, uint64_t position)

@@ -56,8 +56,6 @@ uint64_t store_reader_size(const struct store_reader *reader);
 void store_reader_seek(struct store_reader *reader, uint64_t position, uint64_t up_to);
 /* Up to n bytes; *got is 0 at the end. An object that is replaced meanwhile is an error. */
 int store_read(struct store_reader *reader, void *to, size_t n, size_t *got, struct error *err);
-/* Bytes that came from the store. */
-uint64_t store_reader_taken(const struct store_reader *reader);
 void store_reader_close(struct store_reader *reader); /* NULL-safe */
 
 #endif
