@@ -66,7 +66,8 @@ const struct option_spec output_specs[] = {
 const struct option_spec extent_specs[] = {
 	{"extent-size", 0, OPTION_SIZE, OPTION_FIELD(create_options, extent_size),
 	 .argument = "SIZE", .min = CLUSTER_SIZE, .max = PAYLOAD_SIZE_MAX,
-	 .help = "VMAB: compress this much data together, 64K to 4M (default: 1M, or as it is in what "
+	 .help = "VMAB: compress this much data together, 64K to 4M (default: 1M, or as it is in "
+		 "what "
 		 "is converted)"},
 	OPTIONS_END,
 };

@@ -39,13 +39,13 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	       struct error *err);
 void drive_close(struct drive *drive);
 
-/* A warning about the image, or NULL; borrowed. */
 /* All clusters that are not in the set read as zeros from now on. Not for standard input. Borrowed.
  * ERR_USAGE: the drive has a file system that needs recovery, by which more may come into use. */
 int drive_leave_out(struct drive *drive, const struct cluster_set *used, struct error *err);
 /* That set; NULL: none. */
 const struct cluster_set *drive_used(const struct drive *drive);
 
+/* A warning about the image, or NULL; borrowed. */
 const char *drive_warning(const struct drive *drive);
 uint64_t drive_size(const struct drive *drive); /* bytes */
 

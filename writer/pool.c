@@ -192,7 +192,8 @@ int writer_run(struct writer *writer, const struct feed *feed, unsigned n_thread
 	pthread_mutex_init(&pool.feed_lock, NULL);
 	pthread_mutex_init(&pool.lock, NULL);
 	pthread_cond_init(&pool.freed, NULL);
-	int code = workers == NULL ? fail_memory(err) : make_batches(&pool, n_threads * (feed->uneven ? 3 : 2), err);
+	int code = workers == NULL ? fail_memory(err)
+				   : make_batches(&pool, n_threads * (feed->uneven ? 3 : 2), err);
 	while (code == 0 && n_started < n_threads) {
 		code = start_worker(&pool, &workers[n_started], err);
 		n_started += code == 0 ? 1 : 0;
