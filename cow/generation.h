@@ -86,12 +86,6 @@ bool generation_parse_token(const char *text, uint64_t *id, uint16_t *g);
 /* Begins anew, with a new id: what is marked does not tell all. */
 void generation_restart(struct generation *map);
 
-/* What the instant is called at which this generation of this map ends: "map:ID:GENERATION". */
-#define GENERATION_TOKEN_SIZE 32u
-char *generation_token(char out[GENERATION_TOKEN_SIZE], uint64_t id, uint16_t g);
-/* False: the text is no such name. */
-bool generation_parse_token(const char *text, uint64_t *id, uint16_t *g);
-
 /* Call it before the write can reach the drive. Any thread. In memory it takes one store a cluster
  * and no lock; with a file, new marks take a write of three or four pages. */
 void generation_mark(struct generation *map, uint64_t cluster, uint64_t n_clusters);
