@@ -198,9 +198,10 @@ void checkpoints_void(struct checkpoints *checkpoints, uint64_t id)
 
 static void enter(struct checkpoints *checkpoints)
 {
-	uint64_t id = atomic_load(&checkpoints->map_id);
+	uint64_t id;
 
 	pthread_mutex_lock(&checkpoints->lock);
+	id = atomic_load(&checkpoints->map_id);
 	if (checkpoints->id != id)
 		checkpoints->n = 0;
 	checkpoints->id = id;
