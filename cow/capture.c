@@ -190,6 +190,14 @@ static void end_generation(struct volume *volume)
 		generation_advance(volume_map(volume));
 }
 
+/* The drive could not be flushed since the look through its map, and may have gone back to older
+ * data anywhere. */
+static bool is_doubtful(const struct captured *captured)
+{
+	return captured->since.some &&
+	       !generation_is_sure(volume_map(captured->volume), captured->since.generation);
+}
+
 /* Gates are closed. */
 static int arm_all(struct capture *capture, uint64_t drain_ms, struct error *err)
 {
@@ -198,9 +206,12 @@ static int arm_all(struct capture *capture, uint64_t drain_ms, struct error *err
 	for (uint32_t i = 0; i < capture->n_captured; i++)
 		TRY(drain(capture->captured[i].volume, until_ms, drain_ms, err));
 	for (uint32_t i = 0; i < capture->n_captured; i++) {
-		struct volume *volume = capture->captured[i].volume;
-		end_generation(volume);
-		volume_arm(volume, &capture->captured[i]);
+		struct captured *captured = &capture->captured[i];
+
+		if (is_doubtful(captured))
+			captured_want(captured, 0, captured->n_clusters);
+		end_generation(captured->volume);
+		volume_arm(captured->volume, captured);
 	}
 	return 0;
 }

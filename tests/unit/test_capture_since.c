@@ -168,6 +168,29 @@ static void nothing_changed(void)
 	free_mapped_volume();
 }
 
+/* The drive cannot be flushed between the look through the map and the instant: all of it comes. */
+static void flush_fails_meanwhile(void)
+{
+	const struct buffer_options options = {.n_chunks = 4, .spill_dir = "/tmp"};
+	static uint16_t all[N_CLUSTERS];
+
+	make_mapped_volume();
+	since = (struct capture_since){.some = true};
+	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
+	prepare();
+	write_some(3);
+	generation_drop(map);
+	memcpy(then, values, sizeof(then));
+	memset(all, 0xff, sizeof(all));
+	memset(n_came, 0, sizeof(n_came));
+	CU_ASSERT_EQUAL_FATAL(capture_start(capture, &err), 0);
+	take_all();
+	check(all);
+	capture_end(capture);
+	buffer_free(buffer);
+	free_mapped_volume();
+}
+
 /* One that is given up before its instant leaves the buffer and the volume as they were. */
 static void given_up(void)
 {
@@ -194,5 +217,6 @@ void test_capture_since(void)
 
 	CU_ADD_TEST(suite, only_changes_come);
 	CU_ADD_TEST(suite, nothing_changed);
+	CU_ADD_TEST(suite, flush_fails_meanwhile);
 	CU_ADD_TEST(suite, given_up);
 }
