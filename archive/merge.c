@@ -134,12 +134,29 @@ static int open_all(struct merge *merge, const struct merge_options *options,
 	return options->confined ? 0 : create_copy_confine(create, true, err);
 }
 
+/* What is asked once all is written. */
+struct ending {
+	const struct feed *feed;
+	const struct merge_options *options;
+};
+
+static int end(void *context, struct error *err)
+{
+	const struct ending *ending = context;
+
+	TRY(ending->feed->ended(ending->feed->ended_context, err));
+	return ending->options->ended != NULL
+		       ? ending->options->ended(ending->options->ended_context, err)
+		       : 0;
+}
+
 int merge_run(struct merge *out, const struct merge_options *options, const struct watcher *watcher,
 	      struct error *err)
 {
 	struct error why = {0};
 	struct merge_feed from;
-	struct feed feed;
+	struct feed own, feed;
+	struct ending ending = {&own, options};
 	bool to_vmab, as_stored;
 	int code;
 
@@ -148,11 +165,9 @@ int merge_run(struct merge *out, const struct merge_options *options, const stru
 	to_vmab = out->create.plan.format == FORMAT_VMAB;
 	as_stored = to_vmab && options->create.compress == NULL;
 	code = merge_feed_open(&from, &out->chain, &out->newest, to_vmab, as_stored, err);
-	feed = merge_feed_of(&from);
-	if (options->ended != NULL) {
-		feed.ended = options->ended;
-		feed.ended_context = options->ended_context;
-	}
+	feed = own = merge_feed_of(&from);
+	feed.ended = end;
+	feed.ended_context = &ending;
 	if (code == 0)
 		code = create_write(&out->create, &feed, watcher, err);
 	out->n_copied = from.n_copied;

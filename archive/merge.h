@@ -15,7 +15,8 @@ struct merge_options {
 	struct strings archives;
 	bool confined; /* the process is so already */
 	bool whole;    /* down to the full archive, whatever is named */
-	/* NULL, or asked once all is written: an error keeps the archive from getting its name. */
+	/* NULL, or asked once all is written and complete: an error keeps the archive from getting
+	 * its name. */
 	int (*ended)(void *context, struct error *err);
 	void *ended_context;
 	/* The output. It may, with force, be the name of the newest, but of none of its parents.

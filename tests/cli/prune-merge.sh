@@ -103,3 +103,26 @@ done
 expect_code 0 "$VMABAK" prune -q d --keep-last 1 --merge
 expect_code 0 "$VMABAK" list --json d
 expect_json "$out" '[[a["parent_uuid"] for a in m["archives"]] for m in d["machines"]] == [[None]] * 17'
+
+# A chain that does not fit together, of an archive that another one of the same uuid has replaced, and which restores refuse:
+# what no archive holds is not left to the parent by merging, and nothing is removed.
+rm -rf d
+mkdir d
+make_random large.raw 1000000 5
+head -c 100000 large.raw >small.raw
+of_day()
+{
+	name=d/web-2026-01-$1T120000Z.vmab
+	shift
+	expect_code 0 "$VMABAK" backup -q --force -o $name "$@"
+}
+uuid=a0a1a2a3-a4a5-a6a7-a8a9-aaabacadaeaf
+of_day 01 root=large.raw
+of_day 02 --uuid $uuid root=large.raw
+put large.raw 200000 x
+of_day 03 --parent d/web-2026-01-02T120000Z.vmab root=large.raw
+of_day 02 --uuid $uuid --parent d/web-2026-01-01T120000Z.vmab root=small.raw
+touch d/web-2026-01-01T120000Z.vmab.protected
+before=$(cat d/*.vmab | cksum)
+expect_error 4 'in no archive of the chain' "$VMABAK" prune d --keep-last 1 --merge
+[ "$(cat d/*.vmab | cksum)" = "$before" ] || fail "changed: $(ls -l d)"
