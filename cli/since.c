@@ -16,6 +16,7 @@ static void parent_tokens(struct since *out, const struct create *create)
 	out->n_drives = create->archive->n_drives;
 	out->tokens = memory_new(out->n_drives + 1, sizeof(*out->tokens));
 	out->told.tokens = (const char *const *)out->tokens;
+	out->told.parent = create->archive->parent;
 	for (uint32_t i = 0; i < out->n_drives; i++) {
 		uint32_t old = parent->drive_of[i];
 		const struct text *token = &parent->marks[old].token;

@@ -261,6 +261,19 @@ bool checkpoints_find(struct checkpoints *checkpoints, const char *name, struct 
 	return found;
 }
 
+bool checkpoints_contradict(struct checkpoints *checkpoints, uint16_t generation,
+			    const uint8_t uuid[UUID_SIZE])
+{
+	bool found = false;
+
+	enter(checkpoints);
+	for (uint32_t i = 0; i < checkpoints->n && !found; i++)
+		found = checkpoints->lines[i].generation == generation &&
+			memcmp(checkpoints->lines[i].uuid, uuid, UUID_SIZE) != 0;
+	leave(checkpoints);
+	return found;
+}
+
 /* ---- changing ---- */
 
 static void remove_locked(struct checkpoints *checkpoints, uint32_t i)

@@ -23,7 +23,8 @@ struct checkpoint {
 	uint64_t instant_ns;	 /* since 1970 */
 	uint16_t generation;	 /* that ended */
 	bool good;
-	/* Of the archive: clusters with data that were read for it, and its own size; 0: unknown. */
+	/* Of the archive: clusters with data that were read for it, and its own size; 0: unknown.
+	 */
 	uint64_t raw_bytes, written_bytes;
 };
 
@@ -39,6 +40,10 @@ int checkpoints_list(struct checkpoints *checkpoints, struct checkpoint **out, u
 /* The n-th that is good. False: there are fewer. */
 bool checkpoints_good(struct checkpoints *checkpoints, uint32_t n, struct checkpoint *out);
 bool checkpoints_find(struct checkpoints *checkpoints, const char *name, struct checkpoint *out);
+/* Whether the instant at which that generation ended was another than that archive's: then the map
+ * was returned to an earlier state after that. */
+bool checkpoints_contradict(struct checkpoints *checkpoints, uint16_t generation,
+			    const uint8_t uuid[UUID_SIZE]);
 /* If the table is full, the oldest good one of a backup is dropped. ERR_USAGE: the name is taken,
  * or no name; ERR_SYSTEM: full. */
 int checkpoints_add(struct checkpoints *checkpoints, const struct checkpoint *line,

@@ -65,6 +65,7 @@ struct machine_since {
 	const uint8_t *uuid; /* UUID_SIZE bytes: the archive's. NULL: it can be nobody's parent */
 	const char *const *tokens; /* of each drive: what the instant was called; NULL: all of it.
 				      NULL: all of all drives. Borrowed during begin */
+	const uint8_t *parent; /* UUID_SIZE bytes: of the archive that has the tokens. Or NULL */
 };
 
 /* What became of the archive. */

@@ -201,7 +201,7 @@ static int add_next(struct track *track, struct error *err)
 }
 
 /* Whether what changed since the instant of that name is known. */
-static void take_since(struct tracked *one, const char *token)
+static void take_since(struct tracked *one, const char *token, const uint8_t *parent)
 {
 	uint16_t generation;
 	uint64_t id;
@@ -218,6 +218,10 @@ static void take_since(struct tracked *one, const char *token)
 	else if (!one->recording || generation >= generation_current(one->map))
 		snprintf(one->refusal, sizeof(one->refusal),
 			 "its changes were not recorded: its map is an older copy");
+	else if (parent != NULL &&
+		 checkpoints_contradict(generation_checkpoints(one->map), generation, parent))
+		snprintf(one->refusal, sizeof(one->refusal),
+			 "its changes were not recorded: its map was returned to an earlier state");
 	else {
 		one->since = true;
 		one->since_generation = generation;
@@ -286,7 +290,7 @@ int track_prepare(struct track *track, const struct machine_since *since, const 
 	}
 	for (unsigned i = 0; since->tokens != NULL && i < track->n; i++) {
 		if (track->drives[i].map != NULL)
-			take_since(&track->drives[i], since->tokens[i]);
+			take_since(&track->drives[i], since->tokens[i], since->parent);
 	}
 	TRY(add_next(track, err));
 	return run == NULL ? 0 : add_parts(track, run, err);

@@ -16,6 +16,8 @@ int client_since(struct machine *client, const struct machine_since *since, stru
 	request = json_make("{s:s}", "execute", "since");
 	if (since->uuid != NULL)
 		json_put_text(request, "uuid", format_uuid(uuid, since->uuid));
+	if (since->parent != NULL)
+		json_put_text(request, "parent", format_uuid(uuid, since->parent));
 	tokens = json_put_array(request, "tokens");
 	for (uint32_t i = 0; since->tokens != NULL && i < client->n_drives; i++)
 		json_add_text(tokens, since->tokens[i] == NULL ? "" : since->tokens[i]);

@@ -24,10 +24,11 @@
  *   {"execute": "channel"}                        {"return": {}}, and with it a descriptor: a data
  *                                                 channel, a socket like this one
  *   {"execute": "since", "uuid": UUID,            {"return": {"drives": [{"known": BOOL,
- *    "tokens": [TEXT...]}                           "why": TEXT}...]}}: of drives that are known
+ *    "parent": UUID, "tokens": [TEXT...]}           "why": TEXT}...]}}: of drives that are known
  *                                                 only what changed since will come; uuid: of the
- *                                                 archive, after which the checkpoint is called.
- *                                                 Either may be left out, and all of it
+ *                                                 archive, after which the checkpoint is called;
+ *                                                 parent: of the one that has the tokens.
+ *                                                 Each may be left out, and all of it
  *   {"execute": "begin"}                          {"return": {"quiesce_ns"}}: the instant has been
  *   {"execute": "release", "chunks": [I...]}      no answer
  *

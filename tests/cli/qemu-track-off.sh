@@ -52,6 +52,19 @@ write_B 98 11M 1M
 end_process "$daemon"
 cp early.qcow2 b.qcow2
 again 0 3
+# Image and maps are both returned to an earlier state, and another generation of that number ends.
+off
+cp b.qcow2 early.qcow2
+cp -r state early
+again 0 3
+off
+cp early.qcow2 b.qcow2
+rm -r state
+mv early state
+start_drives
+track 0 -q -o other.vmab -d B --parent $((n - 1)).vmab
+end_process "$daemon"
+again 3 'its map was returned to an earlier state'
 # Written to by a tool that knows bitmaps.
 off
 qemu-io -f qcow2 -c 'write -q -P 97 12M 1M' b.qcow2

@@ -295,7 +295,7 @@ static int back_up(struct machine *machine, const struct machine_description *fo
 	if (how >= 128) {
 		for (uint32_t i = 0; i < found->n_drives; i++)
 			tokens[i] = "map:0123456789abcdef:1";
-		since = (struct machine_since){.uuid = uuid, .tokens = tokens};
+		since = (struct machine_since){.uuid = uuid, .tokens = tokens, .parent = uuid};
 	}
 	TRY(machine_serve.begin(machine, &since, err));
 	if (how >= 128)

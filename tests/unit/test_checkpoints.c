@@ -79,6 +79,9 @@ static void lines_come_and_go(void)
 	CU_ASSERT(checkpoints_find(table, "three", &found) && found.good && found.uuid[0] == 3 &&
 		  found.generation == 3 && found.raw_bytes == 100 && found.written_bytes == 50 &&
 		  found.instant_ns == 7);
+	CU_ASSERT(!checkpoints_contradict(table, 3, found.uuid));
+	CU_ASSERT(checkpoints_contradict(table, 2, found.uuid));
+	CU_ASSERT(!checkpoints_contradict(table, 4, found.uuid));
 	CU_ASSERT(!checkpoints_find(table, "thre", &found));
 	CU_ASSERT(checkpoints_good(table, 1, &found) && strcmp(found.name, "three") == 0);
 	CU_ASSERT(!checkpoints_good(table, 2, &found));
