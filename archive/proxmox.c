@@ -201,6 +201,7 @@ static int add_maps(struct proxmox *proxmox, const struct archive *archive, stru
 {
 	struct text config = proxmox->config->data;
 	size_t size = 0;
+	bool failed;
 	FILE *to = open_memstream(&proxmox->text, &size);
 
 	if (to == NULL)
@@ -210,7 +211,9 @@ static int add_maps(struct proxmox *proxmox, const struct archive *archive, stru
 		fputc('\n', to);
 	for (uint32_t i = 0; i < archive->n_drives; i++)
 		add_map(to, config, archive->drives[i].name);
-	if (fclose(to) != 0)
+	/* That there was no memory for a part shows in the stream, not when it is closed. */
+	failed = ferror(to) != 0;
+	if (fclose(to) != 0 || failed || proxmox->text == NULL)
 		return fail_memory(err);
 	proxmox->before = config;
 	if (strstr(proxmox->text + config.length, MAP_BEGIN) != NULL)

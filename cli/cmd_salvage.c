@@ -68,7 +68,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_salvage = {
 	.name = "salvage",
-	.usage = "ARCHIVE [PARENT]... [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
+	.usage = "ARCHIVE... [-C DIR] [-d NAME[=FILE]]... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "recover the undamaged part of an archive",
 	.help = "Recover every good cluster of a damaged or incomplete archive, and report which\n"

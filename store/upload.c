@@ -220,6 +220,7 @@ static char *make_list(upload_tag *tags, unsigned n_parts)
 {
 	char *list = NULL;
 	size_t size = 0;
+	bool failed;
 	FILE *out = open_memstream(&list, &size);
 
 	if (out == NULL)
@@ -231,7 +232,9 @@ static char *make_list(upload_tag *tags, unsigned n_parts)
 		fputs("</ETag></Part>", out);
 	}
 	fputs("</CompleteMultipartUpload>", out);
-	if (fclose(out) == 0)
+	/* That there was no memory for a part shows in the stream, not when it is closed. */
+	failed = ferror(out) != 0;
+	if (fclose(out) == 0 && !failed)
 		return list;
 	free(list);
 	return NULL;

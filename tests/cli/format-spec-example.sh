@@ -11,7 +11,7 @@ printf 'cores: 2\n' >demo.conf
 expect_code 0 "$VMABAK" verify example.vmab
 expect_code 0 "$VMABAK" verify --quick example.vmab
 expect_code 0 "$VMABAK" list --json example.vmab
-expect_json "$out" "d['drives'] == [{'name': 'disk0', 'size_bytes': 200704, 'token': None, 'proof': None}]" \
+expect_json "$out" "d['drives'] == [{'name': 'disk0', 'size_bytes': 200704, 'token': None, 'left_out_bytes': 0, 'proof': None}]" \
 	"d['configs'] == [{'name': 'demo.conf', 'size_bytes': 9}]" \
 	"d['created_ns'] == 1700000000 * 10**9" "d['archive_bytes'] == 11776" \
 	"(d['data_clusters'], d['zero_clusters'], d['data_bytes']) == (2, 2, 8192)" \

@@ -10,8 +10,8 @@ id nobody >"$TMPDIR/id" || skip "no user nobody"
 TMPDIR=$(mktemp -d /tmp/dropped-user.XXXXXX)
 on_exit "rm -rf '$TMPDIR'"
 chmod 711 "$TMPDIR"
-make_random a.raw 3000000 1
-truncate -s 4M a.raw
+# More than the buffer of the killed run holds, so that its job runs as long as it does.
+make_random a.raw 24000000 1
 qmp=$TMPDIR/vm.qmp asking=$TMPDIR/vm.ask
 port=$(free_port)
 # start DROP...: the options that have it drop its user.

@@ -19,9 +19,15 @@ free()
 {
 	expect_code 0 "$VMABAK" backup -q --force -o free.vmab "$1"
 }
+is_free()
+{
+	! losetup -n -O BACK-FILE "$1" 2>/dev/null | grep -qF "$PWD"
+}
 detach()
 {
 	losetup -d "$1"
+	# Whoever else looks at it just now keeps it for as long.
+	wait_until is_free "$1"
 	at_exit=$(echo "$at_exit" | grep -v "losetup -d $1$")
 }
 

@@ -34,7 +34,9 @@ while IFS='|' read -r kinds option; do
 done <<'END'
 drives|--allow-writers
 drives|--direct
-drives|--track
+drives push pull libvirt|--track
+push pull|--state state
+drives|--used root=list
 push pull libvirt serve|--drive root
 libvirt|--quiesce
 push pull|--guest-agent agent.sock
@@ -93,10 +95,14 @@ sort >expected <<'END'
 --quiet
 --rate
 --record-size
+--retain-until
+--s3-endpoint
+--s3-parts
 --scratch
 --since-unchecked
 --spill
 --spill-dir
+--state
 --strict
 --sums
 --sync
@@ -105,6 +111,7 @@ sort >expected <<'END'
 --to
 --token
 --track
+--used
 --uuid
 --verbose
 END

@@ -160,13 +160,14 @@ static void unanswered_command_is_named(void)
 
 static void end_jobs(bool of_group)
 {
-	struct qmp *qmp = connect_to_it();
 	struct error err = {0};
+	struct qmp *qmp;
 
 	is_group = of_group;
 	n_cancels = n_dismissed = 0;
 	memset(is_cancelled, 0, sizeof(is_cancelled));
 	memset(is_dismissed, 0, sizeof(is_dismissed));
+	qmp = connect_to_it();
 	CU_ASSERT_EQUAL(jobs_end(qmp, ID, &err), 0);
 	disconnect(qmp);
 }
