@@ -12,7 +12,7 @@ static bool is_same_file(const char *from, const char *to)
 	struct stat found;
 	int code = strcmp(to, "-") == 0 ? fstat(STDOUT_FILENO, &found) : stat(to, &found);
 
-	return code == 0 && archive_is_file(from, &found);
+	return archive_is_object(from, to) || (code == 0 && archive_is_file(from, &found));
 }
 
 static int write_one(struct convert *convert, const struct watcher *watcher, struct error *err)

@@ -6,6 +6,7 @@
 #include "archive/sums_adopt.h"
 #include "base/bytes.h"
 #include "base/watcher.h"
+#include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,20 +17,21 @@
 static int check_output(const struct merge *merge, struct error *err)
 {
 	const char *name = merge->create.name;
-	bool direct = strcmp(name, "-") == 0;
+	bool direct = strcmp(name, "-") == 0, is_object = store_is_name(name);
 	const struct chain_link *oldest;
 	struct stat file;
 
-	if ((direct ? fstat(STDOUT_FILENO, &file) : stat(name, &file)) != 0)
+	if (!is_object && (direct ? fstat(STDOUT_FILENO, &file) : stat(name, &file)) != 0)
 		return 0;
 	for (unsigned i = direct ? 0 : 1; i < merge->chain.n; i++)
-		if (archive_is_file(merge->chain.links[i].path, &file))
+		if (is_object ? archive_is_object(merge->chain.links[i].path, name)
+			      : archive_is_file(merge->chain.links[i].path, &file))
 			return fail(err, ERR_USAGE,
 				    "%s: is one of the archives to be merged; only the name of "
 				    "the newest may be used again",
 				    direct ? merge->chain.links[i].path : name);
 	oldest = &merge->chain.links[merge->chain.n - 1];
-	if (all_zero(oldest->parent, UUID_SIZE) || oldest->stream != NULL)
+	if (all_zero(oldest->parent, UUID_SIZE) || oldest->stream != NULL || is_object)
 		return 0;
 	return create_copy_check_parents(&merge->create, oldest->path, err);
 }

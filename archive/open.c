@@ -137,6 +137,11 @@ bool archive_is_file(const char *path, const struct stat *file)
 	       own.st_ino == file->st_ino;
 }
 
+bool archive_is_object(const char *path, const char *object)
+{
+	return store_is_name(path) && strcmp(path, object) == 0;
+}
+
 uint64_t archive_drive_bytes(const struct archive *archive)
 {
 	uint64_t sum = 0;

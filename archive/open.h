@@ -45,6 +45,8 @@ void archive_drive_name(const void *archive, uint32_t drive, char *out, size_t o
 bool archive_is_stream(const char *path);
 /* Whether the archive is this file, by device and number; "-": what standard input is. */
 bool archive_is_file(const char *path, const struct stat *file);
+/* Whether both names are that of one object of a store. */
+bool archive_is_object(const char *path, const char *object);
 
 /* Bytes of all drives. */
 uint64_t archive_drive_bytes(const struct archive *archive);

@@ -3,6 +3,7 @@
 #include "archive/chain.h"
 #include "archive/match.h"
 #include "base/watcher.h"
+#include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,20 +49,36 @@ static bool is_ancestor(const struct parent *parent, const struct chain *chain,
 	return is;
 }
 
-/* Whether the file that the new archive takes the place of is needed to restore it. */
+static bool is_at(const char *name, const char *output)
+{
+	struct stat file;
+
+	if (store_is_name(output))
+		return archive_is_object(name, output);
+	return stat(output, &file) == 0 && archive_is_file(name, &file);
+}
+
+/* Whether an archive can be read there, without harm if it is something else. */
+static bool may_be_read(const char *output)
+{
+	struct stat file;
+
+	return store_is_name(output) ||
+	       (stat(output, &file) == 0 && (S_ISREG(file.st_mode) || S_ISBLK(file.st_mode)));
+}
+
+/* Whether the archive that the new one takes the place of is needed to restore it. */
 static bool takes_place(const struct parent *parent, const struct chain *chain, const char *name,
 			const char *output)
 {
 	struct opened_archive old = {0};
 	struct error ignored = {0};
-	struct stat file;
 	bool needed;
 
-	if (strcmp(output, "-") == 0 || stat(output, &file) != 0 ||
-	    !(S_ISREG(file.st_mode) || S_ISBLK(file.st_mode)))
+	if (strcmp(output, "-") == 0 || !may_be_read(output))
 		return false;
-	needed = archive_is_file(name, &file) || (archive_open(&old, output, 0, &ignored) == 0 &&
-						  is_ancestor(parent, chain, old.archive->uuid));
+	needed = is_at(name, output) || (archive_open(&old, output, 0, &ignored) == 0 &&
+					 is_ancestor(parent, chain, old.archive->uuid));
 	archive_close(&old);
 	return needed;
 }

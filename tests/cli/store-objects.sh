@@ -53,6 +53,18 @@ expect_code 0 "$VMABAK" merge s3://backups/inc.vmab s3://backups/full.vmab -o s3
 expect_code 0 "$VMABAK" restore s3://backups/merged.vmab -C merged
 same_file root.raw merged/root.raw
 
+# None takes the place of one that it needs, under its own name or that of a copy.
+expect_error 2 'which the new archive needs' \
+	"$VMABAK" backup --force -o s3://backups/full.vmab --parent s3://backups/full.vmab root=root.raw
+expect_code 0 "$VMABAK" sums s3://backups/inc.vmab s3://backups/full.vmab -o inc.sums
+expect_error 2 'which the new archive needs' \
+	"$VMABAK" backup --force -o s3://backups/full.vmab --parent inc.sums root=root.raw
+expect_error 2 'only the name of the newest' \
+	"$VMABAK" merge --force s3://backups/inc.vmab s3://backups/full.vmab -o s3://backups/full.vmab
+expect_error 2 'is the archive to be read' "$VMABAK" convert --force s3://backups/full.vmab -o s3://backups/full.vmab
+expect_code 0 "$VMABAK" restore --force s3://backups/inc.vmab s3://backups/full.vmab -C chain
+same_file root.raw chain/root.raw
+
 # Names that addresses would read otherwise; the part limit; object lock.
 expect_code 0 "$VMABAK" backup --s3-parts 2 -o 's3://backups/a b+c=%41?#ü.vmab' root=root.raw
 expect_code 0 "$VMABAK" verify 's3://backups/a b+c=%41?#ü.vmab'
