@@ -4,6 +4,7 @@
 #include "archive/sums.h"
 #include "base/parse.h"
 #include "reader/reader.h"
+#include "store/store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -287,14 +288,36 @@ static int choose(struct look *look, unsigned number, const uint8_t uuid[UUID_SI
 	return last.code;
 }
 
-/* In the folder of the child, then in those that were named, then in those of newer archives. */
+/* No folder has it, of which that of the child, if it has one, has this number. */
+static int fail_missing(struct look *look, const char *path, const char *wanted, unsigned own,
+			struct error *err)
+{
+	look->missing = true;
+	if (store_is_name(path))
+		fail(err, ERR_SYSTEM, "%s: its parent %s is not named: give it as another ARCHIVE",
+		     path, wanted);
+	else
+		fail(err, ERR_SYSTEM,
+		     "%s: its parent %s is not in folder %s, nor named: give the file that has it "
+		     "as another ARCHIVE, or its folder as --parents DIR",
+		     path, wanted, look->folders[own].path);
+	for (unsigned i = 0; i < look->n_folders && !look->unread; i++) {
+		look->unread = look->folders[i].unread.code != 0;
+		if (look->unread)
+			fail(err, ERR_SYSTEM, "%s: its parent %s is not found; unreadable is %s",
+			     path, wanted, look->folders[i].unread.text);
+	}
+	return err->code;
+}
+
+/* In the child's folder, if it is a file, those that were named, and those of newer archives. */
 static int find_in_folders(struct look *look, const struct chain_link *child, unsigned *out,
 			   struct error *err)
 {
 	struct chain_link of = *child; /* more may be added to where it is */
 	char wanted[UUID_TEXT_SIZE];
-	unsigned own;
-	int code, later;
+	unsigned own = look->n_folders;
+	int code = 1, later;
 
 	format_uuid(wanted, of.parent);
 	if (look->streams && archive_is_stream(of.path))
@@ -302,28 +325,15 @@ static int find_in_folders(struct look *look, const struct chain_link *child, un
 			    "%s: its parent %s is not named: name the parents of an archive that "
 			    "comes through a pipe",
 			    of.path, wanted);
-	TRY(add_folder(look, folder_of(of.path), &own, err));
-	code = choose(look, own, of.parent, out, err);
+	if (!store_is_name(of.path)) {
+		TRY(add_folder(look, folder_of(of.path), &own, err));
+		code = choose(look, own, of.parent, out, err);
+	}
 	for (unsigned i = 0; i < look->n_folders && code != 0; i++) {
 		later = i == own ? 1 : choose(look, i, of.parent, out, err);
 		code = later == 1 ? code : later;
 	}
-	if (code <= 0)
-		return code;
-	look->missing = true;
-	fail(err, ERR_SYSTEM,
-	     "%s: its parent %s is not in folder %s, nor named: give the file that has it as "
-	     "another ARCHIVE, or its folder as --parents DIR",
-	     of.path, wanted, look->folders[own].path);
-	for (unsigned i = 0; i < look->n_folders && !look->unread; i++) {
-		look->unread = look->folders[i].unread.code != 0;
-		if (look->unread)
-			fail(err, ERR_SYSTEM,
-			     "%s: its parent %s is not found, and may be a file "
-			     "that cannot be read: %s",
-			     of.path, wanted, look->folders[i].unread.text);
-	}
-	return err->code;
+	return code <= 0 ? code : fail_missing(look, of.path, wanted, own, err);
 }
 
 static int find_parent(struct look *look, unsigned *at, struct error *err)

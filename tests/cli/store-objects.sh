@@ -53,6 +53,16 @@ expect_code 0 "$VMABAK" merge s3://backups/inc.vmab s3://backups/full.vmab -o s3
 expect_code 0 "$VMABAK" restore s3://backups/merged.vmab -C merged
 same_file root.raw merged/root.raw
 
+# A parent that is not named is not searched for in the store, but in folders that are.
+expect_error 1 'is not named: give it as another ARCHIVE' \
+	"$VMABAK" restore s3://backups/inc.vmab -C none
+expect_code 4 "$VMABAK" verify --chain s3://backups/inc.vmab
+expect_text "$err" 'is not named: give it as another'
+mkdir here
+expect_code 0 "$VMABAK" convert s3://backups/full.vmab -o here/full.vmab
+expect_code 0 "$VMABAK" restore s3://backups/inc.vmab --parents here -C here
+same_file root.raw here/root.raw
+
 # None takes the place of one that it needs, under its own name or that of a copy.
 expect_error 2 'which the new archive needs' \
 	"$VMABAK" backup --force -o s3://backups/full.vmab --parent s3://backups/full.vmab root=root.raw
