@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/sandbox.h"
 #include "base/watcher.h"
+#include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,15 +75,31 @@ int create_copy_head(struct create *create, const struct archive *from, const ch
 	return copy_configs(to, from, watcher, err);
 }
 
+/* Whether the object that is replaced is a parent: no folder tells where that is. */
+static bool is_object_of(const struct chain *chain, const char *name)
+{
+	struct opened_archive old = {0};
+	struct error ignored = {0};
+	bool is = false;
+
+	if (store_is_name(name) && archive_open(&old, name, 0, &ignored) == 0)
+		for (unsigned i = 0; i < chain->n; i++)
+			is = is ||
+			     memcmp(chain->links[i].parent, old.archive->uuid, UUID_SIZE) == 0;
+	archive_close(&old);
+	return is;
+}
+
 int create_copy_check_parents(const struct create *create, const char *path, struct error *err)
 {
 	struct error ignored = {0};
 	struct chain chain;
 	struct stat file;
-	bool needed = false;
+	bool needed;
 
 	/* Parents that are missing here are not needed now. */
 	chain_find(&chain, &(struct strings){&path, 1}, &ignored);
+	needed = is_object_of(&chain, create->name);
 	if (strcmp(create->name, "-") != 0 && stat(create->name, &file) == 0)
 		for (unsigned i = 1; i < chain.n; i++)
 			needed = needed || archive_is_file(chain.links[i].path, &file);

@@ -31,7 +31,7 @@ static int check_output(const struct merge *merge, struct error *err)
 				    "the newest may be used again",
 				    direct ? merge->chain.links[i].path : name);
 	oldest = &merge->chain.links[merge->chain.n - 1];
-	if (all_zero(oldest->parent, UUID_SIZE) || oldest->stream != NULL || is_object)
+	if (all_zero(oldest->parent, UUID_SIZE) || oldest->stream != NULL)
 		return 0;
 	return create_copy_check_parents(&merge->create, oldest->path, err);
 }

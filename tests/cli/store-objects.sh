@@ -71,6 +71,8 @@ expect_error 2 'which the new archive needs' \
 	"$VMABAK" backup --force -o s3://backups/full.vmab --parent inc.sums root=root.raw
 expect_error 2 'only the name of the newest' \
 	"$VMABAK" merge --force s3://backups/inc.vmab s3://backups/full.vmab -o s3://backups/full.vmab
+expect_error 2 'a parent that the new archive needs' \
+	"$VMABAK" convert --force s3://backups/inc.vmab -o s3://backups/full.vmab
 expect_error 2 'is the archive to be read' "$VMABAK" convert --force s3://backups/full.vmab -o s3://backups/full.vmab
 expect_code 0 "$VMABAK" restore --force s3://backups/inc.vmab s3://backups/full.vmab -C chain
 same_file root.raw chain/root.raw
