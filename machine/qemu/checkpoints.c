@@ -6,6 +6,7 @@
 #include "machine/qemu/instant.h"
 #include "machine/qemu/qemu.h"
 #include "machine/qemu/track.h"
+#include "machine/rundir.h"
 
 #include <stdlib.h>
 
@@ -65,10 +66,12 @@ static int create(struct checkpoint_source *source, const char *name, struct err
 {
 	const struct machine_since since = {0};
 	struct instant instant = {.begin = nothing, .options = source->qemu.options};
+	char id[RUN_ID_SIZE];
 	int code;
 
 	TRY(track_called(source->track, name, err));
-	TRY(guard_start(&source->guard, "qemu", source->qemu.options, NULL, err));
+	run_id_make(id); /* of which nothing is in QEMU */
+	TRY(guard_start(&source->guard, "qemu", source->qemu.options, id, err));
 	instant.guard = source->guard;
 	TRY(track_prepare(source->track, &since, NULL, err));
 	code = instant_take(&instant, &source->qemu.instant, err);

@@ -10,7 +10,9 @@ checkpoint()
 	expect_code 0 "$VMABAK" checkpoint "$@" "qemu:$qmp" --state state --json
 }
 
-checkpoint create before
+checkpoint create before --freeze-command 'echo freeze >>order' --thaw-command 'echo thaw >>order'
+[ "$(cat order)" = "freeze
+thaw" ] || fail "order: $(cat order)"
 checkpoint size before
 expect_json "$out" "[(x['name'], x['changed_bytes']) for x in d['drives']] == [('A', 65536), ('B', 65536)]"
 write_A 1 5M 100k
