@@ -97,7 +97,7 @@ int bitmap_remove(struct qmp *qmp, const char *node, const char *name, struct er
 }
 
 int bitmaps_remove_map(struct qmp *qmp, const struct json_t *nodes, const char *node, uint64_t map,
-		       const char *const keep[2], struct error *err)
+		       const char *const keep[3], struct error *err)
 {
 	const struct json_t *list = list_of(nodes, node);
 
@@ -105,7 +105,7 @@ int bitmaps_remove_map(struct qmp *qmp, const struct json_t *nodes, const char *
 		const char *name = json_member_text(json_item(list, i), "name");
 
 		if (name == NULL || !is_of_map(name, map) || strcmp(name, keep[0]) == 0 ||
-		    strcmp(name, keep[1]) == 0)
+		    strcmp(name, keep[1]) == 0 || strcmp(name, keep[2]) == 0)
 			continue;
 		TRY(bitmap_remove(qmp, node, name, err));
 	}

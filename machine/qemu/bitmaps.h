@@ -32,9 +32,9 @@ char *bitmap_end_name(char out[BITMAP_NAME_SIZE], uint64_t map);
 /* The bitmap of that name that a node has. nodes: what nodes_query gave. */
 struct bitmap bitmap_find(const struct json_t *nodes, const char *node, const char *name);
 
-/* Posts commands that remove the bitmaps of a map from a node, but for two names. */
+/* Posts commands that remove the bitmaps of a map from a node, but for three names. */
 int bitmaps_remove_map(struct qmp *qmp, const struct json_t *nodes, const char *node, uint64_t map,
-		       const char *const keep[2], struct error *err);
+		       const char *const keep[3], struct error *err);
 /* Posts a command that removes the bitmap of that name. */
 int bitmap_remove(struct qmp *qmp, const char *node, const char *name, struct error *err);
 /* Removes the bitmaps of ours that cannot be used, as QEMU was killed: all that is left to do with

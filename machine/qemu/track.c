@@ -163,8 +163,7 @@ static int begin_maps(struct track *track, struct error *err)
 		qemu_advise(track->qemu, &refused);
 		watcher_warn(track->qemu->watcher, "drive %s: is not tracked: %s", one->name,
 			     refused.text);
-		one->lost[1] = generation_id(one->map);
-		generation_restart(one->map);
+		tracked_restart(one, "QEMU cannot record them");
 		one->untracked = true;
 	}
 	return 0;
@@ -318,7 +317,11 @@ static int stop_current(struct track *track, struct error *err)
 			 json_make("{s:s, s:{s:s, s:s}}", "type", "block-dirty-bitmap-disable",
 				   "data", "node", one->node, "name", name));
 	}
-	return qmp_execute(track->qemu->qmp, NULL, err, "transaction", "{s:o}", "actions", actions);
+	TRY(qmp_execute(track->qemu->qmp, NULL, err, "transaction", "{s:o}", "actions", actions));
+	for (unsigned i = 0; i < track->n; i++)
+		track->drives[i].stopped =
+			is_tracked(&track->drives[i]) && track->drives[i].recording;
+	return 0;
 }
 
 /* A push has been told by the bitmap what to copy, and cannot be told otherwise any more. */
@@ -429,27 +432,6 @@ const struct cluster_set *track_expected(const struct track *track, uint32_t i)
 
 /* ---- the end ---- */
 
-/* But those that record, and of maps that begin at the next instant. */
-static int remove_bitmaps(struct track *track, struct tracked *one, const struct json_t *nodes,
-			  struct error *err)
-{
-	char current[BITMAP_NAME_SIZE] = "", end[BITMAP_NAME_SIZE] = "";
-	const char *const keep[2] = {current, end}, *const none[2] = {"", ""};
-	uint64_t id = generation_id(one->map);
-
-	if (!one->untracked && (one->recording || generation_current(one->map) > 1)) {
-		bitmap_name(current, id, generation_current(one->map));
-		bitmap_end_name(end, id);
-	}
-	TRY(bitmaps_remove_map(track->qemu->qmp, nodes, one->node, id, keep, err));
-	for (unsigned i = 0; i < 2; i++) {
-		if (one->lost[i] != 0)
-			TRY(bitmaps_remove_map(track->qemu->qmp, nodes, one->node, one->lost[i],
-					       none, err));
-	}
-	return 0;
-}
-
 /* The map first: until it is on disk the bitmap has what it lacks. */
 static void close_drive(struct track *track, struct tracked *one, const struct json_t *nodes)
 {
@@ -462,7 +444,7 @@ static void close_drive(struct track *track, struct tracked *one, const struct j
 		kept = false;
 	generation_sync(one->map);
 	if (nodes != NULL && kept && generation_failure(one->map, &err) == 0)
-		remove_bitmaps(track, one, nodes, &err);
+		tracked_tidy(one, track->qemu->qmp, nodes, &err);
 	checkpoints_drop_pending(generation_checkpoints(one->map));
 	err = (struct error){0};
 	if (generation_close(one->map, &err) < 0)

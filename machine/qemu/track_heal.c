@@ -13,9 +13,9 @@ static void say(struct tracked *one, const char *why)
 
 void tracked_restart(struct tracked *one, const char *why)
 {
-	one->lost[1] = generation_id(one->map);
+	one->lost[one->lost[0] != 0] = generation_id(one->map);
 	generation_restart(one->map);
-	one->recording = false;
+	one->recording = one->stopped = false;
 	say(one, why);
 }
 
@@ -72,6 +72,7 @@ int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err)
 	if (code == 1) {
 		mark(one, &set);
 		generation_advance(one->map);
+		one->stopped = false;
 	}
 	cluster_set_free(&set);
 	return code;
@@ -158,6 +159,7 @@ static int heal_once(struct tracked *one, struct qmp *qmp, const struct json_t *
 	}
 	one->persistent = end.persistent;
 	one->recording = now.recording;
+	one->stopped = !now.recording;
 	if (now.recording && next.there)
 		TRY(forget_next(one, qmp, err));
 	return now.recording ? check_current(one, qmp, err) : tracked_fold(one, qmp, err);
@@ -176,4 +178,30 @@ int tracked_heal(struct tracked *one, struct qmp *qmp, const struct json_t *node
 		while ((code = heal_once(one, qmp, nodes, err)) == 1)
 			;
 	return code;
+}
+
+/* ---- the end ---- */
+
+/* Those of a map that begins at the next instant are of no use. */
+int tracked_tidy(const struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
+		 struct error *err)
+{
+	char current[BITMAP_NAME_SIZE] = "", next[BITMAP_NAME_SIZE] = "",
+	     end[BITMAP_NAME_SIZE] = "";
+	const char *const keep[3] = {current, next, end}, *const none[3] = {"", "", ""};
+	uint64_t id = generation_id(one->map);
+	uint16_t generation = generation_current(one->map);
+
+	if (!one->untracked && (one->recording || one->stopped || generation > 1)) {
+		bitmap_name(current, id, generation);
+		bitmap_end_name(end, id);
+	}
+	if (one->stopped)
+		bitmap_name(next, id, (uint16_t)(generation + 1));
+	TRY(bitmaps_remove_map(qmp, nodes, one->node, id, keep, err));
+	for (unsigned i = 0; i < 2; i++) {
+		if (one->lost[i] != 0)
+			TRY(bitmaps_remove_map(qmp, nodes, one->node, one->lost[i], none, err));
+	}
+	return 0;
 }

@@ -23,6 +23,7 @@ struct tracked {
 	char token[GENERATION_TOKEN_SIZE]; /* of the instant to come */
 	bool untracked;			   /* QEMU refused */
 	bool recording;	  /* since the map's current generation began, so the map can go on */
+	bool stopped;	  /* the bitmap of that generation, which is not in the map yet */
 	bool persistent;  /* its bitmaps outlive QEMU */
 	char why[120];	  /* why the map began anew in this run, or empty */
 	uint64_t lost[2]; /* ids of maps that do not count any more, or 0 */
@@ -55,6 +56,9 @@ int tracked_current(struct tracked *one, struct qmp *qmp, struct cluster_set *ou
 		    struct error *err);
 /* Begins the map anew. */
 void tracked_restart(struct tracked *one, const char *why);
+/* Posts commands that remove all bitmaps but those that record, or have what the map lacks. */
+int tracked_tidy(const struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
+		 struct error *err);
 /* What the map has since that generation ended, into an empty set. */
 int tracked_since(const struct tracked *one, uint16_t generation, struct cluster_set *out,
 		  struct error *err);

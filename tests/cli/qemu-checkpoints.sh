@@ -39,4 +39,13 @@ is_live 1.vmab
 checkpoint list
 expect_code 0 "$VMABAK" checkpoint list --json state/A.map
 expect_text "$out" "\"$uuid\""
+# The instant has been, and then a bitmap cannot be read: nothing of it is lost.
+write_A 4 7M 64k
+mkdir away
+expect_code 1 env TMPDIR="$PWD/away" "$VMABAK" checkpoint create late "qemu:$qmp" --state state \
+	--freeze-command true --thaw-command 'mv away gone'
+write_B 5 7M 64k
+track 0 -o 2.vmab --parent 1.vmab --json
+is_increment - A=2 B=2
+is_live 2.vmab
 nothing_in_qemu

@@ -100,6 +100,17 @@ write_A 78 12M 64k
 goes_on 'another program has cleared its bitmap, or made it anew' A
 how=
 
+# Maps that begin anew twice, as QEMU cannot be given a file: nothing is left of the first ones either.
+for node in A B; do
+	bitmap $node
+	change disable $node
+done
+expect_code 3 env TMPDIR=/nonexistent "$VMABAK" checkpoint create none "qemu:$qmp" --state state
+expect_text "$err" 'drive A: is not tracked' 'drive B: is not tracked'
+ask_qmp query-named-block-nodes '{"flat": true}' >"$TMPDIR/nodes"
+expect_no_text "$TMPDIR/nodes" 'vmabak-'
+goes_on 'QEMU was started anew, or another program has removed its bitmap' A B
+
 # The ends of QEMU.
 end_process "$daemon"
 start_drives
