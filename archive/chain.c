@@ -164,7 +164,8 @@ static int read_folder(struct folder *folder, struct error *err)
 	DIR *entries;
 	int code;
 
-	if (folder->is_read)
+	/* An object store has no folders: its parents have to be named. */
+	if (folder->is_read || store_is_name(folder->path))
 		return 0;
 	entries = opendir(folder->path);
 	if (entries == NULL)

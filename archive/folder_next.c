@@ -8,6 +8,8 @@
 #include "base/place.h"
 #include "base/watcher.h"
 #include "reader/reader.h"
+#include "base/command.h"
+#include "store/store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -71,6 +73,11 @@ int folder_check(const struct folder_options *options, struct error *err)
 {
 	struct limits ignored;
 
+	if (store_is_name(options->folder) || command_of(options->folder) != NULL)
+		return fail(err, ERR_USAGE,
+			    "--to %.200s: a folder of chains lies in a file system; -o writes one "
+			    "archive to an object store or a command",
+			    options->folder);
 	if (options->machine == NULL)
 		return fail(err, ERR_USAGE, "--to needs --name, the name of the machine");
 	if (!name_usable((const uint8_t *)options->machine, strlen(options->machine)))

@@ -133,11 +133,13 @@ static int find_object(struct store_reader *reader, struct error *err)
 	const struct s3_call call = {.method = "HEAD"};
 	struct s3_answer answer;
 
-	if (s3_do(&reader->s3, reader->http, &call, &answer, err) != 0)
-		return answer.http.status == 404
+	if (s3_do(&reader->s3, reader->http, &call, &answer, err) != 0) {
+		s3_ask_why(&reader->s3, reader->http, &answer, err);
+		return answer.http.status == 404 && strcmp(answer.code, "NoSuchBucket") != 0
 			       ? fail(err, ERR_SYSTEM, "%.200s: there is no such object",
 				      reader->s3.name)
 			       : err->code;
+	}
 	if (answer.http.size == UINT64_MAX || answer.http.etag[0] == '\0')
 		return fail(err, ERR_SYSTEM,
 			    "%.200s: the object store does not tell its size and tag",

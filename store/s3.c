@@ -311,3 +311,17 @@ int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s
 	free(url);
 	return code;
 }
+
+void s3_ask_why(struct s3 *s3, struct http *http, struct s3_answer *answer, struct error *err)
+{
+	static const char *const headers[] = {"Range: bytes=0-0", NULL};
+	const struct s3_call call = {.method = "GET", .headers = headers, .once = true};
+	struct s3_answer told;
+	struct error why = {0};
+
+	if (answer->http.status < 400 || s3_do(s3, http, &call, &told, &why) == 0 ||
+	    told.code[0] == '\0')
+		return;
+	*answer = told;
+	*err = why;
+}

@@ -53,6 +53,10 @@ struct s3_answer {
 int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s3_answer *out,
 	  struct error *err);
 
+/* After a HEAD that failed, whose answer has no body: asks for a byte instead, to be told why in
+ * *err, which stays as it is if that does not tell more. */
+void s3_ask_why(struct s3 *s3, struct http *http, struct s3_answer *answer, struct error *err);
+
 /* What is between <tag> and </tag>, the first time, without the entities of XML. False: it is not
  * there, or does not fit. */
 bool s3_pick(const uint8_t *xml, size_t n, const char *tag, char *out, size_t room);

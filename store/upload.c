@@ -107,6 +107,7 @@ static int look_for_object(struct upload *upload, struct s3_answer *answer, stru
 		return 1;
 	if (answer->http.status == 404)
 		return 0;
+	s3_ask_why(&upload->s3, upload->http, answer, &why);
 	*err = why;
 	return why.code;
 }

@@ -49,6 +49,8 @@ printf change | dd of=root.raw bs=1 seek=5000000 conv=notrunc status=none
 expect_code 0 "$VMABAK" backup -o s3://backups/inc.vmab --parent s3://backups/full.vmab root=root.raw
 expect_code 0 "$VMABAK" restore s3://backups/inc.vmab s3://backups/full.vmab -C chain
 same_file root.raw chain/root.raw
+expect_error 1 'is not named' "$VMABAK" restore s3://backups/inc.vmab -C alone
+expect_error 2 'lies in a file system' "$VMABAK" backup --to s3://backups/x --name web root=root.raw
 expect_code 0 "$VMABAK" merge s3://backups/inc.vmab s3://backups/full.vmab -o s3://backups/merged.vmab
 expect_code 0 "$VMABAK" restore s3://backups/merged.vmab -C merged
 same_file root.raw merged/root.raw
@@ -93,9 +95,9 @@ no_uploads
 
 # Who asks: a wrong secret is told once, and in no message; files of the tools of AWS.
 : >requests
-expect_error 1 '403, access denied' env AWS_SECRET_ACCESS_KEY=wrong-one "$VMABAK" list s3://backups/full.vmab
+expect_error 1 '403 SignatureDoesNotMatch' env AWS_SECRET_ACCESS_KEY=wrong-one "$VMABAK" list s3://backups/full.vmab
 expect_no_text "$err" wrong-one
-[ "$(wc -l <requests)" = 1 ] || fail "asked more than once: $(cat requests)"
+[ "$(wc -l <requests)" = 2 ] || fail "asked more often than for the answer and why: $(cat requests)"
 expect_error 2 'no credentials' env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY "$VMABAK" list s3://backups/full.vmab
 mkdir .aws
 cat >.aws/credentials <<END
