@@ -1,14 +1,13 @@
 #include "archive/chain.h"
 
 #include "archive/peek.h"
-#include "archive/sums.h"
 #include "base/parse.h"
 #include "reader/reader.h"
 #include "store/store.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,8 +81,6 @@ static int keep(struct found *found, char *path, const uint8_t uuid[UUID_SIZE], 
 /* A chain's archives are mostly opened more than once. */
 static int check_name(const char *name, struct error *err)
 {
-	int is_sums;
-
 	if (archive_is_stream(name))
 		return fail(err, ERR_USAGE,
 			    strcmp(name, "-") == 0
@@ -91,14 +88,6 @@ static int check_name(const char *name, struct error *err)
 				      "standard input"
 				    : "%s: an archive of a chain is read from a file, not from a "
 				      "pipe or tape",
-			    name);
-	is_sums = sums_is(name, err);
-	if (is_sums < 0)
-		return is_sums;
-	if (is_sums > 0)
-		return fail(err, ERR_USAGE,
-			    "%s: is a sums file, which 'backup --parent' and 'diff' take, not an "
-			    "archive",
 			    name);
 	return 0;
 }
@@ -200,6 +189,25 @@ static int add_folder(struct look *look, char *path, unsigned *number, struct er
 	return 0;
 }
 
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return strdup(".");
+	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+/* That of this archive, if it is a file. */
+static int add_folder_beside(struct look *look, const char *path, struct error *err)
+{
+	unsigned number;
+
+	if (store_is_name(path) || archive_is_stream(path))
+		return 0;
+	return add_folder(look, folder_of(path), &number, err);
+}
+
 static void free_look(struct look *look)
 {
 	free_links(look->named.links, look->named.n);
@@ -208,15 +216,6 @@ static void free_look(struct look *look)
 		free(look->folders[i].path);
 	}
 	free(look->folders);
-}
-
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		return strdup(".");
-	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
 static const struct chain_link *by_uuid(const struct found *found, const uint8_t uuid[UUID_SIZE])
@@ -311,13 +310,13 @@ static int fail_missing(struct look *look, const char *path, const char *wanted,
 	return err->code;
 }
 
-/* In the child's folder, if it is a file, those that were named, and those of newer archives. */
+/* In the child's folder, if it is a file, those that were named, and those of other archives. */
 static int find_in_folders(struct look *look, const struct chain_link *child, unsigned *out,
 			   struct error *err)
 {
 	struct chain_link of = *child; /* more may be added to where it is */
 	char wanted[UUID_TEXT_SIZE];
-	unsigned own = look->n_folders;
+	unsigned own = UINT_MAX;
 	int code = 1, later;
 
 	format_uuid(wanted, of.parent);
@@ -330,6 +329,8 @@ static int find_in_folders(struct look *look, const struct chain_link *child, un
 		TRY(add_folder(look, folder_of(of.path), &own, err));
 		code = choose(look, own, of.parent, out, err);
 	}
+	for (unsigned i = 0, n = look->named.n; i < n && code != 0; i++)
+		TRY(add_folder_beside(look, look->named.links[i].path, err));
 	for (unsigned i = 0; i < look->n_folders && code != 0; i++) {
 		later = i == own ? 1 : choose(look, i, of.parent, out, err);
 		code = later == 1 ? code : later;

@@ -27,8 +27,9 @@ struct chain {
 /* Finds the chain of the first of these archives, down to the full one. Parents are taken from the
  * other names, which may be in any order, else from the folder of the archive that wants them, by
  * the uuids in the heads of the files there, from the folders among the names, and from those of
- * newer archives: of several with that uuid a full one, else one whose parent is there, too. Names
- * that the chain does not need are ERR_USAGE. Free *out even after an error. */
+ * the other archives, named or found: of several with that uuid a full one, else one whose parent
+ * is there, too. Names that the chain does not need are ERR_USAGE. Free *out even after an error.
+ */
 int chain_find(struct chain *out, const struct strings *names, struct error *err);
 /* The same for whoever opens each link once, newest first: pipes, and "-" once, are allowed, but
  * then their parents must be named. With part, the chain of several names ends with the oldest of

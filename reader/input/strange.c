@@ -183,9 +183,12 @@ int strange_check(const uint8_t *bytes, size_t n, const char *name, bool salvagi
 		  struct error *err)
 {
 	static const struct kind gpg = {.what = "encrypted by gpg", .way = "gpg -d FILE" PIPE};
-	const struct kind *found = is_gpg(bytes, n) ? &gpg : NULL;
+	static const struct kind sums = {0, 8, "\x89VMS\r\n\x1a\n", "a sums file",
+					 "'backup --parent' and 'diff' take it"};
+	const struct kind *found = begins(&sums, bytes, n) ? &sums : is_gpg(bytes, n) ? &gpg : NULL;
 
-	if (may_be_ours(bytes, n))
+	/* The magic of sums differs in a letter only. */
+	if (found != &sums && may_be_ours(bytes, n))
 		return 0;
 	for (size_t i = 0; i < N_KINDS && found == NULL; i++)
 		if (begins(&kinds[i], bytes, n))

@@ -35,7 +35,19 @@ mv others/0.vmab chain
 expect_code 0 "$VMABAK" restore -q chain/3.vmab --parents others --force -C back
 expect_code 0 "$VMABAK" restore -q chain/3.vmab others/1.vmab --force -C back
 same_file back/disk.raw disk.raw
-mv chain/0.vmab others
+# So it is where one between them was named: it and the next lie beside the newest, or beside another that was named.
+mv chain/2.vmab others
+mv others/1.vmab chain
+mkdir third
+for archives in 'chain/3.vmab others/2.vmab' 'chain/3.vmab others/2.vmab third/1.vmab'; do
+	[ "$archives" = "${archives#*third}" ] || mv chain/1.vmab third
+	# shellcheck disable=SC2086 # words
+	expect_code 0 "$VMABAK" restore -q $archives --force -C back
+	same_file back/disk.raw disk.raw
+done
+mv chain/0.vmab third/1.vmab others
+mv others/2.vmab chain
+rmdir third
 expect_code 0 "$VMABAK" convert -q chain/3.vmab --parents others -o merged.vma
 expect_code 0 "$VMABAK" merge -q chain/3.vmab --parents others -o merged.vmab
 expect_code 0 "$VMABAK" restore -q --force merged.vmab -C back

@@ -54,6 +54,10 @@ strange 1 'is a disk, not an archive' strange
 zstd -q -f strange -o strange.zst
 strange 1 'is a disk, not an archive' strange.zst
 
+# Sums, whose magic is nearly that of an archive.
+expect_code 0 "$VMABAK" sums -q good.vmab -o good.sums
+strange 1 "is a sums file, not an archive: 'backup --parent' and 'diff' take it" good.sums
+
 # A banner: the command named gives the archive, and so does salvage.
 for archive in good.vmab good.vma; do
 	{ printf 'Welcome to this host\033[0m\nLast login: today\n'; cat $archive; } >banner
