@@ -149,7 +149,8 @@ int upload_begin(struct upload *upload, const char *retain_until, struct error *
 			    upload->s3.name);
 	if (code < 0)
 		return code;
-	upload->locked = retain_until != NULL;
+	if (retain_until != NULL)
+		snprintf(upload->retain_until, sizeof(upload->retain_until), "%s", retain_until);
 	remove_all_dead(upload);
 	body = malloc(S3_TEXT_MAX);
 	code = body != NULL ? ask_for_id(upload, retain_until, body, id, err) : fail_memory(err);
@@ -165,6 +166,7 @@ int upload_begin(struct upload *upload, const char *retain_until, struct error *
 
 /* ---- parts ---- */
 
+/* With object lock stores demand their MD5. */
 #define MD5_HEADER "Content-MD5: "
 
 static void md5_header(char out[sizeof(MD5_HEADER) + 24], const uint8_t *bytes, size_t n_bytes)
@@ -180,7 +182,8 @@ int upload_part(struct upload *upload, struct http *http, unsigned number, const
 		size_t n_bytes, upload_tag *tag, struct error *err)
 {
 	char query[QUERY_MAX], md5[sizeof(MD5_HEADER) + 24];
-	const char *const headers[] = {upload->locked ? md5 : NULL, NULL};
+	bool is_locked = upload->retain_until[0] != '\0';
+	const char *const headers[] = {is_locked ? md5 : NULL, NULL};
 	struct s3_answer answer;
 	const struct s3_call call = {.method = "PUT",
 				     .query = query,
@@ -188,7 +191,7 @@ int upload_part(struct upload *upload, struct http *http, unsigned number, const
 				     .body = bytes,
 				     .body_size = n_bytes};
 
-	if (upload->locked)
+	if (is_locked)
 		md5_header(md5, bytes, n_bytes);
 	snprintf(query, sizeof(query), "partNumber=%u&uploadId=%s", number, upload->id);
 	TRY(s3_do(&upload->s3, http, &call, &answer, err));
@@ -348,6 +351,34 @@ static int complete(struct upload *upload, const char *list, upload_tag *tags, u
 	}
 }
 
+/* A store that knows no object lock ignores that it was asked for, and answers with the object.
+ * Keys that may write need not have the right to ask. */
+static int check_lock(struct upload *upload, struct error *err)
+{
+	uint8_t *body = malloc(S3_TEXT_MAX);
+	const struct s3_call call = {
+		.method = "GET", .query = "retention=", .into = body, .room = S3_TEXT_MAX};
+	struct s3_answer answer;
+	struct error why = {0};
+	char until[40];
+	bool may;
+
+	if (body == NULL)
+		return fail_memory(err);
+	may = s3_do(&upload->s3, upload->http, &call, &answer, &why) == 0
+		      ? s3_pick(body, answer.http.n_body, "RetainUntilDate", until,
+				sizeof(until)) &&
+				strncmp(until, upload->retain_until, 10) >= 0
+		      : answer.http.status == 403;
+	free(body);
+	return may ? 0
+		   : fail(err, ERR_SYSTEM,
+			  "%.200s: is complete, but the object store has not locked it until "
+			  "%s%s%s",
+			  upload->s3.name, upload->retain_until, why.code != 0 ? ": " : "",
+			  why.text);
+}
+
 int upload_complete(struct upload *upload, upload_tag *tags, unsigned n_parts, uint64_t n_bytes,
 		    struct error *err)
 {
@@ -362,5 +393,5 @@ int upload_complete(struct upload *upload, upload_tag *tags, unsigned n_parts, u
 		return code;
 	upload_forget(upload->note);
 	upload->note = NULL;
-	return 0;
+	return upload->retain_until[0] != '\0' ? check_lock(upload, err) : 0;
 }

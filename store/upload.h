@@ -16,8 +16,8 @@ struct upload {
 	struct http *http; /* of the thread that opens and completes it */
 	char *id;	   /* encoded; owned; NULL: none has begun */
 	struct upload_note *note;
-	bool force;  /* an object that is there is replaced */
-	bool locked; /* by object lock: stores demand the MD5 of parts then */
+	bool force;	       /* an object that is there is replaced */
+	char retain_until[12]; /* a day; empty: no object lock */
 };
 
 typedef char upload_tag[UPLOAD_TAG_MAX];
@@ -30,7 +30,7 @@ int upload_begin(struct upload *upload, const char *retain_until, struct error *
 /* From any thread, with a connection of its own. number: from 1. */
 int upload_part(struct upload *upload, struct http *http, unsigned number, const uint8_t *bytes,
 		size_t n_bytes, upload_tag *tag, struct error *err);
-/* n_bytes: of all parts. */
+/* n_bytes: of all parts. Also an error, then with the object there: the store has not locked it. */
 int upload_complete(struct upload *upload, upload_tag *tags, unsigned n_parts, uint64_t n_bytes,
 		    struct error *err);
 /* The store forgets it; no request of it may be in progress. NULL-safe for one that did not begin.

@@ -61,3 +61,12 @@ reads 1 whole@GET+3
 expect_text "$err" 'does not answer with the range'
 reads 4 wrong@GET+3
 reads 1 403@GET+3
+
+# Object lock: a store that ignores it is noticed; a key that may not ask for it is enough.
+store 'unlocked@POST /backups/a.vmab?uploads' 403@b.vmab?retention
+expect_error 1 'is complete, but the object store has not locked it until 2099-12-31' \
+	"$VMABAK" backup --retain-until 2099-12-31 -o s3://backups/a.vmab root=drive.raw
+no_uploads
+expect_code 0 "$VMABAK" backup --retain-until 2099-12-31 -o s3://backups/b.vmab root=drive.raw
+expect_text requests 'GET /backups/b.vmab?retention= 403'
+end_store

@@ -5,7 +5,8 @@ s3server.py PORTFILE LOG [FAULT...]      objects are in memory; PORTFILE gets th
 
 FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) contains REQUEST, the first, or each EVERYth:
 500, 503, 403, drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
-answered with all), late (the answer is lost, the request had its effect), error200 (an error with status 200).
+answered with all), late (the answer is lost, the request had its effect), error200 (an error with status 200), unlocked (object lock is
+ignored).
 random:PERCENT:SEED: of all requests so many, each with one of those that a client can live through, or cannot.
 GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/taken the bytes that were answered.
 """
@@ -155,14 +156,17 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "POST" and "uploads" in query:
             state["id"] += 1
             name = "id/%d+~=" % state["id"]
-            uploads[name] = (path, {}, self.headers.get("x-amz-object-lock-retain-until-date"))
+            until = self.headers.get("x-amz-object-lock-retain-until-date")
+            uploads[name] = (path, {}, until if self.what != "unlocked" else None)
             return 200, b"<R><UploadId>%s</UploadId></R>" % name.encode(), []
         if "uploadId" in query:
             return self.upload(path, query, body)
         if path not in objects:
             return "NoSuchKey", 404
-        data, tag, _ = objects[path]
+        data, tag, kept = objects[path]
         headers = [("ETag", tag)]
+        if "retention" in query and kept:
+            return 200, b"<Retention><RetainUntilDate>%s</RetainUntilDate></Retention>" % kept.encode(), []
         if self.command == "HEAD":
             return 200, b"", headers + [("Content-Length", str(len(data)))]
         if self.headers.get("If-Match", tag) != tag:
