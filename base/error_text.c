@@ -123,11 +123,16 @@ int error_code_of(const char *name)
 
 void error_in_file(struct error *err, const char *name)
 {
+	static const char incomplete[] = "incomplete: ";
+	size_t length = sizeof(incomplete) - 1;
 	bool cut = err->code == ERR_INCOMPLETE;
 
 	if (!err->has_place)
 		return;
 	err->has_place = false;
+	/* The place says so. */
+	if (cut && strncmp(err->text, incomplete, length) == 0)
+		memmove(err->text, err->text + length, strlen(err->text + length) + 1);
 	error_prefix(err, "%s: %s at byte %llu", name, cut ? "incomplete" : "damaged",
 		     (unsigned long long)err->place);
 }

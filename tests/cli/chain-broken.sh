@@ -77,6 +77,12 @@ same_file back/disk.raw disk.raw
 rm -r back chain/00.vmab chain/zz.vmab
 mv chain/0.vmab chain/1.vmab others
 
+# One that is cut off is said to be that once.
+head -c 1000000 others/0.vmab >cut.vmab
+expect_code 4 "$VMABAK" restore chain/3.vmab others/1.vmab cut.vmab -C back
+expect_text "$err" 'cut.vmab: incomplete at byte 1000000: the end is missing'
+rm cut.vmab
+
 # Of another machine, without a chain, from a pipe.
 expect_code 0 "$VMABAK" backup -q -o other.vmab disk=disk.raw
 expect_error 2 'is no parent of chain/3.vmab' "$VMABAK" restore chain/3.vmab other.vmab others/0.vmab others/1.vmab -C back
