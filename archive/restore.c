@@ -57,9 +57,14 @@ static int find_parents(struct restore *restore, struct error *err)
 static int check_order(const struct restore *restore, struct error *err)
 {
 	const struct archive *archive = restore->opened.archive;
-	bool has_index = archive->format == FORMAT_VMAB && input_size(restore->opened.input) != 0 &&
-			 restore->chain.chain.n == 0;
+	bool has_index = archive->format == FORMAT_VMAB && input_size(restore->opened.input) != 0;
 
+	if (restore->chain.chain.n > 0 && restore_plan_stream(&restore->plan) != archive->n_drives)
+		return fail(err, ERR_USAGE,
+			    "%s: a drive goes to standard output from a full archive only, and "
+			    "this one is incremental: restore it to a file, or make it full with "
+			    "'vmabak merge' first",
+			    restore->opened.name);
 	if (!has_index && restore_plan_stream(&restore->plan) != archive->n_drives)
 		return fail(err, ERR_USAGE,
 			    "%s: a drive goes to standard output from a full VMAB archive in a "

@@ -78,6 +78,10 @@ expect_text said 'standard output: writing: No space left'
 [ ! -e ./- ] || fail "a file called -"
 
 # What cannot be: no index, two things for one place, the archive itself, a terminal.
+expect_code 0 "$VMABAK" backup -q --parent a.vmab -o inc.vmab root=drive.raw other=other.raw
+expect_error 2 "this one is incremental: restore it to a file, or make it full with 'vmabak merge' first" \
+	"$VMABAK" restore inc.vmab -d root=-
+rm inc.vmab*
 expect_code 0 "$VMABAK" convert -q a.vmab -o a.vma
 gzip -k a.vmab
 for archive in a.vma a.vmab.gz; do
