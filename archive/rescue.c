@@ -178,7 +178,8 @@ bool rescue_lost_data(const struct rescue *rescue)
 		if (rescue->recovery.drives[i].target == NULL)
 			continue;
 		recovery_sum(&rescue->recovery, i, &sums);
-		if (sums.bytes[CLUSTER_LOST] > 0)
+		/* What its parents hold, who were not named, is not recovered either. */
+		if (sums.bytes[CLUSTER_LOST] > 0 || sums.bytes[CLUSTER_ABSENT] > 0)
 			return true;
 	}
 	return false;

@@ -28,7 +28,8 @@ struct rescue {
 /* Confines the process once all is open. *out can be closed even after a failure. */
 int rescue_run(struct rescue *out, const struct rescue_options *options,
 	       const struct watcher *watcher, struct error *err);
-/* Whether the archive has lost, or may have lost, data of a drive that was asked for. */
+/* Whether the archive has lost, or may have lost, data of a drive that was asked for, or its
+ * parents hold some that were not named. */
 bool rescue_lost_data(const struct rescue *rescue);
 /* done: rescue_run succeeded; else what has no name yet is removed. */
 void rescue_close(struct rescue *rescue, bool done);

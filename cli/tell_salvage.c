@@ -105,7 +105,7 @@ static void print_drive(const struct rescue *rescue, uint32_t i)
 /* The answer first. */
 static void print_loss(const struct rescue *rescue)
 {
-	uint64_t lost = 0, all = 0;
+	uint64_t lost = 0, absent = 0, all = 0;
 	char sizes[2][HUMAN_SIZE];
 
 	for (uint32_t i = 0; i < rescue->archive->n_drives; i++) {
@@ -115,11 +115,15 @@ static void print_loss(const struct rescue *rescue)
 			continue;
 		recovery_sum(&rescue->recovery, i, &sums);
 		lost += sums.bytes[CLUSTER_LOST];
+		absent += sums.bytes[CLUSTER_ABSENT];
 		all += rescue->archive->drives[i].size_bytes;
 	}
 	if (lost > 0)
 		say(stdout, "%s: %s of %s lost\n", name_of(rescue), human_size(sizes[0], lost),
 		    human_size(sizes[1], all));
+	else if (absent > 0 && rescue->chain.n == 0)
+		say(stdout, "%s: %s of %s not recovered: its parents are not named\n",
+		    name_of(rescue), human_size(sizes[0], absent), human_size(sizes[1], all));
 	else
 		say(stdout, "%s: nothing %slost\n", name_of(rescue),
 		    rescue_lost_data(rescue) ? "known to be " : "");
@@ -280,6 +284,17 @@ static void tell_members(const struct rescue_chain *chain, struct report *report
 				    "older ones may be out of date");
 }
 
+/* Its drives are not whole, whatever is intact. */
+static void tell_parents_not_named(const struct rescue *rescue, struct report *report)
+{
+	if (archive_is_incremental(rescue->archive) && rescue->chain.n == 0 &&
+	    rescue_lost_data(rescue))
+		report_warning(report,
+			       "%s: is incremental: data that its parent holds is not recovered; "
+			       "name its parents after it",
+			       name_of(rescue));
+}
+
 static void tell_notes(const struct rescue *rescue, struct report *report)
 {
 	if (head_is_lost(rescue))
@@ -289,11 +304,6 @@ static void tell_notes(const struct rescue *rescue, struct report *report)
 			    name_of(rescue));
 	if (rescue->archive->cluster_checksum == CLUSTER_UNPROTECTED)
 		report_note(report, "%s: has no data checksums: recovered data may be wrong",
-			    name_of(rescue));
-	if (archive_is_incremental(rescue->archive) && rescue->chain.n == 0)
-		report_note(report,
-			    "%s: is incremental: data that its parent holds is not recovered; name "
-			    "its parents after it",
 			    name_of(rescue));
 	tell_members(&rescue->chain, report);
 	if (rescue->ended.code != 0)
@@ -308,6 +318,7 @@ void tell_salvage(const struct rescue *rescue, struct report *report)
 	else if (!report->options.quiet)
 		print_result(rescue);
 	report_flush(report);
+	tell_parents_not_named(rescue, report);
 	if (report->json)
 		return;
 	tell_sections(rescue, report);
