@@ -119,8 +119,7 @@ int increment_name(const struct increment_choice *choice, struct create *create,
 	if (create->parent.found.sums != NULL)
 		return increment_check(create, changes, &options, &report->watcher, err);
 	return options.require ? fail(err, ERR_USAGE,
-				      "there is no parent yet, or a full archive is due, which "
-				      "--incremental require excludes")
+				      "there is no parent, which --incremental require excludes")
 			       : 0;
 }
 
@@ -171,8 +170,8 @@ void increment_tell(const struct create *create, struct report *report)
 	struct json_t *list = json_put_array(report->result, "drives");
 	uint64_t n_listed = 0, n_unchanged = 0, n_right = 0;
 	uint64_t n_left_out = 0;
-	char size[HUMAN_SIZE];
-	bool any = false;
+	char size[HUMAN_SIZE], read[60] = "";
+	bool any = false, to_prove = false;
 
 	for (uint32_t i = 0; i < archive->n_drives; i++) {
 		const struct drive_proof *proof = &create->marks[i].proof;
@@ -184,6 +183,7 @@ void increment_tell(const struct create *create, struct report *report)
 		if (proof->verdict != PROOF_RIGHT)
 			continue;
 		any = true;
+		to_prove = to_prove || proof->slices > 0 || proof->n_right > 0;
 		n_listed += proof->n_listed;
 		n_unchanged += proof->n_unchanged;
 		n_right += proof->n_right;
@@ -193,10 +193,11 @@ void increment_tell(const struct create *create, struct report *report)
 			    "free space is left out, by --used: %s are zeros in the archive, "
 			    "whatever the drives have there",
 			    human_size(size, n_left_out));
+	/* Where a map is kept by who sees all writes, nothing is read to prove it. */
+	if (to_prove)
+		snprintf(read, sizeof(read), ", %llu of them read and right",
+			 (unsigned long long)n_right);
 	if (any)
-		report_note(report,
-			    "clusters: %llu listed, %llu taken as unchanged, %llu of them "
-			    "read and right",
-			    (unsigned long long)n_listed, (unsigned long long)n_unchanged,
-			    (unsigned long long)n_right);
+		report_note(report, "clusters: %llu listed, %llu taken as unchanged%s",
+			    (unsigned long long)n_listed, (unsigned long long)n_unchanged, read);
 }

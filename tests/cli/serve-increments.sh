@@ -28,6 +28,9 @@ expect_json "$out" "d['data_clusters'] == d['zero_clusters'] == d['capture']['re
 # From any instant.
 guest a 'h.pwrite(b"again", 2000000)'
 expect_code 0 live 3.vmab --parent 0.vmab
+# Nothing was to be read as a proof, so nothing is said of it.
+expect_text "$err" 'clusters: ' ' taken as unchanged'
+expect_no_text "$err" 'read and right'
 restored_is 3.vmab a a.raw
 expect_code 0 live 4.vmab --parent 2.vmab --json
 expect_json "$out" "d['data_clusters'] == 1"
