@@ -249,12 +249,17 @@ static int choose_parent(struct folder_next *next, const struct folder_options *
 
 	TRY(parse_limits(full_every(options), &limits, err));
 	TRY(find_newest(options, names, &path, watcher, err));
-	if (path == NULL)
+	if (path == NULL) {
+		next->why_full = names->n == 0 ? "there is no parent yet"
+					       : "none of its archives can be a parent";
 		return 0;
+	}
 	if (check_chain(&chain, path, &oldest_ns, &why) != 0)
 		watcher_warn(watcher, "a full backup is made, as the chain of %s is broken: %s",
 			     path, why.text);
-	else if (!is_due(&limits, &chain, oldest_ns, now_ns))
+	next->why_full =
+		why.code != 0 ? "the chain is broken" : "a full archive is due, by --full-every";
+	if (why.code == 0 && !is_due(&limits, &chain, oldest_ns, now_ns))
 		next->parent = path;
 	if (next->parent == NULL)
 		free(path);

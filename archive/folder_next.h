@@ -18,8 +18,9 @@ struct folder_options {
 #define FOLDER_FULL_EVERY "30"
 
 struct folder_next {
-	char *path;   /* owned */
-	char *parent; /* owned; NULL: a full archive */
+	char *path;	      /* owned */
+	char *parent;	      /* owned; NULL: a full archive */
+	const char *why_full; /* when there is no parent; static */
 	struct folder_lock lock;
 };
 

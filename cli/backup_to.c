@@ -60,7 +60,11 @@ int backup_to(const struct machine_kind *kind, const struct backup_options *opti
 	char *state = NULL;
 	int code;
 
-	if (folder_next_open(&next, &options->to, &report->watcher, &err) < 0) {
+	if (folder_next_open(&next, &options->to, &report->watcher, &err) == 0 &&
+	    next.parent == NULL && increment_required(&options->increment))
+		fail(&err, ERR_USAGE, "%s: %s, which --incremental require excludes",
+		     options->to.machine, next.why_full);
+	if (err.code != 0) {
 		code = report_error(report, NULL, &err);
 	} else {
 		chosen.create.name = next.path;

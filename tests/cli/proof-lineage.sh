@@ -77,3 +77,7 @@ same_instant 2.vmab root new
 mkdir folder
 expect_error 2 'there is no parent yet' "$VMABAK" backup --to folder --name vm --incremental require root=root.raw
 [ "$(find folder -name '*.vmab' 2>/dev/null)" = '' ] || fail "there is an archive"
+expect_code 0 "$VMABAK" backup -q --to folder --name vm root=root.raw
+expect_error 2 'vm: a full archive is due, by --full-every, which --incremental require excludes' "$VMABAK" backup --to folder \
+	--name vm --full-every 1 --incremental require root=root.raw
+rm folder/vm-*
