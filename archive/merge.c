@@ -127,7 +127,7 @@ static int open_all(struct merge *merge, const struct merge_options *options,
 	TRY(check_format(merge, err));
 	TRY(check_output(merge, err));
 	for (unsigned i = 0; i < merge->chain.n; i++)
-		watcher_detail(watcher, "merging %s", merge->chain.links[i].path);
+		watcher_detail(watcher, "to be merged: %s", merge->chain.links[i].path);
 	TRY(chain_open(&merge->newest, &merge->chain, 0, 0, err));
 	TRY(create_copy_head(create, merge->newest.archive, merge->newest.name, watcher, err));
 	TRY(take_parent(merge, err));

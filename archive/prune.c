@@ -111,10 +111,11 @@ static void keep_parents(struct prune *prune)
 				need_parents(prune, prune->items[i].archive, pins(&prune->items[i]),
 					     &more);
 	}
-	for (unsigned i = 0; i < prune->n && prune->options->merge; i++) {
+	for (unsigned i = 0; i < prune->n; i++) {
 		struct prune_item *item = &prune->items[i];
 
-		item->is_merged = item->is_needed && item->rules == 0 && !pins(item);
+		item->is_mergeable = item->is_needed && item->rules == 0 && !pins(item);
+		item->is_merged = item->is_mergeable && prune->options->merge;
 		item->is_kept = item->is_kept && !item->is_merged;
 	}
 }

@@ -22,14 +22,15 @@ struct prune_options {
 
 struct prune_item {
 	struct folder_archive *archive;
-	unsigned rules; /* that keep it, as in enum keep_rule */
-	bool is_needed; /* an archive that is kept stands on it */
-	bool is_pinned; /* one stands on it that nothing is merged into */
-	bool is_merged; /* into those that need it, and not kept */
-	bool is_in_use; /* a run that was there meanwhile needs it */
-	bool is_copy;	/* there is another one with its uuid */
-	bool is_kept;	/* for these reasons, or as it is protected, or not whole */
-	bool is_going;	/* to be removed next */
+	unsigned rules;	   /* that keep it, as in enum keep_rule */
+	bool is_needed;	   /* an archive that is kept stands on it */
+	bool is_pinned;	   /* one stands on it that nothing is merged into */
+	bool is_mergeable; /* with the option it is merged */
+	bool is_merged;	   /* into those that need it, and not kept */
+	bool is_in_use;	   /* a run that was there meanwhile needs it */
+	bool is_copy;	   /* there is another one with its uuid */
+	bool is_kept;	   /* for these reasons, or as it is protected, or not whole */
+	bool is_going;	   /* to be removed next */
 	bool was_removed;
 };
 

@@ -200,7 +200,7 @@ static int run(const void *given, struct report *report)
 
 const struct command command_backup = {
 	.name = "backup",
-	.usage = "-o ARCHIVE [OPTION]... SOURCE...",
+	.usage = "-o ARCHIVE | --to DIR --name VM [OPTION]... SOURCE...",
 	.operand = "SOURCE",
 	.summary = "back up drives and configs into an archive",
 	.help = "Back up the drives and configuration files of a virtual machine into one\n"
@@ -234,7 +234,8 @@ const struct command command_backup = {
 		   {"A running machine", running_specs, offsetof(struct backup_options, machine)},
 		   {"Tuning", tuning, offsetof(struct backup_options, machine)},
 		   {NULL, writing_specs, offsetof(struct backup_options, create)},
-		   {"Common", common_specs, 0}, {NULL, store_specs, 0}},
+		   {"Common", common_specs, 0},
+		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.max_arguments = DRIVES_MAX,
 };

@@ -97,12 +97,13 @@ static int run(const void *given, struct report *report)
 
 const struct command command_list = {
 	.name = "list",
-	.usage = "ARCHIVE... [OPTION]...",
+	.usage = "ARCHIVE|DIR... [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "show the contents of archives",
 	.help = "List the contents of archives, and whether they have their end mark if that is\n"
 		"known without reading everything. ARCHIVE may be compressed; - is standard\n"
 		"input. Several archives have a line each; with --verbose everything is shown.\n"
+		"Of a folder DIR that 'backup --to' writes to the chains are shown.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak list /backup/*.vmab\n",

@@ -89,6 +89,9 @@ static int prune_machines(const struct prune_command *command, struct folder *fo
 		code = exit_code_worse(code,
 				       prune_machine(command, folder, machine, report, machines));
 	}
+	if (!found && command->machine == NULL && report->result == NULL)
+		report_done(report, command->prune.folder, "no archives%s",
+			    folder->n > 0 ? " that are named after a machine" : "");
 	if (found || command->machine == NULL)
 		return code;
 	fail(&err, ERR_USAGE, "%s: has no archives of a machine called %s", command->prune.folder,

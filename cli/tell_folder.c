@@ -74,7 +74,8 @@ static void print_machine(const struct folder *folder, unsigned first, unsigned 
 	for (unsigned i = first; i < end; i++) {
 		const struct folder_archive *archive = &folder->archives[i];
 
-		say(stdout, "  %-20s  %-11s  %8s  %s%s%s\n", human_local_time(when, archive->created_ns),
+		say(stdout, "  %-20s  %-11s  %8s  %s%s%s\n",
+		    human_local_time(when, archive->created_ns),
 		    folder_is_full(archive) ? "full" : "incremental",
 		    human_size(size, archive->stored_bytes), archive->file,
 		    archive->is_protected ? "  protected" : "",
@@ -86,6 +87,8 @@ static void print_machine(const struct folder *folder, unsigned first, unsigned 
 
 static void print(const struct folder *folder)
 {
+	if (folder->n == 0)
+		say(stdout, "%s: no archives\n", folder->path);
 	for (unsigned i = 0, next; i < folder->n; i = next) {
 		next = folder_next_machine(folder, i);
 		if (i > 0)

@@ -82,12 +82,25 @@ void prune_print(const struct prune *prune)
 	}
 }
 
+/* What stays only because it is needed, and would not with --merge; "": nothing. */
+static const char *hint(const struct prune *prune, char *out, size_t size)
+{
+	unsigned n = 0;
+
+	out[0] = '\0';
+	for (unsigned i = 0; i < prune->n && !prune->options->merge; i++)
+		n += stays(prune, &prune->items[i]) && prune->items[i].is_mergeable;
+	if (n > 0)
+		snprintf(out, size, " (%u more could go with --merge)", n);
+	return out;
+}
+
 void prune_tell(const struct prune *prune, struct report *report)
 {
 	const char *to_be = prune->options->dry_run ? "to be " : "";
 	unsigned n_kept = 0, n_merged = 0, n_removed = 0;
 	uint64_t bytes = 0;
-	char size[HUMAN_SIZE], merged[60] = "", removed[80] = "";
+	char size[HUMAN_SIZE], merged[60] = "", removed[80] = "", more[60];
 
 	for (unsigned i = 0; i < prune->n; i++) {
 		const struct prune_item *item = &prune->items[i];
@@ -115,7 +128,8 @@ void prune_tell(const struct prune *prune, struct report *report)
 		snprintf(removed, sizeof(removed), ", %u %sremoved, %s", n_removed, to_be,
 			 human_size(size, bytes));
 	if (report->result == NULL)
-		report_done(report, prune->machine, "%u kept%s%s", n_kept, merged, removed);
+		report_done(report, prune->machine, "%u kept%s%s%s", n_kept, merged, removed,
+			    hint(prune, more, sizeof(more)));
 }
 
 void prune_tell_unknown(const struct folder *folder, struct report *report)

@@ -35,7 +35,7 @@ expect_code 0 "$VMABAK" merge --json 3.vmab -o f.vmab
 expect_json "$out" "d['n_archives'] == 4" "d['parent_uuid'] is None" "d['copied_clusters'] > 64" \
 	"d['copied_clusters'] < d['data_clusters']"
 expect_code 0 "$VMABAK" merge -v 3.vmab -o g.vmab --compress zstd:3
-expect_text "$err" 'merging 3.vmab' 'merging ./0.vmab'
+expect_text "$err" 'to be merged: 3.vmab' 'to be merged: ./0.vmab'
 expect_code 0 "$VMABAK" merge --json --force 3.vmab -o g.vmab --compress none
 expect_json "$out" "d['copied_clusters'] == 0"
 expect_code 0 "$VMABAK" diff f.vmab g.vmab

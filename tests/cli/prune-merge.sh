@@ -35,7 +35,16 @@ END
 	[ -z "$(ls -A d | grep '^\.')" ] || fail "left: $(ls -A d)"
 }
 
+mkdir none
+expect_code 0 "$VMABAK" list none
+[ "$(cat "$out")" = 'none: no archives' ] || fail "$(cat "$out")"
+expect_code 0 "$VMABAK" prune none --keep-last 1
+[ "$(cat "$err")" = 'none: no archives' ] || fail "$(cat "$err")"
 fill
+expect_code 0 "$VMABAK" prune d --keep-last 3
+expect_text "$err" 'web: 8 kept, 0 removed, 0 B (5 more could go with --merge)'
+expect_code 0 "$VMABAK" prune d --keep-last 8
+expect_no_text "$err" merge
 expect_code 0 "$VMABAK" prune d --keep-last 3 --merge --dry-run
 expect_text "$out" 'merge   2026-01-01' 'merge   2026-01-05' 'keep    2026-01-06'
 cp "$err" "$TMPDIR/said"
