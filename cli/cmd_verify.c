@@ -143,7 +143,7 @@ static int tell_chain(const struct verify_chain *chain, bool links_ok, struct re
 		    chain->newest.name, chain->chain.n, chain->chain.n == 1 ? "" : "s",
 		    archive->n_drives, archive->n_drives == 1 ? "" : "s",
 		    human_size(size, archive_drive_bytes(archive)), proved ? ", proved since " : "",
-		    proved ? when : "");
+		    proved ? human_local_time(when, since_ns) : "");
 	return EXIT_DONE;
 }
 
@@ -210,7 +210,8 @@ const struct command command_verify = {
 		"  vmabak verify --chain friday.vmab\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct verify_command, verify)},
-		   {NULL, common_specs, 0}, {NULL, store_specs, 0}},
+		   {NULL, common_specs, 0},
+		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = UINT_MAX,

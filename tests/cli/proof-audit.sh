@@ -70,8 +70,8 @@ done
 proved_since 9.vmab 5.vmab
 proved_since 10.vmab 6.vmab
 proved_since 12.vmab 8.vmab
-expect_code 0 "$VMABAK" verify --chain --quick 12.vmab
-expect_text "$out" ', proved since 2033-05-18T03:33:28Z'
+TZ=XYZ-1 expect_code 0 "$VMABAK" verify --chain --quick 12.vmab
+expect_text "$out" ', proved since 2033-05-18 04:33:28 XYZ'
 # Merged archives keep what was proved, and their children go on.
 mkdir merged
 expect_code 0 "$VMABAK" merge -q 10.vmab 9.vmab 8.vmab -o merged/10.vmab
@@ -80,8 +80,8 @@ mv merged/10.vmab .
 "$VMABAK" list --json 10.vmab >listed
 expect_json listed 'd["drives"][0]["token"] == "10"' 'd["drives"][0]["proof"]["audit_from"] == 2 * 858993460' \
 	'd["drives"][0]["proof"]["audit_points"] == 3 * 858993460'
-expect_code 0 "$VMABAK" verify --chain --quick 12.vmab
-expect_text "$out" 'complete in 11 archives' ', proved since 2033-05-18T03:33:28Z'
+TZ=XYZ-1 expect_code 0 "$VMABAK" verify --chain --quick 12.vmab
+expect_text "$out" 'complete in 11 archives' ', proved since 2033-05-18 04:33:28 XYZ'
 parent=12.vmab
 expect_code 0 next 13 -q
 parent=
