@@ -28,6 +28,7 @@ struct http_request {
 	size_t room;
 	/* NULL, or set by whoever does not want the answer any more. */
 	const atomic_bool *stop;
+	long limit_s; /* for all of it; 0: none, as long as bytes come */
 };
 
 struct http_answer {

@@ -285,6 +285,7 @@ int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s
 		.into = call->into,
 		.room = call->room,
 		.stop = &s3->stop,
+		.limit_s = s3->limit_s,
 	};
 	uint8_t *text = NULL;
 	unsigned n = 0;

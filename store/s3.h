@@ -21,6 +21,7 @@ struct s3 {
 	char *sign; /* for http; owned */
 	/* Any thread may set it: requests end, and none is tried again. */
 	atomic_bool stop;
+	long limit_s; /* for each request; 0: none */
 };
 
 /* ERR_USAGE: it is not "s3://BUCKET/KEY". */

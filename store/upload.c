@@ -15,6 +15,7 @@
 #define QUERY_MAX    (ID_MAX * 3 + 60)
 #define STEP_MS	     200u
 #define STEPS_DOUBLE 6u
+#define ABANDON_S    5 /* for the store to forget an upload when the process is about to end */
 
 int upload_open(struct upload *out, const char *name, struct error *err)
 {
@@ -59,7 +60,8 @@ void upload_abandon(struct upload *upload)
 	struct s3 s3 = {.name = upload->s3.name,
 			.account = upload->s3.account,
 			.url = upload->s3.url,
-			.sign = upload->s3.sign};
+			.sign = upload->s3.sign,
+			.limit_s = ABANDON_S};
 	struct error ignored = {0};
 	struct http *http;
 

@@ -42,3 +42,14 @@ wait "$alive" || fail "the other one failed: $(cat "$err")"
 no_uploads
 tell objects | grep -q alive || fail "the other one has no object"
 [ -z "$(ls state/vmabak/uploads)" ] || fail "notes are left: $(ls state/vmabak/uploads)"
+
+# A store that does not answer any more does not keep an interrupted run for long.
+end_store
+rm requests
+store stall@DELETE
+begin hanging drive.raw
+(sleep 25; : >late) &
+on_exit "kill $! 2>/dev/null"
+kill -TERM "$pid"
+wait "$pid" || :
+[ ! -e late ] || fail "it waited for the store"
