@@ -26,10 +26,11 @@ static void put_archive(const struct folder_archive *archive, struct json_t *one
 		      : archive->state == FOLDER_BROKEN ? "damaged"
 							: "lacks_parent");
 	json_put_text(one, "why", archive->state == FOLDER_BROKEN ? archive->why : NULL);
-	json_put_text(one, "uuid", format_uuid(uuid, archive->uuid));
+	json_put_text(one, "uuid", archive->head_known ? format_uuid(uuid, archive->uuid) : NULL);
 	json_put_text(one, "parent_uuid",
 		      folder_is_full(archive) ? NULL : format_uuid(uuid, archive->parent));
-	json_put_text(one, "created", human_time(when, archive->created_ns));
+	json_put_text(one, "created",
+		      archive->head_known ? human_time(when, archive->created_ns) : NULL);
 	json_put_number(one, "drives_bytes", archive->drives_bytes);
 	json_put_number(one, "data_bytes", archive->data_bytes);
 	json_put_number(one, "archive_bytes", archive->stored_bytes);
@@ -62,7 +63,7 @@ static void print_machine(const struct folder *folder, unsigned first, unsigned 
 	uint64_t bytes = 0;
 
 	for (unsigned i = first; i < end; i++) {
-		n_chains += folder_is_full(&folder->archives[i]);
+		n_chains += folder->archives[i].head_known && folder_is_full(&folder->archives[i]);
 		bytes += folder->archives[i].stored_bytes;
 	}
 	if (*machine == '\0')
@@ -74,9 +75,11 @@ static void print_machine(const struct folder *folder, unsigned first, unsigned 
 	for (unsigned i = first; i < end; i++) {
 		const struct folder_archive *archive = &folder->archives[i];
 
-		say(stdout, "  %-20s  %-11s  %8s  %s%s%s\n",
-		    human_local_time(when, archive->created_ns),
-		    folder_is_full(archive) ? "full" : "incremental",
+		say(stdout, "  %-23s  %-11s  %8s  %s%s%s\n",
+		    archive->head_known ? human_local_time(when, archive->created_ns) : "unknown",
+		    !archive->head_known      ? "unknown"
+		    : folder_is_full(archive) ? "full"
+					      : "incremental",
 		    human_size(size, archive->stored_bytes), archive->file,
 		    archive->is_protected ? "  protected" : "",
 		    archive->state == FOLDER_WHOLE    ? ""

@@ -47,7 +47,10 @@ void prune_put(const struct prune *prune, struct json_t *machines)
 
 		one = json_add_object(list);
 		json_put_text(one, "archive", item->archive->file);
-		json_put_text(one, "created", human_time(text, item->archive->created_ns));
+		json_put_text(one, "created",
+			      item->archive->head_known
+				      ? human_time(text, item->archive->created_ns)
+				      : NULL);
 		json_put_number(one, "archive_bytes", item->archive->stored_bytes);
 		json_put_bool(one, "kept", stays(prune, item));
 		json_put_bool(one, "whole", item->archive->state == FOLDER_WHOLE);
@@ -71,11 +74,12 @@ void prune_print(const struct prune *prune)
 
 		bool kept = stays(prune, item);
 
-		say(stdout, "%-6s  %s  %8s  %s%s%s%s\n",
+		say(stdout, "%-6s  %-23s  %8s  %s%s%s%s\n",
 		    kept	      ? "keep"
 		    : item->is_merged ? "merge"
 				      : "remove",
-		    human_local_time(when, item->archive->created_ns),
+		    item->archive->head_known ? human_local_time(when, item->archive->created_ns)
+					      : "unknown",
 		    human_size(size, item->archive->stored_bytes), item->archive->file,
 		    kept ? " (" : "", kept ? reason_of(item, reason, sizeof(reason)) : "",
 		    kept ? ")" : "");

@@ -45,6 +45,17 @@ fresh
 : >"$third"
 head -c 3000 /dev/zero >"$second"
 back_up 3 "$first"
+# Nobody knows of when they are, nor what they stand on.
+expect_code 4 "$VMABAK" list d
+[ "$(grep -c '^  unknown  *unknown .*  DAMAGED$' "$out")" = 2 ] || fail "$(cat "$out")"
+expect_text "$out" 'machine web: 4 archives in 1 chain,'
+expect_no_text "$out" 1970
+expect_code 4 "$VMABAK" list --json d
+expect_json "$out" '[a["created"] is None and a["uuid"] is None for a in d["machines"][0]["archives"]] == [False, True, True, False]'
+expect_code 3 "$VMABAK" prune --dry-run --keep-last 1 d
+[ "$(grep -c '^keep    unknown .*(not whole)$' "$out")" = 2 ] || fail "$(cat "$out")"
+expect_code 3 "$VMABAK" prune --json --dry-run --keep-last 1 d
+expect_json "$out" '[a["created"] is None for a in d["machines"][0]["archives"]] == [False, True, True, False]'
 
 fresh
 rm "$second"
