@@ -4,6 +4,7 @@
 #include "archive/open.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/track_name.h"
 #include "base/watcher.h"
 #include "cli/group_changes.h"
 #include "cli/memory.h"
@@ -142,10 +143,23 @@ static int check_found(struct changes *found, const struct image_source *source,
 	}
 	if (!drive_mark_names(mark, found->since))
 		return fail(err, ERR_UNSUPPORTED,
-			    "%s: the parent has another token of it: a file below it was written "
-			    "or replaced",
+			    "%s: the parent has another token of it: it, or a file below it, was "
+			    "replaced or written by other means",
 			    source->path);
 	return 0;
+}
+
+/* Whether the parent names the bitmap that it left in the image. */
+static bool parent_left_bitmap(const struct create *create, uint32_t i)
+{
+	const struct parent *parent = &create->parent;
+	const struct text *token = &parent->marks[parent->drive_of[i]].token;
+	char name[TRACK_NAME_SIZE], bitmap[TRACK_NAME_SIZE + 20];
+
+	snprintf(bitmap, sizeof(bitmap), "qcow2:bitmap/%s/",
+		 track_name(name, create->archive->parent));
+	return token->length > 0 &&
+	       memmem(token->bytes, token->length, bitmap, strlen(bitmap)) != NULL;
 }
 
 /* A bitmap that is of no use only costs reading. */
@@ -166,6 +180,12 @@ static void find_one(const struct tracked_images *images, uint32_t i, const stru
 			     "drive %s: all of it is compared: the bitmap of the last backup is of "
 			     "no use: %s",
 			     source->name, err.text);
+	if (code == 0 && parent_left_bitmap(create, i))
+		watcher_note(images->watcher,
+			     "drive %s: all of it is compared: the bitmap of its parent is not in "
+			     "%s: a newer backup or another program removed it, or the image was "
+			     "replaced",
+			     source->name, source->path);
 	if (code != 1)
 		return;
 	changes->of[i] = memory_new(1, sizeof(*changes->of[i]));

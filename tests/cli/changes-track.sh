@@ -92,7 +92,7 @@ expect_code 0 "$VMABAK" backup -q --track --changed a=list --parent 8.vmab -o 10
 check 10
 list 'mine 1' 'mine 3'
 expect_error 2 'is since' "$VMABAK" backup --track --changed a=list --parent 8.vmab -o x.vmab a=a.qcow2
-expect_error 2 'another token' "$VMABAK" backup --track --token a=other --parent 8.vmab -o x.vmab a=a.qcow2
+expect_error 2 'another token' "$VMABAK" backup -q --track --token a=other --parent 8.vmab -o x.vmab a=a.qcow2
 
 # Written while it was read, by a program that knows no locks of images: nothing records.
 bitmaps >before
