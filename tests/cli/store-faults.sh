@@ -38,15 +38,6 @@ no_uploads
 end_store
 
 # reads CODE FAULT...
-store
-expect_code 0 "$VMABAK" backup -o s3://backups/a.vmab root=drive.raw
-reads()
-{
-	code=$1
-	shift
-	expect_code "$code" "$VMABAK" verify s3://backups/a.vmab
-}
-end_store
 reads()
 {
 	code=$1
