@@ -27,6 +27,9 @@ void domain_disks_free(struct domain_disks *disks)
 	for (unsigned i = 0; i < disks->n; i++)
 		free_disk(&disks->disks[i]);
 	free(disks->disks);
+	for (unsigned i = 0; i < disks->n_others; i++)
+		free_disk(&disks->others[i]);
+	free(disks->others);
 	free(disks->nvram);
 	free(disks->uuid);
 	free(disks->tpm.place);
@@ -113,11 +116,11 @@ int domain_disks_choose(struct domain_disks *disks, const struct strings *wanted
 	if (code == 0 && out.n == 0)
 		code = fail(err, ERR_USAGE,
 			    "the domain has no disk that can be written to: name one with -d");
+	out.others = disks->disks;
+	out.n_others = disks->n;
 	out.nvram = disks->nvram;
 	out.uuid = disks->uuid;
 	out.tpm = disks->tpm;
-	disks->nvram = disks->uuid = disks->tpm.place = NULL;
-	domain_disks_free(disks);
 	*disks = out;
 	return code;
 }

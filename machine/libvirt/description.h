@@ -38,6 +38,8 @@ struct domain_tpm {
 struct domain_disks {
 	struct domain_disk *disks; /* owned */
 	unsigned n;
+	struct domain_disk *others; /* owned: once some were chosen, the others of the domain */
+	unsigned n_others;
 	char *nvram; /* owned: the file with the firmware's variables, or NULL */
 	char *uuid;  /* owned, or NULL */
 	struct domain_tpm tpm;

@@ -145,6 +145,19 @@ static void parse_token(struct tracked_disk *tracked, const char *token)
 		tracked->inode = strtoull(at + strlen(TRACK_INODE), NULL, 10);
 }
 
+static bool is_elsewhere(const struct domain_disks *disks, uint64_t inode)
+{
+	for (unsigned i = 0; i < disks->n; i++) {
+		if (libvirt_parents_inode(&disks->disks[i]) == inode)
+			return true;
+	}
+	for (unsigned i = 0; i < disks->n_others; i++) {
+		if (libvirt_parents_inode(&disks->others[i]) == inode)
+			return true;
+	}
+	return false;
+}
+
 /* The bitmaps of a backup have one name in all images, so one of another disk would do. An image
  * that is new, as that of an external snapshot, has got its bitmap from libvirt. */
 static void check_swapped(struct libvirt_track *track, unsigned i)
@@ -152,11 +165,17 @@ static void check_swapped(struct libvirt_track *track, unsigned i)
 	uint64_t inode = libvirt_parents_inode(&track->disks->disks[i]);
 	struct tracked_disk *tracked = &track->each[i];
 
+	if (tracked->inode == inode)
+		return;
 	for (unsigned j = 0; j < track->disks->n && inode != 0; j++) {
-		if (j != i && track->each[j].inode == inode && tracked->inode != inode)
+		if (j != i && track->each[j].inode == inode)
 			snprintf(tracked->why, sizeof(tracked->why),
 				 "its image was that of drive %.60s", track->disks->disks[j].name);
 	}
+	if (*tracked->why == '\0' && tracked->inode != 0 &&
+	    is_elsewhere(track->disks, tracked->inode))
+		snprintf(tracked->why, sizeof(tracked->why),
+			 "the parent's is of another disk of the domain");
 }
 
 void libvirt_parents_look(struct libvirt_track *track, const struct machine_since *since)

@@ -90,3 +90,9 @@ for round in 1 2; do
 	cp "$out" folder$round.json
 done
 listed folder2 "[0, 0, None]"
+
+# Another disk under the name of a drive has a bitmap of that name, too.
+backup 0 named --track -d x=vda -d y=vdb
+backup 3 swapped --parent named.vmab -d x=vdb
+listed swapped "[None]"
+expect_text swapped.err "drive x: all of it is compared with the parent: the parent's is of another disk of the domain"
