@@ -27,7 +27,7 @@ refused 1 "its parent $A is not in folder alone" "$VMABAK" merge alone/b.vmab
 refused 1 'no-such.vmab' "$VMABAK" merge b.vmab no-such.vmab
 expect_code 0 "$VMABAK" convert -q foreign.vmab -o foreign.vma
 refused 2 'VMA' "$VMABAK" merge foreign.vma
-refused 2 'sums file' sh -c '"$VMABAK" sums -q a.vmab -o a.sums; exec "$VMABAK" merge b.vmab a.sums "$@"' sh
+refused 1 'is a sums file, not an archive' sh -c '"$VMABAK" sums -q a.vmab -o a.sums; exec "$VMABAK" merge b.vmab a.sums "$@"' sh
 
 # Circles: of one, of two.
 compile - self.vmab <<END
