@@ -136,7 +136,7 @@ static int read_entries(struct folder *folder, DIR *entries, struct error *err)
 	struct dirent *entry;
 	int sys;
 
-	while ((entry = readdir(entries)) != NULL) {
+	while (errno = 0, (entry = readdir(entries)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;
 		if (peek_archive(dirfd(entries), entry->d_name, uuid, &sys))
@@ -145,7 +145,7 @@ static int read_entries(struct folder *folder, DIR *entries, struct error *err)
 		else if (sys != 0 && folder->unread.code == 0)
 			fail_system(&folder->unread, sys, "%s/%s", folder->path, entry->d_name);
 	}
-	return 0;
+	return errno != 0 ? fail_system(err, errno, "folder %s", folder->path) : 0;
 }
 
 static int read_folder(struct folder *folder, struct error *err)

@@ -209,26 +209,36 @@ static struct block *block_at_locked(struct store_reader *reader, uint64_t posit
 	return NULL;
 }
 
-void store_reader_seek(struct store_reader *reader, uint64_t position, uint64_t up_to)
+/* What lies before the position, or is of an earlier round, is of no use any more. */
+static void free_blocks_locked(struct store_reader *reader)
 {
-	bool is_new;
-
-	pthread_mutex_lock(&reader->lock);
-	reader->up_to = up_to < reader->size ? up_to : reader->size;
-	reader->position = position;
-	is_new = block_at_locked(reader, position) == NULL;
-	if (is_new) {
-		reader->round++;
-		reader->asked_to = position;
-		reader->ahead = 0;
-	}
 	for (unsigned i = 0; i < N_BLOCKS; i++) {
 		struct block *block = &reader->blocks[i];
 
 		if (block->state != BLOCK_ASKED &&
-		    (is_new || block->position + block->size <= position))
+		    (block->round != reader->round ||
+		     block->position + block->size <= reader->position))
 			block->state = BLOCK_FREE;
 	}
+}
+
+/* Nothing is asked for at the position: all begins anew there. */
+static void begin_round_locked(struct store_reader *reader)
+{
+	reader->round++;
+	reader->asked_to = reader->position;
+	reader->ahead = 0;
+	free_blocks_locked(reader);
+}
+
+void store_reader_seek(struct store_reader *reader, uint64_t position, uint64_t up_to)
+{
+	pthread_mutex_lock(&reader->lock);
+	reader->up_to = up_to < reader->size ? up_to : reader->size;
+	reader->position = position;
+	if (block_at_locked(reader, position) == NULL)
+		begin_round_locked(reader);
+	free_blocks_locked(reader);
 	pthread_mutex_unlock(&reader->lock);
 }
 
@@ -276,6 +286,9 @@ static int await_locked(struct store_reader *reader, struct block **out, struct 
 			*out = block;
 			return 0;
 		}
+		/* One that a move passed by while it was in flight has been dropped. */
+		if (block == NULL && reader->position != reader->asked_to)
+			begin_round_locked(reader);
 		if (block == NULL)
 			ask_ahead_locked(reader);
 		pthread_cond_wait(&reader->changed, &reader->lock);

@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 	test_names();
 	test_receive();
 	test_qmp();
+	test_store();
 	test_nbd_whole();
 	test_nbd_client();
 	if (!THREADS_ONLY) {

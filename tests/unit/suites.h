@@ -52,6 +52,7 @@ void test_sandbox(void);
 void test_names(void);
 void test_receive(void);
 void test_qmp(void);
+void test_store(void);
 void test_live(void);
 void test_nbd_whole(void);
 void test_nbd_client(void);

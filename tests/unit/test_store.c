@@ -1,0 +1,188 @@
+/*
+ * Objects of a store that is read here and there: by a server of these tests that is slow.
+ */
+#include "store/store.h"
+#include "tests/unit/suites.h"
+
+#include <CUnit/CUnit.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SIZE	(24u << 20)
+#define SLOW_MS 400
+#define NOWHERE UINT64_MAX
+
+static int listening;
+static _Atomic unsigned delay_ms;   /* of answers */
+static _Atomic uint64_t slow_at;    /* a range that holds this comes after SLOW_MS */
+static _Atomic bool slow_has_begun; /* it has been asked for */
+
+static uint8_t byte_at(uint64_t position)
+{
+	return (uint8_t)(position * 7 + position / 4096);
+}
+
+static void sleep_ms(unsigned ms)
+{
+	nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
+}
+
+static void answer(FILE *out, const char *method, uint64_t from, uint64_t to)
+{
+	unsigned wait = delay_ms;
+
+	if (strcmp(method, "HEAD") == 0) {
+		fprintf(out, "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: %u\r\n\r\n", SIZE);
+		fflush(out);
+		return;
+	}
+	if (from <= slow_at && slow_at <= to) {
+		slow_has_begun = true;
+		wait = SLOW_MS;
+	}
+	sleep_ms(wait);
+	fprintf(out,
+		"HTTP/1.1 206 Partial\r\nETag: \"a\"\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64
+		"/%u\r\nContent-Length: %" PRIu64 "\r\n\r\n",
+		from, to, SIZE, to - from + 1);
+	for (uint64_t at = from; at <= to; at++)
+		fputc(byte_at(at), out);
+	fflush(out);
+}
+
+static void *serve_one(void *argument)
+{
+	int fd = (int)(intptr_t)argument;
+	FILE *in = fdopen(fd, "r"), *out = fdopen(dup(fd), "w");
+	char line[1000], method[10] = "";
+	uint64_t from = 0, to = 0;
+
+	while (in != NULL && out != NULL && fgets(line, sizeof(line), in) != NULL) {
+		if (strstr(line, " HTTP/1.1") != NULL)
+			sscanf(line, "%9s", method);
+		if (strncasecmp(line, "Range:", 6) == 0)
+			sscanf(line + 6, " bytes=%" SCNu64 "-%" SCNu64, &from, &to);
+		if (strcmp(line, "\r\n") == 0)
+			answer(out, method, from, to);
+	}
+	fclose(in);
+	fclose(out);
+	return NULL;
+}
+
+static void *serve(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		pthread_t thread;
+		int fd = accept(listening, NULL, NULL);
+
+		if (fd < 0)
+			return NULL;
+		if (pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)fd) == 0)
+			pthread_detach(thread);
+	}
+}
+
+static pthread_t server;
+
+static int begin(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	static char endpoint[60];
+
+	listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(listening, (struct sockaddr *)&address, length) != 0 ||
+	    listen(listening, 16) != 0 ||
+	    getsockname(listening, (struct sockaddr *)&address, &length) != 0)
+		return -1;
+	snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", ntohs(address.sin_port));
+	setenv("AWS_ACCESS_KEY_ID", "tester", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "testing-secret", 1);
+	unsetenv("http_proxy");
+	store_set_endpoint(endpoint);
+	return pthread_create(&server, NULL, serve, NULL);
+}
+
+static int end(void)
+{
+	store_set_endpoint(NULL);
+	shutdown(listening, SHUT_RDWR);
+	pthread_join(server, NULL);
+	return close(listening);
+}
+
+static void read_at(struct store_reader *reader, uint64_t position, size_t n)
+{
+	uint8_t bytes[4096];
+	struct error err = {0};
+	size_t got;
+
+	store_reader_seek(reader, position, SIZE);
+	while (n > 0) {
+		CU_ASSERT_EQUAL_FATAL(
+			store_read(reader, bytes, least(n, sizeof(bytes)), &got, &err), 0);
+		CU_ASSERT_FATAL(got > 0);
+		for (size_t i = 0; i < got; i++)
+			if (bytes[i] != byte_at(position + i))
+				CU_FAIL_FATAL("another byte");
+		position += got;
+		n -= got;
+	}
+}
+
+/* What is in flight is passed by, and dropped when it comes, and then asked for again. */
+static void what_was_passed_by_is_read(void)
+{
+	struct store_reader *reader;
+	struct error err = {0};
+
+	slow_at = 9u << 20;
+	delay_ms = 20;
+	CU_ASSERT_EQUAL_FATAL(store_reader_open(&reader, "s3://bucket/key", &err), 0);
+	CU_ASSERT_EQUAL(store_reader_size(reader), SIZE);
+	read_at(reader, 0, 5u << 20);
+	while (!slow_has_begun)
+		sleep_ms(1);
+	store_reader_seek(reader, 15u << 20, SIZE);
+	read_at(reader, 15u << 20, 1);
+	sleep_ms(SLOW_MS / 4);
+	read_at(reader, 9u << 20, 6u << 20);
+	store_reader_close(reader);
+	slow_at = NOWHERE;
+}
+
+static void seeks_of_any_kind(void)
+{
+	struct store_reader *reader;
+	struct error err = {0};
+	unsigned seed = 1;
+
+	slow_at = NOWHERE;
+	CU_ASSERT_EQUAL_FATAL(store_reader_open(&reader, "s3://bucket/key", &err), 0);
+	for (unsigned i = 0; i < 60; i++) {
+		seed = seed * 1103515245 + 12345;
+		delay_ms = seed >> 29;
+		read_at(reader, (seed >> 4) % (SIZE - 5000), 1 + (seed >> 12) % 5000);
+	}
+	read_at(reader, SIZE - 100, 100);
+	store_reader_close(reader);
+}
+
+void test_store(void)
+{
+	CU_pSuite suite = CU_add_suite("store", begin, end);
+
+	CU_ADD_TEST(suite, what_was_passed_by_is_read);
+	CU_ADD_TEST(suite, seeks_of_any_kind);
+}
