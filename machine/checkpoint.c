@@ -38,7 +38,7 @@ const struct checkpoint_line *checkpoint_latest(const struct checkpoint_list *li
 			const struct checkpoint_line *line = &drive->lines[j];
 
 			if (line->it.good && (!of_backup || checkpoint_is_of_backup(line)) &&
-			    (latest == NULL || line->it.instant_ns > latest->it.instant_ns))
+			    (latest == NULL || line->it.instant_ns >= latest->it.instant_ns))
 				latest = line;
 		}
 	}

@@ -55,7 +55,8 @@ extern const struct checkpoint_kind checkpoint_map;	/* the file of a map that is
 void checkpoint_list_free(struct checkpoint_list *list);
 /* NULL: the drive has none of that name. */
 const struct checkpoint_line *checkpoint_of(const struct checkpoint_drive *drive, const char *name);
-/* The latest good one of any drive; NULL: there is none. of_backup: that an archive has. */
+/* The latest good one of any drive, of the same instant the one that comes last; NULL: there is none.
+ * of_backup: that an archive has. */
 const struct checkpoint_line *checkpoint_latest(const struct checkpoint_list *list, bool of_backup);
 bool checkpoint_is_of_backup(const struct checkpoint_line *line);
 /* How large an archive of so many bytes that changed is likely to be, going by the latest backup.

@@ -88,7 +88,8 @@ int domain_checkpoints(struct domain *domain,
 	virDomainCheckpointPtr *list = NULL;
 	int found, code = 0;
 
-	DOMAIN_ASK(found, domain_lib.virDomainListAllCheckpoints(domain->domain, &list, 0));
+	DOMAIN_ASK(found, domain_lib.virDomainListAllCheckpoints(
+				  domain->domain, &list, VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL));
 	if (found < 0)
 		return domain_fail(domain, "its checkpoints", err);
 	for (int i = 0; i < found; i++) {
