@@ -36,7 +36,7 @@ static struct child *dying_with_us; /* under the lock */
 
 struct plan {
 	const struct child_options *options;
-	char **environment; /* owned, the texts are not; NULL: ours */
+	char **environment; /* owned, the texts are not */
 	char listen_fds[32], listen_pid[32];
 	int files[FILES_MAX]; /* what becomes its descriptor i; -1: it keeps ours */
 	unsigned n_files;
@@ -109,7 +109,7 @@ static _Noreturn void become(struct plan *plan)
 	const struct child_options *options = plan->options;
 	char *const *argv = (char *const *)(uintptr_t)options->argv;
 	int failure = move_up(plan, plan->failure[1]);
-	char **environment = plan->environment != NULL ? plan->environment : environ;
+	char **environment = plan->environment;
 
 	if (failure < 0)
 		failure = plan->failure[1];
@@ -127,24 +127,32 @@ static _Noreturn void become(struct plan *plan)
 
 /* ---- before the fork ---- */
 
+/* Of object stores (store/account.h). */
+static bool is_secret(const char *variable)
+{
+	return strncmp(variable, "AWS_SECRET_ACCESS_KEY=", 22) == 0 ||
+	       strncmp(variable, "AWS_SESSION_TOKEN=", 18) == 0;
+}
+
 /* Ours, without what may be left of an activation of our own, and with a new one. */
 static bool make_environment(struct plan *plan)
 {
+	const struct child_options *options = plan->options;
 	size_t n = 0, kept = 0;
 
-	if (!plan->options->activated)
-		return true;
 	while (environ[n] != NULL)
 		n++;
 	plan->environment = calloc(n + 3, sizeof(*plan->environment));
 	if (plan->environment == NULL)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		if (strncmp(environ[i], "LISTEN_", 7) != 0)
+		if (!(options->activated && strncmp(environ[i], "LISTEN_", 7) == 0) &&
+		    (options->secrets || !is_secret(environ[i])))
 			plan->environment[kept++] = environ[i];
 	}
-	snprintf(plan->listen_fds, sizeof(plan->listen_fds), "LISTEN_FDS=%u",
-		 plan->options->n_passed);
+	if (!options->activated)
+		return true;
+	snprintf(plan->listen_fds, sizeof(plan->listen_fds), "LISTEN_FDS=%u", options->n_passed);
 	plan->environment[kept++] = plan->listen_fds;
 	plan->environment[kept++] = plan->listen_pid;
 	return true;

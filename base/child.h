@@ -48,6 +48,9 @@ struct child_options {
 	 * inherits only the descriptors named here, so it keeps no pipe of ours open. Implies
 	 * group. */
 	bool session;
+	/* It gets the secrets of our environment, too: for commands of the user's, and what starts
+	 * them. */
+	bool secrets;
 	/* Killed by the kernel when the thread that started it ends, and by child_kill_all. */
 	bool dies_with_us;
 };

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define FOREVER_MS  (INT64_MAX / 2)
@@ -16,7 +17,8 @@
 #define GIVE_UP_MS  10000 /* for a command to end after SIGTERM */
 #define LET_GO_MS   15000 /* for its keeper to see to that */
 #define STEP_MS	    20
-#define SHOWN_BYTES 100 /* of the command, in messages */
+#define OUTPUT_FD   (COMMAND_LIFE_FD + 1) /* of the keeper: where the command reads */
+#define SHOWN_BYTES 100			  /* of the command, in messages */
 
 struct command {
 	const char *text;
@@ -68,7 +70,8 @@ static int start_keeper(struct command *command, struct error *err)
 					    .err = CHILD_KEEP,
 					    .passed = passed,
 					    .n_passed = 3,
-					    .session = true};
+					    .session = true,
+					    .secrets = true};
 
 		passed[COMMAND_INPUT_FD - 3] = input[1];
 		passed[COMMAND_LIFE_FD - 3] = life[0];
@@ -104,7 +107,9 @@ int command_read(struct command **out, const char *text, int *fd, struct error *
 					  .program = "/bin/sh",
 					  .out = CHILD_PIPE,
 					  .err = CHILD_KEEP,
-					  .session = true};
+					  .session = true,
+					  .dies_with_us = true,
+					  .secrets = true};
 	struct command *command = new_command(text, err);
 
 	if (command == NULL)
@@ -125,6 +130,10 @@ static int judge(const struct command *command, struct error *err)
 
 	if (status == 0)
 		return 0;
+	if (status == COMMAND_UNREAD && command->life >= 0)
+		return fail(err, ERR_SYSTEM,
+			    "exec:%.*s: ended with exit code 0 before it had read all", SHOWN_BYTES,
+			    command->text);
 	if (status > 128 && status <= 128 + SIGRTMAX)
 		return fail(err, ERR_SYSTEM, "exec:%.*s: ended by signal %d", SHOWN_BYTES,
 			    command->text, status - 128);
@@ -207,6 +216,14 @@ static void attend(struct child *child)
 	}
 }
 
+/* What the command left in the pipe, at whose end the keeper has been all the time. */
+static bool is_unread(void)
+{
+	int n_bytes = 0;
+
+	return ioctl(OUTPUT_FD, FIONREAD, &n_bytes) != 0 || n_bytes != 0;
+}
+
 int command_keep(const char *text, struct error *err)
 {
 	const char *const argv[] = {"sh", "-c", text, NULL};
@@ -215,21 +232,22 @@ int command_keep(const char *text, struct error *err)
 					  .in = CHILD_KEEP,
 					  .out = CHILD_KEEP,
 					  .err = CHILD_KEEP,
-					  .group = true};
+					  .group = true,
+					  .secrets = true};
 	struct child child = CHILD_NONE;
 	int status;
 
 	fcntl(COMMAND_INPUT_FD, F_SETFD, FD_CLOEXEC);
 	fcntl(COMMAND_LIFE_FD, F_SETFD, FD_CLOEXEC);
-	if (dup2(COMMAND_LIFE_FD + 1, STDIN_FILENO) < 0)
+	fcntl(OUTPUT_FD, F_SETFD, FD_CLOEXEC);
+	if (dup2(OUTPUT_FD, STDIN_FILENO) < 0)
 		return fail_system(err, errno, "standard input");
-	close(COMMAND_LIFE_FD + 1);
 	TRY(child_start(&child, &how, err));
-	/* The command's input ends when those who write to it let go, not when it does. */
-	dup2(COMMAND_LIFE_FD, STDIN_FILENO);
 	attend(&child);
 	child_wait(&child, FOREVER_MS);
 	status = child.status;
+	if (status == 0 && is_unread())
+		status = COMMAND_UNREAD;
 	child_close(&child);
 	return status < 0 ? 1 : status;
 }

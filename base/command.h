@@ -35,10 +35,12 @@ void command_free(struct command *command);
 
 /* ---- the keeper, which is this program again ---- */
 
-#define COMMAND_INPUT_FD 3 /* the command's input, kept open */
+#define COMMAND_INPUT_FD 3 /* where the command's input is written to, kept open */
 #define COMMAND_LIFE_FD	 4 /* a byte: all was written; its end: the archive is given up */
 
-/* Runs the command on standard input, and returns its exit code. */
+#define COMMAND_UNREAD 250 /* its exit code for a command that ended well with input unread */
+
+/* Runs the command, with its input at descriptor 5, and returns its exit code. */
 int command_keep(const char *text, struct error *err);
 
 #endif

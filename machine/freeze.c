@@ -168,6 +168,7 @@ static int run(const char *option, const char *command, const struct freezing *a
 		.out = CHILD_AS_ERR,
 		.err = CHILD_KEEP,
 		.group = true,
+		.secrets = true,
 	};
 	struct child child;
 	bool killed = false, late;

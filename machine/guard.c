@@ -92,6 +92,7 @@ static int start(struct guard *guard, const struct arguments *arguments, bool co
 		.passed = &fds[1],
 		.n_passed = 1,
 		.session = true,
+		.secrets = true,
 	};
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)

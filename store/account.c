@@ -192,16 +192,17 @@ static int check_endpoint(struct account *account, struct error *err)
 
 	if (url == NULL)
 		return 0;
+	/* It is shown only once it cannot hold a password. */
+	if (strpbrk(url, "@?#") != NULL)
+		return fail(err, ERR_USAGE,
+			    "the endpoint of the object store must be a host, with nothing "
+			    "before or after it");
 	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
 		return fail(
 			err, ERR_USAGE,
 			"the endpoint of the object store, '%.100s': must be http://HOST[:PORT] "
 			"or https://HOST[:PORT]",
 			url);
-	if (strpbrk(url, "@?#") != NULL)
-		return fail(err, ERR_USAGE,
-			    "the endpoint of the object store must be a host, with nothing "
-			    "before or after it");
 	for (n = strlen(url); n > 0 && url[n - 1] == '/'; n--)
 		url[n - 1] = '\0';
 	return 0;

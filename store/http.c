@@ -28,7 +28,10 @@ static pthread_once_t started = PTHREAD_ONCE_INIT;
 static CURLcode start_code;
 
 #define CONNECT_S 20L
-#define STALL_S	  30L /* without a byte: the connection is given up */
+#define STALL_S	  30L  /* without a byte: the connection is given up */
+#define POST_S	  300L /* the same for a store that puts an object together */
+#define LIMIT_S	  600  /* of a request, and a second for each SLOWEST bytes */
+#define SLOWEST	  16384u
 
 struct http {
 	CURL *curl;
@@ -186,6 +189,14 @@ static void set_method(struct http *http)
 	}
 }
 
+/* A server that drips keeps nobody for ever. */
+static long limit(const struct http_request *request)
+{
+	return request->limit_s != 0
+		       ? request->limit_s
+		       : LIMIT_S + (long)((request->body_size + request->room) / SLOWEST);
+}
+
 static void set_up(struct http *http)
 {
 	const struct http_request *request = http->request;
@@ -193,14 +204,13 @@ static void set_up(struct http *http)
 
 	lib.curl_easy_reset(http->curl);
 	SET(CURLOPT_URL, request->url);
-	SET(CURLOPT_PATH_AS_IS, 1L);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_CONNECTTIMEOUT, CONNECT_S);
-	SET(CURLOPT_TIMEOUT, request->limit_s);
+	SET(CURLOPT_TIMEOUT, limit(request));
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
-	SET(CURLOPT_LOW_SPEED_TIME, STALL_S);
+	SET(CURLOPT_LOW_SPEED_TIME, strcmp(request->method, "POST") == 0 ? POST_S : STALL_S);
 	SET(CURLOPT_ERRORBUFFER, http->text);
 	SET(CURLOPT_HTTPHEADER, http->headers);
 	SET(CURLOPT_READFUNCTION, send_more);

@@ -28,7 +28,7 @@ struct http_request {
 	size_t room;
 	/* NULL, or set by whoever does not want the answer any more. */
 	const atomic_bool *stop;
-	long limit_s; /* for all of it; 0: none, as long as bytes come */
+	long limit_s; /* for all of it; 0: ten minutes, and what the bytes take at 16 KiB/s */
 };
 
 struct http_answer {

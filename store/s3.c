@@ -76,17 +76,30 @@ static int make_url(struct s3 *s3, const char *bucket, size_t n_bucket, const ch
 	return s3->url != NULL ? 0 : fail_memory(err);
 }
 
+/* Some libraries and servers take these for folders. */
+static bool has_dots(const char *key)
+{
+	for (size_t n; *key != '\0'; key += n + (key[n] == '/')) {
+		n = strcspn(key, "/");
+		if ((n == 1 && key[0] == '.') || (n == 2 && strncmp(key, "..", 2) == 0))
+			return true;
+	}
+	return false;
+}
+
 int s3_check_name(const char *name, struct error *err)
 {
 	const char *bucket = name + strlen("s3://"), *slash = strchr(bucket, '/');
 
-	return slash != NULL && is_bucket(bucket, (size_t)(slash - bucket)) && slash[1] != '\0' &&
-			       strlen(slash + 1) <= KEY_MAX
-		       ? 0
-		       : fail(err, ERR_USAGE,
-			      "%.200s: must be s3://BUCKET/KEY, with a bucket of 3 to 63 letters, "
-			      "digits, dots and hyphens, and a key of at most %u bytes",
-			      name, KEY_MAX);
+	if (slash == NULL || !is_bucket(bucket, (size_t)(slash - bucket)) || slash[1] == '\0' ||
+	    strlen(slash + 1) > KEY_MAX)
+		return fail(err, ERR_USAGE,
+			    "%.200s: must be s3://BUCKET/KEY, with a bucket of 3 to 63 letters, "
+			    "digits, dots and hyphens, and a key of at most %u bytes",
+			    name, KEY_MAX);
+	return has_dots(slash + 1)
+		       ? fail(err, ERR_USAGE, "%.200s: . and .. cannot be parts of a key", name)
+		       : 0;
 }
 
 int s3_open(struct s3 *out, const char *name, const char *endpoint, struct error *err)

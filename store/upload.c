@@ -133,7 +133,7 @@ static int ask_for_id(struct upload *upload, const char *day, uint8_t *body, cha
 		headers[1] = until;
 	}
 	TRY(s3_do(&upload->s3, upload->http, &call, &answer, err));
-	return s3_pick(body, answer.http.n_body, "UploadId", id, ID_MAX)
+	return s3_pick(body, answer.http.n_body, "UploadId", id, ID_MAX) && id[0] != '\0'
 		       ? 0
 		       : fail(err, ERR_SYSTEM, "%.200s: the object store began no upload",
 			      upload->s3.name);
@@ -353,6 +353,22 @@ static int complete(struct upload *upload, const char *list, upload_tag *tags, u
 	}
 }
 
+/* Whether what the store called complete is there. Keys that may write need not have the right to
+ * ask. */
+static int check_object(struct upload *upload, uint64_t n_bytes, struct error *err)
+{
+	struct s3_answer answer;
+	int is_there = look_for_object(upload, &answer, err);
+
+	if (is_there < 0)
+		return answer.http.status == 403 ? 0 : is_there;
+	return is_there > 0 && answer.http.size == n_bytes
+		       ? 0
+		       : fail(err, ERR_SYSTEM,
+			      "%.200s: the object store says that it is complete, but it %s",
+			      upload->s3.name, is_there > 0 ? "has another size" : "is not there");
+}
+
 /* A store that knows no object lock ignores that it was asked for, and answers with the object.
  * Keys that may write need not have the right to ask. */
 static int check_lock(struct upload *upload, struct error *err)
@@ -395,5 +411,6 @@ int upload_complete(struct upload *upload, upload_tag *tags, unsigned n_parts, u
 		return code;
 	upload_forget(upload->note);
 	upload->note = NULL;
+	TRY(check_object(upload, n_bytes, err));
 	return upload->retain_until[0] != '\0' ? check_lock(upload, err) : 0;
 }

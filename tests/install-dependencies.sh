@@ -26,7 +26,7 @@ if command -v apt-get >/dev/null; then
 	demo='qemu-utils e2fsprogs'
 	tests='libcunit1-dev gddrescue xfsprogs btrfs-progs zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux acl mbuffer procps iproute2 file systemd
-		rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
+		jq rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
 		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup thin-provisioning-tools
 		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils swtpm swtpm-tools'
 	# Newer releases have these in packages of their own.

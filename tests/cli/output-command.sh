@@ -35,6 +35,9 @@ expect_text "$err" 'failed with exit code 127'
 expect_error 1 'failed with exit code 255' "$VMABAK" backup -o 'exec:cat >b.vmab; exit 255' root=drive.raw
 expect_error 1 'ended by signal 9' "$VMABAK" backup -o 'exec:kill -9 $$' root=drive.raw
 expect_error 1 'ended with exit code 0 before it had read all' "$VMABAK" backup -o 'exec:head -c 1000 >b.vmab' root=drive.raw
+# What it left in the pipe, too.
+make_random small.raw 40000 2
+expect_error 1 'ended with exit code 0 before it had read all' "$VMABAK" backup -o 'exec:sleep 1; exit 0' root=small.raw
 expect_error 1 'failed with exit code 5' "$VMABAK" verify 'exec:cat a.vmab; exit 5'
 expect_error 4 'incomplete' "$VMABAK" verify 'exec:head -c 100000 a.vmab'
 expect_error 2 'needs a command' "$VMABAK" backup -o exec: root=drive.raw

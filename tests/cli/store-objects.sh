@@ -120,4 +120,19 @@ END
 expect_code 0 env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_REGION -u AWS_ENDPOINT_URL AWS_PROFILE=store \
 	"$VMABAK" list s3://backups/full.vmab
 expect_code 0 env -u AWS_ENDPOINT_URL "$VMABAK" list --s3-endpoint "http://127.0.0.1:$port/" s3://backups/full.vmab
+expect_error 2 'must be a host' "$VMABAK" list --s3-endpoint "ftp://user:secret@127.0.0.1" s3://backups/full.vmab
+expect_no_text "$err" secret
+expect_error 2 'cannot be parts of a key' "$VMABAK" backup -o s3://backups/a/../b.vmab root=root.raw
 expect_error 2 'must be http' "$VMABAK" list --s3-endpoint "127.0.0.1:$port" s3://backups/full.vmab
+
+# What is started for an image gets no secrets; the user's commands do.
+need_images
+mkdir bin
+printf '#!/bin/sh\nenv >"%s/seen"\nexit 1\n' "$PWD" >bin/qemu-nbd
+chmod +x bin/qemu-nbd
+qemu-img create -q -f qcow2 image.qcow2 1M
+expect_code 1 env PATH="$PWD/bin:$PATH" "$VMABAK" backup -o s3://backups/image.vmab image.qcow2
+expect_text seen AWS_ACCESS_KEY_ID=tester
+expect_no_text seen testing-secret
+expect_code 0 "$VMABAK" backup -q -o 'exec:env >seen; cat >a.vmab' data.raw
+expect_text seen AWS_SECRET_ACCESS_KEY=testing-secret
