@@ -36,7 +36,7 @@ class Killer:
     def __init__(self, vmabak, seed):
         self.vmabak, self.chance = vmabak, random.Random(seed)
         self.seconds = {}      # how long a run of this kind takes unharmed
-        self.n_killed = self.n_done = self.n_new = self.n_kept = 0
+        self.n_killed = self.n_done = self.n_new = self.n_kept = self.n_middle = 0
 
     def run(self, *command):
         return subprocess.run([self.vmabak, *command], capture_output=True, check=False, timeout=120)
@@ -65,6 +65,8 @@ class Killer:
             process.kill()
             process.wait()
             self.n_killed += 1
+            # the next run of the kind removes it
+            self.n_middle += bool(parts())
 
     def check_archive(self, name, old, new):
         """old: the archive that was there, or None; new: what it is to become."""
@@ -116,7 +118,8 @@ class Killer:
 
 
 def parts():
-    return [name for folder in (".", "back") for name in os.listdir(folder) if name.endswith(".part")]
+    return [name for folder in (".", "back") if os.path.isdir(folder)
+            for name in os.listdir(folder) if name.endswith(".part")]
 
 
 def main():
@@ -136,15 +139,14 @@ def main():
                 killer.backup(number)
                 killer.restore(number)
                 number += 1
-            n_parts = len(parts())
-            demand(n_parts > 0 and killer.n_killed > options.n,
-                   f"only {killer.n_killed} killed, {n_parts} in the middle")
+            demand(killer.n_middle > 0 and killer.n_killed > options.n,
+                   f"only {killer.n_killed} killed, {killer.n_middle} in the middle")
         except Wrong as error:
             print(f"seed {options.seed}: {error}")
             return 1
         finally:
             os.chdir(home)
-    print(f"{killer.n_killed} runs killed, {n_parts} of them while writing, {killer.n_done} were done "
+    print(f"{killer.n_killed} runs killed, {killer.n_middle} of them while writing, {killer.n_done} were done "
           f"before; {killer.n_kept} archives were still the old one, {killer.n_new} the new one; "
           "0 wrong")
     return 0
