@@ -204,6 +204,7 @@ static void set_up(struct http *http)
 
 	lib.curl_easy_reset(http->curl);
 	SET(CURLOPT_URL, request->url);
+	SET(CURLOPT_PATH_AS_IS, 1L);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_NOSIGNAL, 1L);
@@ -228,11 +229,6 @@ static void set_up(struct http *http)
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, 1024L * 1024);
 	if (bundle != NULL && *bundle != '\0')
 		SET(CURLOPT_CAINFO, bundle);
-	if (request->sign != NULL) {
-		SET(CURLOPT_AWS_SIGV4, request->sign);
-		SET(CURLOPT_USERNAME, request->user);
-		SET(CURLOPT_PASSWORD, request->secret);
-	}
 	set_method(http);
 }
 

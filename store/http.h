@@ -1,5 +1,5 @@
 /*
- * HTTP requests, one at a time on each connection, by libcurl, signed for AWS if that is asked for.
+ * HTTP requests, one at a time on each connection, by libcurl.
  * No redirect is followed: where a bucket lies is for the user to say.
  */
 #ifndef STORE_HTTP_H
@@ -19,11 +19,6 @@ struct http_request {
 	const char *const *headers; /* NULL at the end */
 	const uint8_t *body;	    /* of PUT and POST */
 	size_t body_size;
-	/* Signature version 4 of this service and region, "aws:amz:REGION:s3"; NULL: none. What
-	 * libcurl signs must be there as the server sees it: the query sorted and encoded, each key
-	 * with a '=', the header x-amz-content-sha256, and no header that is taken out. */
-	const char *sign;
-	const char *user, *secret;
 	uint8_t *into; /* the body of the answer, as far as there is room */
 	size_t room;
 	/* NULL, or set by whoever does not want the answer any more. */

@@ -1,8 +1,9 @@
 #include "store/s3.h"
 
+#include "store/sign.h"
+
 #include "base/clock.h"
 
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,9 +110,6 @@ int s3_open(struct s3 *out, const char *name, const char *endpoint, struct error
 	*out = (struct s3){.name = name};
 	TRY(s3_check_name(name, err));
 	TRY(account_find(&out->account, endpoint, err));
-	out->sign = text_make("aws:amz:%s:s3", out->account.region);
-	if (out->sign == NULL)
-		return fail_memory(err);
 	return make_url(out, bucket, (size_t)(slash - bucket), slash + 1, err);
 }
 
@@ -119,7 +117,6 @@ void s3_close(struct s3 *s3)
 {
 	account_free(&s3->account);
 	free(s3->url);
-	free(s3->sign);
 	*s3 = (struct s3){0};
 }
 
@@ -236,43 +233,54 @@ static void wait_before(struct s3 *s3, unsigned n_tried)
 		clock_sleep_ms(STEP_MS);
 }
 
-static void hash_header(char out[sizeof(HASH_HEADER) + 64], const struct s3_call *call)
+/* Signed anew for each try: a signature counts for some minutes. */
+static int try_once(struct s3 *s3, struct http *http, const struct http_request *request,
+		    const char *hash, struct s3_answer *out, struct error *err)
 {
-	uint8_t sum[SHA256_DIGEST_LENGTH];
-	char *at = out + sizeof(HASH_HEADER) - 1;
-
-	memcpy(out, HASH_HEADER, sizeof(HASH_HEADER));
-	SHA256(call->body_size > 0 ? call->body : (const uint8_t *)"", call->body_size, sum);
-	for (unsigned i = 0; i < sizeof(sum); i++)
-		at += sprintf(at, "%02x", sum[i]);
-}
-
-static int try_once(struct s3 *s3, struct http *http, const struct s3_call *call,
-		    struct http_request *request, struct s3_answer *out, struct error *err)
-{
-	const uint8_t *body = request->into;
+	const char *headers[HEADERS_MAX + 4];
+	const struct sign_request signing = {
+		.account = &s3->account,
+		.method = request->method,
+		.url = request->url,
+		.hash = hash,
+		.headers = request->headers,
+		.now = time(NULL),
+	};
+	struct http_request signed_request = *request;
+	struct signature signature;
+	unsigned n = 0;
+	int code;
 
 	*out = (struct s3_answer){0};
-	if (http_do(http, request, &out->http, err) != 0) {
+	code = sign(&signature, &signing, err);
+	headers[n++] = signature.host;
+	headers[n++] = signature.date;
+	headers[n++] = signature.authorization;
+	for (unsigned i = 0; request->headers[i] != NULL; i++)
+		headers[n++] = request->headers[i];
+	headers[n] = NULL;
+	signed_request.headers = headers;
+	if (code == 0 && http_do(http, &signed_request, &out->http, err) != 0) {
 		error_prefix(err, "%.200s", s3->name);
-		return err->code;
+		code = err->code;
 	}
-	if (out->http.status < 200 || out->http.status > 299)
-		return tell(s3, body, strcmp(call->method, "HEAD") == 0 ? 0 : out->http.n_body, out,
-			    err);
-	return 0;
+	signature_free(&signature);
+	if (code == 0 && (out->http.status < 200 || out->http.status > 299))
+		code = tell(s3, request->into,
+			    strcmp(request->method, "HEAD") == 0 ? 0 : out->http.n_body, out, err);
+	return code;
 }
 
-static int try_often(struct s3 *s3, struct http *http, const struct s3_call *call,
-		     struct http_request *request, struct s3_answer *out, struct error *err)
+static int try_often(struct s3 *s3, struct http *http, const struct http_request *request,
+		     const char *hash, bool once, struct s3_answer *out, struct error *err)
 {
 	unsigned n = 0;
 	int code;
 
 	for (;;) {
-		code = try_once(s3, http, call, request, out, err);
+		code = try_once(s3, http, request, hash, out, err);
 		n++;
-		if (code == 0 || atomic_load(&s3->stop) || call->once || !is_passing(out))
+		if (code == 0 || atomic_load(&s3->stop) || once || !is_passing(out))
 			return code;
 		if (n == S3_TRIES) {
 			error_append(err, " (tried %u times)", n);
@@ -285,16 +293,14 @@ static int try_often(struct s3 *s3, struct http *http, const struct s3_call *cal
 int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s3_answer *out,
 	  struct error *err)
 {
-	char hash[sizeof(HASH_HEADER) + 64], *token = NULL, *url;
+	char header[sizeof(HASH_HEADER) + SIGN_HASH_SIZE] = HASH_HEADER, *token = NULL, *url;
+	char *hash = header + sizeof(HASH_HEADER) - 1;
 	const char *headers[HEADERS_MAX + 1];
 	struct http_request request = {
 		.method = call->method,
 		.headers = headers,
 		.body = call->body,
 		.body_size = call->body_size,
-		.sign = s3->sign,
-		.user = s3->account.user,
-		.secret = s3->account.secret,
 		.into = call->into,
 		.room = call->room,
 		.stop = &s3->stop,
@@ -304,8 +310,8 @@ int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s
 	unsigned n = 0;
 	int code;
 
-	hash_header(hash, call);
-	headers[n++] = hash;
+	sign_hash(hash, call->body, call->body_size);
+	headers[n++] = header;
 	if (s3->account.token != NULL)
 		headers[n++] = token = text_make("x-amz-security-token: %s", s3->account.token);
 	for (unsigned i = 0; call->headers != NULL && call->headers[i] != NULL && n < HEADERS_MAX;
@@ -319,7 +325,7 @@ int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s
 	if (url == NULL || request.into == NULL || (s3->account.token != NULL && token == NULL))
 		code = fail_memory(err);
 	else
-		code = try_often(s3, http, call, &request, out, err);
+		code = try_often(s3, http, &request, hash, call->once, out, err);
 	free(text);
 	free(token);
 	free(url);

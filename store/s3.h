@@ -17,8 +17,7 @@
 struct s3 {
 	const char *name; /* s3://BUCKET/KEY, for messages; borrowed */
 	struct account account;
-	char *url;  /* of the object; owned */
-	char *sign; /* for http; owned */
+	char *url; /* of the object; owned */
 	/* Any thread may set it: requests end, and none is tried again. */
 	atomic_bool stop;
 	long limit_s; /* for each request; 0: none */

@@ -60,7 +60,6 @@ void upload_abandon(struct upload *upload)
 	struct s3 s3 = {.name = upload->s3.name,
 			.account = upload->s3.account,
 			.url = upload->s3.url,
-			.sign = upload->s3.sign,
 			.limit_s = ABANDON_S};
 	struct error ignored = {0};
 	struct http *http;

@@ -1,6 +1,7 @@
 /*
  * Objects of a store that is read here and there: by a server of these tests that is slow.
  */
+#include "store/sign.h"
 #include "store/store.h"
 #include "tests/unit/suites.h"
 
@@ -179,10 +180,48 @@ static void seeks_of_any_kind(void)
 	store_reader_close(reader);
 }
 
+/* The examples of Amazon's "Authenticating Requests", of 24 May 2013. */
+static void signatures_are_as_published(void)
+{
+	static const struct {
+		const char *url, *signature;
+	} cases[] = {
+		{"https://examplebucket.s3.amazonaws.com/?lifecycle=",
+		 "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"},
+		{"https://examplebucket.s3.amazonaws.com/?max-keys=2&prefix=J",
+		 "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"},
+	};
+	struct account account = {.region = "us-east-1",
+				  .user = "AKIAIOSFODNN7EXAMPLE",
+				  .secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"};
+	char hash[SIGN_HASH_SIZE], line[100];
+	const char *const headers[] = {line, "Range: bytes=0-9", NULL};
+
+	sign_hash(hash, "", 0);
+	snprintf(line, sizeof(line), "x-amz-content-sha256: %s", hash);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct sign_request request = {.account = &account,
+						     .method = "GET",
+						     .url = cases[i].url,
+						     .hash = hash,
+						     .headers = headers,
+						     .now = 1369353600};
+		struct signature signature;
+		struct error err = {0};
+
+		CU_ASSERT_EQUAL(sign(&signature, &request, &err), 0);
+		CU_ASSERT_STRING_EQUAL(signature.host, "host: examplebucket.s3.amazonaws.com");
+		CU_ASSERT_STRING_EQUAL(signature.date, "x-amz-date: 20130524T000000Z");
+		CU_ASSERT_PTR_NOT_NULL(strstr(signature.authorization, cases[i].signature));
+		signature_free(&signature);
+	}
+}
+
 void test_store(void)
 {
 	CU_pSuite suite = CU_add_suite("store", begin, end);
 
+	CU_ADD_TEST(suite, signatures_are_as_published);
 	CU_ADD_TEST(suite, what_was_passed_by_is_read);
 	CU_ADD_TEST(suite, seeks_of_any_kind);
 }
