@@ -236,7 +236,7 @@ static void long_requests_are_held(void)
 	CU_ASSERT_EQUAL(write_at(160 * CLUSTER_SIZE, 4 * CLUSTER_SIZE), 0);
 	double seconds = scratch_seconds() - start;
 	CU_ASSERT_EQUAL(receiver_counts(receiver).held_requests, 1);
-	CU_ASSERT(seconds >= 0.025 && seconds < 5);
+	CU_ASSERT(seconds >= 0.015 && seconds < 5); /* 25 ms, by a clock of 4 ms or 10 */
 	CU_ASSERT_FALSE(buffer_has_failed(buffer));
 	end();
 }
