@@ -1,30 +1,14 @@
 #include "archive/chain.h"
 
-#include "archive/peek.h"
+#include "archive/chain_folder.h"
 #include "base/parse.h"
 #include "reader/reader.h"
 #include "store/store.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Archives, by name or as a folder has them. */
-struct found {
-	struct chain_link *links; /* owned */
-	unsigned n, room;
-};
-
-/* The archives of a folder by their first bytes, which prove nothing: parents are not known. */
-struct folder {
-	char *path; /* owned */
-	bool is_read;
-	struct error unread; /* why the first file there that cannot be read cannot be */
-	struct found archives;
-};
 
 /* Folders are kept, as the archives of a chain mostly lie in one. */
 struct look {
@@ -32,8 +16,8 @@ struct look {
 	bool missing; /* a parent is not there */
 	bool unread;  /* it may be in a file that cannot be read */
 	struct found named;
-	struct folder *folders; /* owned */
-	unsigned n_folders;	/* those that were named come first */
+	struct chain_folder *folders; /* owned */
+	unsigned n_folders;	      /* those that were named come first */
 };
 
 static bool same(const uint8_t *a, const uint8_t *b)
@@ -46,36 +30,6 @@ static bool is_full(const struct chain_link *link)
 	static const uint8_t none[UUID_SIZE];
 
 	return same(link->parent, none);
-}
-
-static void free_links(struct chain_link *links, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		if (links[i].stream != NULL)
-			archive_close(links[i].stream);
-		free(links[i].stream);
-		free(links[i].path);
-	}
-	free(links);
-}
-
-/* Takes over path, also when it fails; the parent is left to the caller. */
-static int keep(struct found *found, char *path, const uint8_t uuid[UUID_SIZE], struct error *err)
-{
-	struct chain_link *links = found->links;
-
-	if (path != NULL && found->n == found->room) {
-		found->room = found->room * 2 + 16;
-		links = realloc(found->links, found->room * sizeof(*links));
-	}
-	if (path == NULL || links == NULL) {
-		free(path);
-		return fail_memory(err);
-	}
-	found->links = links;
-	links[found->n] = (struct chain_link){.path = path};
-	memcpy(links[found->n++].uuid, uuid, UUID_SIZE);
-	return 0;
 }
 
 /* A chain's archives are mostly opened more than once. */
@@ -118,7 +72,7 @@ static int add_named(struct look *look, const char *name, struct error *err)
 		code = fail(err, ERR_USAGE,
 			    "%s: is a VMA archive, which has no parents and no sums", name);
 	if (code == 0)
-		code = keep(&look->named, strdup(name), opened.archive->uuid, err);
+		code = found_keep(&look->named, strdup(name), opened.archive->uuid, err);
 	else
 		error_in_file(err, name);
 	if (code == 0) {
@@ -130,45 +84,10 @@ static int add_named(struct look *look, const char *name, struct error *err)
 	return code;
 }
 
-static int read_entries(struct folder *folder, DIR *entries, struct error *err)
-{
-	uint8_t uuid[UUID_SIZE];
-	struct dirent *entry;
-	int sys;
-
-	while (errno = 0, (entry = readdir(entries)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (peek_archive(dirfd(entries), entry->d_name, uuid, &sys))
-			TRY(keep(&folder->archives, text_make("%s/%s", folder->path, entry->d_name),
-				 uuid, err));
-		else if (sys != 0 && folder->unread.code == 0)
-			fail_system(&folder->unread, sys, "%s/%s", folder->path, entry->d_name);
-	}
-	return errno != 0 ? fail_system(err, errno, "folder %s", folder->path) : 0;
-}
-
-static int read_folder(struct folder *folder, struct error *err)
-{
-	DIR *entries;
-	int code;
-
-	/* An object store has no folders: its parents have to be named. */
-	if (folder->is_read || store_is_name(folder->path))
-		return 0;
-	entries = opendir(folder->path);
-	if (entries == NULL)
-		return fail_system(err, errno, "folder %s", folder->path);
-	code = read_entries(folder, entries, err);
-	closedir(entries);
-	folder->is_read = code == 0;
-	return code;
-}
-
 /* Takes over path. *number: of the folder in look. */
 static int add_folder(struct look *look, char *path, unsigned *number, struct error *err)
 {
-	struct folder *folders = look->folders;
+	struct chain_folder *folders = look->folders;
 
 	for (unsigned i = 0; path != NULL && i < look->n_folders; i++) {
 		if (strcmp(look->folders[i].path, path) == 0) {
@@ -185,17 +104,8 @@ static int add_folder(struct look *look, char *path, unsigned *number, struct er
 	}
 	look->folders = folders;
 	*number = look->n_folders;
-	folders[look->n_folders++] = (struct folder){.path = path};
+	folders[look->n_folders++] = (struct chain_folder){.path = path};
 	return 0;
-}
-
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		return strdup(".");
-	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
 /* That of this archive, if it is a file. */
@@ -205,33 +115,23 @@ static int add_folder_beside(struct look *look, const char *path, struct error *
 
 	if (store_is_name(path) || archive_is_stream(path))
 		return 0;
-	return add_folder(look, folder_of(path), &number, err);
+	return add_folder(look, chain_folder_of(path), &number, err);
 }
 
 static void free_look(struct look *look)
 {
-	free_links(look->named.links, look->named.n);
-	for (unsigned i = 0; i < look->n_folders; i++) {
-		free_links(look->folders[i].archives.links, look->folders[i].archives.n);
-		free(look->folders[i].path);
-	}
+	found_free(&look->named);
+	for (unsigned i = 0; i < look->n_folders; i++)
+		chain_folder_free(&look->folders[i]);
 	free(look->folders);
-}
-
-static const struct chain_link *by_uuid(const struct found *found, const uint8_t uuid[UUID_SIZE])
-{
-	for (unsigned i = 0; i < found->n; i++)
-		if (same(found->links[i].uuid, uuid))
-			return &found->links[i];
-	return NULL;
 }
 
 static bool is_known(const struct look *look, const uint8_t uuid[UUID_SIZE])
 {
-	bool known = by_uuid(&look->named, uuid) != NULL;
+	bool known = found_by_uuid(&look->named, uuid) != NULL;
 
 	for (unsigned i = 0; i < look->n_folders && !known; i++)
-		known = by_uuid(&look->folders[i].archives, uuid) != NULL;
+		known = found_by_uuid(&look->folders[i].archives, uuid) != NULL;
 	return known;
 }
 
@@ -261,11 +161,11 @@ static int rank(const struct look *look, const struct chain_link *link)
 static int choose(struct look *look, unsigned number, const uint8_t uuid[UUID_SIZE], unsigned *out,
 		  struct error *err)
 {
-	const struct folder *folder = &look->folders[number];
+	const struct chain_folder *folder = &look->folders[number];
 	struct error last = {.code = 1};
 	bool found = false;
 
-	TRY(read_folder(&look->folders[number], err));
+	TRY(chain_folder_read(&look->folders[number], err));
 	for (unsigned i = 0; i < folder->archives.n; i++) {
 		const struct chain_link *candidate = &folder->archives.links[i];
 		struct error why = {0};
@@ -326,7 +226,7 @@ static int find_in_folders(struct look *look, const struct chain_link *child, un
 			    "comes through a pipe",
 			    of.path, wanted);
 	if (!store_is_name(of.path)) {
-		TRY(add_folder(look, folder_of(of.path), &own, err));
+		TRY(add_folder(look, chain_folder_of(of.path), &own, err));
 		code = choose(look, own, of.parent, out, err);
 	}
 	for (unsigned i = 0, n = look->named.n; i < n && code != 0; i++)
@@ -341,7 +241,7 @@ static int find_in_folders(struct look *look, const struct chain_link *child, un
 static int find_parent(struct look *look, unsigned *at, struct error *err)
 {
 	const struct chain_link *child = &look->named.links[*at];
-	const struct chain_link *parent = by_uuid(&look->named, child->parent);
+	const struct chain_link *parent = found_by_uuid(&look->named, child->parent);
 
 	if (parent == NULL)
 		return find_in_folders(look, child, at, err);
@@ -476,7 +376,7 @@ bool chain_has_file(const struct chain *chain, const char *path)
 
 void chain_free(struct chain *chain)
 {
-	free_links(chain->links, chain->n);
+	found_free(&(struct found){.links = chain->links, .n = chain->n});
 	in_use_end(&chain->newest);
 	*chain = (struct chain){0};
 }

@@ -5,16 +5,9 @@
 #ifndef ARCHIVE_CHAIN_H
 #define ARCHIVE_CHAIN_H
 
+#include "archive/chain_folder.h"
 #include "archive/in_use.h"
 #include "archive/open.h"
-
-struct chain_link {
-	char *path; /* owned */
-	uint8_t uuid[UUID_SIZE];
-	uint8_t parent[UUID_SIZE]; /* all zero: it is full */
-	/* Owned, until chain_open hands it out: what can be read only once. NULL: a file. */
-	struct opened_archive *stream;
-};
 
 struct chain {
 	struct chain_link *links; /* owned; newest first */

@@ -21,10 +21,10 @@ as_user virsh -q define "$lv/many.xml" || fail "define: $(tail -n 3 "$lv/libvirt
 as_user virsh -q start --paused many || fail "start: $(tail -n 3 "$lv/libvirtd.log")"
 domain=many
 # Sizes are asked for once, not once for each drive, as QEMU tells about all of them each time.
-expect_code 0 as_user env LIBVIRT_LOG_FILTERS=1:libvirt LIBVIRT_LOG_OUTPUTS="1:file:$lv/work/calls" \
+expect_code 0 as_user env LIBVIRT_LOG_FILTERS=1:libvirt LIBVIRT_LOG_OUTPUTS="1:file:$PWD/calls" \
 	"$vmabak" backup -q libvirt:many -o a.vmab
-[ "$(grep -c 'virDomainListGetStats:' "$lv/work/calls")" = 1 ] || fail "sizes were not asked for once"
-! grep -q 'virDomainGetBlockInfo:' "$lv/work/calls" || fail "sizes were asked for one by one"
+[ "$(grep -c 'virDomainListGetStats:' calls)" = 1 ] || fail "sizes were not asked for once"
+! grep -q 'virDomainGetBlockInfo:' calls || fail "sizes were asked for one by one"
 nothing_in_libvirt
 expect_code 0 "$VMABAK" restore -q a.vmab -C out
 cat out/sd*.raw | cmp - all || fail "a drive differs"

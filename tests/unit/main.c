@@ -24,6 +24,57 @@ static int run(int argc, char **argv)
 	return failed;
 }
 
+static void (*const suites[])(void) = {
+	test_format,
+	test_archive,
+	test_input,
+	test_random,
+	test_bits,
+	test_clusterset,
+	test_proved,
+	test_changelist,
+	test_feed,
+	test_salvage,
+	test_drive,
+	test_turns,
+	test_qemuimg,
+	test_buffer,
+	test_buffer_spill,
+	test_capture,
+	test_generation,
+	test_generation_elsewhere,
+	test_generation_killed,
+	test_generation_marks,
+	test_checkpoints,
+	test_nbd_server,
+	test_target,
+	test_output,
+	test_create,
+	test_cli,
+	test_keep,
+	test_json,
+	test_child,
+	test_stop,
+	test_guard,
+	test_sandbox,
+	test_names,
+	test_receive,
+	test_qmp,
+	test_store,
+	test_nbd_whole,
+	test_nbd_client,
+};
+static void (*const without_threads[])(void) = {
+	test_mutation,	  test_capture_model, test_target_device, test_sums, test_proof,
+	test_drive_marks, test_qcow2,	      test_bitmapfile,	  test_live,
+};
+
+static void add(void (*const *tests)(void), size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		tests[i]();
+}
+
 int main(int argc, char **argv)
 {
 #ifdef M_MMAP_THRESHOLD
@@ -33,55 +84,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* as the program does */
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 1;
-	test_format();
-	test_archive();
-	test_input();
-	test_random();
-	test_bits();
-	test_clusterset();
-	test_proved();
-	test_changelist();
-	test_feed();
-	test_salvage();
-	test_drive();
-	test_turns();
-	test_qemuimg();
-	test_buffer();
-	test_buffer_spill();
-	test_capture();
-	test_generation();
-	test_generation_elsewhere();
-	test_generation_killed();
-	test_generation_marks();
-	test_checkpoints();
-	test_nbd_server();
-	test_target();
-	test_output();
-	test_create();
-	test_cli();
-	test_keep();
-	test_json();
-	test_child();
-	test_stop();
-	test_guard();
-	test_sandbox();
-	test_names();
-	test_receive();
-	test_qmp();
-	test_store();
-	test_nbd_whole();
-	test_nbd_client();
-	if (!THREADS_ONLY) {
-		test_mutation();
-		test_capture_model();
-		test_target_device();
-		test_sums();
-		test_proof();
-		test_drive_marks();
-		test_qcow2();
-		test_bitmapfile();
-		test_live();
-	}
+	add(suites, sizeof(suites) / sizeof(suites[0]));
+	if (!THREADS_ONLY)
+		add(without_threads, sizeof(without_threads) / sizeof(without_threads[0]));
 	CU_basic_set_mode(CU_BRM_NORMAL);
 	int rc = run(argc, argv);
 	unsigned failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
