@@ -201,16 +201,25 @@ static const char *explain(const char *bytes, size_t n)
 	return "is no change list that is known by its content; ,format=FORMAT says what it is";
 }
 
+/* The first bytes, ended by a NUL. */
+static int look_at_begin(struct changelist *list, char begin[LOOKED_AT + 1], size_t *n,
+			 struct error *err)
+{
+	const uint8_t *bytes;
+
+	TRY(changelist_peek(list, LOOKED_AT, &bytes, n, err));
+	memcpy(begin, bytes, *n);
+	begin[*n] = '\0';
+	return 0;
+}
+
 int changes_format_recognise(const struct changes_format **out, struct changelist *list,
 			     struct error *err)
 {
 	char begin[LOOKED_AT + 1];
-	const uint8_t *bytes;
 	size_t n;
 
-	TRY(changelist_peek(list, LOOKED_AT, &bytes, &n, err));
-	memcpy(begin, bytes, n);
-	begin[n] = '\0';
+	TRY(look_at_begin(list, begin, &n, err));
 	for (size_t i = 0; i < N_FORMATS; i++)
 		if (formats[i].is != NULL && formats[i].is(begin, n)) {
 			*out = &formats[i];
@@ -223,12 +232,9 @@ int changes_format_recognise_map(const struct changes_format **out, struct chang
 				 struct error *err)
 {
 	char begin[LOOKED_AT + 1];
-	const uint8_t *bytes;
 	size_t n;
 
-	TRY(changelist_peek(list, LOOKED_AT, &bytes, &n, err));
-	memcpy(begin, bytes, n);
-	begin[n] = '\0';
+	TRY(look_at_begin(list, begin, &n, err));
 	*out = changes_format_find(is_bmap(begin) ? "bmap" : "ddrescue");
 	return 0;
 }

@@ -131,7 +131,8 @@ static int remove_leftover(void *context, const char *name, struct error *err)
 	struct libvirt_track *track = context;
 	struct libvirt_checkpoint found;
 	char id[RUN_ID_SIZE];
-	int lock = -1, code = 0;
+	struct error why = {0};
+	int lock = -1;
 	bool dead;
 
 	if (!track_name_is_ours(name))
@@ -144,11 +145,14 @@ static int remove_leftover(void *context, const char *name, struct error *err)
 		dead = lock >= 0 || errno != EWOULDBLOCK;
 	}
 	libvirt_checkpoint_free(&found);
-	if (dead)
-		code = libvirt_checkpoint_remove(track->domain, name, err);
+	/* One that libvirt keeps is no reason to have no backup. */
+	if (dead && libvirt_checkpoint_remove(track->domain, name, &why) != 0)
+		watcher_warn(track->watcher,
+			     "checkpoint %s of a backup that has not ended stays: %s", name,
+			     why.text);
 	if (lock >= 0)
 		close(lock);
-	return code;
+	return 0;
 }
 
 int libvirt_track_look(struct libvirt_track *track, const struct machine_since *since,
