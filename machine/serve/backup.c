@@ -254,20 +254,19 @@ static void end_backup(struct serve_backup *backup)
 	struct serve *serve = backup->serve;
 	struct capture *capture = backup->capture;
 
+	/* From here on status shows no backup, and so counts this one. */
 	pthread_mutex_lock(&serve->lock);
 	backup->capture = NULL;
+	if (capture != NULL)
+		*(atomic_load(&backup->done) ? &serve->n_backups_done : &serve->n_backups_failed) +=
+			1;
 	pthread_mutex_unlock(&serve->lock);
 	capture_end(capture);
 	capture_end(backup->prepared);
 	buffer_free(backup->buffer);
 	instant_drop(&backup->instant);
 	instant_free(&backup->instant);
-	pthread_mutex_lock(&serve->lock);
-	serve->backup = NULL;
-	if (capture != NULL)
-		*(atomic_load(&backup->done) ? &serve->n_backups_done : &serve->n_backups_failed) +=
-			1;
-	pthread_mutex_unlock(&serve->lock);
+	serve_give_turn(serve);
 	pthread_mutex_destroy(&backup->lock);
 	attendants_free(backup);
 	free(backup->lent);

@@ -86,11 +86,19 @@ static ssize_t next_size(int fd, struct error *err)
 	return n;
 }
 
+/* The other side may close just now, which is told before what it sent. */
+static ssize_t receive_whole(int fd, void *to, size_t size, int *passed)
+{
+	ssize_t got = socket_receive(fd, to, size, passed);
+
+	return got < 0 && errno == ECONNRESET ? socket_receive(fd, to, size, passed) : got;
+}
+
 int message_receive(int fd, struct json_t **out, int *passed, struct error *err)
 {
 	ssize_t size = next_size(fd, err);
-	bool no_memory;
 	char *text;
+	int sys;
 
 	if (passed != NULL)
 		*passed = -1;
@@ -99,15 +107,17 @@ int message_receive(int fd, struct json_t **out, int *passed, struct error *err)
 	text = malloc((size_t)size);
 	if (text == NULL)
 		return fail_memory(err);
-	size = socket_receive(fd, text, (size_t)size, passed);
+	size = receive_whole(fd, text, (size_t)size, passed);
 	*out = size > 0 ? json_parse(text, (size_t)size) : NULL;
-	no_memory = size > 0 && *out == NULL && errno == ENOMEM;
+	sys = errno;
 	free(text);
 	if (*out != NULL)
 		return 1;
 	if (passed != NULL && *passed >= 0)
 		close(*passed);
-	if (no_memory)
+	if (size < 0)
+		return fail_system(err, sys, "the control socket");
+	if (sys == ENOMEM)
 		return fail_memory(err);
 	return fail(err, ERR_USAGE, "a message that is not a JSON object");
 }
