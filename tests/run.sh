@@ -34,6 +34,7 @@ step()
 		if [ "$code" = 0 ]; then
 			echo "ok       $told ($(($(date +%s) - begin)) s, $(tests/processor.sh <"$log.times") of processor)"
 			grep -aiE '^ *skipped' "$log" | sed 's/^/         /'
+			sed -n '/^unsteady /,$p' "$log" | sed '$d' | cut -c 1-300 | sed 's/^/         /'
 		else
 			echo "FAILED   $told"
 			grep -avE '^  (CC|AR|LD) ' "$log" | sed 's/^/    | /'

@@ -7,11 +7,12 @@
 # First the labs: devices that fail or that this machine's kernel does not have. Then rounds: every fuzz target, then
 # faults of every call, kills, and mutations, of which the first round does all, and with two hours or more every change
 # of small archives for salvage. In any case coverage, and the whole check in a Debian 13. Exit 1 when anything went
-# wrong; what did is in build/soak. What was skipped, and why, is told at the end.
+# wrong, an unsteady test as well; what did is in build/soak. What was skipped, and why, is told at the end.
 set -u
 cd "$(dirname "$0")/.."
 minutes=$1
 MAKE=${MAKE:-make}
+export STRICT=1
 end=$(($(date +%s) + minutes * 60))
 out=build/soak
 mkdir -p "$out"

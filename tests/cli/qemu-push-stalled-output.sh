@@ -19,7 +19,6 @@ stalled()
 		timeout 200 qemu-io -f raw -c 'write -q -P 3 0 32M' -c 'write -q -P 4 4k 100k' "$uri" ||
 			fail "the guest's write"
 	done
-	kill -0 $pid || fail "it ended: $(cat "$err")"
 }
 stalled --spill 0
 wait_until eval '! jobs_run'
@@ -28,6 +27,7 @@ ended_with 1 $pid
 expect_text "$err" 'are full; --buffer, --spill or --on-full help'
 nothing_in_qemu
 stalled
+kill -0 $pid || fail "it ended: $(cat "$err")"
 kill -TERM $pid
 ended_with 143 $pid
 nothing_in_qemu
