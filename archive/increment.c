@@ -36,7 +36,7 @@ static struct proof_job make_job(const struct create *create, uint32_t drive,
 		.archive = create->archive,
 		.drive = drive,
 		.source = drives != NULL ? drives[drive] : NULL,
-		.changes = changes[drive],
+		.changes = changes != NULL ? changes[drive] : NULL,
 		.sums = &create->parent.sums,
 		.parent_bytes = sums_archive(create->parent.found.sums)->drives[i].size_bytes,
 		.parent_mark = &create->parent.marks[i],
@@ -131,6 +131,25 @@ static int add_left_out(const struct proof_job *job, struct error *err)
 	return job->parent_mark->left_out_bytes > 0 ? add_zeros(job, size_bytes, err) : 0;
 }
 
+int increment_prove_live(struct create *create, uint32_t drive, struct changes *list,
+			 const struct proof_live *live, const struct increment_options *options,
+			 const struct watcher *watcher, struct error *err)
+{
+	struct proof_job job = make_job(create, drive, NULL, NULL);
+
+	job.changes = list;
+	job.live = live;
+	TRY(add_left_out(&job, err));
+	return proof_run(&job, &options->proof, &create->marks[drive].proof, watcher, err);
+}
+
+/* A proof before the instant is of no use if nothing is known of the instant itself. */
+static void forget_proof(struct drive_mark *mark)
+{
+	if (mark->proof.verdict == PROOF_RIGHT)
+		mark->proof = (struct drive_proof){0};
+}
+
 int increment_prove(struct create *create, struct drive *const *drives,
 		    struct changes *const *changes, const struct increment_options *options,
 		    const struct watcher *watcher, struct error *err)
@@ -138,8 +157,10 @@ int increment_prove(struct create *create, struct drive *const *drives,
 	for (uint32_t i = 0; i < create->archive->n_drives; i++) {
 		struct proof_job job;
 
-		if (changes[i] == NULL || !parent_has(create, i))
+		if (changes[i] == NULL || !parent_has(create, i)) {
+			forget_proof(&create->marks[i]);
 			continue;
+		}
 		job = make_job(create, i, drives, changes);
 		TRY(add_left_out(&job, err));
 		if (drives == NULL)

@@ -23,6 +23,12 @@ int increment_tokens(struct create *create, struct changes *const *changes, stru
 int increment_check(const struct create *create, struct changes *const *changes,
 		    const struct increment_options *options, const struct watcher *watcher,
 		    struct error *err);
+/* Before the instant: proves what the tracker of a drive tells by now, which the list has. What it
+ * tells of the instant is for increment_prove; if that has to be read in full, create->marks says
+ * PROOF_WRONG. PROOF_NONE: it tells nothing any more. */
+int increment_prove_live(struct create *create, uint32_t drive, struct changes *list,
+			 const struct proof_live *live, const struct increment_options *options,
+			 const struct watcher *watcher, struct error *err);
 /* Proves the lists; after increment_check. Those of drives whose verdict in create->marks is then
  * PROOF_RIGHT hold; all of any other drive has to be read. drives: NULL when they cannot be read:
  * their lists are taken as they are. */

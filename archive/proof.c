@@ -8,6 +8,7 @@
 #include "archive/proof.h"
 
 #include "archive/changes.h"
+#include "archive/proof_live.h"
 #include "archive/proof_read.h"
 #include "base/bytes.h"
 #include "base/watcher.h"
@@ -107,9 +108,14 @@ static uint64_t count_set(const struct cluster_set *set, uint64_t from, uint64_t
 static int ask_storage(struct proof *proof, uint64_t cluster, struct error *err)
 {
 	struct drive *source = proof->job->source;
-	uint64_t begin = cluster * CLUSTER_SIZE, size = drive_size(source), at = begin, n;
+	uint64_t begin = cluster * CLUSTER_SIZE, size, at = begin, n;
 	bool zero = true;
 
+	proof->zero = false;
+	proof->same_to = proof->n_clusters;
+	if (source == NULL)
+		return 0;
+	size = drive_size(source);
 	TRY(drive_status(source, at, &n, &proof->zero, err));
 	for (at += n; at < size; at += n) {
 		TRY(drive_status(source, at, &n, &zero, err));
@@ -136,10 +142,13 @@ static int ask_parent(struct proof *proof, uint64_t cluster, uint64_t *n, bool *
 	return 0;
 }
 
+/* Where nothing tells of holes, nothing is contrary. */
 static uint64_t most_contrary(const struct proof *proof)
 {
 	uint64_t share = proof->n_clusters / CONTRARY_SHARE;
 
+	if (proof->job->source == NULL)
+		return 0;
 	return share > CONTRARY_MIN ? share : CONTRARY_MIN;
 }
 
@@ -221,19 +230,21 @@ static char *drive_text(const struct proof_job *job, char *out, size_t out_size)
 static int say_wrong(const struct proof *proof, enum rule rule, uint64_t cluster,
 		     const struct watcher *watcher, struct error *err)
 {
+	const char *what =
+		proof->job->live != NULL ? "the record of its changes" : "its change list";
 	char name[80];
 
 	drive_text(proof->job, name, sizeof(name));
 	if (proof->options->strict)
-		return fail(
-			err, ERR_DAMAGED,
-			"drive %s: its change list is wrong: byte %llu is not in it, and not as "
-			"the parent has it (found by: %s)",
-			name, (unsigned long long)(cluster * CLUSTER_SIZE), rule_names[rule]);
+		return fail(err, ERR_DAMAGED,
+			    "drive %s: %s is wrong: byte %llu is not in it, and not as "
+			    "the parent has it (found by: %s)",
+			    name, what, (unsigned long long)(cluster * CLUSTER_SIZE),
+			    rule_names[rule]);
 	watcher_warn(watcher,
-		     "drive %s: its change list is wrong and not used: byte %llu is not in it, and "
+		     "drive %s: %s is wrong and not used: byte %llu is not in it, and "
 		     "not as the parent has it (found by: %s); all of the drive is compared",
-		     name, (unsigned long long)(cluster * CLUSTER_SIZE), rule_names[rule]);
+		     name, what, (unsigned long long)(cluster * CLUSTER_SIZE), rule_names[rule]);
 	return 0;
 }
 
@@ -255,6 +266,45 @@ static int read_sets(struct proof *proof, struct proof_reader *reader, struct dr
 	return 0;
 }
 
+static int unite(struct cluster_set *set, const struct cluster_set *more, uint64_t n_clusters,
+		 struct error *err)
+{
+	bool in;
+
+	for (uint64_t n, at = 0; at < n_clusters; at += n) {
+		n = cluster_set_run(more, at, n_clusters - at, &in);
+		if (in)
+			TRY(cluster_set_include(set, at, n, err));
+	}
+	return 0;
+}
+
+/* All at once, as a machine has to be asked for them. */
+static int read_live(struct proof *proof, struct proof_reader *reader, struct drive_proof *out,
+		     const struct watcher *watcher, struct error *err)
+{
+	struct cluster_set all = {0};
+	struct proof_found found = {0};
+	enum rule rule = BY_HOLES;
+	int code = 0;
+
+	for (; rule < N_RULES && code == 0; rule++)
+		code = unite(&all, &proof->sets[rule], proof->n_clusters, err);
+	if (code == 0)
+		code = proof_read_live(reader, proof->job->live, &all, proof->n_clusters, &found,
+				       err);
+	cluster_set_free(&all);
+	if (code <= 0) {
+		out->verdict = PROOF_NONE;
+		return code;
+	}
+	out->n_right = found.n_right;
+	out->n_wrong = found.n_wrong;
+	for (rule = BY_HOLES; rule < BY_AUDIT && !cluster_set_has(&proof->sets[rule], found.wrong);)
+		rule++;
+	return found.n_wrong > 0 ? say_wrong(proof, rule, found.wrong, watcher, err) : 0;
+}
+
 static int read_all(struct proof *proof, struct drive_proof *out, const struct watcher *watcher,
 		    struct error *err)
 {
@@ -273,7 +323,8 @@ static int read_all(struct proof *proof, struct drive_proof *out, const struct w
 		view.total_bytes +=
 			count_set(&proof->sets[rule], 0, proof->n_clusters) * CLUSTER_SIZE;
 	watcher_begin(watcher, &view);
-	code = read_sets(proof, &reader, out, watcher, err);
+	code = job->live != NULL ? read_live(proof, &reader, out, watcher, err)
+				 : read_sets(proof, &reader, out, watcher, err);
 	watcher_end(watcher, code == 0);
 	return code;
 }
@@ -305,12 +356,16 @@ static struct drive_proof begin_record(const struct proof_job *job, uint32_t sli
 	return record;
 }
 
-int proof_none(const struct proof_job *job, struct drive_proof *out, struct error *err)
+/* What was read, and changed before the instant, is not taken as unchanged. */
+int proof_none(const struct proof_job *job, struct drive_proof *record, struct error *err)
 {
+	struct drive_proof before = *record;
 	uint64_t n_clusters;
 
 	TRY(check_shape(job, &n_clusters, err));
-	*out = begin_record(job, 0);
+	*record = begin_record(job, before.verdict == PROOF_RIGHT ? before.slices : 0);
+	if (before.verdict == PROOF_RIGHT)
+		record->n_right = least(before.n_right, record->n_unchanged);
 	return 0;
 }
 

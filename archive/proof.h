@@ -21,9 +21,12 @@
 struct changes;
 struct drive;
 struct parent_sums;
+struct proof_live;
 struct watcher;
 
-#define PROOF_SLICES	 30u /* of the audit, unless the user says something else */
+#define PROOF_SLICES 30u /* of the audit, unless the user says something else */
+#define PROOF_SLICES_LIVE \
+	100u /* the same, where increments read nothing else of what is unchanged */
 #define PROOF_SLICES_MAX 10000u
 #define PROOF_PICKS	 256u /* clusters that a rule picks at random, if there are as many */
 
@@ -39,8 +42,9 @@ struct proof_options {
 struct proof_job {
 	const struct archive *archive; /* the new one: uuid, instant and drives are known */
 	uint32_t drive;		       /* its number there, and for sums */
-	struct drive *source;
-	struct changes *changes; /* of it; what has to count as changed, too, is added */
+	struct drive *source;	       /* NULL: none that can be read */
+	const struct proof_live *live; /* of a drive that is written to, without a source */
+	struct changes *changes;       /* of it; what has to count as changed, too, is added */
 	const struct parent_sums *sums;
 	uint64_t parent_bytes; /* the drive's size in the parent */
 	const struct drive_mark *parent_mark;
@@ -51,12 +55,13 @@ int proof_check_since(const struct proof_job *job, const struct proof_options *o
 		      struct error *err);
 
 /* Of drives that cannot be read but once: shape alone. What the list does not name is taken as
- * unchanged, and nothing of it is proved. */
-int proof_none(const struct proof_job *job, struct drive_proof *out, struct error *err);
+ * unchanged, and nothing of it is proved, but for what *record says of an earlier proof_run with
+ * live. */
+int proof_none(const struct proof_job *job, struct drive_proof *record, struct error *err);
 /* Shape, holes, neighbours, samples, audit. out->verdict: PROOF_RIGHT: only the clusters of the
  * list need be read, all others are the parent's; PROOF_WRONG: the drive must be read in full, and
- * the watcher was warned, or, if strict, ERR_DAMAGED. Memory: a few bits a cluster, 1 MiB a thread.
- */
+ * the watcher was warned, or, if strict, ERR_DAMAGED. PROOF_NONE, with live: nothing is known any
+ * more. Memory: a few bits a cluster, 1 MiB a thread. */
 int proof_run(const struct proof_job *job, const struct proof_options *options,
 	      struct drive_proof *out, const struct watcher *watcher, struct error *err);
 

@@ -70,12 +70,13 @@ static bool next_handful_locked(struct reading *reading, struct handful *out)
 }
 
 /* spec/sums.md, section 2.2. */
-static bool is_as_before(const uint8_t *sum, const uint8_t *cluster)
+bool proof_is_as_before(const uint8_t *sum, const uint8_t *cluster)
 {
 	uint8_t own[CHECKSUM_SIZE];
 
-	if (all_zero(sum, CHECKSUM_SIZE))
-		return all_zero(cluster, CLUSTER_SIZE);
+	if (cluster == NULL || all_zero(sum, CHECKSUM_SIZE))
+		return all_zero(sum, CHECKSUM_SIZE) &&
+		       (cluster == NULL || all_zero(cluster, CLUSTER_SIZE));
 	checksum_cluster(CLUSTER_XXH3_128, cluster, own);
 	return memcmp(own, sum, CHECKSUM_SIZE) == 0;
 }
@@ -102,7 +103,7 @@ static int compare_piece(struct proof_reader *reader, void *state, const struct 
 	for (uint64_t i = 0; i < piece->n; i++) {
 		TRY(sums->get(sums->context, state, reader->drive, piece->cluster + i, &sum,
 			      &unused, err));
-		if (sum != NULL && is_as_before(sum, buffer + i * CLUSTER_SIZE)) {
+		if (sum != NULL && proof_is_as_before(sum, buffer + i * CLUSTER_SIZE)) {
 			found->n_right++;
 			continue;
 		}

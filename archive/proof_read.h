@@ -29,5 +29,7 @@ struct proof_found {
 int proof_read(struct proof_reader *reader, const struct cluster_set *set,
 	       const struct cluster_set *except, uint64_t n_clusters, struct proof_found *out,
 	       struct error *err);
+/* Whether the cluster, NULL for zeros, is the one that the parent has this sum of. */
+bool proof_is_as_before(const uint8_t *sum, const uint8_t *cluster);
 
 #endif

@@ -154,7 +154,10 @@ static int prepare(struct backup *backup, struct error *err)
 		TRY(drive_changes_leave_out(&backup->changes, create, backup->drives, err));
 	}
 	TRY(tracked_images_find(&backup->images, create, &backup->changes, err));
-	TRY(since_name(&backup->since, backup->kind, backup->machine, create, err));
+	TRY(since_begin(&backup->since, backup->kind, backup->machine, create, err));
+	TRY(since_prove(&backup->since, backup->kind, backup->machine, &options->increment, create,
+			backup->report, err));
+	TRY(since_name(backup->kind, backup->machine, create, err));
 	TRY(increment_name(&options->increment, create, backup->changes.of, backup->report, err));
 	if (is_off(backup))
 		TRY(prove(backup, err));

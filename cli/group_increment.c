@@ -19,11 +19,11 @@ const struct option_spec increment_specs[] = {
 	{"audit", 0, OPTION_TEXT, OPTION_FIELD(increment_choice, audit), .argument = "SHARE",
 	 .choices = "1/30 0",
 	 .help = "read this share, 1/K, of what a change list leaves out, another part each time, "
-		 "to prove the list (default: 1/30); 0: only samples",
-	 .sources = SOURCE_DRIVES | SOURCE_LIBVIRT | SOURCE_PULL},
+		 "to prove the list (default: 1/30, of served drives 1/100); 0: only samples",
+	 .sources = SOURCE_DRIVES | SOURCE_LIBVIRT | SOURCE_PULL | SOURCE_SERVE},
 	{"strict", 0, OPTION_FLAG, OPTION_FIELD(increment_choice, strict),
 	 .help = "fail if a change list is found wrong, instead of comparing all of the drive",
-	 .sources = SOURCE_DRIVES | SOURCE_LIBVIRT | SOURCE_PULL},
+	 .sources = SOURCE_DRIVES | SOURCE_LIBVIRT | SOURCE_PULL | SOURCE_SERVE},
 	{"since-unchecked", 0, OPTION_FLAG, OPTION_FIELD(increment_choice, since_unchecked),
 	 .help = "use a change list even if nothing shows that it begins at the parent's instant",
 	 .sources = SOURCE_DRIVES},
@@ -134,6 +134,17 @@ int increment_apply(const struct increment_choice *choice, struct create *create
 		       : increment_prove(create, drives, changes, &options, &report->watcher, err);
 }
 
+int increment_apply_live(const struct increment_choice *choice, struct create *create,
+			 uint32_t drive, struct changes *list, const struct proof_live *live,
+			 struct report *report, struct error *err)
+{
+	struct increment_options options = options_of(choice, create);
+
+	if (choice->audit == NULL)
+		options.proof.slices = PROOF_SLICES_LIVE;
+	return increment_prove_live(create, drive, list, live, &options, &report->watcher, err);
+}
+
 static const char *verdict_name(const struct drive_proof *proof)
 {
 	return proof->verdict == PROOF_RIGHT ? "right" : "wrong";
@@ -193,7 +204,7 @@ void increment_tell(const struct create *create, struct report *report)
 			    "free space is left out, by --used: %s are zeros in the archive, "
 			    "whatever the drives have there",
 			    human_size(size, n_left_out));
-	/* Where a map is kept by who sees all writes, nothing is read to prove it. */
+	/* What there is on a standard input, say, can be read only once. */
 	if (to_prove)
 		snprintf(read, sizeof(read), ", %llu of them read and right",
 			 (unsigned long long)n_right);

@@ -11,6 +11,7 @@ struct create;
 struct drive;
 struct error;
 struct json_t;
+struct proof_live;
 struct report;
 
 struct increment_choice {
@@ -39,6 +40,11 @@ int increment_name(const struct increment_choice *choice, struct create *create,
 int increment_apply(const struct increment_choice *choice, struct create *create,
 		    struct drive *const *drives, struct changes *const *changes,
 		    struct report *report, struct error *err);
+
+/* Before that, of a machine whose instant cannot be read: see increment_prove_live. */
+int increment_apply_live(const struct increment_choice *choice, struct create *create,
+			 uint32_t drive, struct changes *list, const struct proof_live *live,
+			 struct report *report, struct error *err);
 
 /* What was proved: a line, and the member "proofs" of the result. */
 void increment_tell(const struct create *create, struct report *report);

@@ -1,8 +1,11 @@
 #include "cli/since.h"
 
+#include "archive/changes.h"
 #include "archive/create.h"
+#include "archive/proof_live.h"
 #include "base/json.h"
 #include "cli/group_changes.h"
+#include "cli/group_increment.h"
 #include "cli/memory.h"
 #include "cli/report.h"
 
@@ -28,24 +31,97 @@ static void parent_tokens(struct since *out, const struct create *create)
 	}
 }
 
-int since_name(struct since *out, const struct machine_kind *kind, struct machine *machine,
-	       struct create *create, struct error *err)
+int since_begin(struct since *out, const struct machine_kind *kind, struct machine *machine,
+		const struct create *create, struct error *err)
 {
+	(void)err;
 	if (create->archive->format != FORMAT_VMAB || kind->token == NULL)
 		return 0;
 	out->told.uuid = create->archive->uuid;
 	if (kind->archive != NULL)
 		kind->archive(machine, create->archive->uuid);
+	if (create->parent.found.sums != NULL && kind->changes != NULL)
+		parent_tokens(out, create);
+	return 0;
+}
+
+int since_name(const struct machine_kind *kind, struct machine *machine, struct create *create,
+	       struct error *err)
+{
+	if (create->archive->format != FORMAT_VMAB || kind->token == NULL)
+		return 0;
 	for (uint32_t i = 0; i < create->archive->n_drives; i++) {
 		const char *token = kind->token(machine, i);
 
 		if (token != NULL)
 			TRY(create_set_token(create, i, token, err));
 	}
-	if (create->parent.found.sums != NULL && kind->changes != NULL)
-		parent_tokens(out, create);
 	return 0;
 }
+
+/* ---- the proof ---- */
+
+struct proving {
+	const struct since *since;
+	const struct machine_kind *kind;
+	struct machine *machine;
+	uint32_t drive;
+};
+
+static int changed_now(void *context, struct cluster_set *out, struct error *err)
+{
+	const struct proving *proving = context;
+	struct machine_changes found = {0};
+	int code = proving->kind->changes_now(proving->machine, proving->drive,
+					      &proving->since->told, &found, err);
+
+	*out = found.set;
+	return code < 0 ? code : found.known;
+}
+
+static int look(void *context, const struct cluster_set *set, const struct proof_taker *taker,
+		struct error *err)
+{
+	const struct proving *proving = context;
+	const struct machine_taker to = {taker->take, taker->context};
+
+	return proving->kind->look(proving->machine, proving->drive, set, &to, err);
+}
+
+static int prove_drive(const struct proving *proving, const struct increment_choice *choice,
+		       struct create *create, struct report *report, struct error *err)
+{
+	const struct proof_live live = {(void *)(uintptr_t)proving, look, changed_now};
+	struct changes list = {0};
+	int code = changed_now((void *)(uintptr_t)proving, &list.set, err);
+
+	if (code == 1)
+		code = increment_apply_live(choice, create, proving->drive, &list, &live, report,
+					    err);
+	changes_free(&list);
+	return code < 0 ? code : 0;
+}
+
+int since_prove(struct since *since, const struct machine_kind *kind, struct machine *machine,
+		const struct increment_choice *choice, struct create *create, struct report *report,
+		struct error *err)
+{
+	for (uint32_t i = 0; i < since->n_drives && kind->look != NULL; i++) {
+		const struct proving proving = {since, kind, machine, i};
+
+		if (since->tokens[i] == NULL)
+			continue;
+		TRY(prove_drive(&proving, choice, create, report, err));
+		if (create->marks[i].proof.verdict != PROOF_WRONG)
+			continue;
+		TRY(kind->distrust(machine, i, err));
+		free(since->tokens[i]);
+		since->tokens[i] = NULL;
+	}
+	return 0;
+}
+
+/* ---- what changed ---- */
 
 static void tell_unknown(const struct create *create, uint32_t drive, const char *why,
 			 struct report *report)

@@ -9,6 +9,7 @@
 
 struct create;
 struct drive_changes;
+struct increment_choice;
 struct report;
 
 struct since {
@@ -17,10 +18,18 @@ struct since {
 	uint32_t n_drives;
 };
 
-/* After create_prepare, before create_open: the drives get tokens, and out those that they have in
- * the parent. Free *out even after an error. */
-int since_name(struct since *out, const struct machine_kind *kind, struct machine *machine,
-	       struct create *create, struct error *err);
+/* After create_prepare: out has the tokens that the drives have in the parent. Free *out even after
+ * an error. */
+int since_begin(struct since *out, const struct machine_kind *kind, struct machine *machine,
+		const struct create *create, struct error *err);
+/* After that: the drives get tokens of their own. */
+int since_name(const struct machine_kind *kind, struct machine *machine, struct create *create,
+	       struct error *err);
+/* Between the two: proves what a machine recorded whose instant cannot be read. Of a drive of which
+ * it is wrong all will be read. */
+int since_prove(struct since *since, const struct machine_kind *kind, struct machine *machine,
+		const struct increment_choice *choice, struct create *create, struct report *report,
+		struct error *err);
 /* After begin: what is known, into the changes. The others are told, and why. */
 int since_ask(const struct since *since, const struct machine_kind *kind, struct machine *machine,
 	      const struct create *create, struct drive_changes *changes, struct report *report,

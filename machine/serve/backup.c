@@ -197,6 +197,12 @@ static int prepare_more(struct serve_backup *backup, const struct json_t *reques
 
 	if (what != NULL && strcmp(what, "channel") == 0)
 		return attendants_add(backup, err) < 0 ? err->code : 1;
+	if (what != NULL && strcmp(what, "changes-now") == 0)
+		return serve_changes_now(backup, request, err) < 0 ? err->code : 1;
+	if (what != NULL && strcmp(what, "look") == 0)
+		return serve_look(backup, request, err) < 0 ? err->code : 1;
+	if (what != NULL && strcmp(what, "distrust") == 0)
+		return serve_distrust(backup, request, err) < 0 ? err->code : 1;
 	if (what != NULL && strcmp(what, "since") == 0)
 		return serve_since(backup, request, err) < 0 ? err->code : 1;
 	if (what != NULL && strcmp(what, "begin") == 0)

@@ -56,10 +56,11 @@ static int parse_plan(struct machine *client, struct error *err)
 	client->n_chunks = (uint32_t)n_chunks;
 	client->drives = calloc(n, sizeof(*client->drives));
 	client->tokens = calloc(n, sizeof(*client->tokens));
+	client->renewed = calloc(n, sizeof(*client->renewed));
 	client->in_use = calloc(client->n_chunks, sizeof(*client->in_use));
 	client->given_back = calloc(client->n_chunks, sizeof(*client->given_back));
-	if (client->drives == NULL || client->tokens == NULL || client->in_use == NULL ||
-	    client->given_back == NULL)
+	if (client->drives == NULL || client->tokens == NULL || client->renewed == NULL ||
+	    client->in_use == NULL || client->given_back == NULL)
 		return fail_memory(err);
 	for (size_t i = 0; i < n; i++)
 		TRY(parse_drive(client, json_item(drives, i), err));
@@ -157,6 +158,9 @@ static void end(struct machine *client)
 	json_free(client->plan);
 	json_free(client->counts);
 	json_free(client->known);
+	for (uint32_t i = 0; i < client->n_drives; i++)
+		json_free(client->renewed[i]);
+	free(client->renewed);
 	free(client->tokens);
 	free(client->channels);
 	free(client->given_back);
@@ -272,6 +276,9 @@ const struct machine_kind machine_serve = {
 	.token = token,
 	.begin = begin,
 	.changes = client_changes,
+	.changes_now = client_changes_now,
+	.look = client_look,
+	.distrust = client_distrust,
 	.commit = client_commit,
 	.chunks = chunks,
 	/* No finish: the last answer said that all has come. */

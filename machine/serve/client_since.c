@@ -100,3 +100,88 @@ int client_changes(struct machine *client, uint32_t i, struct machine_changes *o
 	snprintf(out->why, sizeof(out->why), "%s", why == NULL ? "" : why);
 	return 0;
 }
+
+/* ---- before the instant ---- */
+
+static int ask_now(const struct machine *client, struct json_t *asked, uint64_t n_clusters,
+		   struct machine_changes *out, struct error *err)
+{
+	uint64_t at = 0;
+
+	for (out->known = true; out->known && at < n_clusters;) {
+		struct json_t *reply, *request = json_new();
+		int code = 0;
+
+		json_put_all(request, asked);
+		json_put_number(request, "from", at);
+		TRY(call_request(&client->call, request, &reply, NULL, err));
+		out->known = json_member_bool(reply, "known");
+		if (out->known)
+			code = add_runs(reply, &at, n_clusters, &out->set, err);
+		json_free(reply);
+		TRY(code);
+	}
+	return 0;
+}
+
+int client_changes_now(struct machine *client, uint32_t i, const struct machine_since *since,
+		       struct machine_changes *out, struct error *err)
+{
+	struct json_t *asked = json_make("{s:s}", "execute", "changes-now");
+	char uuid[UUID_TEXT_SIZE];
+	int code;
+
+	json_put_number(asked, "drive", i);
+	json_put_text(asked, "token", since->tokens[i]);
+	if (since->parent != NULL)
+		json_put_text(asked, "parent", format_uuid(uuid, since->parent));
+	code = ask_now(client, asked, clusters_of(client->drives[i].size_bytes), out, err);
+	json_free(asked);
+	return code;
+}
+
+static int look_at(const struct machine *client, uint32_t i, uint64_t cluster, uint64_t n,
+		   const struct machine_taker *taker, struct error *err)
+{
+	struct json_t *reply, *request = json_make("{s:s}", "execute", "look");
+	bool zeros;
+
+	json_put_number(request, "drive", i);
+	json_put_number(request, "cluster", cluster);
+	json_put_number(request, "n", n);
+	TRY(call_request(&client->call, request, &reply, NULL, err));
+	zeros = json_member_bool(reply, "zeros");
+	json_free(reply);
+	for (uint64_t k = 0; k < n; k++)
+		TRY(taker->take(taker->context, cluster + k,
+				zeros ? NULL : client->memory + k * CLUSTER_SIZE, err));
+	return 0;
+}
+
+int client_look(struct machine *client, uint32_t i, const struct cluster_set *set,
+		const struct machine_taker *taker, struct error *err)
+{
+	uint64_t n_clusters = clusters_of(client->drives[i].size_bytes);
+	bool in;
+
+	for (uint64_t n, at = 0; at < n_clusters; at += n) {
+		n = cluster_set_run(set, at, n_clusters - at, &in);
+		if (!in)
+			continue;
+		n = least(n, CHUNK_CLUSTERS);
+		TRY(look_at(client, i, at, n, taker, err));
+	}
+	return 0;
+}
+
+int client_distrust(struct machine *client, uint32_t i, struct error *err)
+{
+	struct json_t *reply, *request = json_make("{s:s}", "execute", "distrust");
+
+	json_put_number(request, "drive", i);
+	TRY(call_request(&client->call, request, &reply, NULL, err));
+	json_free(client->renewed[i]);
+	client->renewed[i] = reply;
+	client->tokens[i] = json_member_text(reply, "token");
+	return 0;
+}

@@ -24,6 +24,7 @@ struct machine {
 	struct machine_drive *drives; /* owned; names and paths lie in the plan */
 	const char **tokens;	      /* owned array; they lie there, too */
 	struct json_t *known;	      /* owned: what the server returned of them; NULL: not asked */
+	struct json_t **renewed;      /* owned, as the array: answers with other tokens, or NULL */
 	uint32_t n_drives;
 	uint8_t *memory; /* n_chunks of CHUNK_SIZE, mapped */
 	uint32_t n_chunks;
@@ -69,6 +70,12 @@ int client_since(struct machine *client, const struct machine_since *since, stru
 int client_commit(struct machine *client, const struct machine_archive *archive, struct error *err);
 int client_changes(struct machine *client, uint32_t i, struct machine_changes *out,
 		   struct error *err);
+/* Before that: of what the map has by now, and of the drive. */
+int client_changes_now(struct machine *client, uint32_t i, const struct machine_since *since,
+		       struct machine_changes *out, struct error *err);
+int client_look(struct machine *client, uint32_t i, const struct cluster_set *set,
+		const struct machine_taker *taker, struct error *err);
+int client_distrust(struct machine *client, uint32_t i, struct error *err);
 
 /* ---- client_chunks.c ---- */
 

@@ -23,6 +23,14 @@
  *                                                 to come will be called
  *   {"execute": "channel"}                        {"return": {}}, and with it a descriptor: a data
  *                                                 channel, a socket like this one
+ *   {"execute": "changes-now", "drive": DRIVE,    {"return": {"known": BOOL, "runs": [...],
+ *    "parent": UUID, "token": TEXT,                 "next": CLUSTER}}: as "since" and "changes",
+ * but "from": CLUSTER}                               by now
+ *   {"execute": "look", "drive": DRIVE,           {"return": {"zeros": BOOL}}: what these clusters,
+ *    "cluster": CLUSTER, "n": N}                    64 at most, have now: zeros, or what lies where
+ *                                                 the memory begins
+ *   {"execute": "distrust", "drive": DRIVE}       {"return": {"token": TEXT}}: what the map has
+ * does not count any more, and its token is this
  *   {"execute": "since", "uuid": UUID,            {"return": {"drives": [{"known": BOOL,
  *    "parent": UUID, "tokens": [TEXT...]}           "why": TEXT}...]}}: of drives that are known
  *                                                 only what changed since will come; uuid: of the

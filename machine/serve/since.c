@@ -30,17 +30,19 @@ static const char *why_anew(const struct served *served)
 		[MAP_FILE_FAILED] = "the map of changes began anew: its file has failed",
 	};
 
+	if (served->distrusted)
+		return "the map of changes began anew: it was found wrong";
 	if (served->map_file == NULL)
 		return "the map of changes was in memory only and ended with an earlier serve, "
 		       "which --map prevents";
 	return texts[generation_trust(served->map)];
 }
 
-/* What changed since the instant that the token of that archive names, which may be NULL; NULL: it
- * is known, else why not. */
-static const char *judge(const struct served *served, const char *token, const uint8_t *parent,
-			 struct capture_since *out)
+const char *serve_judge(const struct served *served, const struct json_t *request,
+			const char *token, struct capture_since *out)
 {
+	const char *text = json_member_text(request, "parent");
+	uint8_t parent[UUID_SIZE];
 	uint64_t id;
 	uint16_t g;
 
@@ -52,11 +54,13 @@ static const char *judge(const struct served *served, const char *token, const u
 		return why_anew(served);
 	if (g >= generation_current(served->map))
 		return "the map of changes is an older copy";
-	if (parent != NULL &&
+	if (text != NULL && parse_uuid(text, parent) &&
 	    checkpoints_contradict(generation_checkpoints(served->map), g, parent))
 		return "the map of changes was returned to an earlier state after that backup";
 	if (!generation_is_sure(served->map, g))
-		return "the drive could not be flushed, and may have gone back to older data";
+		return served->distrusted ? why_anew(served)
+					  : "the drive could not be flushed, and may have gone "
+					    "back to older data";
 	*out = (struct capture_since){.some = true, .generation = g};
 	return NULL;
 }
@@ -64,15 +68,13 @@ static const char *judge(const struct served *served, const char *token, const u
 static struct json_t *judge_all(struct serve_backup *backup, const struct json_t *request)
 {
 	const struct json_t *tokens = json_member(request, "tokens");
-	const char *text = json_member_text(request, "parent");
-	uint8_t uuid[UUID_SIZE], *parent = text != NULL && parse_uuid(text, uuid) ? uuid : NULL;
 	struct json_t *message = json_new();
 	struct json_t *drives = json_put_array(json_put_object(message, "return"), "drives");
 
 	for (uint32_t i = 0; i < backup->n_volumes; i++) {
 		struct json_t *drive = json_add_object(drives);
-		const char *why = judge(backup->drives[i], json_item_text(tokens, i), parent,
-					&backup->since[i]);
+		const char *why = serve_judge(backup->drives[i], request, json_item_text(tokens, i),
+					      &backup->since[i]);
 
 		json_put_bool(drive, "known", why == NULL);
 		json_put_text(drive, "why", why);

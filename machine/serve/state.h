@@ -6,6 +6,7 @@
  *   status.c    what status tells
  *   instants.c  instants, and their checkpoints
  *   since.c     what an increment is to have
+ *   look.c      what its client may look at before
  *   attend.c    what the client of a backup is given
  *   backup.c    one backup: the capture here, the archive in the client
  *   checkpoints.c  what clients ask of checkpoints
@@ -36,6 +37,7 @@ struct served {
 	const char *map_file;	/* or NULL: the map is in memory */
 	struct generation *map; /* NULL: read only */
 	struct volume *volume;
+	bool distrusted; /* its map was found wrong; whoever has the turn asks and sets this */
 };
 
 struct serve {
@@ -146,6 +148,22 @@ int serve_prepare(struct serve_backup *backup, struct error *err);
 /* The answer to "changes", owned; NULL: an error. */
 struct json_t *serve_changes(const struct serve_backup *backup, const struct json_t *request,
 			     struct error *err);
+
+/* What changed in the drive since the instant that the token names, which may be NULL, of the
+ * archive that is "parent" in the request: NULL: it is known, and in *out, else why not. */
+const char *serve_judge(const struct served *served, const struct json_t *request,
+			const char *token, struct capture_since *out);
+
+/* ---- look.c ----
+ *
+ * "changes-now", "look", "distrust": each answers.
+ */
+
+int serve_changes_now(const struct serve_backup *backup, const struct json_t *request,
+		      struct error *err);
+int serve_look(const struct serve_backup *backup, const struct json_t *request, struct error *err);
+int serve_distrust(const struct serve_backup *backup, const struct json_t *request,
+		   struct error *err);
 
 /* ---- attend.c ----
  *

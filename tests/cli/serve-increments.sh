@@ -10,27 +10,23 @@ start_serve --map a=a.map a=a.raw b=b.raw
 expect_code 0 live 0.vmab --json
 expect_json "$out" "all(x['token'].startswith('map:') and x['token'].endswith(':1') for x in d['drives'])"
 
-# Only what changed is read: bytes that differ from the parent behind the server's back are not seen.
+# Only what changed is read, but for the proof (serve-proof.sh).
 guest a 'h.pwrite(b"guest" * 1000, 1000001); h.zero(131072, 655360)'
 guest b 'h.pwrite(b"end", 2999998)'
 cp a.raw a.then
-printf changed | dd of=a.raw bs=1 seek=9000000 conv=notrunc status=none
 expect_code 0 live 1.vmab --parent 0.vmab --json
 expect_json "$out" "d['data_clusters'] == 2" "d['zero_clusters'] == 2" "d['capture']['read_bytes'] == 2 * 65536" \
 	"[x['proof']['list'] for x in d['drives']] == ['right', 'right']" \
 	"[x['proof']['listed_clusters'] for x in d['drives']] == [3, 1]"
 restored_is 1.vmab a a.then
 restored_is 1.vmab b b.raw
-dd if=a.then of=a.raw bs=1 skip=9000000 seek=9000000 count=7 conv=notrunc status=none
 # Nothing.
 expect_code 0 live 2.vmab --parent 1.vmab --json
 expect_json "$out" "d['data_clusters'] == d['zero_clusters'] == d['capture']['read_bytes'] == 0"
 # From any instant.
 guest a 'h.pwrite(b"again", 2000000)'
 expect_code 0 live 3.vmab --parent 0.vmab
-# Nothing was to be read as a proof, so nothing is said of it.
-expect_text "$err" 'clusters: ' ' taken as unchanged'
-expect_no_text "$err" 'read and right'
+expect_text "$err" 'clusters: ' ' taken as unchanged' 'read and right'
 restored_is 3.vmab a a.raw
 expect_code 0 live 4.vmab --parent 2.vmab --json
 expect_json "$out" "d['data_clusters'] == 1"

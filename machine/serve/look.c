@@ -1,0 +1,144 @@
+/*
+ * Before an increment: what its client may look at, to prove that the map is right.
+ */
+#include "machine/serve/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define RUNS_MAX 4000u /* in a message: with the longest numbers it is full */
+
+static const struct served *drive_of(const struct serve_backup *backup,
+				     const struct json_t *request)
+{
+	uint64_t i;
+
+	return json_member_number(request, "drive", &i) && i < backup->n_volumes ? backup->drives[i]
+										 : NULL;
+}
+
+/* ---- what the map has by now ---- */
+
+/* As serve_changes has them. Guests may write meanwhile. */
+static void add_runs(struct json_t *runs, const struct generation *map, uint16_t g, uint64_t *at)
+{
+	uint64_t end = generation_n_clusters(map), left_out = 0, found = 0, n;
+
+	for (unsigned n_runs = 0; *at < end && n_runs < RUNS_MAX; *at += n) {
+		bool changed = generation_changed(map, g, *at, &n);
+
+		if (changed) {
+			found += n;
+			continue;
+		}
+		if (found > 0) {
+			json_add_number(runs, left_out);
+			json_add_number(runs, found);
+			left_out = found = 0;
+			n_runs++;
+		}
+		left_out += n;
+	}
+	if (found > 0) {
+		json_add_number(runs, left_out);
+		json_add_number(runs, found);
+	}
+}
+
+int serve_changes_now(const struct serve_backup *backup, const struct json_t *request,
+		      struct error *err)
+{
+	const struct served *served = drive_of(backup, request);
+	struct capture_since since = {0};
+	struct json_t *message, *told;
+	uint64_t at;
+
+	if (served == NULL || !json_member_number(request, "from", &at))
+		return fail(err, ERR_USAGE, "changes of which drive?");
+	message = json_new();
+	told = json_put_object(message, "return");
+	if (serve_judge(served, request, json_member_text(request, "token"), &since) == NULL) {
+		json_put_bool(told, "known", true);
+		at = least(at, generation_n_clusters(served->map));
+		add_runs(json_put_array(told, "runs"), served->map, since.generation, &at);
+		json_put_number(told, "next", at);
+	}
+	return message_send(backup->fd, message, -1, err);
+}
+
+/* ---- what the drive has by now ---- */
+
+static bool are_zeros(struct drive *drive, uint64_t cluster, uint64_t n_clusters)
+{
+	uint64_t offset = cluster * CLUSTER_SIZE, n;
+	struct error ignored;
+	bool zero = false;
+
+	return drive_status(drive, offset, &n, &zero, &ignored) == 0 && zero &&
+	       n >= least(n_clusters * CLUSTER_SIZE, drive_size(drive) - offset);
+}
+
+/* Into the memory, none of which is in use yet. */
+static int put_bytes(const struct serve_backup *backup, struct drive *drive, uint64_t cluster,
+		     uint64_t n, struct error *err)
+{
+	size_t size = (size_t)n * CLUSTER_SIZE, done = 0;
+	uint8_t *bytes = malloc(size);
+	int code;
+
+	if (bytes == NULL)
+		return fail_memory(err);
+	code = drive_read_clusters(drive, cluster, n, bytes, err);
+	while (code == 0 && done < size) {
+		ssize_t got =
+			pwrite(buffer_fd(backup->buffer), bytes + done, size - done, (off_t)done);
+
+		if (got < 0 && errno != EINTR)
+			code = fail_system(err, errno, "the memory of the backup");
+		done += got > 0 ? (size_t)got : 0;
+	}
+	free(bytes);
+	return code;
+}
+
+int serve_look(const struct serve_backup *backup, const struct json_t *request, struct error *err)
+{
+	const struct served *served = drive_of(backup, request);
+	uint64_t cluster, n, n_clusters;
+	bool zeros;
+
+	if (served == NULL || !json_member_number(request, "cluster", &cluster) ||
+	    !json_member_number(request, "n", &n))
+		return fail(err, ERR_USAGE, "a look at what?");
+	n_clusters = clusters_of(drive_size(served->drive));
+	if (backup->prepared != NULL || n == 0 || n > CHUNK_CLUSTERS || cluster >= n_clusters ||
+	    n > n_clusters - cluster)
+		return fail(err, ERR_USAGE, "a look at what is not there");
+	zeros = are_zeros(served->drive, cluster, n);
+	if (!zeros)
+		TRY(put_bytes(backup, served->drive, cluster, n, err));
+	return message_send(backup->fd, json_make("{s:{s:b}}", "return", "zeros", zeros), -1, err);
+}
+
+/* ---- a map that is wrong ---- */
+
+/* One in memory need not begin anew, which only a file can do while guests write. */
+int serve_distrust(const struct serve_backup *backup, const struct json_t *request,
+		   struct error *err)
+{
+	const struct served *served = drive_of(backup, request);
+	char token[GENERATION_TOKEN_SIZE];
+	struct json_t *message;
+
+	if (served == NULL || served->map == NULL || backup->prepared != NULL)
+		return fail(err, ERR_USAGE, "distrust of which drive?");
+	if (served->map_file != NULL)
+		generation_restart(served->map);
+	else
+		generation_drop(served->map);
+	backup->serve->drives[served - backup->serve->drives].distrusted = true;
+	generation_token(token, generation_id(served->map), generation_current(served->map));
+	message = json_make("{s:{s:s}}", "return", "token", token);
+	return message_send(backup->fd, message, -1, err);
+}
