@@ -259,6 +259,11 @@ STEPS ?= 2000
 chains: $(B)/vmabak
 	@tests/chains.sh $(B)/vmabak $(STEPS)
 
+# Object stores that others have made, which it installs.
+.PHONY: check-stores
+check-stores: $(B)/vmabak
+	@tests/stores/check.sh $(B)/vmabak
+
 # The long forms of all that, in turn.
 MINUTES ?= 60
 .PHONY: soak
@@ -375,6 +380,7 @@ help:
 	@echo "make demo          install what is missing, build, back up and restore real drives"
 	@echo "make bench         compare the speed with other tools that are installed"
 	@echo "make bench-live    what serve costs a guest and a backup, beside other NBD servers"
+	@echo "make check-stores  object stores: Ceph and Swift, which it installs and starts; needs root"
 	@echo "make check-debian13   the demo and every test on a fresh Debian 13, in a folder"
 	@echo "make check-live    live backups at length, also under sanitizers: some minutes"
 	@echo "make check-qemu    backups of a running QEMU at length"

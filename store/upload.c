@@ -368,32 +368,70 @@ static int check_object(struct upload *upload, uint64_t n_bytes, struct error *e
 			      upload->s3.name, is_there > 0 ? "has another size" : "is not there");
 }
 
+/* ---- object lock ---- */
+
+enum lock { LOCK_HELD, LOCK_NONE, LOCK_UNKNOWN };
+
 /* A store that knows no object lock ignores that it was asked for, and answers with the object.
  * Keys that may write need not have the right to ask. */
-static int check_lock(struct upload *upload, struct error *err)
+static enum lock ask_for_lock(struct upload *upload, uint8_t *body, struct error *why)
 {
-	uint8_t *body = malloc(S3_TEXT_MAX);
 	const struct s3_call call = {
 		.method = "GET", .query = "retention=", .into = body, .room = S3_TEXT_MAX};
 	struct s3_answer answer;
-	struct error why = {0};
 	char until[40];
-	bool may;
+
+	if (s3_do(&upload->s3, upload->http, &call, &answer, why) != 0)
+		return answer.http.status == 403		   ? LOCK_HELD
+		       : strstr(answer.code, "ObjectLock") != NULL ? LOCK_NONE
+								   : LOCK_UNKNOWN;
+	return s3_pick(body, answer.http.n_body, "RetainUntilDate", until, sizeof(until)) &&
+			       strncmp(until, upload->retain_until, 10) >= 0
+		       ? LOCK_HELD
+		       : LOCK_UNKNOWN;
+}
+
+/* Some stores heed it in no upload in parts (Ceph 16). Never asked of one that does not know what a
+ * lock is: it would take this for the object. */
+static void lock_object(struct upload *upload)
+{
+	char text[200], md5[sizeof(MD5_HEADER) + 24];
+	const char *const headers[] = {md5, NULL};
+	struct s3_call call = {.method = "PUT", .query = "retention=", .headers = headers};
+	struct error ignored = {0};
+	struct s3_answer answer;
+
+	call.body = (const uint8_t *)text;
+	call.body_size = (size_t)snprintf(text, sizeof(text),
+					  "<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>%s"
+					  "T00:00:00Z</RetainUntilDate></Retention>",
+					  upload->retain_until);
+	md5_header(md5, call.body, call.body_size);
+	s3_do(&upload->s3, upload->http, &call, &answer, &ignored);
+}
+
+static int check_lock(struct upload *upload, struct error *err)
+{
+	uint8_t *body = malloc(S3_TEXT_MAX);
+	struct error why = {0};
+	enum lock lock;
 
 	if (body == NULL)
 		return fail_memory(err);
-	may = s3_do(&upload->s3, upload->http, &call, &answer, &why) == 0
-		      ? s3_pick(body, answer.http.n_body, "RetainUntilDate", until,
-				sizeof(until)) &&
-				strncmp(until, upload->retain_until, 10) >= 0
-		      : answer.http.status == 403;
+	lock = ask_for_lock(upload, body, &why);
+	if (lock == LOCK_NONE) {
+		lock_object(upload);
+		why = (struct error){0};
+		lock = ask_for_lock(upload, body, &why);
+	}
 	free(body);
-	return may ? 0
-		   : fail(err, ERR_SYSTEM,
-			  "%.200s: is complete, but the object store has not locked it until "
-			  "%s%s%s",
-			  upload->s3.name, upload->retain_until, why.code != 0 ? ": " : "",
-			  why.text);
+	return lock == LOCK_HELD
+		       ? 0
+		       : fail(err, ERR_SYSTEM,
+			      "%.200s: is complete, but the object store has not locked it until "
+			      "%s%s%s",
+			      upload->s3.name, upload->retain_until, why.code != 0 ? ": " : "",
+			      why.text);
 }
 
 int upload_complete(struct upload *upload, upload_tag *tags, unsigned n_parts, uint64_t n_bytes,

@@ -68,6 +68,7 @@ note_skips()
 # others.
 labs()
 {
+	step check-stores tests/stores/check.sh build/release/vmabak
 	for lab in tests/lab/*.sh tests/fault/thin*.sh; do
 		case $(head -n 1 "$lab" 2>/dev/null) in '#!'*) ;; *) continue ;; esac
 		step "$(basename "$lab" .sh)" "$lab" build/release/vmabak
@@ -91,7 +92,7 @@ while [ "$(left)" -gt 0 ]; do
 	# a twentieth of the time for each target, in all rounds together
 	step fuzz $quiet fuzz SECONDS=$((minutes * 60 / 20 / 2 + 5))
 	step kills $quiet kills KILLS=$((minutes < 30 ? 20 : 200))
-	step stores tests/fault/store.sh build/release/vmabak $((minutes < 30 ? 50 : 500))
+	step stores tests/fault/store.sh build/release/vmabak $((minutes < 30 ? 250 : 2500))
 	step chains $quiet chains STEPS=$((minutes < 30 ? 400 : 4000))
 	if [ $round = 1 ]; then
 		step faults $quiet faults FAULTS="$([ "$minutes" -lt 30 ] || echo --long) --jobs=1"

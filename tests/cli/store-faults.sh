@@ -54,10 +54,17 @@ reads 4 wrong@GET+3
 reads 1 403@GET+3
 
 # Object lock: a store that ignores it is noticed; a key that may not ask for it is enough.
-store 'unlocked@POST /backups/a.vmab?uploads' 403@b.vmab?retention
+store unlocked@a.vmab?uploads unlocked@a.vmab?retention= 'unlocked@PUT /backups/a.vmab?ret' \
+	unlocked@c.vmab?uploads '403@GET /backups/b.vmab?retention' unlocked@d.vmab?uploads ignorant@d.vmab?retention+1
 expect_error 1 'is complete, but the object store has not locked it until 2099-12-31' \
 	"$VMABAK" backup --retain-until 2099-12-31 -o s3://backups/a.vmab root=drive.raw
 no_uploads
 expect_code 0 "$VMABAK" backup --retain-until 2099-12-31 -o s3://backups/b.vmab root=drive.raw
 expect_text requests 'GET /backups/b.vmab?retention= 403'
+# One that does not know what that is, is not told it twice: it would take it for the object.
+expect_error 1 'has not locked it' "$VMABAK" backup --retain-until 2099-12-31 -o s3://backups/d.vmab root=drive.raw
+expect_code 0 "$VMABAK" verify s3://backups/d.vmab
+# Ceph 16 heeds it in no upload in parts: then it is said once more.
+expect_code 0 "$VMABAK" backup --retain-until 2099-12-31 -o s3://backups/c.vmab root=drive.raw
+tell kept | grep -q '"/backups/c.vmab": "2099-12-31T00:00:00Z"' || fail "not kept: $(tell kept)"
 end_store

@@ -6,9 +6,10 @@ s3server.py PORTFILE LOG [FAULT...]      objects are in memory; PORTFILE gets th
 FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) contains REQUEST, the first, or each EVERYth:
 500, 503, 403, drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
 answered with all), late (the answer is lost, the request had its effect), error200 (an error with status 200), unlocked (object lock is
-ignored).
+ignored), ignorant (a store that does not know what that is), pause (two seconds in the middle of an answer), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
 random:PERCENT:SEED: of all requests so many, each with one of those that a client can live through, or cannot.
-GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/taken the bytes that were answered.
+GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/taken the bytes that were answered, GET /-/faults the random
+faults that were had; GET /-/anew?SEED forgets all that is stored, and begins the chances with that seed.
 """
 import base64
 import hashlib
@@ -29,8 +30,8 @@ objects, uploads = {}, {}
 lock = threading.Lock()
 counts = {}
 chance = random.Random(0)
-RANDOM = ("500", "503", "drop", "cut", "late", "error200") * 6 + ("wrong", "whole", "403")
-state = {"taken": 0, "id": 0}
+RANDOM = ("500", "503", "drop", "cut", "late", "error200", "digest") * 60 + ("wrong", "whole", "403", "tag", "pause") * 10 + ("stall",)
+state = {"taken": 0, "id": 0, "faults": 0}
 
 
 def sign(key, text):
@@ -49,6 +50,7 @@ def signature(method, path, query, headers, signed, body_hash, stamp, scope):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    what = None
 
     def log_message(self, *unused):
         pass
@@ -72,6 +74,11 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return
+        if self.what == "pause":
+            self.wfile.write(body[:len(body) // 2])
+            self.wfile.flush()
+            time.sleep(2)
+            body = body[len(body) // 2:]
         self.wfile.write(body)
 
     def fail(self, status, code):
@@ -83,6 +90,7 @@ class Handler(BaseHTTPRequestHandler):
             if fault.startswith("random:"):
                 with lock:
                     if chance.randrange(100) < int(fault.split(":")[1]):
+                        state["faults"] += 1
                         return chance.choice(RANDOM)
                 continue
             what, rest = fault.split("@", 1)
@@ -112,8 +120,9 @@ class Handler(BaseHTTPRequestHandler):
     def go(self):
         path, _, query = self.path.partition("?")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.what = None
         if path.startswith("/-/"):
-            return self.tell(path)
+            return self.tell(path, query)
         line = self.command + " " + self.path
         what = self.fault(line)
         with open(log, "a") as out:
@@ -126,6 +135,8 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if what == "stall":
             time.sleep(3600)
+        if what == "digest" and self.command == "PUT":
+            return self.fail(400, random.choice(("BadDigest", "XAmzContentSHA256Mismatch")))
         if what == "error200" and self.command != "HEAD":  # has no body to tell it in
             return self.fail(200, "InternalError")
         code = self.check(path, query, body)
@@ -141,15 +152,21 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(told[0], str):
             return self.fail(told[1], told[0])
         status, data, headers = told
+        if what == "tag":
+            headers = [(name, '"%032x"' % 7 if name == "ETag" else value) for name, value in headers]
         return self.answer(status, data, headers, what == "cut", what == "wrong")
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = go
 
-    def tell(self, path):
+    def tell(self, path, query):
         with lock:
+            if path == "/-/anew":
+                objects.clear()
+                uploads.clear()
+                chance.seed(query)
             told = {"/-/objects": {name: len(data) for name, (data, _, _) in objects.items()},
                     "/-/kept": {name: kept for name, (_, _, kept) in objects.items()},
-                    "/-/uploads": len(uploads), "/-/taken": state["taken"]}[path]
+                    "/-/uploads": len(uploads), "/-/taken": state["taken"], "/-/faults": state["faults"], "/-/anew": 0}[path]
         self.answer(200, json.dumps(told).encode())
 
     def do(self, path, query, body):
@@ -163,9 +180,20 @@ class Handler(BaseHTTPRequestHandler):
             return self.upload(path, query, body)
         if path not in objects:
             return "NoSuchKey", 404
+        if self.what == "ignorant":
+            if self.command == "PUT":
+                objects[path] = (body, '"1"', None)
+            return 200, objects[path][0], []
+        if self.command == "PUT" and "retention" in query:
+            until = re.search(r"<RetainUntilDate>([^<]+)<", body.decode())
+            data, tag, kept = objects[path]
+            objects[path] = (data, tag, until[1] if self.what != "unlocked" else kept)
+            return 200, b"", []
         data, tag, kept = objects[path]
         headers = [("ETag", tag)]
-        if "retention" in query and kept:
+        if "retention" in query and not kept:
+            return "ObjectLockConfigurationNotFoundError", 404
+        if "retention" in query:
             return 200, b"<Retention><RetainUntilDate>%s</RetainUntilDate></Retention>" % kept.encode(), []
         if self.command == "HEAD":
             return 200, b"", headers + [("Content-Length", str(len(data)))]
