@@ -42,6 +42,16 @@ static bool wants_json(const struct command *command, int argc, char **argv)
 	return false;
 }
 
+/* The endpoint of a store has none, and says so. */
+static int hide_secrets(int argc, char **argv, struct error *err)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i - 1], "--s3-endpoint") != 0)
+			TRY(store_hide_secrets(argv[i], err));
+	}
+	return 0;
+}
+
 static int usage_error(struct report *report, const char *verb, const struct error *err)
 {
 	int code = report_error(report, NULL, err);
@@ -61,7 +71,9 @@ static int run(const struct command *command, int argc, char **argv)
 	int code;
 
 	report_begin(&report, command->name, wants_json(command, argc, argv));
-	code = options_parse(command, argc, argv, options, &err);
+	code = hide_secrets(argc, argv, &err);
+	if (code == 0)
+		code = options_parse(command, argc, argv, options, &err);
 	report_use(&report, &common->report, options_output(command, options));
 	common->commands = commands;
 	if (code < 0) {

@@ -1,10 +1,12 @@
 #include "cli/report.h"
 
+#include "base/human.h"
 #include "base/json.h"
 #include "base/stop.h"
 #include "cli/memory.h"
 #include "cli/say.h"
 #include "cli/signals.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -220,7 +222,7 @@ void report_note(struct report *report, const char *format, ...)
 void report_done(struct report *report, const char *name, const char *format, ...)
 {
 	va_list arguments;
-	char text[LINE_SIZE];
+	char text[LINE_SIZE], size[HUMAN_SIZE], fetched[HUMAN_SIZE + 20] = "";
 	bool named = strcmp(name, "-") != 0;
 
 	if (report->options.quiet || report->text_off)
@@ -228,7 +230,10 @@ void report_done(struct report *report, const char *name, const char *format, ..
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	say(stderr, "%s%s%s\n", named ? name : "", named ? ": " : "", text);
+	if (store_fetched_bytes() > 0)
+		snprintf(fetched, sizeof(fetched), ", %s fetched",
+			 human_size(size, store_fetched_bytes()));
+	say(stderr, "%s%s%s%s\n", named ? name : "", named ? ": " : "", text, fetched);
 }
 
 void report_detail(struct report *report, const char *format, ...)
@@ -295,6 +300,8 @@ int report_end(struct report *report, int exit_code)
 	if (exit_code == EXIT_DONE && report->n_warnings > 0)
 		exit_code = EXIT_WARNINGS;
 	if (!report->no_document) {
+		if (store_fetched_bytes() > 0)
+			json_put_number(report->result, "fetched_bytes", store_fetched_bytes());
 		json_put_number(report->result, "exit_code", (uint64_t)exit_code);
 		if (!json_print(report->result, report->text_off ? stderr : stdout))
 			memory_give_up();

@@ -26,12 +26,14 @@ static struct {
 static struct library library = LIBRARY(FILE_curl, FUNCTIONS, lib);
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static CURLcode start_code;
+static _Atomic uint64_t n_fetched;
 
-#define CONNECT_S 20L
-#define STALL_S	  30L  /* without a byte: the connection is given up */
-#define POST_S	  300L /* the same for a store that puts an object together */
-#define LIMIT_S	  600  /* of a request, and a second for each SLOWEST bytes */
-#define SLOWEST	  16384u
+#define CONNECT_S    20L
+#define STALL_S	     30L  /* without a byte: the connection is given up */
+#define POST_S	     300L /* the same for a store that puts an object together */
+#define REDIRECTIONS 5L
+#define LIMIT_S	     600 /* of a request, and a second for each SLOWEST bytes */
+#define SLOWEST	     16384u
 
 struct http {
 	CURL *curl;
@@ -106,6 +108,7 @@ static size_t take(char *from, size_t size, size_t n, void *context)
 	struct http_answer *answer = http->answer;
 	size_t part = least(size * n, http->request->room - answer->n_body);
 
+	atomic_fetch_add(&n_fetched, size * n);
 	if (part > 0)
 		memcpy(http->request->into + answer->n_body, from, part);
 	answer->n_body += part;
@@ -140,6 +143,7 @@ static size_t take_header(char *line, size_t size, size_t n, void *context)
 		*answer = (struct http_answer){.size = UINT64_MAX};
 	if (!take_word(line, size * n, "ETag:", answer->etag) &&
 	    !take_word(line, size * n, "Content-Range:", answer->range) &&
+	    !take_word(line, size * n, "Last-Modified:", answer->modified) &&
 	    !take_word(line, size * n, "x-amz-bucket-region:", answer->region) &&
 	    take_word(line, size * n, "Content-Length:", word))
 		answer->size = strtoull(word, NULL, 10);
@@ -197,6 +201,19 @@ static long limit(const struct http_request *request)
 		       : LIMIT_S + (long)((request->body_size + request->room) / SLOWEST);
 }
 
+static void set_web(struct http *http)
+{
+	const char *bundle = getenv("CURL_CA_BUNDLE");
+	bool safe = strncasecmp(http->request->url, "https:", 6) == 0;
+
+	SET(CURLOPT_FOLLOWLOCATION, 1L);
+	SET(CURLOPT_MAXREDIRS, REDIRECTIONS);
+	SET(CURLOPT_REDIR_PROTOCOLS_STR, safe ? "https" : "http,https");
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+	if (bundle != NULL && *bundle != '\0')
+		SET(CURLOPT_CAINFO, bundle);
+}
+
 static void set_up(struct http *http)
 {
 	const struct http_request *request = http->request;
@@ -229,7 +246,30 @@ static void set_up(struct http *http)
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, 1024L * 1024);
 	if (bundle != NULL && *bundle != '\0')
 		SET(CURLOPT_CAINFO, bundle);
+	if (request->is_web)
+		set_web(http);
 	set_method(http);
+}
+
+static bool is_hopeless(CURLcode code)
+{
+	static const CURLcode codes[] = {
+		CURLE_UNSUPPORTED_PROTOCOL,	CURLE_URL_MALFORMAT,
+		CURLE_COULDNT_RESOLVE_PROXY,	CURLE_COULDNT_RESOLVE_HOST,
+		CURLE_COULDNT_CONNECT,		CURLE_SSL_CONNECT_ERROR,
+		CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE,
+		CURLE_TOO_MANY_REDIRECTS,
+	};
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (codes[i] == code)
+			return true;
+	return false;
+}
+
+uint64_t http_fetched(void)
+{
+	return atomic_load(&n_fetched);
 }
 
 int http_do(struct http *http, const struct http_request *request, struct http_answer *out,
@@ -253,6 +293,8 @@ int http_do(struct http *http, const struct http_request *request, struct http_a
 		if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && out->cut))
 			out->status = (int)status;
 		else
+			out->hopeless = is_hopeless(code);
+		if (out->status == 0)
 			fail(err, ERR_SYSTEM, "%s",
 			     http->text[0] != '\0' ? http->text : lib.curl_easy_strerror(code));
 		result = out->status != 0 ? 0 : err->code;

@@ -1,6 +1,5 @@
 /*
  * HTTP requests, one at a time on each connection, by libcurl.
- * No redirect is followed: where a bucket lies is for the user to say.
  */
 #ifndef STORE_HTTP_H
 #define STORE_HTTP_H
@@ -24,20 +23,27 @@ struct http_request {
 	/* NULL, or set by whoever does not want the answer any more. */
 	const atomic_bool *stop;
 	long limit_s; /* for all of it; 0: ten minutes, and what the bytes take at 16 KiB/s */
+	/* A file of a web server: redirections are followed, but not from https to http, and
+	 * ~/.netrc may have a user and password. Not for a store: where a bucket lies is for the
+	 * user to say. */
+	bool is_web;
 };
 
 struct http_answer {
 	int status;
 	size_t n_body;
 	bool cut;      /* the body did not fit */
+	bool hopeless; /* there is no answer, and asking again will hardly help: no such host */
 	uint64_t size; /* what Content-Length says; UINT64_MAX: nothing */
-	char etag[HTTP_WORD], range[HTTP_WORD], region[HTTP_WORD];
+	char etag[HTTP_WORD], range[HTTP_WORD], region[HTTP_WORD], modified[HTTP_WORD];
 };
 
 int http_open(struct http **out, struct error *err);
 /* ERR_SYSTEM: there is no answer, or not all of it; out->status is 0 then. */
 int http_do(struct http *http, const struct http_request *request, struct http_answer *out,
 	    struct error *err);
+/* Bytes of bodies that came since the program began. */
+uint64_t http_fetched(void);
 void http_close(struct http *http); /* NULL-safe */
 
 #endif

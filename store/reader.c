@@ -2,17 +2,11 @@
  * Ranges of an object, several asked for at a time. The first one after a move is small, and alone;
  * as long as reading goes on from there, more are asked for ahead: so little is fetched by who
  * reads here and there, and a connection's delay costs little to who reads on.
- *
- * Each answer must be the range asked for, of the object that was there at first (its tag): a store
- * that knows no ranges answers with all of it, and a replaced object with bytes of another.
  */
-#include "store/s3.h"
-#include "store/settings.h"
+#include "store/origin.h"
 #include "store/store.h"
 
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,10 +26,8 @@ struct block {
 };
 
 struct store_reader {
-	struct s3 s3;
+	struct origin origin;
 	struct http *http;
-	uint64_t size;
-	char etag[HTTP_WORD];
 	pthread_t threads[N_FETCHERS];
 	unsigned n_threads;
 
@@ -55,28 +47,9 @@ struct store_reader {
 static int fetch(struct store_reader *reader, struct http *http, const struct block *block,
 		 struct error *err)
 {
-	char range[80], tag[HTTP_WORD + 20], expected[80];
-	const char *const headers[] = {range, tag, NULL};
-	const struct s3_call call = {
-		.method = "GET", .headers = headers, .into = block->bytes, .room = block->size};
-	uint64_t last = block->position + block->size - 1;
-	struct s3_answer answer;
+	const struct origin_range range = {block->position, block->size, block->bytes};
 
-	snprintf(range, sizeof(range), "Range: bytes=%" PRIu64 "-%" PRIu64, block->position, last);
-	snprintf(tag, sizeof(tag), "If-Match: %s", reader->etag);
-	snprintf(expected, sizeof(expected), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
-		 block->position, last, reader->size);
-	TRY(s3_do(&reader->s3, http, &call, &answer, err));
-	if (answer.http.status != 206 || strcmp(answer.http.range, expected) != 0)
-		return fail(err, ERR_SYSTEM,
-			    "%.200s: the object store does not answer with the range that was "
-			    "asked for, bytes %" PRIu64 " to %" PRIu64,
-			    reader->s3.name, block->position, last);
-	if (answer.http.n_body != block->size || answer.http.cut ||
-	    strcmp(answer.http.etag, reader->etag) != 0)
-		return fail(err, ERR_SYSTEM, "%.200s: was replaced while it was read, or is cut",
-			    reader->s3.name);
-	return 0;
+	return reader->origin.kind->fetch(&reader->origin, http, &range, err);
 }
 
 static struct block *take_wanted_locked(struct store_reader *reader)
@@ -128,34 +101,31 @@ static void *fetch_blocks(void *context)
 
 /* ---- the caller ---- */
 
-static int find_object(struct store_reader *reader, struct error *err)
+/* What came along with the answer is the first block. */
+static int find_origin(struct store_reader *reader, struct error *err)
 {
-	const struct s3_call call = {.method = "HEAD"};
-	struct s3_answer answer;
+	struct block *first = &reader->blocks[0];
+	struct origin_range range = {0, FIRST_SIZE, first->bytes};
+	size_t n = 0;
 
-	if (s3_do(&reader->s3, reader->http, &call, &answer, err) != 0) {
-		s3_ask_why(&reader->s3, reader->http, &answer, err);
-		return answer.http.status == 404 && strcmp(answer.code, "NoSuchBucket") != 0
-			       ? fail(err, ERR_SYSTEM, "%.200s: there is no such object",
-				      reader->s3.name)
-			       : err->code;
-	}
-	if (answer.http.size == UINT64_MAX || answer.http.etag[0] == '\0')
-		return fail(err, ERR_SYSTEM,
-			    "%.200s: the object store does not tell its size and tag",
-			    reader->s3.name);
-	reader->size = answer.http.size;
-	memcpy(reader->etag, answer.http.etag, sizeof(reader->etag));
+	TRY(reader->origin.kind->find(&reader->origin, reader->http, &range, &n, err));
+	first->state = n > 0 ? BLOCK_THERE : BLOCK_FREE;
+	first->size = n;
 	return 0;
 }
 
-static int start_fetchers(struct store_reader *reader, struct error *err)
+static int prepare_blocks(struct store_reader *reader, struct error *err)
 {
 	for (unsigned i = 0; i < N_BLOCKS; i++) {
 		reader->blocks[i].bytes = malloc(RANGE_SIZE);
 		if (reader->blocks[i].bytes == NULL)
 			return fail_memory(err);
 	}
+	return 0;
+}
+
+static int start_fetchers(struct store_reader *reader, struct error *err)
+{
 	while (reader->n_threads < N_FETCHERS) {
 		int sys = pthread_create(&reader->threads[reader->n_threads], NULL, fetch_blocks,
 					 reader);
@@ -176,25 +146,32 @@ int store_reader_open(struct store_reader **out, const char *name, struct error 
 		return fail_memory(err);
 	pthread_mutex_init(&reader->lock, NULL);
 	pthread_cond_init(&reader->changed, NULL);
-	code = s3_open(&reader->s3, name, store_endpoint, err);
+	reader->origin = (struct origin){
+		.name = name,
+		.kind = store_is_web(name) ? &origin_web : &origin_s3,
+	};
+	code = reader->origin.kind->open(&reader->origin.state, name, err);
 	if (code == 0)
 		code = http_open(&reader->http, err);
 	if (code == 0)
-		code = find_object(reader, err);
+		code = prepare_blocks(reader, err);
+	if (code == 0)
+		code = find_origin(reader, err);
 	if (code == 0)
 		code = start_fetchers(reader, err);
 	if (code != 0) {
 		store_reader_close(reader);
 		return code;
 	}
-	store_reader_seek(reader, 0, reader->size);
+	reader->up_to = reader->origin.size;
+	reader->asked_to = reader->blocks[0].size;
 	*out = reader;
 	return 0;
 }
 
 uint64_t store_reader_size(const struct store_reader *reader)
 {
-	return reader->size;
+	return reader->origin.size;
 }
 
 static struct block *block_at_locked(struct store_reader *reader, uint64_t position)
@@ -234,7 +211,7 @@ static void begin_round_locked(struct store_reader *reader)
 void store_reader_seek(struct store_reader *reader, uint64_t position, uint64_t up_to)
 {
 	pthread_mutex_lock(&reader->lock);
-	reader->up_to = up_to < reader->size ? up_to : reader->size;
+	reader->up_to = up_to < reader->origin.size ? up_to : reader->origin.size;
 	reader->position = position;
 	if (block_at_locked(reader, position) == NULL)
 		begin_round_locked(reader);
@@ -252,14 +229,16 @@ static void ask_ahead_locked(struct store_reader *reader)
 		n += reader->blocks[i].state != BLOCK_FREE;
 	for (unsigned i = 0; i < N_BLOCKS && n < N_BLOCKS; i++) {
 		struct block *block = &reader->blocks[i];
-		uint64_t end = reader->asked_to < reader->up_to ? reader->up_to : reader->size;
-		uint64_t most = reader->ahead == 0 && reader->up_to == reader->size ? FIRST_SIZE
-										    : RANGE_SIZE;
+		uint64_t end =
+			reader->asked_to < reader->up_to ? reader->up_to : reader->origin.size;
+		uint64_t most = reader->ahead == 0 && reader->up_to == reader->origin.size
+					? FIRST_SIZE
+					: RANGE_SIZE;
 
 		if (block->state != BLOCK_FREE)
 			continue;
 		/* Past what is expected only what is asked for now. */
-		if (reader->asked_to >= reader->size || n >= reader->ahead + 1 ||
+		if (reader->asked_to >= reader->origin.size || n >= reader->ahead + 1 ||
 		    (reader->asked_to >= reader->up_to && reader->asked_to > reader->position))
 			break;
 		block->state = BLOCK_WANTED;
@@ -302,7 +281,7 @@ int store_read(struct store_reader *reader, void *to, size_t n, size_t *got, str
 
 	*got = 0;
 	pthread_mutex_lock(&reader->lock);
-	if (n > 0 && reader->position < reader->size) {
+	if (n > 0 && reader->position < reader->origin.size) {
 		code = await_locked(reader, &block, err);
 		if (code == 0) {
 			uint64_t at = reader->position - block->position;
@@ -326,7 +305,8 @@ void store_reader_close(struct store_reader *reader)
 {
 	if (reader == NULL)
 		return;
-	atomic_store(&reader->s3.stop, true);
+	if (reader->origin.state != NULL)
+		reader->origin.kind->stop(reader->origin.state);
 	pthread_mutex_lock(&reader->lock);
 	reader->ended = true;
 	pthread_cond_broadcast(&reader->changed);
@@ -338,6 +318,6 @@ void store_reader_close(struct store_reader *reader)
 	pthread_mutex_destroy(&reader->lock);
 	pthread_cond_destroy(&reader->changed);
 	http_close(reader->http);
-	s3_close(&reader->s3);
+	reader->origin.kind->close(reader->origin.state);
 	free(reader);
 }

@@ -1,18 +1,14 @@
 #include "store/s3.h"
 
+#include "store/retry.h"
 #include "store/sign.h"
-
-#include "base/clock.h"
+#include "store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define HASH_HEADER "x-amz-content-sha256: "
-#define WAIT_MS	    250u /* before the second try; then twice as long each time */
-#define WAIT_MAX_MS 20000u
-#define STEP_MS	    100u
 #define KEY_MAX	    1024u
 #define HEADERS_MAX 12u
 
@@ -92,6 +88,10 @@ int s3_check_name(const char *name, struct error *err)
 {
 	const char *bucket = name + strlen("s3://"), *slash = strchr(bucket, '/');
 
+	if (store_is_web(name))
+		return fail(err, ERR_USAGE,
+			    "%.200s: archives of a web server are read, and cannot be written",
+			    name);
 	if (slash == NULL || !is_bucket(bucket, (size_t)(slash - bucket)) || slash[1] == '\0' ||
 	    strlen(slash + 1) > KEY_MAX)
 		return fail(err, ERR_USAGE,
@@ -209,28 +209,10 @@ int s3_check_body(struct s3 *s3, const uint8_t *body, size_t n, struct s3_answer
 /* Whether the same request may be answered otherwise later. */
 static bool is_passing(const struct s3_answer *answer)
 {
-	int status = answer->http.status;
-
-	return status == 0 || status == 408 || status == 429 ||
-	       (status >= 500 && status != 501 && status != 507) ||
-	       strcmp(answer->code, "RequestTimeout") == 0 ||
+	return retry_helps(answer->http.status) || strcmp(answer->code, "RequestTimeout") == 0 ||
 	       strcmp(answer->code, "SlowDown") == 0 || strcmp(answer->code, "BadDigest") == 0 ||
 	       strcmp(answer->code, "XAmzContentSHA256Mismatch") == 0 ||
 	       strcmp(answer->code, "RequestTimeTooSkewed") == 0;
-}
-
-/* Twice as long each time, and at random, so that many do not come back together. */
-static void wait_before(struct s3 *s3, unsigned n_tried)
-{
-	unsigned most = WAIT_MS << least(n_tried - 1, 7), chance = 0;
-	int64_t until;
-
-	most = most < WAIT_MAX_MS ? most : WAIT_MAX_MS;
-	if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
-		chance = 0;
-	until = clock_ms() + most / 2 + chance % (most / 2 + 1);
-	while (clock_ms() < until && !atomic_load(&s3->stop))
-		clock_sleep_ms(STEP_MS);
 }
 
 /* Signed anew for each try: a signature counts for some minutes. */
@@ -282,11 +264,11 @@ static int try_often(struct s3 *s3, struct http *http, const struct http_request
 		n++;
 		if (code == 0 || atomic_load(&s3->stop) || once || !is_passing(out))
 			return code;
-		if (n == S3_TRIES) {
+		if (n == RETRY_TRIES) {
 			error_append(err, " (tried %u times)", n);
 			return code;
 		}
-		wait_before(s3, n);
+		retry_wait(n, &s3->stop);
 	}
 }
 

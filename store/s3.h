@@ -12,7 +12,6 @@
 
 #define S3_TEXT_MAX 65536u /* of an answer that is no data */
 #define S3_CODE_MAX 64u
-#define S3_TRIES    8u
 
 struct s3 {
 	const char *name; /* s3://BUCKET/KEY, for messages; borrowed */

@@ -1,5 +1,6 @@
 /*
- * Object stores: archives as s3://BUCKET/KEY. Who asks and where: store/account.h.
+ * Object stores: archives as s3://BUCKET/KEY. Who asks and where: store/account.h. Files of web
+ * servers, https://... and http://..., can be read alone.
  *
  * An object appears when all of it is there, and not before. Not for several threads at once but
  * where it says so.
@@ -9,8 +10,17 @@
 
 #include "base/error.h"
 
-/* Whether a name is one of an object. */
+/* Whether a name is one of an object, or of a file of a web server. */
 bool store_is_name(const char *name);
+bool store_is_web(const char *name);
+
+/* For each word of a command line before it is used: of the URL in it a user, password and query
+ * are kept aside, and taken out of the word in place, so that neither messages nor a list of
+ * processes have them. ERR_USAGE: two URLs differ in nothing else. One thread, in the beginning. */
+int store_hide_secrets(char *word, struct error *err);
+
+/* What was read from stores and servers since the program began, in bytes. */
+uint64_t store_fetched_bytes(void);
 
 /* Where objects lie, as the command line says; once, before anything else. Borrowed; NULL: as the
  * environment and the files of the tools of AWS say. */

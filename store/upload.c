@@ -1,5 +1,6 @@
 #include "store/upload.h"
 
+#include "store/retry.h"
 #include "store/settings.h"
 #include "store/uploads.h"
 
@@ -346,7 +347,7 @@ static int complete(struct upload *upload, const char *list, upload_tag *tags, u
 		if (answer.http.status == 412)
 			return fail(err, ERR_USAGE, "%.200s: exists already; --force replaces it",
 				    upload->s3.name);
-		if (!may_pass(&answer) || n == S3_TRIES)
+		if (!may_pass(&answer) || n == RETRY_TRIES)
 			return code;
 		clock_sleep_ms(STEP_MS << least(n, STEPS_DOUBLE));
 	}
