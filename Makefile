@@ -63,7 +63,7 @@ BASE_CPPFLAGS += $(call loaded,archive,libarchive) $(call loaded,nbd,libnbd) $(c
 	$(call loaded,xml2,libxml-2.0) $(call loaded,virt,libvirt) $(call loaded,curl,libcurl)
 
 # The rooms of the house below the command line (CONTRIBUTING.md).
-ROOMS := archive machine cow reader writer store drive nbd format base
+ROOMS := device archive machine cow reader writer store drive nbd format base
 LIB_SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c $(room)/*/*.c)))
 LIB_SOURCES := $(filter-out $(if $(HAVE_LIBVIRT),,machine/libvirt/%),$(LIB_SOURCES))
 CLI_SOURCES := $(sort $(wildcard cli/*.c))

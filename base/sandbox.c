@@ -87,13 +87,19 @@ void sandbox_allow_reading(struct sandbox *sandbox)
 		      LANDLOCK_ACCESS_FS_EXECUTE);
 }
 
-static void allow_folder_of(struct sandbox *sandbox, const char *path)
+static void folder_of(char folder[PATH_MAX], const char *path)
 {
-	char folder[PATH_MAX];
 	const char *slash = strrchr(path, '/');
 	int n = slash == NULL ? 0 : (int)(slash - path) + 1;
 
-	snprintf(folder, sizeof(folder), "%.*s.", n, path);
+	snprintf(folder, PATH_MAX, "%.*s.", n, path);
+}
+
+static void allow_folder_of(struct sandbox *sandbox, const char *path)
+{
+	char folder[PATH_MAX];
+
+	folder_of(folder, path);
 	if (strcmp(folder, sandbox->folder) == 0)
 		return;
 	memcpy(sandbox->folder, folder, sizeof(folder));
@@ -119,6 +125,16 @@ void sandbox_allow_file(struct sandbox *sandbox, const char *path)
 	if (real != NULL)
 		allow_folder_of(sandbox, real);
 	free(real);
+}
+
+void sandbox_allow_socket(struct sandbox *sandbox, const char *path)
+{
+	char folder[PATH_MAX];
+
+	folder_of(folder, path);
+	allow(sandbox, folder,
+	      LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
 }
 
 void sandbox_allow_removal(struct sandbox *sandbox, const char *folder)

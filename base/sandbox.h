@@ -30,6 +30,8 @@ void sandbox_allow_reading(struct sandbox *sandbox);
  * the file it is a link to; nothing for a device, which is open already. One rule per folder, for
  * any number of files. NULL-safe. */
 void sandbox_allow_file(struct sandbox *sandbox, const char *path);
+/* Allows a socket there that is made later, and its removal. */
+void sandbox_allow_socket(struct sandbox *sandbox, const char *path);
 /* Allows removing this folder. */
 void sandbox_allow_removal(struct sandbox *sandbox, const char *folder);
 /* From here on only allowed files can be opened. Ends the struct. */

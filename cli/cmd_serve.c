@@ -1,16 +1,12 @@
 #include "base/name.h"
-#include "base/socket.h"
 #include "cli/groups.h"
+#include "cli/ready.h"
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "cli/sources.h"
 #include "machine/serve/serve.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 struct serve_command {
 	struct common_options common;
@@ -51,27 +47,6 @@ static const struct option_spec common[] = {
 	OPTIONS_END,
 };
 
-/* For systemd: Type=notify. */
-static void notify_ready(void)
-{
-	const char *name = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address;
-	struct error err;
-	socklen_t length;
-	int fd;
-
-	if (name == NULL || socket_address(&address, name, &err) != 0)
-		return;
-	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
-	if (name[0] == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&address, length);
-	close(fd);
-}
-
 /* --control may be written as others write it: serve:SOCKET. */
 static int check_words(struct serve_options *options, struct error *err)
 {
@@ -103,7 +78,7 @@ static int run(const void *given, struct report *report)
 	}
 	if (serve_open(&serve, &options, &report->watcher, &err) < 0)
 		return report_error(report, NULL, &err);
-	notify_ready();
+	ready_notify();
 	serve_wait(serve);
 	return serve_close(serve, &err) < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
 }

@@ -76,12 +76,17 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 		free(own_path);
 		return code;
 	}
-	drive->path = own_path;
+	drive_set_up(drive, own_path);
 	drive->no_holes = options->no_holes;
-	drive->used = NULL;
-	pthread_mutex_init(&drive->asking, NULL);
 	*out = drive;
 	return 0;
+}
+
+void drive_set_up(struct drive *drive, char *path)
+{
+	drive->path = path;
+	drive->used = NULL;
+	pthread_mutex_init(&drive->asking, NULL);
 }
 
 void drive_close(struct drive *drive)

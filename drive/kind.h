@@ -44,6 +44,9 @@ struct drive {
 	pthread_mutex_t asking;		/* held while ops->status runs */
 };
 
+/* What drive.c keeps, once a kind has set up the rest. Takes over path. */
+void drive_set_up(struct drive *drive, char *path);
+
 /* They open path, which is borrowed and outlives the drive, and set everything but drive->path. */
 int drive_file_open(struct drive **out, const char *path, const struct drive_options *options,
 		    struct error *err);

@@ -83,9 +83,8 @@ static int read_tail(const struct archive *archive, struct input *in, uint8_t *c
 	return fail_at(err, ERR_INCOMPLETE, input_size(in), "incomplete: the end is missing");
 }
 
-/* 1: found, 0: unknown. */
-static int find_tail(const struct archive *archive, struct input *in, struct section *tail,
-		     struct error *err)
+int random_tail(const struct archive *archive, struct input *in, struct section *tail,
+		struct error *err)
 {
 	if (archive->format != FORMAT_VMAB || input_size(in) == 0)
 		return 0;
@@ -103,7 +102,7 @@ int reader_find_tail(struct reader *reader, struct input *in, struct totals *out
 
 	if (tail == NULL)
 		return fail_memory(err);
-	int code = find_tail(reader_archive(reader), in, tail, err);
+	int code = random_tail(reader_archive(reader), in, tail, err);
 	if (code > 0)
 		*out = tail->totals;
 	free(tail);
@@ -139,7 +138,7 @@ int random_open(struct random **out, struct reader *reader, struct input *in,
 	struct random *random = *out = calloc(1, sizeof(*random));
 	int code = tail == NULL || random == NULL
 			   ? fail_memory(err)
-			   : find_tail(reader_archive(reader), in, tail, err);
+			   : random_tail(reader_archive(reader), in, tail, err);
 
 	if (code > 0) {
 		random->archive = reader_archive(reader);

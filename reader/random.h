@@ -6,6 +6,10 @@
 
 struct random;
 
+/* The tail of an archive that ends properly. 1: found; 0: this input has none, or cannot seek. */
+int random_tail(const struct archive *archive, struct input *in, struct section *tail,
+		struct error *err);
+
 /* What is wanted: clusters from begin to before end, of the drives that have a flag. */
 struct random_choice {
 	const bool *drives; /* borrowed: a flag for each drive of the archive */

@@ -19,11 +19,11 @@ HOUSE = {
     "base": ("", ""),
     "format": ("base", "format.h sums.h changelist.h drive_marks.h qcow2.h qcow2_build.h"),
     "nbd": ("base", "client.h server.h"),
-    "drive": ("nbd/client format/qcow2 base", "drive.h qemuimg.h target.h argument.h turns.h bitmaps.h qcow2file.h qcow2bits.h bitmapfile.h"),
+    "drive": ("nbd/client format/qcow2 base", "drive.h qemuimg.h target.h argument.h turns.h bitmaps.h qcow2file.h qcow2bits.h bitmapfile.h given.h"),
     "cow": ("drive base", "sweep.h buffer.h chunks.h capture.h generation.h checkpoints.h"),
     "store": ("base", "store.h"),
     "reader/input": ("store format base", "input.h"),
-    "reader": ("reader/input format drive base", "reader.h salvage.h"),
+    "reader": ("reader/input format drive base", "reader.h salvage.h lookup.h"),
     "writer/output": ("store base", "output.h"),
     "writer": ("writer/output format base", "writer.h"),
     "archive": ("reader reader/input writer writer/output store cow drive format base", ""),
@@ -31,7 +31,8 @@ HOUSE = {
     "machine/qemu": ("machine cow drive nbd base", ""),
     "machine/libvirt": ("machine machine/qemu cow drive nbd base", ""),
     "machine/serve": ("machine cow drive nbd base", ""),
-    "cli": ("archive machine machine/qemu machine/libvirt machine/serve cow reader reader/input writer writer/output"
+    "device": ("archive machine/serve drive format base", ""),
+    "cli": ("device archive machine machine/qemu machine/libvirt machine/serve cow reader reader/input writer writer/output"
             " store drive nbd format base", ""),
 }
 # These two write and read the bytes that format/ describes.

@@ -2,7 +2,7 @@
 # The root of the tree holds just what is listed here: what a fuzzer, a debugger or an editor left is seen before it is
 # committed. What git ignores does not count.
 cd "$(dirname "$0")/.." || exit 1
-listed='.ci .clang-format .gitignore CONTRIBUTING.md LICENSE Makefile README.md archive base cli cow drive examples
+listed='.ci .clang-format .gitignore CONTRIBUTING.md LICENSE Makefile README.md archive base cli cow device drive examples
 	findings format machine man nbd reader store spec tests writer'
 found=$(git ls-files --cached --others --exclude-standard 2>/dev/null | cut -d / -f 1 | sort -u)
 [ -n "$found" ] || found=$(ls -A | grep -vxE 'build|\.git')

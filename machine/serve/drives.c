@@ -30,6 +30,24 @@ static int parse_arguments(struct serve *serve, struct error *err)
 	return 0;
 }
 
+static int take_given(struct serve *serve, struct error *err)
+{
+	const struct serve_options *options = serve->options;
+
+	if (options->n_given > SERVED_MAX)
+		return fail(err, ERR_UNSUPPORTED, "%u drives: at most %u can be served",
+			    options->n_given, SERVED_MAX);
+	for (; serve->n_drives < options->n_given; serve->n_drives++) {
+		const struct serve_given *given = &options->given[serve->n_drives];
+		struct served *served = &serve->drives[serve->n_drives];
+
+		served->argument.name = served->argument.path = given->name;
+		served->drive = given->drive;
+		served->is_given = true;
+	}
+	return 0;
+}
+
 static struct served *find_drive(struct serve *serve, const char *name, size_t length)
 {
 	for (uint32_t i = 0; i < serve->n_drives; i++) {
@@ -94,7 +112,8 @@ static int open_drive(struct serve *serve, struct served *served, struct error *
 		.writable = !serve->options->read_only,
 	};
 
-	TRY(drive_open(&served->drive, served->argument.path, &how, err));
+	if (!served->is_given)
+		TRY(drive_open(&served->drive, served->argument.path, &how, err));
 	if (drive_warning(served->drive) != NULL)
 		watcher_warn(serve->watcher, "drive %s: %s", served->argument.name,
 			     drive_warning(served->drive));
@@ -105,7 +124,10 @@ static int open_drive(struct serve *serve, struct served *served, struct error *
 
 int drives_parse(struct serve *serve, struct error *err)
 {
-	TRY(parse_arguments(serve, err));
+	if (serve->options->given != NULL)
+		TRY(take_given(serve, err));
+	else
+		TRY(parse_arguments(serve, err));
 	return parse_maps(serve, err);
 }
 
@@ -148,8 +170,9 @@ void drives_close(struct serve *serve)
 		if (served->volume != NULL)
 			volume_free(served->volume);
 		close_map(serve, served);
-		if (served->drive != NULL)
+		if (served->drive != NULL && !served->is_given)
 			drive_close(served->drive);
-		drive_argument_free(&served->argument);
+		if (!served->is_given)
+			drive_argument_free(&served->argument);
 	}
 }

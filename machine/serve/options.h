@@ -10,9 +10,19 @@
 
 #define SERVED_MAX 64u /* drives of one serve */
 
+struct drive;
+
+/* A drive that is open. Both are borrowed. */
+struct serve_given {
+	const char *name;
+	struct drive *drive;
+};
+
 struct serve_options {
-	struct strings arguments; /* [NAME=]DRIVE; at most SERVED_MAX */
-	const char *control;	  /* the control socket */
+	struct strings arguments;	  /* [NAME=]DRIVE; at most SERVED_MAX */
+	const struct serve_given *given; /* instead of them; NULL: none */
+	unsigned n_given;
+	const char *control;	  /* the control socket; NULL, with given: none */
 	struct strings nbd;	  /* unix:PATH or HOST:PORT */
 	bool read_only;
 	struct strings maps; /* [NAME=]FILE */

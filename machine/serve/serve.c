@@ -110,7 +110,7 @@ static void tell_where(const struct serve *serve)
 
 static int check_options(const struct serve_options *options, struct error *err)
 {
-	if (options->control == NULL)
+	if (options->control == NULL && options->given == NULL)
 		return fail(err, ERR_USAGE, "--control SOCKET is needed");
 	if (options->nbd.n == 0)
 		return fail(err, ERR_USAGE,
@@ -125,7 +125,8 @@ static int check_options(const struct serve_options *options, struct error *err)
 static int open_all(struct serve *serve, struct error *err)
 {
 	TRY(check_options(serve->options, err));
-	serve->drives = calloc(serve->options->arguments.n, sizeof(*serve->drives));
+	serve->drives = calloc((size_t)serve->options->arguments.n + serve->options->n_given + 1,
+			       sizeof(*serve->drives));
 	if (serve->drives == NULL)
 		return fail_memory(err);
 	TRY(drives_parse(serve, err));
@@ -136,7 +137,8 @@ static int open_all(struct serve *serve, struct error *err)
 	TRY(drives_open(serve, err));
 	stop_handle(end_by_signal);
 	TRY(open_nbd(serve, err));
-	TRY(control_open(serve, err));
+	if (serve->options->control != NULL)
+		TRY(control_open(serve, err));
 	tell_where(serve);
 	return 0;
 }

@@ -34,6 +34,7 @@ struct served {
 	struct drive_argument argument;
 	char own_name[16]; /* of a drive without one: "disk0" */
 	struct drive *drive;
+	bool is_given; /* the drive is borrowed, and its name is that of both */
 	const char *map_file;	/* or NULL: the map is in memory */
 	struct generation *map; /* NULL: read only */
 	struct volume *volume;

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -45,8 +46,9 @@ struct input {
 	uint8_t *buffer;     /* owned */
 	uint8_t *compressed; /* owned: the filter's input, at least 1 MiB */
 	size_t buffer_size, buffered, used;
-	size_t ahead;	    /* at most buffer_size: what is read into it at once */
-	struct error later; /* code != 0: found by input_check, for the next read to return */
+	size_t ahead;	      /* at most buffer_size: what is read into it at once */
+	pthread_mutex_t lock; /* guards store, for input_read_at */
+	struct error later;   /* code != 0: found by input_check, for the next read to return */
 };
 
 /* One read of the file, or of the filter's output. */
@@ -173,6 +175,47 @@ int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *
 	return 0;
 }
 
+/* Some of it; 0: the end. */
+static int read_some_at(struct input *in, uint64_t position, void *to, size_t n, size_t *got,
+			struct error *err)
+{
+	ssize_t result;
+	int code;
+
+	if (in->store == NULL) {
+		do
+			result = pread(in->from.fd, to, n, (off_t)position);
+		while (result < 0 && errno == EINTR);
+		*got = result < 0 ? 0 : (size_t)result;
+		return result < 0 ? fail_system(err, errno, "%s: cannot be read", in->name) : 0;
+	}
+	pthread_mutex_lock(&in->lock);
+	store_reader_seek(in->store, position, position + n);
+	code = store_read(in->store, to, n, got, err);
+	pthread_mutex_unlock(&in->lock);
+	return code;
+}
+
+int input_read_at(struct input *in, uint64_t position, void *to, size_t n, struct error *err)
+{
+	uint8_t *out = to;
+	size_t got = 1;
+
+	for (; n > 0; n -= got, out += got, position += got) {
+		TRY(read_some_at(in, position, out, n, &got, err));
+		if (got == 0)
+			return fail_at(err, ERR_INCOMPLETE, position,
+				       "incomplete: the end is missing");
+	}
+	return 0;
+}
+
+void input_expect_random(struct input *in)
+{
+	if (in->from.fd >= 0)
+		posix_fadvise(in->from.fd, 0, 0, POSIX_FADV_RANDOM);
+}
+
 void input_limit(struct input *in, uint64_t bytes_per_s)
 {
 	pace_start(&in->pace, bytes_per_s);
@@ -192,6 +235,7 @@ void input_close(struct input *in)
 		close(in->from.fd);
 	command_free(in->command);
 	store_reader_close(in->store);
+	pthread_mutex_destroy(&in->lock);
 	free(in->buffer);
 	free(in->compressed);
 	free(in);
@@ -294,6 +338,7 @@ static int open_input(struct input **out, const char *path, bool damaged, struct
 
 	if (in == NULL)
 		return fail_memory(err);
+	pthread_mutex_init(&in->lock, NULL);
 	in->from.fd = -1;
 	in->damaged = damaged;
 	in->name = strcmp(path, "-") == 0 ? "standard input" : path;

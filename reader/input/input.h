@@ -38,6 +38,12 @@ uint64_t input_size(const struct input *in);
  * it is not known. */
 int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *err);
 
+/* n bytes from a position on, if input_size is not 0, whatever is read otherwise. Any thread, several
+ * at the same time. An archive that ends before is ERR_INCOMPLETE. */
+int input_read_at(struct input *in, uint64_t position, void *to, size_t n, struct error *err);
+/* From now on it is read so: the system reads nothing ahead. */
+void input_expect_random(struct input *in);
+
 /* For a progress display, of the file as it is, before decompression: how much of it was read, and
  * its size; 0: unknown. */
 uint64_t input_taken(const struct input *in);

@@ -1,0 +1,106 @@
+#include "cli/groups.h"
+#include "cli/ready.h"
+#include "cli/report.h"
+#include "cli/signals.h"
+#include "cli/sources.h"
+#include "device/export.h"
+
+#include <errno.h>
+#include <limits.h>
+
+struct export_command {
+	struct common_options common;
+	struct export_options export;
+};
+
+static const struct export_command defaults = {.common = {COMMON_DEFAULTS}};
+
+static const struct option_spec specs[] = {
+	{"nbd", 0, OPTION_LIST, OPTION_FIELD(export_options, serve.nbd), .argument = "PLACE",
+	 .help = "where to serve the drives: unix:PATH or HOST:PORT; may be repeated"},
+	{"control", 0, OPTION_TEXT, OPTION_FIELD(export_options, serve.control),
+	 .argument = "[serve:]SOCKET", .help = "create a control socket, for status and stop"},
+	{"cache", 0, OPTION_SIZE, OPTION_FIELD(export_options, view.cache_bytes),
+	 .argument = "SIZE", .min = VIEW_CACHE_MIN, .max = INT64_MAX,
+	 .help = "keep at most this much decoded data, at least 8M (default: 256M)"},
+	OPTION_PARENTS(export_options, view.folders),
+	{"tls-certificates", 0, OPTION_TEXT, OPTION_FIELD(export_options, serve.tls_certificates),
+	 .argument = "DIR",
+	 .help = "TLS with ca-cert.pem, server-cert.pem and server-key.pem of DIR"},
+	{"tls-psk", 0, OPTION_TEXT, OPTION_FIELD(export_options, serve.tls_psk), .argument = "FILE",
+	 .help = "TLS with the keys of FILE"},
+	{"tls-verify-peer", 0, OPTION_FLAG, OPTION_FIELD(export_options, serve.tls_verify_peer),
+	 .help = "require a certificate of clients"},
+	{"plain-loopback", 0, OPTION_FLAG, OPTION_FIELD(export_options, serve.plain_loopback),
+	 .help = "allow HOST:PORT without TLS for addresses of this host"},
+	OPTIONS_END,
+};
+
+static const struct option_spec common[] = {
+	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
+	 .help = "print warnings and errors only"},
+	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose),
+	 .help = "also report clients that connect and disconnect, and what was read"},
+	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
+	 .help = "print this and exit"},
+	OPTIONS_END,
+};
+
+static void tell_counts(const struct report *report, struct export *export)
+{
+	struct view_counts counts = export_counts(export);
+
+	watcher_detail(&report->watcher,
+		       "%llu extents decoded, %llu bytes of archives read, %llu extents damaged",
+		       (unsigned long long)counts.n_decoded, (unsigned long long)counts.read_bytes,
+		       (unsigned long long)counts.n_damaged);
+}
+
+static int run(const void *given, struct report *report)
+{
+	const struct export_command *command = given;
+	struct export_options options = command->export;
+	struct error err = {0};
+	struct export *export;
+
+	options.view.archives = command->common.arguments;
+	if (options.serve.control != NULL &&
+	    source_place(options.serve.control, SOURCE_SERVE, &options.serve.control, &err) < 0)
+		return report_error(report, NULL, &err);
+	if (!signals_taken()) {
+		fail_start(&err, EAGAIN, "cannot start a thread");
+		return report_error(report, NULL, &err);
+	}
+	if (export_open(&export, &options, &report->watcher, &err) < 0)
+		return report_error(report, err.has_place ? options.view.archives.items[0] : NULL,
+				    &err);
+	ready_notify();
+	export_wait(export);
+	tell_counts(report, export);
+	return export_close(export, &err) < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
+}
+
+const struct command command_export = {
+	.name = "export",
+	.usage = "ARCHIVE... --nbd PLACE [OPTION]...",
+	.operand = "ARCHIVE",
+	.summary = "serve the drives of an archive over NBD, without restoring it",
+	.help = "Serve the drives of an archive as read-only NBD exports, one a drive, as they\n"
+		"were at its instant. Only what is read is decoded, and every checksum is\n"
+		"verified before its data goes out. The parents of an incremental archive are\n"
+		"found in its folder, or given after it. Runs until SIGTERM, or until\n"
+		"vmabak stop SOCKET.\n"
+		"\n"
+		"An archive in a file is wanted, VMAB or VMA, that is not compressed as a whole.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak export web.vmab --nbd unix:web.sock\n"
+		"  nbdcopy 'nbd+unix:///root?socket=web.sock' root.raw\n",
+	.run = run,
+	.groups = {{"Options", specs, offsetof(struct export_command, export)},
+		   {NULL, common, 0},
+		   {NULL, store_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 1,
+	.max_arguments = UINT_MAX,
+};

@@ -1,0 +1,27 @@
+/*
+ * The drives of an archive that is looked into. Private to device/.
+ */
+#ifndef DEVICE_DRIVES_H
+#define DEVICE_DRIVES_H
+
+#include "archive/view.h"
+#include "machine/serve/options.h"
+
+struct device_drive {
+	struct view *view; /* borrowed */
+	uint32_t number;
+	char name[4 * 255 + 1]; /* harmless */
+	struct drive *drive;	/* owned */
+};
+
+struct device_drives {
+	struct device_drive *of;   /* owned */
+	struct serve_given *given; /* owned: the same, to be served */
+	uint32_t n;
+};
+
+/* Close *out even after an error. */
+int device_drives_open(struct device_drives *out, struct view *view, struct error *err);
+void device_drives_close(struct device_drives *drives);
+
+#endif

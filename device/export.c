@@ -1,0 +1,90 @@
+#include "device/export.h"
+
+#include "base/sandbox.h"
+#include "device/drives.h"
+#include "machine/serve/serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct export
+{
+	struct serve_options serving;
+	struct view *view;
+	struct device_drives drives;
+	struct serve *serve;
+};
+
+static void allow_socket(struct sandbox *sandbox, const char *place)
+{
+	if (strncmp(place, "unix:", 5) == 0)
+		sandbox_allow_socket(sandbox, place + 5);
+}
+
+/* All files may be read, as the archives of a chain may be opened at any time. */
+static int confine(const struct serve_options *options, struct error *err)
+{
+	struct sandbox sandbox;
+
+	sandbox_begin(&sandbox);
+	sandbox_allow_reading(&sandbox);
+	for (unsigned i = 0; i < options->nbd.n; i++)
+		allow_socket(&sandbox, options->nbd.items[i]);
+	if (options->control != NULL)
+		sandbox_allow_socket(&sandbox, options->control);
+	return sandbox_enter(&sandbox, err);
+}
+
+static int open_all(struct export *export, const struct export_options *options,
+		    const struct watcher *watcher, struct error *err)
+{
+	TRY(confine(&options->serve, err));
+	TRY(view_open(&export->view, &options->view, watcher, err));
+	TRY(device_drives_open(&export->drives, export->view, err));
+	export->serving = options->serve;
+	export->serving.given = export->drives.given;
+	export->serving.n_given = export->drives.n;
+	export->serving.read_only = true;
+	return serve_open(&export->serve, &export->serving, watcher, err);
+}
+
+static void free_all(struct export *export)
+{
+	device_drives_close(&export->drives);
+	view_close(export->view);
+	free(export);
+}
+
+int export_open(struct export **out, const struct export_options *options,
+		const struct watcher *watcher, struct error *err)
+{
+	struct export *export = calloc(1, sizeof(*export));
+	int code;
+
+	if (export == NULL)
+		return fail_memory(err);
+	code = open_all(export, options, watcher, err);
+	if (code == 0)
+		*out = export;
+	else
+		free_all(export);
+	return code;
+}
+
+void export_wait(struct export *export)
+{
+	serve_wait(export->serve);
+}
+
+int export_close(struct export *export, struct error *err)
+{
+	int code = serve_close(export->serve, err);
+
+	free_all(export);
+	return code;
+}
+
+struct view_counts export_counts(struct export *export)
+{
+	return view_counts(export->view);
+}
