@@ -19,11 +19,10 @@ const struct option_spec increment_specs[] = {
 	{"audit", 0, OPTION_TEXT, OPTION_FIELD(increment_choice, audit), .argument = "SHARE",
 	 .choices = "1/30 0",
 	 .help = "read this share, 1/K, of what a change list leaves out, another part each time, "
-		 "to prove the list (default: 1/30, of served drives 1/100); 0: only samples",
-	 .sources = SOURCE_DRIVES | SOURCE_LIBVIRT | SOURCE_PULL | SOURCE_SERVE},
+		 "to prove the list (default: 1/30, of pushed and served drives 1/100); 0: only "
+		 "samples"},
 	{"strict", 0, OPTION_FLAG, OPTION_FIELD(increment_choice, strict),
-	 .help = "fail if a change list is found wrong, instead of comparing all of the drive",
-	 .sources = SOURCE_DRIVES | SOURCE_LIBVIRT | SOURCE_PULL | SOURCE_SERVE},
+	 .help = "fail if a change list is found wrong, instead of comparing all of the drive"},
 	{"since-unchecked", 0, OPTION_FLAG, OPTION_FIELD(increment_choice, since_unchecked),
 	 .help = "use a change list even if nothing shows that it begins at the parent's instant",
 	 .sources = SOURCE_DRIVES},

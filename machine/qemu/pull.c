@@ -48,6 +48,7 @@
 #include "machine/qemu/scratch.h"
 #include "machine/qemu/snapshot.h"
 #include "machine/qemu/track.h"
+#include "machine/qemu/track_since.h"
 #include "machine/rundir.h"
 
 #include <errno.h>

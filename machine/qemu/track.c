@@ -199,34 +199,6 @@ static int add_next(struct track *track, struct error *err)
 	return qmp_execute(track->qemu->qmp, NULL, err, "transaction", "{s:o}", "actions", actions);
 }
 
-/* Whether what changed since the instant of that name is known. */
-static void take_since(struct tracked *one, const char *token, const uint8_t *parent)
-{
-	uint16_t generation;
-	uint64_t id;
-
-	if (token == NULL || !generation_parse_token(token, &id, &generation))
-		return;
-	if (one->untracked)
-		snprintf(one->refusal, sizeof(one->refusal), "QEMU cannot record its changes");
-	else if (id != generation_id(one->map))
-		snprintf(one->refusal, sizeof(one->refusal), "its changes were not recorded: %s",
-			 one->why[0] != '\0' ? one->why
-					     : "its map began anew meanwhile, or is of another "
-					       "state folder");
-	else if (!one->recording || generation >= generation_current(one->map))
-		snprintf(one->refusal, sizeof(one->refusal),
-			 "its changes were not recorded: its map is an older copy");
-	else if (parent != NULL &&
-		 checkpoints_contradict(generation_checkpoints(one->map), generation, parent))
-		snprintf(one->refusal, sizeof(one->refusal),
-			 "its changes were not recorded: its map was returned to an earlier state");
-	else {
-		one->since = true;
-		one->since_generation = generation;
-	}
-}
-
 /* What the map and its current bitmap have, into the bitmap of the run. */
 static int fill_part(struct track *track, struct tracked *one, const struct transfer *run,
 		     struct error *err)
@@ -289,7 +261,7 @@ int track_prepare(struct track *track, const struct machine_since *since, const 
 	}
 	for (unsigned i = 0; since->tokens != NULL && i < track->n; i++) {
 		if (track->drives[i].map != NULL)
-			take_since(&track->drives[i], since->tokens[i], since->parent);
+			tracked_ask(&track->drives[i], since->tokens[i], since->parent);
 	}
 	TRY(add_next(track, err));
 	return run == NULL ? 0 : add_parts(track, run, err);
@@ -394,33 +366,6 @@ int track_commit(struct track *track, const struct machine_archive *archive, str
 		n += is_tracked(one);
 	}
 	return (int)n;
-}
-
-static int copy_set(const struct tracked *one, struct cluster_set *out, struct error *err)
-{
-	uint64_t n_clusters = clusters_of(one->size_bytes), n;
-	bool in;
-
-	for (uint64_t at = 0; at < n_clusters; at += n) {
-		n = cluster_set_run(&one->set, at, n_clusters - at, &in);
-		if (in && cluster_set_add(out, at, n, err) < 0)
-			return err->code;
-	}
-	return 0;
-}
-
-int track_changes(const struct track *track, uint32_t i, struct machine_changes *out,
-		  struct error *err)
-{
-	const struct tracked *one;
-
-	*out = (struct machine_changes){0};
-	if (track == NULL)
-		return 0;
-	one = &track->drives[i];
-	snprintf(out->why, sizeof(out->why), "%s", one->refusal);
-	out->known = one->since;
-	return one->since ? copy_set(one, &out->set, err) : 0;
 }
 
 const struct cluster_set *track_expected(const struct track *track, uint32_t i)

@@ -48,9 +48,6 @@ int track_prepare(struct track *track, const struct machine_since *since, const 
 const bool *track_parts(const struct track *track);
 /* After the instant. */
 int track_ended(struct track *track, struct error *err);
-/* Of a drive: as machine_kind has it. */
-int track_changes(const struct track *track, uint32_t i, struct machine_changes *out,
-		  struct error *err);
 /* What its push brings at least, and a little more may come; NULL: all. Borrowed. */
 const struct cluster_set *track_expected(const struct track *track, uint32_t i);
 /* The archive is durable. Returns in how many drives a bitmap records. */

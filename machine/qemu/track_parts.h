@@ -54,6 +54,8 @@ int tracked_fold(struct tracked *one, struct qmp *qmp, struct error *err);
  * does not tell all, and the map has begun anew. */
 int tracked_current(struct tracked *one, struct qmp *qmp, struct cluster_set *out,
 		    struct error *err);
+/* Whether what changed since the instant of that name, of that archive, is known: into *one. */
+void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent);
 /* Begins the map anew. */
 void tracked_restart(struct tracked *one, const char *why);
 /* Posts commands that remove all bitmaps but those that record, or have what the map lacks. */

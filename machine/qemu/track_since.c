@@ -1,0 +1,117 @@
+/*
+ * What changed in a drive that is tracked.
+ */
+#include "machine/qemu/track_since.h"
+
+#include "base/grain.h"
+#include "machine/qemu/track_parts.h"
+
+#include <stdio.h>
+
+void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent)
+{
+	uint16_t generation;
+	uint64_t id;
+
+	if (token == NULL || !generation_parse_token(token, &id, &generation))
+		return;
+	if (one->untracked)
+		snprintf(one->refusal, sizeof(one->refusal), "QEMU cannot record its changes");
+	else if (id != generation_id(one->map))
+		snprintf(one->refusal, sizeof(one->refusal), "its changes were not recorded: %s",
+			 one->why[0] != '\0' ? one->why
+					     : "its map began anew meanwhile, or is of another "
+					       "state folder");
+	else if (!one->recording || generation >= generation_current(one->map))
+		snprintf(one->refusal, sizeof(one->refusal),
+			 "its changes were not recorded: its map is an older copy");
+	else if (parent != NULL &&
+		 checkpoints_contradict(generation_checkpoints(one->map), generation, parent))
+		snprintf(one->refusal, sizeof(one->refusal),
+			 "its changes were not recorded: its map was returned to an earlier state");
+	else {
+		one->since = true;
+		one->since_generation = generation;
+	}
+}
+
+static int copy_set(const struct tracked *one, struct cluster_set *out, struct error *err)
+{
+	uint64_t n_clusters = clusters_of(one->size_bytes), n;
+	bool in;
+
+	for (uint64_t at = 0; at < n_clusters; at += n) {
+		n = cluster_set_run(&one->set, at, n_clusters - at, &in);
+		if (in && cluster_set_add(out, at, n, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+int track_changes(const struct track *track, uint32_t i, struct machine_changes *out,
+		  struct error *err)
+{
+	const struct tracked *one;
+
+	*out = (struct machine_changes){0};
+	if (track == NULL)
+		return 0;
+	one = &track->drives[i];
+	snprintf(out->why, sizeof(out->why), "%s", one->refusal);
+	out->known = one->since;
+	return one->since ? copy_set(one, &out->set, err) : 0;
+}
+
+/* ---- before the instant ---- */
+
+/* Of both what the map and what its bitmap has. 0: the map has begun anew. */
+static int take_now(const struct track *track, struct tracked *one, struct cluster_set *out,
+		    struct error *err)
+{
+	uint64_t n_clusters = clusters_of(one->size_bytes), n;
+	struct cluster_set current = {0};
+	int code = tracked_current(one, track->qemu->qmp, &current, err);
+	bool in;
+
+	if (code == 1 && tracked_since(one, one->since_generation, out, err) < 0)
+		code = err->code;
+	for (uint64_t at = 0; at < n_clusters && code == 1; at += n) {
+		n = cluster_set_run(&current, at, n_clusters - at, &in);
+		if (in && cluster_set_include(out, at, n, err) < 0)
+			code = err->code;
+	}
+	cluster_set_free(&current);
+	return code;
+}
+
+static void renew_token(struct tracked *one)
+{
+	generation_token(one->token, generation_id(one->map), generation_current(one->map));
+}
+
+/* What is known is asked again at the instant. */
+int track_changes_now(struct track *track, uint32_t i, const struct machine_since *since,
+		      struct machine_changes *out, struct error *err)
+{
+	struct tracked *one = track == NULL ? NULL : &track->drives[i];
+	int code = 1;
+
+	if (one == NULL || one->map == NULL)
+		return 0;
+	tracked_ask(one, since->tokens[i], since->parent);
+	out->known = one->since;
+	one->since = false;
+	one->refusal[0] = '\0';
+	if (out->known)
+		code = take_now(track, one, &out->set, err);
+	if (code == 0)
+		renew_token(one);
+	out->known = out->known && code == 1;
+	return code < 0 ? code : 0;
+}
+
+void track_distrust(struct track *track, uint32_t i)
+{
+	tracked_restart(&track->drives[i], "its map was found wrong");
+	renew_token(&track->drives[i]);
+}

@@ -1,0 +1,74 @@
+# What QEMU's bitmaps call unchanged is proved before the instant of a push: a change that they missed is found, that drive is
+# compared and its map begins anew for all chains, and the other drives stay incremental. A guest at work is no lie.
+. "$(dirname "$0")/lib.sh"
+. "$CLI/peers.sh"
+. "$CLI/track.sh"
+
+need_images
+small_drives
+
+# missed DRIVE ARGUMENT...: write_DRIVE, and its bitmap does not notice, as another program has stopped it meanwhile.
+missed()
+{
+	lib_drive=$1
+	shift
+	ask_qmp query-named-block-nodes '{"flat": true}' >nodes
+	lib_bitmap=$("$PYTHON" -S -c 'import json, sys
+print(*({"node": n["node-name"], "name": b["name"]} for n in json.load(open("nodes")) if n["node-name"] == sys.argv[1]
+        for b in n["dirty-bitmaps"] if b["recording"]))' "$lib_drive" | tr "'" '"')
+	ask_qmp block-dirty-bitmap-disable "$lib_bitmap" >/dev/null
+	"write_$lib_drive" "$@"
+	ask_qmp block-dirty-bitmap-enable "$lib_bitmap" >/dev/null
+}
+
+lists="[d['proof'] and d['proof']['list'] for d in d['drives']]"
+track 0 -q -o 0.vmab
+write_A 9 1M 100k
+track 0 -o 1.vmab --parent 0.vmab --json
+is_increment - A=3 B=1
+expect_json "$out" "$lists == ['right', 'right']" "d['drives'][0]['proof']['right_clusters'] == 253" \
+	"d['drives'][1]['proof']['right_clusters'] >= 256" "d['drives'][0]['proof']['audit_slices'] == 100"
+expect_text "$err" 'read and right'
+nothing_in_qemu
+
+missed A 77 8M 4k
+write_B 9 1M 4k
+expect_code 4 "$VMABAK" backup "qemu:$qmp" --track --state state -o 2.vmab --parent 1.vmab --strict
+expect_text "$err" 'drive A: the record of its changes is wrong: byte 8388608 is not in it'
+[ ! -e 2.vmab ] || fail "--strict left an archive"
+nothing_in_qemu
+track 3 -o 2.vmab --parent 1.vmab --json
+expect_text "$err" 'drive A: the record of its changes is wrong and not used: byte 8388608' 'all of the drive is compared'
+expect_json "$out" "$lists == ['wrong', 'right']" "len(d['warnings']) == 1" "d['data_clusters'] == 2"
+is_live 2.vmab
+nothing_in_qemu
+bitmaps_are A 2 B 4
+write_A 10 2M 64k
+track 0 -o 3.vmab --parent 2.vmab --json
+is_increment - A=2 B=1
+expect_json "$out" "$lists == ['right', 'right']"
+is_live 3.vmab
+track 3 -o 4.vmab --parent 0.vmab --json
+expect_text "$err" 'drive A: all of it is compared with the parent: its changes were not recorded'
+expect_json "$out" "$lists == [None, 'right']"
+is_live 4.vmab
+
+# A guest that writes all the time.
+touch at-work
+(
+	i=0
+	while [ -e at-work ]; do
+		i=$(((i + 5) % 256))
+		qemu-io -f raw -c "write -q -P $i ${i}k 100k" -c "write -q -P $i $((i % 20 + 8))M 4k" "$uri_B" || exit
+	done
+) &
+writer=$!
+on_exit "kill $writer 2>/dev/null"
+for i in 5 6 7; do
+	track 0 -q -o $i.vmab --parent $((i - 1)).vmab
+done
+rm at-work
+wait $writer
+track 0 -q -o 8.vmab --parent 7.vmab
+is_live 8.vmab
+nothing_in_qemu
