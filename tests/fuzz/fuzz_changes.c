@@ -8,6 +8,7 @@
 #include "archive/changes_formats.h"
 #include "base/bytes.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/list_bytes.h"
 
 #include <string.h>
 
@@ -20,14 +21,7 @@
 static const char *const names[] = {
 	NULL,	      "own",	    "nbdinfo",	"nbdinfo-text", "depth",       "overlay", "thin",
 	"era",	      "rbd-json",   "rbd-diff", "zfs",		"dm-snapshot", "btrfs",	  "xen",
-	"bitmap-lsb", "bitmap-msb", "vmware",	"csi",		"ddrescue",    "fidx",
-	"bmap",
-};
-
-struct bytes {
-	const uint8_t *at;
-	size_t left;
-	size_t step; /* that come at once */
+	"bitmap-lsb", "bitmap-msb", "vmware",	"csi",		"ddrescue",    "fidx",	  "bmap",
 };
 
 struct sum {
@@ -37,30 +31,6 @@ struct sum {
 };
 
 static uint8_t windows[2][CHANGELIST_WINDOW];
-
-static int more(void *context, uint8_t *to, size_t n, size_t *got, struct error *err)
-{
-	struct bytes *bytes = context;
-
-	(void)err;
-	*got = n < bytes->left ? n : bytes->left;
-	*got = *got < bytes->step ? *got : bytes->step;
-	memcpy(to, bytes->at, *got);
-	bytes->at += *got;
-	bytes->left -= *got;
-	return 0;
-}
-
-static int skip(void *context, uint64_t n, struct error *err)
-{
-	struct bytes *bytes = context;
-	size_t part = n < bytes->left ? (size_t)n : bytes->left;
-
-	(void)err;
-	bytes->at += part;
-	bytes->left -= part;
-	return 0;
-}
 
 static int add(void *context, uint64_t offset, uint64_t length, struct error *err)
 {
@@ -75,18 +45,18 @@ static int add(void *context, uint64_t offset, uint64_t length, struct error *er
 }
 
 /* Whether the list is a good one, and what it says. */
-static bool read_list(const uint8_t *said, const struct bytes *older, const uint8_t *data,
+static bool read_list(const uint8_t *said, const struct list_bytes *older, const uint8_t *data,
 		      size_t size, struct sum *out)
 {
-	struct bytes bytes = {data, size, 1 + said[13] * (size_t)257}, old = *older;
-	struct changelist second = {.more = more,
-				    .skip = skip,
+	struct list_bytes bytes = {data, size, 1 + said[13] * (size_t)257}, old = *older;
+	struct changelist second = {.more = list_bytes_more,
+				    .skip = list_bytes_skip,
 				    .context = &old,
 				    .window = windows[1],
 				    .size_bytes = CHANGELIST_ANY_SIZE};
 	struct changelist list = {
-		.more = more,
-		.skip = skip,
+		.more = list_bytes_more,
+		.skip = list_bytes_skip,
 		.context = &bytes,
 		.window = windows[0],
 		.size_bytes = get_le(said + 1, 8) & INT64_MAX,
@@ -124,7 +94,7 @@ static bool read_list(const uint8_t *said, const struct bytes *older, const uint
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct bytes older = {.step = OLDER_MAX};
+	struct list_bytes older = {.step = OLDER_MAX};
 	struct sum whole, cut;
 
 	if (size < SAID)

@@ -1,6 +1,7 @@
 #include "tests/unit/scratch.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,6 +79,16 @@ char *scratch_read(const char *path, size_t *n)
 	if (n)
 		*n = got;
 	return bytes;
+}
+
+bool scratch_is(const char *path, const void *bytes, size_t n)
+{
+	size_t got_n;
+	char *got = scratch_read(path, &got_n);
+	bool same = got_n == n && memcmp(got, bytes, n) == 0;
+
+	free(got);
+	return same;
 }
 
 bool scratch_exists(const char *path)
@@ -182,6 +194,16 @@ bool scratch_denied(const int *calls, unsigned n, int error, bool (*test)(void))
 	if (pid > 0)
 		waitpid(pid, &status, 0);
 	return status == 0;
+}
+
+bool scratch_publishes(bool (*test)(void))
+{
+	static const int calls[] = {SYS_renameat2, SYS_linkat};
+	unsigned before = scratch_count();
+
+	return scratch_denied(calls, 0, 0, test) && scratch_denied(calls, 1, EINVAL, test) &&
+	       scratch_denied(calls, 2, ENOSYS, test) && !scratch_denied(calls, 1, EIO, test) &&
+	       scratch_count() == before;
 }
 
 void scratch_fill(uint8_t *out, size_t n, uint32_t seed)

@@ -21,6 +21,7 @@ unsigned scratch_count(void);
 /* Whole files. scratch_read returns what the caller frees, with a NUL after it; *n may be NULL. */
 void scratch_write(const char *path, const void *bytes, size_t n);
 char *scratch_read(const char *path, size_t *n);
+bool scratch_is(const char *path, const void *bytes, size_t n);
 bool scratch_exists(const char *path);
 
 /* As system(), the command made as by printf. */
@@ -38,6 +39,10 @@ FILE *scratch_hold(const char *options, const char *path);
 /* Runs test in a child process in which the first n of these system calls fail with this error, and
  * returns what it returned; false if the child did not get so far. */
 bool scratch_denied(const int *calls, unsigned n, int error, bool (*test)(void));
+
+/* Whether test, which gives a file its name, returns true also on file systems that know no
+ * renameat2 or no linkat, and false when renameat2 really fails; and leaves nothing. */
+bool scratch_publishes(bool (*test)(void));
 
 /* Bytes that repeat only after a long time and are never 0, the same for the same seed. */
 void scratch_fill(uint8_t *out, size_t n, uint32_t seed);

@@ -6,40 +6,12 @@
 #include "archive/changes_formats.h"
 #include "base/grain.h"
 #include "tests/unit/suites.h"
+#include "tests/unit/list_bytes.h"
 
 #include <CUnit/CUnit.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct bytes {
-	const char *at;
-	size_t left, step;
-};
-
-static int more(void *context, uint8_t *to, size_t n, size_t *got, struct error *err)
-{
-	struct bytes *bytes = context;
-
-	(void)err;
-	*got = n < bytes->left ? n : bytes->left;
-	*got = *got < bytes->step ? *got : bytes->step;
-	memcpy(to, bytes->at, *got);
-	bytes->at += *got;
-	bytes->left -= *got;
-	return 0;
-}
-
-static int skip(void *context, uint64_t n, struct error *err)
-{
-	struct bytes *bytes = context;
-	size_t part = n < bytes->left ? (size_t)n : bytes->left;
-
-	(void)err;
-	bytes->at += part;
-	bytes->left -= part;
-	return 0;
-}
 
 static int add(void *context, uint64_t offset, uint64_t length, struct error *err)
 {
@@ -57,9 +29,9 @@ static int say(const char *format, uint64_t size_bytes, const char *list, size_t
 	       char said[1000])
 {
 	static uint8_t window[CHANGELIST_WINDOW];
-	struct bytes bytes = {list, n, step};
-	struct changelist it = {.more = more,
-				.skip = skip,
+	struct list_bytes bytes = {(const uint8_t *)list, n, step};
+	struct changelist it = {.more = list_bytes_more,
+				.skip = list_bytes_skip,
 				.context = &bytes,
 				.window = window,
 				.size_bytes = size_bytes,

@@ -133,16 +133,27 @@ static void test_pipe(void)
 	free(bytes);
 }
 
-static void test_seek(void)
+/* A file with these N_BYTES, which has no name. */
+static struct input *open_file(const uint8_t *bytes)
 {
-	uint8_t *bytes = pattern(), byte;
 	struct input *in = NULL;
 	struct error err = {0};
 	char path[64];
 	int fd = memfd_create("file", 0);
+
 	CU_ASSERT_EQUAL(write(fd, bytes, N_BYTES), N_BYTES);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	CU_ASSERT_EQUAL_FATAL(input_open(&in, path, &err), 0);
+	close(fd);
+	return in;
+}
+
+static void test_seek(void)
+{
+	uint8_t *bytes = pattern(), byte;
+	struct error err = {0};
+	struct input *in = open_file(bytes);
+
 	CU_ASSERT_EQUAL(input_size(in), N_BYTES);
 	for (uint32_t at = 5; at < N_BYTES; at += 700001) {
 		CU_ASSERT_EQUAL(input_seek(in, N_BYTES - at, UINT64_MAX, &err), 0);
@@ -153,7 +164,6 @@ static void test_seek(void)
 	CU_ASSERT_EQUAL(input_open(&in, "/nowhere/at/all", &err), ERR_SYSTEM);
 	CU_ASSERT_EQUAL(input_open(&in, "/", &err), ERR_SYSTEM);
 	input_close(in);
-	close(fd);
 	free(bytes);
 }
 
@@ -176,13 +186,9 @@ static bool costs(struct input *in, uint64_t position, uint64_t end, size_t n, u
 static void test_seek_to_a_part(void)
 {
 	uint8_t *bytes = pattern();
-	struct input *in = NULL;
 	struct error err = {0};
-	char path[64];
-	int fd = memfd_create("file", 0);
-	CU_ASSERT_EQUAL(write(fd, bytes, N_BYTES), N_BYTES);
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	CU_ASSERT_EQUAL_FATAL(input_open(&in, path, &err), 0);
+	struct input *in = open_file(bytes);
+
 	CU_ASSERT(costs(in, 1500000, 1550000, 500, 50000));
 	CU_ASSERT(costs(in, 1500500, 1550000, 40000, 0));
 	CU_ASSERT(costs(in, 1500100, 1510000, 100, 0));
@@ -200,7 +206,6 @@ static void test_seek_to_a_part(void)
 	CU_ASSERT_EQUAL(input_seek(in, 10, 5, &err), 0);
 	CU_ASSERT_EQUAL(input_read(in, bytes, 7, &err), 0);
 	input_close(in);
-	close(fd);
 	free(bytes);
 }
 
@@ -208,13 +213,9 @@ static void test_seek_to_a_part(void)
 static void test_rate_after_a_pause(void)
 {
 	uint8_t *bytes = pattern();
-	struct input *in = NULL;
 	struct error err = {0};
-	char path[64];
-	int fd = memfd_create("file", 0);
-	CU_ASSERT_EQUAL(write(fd, bytes, N_BYTES), N_BYTES);
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	CU_ASSERT_EQUAL_FATAL(input_open(&in, path, &err), 0);
+	struct input *in = open_file(bytes);
+
 	CU_ASSERT_EQUAL(input_read(in, bytes, 1u << 20, &err), 0); /* read ahead by input_open */
 	input_limit(in, 1000000);
 	clock_sleep_ms(500);
@@ -223,7 +224,6 @@ static void test_rate_after_a_pause(void)
 	double took = clock_s() - start;
 	CU_ASSERT(took > 0.19 && took < 2);
 	input_close(in);
-	close(fd);
 	free(bytes);
 }
 

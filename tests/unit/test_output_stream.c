@@ -28,16 +28,6 @@ static int put(struct output *output, const void *bytes, size_t n, struct error 
 	return output_write(output, &vector, 1, err);
 }
 
-static bool file_is(const char *path, const void *bytes, size_t n)
-{
-	size_t got_n;
-	char *got = scratch_read(path, &got_n);
-	bool same = got_n == n && memcmp(got, bytes, n) == 0;
-
-	free(got);
-	return same;
-}
-
 struct drain {
 	pthread_t thread;
 	const char *path; /* of a fifo to open, which waits for the writer; or NULL */
@@ -151,7 +141,7 @@ static bool stdout_to_a_file(void)
 		int fd = open(scratch("out"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
 		good = good &&
 		       to_stdout(fd, i == 0 ? "-" : "/dev/stdout", &careful, sizeof bytes) &&
-		       file_is(scratch("out"), bytes, sizeof bytes);
+		       scratch_is(scratch("out"), bytes, sizeof bytes);
 	}
 	return good;
 }

@@ -193,20 +193,29 @@ static void requests_of_no_backup_job(void)
 	end();
 }
 
-/* 4 chunks: a buffer that nobody empties is full after some 256 clusters, fails, and swallows on.
- */
-static void full(void)
+/* Drives of 400 clusters and a buffer of 4 chunks; a client of the first drive. */
+static void begin_small_buffer(unsigned n_drives)
 {
 	struct buffer_options options = {.n_chunks = 4};
-	struct receiver_drive drive = {.size_bytes = 400 * CLUSTER_SIZE};
+	static struct receiver_drive drives[100]; /* borrowed */
 	char uri[300];
 	struct error err;
 
+	for (unsigned i = 0; i < n_drives; i++)
+		drives[i] = (struct receiver_drive){.size_bytes = 400 * CLUSTER_SIZE};
 	snprintf(uri, sizeof uri, "nbd+unix:///0?socket=%s", scratch("receiver"));
 	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(receiver_new(&receiver, &drive, 1, buffer, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(receiver_new(&receiver, drives, n_drives, buffer, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(receiver_listen(receiver, scratch("receiver"), &err), 0);
 	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
+}
+
+/* A buffer that nobody empties is full after some 256 clusters, fails, and swallows on. */
+static void full(void)
+{
+	struct error err;
+
+	begin_small_buffer(1);
 	for (uint64_t i = 0; i < 400; i++)
 		CU_ASSERT_EQUAL(write_at(i * CLUSTER_SIZE, CLUSTER_SIZE), 0);
 	CU_ASSERT(buffer_has_failed(buffer));
@@ -217,16 +226,7 @@ static void full(void)
 /* Nobody empties the buffer: a long request is held, but not for long. */
 static void long_requests_are_held(void)
 {
-	struct buffer_options options = {.n_chunks = 4};
-	struct receiver_drive drive = {.size_bytes = 400 * CLUSTER_SIZE};
-	char uri[300];
-	struct error err;
-
-	snprintf(uri, sizeof uri, "nbd+unix:///0?socket=%s", scratch("receiver"));
-	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(receiver_new(&receiver, &drive, 1, buffer, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(receiver_listen(receiver, scratch("receiver"), &err), 0);
-	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
+	begin_small_buffer(1);
 	CU_ASSERT_EQUAL(write_at(0, 4 * CLUSTER_SIZE), 0);
 	CU_ASSERT_EQUAL(receiver_counts(receiver).held_requests, 0);
 	for (uint64_t i = 4; i < 160; i++)
@@ -252,19 +252,9 @@ static double seconds_of_write(uint64_t cluster)
 /* Of many drives the job's own pass is held longer, but not a write that it cannot have made. */
 static void passes_of_many_drives_are_held_longer(void)
 {
-	struct buffer_options options = {.n_chunks = 4};
-	struct receiver_drive drives[100];
-	char uri[300];
-	struct error err;
 	unsigned i = 0;
 
-	for (unsigned j = 0; j < 100; j++)
-		drives[j] = (struct receiver_drive){.size_bytes = 400 * CLUSTER_SIZE};
-	snprintf(uri, sizeof uri, "nbd+unix:///0?socket=%s", scratch("receiver"));
-	CU_ASSERT_EQUAL_FATAL(buffer_new(&buffer, &options, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(receiver_new(&receiver, drives, 100, buffer, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(receiver_listen(receiver, scratch("receiver"), &err), 0);
-	CU_ASSERT_EQUAL_FATAL(nbdclient_connect(&client, uri, &err), 0);
+	begin_small_buffer(100);
 	CU_ASSERT_EQUAL(zero_at(0, 100 * CLUSTER_SIZE), 0);
 	for (uint64_t at = 100; at < 240; at++)
 		CU_ASSERT_EQUAL(write_at(at * CLUSTER_SIZE, CLUSTER_SIZE), 0);
