@@ -165,6 +165,20 @@ in_private_mounts()
 	fi
 }
 
+# begin_in_private_mounts: what follows in the test runs there.
+begin_in_private_mounts()
+{
+	[ -z "${IN_MOUNTS:-}" ] || return 0
+	trap - EXIT
+	IN_MOUNTS=yes CLI_TEST_FOLDER=$base/inner
+	export IN_MOUNTS CLI_TEST_FOLDER
+	mkdir "$CLI_TEST_FOLDER"
+	lib_code=0
+	in_private_mounts sh "$CLI/${0##*/}" || lib_code=$?
+	rm -rf "$base"
+	exit $lib_code
+}
+
 # ---- running the program ----
 
 # expect_code N COMMAND...: it must exit with N. Its output is in $out and $err.

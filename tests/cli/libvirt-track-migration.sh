@@ -9,16 +9,7 @@ need_libvirt
 make_random a.raw 2097152
 qemu-img convert -f raw -O qcow2 a.raw a.qcow2
 images='vda:a.qcow2'
-other=$lv/other
-mkdir -p "$other/c/libvirt" "$other/r" "$other/k" "$other/d"
-cp "$lv/c/libvirt/qemu.conf" "$other/c/libvirt/"
-sed "s|$lv|$other|g; s|TMPDIR=[^ ]*|TMPDIR=$lv/tmp|" "$lv/bin/as_user" >"$lv/bin/as_user_there"
-chmod 755 "$lv/bin/as_user_there"
-[ "$(id -u)" != 0 ] || chown -R nobody "$lv"
-as_user_there libvirtd --timeout 0 >"$lv/other.log" 2>&1 &
-there=$!
-on_exit "kill -9 \$(cat '$other'/r/libvirt/qemu/run/web.pid) $there 2>/dev/null"
-wait_until test -S "$other/r/libvirt/libvirt-sock"
+other_libvirt
 
 idle_domain web "$(disk qcow2 "$PWD/a.qcow2" vda)"
 backup 0 0 --track

@@ -189,3 +189,19 @@ no_files_left()
 	lib_left=$(ls -A "$lv/tmp"; find "$lv" -name '*vmabak-????????*' ! -path '*/checkpoint/*')
 	[ -z "$lib_left" ]
 }
+
+# other_libvirt: one as on another host, in $other, to which the domain web may move. as_user_there runs what follows
+# beside it.
+other_libvirt()
+{
+	other=$lv/other
+	mkdir -p "$other/c/libvirt" "$other/r" "$other/k" "$other/d"
+	cp "$lv/c/libvirt/qemu.conf" "$other/c/libvirt/"
+	sed "s|$lv|$other|g; s|TMPDIR=[^ ]*|TMPDIR=$lv/tmp|" "$lv/bin/as_user" >"$lv/bin/as_user_there"
+	chmod 755 "$lv/bin/as_user_there"
+	[ "$(id -u)" != 0 ] || chown -R nobody "$lv"
+	as_user_there libvirtd --timeout 0 >"$lv/other.log" 2>&1 &
+	lib_there=$!
+	on_exit "kill -9 \$(cat '$other'/r/libvirt/qemu/run/web.pid) $lib_there 2>/dev/null"
+	wait_until test -S "$other/r/libvirt/libvirt-sock"
+}

@@ -78,19 +78,25 @@ start_daemon()
 	on_exit "kill -9 $daemon 2>/dev/null"
 }
 
-# two_drives: raw A of 64 MiB and qcow2 B of 32 MiB, exported to whoever plays the guest.
-two_drives()
+# start_drives: a.raw and b.qcow2 as A and B, exported to whoever plays the guest.
+start_drives()
 {
-	make_random a.raw 28000000 1
-	truncate -s 64M a.raw
-	qemu-img create -q -f qcow2 b.qcow2 32M
-	qemu-io -f qcow2 -c 'write -q -P 7 1M 3M' -c 'write -q -P 8 30M 2M' b.qcow2
 	start_daemon two --blockdev driver=file,filename=a.raw,node-name=file \
 		--blockdev driver=raw,file=file,node-name=A \
 		--blockdev driver=qcow2,file.driver=file,file.filename=b.qcow2,node-name=B \
 		--export type=nbd,id=a,node-name=A,name=A,writable=on \
 		--export type=nbd,id=b,node-name=B,name=B,writable=on
 	uri_A=$(export_uri A) uri_B=$(export_uri B)
+}
+
+# two_drives: raw A of 64 MiB and qcow2 B of 32 MiB.
+two_drives()
+{
+	make_random a.raw 28000000 1
+	truncate -s 64M a.raw
+	qemu-img create -q -f qcow2 b.qcow2 32M
+	qemu-io -f qcow2 -c 'write -q -P 7 1M 3M' -c 'write -q -P 8 30M 2M' b.qcow2
+	start_drives
 }
 
 # export_uri NAME
@@ -165,4 +171,25 @@ has_guard()
 no_guard()
 {
 	! pgrep -f "^vmabak guard .*-- qemu:$TMPDIR" >/dev/null
+}
+
+# written_drives RATE: the two drives, written to all the while. With tests/live/lib.sh.
+written_drives()
+{
+	need_images
+	need_live_tools
+	two_drives
+	start_writers --chains 4 --align 512 --longest 65536 --rate "$1"
+}
+
+# judged_drives RATE: the same, and a judge who knows what was written.
+judged_drives()
+{
+	need_images
+	need_live_tools
+	two_drives
+	cp a.raw A.initial
+	qemu-img convert -U -f qcow2 -O raw b.qcow2 B.initial
+	start_writers --chains 4 --align 512 --longest 65536 --rate "$1"
+	start_judge
 }

@@ -4,13 +4,7 @@
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"
 
-need_images
-need_live_tools
-two_drives
-cp a.raw A.initial
-qemu-img convert -U -f qcow2 -O raw b.qcow2 B.initial
-start_writers --chains 4 --align 512 --longest 65536 --rate 500
-start_judge
+judged_drives 500
 pull()
 {
 	"$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" "$@"

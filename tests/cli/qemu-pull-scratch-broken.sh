@@ -9,18 +9,9 @@
 need_live_tools
 need_guest
 need mkfs.ext4 qemu-img fallocate
-if [ -z "${IN_MOUNTS:-}" ]; then
-	qemu-system-x86_64 --version | grep -qE 'version [1-9][0-9]' ||
-		skip "QEMU before 10 fails the guest's write"
-	trap - EXIT
-	IN_MOUNTS=yes CLI_TEST_FOLDER=$base/inner
-	export IN_MOUNTS CLI_TEST_FOLDER
-	mkdir "$CLI_TEST_FOLDER"
-	code=0
-	in_private_mounts sh "$CLI/${0##*/}" || code=$?
-	rm -rf "$base"
-	exit $code
-fi
+qemu-system-x86_64 --version | grep -qE 'version [1-9][0-9]' ||
+	skip "QEMU before 10 fails the guest's write"
+begin_in_private_mounts
 
 mkdir "$TMPDIR/small"
 mount -t tmpfs -o size=300M none "$TMPDIR/small" 2>/dev/null || skip "may not mount here"

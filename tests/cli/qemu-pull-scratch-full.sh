@@ -5,16 +5,7 @@
 . "$CLI/peers.sh"
 
 need_images
-if [ -z "${IN_MOUNTS:-}" ]; then
-	trap - EXIT
-	IN_MOUNTS=yes CLI_TEST_FOLDER=$base/inner
-	export IN_MOUNTS CLI_TEST_FOLDER
-	mkdir "$CLI_TEST_FOLDER"
-	code=0
-	in_private_mounts sh "$CLI/${0##*/}" || code=$?
-	rm -rf "$base"
-	exit $code
-fi
+begin_in_private_mounts
 
 mkdir "$TMPDIR/small"
 mount -t tmpfs -o size=300M none "$TMPDIR/small" 2>/dev/null || skip "may not mount here"

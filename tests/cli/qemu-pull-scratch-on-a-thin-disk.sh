@@ -6,16 +6,7 @@
 need_root
 need_images
 need mkfs.ext4
-if [ -z "${IN_MOUNTS:-}" ]; then
-	trap - EXIT
-	IN_MOUNTS=yes CLI_TEST_FOLDER=$base/inner
-	export IN_MOUNTS CLI_TEST_FOLDER
-	mkdir "$CLI_TEST_FOLDER"
-	code=0
-	in_private_mounts sh "$CLI/${0##*/}" || code=$?
-	rm -rf "$base"
-	exit $code
-fi
+begin_in_private_mounts
 
 mkdir "$TMPDIR/thin" "$TMPDIR/disk"
 mount -t tmpfs -o size=60M none "$TMPDIR/thin" 2>/dev/null || skip "may not mount here"

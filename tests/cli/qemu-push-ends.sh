@@ -5,10 +5,7 @@
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"
 
-need_images
-need_live_tools
-two_drives
-start_writers --chains 4 --align 512 --longest 65536 --rate 100
+written_drives 100
 
 next_one()
 {

@@ -13,16 +13,6 @@ small_drives()
 	start_drives
 }
 
-start_drives()
-{
-	start_daemon two --blockdev driver=file,filename=a.raw,node-name=file \
-		--blockdev driver=raw,file=file,node-name=A \
-		--blockdev driver=qcow2,file.driver=file,file.filename=b.qcow2,node-name=B \
-		--export type=nbd,id=a,node-name=A,name=A,writable=on \
-		--export type=nbd,id=b,node-name=B,name=B,writable=on
-	uri_A=$(export_uri A) uri_B=$(export_uri B)
-}
-
 # track CODE ARGUMENT...: a backup of the daemon.
 track()
 {
