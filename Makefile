@@ -345,7 +345,7 @@ install: $(B)/vmabak
 	install -m 755 $(B)/vmabak "$(DESTDIR)$(BINDIR)/vmabak"
 	install -m 644 $(filter %.1,$(MAN_PAGES)) "$(DESTDIR)$(MANDIR)/man1"
 	install -m 644 $(filter %.5,$(MAN_PAGES)) "$(DESTDIR)$(MANDIR)/man5"
-	install -m 644 LICENSE spec/vmab.md spec/vma1.md spec/map.md spec/sums.md spec/changes.md "$(DESTDIR)$(DOCDIR)"
+	install -m 644 LICENSE spec/vmab.md spec/vma1.md spec/map.md spec/sums.md spec/changes.md spec/overlay.md "$(DESTDIR)$(DOCDIR)"
 	sed -E -e 's,\]\(spec/,](,g' -e 's,\[([^]]*)\]\((tests/[^)]*|CONTRIBUTING.md)\),`\1` (in the source),g' \
 		README.md > "$(DESTDIR)$(DOCDIR)/README.md"
 	chmod 644 "$(DESTDIR)$(DOCDIR)/README.md"

@@ -19,7 +19,10 @@ static const struct option_spec specs[] = {
 	{"nbd", 0, OPTION_LIST, OPTION_FIELD(export_options, serve.nbd), .argument = "PLACE",
 	 .help = "where to serve the drives: unix:PATH or HOST:PORT; may be repeated"},
 	{"control", 0, OPTION_TEXT, OPTION_FIELD(export_options, serve.control),
-	 .argument = "[serve:]SOCKET", .help = "create a control socket, for status and stop"},
+	 .argument = "[serve:]SOCKET",
+	 .help = "create a control socket, for status, stop and backups of what was written"},
+	{"overlay", 0, OPTION_TEXT, OPTION_FIELD(export_options, overlay), .argument = "FILE",
+	 .help = "clients may write: that goes to FILE, or with 'memory' is not kept"},
 	{"cache", 0, OPTION_SIZE, OPTION_FIELD(export_options, view.cache_bytes),
 	 .argument = "SIZE", .min = VIEW_CACHE_MIN, .max = INT64_MAX,
 	 .help = "keep at most this much decoded data, at least 8M (default: 256M)"},
@@ -85,8 +88,9 @@ const struct command command_export = {
 	.usage = "ARCHIVE... --nbd PLACE [OPTION]...",
 	.operand = "ARCHIVE",
 	.summary = "serve the drives of an archive over NBD, without restoring it",
-	.help = "Serve the drives of an archive as read-only NBD exports, one a drive, as they\n"
-		"were at its instant. Only what is read is decoded, and every checksum is\n"
+	.help = "Serve the drives of an archive as NBD exports, one a drive, as they were at its\n"
+		"instant; the archive is never changed. Only what is read is decoded, and every "
+		"checksum is\n"
 		"verified before its data goes out. The parents of an incremental archive are\n"
 		"found in its folder, or given after it. Runs until SIGTERM, or until\n"
 		"vmabak stop SOCKET.\n"
@@ -95,6 +99,7 @@ const struct command command_export = {
 		"\n"
 		"Example:\n"
 		"  vmabak export web.vmab --nbd unix:web.sock\n"
+		"  vmabak export web.vmab --nbd unix:web.sock --overlay tried.overlay\n"
 		"  nbdcopy 'nbd+unix:///root?socket=web.sock' root.raw\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct export_command, export)},

@@ -1,6 +1,6 @@
 #include "device/drives.h"
 
-#include "drive/given.h"
+#include "device/overlay.h"
 
 #include <stdlib.h>
 
@@ -18,9 +18,10 @@ static int status_of_view(void *context, uint64_t offset, uint64_t *n, bool *zer
 	return view_status(drive->view, drive->number, offset, n, zero);
 }
 
-static int open_one(struct device_drive *drive, struct view *view, uint32_t number,
+static int open_one(struct device_drive *drive, struct view *view, struct overlay_store *overlay,
 		    struct error *err)
 {
+	uint32_t number = drive->number;
 	const struct archive_drive *of = &view_archive(view)->drives[number];
 	struct drive_content content = {
 		.read = read_view,
@@ -29,13 +30,18 @@ static int open_one(struct device_drive *drive, struct view *view, uint32_t numb
 		.size_bytes = of->size_bytes,
 	};
 
+	struct overlay_place place;
+
 	drive->view = view;
-	drive->number = number;
 	escape_text(drive->name, sizeof(drive->name), of->name.bytes, of->name.length);
-	return drive_given_open(&drive->drive, drive->name, &content, err);
+	if (overlay == NULL)
+		return drive_given_open(&drive->drive, drive->name, &content, err);
+	place = overlay_store_place(overlay, view_archive(view), number);
+	return drive_overlay_open(&drive->drive, drive->name, &content, &place, err);
 }
 
-int device_drives_open(struct device_drives *out, struct view *view, struct error *err)
+int device_drives_open(struct device_drives *out, struct view *view, struct overlay_store *overlay,
+		       struct error *err)
 {
 	uint32_t n = view_archive(view)->n_drives;
 
@@ -45,7 +51,8 @@ int device_drives_open(struct device_drives *out, struct view *view, struct erro
 	if (out->of == NULL || out->given == NULL)
 		return fail_memory(err);
 	for (uint32_t i = 0; i < n; i++) {
-		TRY(open_one(&out->of[i], view, i, err));
+		out->of[i].number = i;
+		TRY(open_one(&out->of[i], view, overlay, err));
 		out->given[i] = (struct serve_given){out->of[i].name, out->of[i].drive};
 		out->n++;
 	}

@@ -20,8 +20,12 @@ struct device_drives {
 	uint32_t n;
 };
 
-/* Close *out even after an error. */
-int device_drives_open(struct device_drives *out, struct view *view, struct error *err);
+struct overlay_store;
+
+/* overlay: NULL, or takes what is written to them; else nothing can be. Borrowed. Close *out even
+ * after an error. */
+int device_drives_open(struct device_drives *out, struct view *view, struct overlay_store *overlay,
+		       struct error *err);
 void device_drives_close(struct device_drives *drives);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/sandbox.h"
 #include "device/drives.h"
+#include "device/overlay.h"
 #include "machine/serve/serve.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@ struct export
 {
 	struct serve_options serving;
 	struct view *view;
+	struct overlay_store overlay;
 	struct device_drives drives;
 	struct serve *serve;
 };
@@ -22,7 +24,7 @@ static void allow_socket(struct sandbox *sandbox, const char *place)
 }
 
 /* All files may be read, as the archives of a chain may be opened at any time. */
-static int confine(const struct serve_options *options, struct error *err)
+static int confine(const struct serve_options *options, const char *overlay, struct error *err)
 {
 	struct sandbox sandbox;
 
@@ -32,25 +34,34 @@ static int confine(const struct serve_options *options, struct error *err)
 		allow_socket(&sandbox, options->nbd.items[i]);
 	if (options->control != NULL)
 		sandbox_allow_socket(&sandbox, options->control);
+	if (overlay != NULL && strcmp(overlay, "memory") != 0)
+		sandbox_allow_file(&sandbox, overlay);
+	if (overlay != NULL && options->control != NULL) /* a backup may spill there */
+		sandbox_allow_file(&sandbox, "/var/tmp/.");
 	return sandbox_enter(&sandbox, err);
 }
 
 static int open_all(struct export *export, const struct export_options *options,
 		    const struct watcher *watcher, struct error *err)
 {
-	TRY(confine(&options->serve, err));
+	struct overlay_store *overlay = options->overlay == NULL ? NULL : &export->overlay;
+
+	TRY(confine(&options->serve, options->overlay, err));
 	TRY(view_open(&export->view, &options->view, watcher, err));
-	TRY(device_drives_open(&export->drives, export->view, err));
+	if (overlay != NULL)
+		TRY(overlay_store_open(overlay, options->overlay, view_archive(export->view), err));
+	TRY(device_drives_open(&export->drives, export->view, overlay, err));
 	export->serving = options->serve;
 	export->serving.given = export->drives.given;
 	export->serving.n_given = export->drives.n;
-	export->serving.read_only = true;
+	export->serving.read_only = overlay == NULL;
 	return serve_open(&export->serve, &export->serving, watcher, err);
 }
 
 static void free_all(struct export *export)
 {
 	device_drives_close(&export->drives);
+	overlay_store_close(&export->overlay);
 	view_close(export->view);
 	free(export);
 }
@@ -63,6 +74,7 @@ int export_open(struct export **out, const struct export_options *options,
 
 	if (export == NULL)
 		return fail_memory(err);
+	export->overlay.fd = -1;
 	code = open_all(export, options, watcher, err);
 	if (code == 0)
 		*out = export;

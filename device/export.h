@@ -11,6 +11,7 @@ struct export;
 
 struct export_options {
 	struct view_options view;
+	const char *overlay;	    /* a file or "memory", where writes go; NULL: read-only */
 	struct serve_options serve; /* how it is served; its drives are those of the archive */
 };
 

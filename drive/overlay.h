@@ -1,0 +1,30 @@
+/*
+ * A drive that a guest writes to, over one that stays as it is: what is written goes to a part of a
+ * file, block by block, and a bit for each block says which of the two has it.
+ *
+ * A flush makes the data durable first, then the bits as they were before: after any end the file
+ * has all that was flushed, and no bit without its data. Memory: the bits, 32 MiB for each TiB
+ * that was written all over, and once more during a flush.
+ */
+#ifndef DRIVE_OVERLAY_H
+#define DRIVE_OVERLAY_H
+
+#include "drive/given.h"
+
+/* Where it lies; all positions are multiples of 4096. */
+struct overlay_place {
+	int fd;		  /* borrowed; reads as zeros where nothing was written */
+	uint64_t bits_at; /* overlay_bits_size bytes */
+	uint64_t data_at; /* as many bytes as the drive */
+	bool kept;	  /* the bits are read at the beginning and written by flushes */
+	/* Borrowed, shared by the drives of one file: how many more blocks may be written. */
+	_Atomic uint64_t *n_left;
+};
+
+/* Bytes that the bits of a drive take in the file. */
+uint64_t overlay_bits_size(uint64_t size_bytes);
+
+int drive_overlay_open(struct drive **out, const char *name, const struct drive_content *below,
+		       const struct overlay_place *place, struct error *err);
+
+#endif
