@@ -254,6 +254,11 @@ int generation_close(struct generation *map, struct error *err)
 
 /* ---- state ---- */
 
+int generation_move(struct generation *map, const char *drive_path, struct error *err)
+{
+	return map->store != NULL ? map_store_move(map->store, drive_path, err) : 0;
+}
+
 enum map_trust generation_trust(const struct generation *map)
 {
 	return map->store != NULL ? map_store_trust(map->store) : MAP_NEW;

@@ -51,6 +51,9 @@ int generation_save_checkpoints(const struct generation *map, const char *path, 
  * count. NULL-safe. */
 int generation_close(struct generation *map, struct error *err);
 
+/* The drive's content lies elsewhere from here on; drive_path as in generation_open. */
+int generation_move(struct generation *map, const char *drive_path, struct error *err);
+
 /* Finds out whether the file can still be written. Waits for the disk; any thread. */
 void generation_sync(struct generation *map);
 /* The drive failed to flush: clusters may have gone back to older data, whatever number they have.

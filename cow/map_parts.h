@@ -102,6 +102,8 @@ bool map_read(int fd, const struct map_memory *memory, const struct map_header *
  * durably that the map is open. */
 int map_store_open(struct map_store **out, const char *path, const char *drive_path,
 		   uint64_t drive_bytes, const struct map_memory *memory, struct error *err);
+/* The drive is at that path now. */
+int map_store_move(struct map_store *store, const char *drive_path, struct error *err);
 /* Writes all of it, marks the map as closed, and frees the store. An error: the file does not count
  * any more. */
 int map_store_close(struct map_store *store, struct error *err);

@@ -375,6 +375,24 @@ static int save(struct map_store *store, struct error *err)
 	return sys == 0 ? 0 : fail_system(err, sys, "map %s: writing", store->path);
 }
 
+int map_store_move(struct map_store *store, const char *drive_path, struct error *err)
+{
+	struct drive_look look;
+	char *path;
+
+	TRY(drive_look(&look, drive_path, store->header.drive.size_bytes, err));
+	path = drive_path == NULL ? NULL : strdup(drive_path);
+	if (path == NULL && drive_path != NULL)
+		return fail_memory(err);
+	map_store_lock(store);
+	free(store->drive_path);
+	store->drive_path = path;
+	store->header.drive = look;
+	map_store_advance_locked(store, store->header.current);
+	map_store_unlock(store);
+	return 0;
+}
+
 int map_store_close(struct map_store *store, struct error *err)
 {
 	int code = save(store, err);

@@ -1,23 +1,7 @@
 /*
- * Volumes: guest requests, and the gate they pass.
- *
- * The gate. A request that changes data adds itself to in_flight, then checks whether the gate is
- * closed. The thread that closes the gate sets closed, then checks in_flight. Both are sequentially
- * consistent, so one of the two sees the other: either the request turns back and waits, or the
- * closing thread waits for the request. The lock is only for sleeping: while the gate is open no
- * request takes it.
- *
- * A request is in flight from its first part to its last, so that an instant never splits it. Only
- * requests that may take very long (zeroing and trimming of more than GATE_MAX bytes) pass the gate
- * piece by piece.
- *
- * Armed. The pointer to the capture's part changes from NULL only while the gate is closed and
- * nothing is in flight, so a request sees one value throughout, unless the capture ends. That may
- * happen at any time. So a request adds itself to users before it dereferences the pointer, and
- * then reads the pointer again. The thread that disarms clears the pointer and waits until users is
- * 0: the pattern of the gate.
+ * Volumes: guest requests. The gate that they pass is in volume_gate.c.
  */
-#include "cow/capture_state.h"
+#include "cow/volume_state.h"
 
 #include "base/clock.h"
 
@@ -30,21 +14,6 @@
 #define GATE_MAX  (256u << 20) /* bytes */
 #define STRETCH	  64u	       /* clusters that are saved, then changed, at once */
 #define ACTIVE_NS 1000000000
-
-struct volume {
-	char *name;
-	struct drive *drive;	/* borrowed */
-	struct generation *map; /* borrowed, or NULL */
-	_Atomic uint64_t in_flight;
-	atomic_bool closed;
-	_Atomic(struct captured *) armed;
-	_Atomic(struct captured *) preparing; /* capture_since.c; NULL while armed is not */
-	_Atomic uint64_t users;		      /* of *armed and *preparing */
-	atomic_bool claimed;		      /* by a capture */
-	_Atomic int64_t asked_ns; /* when the last request came, by the coarse clock; 0: none yet */
-	pthread_mutex_t lock;	  /* for sleeping; changed: one of the above has changed */
-	pthread_cond_t changed;
-};
 
 static void note_request(struct volume *volume)
 {
@@ -73,7 +42,8 @@ int volume_new(struct volume **out, const char *name, struct drive *drive, struc
 		free(volume);
 		return fail_system(err, ENOMEM, "%s", name);
 	}
-	volume->drive = drive;
+	volume->places[0].drive = drive;
+	volume->writable = drive_is_writable(drive);
 	volume->map = map;
 	pthread_mutex_init(&volume->lock, NULL);
 	clock_cond_init(&volume->changed);
@@ -98,7 +68,7 @@ const char *volume_name(const struct volume *volume)
 
 struct drive *volume_drive(const struct volume *volume)
 {
-	return volume->drive;
+	return volume->places[atomic_load(&volume->place)].drive;
 }
 
 struct generation *volume_map(const struct volume *volume)
@@ -106,122 +76,15 @@ struct generation *volume_map(const struct volume *volume)
 	return volume->map;
 }
 
-/* ---- the gate ---- */
-
-static void tell(struct volume *volume)
-{
-	pthread_mutex_lock(&volume->lock);
-	pthread_cond_broadcast(&volume->changed);
-	pthread_mutex_unlock(&volume->lock);
-}
-
-static void leave(struct volume *volume)
-{
-	atomic_fetch_sub(&volume->in_flight, 1);
-	if (atomic_load(&volume->closed))
-		tell(volume);
-}
-
-/* False: the gate is closed, and the request may not wait. */
-static bool enter(struct volume *volume, bool now)
-{
-	for (;;) {
-		atomic_fetch_add(&volume->in_flight, 1);
-		if (!atomic_load(&volume->closed))
-			return true;
-		leave(volume);
-		if (now)
-			return false;
-		pthread_mutex_lock(&volume->lock);
-		while (atomic_load(&volume->closed))
-			pthread_cond_wait(&volume->changed, &volume->lock);
-		pthread_mutex_unlock(&volume->lock);
-	}
-}
-
-bool volume_claim(struct volume *volume)
-{
-	return !atomic_exchange(&volume->claimed, true);
-}
-
-void volume_unclaim(struct volume *volume)
-{
-	atomic_store(&volume->claimed, false);
-}
-
-void volume_hold(struct volume *volume)
-{
-	atomic_store(&volume->closed, true);
-}
-
-bool volume_drain(struct volume *volume, int64_t until_ms)
-{
-	bool drained;
-	int code = 0;
-
-	pthread_mutex_lock(&volume->lock);
-	/* Seeing 0 once is enough: later requests count themselves for a moment, but turn back. */
-	while (!(drained = atomic_load(&volume->in_flight) == 0) && code == 0)
-		code = clock_cond_wait(&volume->changed, &volume->lock, until_ms);
-	pthread_mutex_unlock(&volume->lock);
-	return drained;
-}
-
-void volume_let_go(struct volume *volume)
-{
-	pthread_mutex_lock(&volume->lock);
-	atomic_store(&volume->closed, false);
-	pthread_cond_broadcast(&volume->changed);
-	pthread_mutex_unlock(&volume->lock);
-}
-
-void volume_prepare(struct volume *volume, struct captured *captured)
-{
-	atomic_store(&volume->preparing, captured);
-}
-
-void volume_arm(struct volume *volume, struct captured *captured)
-{
-	/* Nobody uses it: nothing is in flight. */
-	atomic_store(&volume->preparing, NULL);
-	atomic_store(&volume->armed, captured);
-}
-
-static void stop_looking(struct volume *volume)
-{
-	atomic_fetch_sub(&volume->users, 1);
-	if (atomic_load(&volume->armed) == NULL)
-		tell(volume);
-}
-
-/* The capture's part, until stop_looking; or NULL. at: armed or preparing. */
-static struct captured *look(struct volume *volume, _Atomic(struct captured *) *at)
-{
-	if (atomic_load_explicit(at, memory_order_relaxed) == NULL)
-		return NULL;
-	atomic_fetch_add(&volume->users, 1);
-	struct captured *captured = atomic_load(at);
-	if (captured == NULL)
-		stop_looking(volume);
-	return captured;
-}
-
-void volume_disarm(struct volume *volume)
-{
-	atomic_store(&volume->armed, NULL);
-	atomic_store(&volume->preparing, NULL);
-	pthread_mutex_lock(&volume->lock);
-	while (atomic_load(&volume->users) != 0)
-		pthread_cond_wait(&volume->changed, &volume->lock);
-	pthread_mutex_unlock(&volume->lock);
-}
-
 /* ---- requests that change data ---- */
 
 static int flush(struct volume *volume)
 {
-	int code = drive_flush(volume->drive);
+	unsigned place;
 
+	volume_await_settled(volume);
+	int code = drive_flush(volume_borrow(volume, &place));
+	volume_give_back(volume, place);
 	if (code != 0 && volume->map != NULL)
 		generation_drop(volume->map);
 	return code;
@@ -236,23 +99,35 @@ struct change {
 
 static int apply_write(struct volume *volume, const struct change *change)
 {
-	return drive_write(volume->drive, change->offset, change->from, (uint32_t)change->n,
+	return drive_write(volume_here(volume), change->offset, change->from, (uint32_t)change->n,
 			   change->flags);
 }
 
 static int apply_zero(struct volume *volume, const struct change *change)
 {
-	return drive_zero(volume->drive, change->offset, change->n, change->flags);
+	return drive_zero(volume_here(volume), change->offset, change->n, change->flags);
 }
 
 static int apply_trim(struct volume *volume, const struct change *change)
 {
-	return drive_trim(volume->drive, change->offset, change->n);
+	return drive_trim(volume_here(volume), change->offset, change->n);
 }
 
 static uint64_t cluster_end(uint64_t offset, uint64_t n)
 {
 	return clusters_of(offset + n);
+}
+
+/* After it reached the drive: what is copied from there on has it. One that failed may have changed
+ * a part. */
+static void note_for_mirror(struct volume *volume, const struct change *change)
+{
+	struct mirror *mirror = volume_find_mirror(volume);
+
+	if (mirror == NULL)
+		return;
+	mirror_mark(mirror, change->offset, change->n);
+	volume_leave_mirror(volume);
 }
 
 /* Old data is already saved. The map is marked before the write can reach the drive: it may name
@@ -263,7 +138,10 @@ static int apply(struct volume *volume, const struct change *change)
 
 	if (volume->map != NULL)
 		generation_mark(volume->map, first, cluster_end(change->offset, change->n) - first);
-	return change->apply(volume, change);
+	int code = change->apply(volume, change);
+	if (code != EAGAIN)
+		note_for_mirror(volume, change);
+	return code;
 }
 
 /* The first part of the change, up to the end of this cluster. */
@@ -326,18 +204,18 @@ static void note_change(struct volume *volume, const struct change *change)
 	struct captured *captured;
 
 	atomic_thread_fence(memory_order_seq_cst);
-	captured = look(volume, &volume->preparing);
+	captured = volume_look(volume, &volume->preparing);
 	if (captured == NULL)
 		return;
 	captured_want(captured, change->offset / CLUSTER_SIZE,
 		      cluster_end(change->offset, change->n));
-	stop_looking(volume);
+	volume_stop_looking(volume);
 }
 
 /* In flight. */
 static int change_now(struct volume *volume, const struct change *change)
 {
-	struct captured *captured = look(volume, &volume->armed);
+	struct captured *captured = volume_look(volume, &volume->armed);
 	int code;
 
 	if (captured == NULL) {
@@ -359,24 +237,37 @@ static int change_now(struct volume *volume, const struct change *change)
 	} else {
 		code = change_in_parts(volume, captured, *change);
 	}
-	stop_looking(volume);
+	volume_stop_looking(volume);
 	return code;
+}
+
+/* False: it would have to wait. */
+static bool hold_back(struct volume *volume, bool now)
+{
+	struct mirror *mirror = volume_find_mirror(volume);
+	bool late = mirror != NULL && mirror_is_late(mirror);
+
+	if (late && !now)
+		mirror_hold_back(mirror);
+	if (mirror != NULL)
+		volume_leave_mirror(volume);
+	return !late || !now;
 }
 
 static int change_volume(struct volume *volume, const struct change *change)
 {
 	note_request(volume);
-	if (!drive_is_writable(volume->drive))
+	if (!volume->writable)
 		return EPERM;
 	if (change->n == 0)
 		return 0;
-	if (!enter(volume, change->flags & DRIVE_NOW))
+	if (!hold_back(volume, change->flags & DRIVE_NOW) || !volume_enter(volume, change->flags))
 		return EAGAIN;
 	int code = change_now(volume, change);
 	/* An error of write-back is told to whoever asks next: that may be a write with FUA. */
 	if (volume->map != NULL && (change->flags & DRIVE_FUA) && code == EIO)
 		generation_drop(volume->map);
-	leave(volume);
+	volume_leave(volume);
 	return code;
 }
 
@@ -394,7 +285,7 @@ static int change_long(struct volume *volume, struct change change)
 	int code = 0;
 
 	if (change.flags & DRIVE_NOW)
-		return drive_is_writable(volume->drive) ? EAGAIN : EPERM;
+		return volume->writable ? EAGAIN : EPERM;
 	do {
 		struct change part = change;
 		part.n = least(part.n, GATE_MAX);
@@ -421,7 +312,11 @@ int volume_trim(struct volume *volume, uint64_t offset, uint64_t n, unsigned fla
 int volume_read(struct volume *volume, uint64_t offset, void *to, uint32_t n, unsigned flags)
 {
 	note_request(volume);
-	return drive_fetch(volume->drive, offset, to, n, flags);
+	unsigned place;
+	int code = drive_fetch(volume_borrow(volume, &place), offset, to, n, flags);
+
+	volume_give_back(volume, place);
+	return code;
 }
 
 int volume_flush(struct volume *volume)
@@ -435,7 +330,9 @@ int volume_status(struct volume *volume, uint64_t offset, uint64_t *n, bool *zer
 	struct error err;
 
 	note_request(volume);
-	int code = drive_status(volume->drive, offset, n, zero, &err);
+	unsigned place;
+	int code = drive_status(volume_borrow(volume, &place), offset, n, zero, &err);
+	volume_give_back(volume, place);
 
 	return code == 0 ? 0 : err.sys != 0 ? err.sys : EIO;
 }

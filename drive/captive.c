@@ -5,6 +5,7 @@
 
 #include "drive/backing.h"
 #include "drive/kind.h"
+#include "drive/guest_nbd.h"
 #include "drive/qcow2file.h"
 #include "nbd/client.h"
 
@@ -21,6 +22,7 @@ struct captive {
 	struct qemu_nbd *server;
 	char internal[32]; /* the id of the snapshot that is read; empty: none */
 	uint64_t internal_bytes;
+	atomic_int flush_failed;
 };
 
 static struct captive *captive_of(struct drive *drive)
@@ -50,11 +52,44 @@ static bool captive_changed(struct drive *drive)
 	return image_was_changed(&captive_of(drive)->image, drive->path);
 }
 
-/* qemu-nbd only reads, so it has nothing to finish and can be killed. */
-static void captive_close(struct drive *drive)
+static int captive_write(struct drive *drive, uint64_t offset, const void *from, uint32_t n,
+			 unsigned flags)
 {
 	struct captive *captive = captive_of(drive);
 
+	return guest_nbd_write(qemu_nbd_client(captive->server), &captive->flush_failed, offset,
+			       from, n, flags);
+}
+
+static int captive_zero(struct drive *drive, uint64_t offset, uint64_t n, unsigned flags)
+{
+	struct captive *captive = captive_of(drive);
+
+	return guest_nbd_zero(qemu_nbd_client(captive->server), &captive->flush_failed, offset, n,
+			      flags);
+}
+
+static int captive_trim(struct drive *drive, uint64_t offset, uint64_t n)
+{
+	return captive_zero(drive, offset, n, DRIVE_MAY_TRIM);
+}
+
+static int captive_flush(struct drive *drive)
+{
+	struct captive *captive = captive_of(drive);
+
+	return guest_nbd_flush(qemu_nbd_client(captive->server), &captive->flush_failed);
+}
+
+/* A qemu-nbd that only reads has nothing to finish and can be killed. What a guest wanted durable
+ * was flushed. */
+static void captive_close(struct drive *drive)
+{
+	struct captive *captive = captive_of(drive);
+	struct error ignored;
+
+	if (drive->writable && captive->server != NULL)
+		qemu_nbd_finish(captive->server, &ignored);
 	qemu_nbd_close(captive->server);
 	image_close(&captive->image);
 	free(captive);
@@ -63,6 +98,10 @@ static void captive_close(struct drive *drive)
 static const struct drive_ops captive_ops = {
 	.read = captive_read,
 	.status = captive_status,
+	.write = captive_write,
+	.zero = captive_zero,
+	.trim = captive_trim,
+	.flush = captive_flush,
 	.changed = captive_changed,
 	.close = captive_close,
 };
@@ -135,6 +174,7 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 		.secret = options->secret,
 		.force_share = options->allow_writers,
 		.damaged_too = options->damaged_too,
+		.writable = options->writable,
 	};
 	struct captive *captive = calloc(1, sizeof(*captive));
 	int code;
@@ -160,8 +200,9 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 	}
 	if (code == 0)
 		code = set_size(captive, path, err);
-	if (code == 0)
+	if (code == 0 && !options->writable)
 		code = examine(captive, &how, err);
+	captive->drive.writable = code == 0 && options->writable;
 	if (code != 0) {
 		captive_close(&captive->drive);
 		return code;

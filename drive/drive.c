@@ -52,7 +52,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 	if (!is_image_format(format))
 		return fail(err, ERR_USAGE, "%s: '%s' is not the name of an image format", path,
 			    format);
-	if (options->writable && (is_uri || strcmp(format, "raw") != 0))
+	if (options->writable && !options->any_format && (is_uri || strcmp(format, "raw") != 0))
 		return fail(err, ERR_UNSUPPORTED,
 			    "%s: a guest can write to raw images and devices only, not to %s; "
 			    "--read-only serves others too",
@@ -138,6 +138,16 @@ const struct cluster_set *drive_used(const struct drive *drive)
 const char *drive_warning(const struct drive *drive)
 {
 	return drive->warning;
+}
+
+int drive_limit(struct drive *drive, uint64_t size_bytes, struct error *err)
+{
+	if (drive->size_bytes < size_bytes)
+		return fail(err, ERR_USAGE, "%s: has %llu bytes, which is too small for %llu",
+			    drive->path, (unsigned long long)drive->size_bytes,
+			    (unsigned long long)size_bytes);
+	drive->size_bytes = size_bytes;
+	return 0;
 }
 
 uint64_t drive_size(const struct drive *drive)

@@ -26,6 +26,7 @@ struct drive_options {
 	bool snapshot;	  /* an NBD URI: a snapshot that QEMU keeps while the guest writes */
 	bool writable;	  /* raw images and devices: a guest writes to it through us; locked
 			     against other writers until it is closed */
+	bool any_format;  /* with writable: also an NBD URI, or an image, through a qemu-nbd */
 };
 
 /* Opens a raw image or block device, an image of another format through a captive read-only
@@ -38,6 +39,10 @@ struct drive_options {
 int drive_open(struct drive **out, const char *path, const struct drive_options *options,
 	       struct error *err);
 void drive_close(struct drive *drive);
+
+/* Only the first size_bytes of it are used from here on, before anything else is. ERR_USAGE: it has
+ * less. */
+int drive_limit(struct drive *drive, uint64_t size_bytes, struct error *err);
 
 /* All clusters that are not in the set read as zeros from now on. Not for standard input. Borrowed.
  * ERR_USAGE: the drive has a file system that needs recovery, by which more may come into use. */

@@ -2,8 +2,9 @@
  * Drives on NBD servers, named by URIs.
  */
 #include "drive/backing.h"
-#include "nbd/client.h"
 #include "drive/kind.h"
+#include "drive/guest_nbd.h"
+#include "nbd/client.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct drive_nbd {
 	struct drive drive;
 	struct nbdclient *client;
 	bool told; /* the user said that it is raw */
+	atomic_int flush_failed;
 };
 
 /* Checked when they are read anyway: a server may be far away. */
@@ -52,6 +54,29 @@ static int ask_nbd(struct drive *drive, uint64_t offset, uint64_t *n, bool *zero
 	return nbdclient_status(client_of(drive), offset, n, zero, err);
 }
 
+static int write_nbd(struct drive *drive, uint64_t offset, const void *from, uint32_t n,
+		     unsigned flags)
+{
+	return guest_nbd_write(client_of(drive), &((struct drive_nbd *)drive)->flush_failed, offset,
+			       from, n, flags);
+}
+
+static int zero_nbd(struct drive *drive, uint64_t offset, uint64_t n, unsigned flags)
+{
+	return guest_nbd_zero(client_of(drive), &((struct drive_nbd *)drive)->flush_failed, offset,
+			      n, flags);
+}
+
+static int trim_nbd(struct drive *drive, uint64_t offset, uint64_t n)
+{
+	return zero_nbd(drive, offset, n, DRIVE_MAY_TRIM);
+}
+
+static int flush_nbd(struct drive *drive)
+{
+	return guest_nbd_flush(client_of(drive), &((struct drive_nbd *)drive)->flush_failed);
+}
+
 /* The protocol does not report it. */
 static bool was_changed(struct drive *drive)
 {
@@ -68,6 +93,10 @@ static void close_nbd(struct drive *drive)
 static const struct drive_ops ops = {
 	.read = read_nbd,
 	.status = ask_nbd,
+	.write = write_nbd,
+	.zero = zero_nbd,
+	.trim = trim_nbd,
+	.flush = flush_nbd,
 	.changed = was_changed,
 	.close = close_nbd,
 };
@@ -80,16 +109,18 @@ int drive_nbd_open(struct drive **out, const char *uri, const struct drive_optio
 	if (nbd == NULL)
 		return fail_memory(err);
 	int code = nbdclient_connect(&nbd->client, uri, err);
-	if (code == 0 && options->snapshot) {
+	if (code == 0 && options->snapshot)
 		code = nbdclient_read_whole(nbd->client, err);
-		if (code != 0)
-			nbdclient_free(nbd->client);
-	}
+	if (code == 0 && options->writable && nbdclient_is_read_only(nbd->client))
+		code = fail(err, ERR_USAGE, "%s: is read-only", uri);
 	if (code != 0) {
+		nbdclient_free(nbd->client);
 		free(nbd);
 		return code;
 	}
-	nbd->told = options->format != NULL;
+	/* What a guest writes may look like anything. */
+	nbd->told = options->format != NULL || options->writable;
+	nbd->drive.writable = options->writable;
 	nbd->drive.ops = &ops;
 	nbd->drive.size_bytes = nbdclient_size(nbd->client);
 	*out = &nbd->drive;

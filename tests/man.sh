@@ -241,6 +241,14 @@ example_of()
 		"$vmabak" checkpoint delete --json mine serve:ctl.sock
 		"$vmabak" stop ctl.sock
 		;;
+	mirror)
+		with_serve
+		"$vmabak" mirror status --json serve:ctl.sock
+		"$vmabak" mirror start --json serve:ctl.sock -d root=mirror.raw
+		"$vmabak" mirror wait --json serve:ctl.sock
+		"$vmabak" mirror pivot --json -q serve:ctl.sock
+		"$vmabak" stop ctl.sock
+		;;
 	qemu-drives) with_qemu "$vmabak" qemu-drives web.qmp --json ;;
 	status)
 		with_serve

@@ -128,17 +128,21 @@ static void put_map(struct json_t *drive, struct generation *map)
 }
 
 /* The path is for the client to check that it does not write the archive there. */
-static int describe_drive(struct json_t *drive, const struct served *served, struct error *err)
+static int describe_drive(struct json_t *drive, struct serve *serve, const struct served *served,
+			  struct error *err)
 {
-	char *path = realpath(served->argument.path, NULL);
+	char *named = served_path(serve, served);
+	char *path = named == NULL ? NULL : realpath(named, NULL);
 	struct stat found;
+
+	free(named);
 
 	if (path == NULL && errno == ENOMEM)
 		return fail_memory(err);
 	json_put_text(drive, "name", served->argument.name);
 	if (path != NULL)
 		json_put_text(drive, "path", path);
-	json_put_number(drive, "size_bytes", drive_size(served->drive));
+	json_put_number(drive, "size_bytes", served->size_bytes);
 	if (path != NULL && stat(path, &found) == 0 && S_ISREG(found.st_mode))
 		json_put_number(drive, "data_bytes", (uint64_t)found.st_blocks * 512);
 	put_map(drive, served->map);
@@ -154,7 +158,8 @@ static int send_plan(struct serve_backup *backup, struct error *err)
 	struct json_t *drives = json_put_array(plan, "drives");
 
 	for (uint32_t i = 0; i < backup->n_volumes; i++) {
-		if (describe_drive(json_add_object(drives), backup->drives[i], err) < 0) {
+		if (describe_drive(json_add_object(drives), backup->serve, backup->drives[i], err) <
+		    0) {
 			json_free(message);
 			return err->code;
 		}
@@ -293,7 +298,8 @@ bool serve_take_turn(struct serve *serve, struct serve_backup *backup)
 	for (;;) {
 		pthread_mutex_lock(&serve->lock);
 		bool free_now = serve->backup == NULL;
-		bool ending = !free_now && client_has_gone(serve->backup->fd);
+		bool ending =
+			!free_now && (serve->backup->brief || client_has_gone(serve->backup->fd));
 		if (free_now)
 			serve->backup = backup;
 		pthread_mutex_unlock(&serve->lock);

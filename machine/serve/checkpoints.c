@@ -176,7 +176,7 @@ int serve_checkpoints(struct serve *serve, int fd, const struct json_t *request,
 	told = json_put_object(message, "return");
 	json_put_number(told, "n_drives", serve->n_drives);
 	json_put_text(told, "name", serve->drives[i].argument.name);
-	json_put_number(told, "size_bytes", drive_size(serve->drives[i].drive));
+	json_put_number(told, "size_bytes", serve->drives[i].size_bytes);
 	if (put_lines(told, &serve->drives[i], from, err) < 0) {
 		json_free(message);
 		return err->code;

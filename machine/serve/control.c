@@ -4,6 +4,7 @@
  * requests are few and short, but for a backup, which stays in its client's thread until it is
  * over.
  */
+#include "machine/serve/mirror.h"
 #include "machine/serve/state.h"
 
 #include "base/clock.h"
@@ -113,6 +114,8 @@ static bool answer(struct client *client, const struct json_t *request)
 		code = serve_checkpoint(client->serve, client->fd, request, &err);
 	else if (strcmp(what, "checkpoints") == 0)
 		code = serve_checkpoints(client->serve, client->fd, request, &err);
+	else if (strncmp(what, "mirror-", 7) == 0)
+		code = serve_mirror(client->serve, client->fd, request, &err);
 	else if (strcmp(what, "delete-checkpoint") == 0)
 		code = request_delete(client, request, &err);
 	else
@@ -130,7 +133,8 @@ static void note_backup(struct client *client, const struct json_t *request)
 
 	pthread_mutex_lock(&control->lock);
 	client->backs_up =
-		what != NULL && (strcmp(what, "backup") == 0 || strcmp(what, "checkpoint") == 0);
+		what != NULL && (strcmp(what, "backup") == 0 || strcmp(what, "checkpoint") == 0 ||
+				 strncmp(what, "mirror-", 7) == 0);
 	client->heard_ms = clock_ms();
 	pthread_mutex_unlock(&control->lock);
 }

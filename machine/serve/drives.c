@@ -4,6 +4,7 @@
 #include "base/watcher.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int parse_arguments(struct serve *serve, struct error *err)
@@ -112,14 +113,28 @@ static int open_drive(struct serve *serve, struct served *served, struct error *
 		.writable = !serve->options->read_only,
 	};
 
+	served->path = strdup(served->argument.path);
+	if (served->path == NULL)
+		return fail_memory(err);
 	if (!served->is_given)
 		TRY(drive_open(&served->drive, served->argument.path, &how, err));
+	served->size_bytes = drive_size(served->drive);
 	if (drive_warning(served->drive) != NULL)
 		watcher_warn(serve->watcher, "drive %s: %s", served->argument.name,
 			     drive_warning(served->drive));
 	if (!serve->options->read_only)
 		TRY(open_map(serve, served, err));
 	return volume_new(&served->volume, served->argument.name, served->drive, served->map, err);
+}
+
+char *served_path(struct serve *serve, const struct served *served)
+{
+	char *path;
+
+	pthread_mutex_lock(&serve->lock);
+	path = strdup(served->path);
+	pthread_mutex_unlock(&serve->lock);
+	return path;
 }
 
 int drives_parse(struct serve *serve, struct error *err)
@@ -172,6 +187,7 @@ void drives_close(struct serve *serve)
 		close_map(serve, served);
 		if (served->drive != NULL && !served->is_given)
 			drive_close(served->drive);
+		free(served->path);
 		if (!served->is_given)
 			drive_argument_free(&served->argument);
 	}

@@ -73,7 +73,7 @@ static int do_bitmap(void *context, unsigned which, uint64_t offset, uint64_t *n
 		*set = true;
 	else
 		*set = generation_changed(served->map, g, offset / CLUSTER_SIZE, &count);
-	*n = bytes_of(offset, count, drive_size(served->drive));
+	*n = bytes_of(offset, count, served->size_bytes);
 	return 0;
 }
 
@@ -151,7 +151,7 @@ struct nbdserver_export serve_export(const struct served *served, bool read_only
 {
 	return (struct nbdserver_export){
 		.name = served->argument.name,
-		.size_bytes = drive_size(served->drive),
+		.size_bytes = served->size_bytes,
 		.read_only = read_only,
 		/* volume_flush makes durable what was answered before on any connection. */
 		.multi_conn = true,

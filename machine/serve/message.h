@@ -10,6 +10,7 @@
  *                     {"execute": "delete-checkpoint", "name": NAME}
  *                     {"execute": "checkpoint", "name": NAME}, then "begin" and "commit"
  *                     {"execute": "backup", ...}
+ *                     {"execute": "mirror-...", ...}: machine/serve/mirror.h
  *   from the server   {"return": ...} or {"error": {"code": ..., "message": ...}}
  *
  * A backup goes on over the same connection:

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/stop.h"
 #include "base/watcher.h"
+#include "machine/serve/mirror.h"
 #include "machine/serve/state.h"
 
 #include <errno.h>
@@ -137,6 +138,7 @@ static int open_all(struct serve *serve, struct error *err)
 	TRY(drives_open(serve, err));
 	stop_handle(end_by_signal);
 	TRY(open_nbd(serve, err));
+	TRY(mirrors_open(serve, err));
 	if (serve->options->control != NULL)
 		TRY(control_open(serve, err));
 	tell_where(serve);
@@ -163,7 +165,9 @@ static int close_all(struct serve *serve, struct error *err)
 		nbdserver_stop(serve->nbd, GRACE_MS);
 	nbdserver_free(serve->nbd);
 	code = drives_flush(serve, err);
+	mirrors_close(serve->mirrors);
 	drives_close(serve);
+	mirrors_free(serve->mirrors);
 	return code;
 }
 

@@ -155,7 +155,7 @@ struct json_t *serve_changes(const struct serve_backup *backup, const struct jso
 		fail(err, ERR_USAGE, "changes of which drive?");
 		return NULL;
 	}
-	end = clusters_of(drive_size(backup->drives[i]->drive));
+	end = clusters_of(backup->drives[i]->size_bytes);
 	at = least(at, end);
 	message = json_new();
 	told = json_put_object(message, "return");

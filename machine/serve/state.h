@@ -10,6 +10,7 @@
  *   attend.c    what the client of a backup is given
  *   backup.c    one backup: the capture here, the archive in the client
  *   checkpoints.c  what clients ask of checkpoints
+ *   mirror*.c   mirrors: mirror.h
  *   control.c   the control socket: a thread for it and one for each client
  *   serve.c     opens all, waits for the end, closes all
  */
@@ -28,13 +29,17 @@
 
 struct control;
 struct serve_backup;
+struct serve_mirrors;
 struct watcher;
 
 struct served {
 	struct drive_argument argument;
-	char own_name[16]; /* of a drive without one: "disk0" */
-	struct drive *drive;
-	bool is_given; /* the drive is borrowed, and its name is that of both */
+	char own_name[16];   /* of a drive without one: "disk0" */
+	char *path;	     /* owned: argument.path, or that of a target that a mirror led it to;
+				under serve->lock */
+	struct drive *drive; /* whoever has the turn may change it, and path */
+	bool is_given;	     /* the drive is borrowed, and its name is that of both */
+	uint64_t size_bytes;
 	const char *map_file;	/* or NULL: the map is in memory */
 	struct generation *map; /* NULL: read only */
 	struct volume *volume;
@@ -48,6 +53,7 @@ struct serve {
 	uint32_t n_drives;
 	struct nbdserver *nbd;
 	struct control *control;
+	struct serve_mirrors *mirrors;
 	int wake;		/* an eventfd: readable when the serve is to end */
 	struct error map_error; /* a map that could not be closed */
 	double began_s;		/* by clock_s */
@@ -97,7 +103,8 @@ struct attendant {
 
 struct serve_backup {
 	struct serve *serve;
-	int fd;			      /* borrowed: the client's control socket */
+	int fd;			      /* borrowed: the client's control socket; -1: none */
+	bool brief;		      /* no backup: whoever wants the turn waits for it */
 	const struct served **drives; /* owned array, as volumes */
 	struct volume **volumes;
 	uint32_t n_volumes;	     /* and drives */
@@ -183,6 +190,9 @@ void attendants_free(struct serve_backup *backup);
 bool backup_is_over(struct serve_backup *backup);
 
 /* ---- backup.c ---- */
+
+/* The path of a drive as it is now, owned; NULL: no memory. */
+char *served_path(struct serve *serve, const struct served *served);
 
 /* False: another backup is running. One whose client has gone is about to end: it is waited for, so
  * that what follows immediately upon a backup, or upon one that was killed, can begin. BACKUP has

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static void put_map(struct json_t *drive, const struct served *served)
@@ -26,16 +27,18 @@ static void put_map(struct json_t *drive, const struct served *served)
 			generation_count(served->map, (uint16_t)(current - 1)));
 }
 
-static void put_drive(struct json_t *drives, const struct serve *serve, uint32_t i)
+static void put_drive(struct json_t *drives, struct serve *serve, uint32_t i)
 {
 	const struct served *served = &serve->drives[i];
 	struct json_t *drive = json_add_object(drives);
+	char *path = served_path(serve, served);
 
 	json_put_text(drive, "name", served->argument.name);
-	json_put_text(drive, "path", served->argument.path);
-	json_put_number(drive, "size_bytes", drive_size(served->drive));
+	json_put_text(drive, "path", path);
+	json_put_number(drive, "size_bytes", served->size_bytes);
 	json_put_number(drive, "n_connections", nbdserver_export_users(serve->nbd, i));
 	put_map(drive, served);
+	free(path);
 }
 
 void serve_counts(struct json_t *out, const struct capture *capture, const struct buffer *buffer)

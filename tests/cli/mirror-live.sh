@@ -1,0 +1,33 @@
+# Dependent writers go at two drives while they are mirrored, the mirror is aborted and begins again, and the writers are led to
+# the targets and back: at each of these moments both sides are what one instant looks like, and in the end the same.
+. "$(dirname "$0")/lib.sh"
+. "$SRC/tests/live/lib.sh"
+need_live_tools
+
+make_drives 20975104 12586496
+mirror() { "$VMABAK" mirror "$@"; }
+targets() { expect_code 0 mirror start serve:control -d A="$1" -d B="$2" --state s.json; }
+start_judge
+start_serve --map A=A.map --map B=B.map A=A.raw B=B.raw
+start_writers --chains 4 --connections 2
+targets A.new B.new
+expect_code 0 mirror wait serve:control
+expect_code 0 mirror abort serve:control
+targets A.new B.new
+expect_code 0 mirror wait serve:control
+expect_code 0 mirror pivot serve:control -q
+ask_judge A.raw B.raw
+expect_code 0 "$VMABAK" backup -q --no-sync serve:control -o x.vmab
+expect_code 0 "$VMABAK" restore -q --no-sync --force x.vmab -d A=A.out -d B=B.out
+ask_judge A.out B.out
+targets "$PWD/A.raw" "$PWD/B.raw"
+expect_code 0 mirror wait serve:control
+expect_code 0 mirror pivot serve:control -q
+ask_judge A.new B.new
+stop_writers
+ask_judge A.raw B.raw
+targets A.new B.new
+expect_code 0 mirror wait serve:control
+stop_serve
+same_file A.raw A.new
+same_file B.raw B.new
