@@ -148,23 +148,29 @@ static int begin_map(struct track *track, struct tracked *one, struct error *err
 }
 
 /* The backup is worth more than the next one's speed. */
+static int give_up(struct track *track, struct tracked *one, struct error *refused,
+		   struct error *err)
+{
+	if (!qmp_works(track->qemu->qmp)) {
+		*err = *refused;
+		return err->code;
+	}
+	qemu_advise(track->qemu, refused);
+	watcher_warn(track->qemu->watcher, "drive %s: is not tracked: %s", one->name,
+		     refused->text);
+	tracked_restart(one, "QEMU cannot record them");
+	one->untracked = true;
+	return 0;
+}
+
 static int begin_maps(struct track *track, struct error *err)
 {
 	for (unsigned i = 0; i < track->n; i++) {
 		struct tracked *one = &track->drives[i];
 		struct error refused = {0};
 
-		if (one->map == NULL || one->recording || begin_map(track, one, &refused) == 0)
-			continue;
-		if (!qmp_works(track->qemu->qmp)) {
-			*err = refused;
-			return err->code;
-		}
-		qemu_advise(track->qemu, &refused);
-		watcher_warn(track->qemu->watcher, "drive %s: is not tracked: %s", one->name,
-			     refused.text);
-		tracked_restart(one, "QEMU cannot record them");
-		one->untracked = true;
+		if (one->map != NULL && !one->recording && begin_map(track, one, &refused) < 0)
+			TRY(give_up(track, one, &refused, err));
 	}
 	return 0;
 }
@@ -174,12 +180,13 @@ static bool is_tracked(const struct tracked *one)
 	return one->map != NULL && !one->untracked;
 }
 
-/* The bitmaps of the next generation record from here on. */
-static int add_next(struct track *track, struct error *err)
+/* The bitmap of the next generation of each of these drives records from here on; of all or none.
+ */
+static int add_next_of(struct track *track, unsigned from, unsigned end_drive, struct error *err)
 {
 	struct json_t *actions = json_make("[]");
 
-	for (unsigned i = 0; i < track->n; i++) {
+	for (unsigned i = from; i < end_drive; i++) {
 		const struct tracked *one = &track->drives[i];
 		char next[BITMAP_NAME_SIZE], end[BITMAP_NAME_SIZE];
 		uint64_t id;
@@ -197,6 +204,20 @@ static int add_next(struct track *track, struct error *err)
 					    "target", next, "bitmaps", bitmap_end_name(end, id)));
 	}
 	return qmp_execute(track->qemu->qmp, NULL, err, "transaction", "{s:o}", "actions", actions);
+}
+
+/* What QEMU refuses of one drive costs the others nothing. */
+static int add_next(struct track *track, struct error *err)
+{
+	struct error refused;
+
+	if (add_next_of(track, 0, track->n, &refused) == 0)
+		return 0;
+	for (unsigned i = 0; i < track->n; i++) {
+		if (is_tracked(&track->drives[i]) && add_next_of(track, i, i + 1, &refused) < 0)
+			TRY(give_up(track, &track->drives[i], &refused, err));
+	}
+	return 0;
 }
 
 /* What the map and its current bitmap have, into the bitmap of the run. */
@@ -259,11 +280,11 @@ int track_prepare(struct track *track, const struct machine_since *since, const 
 		memcpy(track->line.uuid, since->uuid, UUID_SIZE);
 		format_uuid(track->line.name, since->uuid);
 	}
+	TRY(add_next(track, err));
 	for (unsigned i = 0; since->tokens != NULL && i < track->n; i++) {
 		if (track->drives[i].map != NULL)
 			tracked_ask(&track->drives[i], since->tokens[i], since->parent);
 	}
-	TRY(add_next(track, err));
 	return run == NULL ? 0 : add_parts(track, run, err);
 }
 
