@@ -293,13 +293,20 @@ static bool client_has_gone(int fd)
 	return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLRDHUP | POLLHUP)) != 0;
 }
 
+/* Whether whoever has the turn is about to give it back, or is made to. */
+static bool is_ending(const struct serve_backup *holder)
+{
+	if (holder->yields_s > 0 && clock_s() > holder->yields_s)
+		shutdown(holder->fd, SHUT_RDWR);
+	return holder->brief || client_has_gone(holder->fd);
+}
+
 bool serve_take_turn(struct serve *serve, struct serve_backup *backup)
 {
 	for (;;) {
 		pthread_mutex_lock(&serve->lock);
 		bool free_now = serve->backup == NULL;
-		bool ending =
-			!free_now && (serve->backup->brief || client_has_gone(serve->backup->fd));
+		bool ending = !free_now && is_ending(serve->backup);
 		if (free_now)
 			serve->backup = backup;
 		pthread_mutex_unlock(&serve->lock);

@@ -3,7 +3,9 @@
  */
 #include "machine/serve/state.h"
 
+#include "base/clock.h"
 #include "base/parse.h"
+#include "base/patience.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +93,12 @@ static int converse(struct serve *serve, struct serve_instant *instant, int fd, 
 int serve_checkpoint(struct serve *serve, int fd, const struct json_t *request, struct error *err)
 {
 	const char *name = json_member_text(request, "name");
-	struct serve_backup turn = {.serve = serve, .fd = fd};
+	struct serve_backup turn = {
+		.serve = serve,
+		.fd = fd,
+		.brief = true,
+		.yields_s = clock_s() + PATIENCE_FREEZE_COMMAND_S,
+	};
 	const struct served *drives[SERVED_MAX];
 	struct serve_instant instant = {0};
 	int code;

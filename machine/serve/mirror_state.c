@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STATE_MAX (1u << 20) /* bytes of the file */
-#define STATE_VERSION	  1
+#define STATE_MAX     (1u << 20) /* bytes of the file */
+#define STATE_VERSION 1
 
 /* ---- reading ---- */
 

@@ -19,11 +19,11 @@ struct serve_given {
 };
 
 struct serve_options {
-	struct strings arguments;	  /* [NAME=]DRIVE; at most SERVED_MAX */
+	struct strings arguments;	 /* [NAME=]DRIVE; at most SERVED_MAX */
 	const struct serve_given *given; /* instead of them; NULL: none */
 	unsigned n_given;
-	const char *control;	  /* the control socket; NULL, with given: none */
-	struct strings nbd;	  /* unix:PATH or HOST:PORT */
+	const char *control; /* the control socket; NULL, with given: none */
+	struct strings nbd;  /* unix:PATH or HOST:PORT */
 	bool read_only;
 	struct strings maps; /* [NAME=]FILE */
 	const char *tls_certificates;

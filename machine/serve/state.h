@@ -116,6 +116,7 @@ struct serve_backup {
 	uint32_t n_chunks;
 	_Atomic(struct chunk *) *lent; /* by index: the client has it. Owned array */
 	double began_s;		       /* the instant, by clock_s */
+	double yields_s; /* brief: by clock_s, until when its client is waited for; 0: for ever */
 
 	struct attendant listener; /* at the control socket */
 	struct attendant channels[PROTOCOL_CHANNELS_MAX];
