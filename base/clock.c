@@ -31,6 +31,16 @@ int64_t clock_ms(void)
 	return clock_ns() / 1000000;
 }
 
+uint64_t clock_real_ns(void)
+{
+	return (uint64_t)read_clock(CLOCK_REALTIME);
+}
+
+uint64_t clock_file_ns(void)
+{
+	return (uint64_t)read_clock(CLOCK_REALTIME_COARSE);
+}
+
 double clock_s(void)
 {
 	return (double)clock_ns() / 1e9;

@@ -15,6 +15,11 @@ int64_t clock_ns(void);
 int64_t clock_coarse_ns(void);
 double clock_s(void);
 
+/* Since 1970, to be told or kept; no wait is by these. clock_file_ns: as the kernel stamps files.
+ */
+uint64_t clock_real_ns(void);
+uint64_t clock_file_ns(void);
+
 /* Returns early when a signal handler ran. */
 void clock_sleep_ms(unsigned ms);
 /* Until clock_ns() is until_ns, whatever signals come. */

@@ -1,20 +1,15 @@
 #include "base/json.h"
 #include "cli/groups.h"
+#include "cli/checkpoint_task.h"
 #include "cli/report.h"
-#include "cli/sources.h"
 #include "cli/tell_checkpoints.h"
 
 #include <string.h>
 
-struct checkpoint_command {
-	struct common_options common;
-	struct machine_options machine;
-	bool force;
-};
-
 static const struct checkpoint_command defaults = {
 	.common = {COMMON_DEFAULTS},
 	.machine = {MACHINE_DEFAULTS},
+	.moving = {CHECKPOINT_MOVING_DEFAULTS},
 };
 
 static const struct option_spec deleting[] = {
@@ -38,16 +33,6 @@ static const struct option_spec freezing[] = {
 	 .argument = "SECONDS", .min = 1, .max = 3600,
 	 .help = "create: give up a freeze that takes longer (default: 10)"},
 	OPTIONS_END,
-};
-
-/* What the actions are given. */
-struct task {
-	const struct checkpoint_command *command;
-	const struct checkpoint_kind *kind;
-	struct checkpoint_source *source;
-	const char *name; /* NULL: none */
-	struct checkpoint_list list;
-	struct report *report;
 };
 
 static int run_list(struct task *task, struct error *err)
@@ -101,14 +86,21 @@ static int run_delete(struct task *task, struct error *err)
 
 static const struct action {
 	const char *word;
-	unsigned min, max; /* words before SOURCE */
+	unsigned min, max; /* words before the last one */
+	const char *words; /* which they are, and the last */
 	bool lists;	   /* it needs the list */
 	int (*run)(struct task *task, struct error *err);
 } actions[] = {
-	{"list", 0, 0, true, run_list},
-	{"create", 1, 1, false, run_create},
-	{"delete", 1, 1, true, run_delete},
-	{"size", 0, 1, true, run_size},
+	{"list", 0, 0, "SOURCE", true, run_list},
+	{"create", 1, 1, "NAME and SOURCE", false, run_create},
+	{"delete", 1, 1, "NAME and SOURCE", true, run_delete},
+	{"size", 0, 1, "NAME, which may be left out, and SOURCE", true, run_size},
+	{"export", 0, 1, "NAME, which may be left out, and SOURCE", true, checkpoint_export},
+	{"import", 1, 1, "FILE and SOURCE", true, checkpoint_import},
+	{"send", 0, 1, "NAME, which may be left out, and SOURCE", true, checkpoint_send},
+	{"receive", 0, 0, "SOURCE", true, checkpoint_receive},
+	{"migrate", 1, 2, "NAME, which may be left out, SOURCE and SOURCE", true,
+	 checkpoint_migrate},
 };
 
 static const struct action *find_action(const struct strings *words)
@@ -120,29 +112,6 @@ static const struct action *find_action(const struct strings *words)
 	return NULL;
 }
 
-static int find_kind(const char *word, struct machine_options *machine,
-		     const struct checkpoint_kind **out, struct error *err)
-{
-	enum source_kind kind = source_of(word, &machine->place);
-
-	*out = kind == SOURCE_SERVE ? &checkpoint_serve : &checkpoint_map;
-	if (kind == SOURCE_SERVE || kind == SOURCE_DRIVES)
-		return 0;
-	*out = &checkpoint_qemu;
-	if (kind == SOURCE_QEMU)
-		return 0;
-#if HAVE_LIBVIRT
-	*out = &checkpoint_libvirt;
-	if (kind == SOURCE_LIBVIRT)
-		return 0;
-#endif
-	return fail(
-		err, ERR_USAGE,
-		"%s: checkpoints are those of serve:SOCKET, qemu:SOCKET, libvirt:DOMAIN, or of the "
-		"file of a map",
-		word);
-}
-
 static int act(struct task *task, const struct action *action, struct error *err)
 {
 	struct machine_options machine = task->command->machine;
@@ -150,7 +119,8 @@ static int act(struct task *task, const struct action *action, struct error *err
 	struct checkpoint_command own = *task->command;
 	int code;
 
-	TRY(find_kind(words->items[words->n - 1], &machine, &task->kind, err));
+	TRY(checkpoint_find_kind(words->items[words->n - (task->to == NULL ? 1 : 2)], &machine,
+				 &task->kind, err));
 	own.machine = machine;
 	task->command = &own;
 	TRY(task->kind->open(&task->source, &machine, &task->report->watcher, err));
@@ -171,22 +141,23 @@ static int run(const void *given, struct report *report)
 	struct error err = {0};
 
 	if (action == NULL)
-		fail(&err, ERR_USAGE, "'%.60s': must be list, create, delete or size",
+		fail(&err, ERR_USAGE,
+		     "'%.60s': must be list, create, delete, size, export, import, send, receive "
+		     "or migrate",
 		     words->items[0]);
 	else if (words->n < action->min + 2 || words->n > action->max + 2)
-		fail(&err, ERR_USAGE, "checkpoint %s: needs%s SOURCE", action->word,
-		     action->min == 1	? " NAME and"
-		     : action->max == 1 ? " NAME, which may be left out, and"
-					: "");
+		fail(&err, ERR_USAGE, "checkpoint %s: needs %s", action->word, action->words);
 	if (err.code != 0)
 		return report_error(report, NULL, &err);
-	task.name = words->n == 3 ? words->items[1] : NULL;
+	if (action->run == checkpoint_migrate)
+		task.to = words->items[words->n - 1];
+	task.name = words->n == (task.to == NULL ? 3 : 4) ? words->items[1] : NULL;
 	return act(&task, action, &err) < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
 }
 
 const struct command command_checkpoint = {
 	.name = "checkpoint",
-	.usage = "list|create|delete|size [NAME] SOURCE [OPTION]...",
+	.usage = "ACTION [NAME] SOURCE [OPTION]...",
 	.operand = "SOURCE",
 	.summary = "name instants of a machine, and tell what changed since",
 	.help = "List, create and delete the checkpoints of a running vmabak serve, of a QEMU\n"
@@ -195,13 +166,19 @@ const struct command command_checkpoint = {
 		"backup makes one, called as its archive's uuid; of QEMU and libvirt with\n"
 		"--track, and of libvirt called vmabak-UUID.\n"
 		"\n"
+		"Actions: list; size [NAME]; create NAME; delete NAME; export [NAME] -o FILE;\n"
+		"import FILE; send [NAME] to standard output, receive from standard input;\n"
+		"migrate [NAME] FROM TO. The last five take what changed to the map of the same\n"
+		"drives elsewhere, as when a machine has moved.\n"
+		"\n"
 		"Example:\n"
 		"  vmabak checkpoint size serve:web.sock\n",
 	.run = run,
 	.groups = {{"Options", deleting, 0},
 		   {NULL, freezing, offsetof(struct checkpoint_command, machine)},
+		   {NULL, checkpoint_move_specs, offsetof(struct checkpoint_command, moving)},
 		   {NULL, common_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 2,
-	.max_arguments = 3,
+	.max_arguments = 4,
 };

@@ -10,6 +10,11 @@
 
 /* ---- list ---- */
 
+static const char *state_of(const struct checkpoint *it)
+{
+	return it->good ? "good" : it->incomplete ? "incomplete" : "pending";
+}
+
 static void put_line(const struct checkpoint_list *list, const struct checkpoint *it,
 		     struct json_t *one)
 {
@@ -20,7 +25,7 @@ static void put_line(const struct checkpoint_list *list, const struct checkpoint
 	format_uuid(uuid, it->uuid);
 	json_put_text(one, "uuid", strspn(uuid, "0-") == strlen(uuid) ? NULL : uuid);
 	json_put_text(one, "instant", human_time(when, (int64_t)it->instant_ns));
-	json_put_text(one, "state", it->good ? "good" : "pending");
+	json_put_text(one, "state", state_of(it));
 	json_put_number(one, "data_bytes", it->raw_bytes);
 	json_put_number(one, "archive_bytes", it->written_bytes);
 	drives = json_put_array(one, "drives");
@@ -46,7 +51,7 @@ static void print_line(const struct checkpoint_list *list, const struct checkpoi
 		changed += line == NULL ? 0 : line->changed_bytes;
 	}
 	say(stdout, "%-24s  %-7s  %10s changed since  %s%s\n",
-	    human_local_time(when, (int64_t)it->instant_ns), it->good ? "good" : "pending",
+	    human_local_time(when, (int64_t)it->instant_ns), state_of(it),
 	    human_size(size, changed), it->name, n < list->n_drives ? "  (not all drives)" : "");
 }
 

@@ -30,6 +30,9 @@ const char *volume_name(const struct volume *volume);
 struct drive *volume_drive(const struct volume *volume);
 struct generation *volume_map(const struct volume *volume);
 
+/* When the last guest request came, in nanoseconds since 1970; 0: none did yet. Any thread. */
+uint64_t volume_last_request_ns(const struct volume *volume);
+
 /* Guest requests, with enum drive_flags. Ranges must lie within the drive. Return 0 or an errno
  * value. A request may be larger than memory: it is done in parts. The instant of a capture never
  * splits a write, nor a zeroing or trimming of up to 256 MiB. */

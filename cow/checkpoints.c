@@ -17,7 +17,7 @@
 #define CHECK_AT     56u
 #define NAME_AT	     64u
 
-enum { STATE_PENDING = 1, STATE_GOOD = 2 };
+enum { STATE_PENDING = 1, STATE_GOOD = 2, STATE_INCOMPLETE = 3 };
 
 static const uint8_t magic[8] = {0x89, 'V', 'M', 'C', '\r', '\n', 0x1a, '\n'};
 
@@ -46,14 +46,24 @@ bool checkpoint_name_usable(const char *name)
 static void put_line(uint8_t *to, const struct checkpoint *line)
 {
 	memset(to, 0, MAP_TABLE_LINE);
-	to[0] = line->good ? STATE_GOOD : STATE_PENDING;
+	to[0] = line->good ? STATE_GOOD : line->incomplete ? STATE_INCOMPLETE : STATE_PENDING;
 	to[1] = (uint8_t)strlen(line->name);
 	put_le(to + 2, 2, line->generation);
 	put_le(to + 8, 8, line->instant_ns);
 	memcpy(to + 16, line->uuid, UUID_SIZE);
 	put_le(to + 32, 8, line->raw_bytes);
 	put_le(to + 40, 8, line->written_bytes);
+	put_le(to + 48, 8, line->origin_id);
+	put_le(to + 56, 2, line->origin_generation);
 	memcpy(to + NAME_AT, line->name, to[1]);
+}
+
+/* Only one from another map has no generation that ended here, or may be incomplete. */
+static bool is_sensible(const struct checkpoint *line)
+{
+	return line->origin_id != 0
+		       ? line->origin_generation != 0
+		       : line->origin_generation == 0 && line->generation != 0 && !line->incomplete;
 }
 
 static bool get_line(struct checkpoint *out, const uint8_t *from, uint16_t current)
@@ -65,6 +75,9 @@ static bool get_line(struct checkpoint *out, const uint8_t *from, uint16_t curre
 		.instant_ns = get_le(from + 8, 8),
 		.generation = (uint16_t)generation,
 		.good = from[0] == STATE_GOOD,
+		.incomplete = from[0] == STATE_INCOMPLETE,
+		.origin_id = get_le(from + 48, 8),
+		.origin_generation = (uint16_t)get_le(from + 56, 2),
 		.raw_bytes = get_le(from + 32, 8),
 		.written_bytes = get_le(from + 40, 8),
 	};
@@ -72,8 +85,8 @@ static bool get_line(struct checkpoint *out, const uint8_t *from, uint16_t curre
 	if (length >= CHECKPOINT_NAME_SIZE)
 		return false;
 	memcpy(out->name, from + NAME_AT, length);
-	return (from[0] == STATE_GOOD || from[0] == STATE_PENDING) && generation != 0 &&
-	       generation < current && all_zero(from + 4, 4) && all_zero(from + 48, 16) &&
+	return from[0] >= STATE_PENDING && from[0] <= STATE_INCOMPLETE && is_sensible(out) &&
+	       generation < current && all_zero(from + 4, 4) && all_zero(from + 58, 6) &&
 	       strlen(out->name) == length && checkpoint_name_usable(out->name) &&
 	       all_zero(from + NAME_AT + length, CHECKPOINT_NAME_SIZE - length);
 }
@@ -269,7 +282,25 @@ bool checkpoints_contradict(struct checkpoints *checkpoints, uint16_t generation
 	enter(checkpoints);
 	for (uint32_t i = 0; i < checkpoints->n && !found; i++)
 		found = checkpoints->lines[i].generation == generation &&
+			checkpoints->lines[i].origin_id == 0 &&
 			memcmp(checkpoints->lines[i].uuid, uuid, UUID_SIZE) != 0;
+	leave(checkpoints);
+	return found;
+}
+
+bool checkpoints_of_origin(struct checkpoints *checkpoints, uint64_t id, uint16_t generation,
+			   struct checkpoint *out)
+{
+	bool found = false;
+
+	enter(checkpoints);
+	for (uint32_t i = 0; id != 0 && i < checkpoints->n && !found; i++) {
+		const struct checkpoint *line = &checkpoints->lines[i];
+
+		found = line->origin_id == id && line->origin_generation == generation;
+		if (found)
+			*out = *line;
+	}
 	leave(checkpoints);
 	return found;
 }
@@ -354,6 +385,22 @@ int checkpoints_commit(struct checkpoints *checkpoints, const char *name, uint64
 	return code;
 }
 
+int checkpoints_complete(struct checkpoints *checkpoints, const char *name, struct error *err)
+{
+	uint32_t i;
+	int code;
+
+	enter(checkpoints);
+	code = find_locked(checkpoints, name, &i, err);
+	if (code == 0) {
+		checkpoints->lines[i].good = true;
+		checkpoints->lines[i].incomplete = false;
+		put_table(checkpoints);
+	}
+	leave(checkpoints);
+	return code;
+}
+
 int checkpoints_delete(struct checkpoints *checkpoints, const char *name, struct error *err)
 {
 	uint32_t i;
@@ -376,7 +423,7 @@ void checkpoints_drop_pending(struct checkpoints *checkpoints)
 	enter(checkpoints);
 	n = checkpoints->n;
 	for (uint32_t i = checkpoints->n; i-- > 0;) {
-		if (!checkpoints->lines[i].good)
+		if (!checkpoints->lines[i].good && !checkpoints->lines[i].incomplete)
 			remove_locked(checkpoints, i);
 	}
 	if (checkpoints->n < n)

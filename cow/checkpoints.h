@@ -21,8 +21,12 @@ struct checkpoint {
 	char name[CHECKPOINT_NAME_SIZE];
 	uint8_t uuid[UUID_SIZE]; /* of the archive; all zero: a user made it */
 	uint64_t instant_ns;	 /* since 1970 */
-	uint16_t generation;	 /* that ended */
+	uint16_t generation;	 /* that ended; of one from another map it may be 0 */
 	bool good;
+	bool incomplete; /* and not good: the rest of it is still to come from another map */
+	/* The map that it came from, and what ended there; 0: it is one of this map. */
+	uint64_t origin_id;
+	uint16_t origin_generation;
 	/* Of the archive: clusters with data that were read for it, and its own size; 0: unknown.
 	 */
 	uint64_t raw_bytes, written_bytes;
@@ -40,6 +44,9 @@ int checkpoints_list(struct checkpoints *checkpoints, struct checkpoint **out, u
 /* The n-th that is good. False: there are fewer. */
 bool checkpoints_good(struct checkpoints *checkpoints, uint32_t n, struct checkpoint *out);
 bool checkpoints_find(struct checkpoints *checkpoints, const char *name, struct checkpoint *out);
+/* The one that came from another map, where that generation ended then. False: there is none. */
+bool checkpoints_of_origin(struct checkpoints *checkpoints, uint64_t id, uint16_t generation,
+			   struct checkpoint *out);
 /* Whether the instant at which that generation ended was another than that archive's: then the map
  * was returned to an earlier state after that. */
 bool checkpoints_contradict(struct checkpoints *checkpoints, uint16_t generation,
@@ -51,8 +58,10 @@ int checkpoints_add(struct checkpoints *checkpoints, const struct checkpoint *li
 /* Its archive is durable, and has so many bytes. ERR_USAGE: there is none of that name. */
 int checkpoints_commit(struct checkpoints *checkpoints, const char *name, uint64_t raw_bytes,
 		       uint64_t written_bytes, struct error *err);
+/* The rest of it has come. ERR_USAGE: there is none of that name. */
+int checkpoints_complete(struct checkpoints *checkpoints, const char *name, struct error *err);
 int checkpoints_delete(struct checkpoints *checkpoints, const char *name, struct error *err);
-/* Nothing works on them any more. */
+/* Nothing works on them any more. Incomplete ones stay. */
 void checkpoints_drop_pending(struct checkpoints *checkpoints);
 
 #endif

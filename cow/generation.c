@@ -13,50 +13,14 @@
  * changes only while no write is in flight; with a file, threads also hold the store's lock. A
  * reader may see a mark late, but never half of one.
  */
-#include "cow/generation.h"
+#include "cow/generation_state.h"
 
-#include "cow/map_parts.h"
+#include "base/clock.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-
-#define GROUP_CLUSTERS MAP_GROUP_CLUSTERS
-#define PAGE	       MAP_PAGE
-#define SIZE_MAX_BYTES (UINT64_C(1) << 62) /* of a drive: no sum below can overflow */
-#define LOOK_MAX       (UINT64_C(1) << 20) /* clusters looked at by generation_changed */
-
-struct generation {
-	uint64_t drive_bytes, n_clusters, n_groups;
-	uint8_t *memory; /* mapped, size_bytes */
-	size_t size_bytes;
-	uint64_t tables_at;	  /* in the memory */
-	_Atomic uint16_t *groups; /* little-endian, as in a file */
-	_Atomic uint16_t *clusters;
-	_Atomic uint16_t current;
-	_Atomic uint64_t id;
-	_Atomic uint16_t sure_from; /* the first generation of which the marks tell all */
-	struct map_store *store;    /* NULL: in memory only */
-	struct checkpoints *checkpoints;
-	/* How many clusters have each number but 0; memory is taken by those that are in use. */
-	_Atomic uint64_t *counts;
-};
-
-static uint64_t load(const _Atomic uint16_t *mark)
-{
-	return le16toh(atomic_load_explicit(mark, memory_order_relaxed));
-}
-
-/* Most writes hit a cluster that is marked already: not storing again keeps its cache line shared.
- */
-static void raise_to(_Atomic uint16_t *mark, uint16_t value)
-{
-	if (load(mark) != value)
-		atomic_store_explicit(mark, htole16(value), memory_order_relaxed);
-}
 
 static uint64_t group_pages(uint64_t n_groups)
 {
@@ -130,6 +94,7 @@ int generation_new(struct generation **out, uint64_t size_bytes, struct error *e
 	struct generation *map;
 
 	TRY(lay_out(&map, size_bytes, err));
+	map->began_ns = clock_real_ns();
 	int code = new_id(map, err);
 	if (code == 0)
 		code = map_memory(map, err);
@@ -149,9 +114,9 @@ static void count_all(struct generation *map)
 {
 	for (uint64_t group = 0; group < map->n_groups; group++) {
 		uint64_t end = least((group + 1) * GROUP_CLUSTERS, map->n_clusters);
-		for (uint64_t i = group * GROUP_CLUSTERS; load(&map->groups[group]) > 0 && i < end;
-		     i++)
-			map->counts[load(&map->clusters[i])]++;
+		for (uint64_t i = group * GROUP_CLUSTERS;
+		     generation_load(&map->groups[group]) > 0 && i < end; i++)
+			map->counts[generation_load(&map->clusters[i])]++;
 	}
 }
 
@@ -169,6 +134,7 @@ static int open_store(struct generation *map, const char *path, const char *driv
 	TRY(map_store_open(&map->store, path, drive_path, size_bytes, &memory, err));
 	map->id = map_store_header(map->store)->id;
 	map->current = map_store_header(map->store)->current;
+	map->began_ns = map_store_header(map->store)->began_ns;
 	count_all(map);
 	TRY(checkpoints_new(&map->checkpoints, map->memory + map->tables_at, map->id, map->current,
 			    err));
@@ -200,6 +166,7 @@ static int look(struct generation *map, struct map_look *file, struct error *err
 	TRY(map_look_read(file, err));
 	map->id = file->header.id;
 	map->current = file->header.current;
+	map->began_ns = file->header.began_ns;
 	count_all(map);
 	return checkpoints_new(&map->checkpoints, map->memory + map->tables_at, map->id,
 			       map->current, err);
@@ -309,7 +276,7 @@ static void mark_cluster(struct generation *map, uint64_t cluster, uint16_t curr
 {
 	_Atomic uint16_t *mark = &map->clusters[cluster];
 
-	if (load(mark) == current)
+	if (generation_load(mark) == current)
 		return;
 	uint16_t old =
 		le16toh(atomic_exchange_explicit(mark, htole16(current), memory_order_relaxed));
@@ -325,14 +292,9 @@ static void mark_in_memory(struct generation *map, uint64_t cluster, uint64_t en
 	uint16_t current = generation_current(map);
 
 	for (uint64_t group = cluster / GROUP_CLUSTERS; group * GROUP_CLUSTERS < end; group++)
-		raise_to(&map->groups[group], current);
+		generation_raise_to(&map->groups[group], current);
 	for (; cluster < end; cluster++)
 		mark_cluster(map, cluster, current);
-}
-
-static uint64_t offset_of(const struct generation *map, const _Atomic uint16_t *mark)
-{
-	return (uint64_t)((const uint8_t *)mark - map->memory) / PAGE * PAGE;
 }
 
 /* All clusters are of one group. Returns whether any mark is new. */
@@ -340,18 +302,18 @@ static bool mark_in_file(struct generation *map, uint64_t cluster, uint64_t end)
 {
 	uint16_t current = generation_current(map);
 	_Atomic uint16_t *group = &map->groups[cluster / GROUP_CLUSTERS];
-	bool raises_group = load(group) < current;
+	bool raises_group = generation_load(group) < current;
 	uint64_t rise = 0;
 
 	for (uint64_t i = cluster; i < end; i++)
-		rise += current - load(&map->clusters[i]);
+		rise += current - generation_load(&map->clusters[i]);
 	if (rise == 0)
 		return false;
 	map_store_promise_locked(map->store, rise);
 	mark_in_memory(map, cluster, end);
 	if (raises_group)
-		map_store_page_locked(map->store, offset_of(map, group));
-	map_store_page_locked(map->store, offset_of(map, &map->clusters[cluster]));
+		map_store_page_locked(map->store, generation_page_of(map, group));
+	map_store_page_locked(map->store, generation_page_of(map, &map->clusters[cluster]));
 	return true;
 }
 
@@ -381,14 +343,21 @@ static void clear(struct generation *map)
 {
 	for (uint64_t group = 0; group < map->n_groups; group++) {
 		_Atomic uint16_t *marks = map->clusters + group * GROUP_CLUSTERS;
-		if (load(&map->groups[group]) == 0)
+		if (generation_load(&map->groups[group]) == 0)
 			continue;
 		for (uint32_t i = 0; i < GROUP_CLUSTERS; i++)
-			raise_to(&marks[i], 0);
-		raise_to(&map->groups[group], 0);
+			generation_raise_to(&marks[i], 0);
+		generation_raise_to(&map->groups[group], 0);
 	}
 	for (uint32_t i = 0; i <= GENERATION_MAX; i++)
 		atomic_store_explicit(&map->counts[i], 0, memory_order_relaxed);
+}
+
+/* Of a map in memory: now, as it begins anew. */
+static void take_beginning(struct generation *map)
+{
+	atomic_store(&map->began_ns,
+		     map->store == NULL ? clock_real_ns() : map_store_header(map->store)->began_ns);
 }
 
 static uint16_t restart(struct generation *map)
@@ -403,6 +372,7 @@ static uint16_t restart(struct generation *map)
 	clear(map);
 	if (map->store != NULL)
 		map_store_restart_locked(map->store, map->id);
+	take_beginning(map);
 	return 0;
 }
 
@@ -453,17 +423,18 @@ bool generation_changed(const struct generation *map, uint16_t g, uint64_t clust
 		*n_clusters = left;
 		return true;
 	}
-	bool changed = load(&map->groups[at / GROUP_CLUSTERS]) > g && load(&map->clusters[at]) > g;
+	bool changed = generation_load(&map->groups[at / GROUP_CLUSTERS]) > g &&
+		       generation_load(&map->clusters[at]) > g;
 
 	while (at < end) {
 		uint64_t next = least((at / GROUP_CLUSTERS + 1) * GROUP_CLUSTERS, end);
-		if (load(&map->groups[at / GROUP_CLUSTERS]) <= g) {
+		if (generation_load(&map->groups[at / GROUP_CLUSTERS]) <= g) {
 			if (changed)
 				break;
 			at = next;
 			continue;
 		}
-		while (at < next && (load(&map->clusters[at]) > g) == changed)
+		while (at < next && (generation_load(&map->clusters[at]) > g) == changed)
 			at++;
 		if (at < next)
 			break;

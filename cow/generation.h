@@ -105,6 +105,20 @@ bool generation_changed(const struct generation *map, uint16_t g, uint64_t clust
 uint64_t generation_count(const struct generation *map, uint16_t g);
 uint64_t generation_changed_bytes(const struct generation *map, uint16_t g);
 
+/* ---- what another map tells of the same drive (cow/arrival.h) ---- */
+
+/* Marks clusters as written in the generation after g, unless they were written later: bit i of
+ * byte k is that of cluster + 8 k + i. cluster is a multiple of 8. Any thread. */
+void generation_raise(struct generation *map, uint16_t g, uint64_t cluster, const uint8_t *bits,
+		      uint64_t n_clusters);
+/* The other way: which were written after generation g ended. */
+void generation_bits(const struct generation *map, uint16_t g, uint64_t cluster, uint8_t *bits,
+		     uint64_t n_clusters);
+/* Since when every write is in the map: nanoseconds since 1970; 0: not known. Of a map whose writes
+ * are recorded elsewhere, whoever knows it says so. */
+uint64_t generation_began_ns(const struct generation *map);
+void generation_begin(struct generation *map, uint64_t began_ns);
+
 /* Its checkpoints, which end with it. */
 struct checkpoints *generation_checkpoints(const struct generation *map);
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define VERSION_KNOWN 2u   /* and 1 */
+#define VERSION_KNOWN 3u   /* and those before */
 #define COPY_SIZE     512u /* there are two, one after the other */
 #define CHECKED_SIZE  504u
 /* On a busy host, how much later than the last mark the guest's own last write may reach the drive.
@@ -180,6 +180,7 @@ void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *head
 	put_le(copy + 80, 8, header->drive.size_bytes);
 	put_le(copy + 88, 8, header->drive.mtime_ns);
 	put_le(copy + 96, 8, header->drive.n_writes);
+	put_le(copy + 104, 8, header->began_ns);
 	put_le(copy + CHECKED_SIZE, 8, XXH3_64bits(copy, CHECKED_SIZE));
 	memcpy(page + header->sequence % 2 * COPY_SIZE, copy, COPY_SIZE);
 }
@@ -199,6 +200,7 @@ static void get_copy(struct map_header *out, const uint8_t *copy)
 	out->drive.size_bytes = get_le(copy + 80, 8);
 	out->drive.mtime_ns = get_le(copy + 88, 8);
 	out->drive.n_writes = get_le(copy + 96, 8);
+	out->began_ns = get_le(copy + 104, 8);
 }
 
 /* Above it the sequence could overflow, and an older copy would count. */
@@ -208,7 +210,8 @@ static bool is_sensible(const struct map_header *header, const uint8_t *copy)
 {
 	return (header->state == MAP_STATE_CLEAN || header->state == MAP_STATE_OPEN) &&
 	       header->sequence <= SEQUENCE_MAX && header->current != 0 &&
-	       get_le(copy + 50, 2) == 0 && all_zero(copy + 104, CHECKED_SIZE - 104);
+	       get_le(copy + 50, 2) == 0 && all_zero(copy + 112, CHECKED_SIZE - 112) &&
+	       (header->version >= 3 || header->began_ns == 0);
 }
 
 int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], const char *path,
@@ -225,7 +228,7 @@ int map_header_get(struct map_header *out, const uint8_t page[MAP_HEADER_SIZE], 
 		is_map = true;
 		if (get_le(copy + CHECKED_SIZE, 8) != XXH3_64bits(copy, CHECKED_SIZE))
 			continue;
-		if (get_le(copy + 8, 4) != VERSION_KNOWN && get_le(copy + 8, 4) != 1)
+		if (get_le(copy + 8, 4) == 0 || get_le(copy + 8, 4) > VERSION_KNOWN)
 			return fail(
 				err, ERR_UNSUPPORTED,
 				"%s: is a map of version %llu, which this program does not know",

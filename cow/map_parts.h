@@ -44,6 +44,7 @@ struct map_header {
 	uint64_t id;
 	uint8_t boot_id[MAP_ID_SIZE];
 	uint16_t current;
+	uint64_t began_ns;	 /* since 1970, when the recording began; 0: not known */
 	uint32_t version;	 /* as it was read; it is written as the present one */
 	struct drive_look drive; /* as it was when the map was opened or, CLEAN, closed */
 };
@@ -128,6 +129,8 @@ void map_store_page_locked(struct map_store *store, uint64_t offset);
 void map_store_touch_locked(struct map_store *store);
 /* A new generation. */
 void map_store_advance_locked(struct map_store *store, uint16_t current);
+/* When the recording began is known now. */
+void map_store_began_locked(struct map_store *store, uint64_t began_ns);
 /* A new map; the memory is already all zeros. */
 void map_store_restart_locked(struct map_store *store, uint64_t id);
 

@@ -32,10 +32,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S	1000000000u
 #define TOUCH_NS	50000000u /* how often the time of the last mark is written */
 #define FAILED_BY_CUT	(-1)
 #define FAILED_BY_DRIVE (-2)
@@ -53,15 +51,6 @@ struct map_store {
 	uint64_t sum;		 /* of all marks */
 	uint64_t touched_ns;	 /* the time of the last mark, as last written */
 };
-
-/* By the clock that the kernel stamps files with. */
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* ---- writing ---- */
 
@@ -98,7 +87,7 @@ static void put_sums(struct map_store *store, uint64_t rise)
 {
 	uint8_t *page = store->memory.bytes;
 
-	store->touched_ns = now_ns();
+	store->touched_ns = clock_file_ns();
 	put_le(page + MAP_LAST_AT, 8, store->touched_ns);
 	put_le(page + MAP_SUM_AT, 8, store->sum);
 	store->sum += rise;
@@ -115,7 +104,7 @@ void map_store_promise_locked(struct map_store *store, uint64_t rise)
 
 void map_store_touch_locked(struct map_store *store)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_file_ns();
 
 	/* The second case: the clock was set back. */
 	if (now - store->touched_ns >= TOUCH_NS)
@@ -127,6 +116,12 @@ static void put_header(struct map_store *store, uint32_t state)
 	store->header.state = state;
 	store->header.sequence++;
 	map_header_put(store->memory.bytes, &store->header);
+}
+
+void map_store_began_locked(struct map_store *store, uint64_t began_ns)
+{
+	store->header.began_ns = began_ns;
+	map_store_advance_locked(store, store->header.current);
 }
 
 void map_store_advance_locked(struct map_store *store, uint16_t current)
@@ -142,6 +137,7 @@ void map_store_restart_locked(struct map_store *store, uint64_t id)
 {
 	store->sum = 0;
 	store->header.id = id;
+	store->header.began_ns = store->drive_path == NULL ? 0 : clock_real_ns();
 	map_store_advance_locked(store, 1);
 	for (uint64_t i = 0; i < store->memory.n_group_pages; i++)
 		map_store_page_locked(store, (1 + i) * MAP_PAGE);
@@ -203,6 +199,7 @@ static int read_file(struct map_store *store, const struct stat *found, struct e
 	store->header.version = header.version;
 	store->header.sequence = header.sequence;
 	store->header.current = header.current;
+	store->header.began_ns = header.began_ns;
 	if (!map_read(store->fd, &store->memory, &header, &store->sum))
 		store->trust = MAP_DAMAGED;
 	else
@@ -235,6 +232,7 @@ static int begin_anew(struct map_store *store, struct error *err)
 		return fail_system(err, errno, "map %s: memory", path);
 	store->sum = 0;
 	store->header.current = 1;
+	store->header.began_ns = store->drive_path == NULL ? 0 : clock_real_ns();
 	if (getrandom(&store->header.id, sizeof(store->header.id), 0) != sizeof(store->header.id))
 		return fail_system(err, errno, "random numbers");
 	put_header(store, MAP_STATE_OPEN);
@@ -311,7 +309,7 @@ int map_store_open(struct map_store **out, const char *path, const char *drive_p
 /* File times advance in steps: a later write by another program must get a later time. */
 static void let_time_pass(const struct drive_look *look)
 {
-	for (unsigned i = 0; i < 50 && now_ns() <= look->mtime_ns; i++)
+	for (unsigned i = 0; i < 50 && clock_file_ns() <= look->mtime_ns; i++)
 		clock_sleep_ms(1);
 }
 

@@ -24,6 +24,13 @@ static void note_request(struct volume *volume)
 		atomic_store_explicit(&volume->asked_ns, now, memory_order_relaxed);
 }
 
+uint64_t volume_last_request_ns(const struct volume *volume)
+{
+	int64_t asked = atomic_load_explicit(&volume->asked_ns, memory_order_relaxed);
+
+	return asked == 0 ? 0 : clock_real_ns() - (uint64_t)(clock_ns() - asked);
+}
+
 bool volume_guest_is_active(const struct volume *volume)
 {
 	int64_t asked = atomic_load_explicit(&volume->asked_ns, memory_order_relaxed);

@@ -7,6 +7,7 @@
 #define MACHINE_CHECKPOINT_H
 
 #include "base/name.h"
+#include "cow/arrival.h"
 #include "cow/checkpoints.h"
 #include "machine/options.h"
 
@@ -32,6 +33,26 @@ struct checkpoint_list {
 
 struct checkpoint_source;
 
+/* How checkpoints get into other maps, and from there: spec/moves.md. i: of the list. */
+struct checkpoint_moves {
+	/* 1: told; 0: the drive has none of that name. */
+	int (*outline)(struct checkpoint_source *source, uint32_t i, const char *name,
+		       struct outline *out, struct error *err);
+	/* After that: bits of n clusters from a multiple of 8 on, at most 8 * 65536. *any: some are
+	 * set; else bits is left alone. */
+	int (*bits)(struct checkpoint_source *source, uint32_t i, const char *name,
+		    uint64_t cluster, uint64_t n, uint8_t *bits, bool *any, struct error *err);
+	/* As arrival.h has it; NULL: nothing can come here. */
+	int (*begin)(struct checkpoint_source *source, uint32_t i, const struct outline *outline,
+		     uint32_t chunk_bytes, struct error *err);
+	int (*has)(struct checkpoint_source *source, uint32_t i, uint64_t chunk, uint64_t *n,
+		   bool *has, struct error *err);
+	int (*take)(struct checkpoint_source *source, uint32_t i, uint64_t chunk, uint64_t n,
+		    const uint8_t *bits, uint32_t n_bytes, struct error *err);
+	int (*end)(struct checkpoint_source *source, uint32_t i, const struct outline *outline,
+		   bool trust, struct error *err);
+};
+
 struct checkpoint_kind {
 	/* options: place, and those that freeze. */
 	int (*open)(struct checkpoint_source **out, const struct machine_options *options,
@@ -44,6 +65,7 @@ struct checkpoint_kind {
 	int (*create)(struct checkpoint_source *source, const char *name, struct error *err);
 	/* From all drives. */
 	int (*remove)(struct checkpoint_source *source, const char *name, struct error *err);
+	const struct checkpoint_moves *moves;		 /* NULL: none */
 	void (*close)(struct checkpoint_source *source); /* NULL-safe */
 };
 
@@ -55,8 +77,8 @@ extern const struct checkpoint_kind checkpoint_map;	/* the file of a map that is
 void checkpoint_list_free(struct checkpoint_list *list);
 /* NULL: the drive has none of that name. */
 const struct checkpoint_line *checkpoint_of(const struct checkpoint_drive *drive, const char *name);
-/* The latest good one of any drive, of the same instant the one that comes last; NULL: there is none.
- * of_backup: that an archive has. */
+/* The latest good one of any drive, of the same instant the one that comes last; NULL: there is
+ * none. of_backup: that an archive has. */
 const struct checkpoint_line *checkpoint_latest(const struct checkpoint_list *list, bool of_backup);
 bool checkpoint_is_of_backup(const struct checkpoint_line *line);
 /* How large an archive of so many bytes that changed is likely to be, going by the latest backup.

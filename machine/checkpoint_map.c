@@ -11,6 +11,7 @@
 struct checkpoint_source {
 	const char *path;
 	uint64_t size_bytes;
+	char drive[NAME_MAX_LENGTH + 1];
 	struct generation *map;
 };
 
@@ -22,6 +23,17 @@ static void close_source(struct checkpoint_source *source)
 		return;
 	generation_close(source->map, &ignored);
 	free(source);
+}
+
+/* A file has no name of its drive, but one of its own. */
+static void name_drive(struct checkpoint_source *source)
+{
+	const char *name = base_name(source->path);
+
+	if (name_usable((const uint8_t *)name, strlen(name)))
+		snprintf(source->drive, sizeof(source->drive), "%s", name);
+	else
+		snprintf(source->drive, sizeof(source->drive), "map");
 }
 
 static int open_source(struct checkpoint_source **out, const struct machine_options *options,
@@ -37,19 +49,9 @@ static int open_source(struct checkpoint_source **out, const struct machine_opti
 		free(source);
 		return err->code;
 	}
+	name_drive(source);
 	*out = source;
 	return 0;
-}
-
-/* A file has no name of its drive, but one of its own. */
-static void name_drive(struct checkpoint_drive *drive, const char *path)
-{
-	const char *name = base_name(path);
-
-	if (name_usable((const uint8_t *)name, strlen(name)))
-		snprintf(drive->name, sizeof(drive->name), "%s", name);
-	else
-		snprintf(drive->name, sizeof(drive->name), "map");
 }
 
 static int list(struct checkpoint_source *source, struct checkpoint_list *out, struct error *err)
@@ -64,7 +66,7 @@ static int list(struct checkpoint_source *source, struct checkpoint_list *out, s
 	if (drive == NULL)
 		return fail_memory(err);
 	out->n_drives = 1;
-	name_drive(drive, source->path);
+	snprintf(drive->name, sizeof(drive->name), "%s", source->drive);
 	drive->size_bytes = source->size_bytes;
 	code = checkpoints_list(generation_checkpoints(source->map), &lines, &n, err);
 	if (code == 0) {
@@ -87,9 +89,49 @@ static int delete (struct checkpoint_source *source, const char *name, struct er
 	return generation_save_checkpoints(source->map, source->path, err);
 }
 
+/* ---- to other maps ---- */
+
+/* A drive of serve is likely to be called as its map but for the ending. */
+static int outline(struct checkpoint_source *source, uint32_t i, const char *name,
+		   struct outline *out, struct error *err)
+{
+	size_t n = strlen(source->drive);
+	bool is_map = n > 4 && strcmp(source->drive + n - 4, ".map") == 0;
+
+	(void)i;
+	*out = (struct outline){.size_bytes = source->size_bytes, .still = true};
+	if (!checkpoints_find(generation_checkpoints(source->map), name, &out->line))
+		return 0;
+	if (!out->line.good)
+		return fail(err, ERR_USAGE, "checkpoint %s: is not complete", name);
+	out->n_changed = generation_count(source->map, out->line.generation);
+	if (out->line.origin_id == 0) {
+		out->line.origin_id = generation_id(source->map);
+		out->line.origin_generation = out->line.generation;
+	}
+	snprintf(out->drive, sizeof(out->drive), "%.*s", (int)(is_map ? n - 4 : n), source->drive);
+	return 1;
+}
+
+static int bits(struct checkpoint_source *source, uint32_t i, const char *name, uint64_t cluster,
+		uint64_t n, uint8_t *to, bool *any, struct error *err)
+{
+	struct checkpoint line;
+
+	(void)i;
+	if (!checkpoints_find(generation_checkpoints(source->map), name, &line))
+		return fail(err, ERR_USAGE, "checkpoint %s: there is none of that name", name);
+	generation_bits(source->map, line.generation, cluster, to, n);
+	*any = true;
+	return 0;
+}
+
+static const struct checkpoint_moves moves = {.outline = outline, .bits = bits};
+
 const struct checkpoint_kind checkpoint_map = {
 	.open = open_source,
 	.list = list,
 	.remove = delete,
+	.moves = &moves,
 	.close = close_source,
 };

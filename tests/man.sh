@@ -238,6 +238,7 @@ example_of()
 		"$vmabak" checkpoint create --json mine serve:ctl.sock
 		"$vmabak" checkpoint list --json serve:ctl.sock
 		"$vmabak" checkpoint size --json serve:ctl.sock
+		"$vmabak" checkpoint export --json mine -o mine.ckpt serve:ctl.sock
 		"$vmabak" checkpoint delete --json mine serve:ctl.sock
 		"$vmabak" stop ctl.sock
 		;;

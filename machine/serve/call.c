@@ -85,18 +85,11 @@ static int await(const struct call *call, struct error *err)
 	return 0;
 }
 
-int call_request(const struct call *call, struct json_t *request, struct json_t **out, int *passed,
-		 struct error *err)
+static int receive(const struct call *call, struct json_t **out, int *passed, struct error *err)
 {
 	struct json_t *reply, *result;
-	int got, sent = message_send(call->fd, request, -1, err);
+	int got = message_receive(call->fd, &reply, passed, err);
 
-	/* A server that refuses clients says why, and closes. */
-	if (sent < 0 && err->sys != EPIPE && err->sys != ECONNRESET)
-		return sent;
-	if (sent == 0)
-		TRY(await(call, err));
-	got = message_receive(call->fd, &reply, passed, err);
 	if (got < 0)
 		return got;
 	if (got == 0)
@@ -111,6 +104,25 @@ int call_request(const struct call *call, struct json_t *request, struct json_t 
 	if (result == NULL && passed != NULL && *passed >= 0)
 		close(*passed);
 	return result != NULL ? 0 : err->code;
+}
+
+int call_answer(const struct call *call, struct json_t **out, struct error *err)
+{
+	TRY(await(call, err));
+	return receive(call, out, NULL, err);
+}
+
+int call_request(const struct call *call, struct json_t *request, struct json_t **out, int *passed,
+		 struct error *err)
+{
+	int sent = message_send(call->fd, request, -1, err);
+
+	/* A server that refuses clients says why, and closes. */
+	if (sent < 0 && err->sys != EPIPE && err->sys != ECONNRESET)
+		return sent;
+	if (sent == 0)
+		TRY(await(call, err));
+	return receive(call, out, passed, err);
 }
 
 int call_once(const char *path, struct json_t *request, struct json_t **out, struct error *err)

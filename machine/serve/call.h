@@ -21,6 +21,8 @@ void call_close(struct call *call);
  * returned becomes *err. *passed, if not NULL: a descriptor that came with it, owned, or -1. */
 int call_request(const struct call *call, struct json_t *request, struct json_t **out, int *passed,
 		 struct error *err);
+/* Waits for what a request returns that was sent otherwise. */
+int call_answer(const struct call *call, struct json_t **out, struct error *err);
 /* The same with a connection for this alone. */
 int call_once(const char *path, struct json_t *request, struct json_t **out, struct error *err);
 

@@ -132,7 +132,7 @@ int serve_delete_checkpoint(struct serve *serve, const struct json_t *request, s
 
 		if (lines == NULL || !checkpoints_find(lines, name, &found))
 			continue;
-		if (!found.good)
+		if (!found.good && !found.incomplete)
 			return fail(err, ERR_LOCKED, "checkpoint %s: its backup is running", name);
 		TRY(checkpoints_delete(lines, name, err));
 		any = true;
@@ -150,6 +150,7 @@ static void put_line(struct json_t *line, const struct checkpoint *it, const str
 	json_put_text(line, "uuid", format_uuid(uuid, it->uuid));
 	json_put_number(line, "instant_ns", it->instant_ns);
 	json_put_bool(line, "good", it->good);
+	json_put_bool(line, "incomplete", it->incomplete);
 	json_put_number(line, "raw_bytes", it->raw_bytes);
 	json_put_number(line, "written_bytes", it->written_bytes);
 	json_put_number(line, "changed_bytes", generation_changed_bytes(map, it->generation));

@@ -1,23 +1,17 @@
 /*
  * The checkpoints of a serve.
  */
+#include "machine/serve/client_source.h"
+
 #include "base/parse.h"
 #include "base/watcher.h"
-#include "machine/checkpoint.h"
 #include "machine/freeze.h"
-#include "machine/serve/call.h"
 #include "machine/serve/message.h"
 #include "machine/serve/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct checkpoint_source {
-	const struct machine_options *options;
-	const struct watcher *watcher;
-	struct call call;
-};
 
 static void close_source(struct checkpoint_source *source)
 {
@@ -58,6 +52,7 @@ static int parse_line(struct checkpoint_line *line, const struct json_t *told, s
 		return message_unexpected(err);
 	snprintf(line->it.name, sizeof(line->it.name), "%s", name);
 	line->it.good = json_member_bool(told, "good");
+	line->it.incomplete = json_member_bool(told, "incomplete");
 	parse_uuid(uuid, line->it.uuid); /* all zero stays so */
 	return 0;
 }
@@ -180,5 +175,6 @@ const struct checkpoint_kind checkpoint_serve = {
 	.list = list,
 	.create = create,
 	.remove = delete,
+	.moves = &checkpoint_serve_moves,
 	.close = close_source,
 };

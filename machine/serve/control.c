@@ -100,9 +100,11 @@ static bool answer(struct client *client, const struct json_t *request)
 {
 	const char *what = json_member_text(request, "execute");
 	struct error err = {0}, ignored;
-	int code;
+	int code = what == NULL ? 1 : serve_move(client->serve, client->fd, request, &err);
 
-	if (what == NULL)
+	if (code <= 0)
+		; /* answered, or an error */
+	else if (what == NULL)
 		code = fail(&err, ERR_USAGE, "a message without 'execute'");
 	else if (strcmp(what, "status") == 0)
 		code = request_status(client, &err);

@@ -184,6 +184,7 @@ void drives_close(struct serve *serve)
 		struct served *served = &serve->drives[i];
 		if (served->volume != NULL)
 			volume_free(served->volume);
+		arrival_free(served->arrival);
 		close_map(serve, served);
 		if (served->drive != NULL && !served->is_given)
 			drive_close(served->drive);

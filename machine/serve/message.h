@@ -11,6 +11,13 @@
  *                     {"execute": "checkpoint", "name": NAME}, then "begin" and "commit"
  *                     {"execute": "backup", ...}
  *                     {"execute": "mirror-...", ...}: machine/serve/mirror.h
+ *                     {"execute": "map-outline", "drive": I, "name": NAME}: a checkpoint that is to
+ *                     go to another map; "there": it has one
+ *                     {"execute": "map-bits", "drive": I, "name": NAME, "from": CLUSTER, "n": N}
+ *                     {"execute": "map-begin", "drive": I, ..., "chunk_bytes": N}, the other way,
+ *                     then "map-has" with "chunk", "map-take" with "chunk", "n" and "any", and
+ *                     "map-end" with what "map-begin" had, and "trust". After a message with "any",
+ *                     either way, bits come as one more, which is no JSON
  *   from the server   {"return": ...} or {"error": {"code": ..., "message": ...}}
  *
  * A backup goes on over the same connection:

@@ -152,6 +152,7 @@ static void free_all(struct serve *serve)
 	if (serve->wake >= 0)
 		close(serve->wake);
 	pthread_mutex_destroy(&serve->lock);
+	pthread_mutex_destroy(&serve->arrivals_lock);
 	free(serve->drives);
 	free(serve);
 }
@@ -184,6 +185,7 @@ int serve_open(struct serve **out, const struct serve_options *options,
 	serve->wake = -1;
 	serve->began_s = clock_s();
 	pthread_mutex_init(&serve->lock, NULL);
+	pthread_mutex_init(&serve->arrivals_lock, NULL);
 	if (open_all(serve, err) == 0) {
 		*out = serve;
 		return 0;

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RUNS_MAX 4000u /* in a message: with the longest numbers it is full */
 
@@ -38,6 +39,24 @@ static const char *why_anew(const struct served *served)
 	return texts[generation_trust(served->map)];
 }
 
+/* The token of another map: a checkpoint that came from there. */
+static const char *judge_origin(const struct served *served, uint64_t id, uint16_t g,
+				const uint8_t *parent, struct capture_since *out)
+{
+	struct checkpoint found;
+
+	if (!checkpoints_of_origin(generation_checkpoints(served->map), id, g, &found))
+		return why_anew(served);
+	if (!found.good)
+		return "its checkpoint came from another map, and is incomplete";
+	if (parent != NULL && memcmp(found.uuid, parent, UUID_SIZE) != 0)
+		return "the checkpoint that came from the other map is of another archive";
+	if (!generation_is_sure(served->map, found.generation))
+		return "the drive could not be flushed, and may have gone back to older data";
+	*out = (struct capture_since){.some = true, .generation = found.generation};
+	return NULL;
+}
+
 const char *serve_judge(const struct served *served, const struct json_t *request,
 			const char *token, struct capture_since *out)
 {
@@ -51,7 +70,8 @@ const char *serve_judge(const struct served *served, const struct json_t *reques
 	if (served->map == NULL)
 		return "the server has no map of changes of drives that are read only";
 	if (id != generation_id(served->map))
-		return why_anew(served);
+		return judge_origin(served, id, g,
+				    text != NULL && parse_uuid(text, parent) ? parent : NULL, out);
 	if (g >= generation_current(served->map))
 		return "the map of changes is an older copy";
 	if (text != NULL && parse_uuid(text, parent) &&

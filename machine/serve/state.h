@@ -11,12 +11,14 @@
  *   backup.c    one backup: the capture here, the archive in the client
  *   checkpoints.c  what clients ask of checkpoints
  *   mirror*.c   mirrors: mirror.h
+ *   moves.c     checkpoints on their way to other maps, and from them
  *   control.c   the control socket: a thread for it and one for each client
  *   serve.c     opens all, waits for the end, closes all
  */
 #ifndef MACHINE_SERVE_STATE_H
 #define MACHINE_SERVE_STATE_H
 
+#include "cow/arrival.h"
 #include "cow/capture.h"
 #include "cow/checkpoints.h"
 #include "drive/argument.h"
@@ -44,6 +46,7 @@ struct served {
 	struct generation *map; /* NULL: read only */
 	struct volume *volume;
 	bool distrusted; /* its map was found wrong; whoever has the turn asks and sets this */
+	struct arrival *arrival; /* owned; of the checkpoint that comes, or came last; or NULL */
 };
 
 struct serve {
@@ -58,8 +61,9 @@ struct serve {
 	struct error map_error; /* a map that could not be closed */
 	double began_s;		/* by clock_s */
 
-	pthread_mutex_t lock;	     /* guards backup and what it points to, and the counters */
-	struct serve_backup *backup; /* NULL: none is running */
+	pthread_mutex_t arrivals_lock; /* guards served.arrival */
+	pthread_mutex_t lock;	       /* guards backup and what it points to, and the counters */
+	struct serve_backup *backup;   /* NULL: none is running */
 	uint64_t n_backups_done, n_backups_failed;
 };
 
@@ -212,6 +216,12 @@ int serve_checkpoint(struct serve *serve, int fd, const struct json_t *request, 
 int serve_checkpoints(struct serve *serve, int fd, const struct json_t *request, struct error *err);
 /* "delete-checkpoint" */
 int serve_delete_checkpoint(struct serve *serve, const struct json_t *request, struct error *err);
+
+/* ---- moves.c ---- */
+
+/* "map-outline", "map-bits", "map-begin", "map-has", "map-take", "map-end": answers. 1: it is
+ * another request. */
+int serve_move(struct serve *serve, int fd, const struct json_t *request, struct error *err);
 
 /* ---- control.c ---- */
 

@@ -45,6 +45,7 @@ static void (*const suites[])(void) = {
 	test_generation_elsewhere,
 	test_generation_killed,
 	test_generation_marks,
+	test_moves,
 	test_checkpoints,
 	test_nbd_server,
 	test_target,

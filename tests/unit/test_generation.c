@@ -284,7 +284,7 @@ static void a_later_version(void)
 	struct generation *map;
 	struct error err;
 
-	patch_byte(8, 3);
+	patch_byte(8, 4);
 	CU_ASSERT(open_map(&map, &err) == ERR_UNSUPPORTED);
 }
 
@@ -330,6 +330,7 @@ static void the_example_of_the_specification(void)
 	CU_ASSERT(header.drive.kind == MAP_DRIVE_FILE && header.drive.device == 0xfe00);
 	CU_ASSERT(header.drive.inode == 12345 && header.drive.size_bytes == 1 << 30);
 	CU_ASSERT(header.drive.mtime_ns == 123456789);
+	CU_ASSERT(header.began_ns == 123456788);
 }
 
 void test_generation(void)

@@ -1,0 +1,23 @@
+/*
+ * Records from a descriptor, one after the other: spec/moves.md, section 1.
+ */
+#ifndef MACHINE_MOVES_READ_H
+#define MACHINE_MOVES_READ_H
+
+#include "cow/mapstream.h"
+
+/* Made of a struct that holds fd alone. */
+struct move_reader {
+	int fd;
+	bool begun; /* the head of the stream was read */
+	uint64_t id;
+	uint8_t *buffer; /* owned */
+	size_t at, end;	 /* what is in it and was not given out */
+};
+
+/* 1: a record, borrowed until the next call; 0: the stream ends before a record; negative: as
+ * mapstream_get, ERR_INCOMPLETE within one, or an error of reading. */
+int move_read(struct move_reader *reader, struct mapstream_record *out, struct error *err);
+void move_reader_free(struct move_reader *reader);
+
+#endif
