@@ -72,6 +72,15 @@ static int open_drive(struct drive **out, const struct mirror_target *target, st
 	return drive_open(out, target->path, &how, err);
 }
 
+static int open_room(struct drive **out, struct mirror_target *target, struct error *err)
+{
+	TRY(open_drive(out, target, err));
+	if (drive_limit(*out, target->size_bytes, err) == 0)
+		return 0;
+	drive_close(*out);
+	return err->code;
+}
+
 static int open_file(struct drive **out, struct mirror_target *target, bool exists,
 		     struct error *err)
 {
@@ -87,20 +96,14 @@ static int open_file(struct drive **out, struct mirror_target *target, bool exis
 	if (!exists)
 		TRY(make_file(target, err));
 	target->reads_zeros = !exists || !target->known;
+	/* Images have whole sectors. */
+	if (!is_raw(target))
+		return open_room(out, target, err);
 	TRY(open_drive(out, target, err));
 	if (drive_size(*out) == target->size_bytes)
 		return 0;
 	fail(err, ERR_USAGE, "%s: has %llu bytes, and the drive %llu", target->path,
 	     (unsigned long long)drive_size(*out), (unsigned long long)target->size_bytes);
-	drive_close(*out);
-	return err->code;
-}
-
-static int open_room(struct drive **out, struct mirror_target *target, struct error *err)
-{
-	TRY(open_drive(out, target, err));
-	if (drive_limit(*out, target->size_bytes, err) == 0)
-		return 0;
 	drive_close(*out);
 	return err->code;
 }
