@@ -78,6 +78,19 @@ int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *
 	return 0;
 }
 
+int input_read_at(struct input *in, uint64_t position, void *to, size_t n, struct error *err)
+{
+	if (position > in->size || n > in->size - position)
+		return fail_at(err, ERR_INCOMPLETE, in->size, "incomplete: the end is missing");
+	memcpy(to, in->bytes + position, n);
+	return 0;
+}
+
+void input_expect_random(struct input *in)
+{
+	(void)in;
+}
+
 void input_limit(struct input *in, uint64_t bytes_per_s)
 {
 	(void)in, (void)bytes_per_s;
