@@ -361,7 +361,7 @@ uninstall:
 	! cd "$(DESTDIR)$(COMPDIR)" 2>/dev/null || rm -f vmabak
 	! cd "$(DESTDIR)$(MANDIR)/man1" 2>/dev/null || rm -f $(notdir $(filter %.1,$(MAN_PAGES)))
 	! cd "$(DESTDIR)$(MANDIR)/man5" 2>/dev/null || rm -f $(notdir $(filter %.5,$(MAN_PAGES)))
-	! cd "$(DESTDIR)$(DOCDIR)" 2>/dev/null || rm -f README.md LICENSE vmab.md vma1.md map.md sums.md changes.md restore.py $(EXAMPLES)
+	! cd "$(DESTDIR)$(DOCDIR)" 2>/dev/null || rm -f README.md LICENSE vmab.md vma1.md map.md sums.md changes.md overlay.md restore.py $(EXAMPLES)
 	for folder in $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(COMPDIR) $(DOCDIR)/examples; do \
 		folder="$(DESTDIR)$$folder"; \
 		while [ "$$folder" != "$(DESTDIR)" ] && rmdir "$$folder" 2>/dev/null; do \

@@ -137,6 +137,11 @@ void sandbox_allow_socket(struct sandbox *sandbox, const char *path)
 		      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
 }
 
+void sandbox_allow_device(struct sandbox *sandbox, const char *path)
+{
+	allow(sandbox, path, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
+}
+
 void sandbox_allow_removal(struct sandbox *sandbox, const char *folder)
 {
 	char parent[PATH_MAX];

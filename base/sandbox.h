@@ -32,6 +32,8 @@ void sandbox_allow_reading(struct sandbox *sandbox);
 void sandbox_allow_file(struct sandbox *sandbox, const char *path);
 /* Allows a socket there that is made later, and its removal. */
 void sandbox_allow_socket(struct sandbox *sandbox, const char *path);
+/* Allows reading and writing this device alone. */
+void sandbox_allow_device(struct sandbox *sandbox, const char *path);
 /* Allows removing this folder. */
 void sandbox_allow_removal(struct sandbox *sandbox, const char *folder);
 /* From here on only allowed files can be opened. Ends the struct. */

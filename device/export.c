@@ -24,8 +24,10 @@ static void allow_socket(struct sandbox *sandbox, const char *place)
 }
 
 /* All files may be read, as the archives of a chain may be opened at any time. */
-static int confine(const struct serve_options *options, const char *overlay, struct error *err)
+static int confine(const struct export_options *how, struct error *err)
 {
+	const struct serve_options *options = &how->serve;
+	const char *overlay = how->overlay;
 	struct sandbox sandbox;
 
 	sandbox_begin(&sandbox);
@@ -38,6 +40,10 @@ static int confine(const struct serve_options *options, const char *overlay, str
 		sandbox_allow_file(&sandbox, overlay);
 	if (overlay != NULL && options->control != NULL) /* a backup may spill there */
 		sandbox_allow_file(&sandbox, "/var/tmp/.");
+	for (const char *const *device = how->devices; device != NULL && *device != NULL; device++)
+		sandbox_allow_device(&sandbox, *device);
+	if (how->folder != NULL)
+		sandbox_allow_removal(&sandbox, how->folder);
 	return sandbox_enter(&sandbox, err);
 }
 
@@ -46,7 +52,7 @@ static int open_all(struct export *export, const struct export_options *options,
 {
 	struct overlay_store *overlay = options->overlay == NULL ? NULL : &export->overlay;
 
-	TRY(confine(&options->serve, options->overlay, err));
+	TRY(confine(options, err));
 	TRY(view_open(&export->view, &options->view, watcher, err));
 	if (overlay != NULL)
 		TRY(overlay_store_open(overlay, options->overlay, view_archive(export->view), err));
@@ -54,6 +60,7 @@ static int open_all(struct export *export, const struct export_options *options,
 	export->serving = options->serve;
 	export->serving.given = export->drives.given;
 	export->serving.n_given = export->drives.n;
+	export->serving.quiet = options->quiet;
 	export->serving.read_only = overlay == NULL;
 	return serve_open(&export->serve, &export->serving, watcher, err);
 }
@@ -86,6 +93,25 @@ int export_open(struct export **out, const struct export_options *options,
 void export_wait(struct export *export)
 {
 	serve_wait(export->serve);
+}
+
+int export_end_fd(const struct export *export)
+{
+	return serve_end_fd(export->serve);
+}
+
+const struct view *export_view(const struct export *export)
+{
+	return export->view;
+}
+
+char **export_names(const struct export *export)
+{
+	char **names = calloc((size_t) export->drives.n + 1, sizeof(*names));
+
+	for (uint32_t i = 0; names != NULL && i < export->drives.n; i++)
+		names[i] = export->drives.of[i].name;
+	return names;
 }
 
 int export_close(struct export *export, struct error *err)

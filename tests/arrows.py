@@ -31,7 +31,7 @@ HOUSE = {
     "machine/qemu": ("machine cow drive nbd base", ""),
     "machine/libvirt": ("machine machine/qemu cow drive nbd base", ""),
     "machine/serve": ("machine cow drive nbd base", ""),
-    "device": ("archive machine/serve drive format base", ""),
+    "device": ("archive machine/qemu machine/serve drive format base", ""),
     "cli": ("device archive machine machine/qemu machine/libvirt machine/serve cow reader reader/input writer writer/output"
             " store drive nbd format base", ""),
 }

@@ -30,6 +30,7 @@ struct serve_options {
 	const char *tls_psk;
 	bool tls_verify_peer;
 	bool plain_loopback;
+	bool quiet; /* where drives are served is not told */
 };
 
 #endif

@@ -40,6 +40,11 @@ void serve_wait(struct serve *serve)
 		;
 }
 
+int serve_end_fd(const struct serve *serve)
+{
+	return serve->wake;
+}
+
 /* ---- NBD ---- */
 
 static void log_line(void *context, const char *text)
@@ -141,7 +146,8 @@ static int open_all(struct serve *serve, struct error *err)
 	TRY(mirrors_open(serve, err));
 	if (serve->options->control != NULL)
 		TRY(control_open(serve, err));
-	tell_where(serve);
+	if (!serve->options->quiet)
+		tell_where(serve);
 	return 0;
 }
 

@@ -16,6 +16,8 @@ int serve_open(struct serve **out, const struct serve_options *options,
 	       const struct watcher *watcher, struct error *err);
 /* Until a client or a signal wants the end. */
 void serve_wait(struct serve *serve);
+/* Readable once they do. Borrowed. */
+int serve_end_fd(const struct serve *serve);
 /* Answers requests in flight, flushes the drives, closes the maps, tells the client that asked for
  * the end how it went, and frees. */
 int serve_close(struct serve *serve, struct error *err);
