@@ -20,6 +20,8 @@ const struct option_spec checkpoint_move_specs[] = {
 	 .help = "export: the file to write, - for standard output"},
 	{"dump", 0, OPTION_TEXT, OPTION_FIELD(checkpoint_moving, dump), .argument = "FILE",
 	 .help = "send, migrate: if the other side is lost, export to this file instead"},
+	{"to-state", 0, OPTION_TEXT, OPTION_FIELD(checkpoint_moving, to_state), .argument = "DIR",
+	 .help = "migrate: the state folder of the qemu: that they go to"},
 	{"unwritten", 0, OPTION_FLAG, OPTION_FIELD(checkpoint_moving, unwritten),
 	 .help = "import, receive, migrate: the drives were not written to between the "
 		 "machine's end there and the beginning of the record here"},
@@ -227,6 +229,7 @@ int checkpoint_migrate(struct task *task, struct error *err)
 	if (strncmp(task->to, exec, sizeof(exec) - 1) == 0)
 		return migrate_to_program(task, task->to + sizeof(exec) - 1, err);
 	TRY(checkpoint_find_kind(task->to, &options, &to.kind, err));
+	options.state = task->command->moving.to_state;
 	if (to.kind->open(&to.source, &options, &task->report->watcher, err) < 0) {
 		why = *err;
 		return err->code == ERR_SYSTEM ? dump(task, &why, err) : err->code;

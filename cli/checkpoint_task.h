@@ -12,6 +12,7 @@ struct checkpoint_moving {
 	const char *output;
 	const char *dump;
 	uint64_t chunk_bytes;
+	const char *to_state;
 	bool unwritten;
 	bool answers;
 };

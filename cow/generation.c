@@ -167,6 +167,7 @@ static int look(struct generation *map, struct map_look *file, struct error *err
 	map->id = file->header.id;
 	map->current = file->header.current;
 	map->began_ns = file->header.began_ns;
+	map->of_others = file->header.drive.kind == MAP_DRIVE_ELSEWHERE;
 	count_all(map);
 	return checkpoints_new(&map->checkpoints, map->memory + map->tables_at, map->id,
 			       map->current, err);

@@ -119,6 +119,9 @@ void generation_bits(const struct generation *map, uint16_t g, uint64_t cluster,
 uint64_t generation_began_ns(const struct generation *map);
 void generation_begin(struct generation *map, uint64_t began_ns);
 
+/* Of generation_look: whether writes are recorded elsewhere, so that the latest are not in it. */
+bool generation_is_of_others(const struct generation *map);
+
 /* Its checkpoints, which end with it. */
 struct checkpoints *generation_checkpoints(const struct generation *map);
 

@@ -142,6 +142,11 @@ void generation_bits(const struct generation *map, uint16_t g, uint64_t cluster,
 
 /* ---- since when it records ---- */
 
+bool generation_is_of_others(const struct generation *map)
+{
+	return map->of_others;
+}
+
 uint64_t generation_began_ns(const struct generation *map)
 {
 	return atomic_load(&map->began_ns);

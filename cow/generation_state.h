@@ -26,6 +26,7 @@ struct generation {
 	_Atomic uint64_t id;
 	_Atomic uint64_t began_ns;  /* since 1970, when the recording began; 0: not known */
 	_Atomic uint16_t sure_from; /* the first generation of which the marks tell all */
+	bool of_others;		    /* writes are recorded elsewhere */
 	struct map_store *store;    /* NULL: in memory only */
 	struct checkpoints *checkpoints;
 	/* How many clusters have each number but 0; memory is taken by those that are in use. */

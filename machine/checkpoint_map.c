@@ -102,6 +102,11 @@ static int outline(struct checkpoint_source *source, uint32_t i, const char *nam
 	*out = (struct outline){.size_bytes = source->size_bytes, .still = true};
 	if (!checkpoints_find(generation_checkpoints(source->map), name, &out->line))
 		return 0;
+	if (generation_is_of_others(source->map))
+		return fail(err, ERR_USAGE,
+			    "%s: QEMU has recorded more than the map holds; name it as "
+			    "qemu:SOCKET",
+			    source->path);
 	if (!out->line.good)
 		return fail(err, ERR_USAGE, "checkpoint %s: is not complete", name);
 	out->n_changed = generation_count(source->map, out->line.generation);

@@ -88,6 +88,20 @@ struct bitmap bitmap_find(const struct json_t *nodes, const char *node, const ch
 	return out;
 }
 
+const char *bitmap_of_map(const struct json_t *nodes, const char *node, uint64_t map, unsigned n)
+{
+	const struct json_t *list = list_of(nodes, node);
+
+	for (size_t i = 0; i < json_length(list); i++) {
+		const char *name = json_member_text(json_item(list, i), "name");
+
+		if (name != NULL && is_of_map(name, map) && bitmap_find(nodes, node, name).sound &&
+		    n-- == 0)
+			return name;
+	}
+	return NULL;
+}
+
 /* ---- removing ---- */
 
 int bitmap_remove(struct qmp *qmp, const char *node, const char *name, struct error *err)

@@ -32,6 +32,10 @@ char *bitmap_end_name(char out[BITMAP_NAME_SIZE], uint64_t map);
 /* The bitmap of that name that a node has. nodes: what nodes_query gave. */
 struct bitmap bitmap_find(const struct json_t *nodes, const char *node, const char *name);
 
+/* The name of the i-th bitmap of a map that a node has and that can be used; NULL: there is none.
+ * Borrowed. */
+const char *bitmap_of_map(const struct json_t *nodes, const char *node, uint64_t map, unsigned i);
+
 /* Posts commands that remove the bitmaps of a map from a node, but for three names. */
 int bitmaps_remove_map(struct qmp *qmp, const struct json_t *nodes, const char *node, uint64_t map,
 		       const char *const keep[3], struct error *err);

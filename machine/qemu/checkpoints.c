@@ -1,26 +1,18 @@
 /*
  * The checkpoints in the maps of a QEMU that runs, whose changes are tracked (track.h).
  */
-#include "machine/checkpoint.h"
-#include "machine/guard.h"
+#include "machine/qemu/checkpoint_source.h"
 #include "machine/qemu/instant.h"
-#include "machine/qemu/qemu.h"
-#include "machine/qemu/track.h"
 #include "machine/rundir.h"
 
 #include <stdlib.h>
-
-struct checkpoint_source {
-	struct qemu qemu;
-	struct track *track;
-	struct guard *guard;
-};
 
 static void close_source(struct checkpoint_source *source)
 {
 	if (source == NULL)
 		return;
 	guard_end(source->guard, true);
+	checkpoint_qemu_moves_free(source);
 	track_close(source->track);
 	qemu_close(&source->qemu);
 	free(source);
@@ -89,5 +81,6 @@ const struct checkpoint_kind checkpoint_qemu = {
 	.list = list,
 	.create = create,
 	.remove = remove_named,
+	.moves = &checkpoint_qemu_moves,
 	.close = close_source,
 };

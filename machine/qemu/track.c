@@ -1,5 +1,6 @@
 #include "machine/qemu/track.h"
 
+#include "base/clock.h"
 #include "base/grain.h"
 #include "base/json.h"
 #include "base/parse.h"
@@ -7,6 +8,7 @@
 #include "cow/checkpoints.h"
 #include "machine/qemu/names.h"
 #include "machine/qemu/qmp.h"
+#include "machine/qemu/stats.h"
 #include "machine/qemu/track_parts.h"
 #include "machine/qemu/transfer.h"
 
@@ -270,6 +272,20 @@ static int add_parts(struct track *track, const char *run, struct error *err)
 	return 0;
 }
 
+/* From here on every write is recorded; and if there was none before, since QEMU began. */
+static void note_beginnings(struct track *track)
+{
+	for (unsigned i = 0; i < track->n; i++) {
+		const struct tracked *one = &track->drives[i];
+		uint64_t now = clock_real_ns(), since;
+
+		if (!is_tracked(one) || one->recording)
+			continue;
+		since = stats_unwritten_since_ns(track->qemu->qmp, one->node);
+		generation_begin(one->map, since != 0 ? since : now);
+	}
+}
+
 int track_prepare(struct track *track, const struct machine_since *since, const char *run,
 		  struct error *err)
 {
@@ -281,6 +297,7 @@ int track_prepare(struct track *track, const struct machine_since *since, const 
 		format_uuid(track->line.name, since->uuid);
 	}
 	TRY(add_next(track, err));
+	note_beginnings(track);
 	for (unsigned i = 0; since->tokens != NULL && i < track->n; i++) {
 		if (track->drives[i].map != NULL)
 			tracked_ask(&track->drives[i], since->tokens[i], since->parent);

@@ -2,6 +2,7 @@
 
 #include "base/grain.h"
 #include "machine/qemu/qmp.h"
+#include "machine/qemu/stats.h"
 #include "machine/qemu/transfer.h"
 
 #include <stdio.h>
@@ -153,6 +154,12 @@ static int heal_once(struct tracked *one, struct qmp *qmp, const struct json_t *
 				   bitmap_name(name, id, (uint16_t)(current + 1)));
 	why = current == GENERATION_MAX ? "its map has no more generations"
 					: judge_bitmaps(&now, &next, &end);
+	if (why != NULL && stats_machine_has_moved(qmp))
+		return fail(
+			err, ERR_LOCKED,
+			"drive %s: the machine has moved, and its bitmap with its image: the QEMU "
+			"where it is goes on with the same state folder",
+			one->name);
 	if (why != NULL) {
 		tracked_restart(one, why);
 		return 0;

@@ -7,6 +7,30 @@
 #include "machine/qemu/track_parts.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* The token of another map: a checkpoint that came from there. False: none did. */
+static bool ask_origin(struct tracked *one, uint64_t id, uint16_t generation, const uint8_t *parent)
+{
+	struct checkpoint found;
+
+	if (!checkpoints_of_origin(generation_checkpoints(one->map), id, generation, &found))
+		return false;
+	if (!found.good)
+		snprintf(one->refusal, sizeof(one->refusal),
+			 "its checkpoint came from another map, and is incomplete");
+	else if (parent != NULL && memcmp(found.uuid, parent, UUID_SIZE) != 0)
+		snprintf(one->refusal, sizeof(one->refusal),
+			 "the checkpoint that came from the other map is of another archive");
+	else if (!one->recording || found.generation >= generation_current(one->map))
+		snprintf(one->refusal, sizeof(one->refusal),
+			 "its changes were not recorded: its map is an older copy");
+	else {
+		one->since = true;
+		one->since_generation = found.generation;
+	}
+	return true;
+}
 
 void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent)
 {
@@ -17,6 +41,8 @@ void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent)
 		return;
 	if (one->untracked)
 		snprintf(one->refusal, sizeof(one->refusal), "QEMU cannot record its changes");
+	else if (id != generation_id(one->map) && ask_origin(one, id, generation, parent))
+		return;
 	else if (id != generation_id(one->map))
 		snprintf(one->refusal, sizeof(one->refusal), "its changes were not recorded: %s",
 			 one->why[0] != '\0' ? one->why

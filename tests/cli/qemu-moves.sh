@@ -1,0 +1,106 @@
+# A machine moves from one QEMU to another: what changed since the last backup follows it, and the next increment takes it.
+. "$(dirname "$0")/lib.sh"
+. "$CLI/peers.sh"
+
+need qemu-system-x86_64 qemu-img
+make_random a.raw 20971520 1
+qemu-img convert -O qcow2 a.raw b.qcow2
+image=a.raw
+
+# start_machine NAME ARGUMENT...: with a monitor at NAME.qmp for vmabak, and another one at NAME.ask.
+start_machine()
+{
+	lib_name=$TMPDIR/$1
+	shift
+	qemu-system-x86_64 -M pc -accel tcg -S -nodefaults -display none -m 64 -daemonize -pidfile "$lib_name.pid" \
+		-blockdev "driver=file,filename=$image,node-name=file" -blockdev "driver=${image#*.},file=file,node-name=A" \
+		-device virtio-blk-pci,drive=A,id=A -qmp "unix:$lib_name.qmp,server=on,wait=off" \
+		-qmp "unix:$lib_name.ask,server=on,wait=off" "$@" 2>"$lib_name.log" || fail "qemu: $(cat "$lib_name.log")"
+	on_exit "kill -9 $(cat "$lib_name.pid") 2>/dev/null"
+}
+# ask NAME COMMAND [ARGUMENTS]
+ask()
+{
+	asking=$TMPDIR/$1.ask
+	shift
+	ask_qmp "$@"
+}
+# write_in NAME PATTERN OFFSET: 512 bytes, by the machine's device.
+write_in()
+{
+	ask "$1" human-monitor-command "{\"command-line\": \"qemu-io -d /machine/peripheral/A/virtio-backend \\\"write -P $2 $3 512\\\"\"}" >said
+	[ "$(cat said)" = '""' ] || fail "writing: $(cat said)"
+}
+backup() # CODE MACHINE STATE ARCHIVE [OPTION]...
+{
+	lib_wanted_code=$1 lib_machine=$2 lib_state=$3 lib_archive=$4
+	shift 4
+	expect_code "$lib_wanted_code" "$VMABAK" backup -q --json --track --state "$lib_state" "qemu:$TMPDIR/$lib_machine.qmp" \
+		-o "$lib_archive" "$@"
+}
+holds() # ARCHIVE
+{
+	rm -rf back
+	expect_code 0 "$VMABAK" restore -q --parents . "$1" -C back
+	qemu-img convert -U -f "${image#*.}" -O raw "$image" now.raw
+	same_file now.raw back/A.raw
+}
+moved() { ask from query-migrate | grep -q '"status": "completed"'; }
+
+# Its firmware looks whether it can start from the disk.
+has_read() { ask from query-blockstats | grep -q '"rd_operations": [1-9]'; }
+migrate()
+{
+	expect_code "$1" "$VMABAK" checkpoint migrate "qemu:$TMPDIR/from.qmp" "qemu:$TMPDIR/to.qmp" --state s1 --to-state s2
+}
+
+start_machine from
+backup 0 from s1 0.vmab
+write_in from 1 5M
+start_machine to -incoming "unix:$TMPDIR/link"
+ask from cont >said
+wait_until has_read
+migrate 2
+expect_text "$err" 'does not record its changes yet'
+ask from migrate "{\"uri\": \"unix:$TMPDIR/link\"}" >said
+wait_until moved
+# It is paused there until its writes are recorded.
+expect_code 0 "$VMABAK" checkpoint create start "qemu:$TMPDIR/to.qmp" --state s2
+write_in to 2 6M
+backup 3 to s2 lost.vmab --parent 0.vmab
+migrate 0
+backup 0 to s2 1.vmab --parent 0.vmab
+expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == 3"
+holds 1.vmab
+write_in to 3 7M
+backup 0 to s2 2.vmab --parent 1.vmab
+expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == 2"
+holds 2.vmab
+# The file of a map lacks what QEMU has recorded.
+expect_error 2 'QEMU has recorded more' "$VMABAK" checkpoint export start -o none s2/A.map
+# By way of a file, to a QEMU that was started later: the writes in between are missing, and it is not taken.
+expect_code 0 "$VMABAK" checkpoint export -o all.ckpt "qemu:$TMPDIR/from.qmp" --state s1
+ask from quit >said
+wait_until sh -c '! kill -0 '"$(cat "$TMPDIR/from.pid")"' 2>/dev/null'
+kill -9 "$(cat "$TMPDIR/to.pid")"
+wait_until sh -c '! kill -0 '"$(cat "$TMPDIR/to.pid")"' 2>/dev/null'
+start_machine to
+expect_code 0 "$VMABAK" checkpoint create late "qemu:$TMPDIR/to.qmp" --state s3
+write_in to 4 8M
+expect_error 1 'stays incomplete' "$VMABAK" checkpoint import all.ckpt "qemu:$TMPDIR/to.qmp" --state s3
+
+# The bitmaps of a qcow2 go with the image, and the new QEMU goes on with them: there is nothing to move. The old one is not
+# asked what it does not have any more, and what its map has stays.
+kill -9 "$(cat "$TMPDIR/to.pid")"
+image=b.qcow2
+start_machine from
+backup 0 from s5 3.vmab
+write_in from 5 5M
+start_machine to -incoming "unix:$TMPDIR/link"
+ask from migrate "{\"uri\": \"unix:$TMPDIR/link\"}" >said
+wait_until moved
+write_in to 6 6M
+expect_error 7 'has moved' "$VMABAK" checkpoint list "qemu:$TMPDIR/from.qmp" --state s5
+backup 0 to s5 4.vmab --parent 3.vmab
+expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == 3"
+holds 4.vmab
