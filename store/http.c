@@ -145,6 +145,7 @@ static size_t take_header(char *line, size_t size, size_t n, void *context)
 	    !take_word(line, size * n, "Content-Range:", answer->range) &&
 	    !take_word(line, size * n, "Last-Modified:", answer->modified) &&
 	    !take_word(line, size * n, "x-amz-bucket-region:", answer->region) &&
+	    !take_word(line, size * n, "x-amz-meta-vmabak-upload:", answer->mark) &&
 	    take_word(line, size * n, "Content-Length:", word))
 		answer->size = strtoull(word, NULL, 10);
 	return size * n;

@@ -6,11 +6,13 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/md5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define ID_MAX	     1024u
 #define QUERY_MAX    (ID_MAX * 3 + 60)
@@ -114,11 +116,22 @@ static int look_for_object(struct upload *upload, struct s3_answer *answer, stru
 	return why.code;
 }
 
+static int choose_mark(char mark[33], struct error *err)
+{
+	uint8_t bytes[16];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		return fail_system(err, EIO, "getrandom");
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		snprintf(mark + 2 * (size_t)i, 3, "%02x", bytes[i]);
+	return 0;
+}
+
 static int ask_for_id(struct upload *upload, const char *day, uint8_t *body, char id[ID_MAX],
 		      struct error *err)
 {
-	const char *headers[3] = {NULL};
-	char until[80];
+	const char *headers[4] = {NULL};
+	char until[80], mark[80];
 	struct s3_answer answer;
 	const struct s3_call call = {.method = "POST",
 				     .query = "uploads=",
@@ -129,9 +142,12 @@ static int ask_for_id(struct upload *upload, const char *day, uint8_t *body, cha
 	if (day != NULL) {
 		snprintf(until, sizeof(until),
 			 "x-amz-object-lock-retain-until-date: %.20sT00:00:00Z", day);
-		headers[0] = "x-amz-object-lock-mode: COMPLIANCE";
-		headers[1] = until;
+		headers[1] = "x-amz-object-lock-mode: COMPLIANCE";
+		headers[2] = until;
 	}
+	TRY(choose_mark(upload->mark, err));
+	snprintf(mark, sizeof(mark), "x-amz-meta-vmabak-upload: %s", upload->mark);
+	headers[0] = mark;
 	TRY(s3_do(&upload->s3, upload->http, &call, &answer, err));
 	return s3_pick(body, answer.http.n_body, "UploadId", id, ID_MAX) && id[0] != '\0'
 		       ? 0
@@ -278,8 +294,11 @@ static bool is_ours(struct upload *upload, upload_tag *tags, unsigned n_parts, u
 	struct s3_answer answer;
 	upload_tag tag;
 
-	return look_for_object(upload, &answer, &ignored) == 1 && answer.http.size == n_bytes &&
-	       expect_tag(tags, n_parts, &tag) && strstr(answer.http.etag, tag) != NULL;
+	if (look_for_object(upload, &answer, &ignored) != 1 || answer.http.size != n_bytes)
+		return false;
+	if (answer.http.mark[0] != '\0')
+		return strcmp(answer.http.mark, upload->mark) == 0;
+	return expect_tag(tags, n_parts, &tag) && strstr(answer.http.etag, tag) != NULL;
 }
 
 static int judge_end(struct upload *upload, const uint8_t *body, struct s3_answer *answer,

@@ -2,7 +2,8 @@
  * The requests of a multipart upload. Private to store/.
  *
  * The answer to the last request may be lost, or say 200 and hold an error: whether the object is
- * there is then asked, and it is ours if it has our size and the tag that follows from our parts.
+ * there is then asked, and it is ours if it has our size and our mark, or, in a store that keeps no
+ * marks, the tag that follows from our parts.
  */
 #ifndef STORE_UPLOAD_H
 #define STORE_UPLOAD_H
@@ -16,6 +17,7 @@ struct upload {
 	struct http *http; /* of the thread that opens and completes it */
 	char *id;	   /* encoded; owned; NULL: none has begun */
 	struct upload_note *note;
+	char mark[33];	       /* of the object, by which it is known again */
 	bool force;	       /* an object that is there is replaced */
 	char retain_until[12]; /* a day; empty: no object lock */
 };

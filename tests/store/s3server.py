@@ -5,7 +5,7 @@ s3server.py PORTFILE LOG [FAULT...]      objects are in memory; PORTFILE gets th
 
 FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) contains REQUEST, the first, or each EVERYth:
 500, 503, 403, drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
-answered with all), late (the answer is lost, the request had its effect), error200 (an error with status 200), unlocked (object lock is
+answered with all), late (the answer is lost, the request had its effect), latetag (the same, and the tag of the object is no checksum), error200 (an error with status 200), unlocked (object lock is
 ignored), ignorant (a store that does not know what that is), pause (two seconds in the middle of an answer), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
 random:PERCENT:SEED: of all requests so many, each with one of those that a client can live through, or cannot.
 GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/taken the bytes that were answered, GET /-/faults the random
@@ -26,7 +26,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 USER, SECRET, REGION = "tester", "testing-secret", "us-east-1"
-objects, uploads = {}, {}
+objects, uploads, marks = {}, {}, {}
 lock = threading.Lock()
 counts = {}
 chance = random.Random(0)
@@ -145,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
         self.what = what
         with lock:
             told = self.do(path, dict(urllib.parse.parse_qsl(query, keep_blank_values=True)), body)
-        if what == "late":
+        if what in ("late", "latetag"):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return None
@@ -161,6 +161,7 @@ class Handler(BaseHTTPRequestHandler):
     def tell(self, path, query):
         with lock:
             if path == "/-/anew":
+                marks.clear()
                 objects.clear()
                 uploads.clear()
                 chance.seed(query)
@@ -174,6 +175,7 @@ class Handler(BaseHTTPRequestHandler):
             state["id"] += 1
             name = "id/%d+~=" % state["id"]
             until = self.headers.get("x-amz-object-lock-retain-until-date")
+            marks[name] = self.headers.get("x-amz-meta-vmabak-upload")
             uploads[name] = (path, {}, until if self.what != "unlocked" else None)
             return 200, b"<R><UploadId>%s</UploadId></R>" % name.encode(), []
         if "uploadId" in query:
@@ -190,7 +192,7 @@ class Handler(BaseHTTPRequestHandler):
             objects[path] = (data, tag, until[1] if self.what != "unlocked" else kept)
             return 200, b"", []
         data, tag, kept = objects[path]
-        headers = [("ETag", tag)]
+        headers = [("ETag", tag)] + ([("x-amz-meta-vmabak-upload", marks[path])] if path in marks else [])
         if "retention" in query and not kept:
             return "ObjectLockConfigurationNotFoundError", 404
         if "retention" in query:
@@ -230,7 +232,10 @@ class Handler(BaseHTTPRequestHandler):
             return "InvalidPart", 400
         sums = b"".join(hashlib.md5(parts[n]).digest() for n in sorted(parts))
         tag = '"%s-%d"' % (hashlib.md5(sums).hexdigest(), len(parts))
+        if self.what == "latetag":
+            tag = '"%032x"' % state["id"]
         objects[path] = (b"".join(parts[n] for n in sorted(parts)), tag, uploads[name][2])
+        marks[path] = marks.pop(name)
         del uploads[name]
         return 200, b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>", []
 
