@@ -108,12 +108,12 @@ static int add_folder(struct look *look, char *path, unsigned *number, struct er
 	return 0;
 }
 
-/* That of this archive, if it is a file. */
+/* That of this archive, if it is one that lies anywhere. */
 static int add_folder_beside(struct look *look, const char *path, struct error *err)
 {
 	unsigned number;
 
-	if (store_is_name(path) || archive_is_stream(path))
+	if (archive_is_stream(path) || store_is_web(path))
 		return 0;
 	return add_folder(look, chain_folder_of(path), &number, err);
 }
@@ -158,14 +158,15 @@ static int rank(const struct look *look, const struct chain_link *link)
 
 /* Adds those of the folder with that uuid whose heads are good, and chooses one. 1: there is none.
  */
-static int choose(struct look *look, unsigned number, const uint8_t uuid[UUID_SIZE], unsigned *out,
+static int choose(struct look *look, unsigned number, const struct chain_link *child, unsigned *out,
 		  struct error *err)
 {
+	const uint8_t *uuid = child->parent;
 	const struct chain_folder *folder = &look->folders[number];
 	struct error last = {.code = 1};
 	bool found = false;
 
-	TRY(chain_folder_read(&look->folders[number], err));
+	TRY(chain_folder_look(&look->folders[number], child->path, uuid, err));
 	for (unsigned i = 0; i < folder->archives.n; i++) {
 		const struct chain_link *candidate = &folder->archives.links[i];
 		struct error why = {0};
@@ -193,7 +194,7 @@ static int fail_missing(struct look *look, const char *path, const char *wanted,
 			struct error *err)
 {
 	look->missing = true;
-	if (store_is_name(path))
+	if (store_is_web(path))
 		fail(err, ERR_SYSTEM, "%s: its parent %s is not named: give it as another ARCHIVE",
 		     path, wanted);
 	else
@@ -225,14 +226,14 @@ static int find_in_folders(struct look *look, const struct chain_link *child, un
 			    "%s: its parent %s is not named: name the parents of an archive that "
 			    "comes through a pipe",
 			    of.path, wanted);
-	if (!store_is_name(of.path)) {
+	if (!store_is_web(of.path)) {
 		TRY(add_folder(look, chain_folder_of(of.path), &own, err));
-		code = choose(look, own, of.parent, out, err);
+		code = choose(look, own, &of, out, err);
 	}
 	for (unsigned i = 0, n = look->named.n; i < n && code != 0; i++)
 		TRY(add_folder_beside(look, look->named.links[i].path, err));
 	for (unsigned i = 0; i < look->n_folders && code != 0; i++) {
-		later = i == own ? 1 : choose(look, i, of.parent, out, err);
+		later = i == own ? 1 : choose(look, i, &of, out, err);
 		code = later == 1 ? code : later;
 	}
 	return code <= 0 ? code : fail_missing(look, of.path, wanted, own, err);
@@ -322,10 +323,10 @@ static int add_name(struct look *look, const char *name, struct error *err)
 	struct stat status;
 	unsigned number;
 
-	if (look->named.n == 0 || strcmp(name, "-") == 0 || stat(name, &status) != 0 ||
-	    !S_ISDIR(status.st_mode))
+	if (look->named.n == 0 || strcmp(name, "-") == 0 ||
+	    (!shelf_is_prefix(name) && (stat(name, &status) != 0 || !S_ISDIR(status.st_mode))))
 		return add_named(look, name, err);
-	TRY(add_folder(look, strdup(name), &number, err));
+	TRY(add_folder(look, shelf_path(name), &number, err));
 	return 0;
 }
 

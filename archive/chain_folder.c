@@ -1,11 +1,9 @@
 #include "archive/chain_folder.h"
 
 #include "archive/open.h"
-#include "archive/peek.h"
-#include "store/store.h"
 
-#include <dirent.h>
-#include <errno.h>
+#include "base/name.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,43 +53,109 @@ char *chain_folder_of(const char *path)
 	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static int read_entries(struct chain_folder *folder, DIR *entries, struct error *err)
-{
-	uint8_t uuid[UUID_SIZE];
-	struct dirent *entry;
-	int sys;
+/* ---- one folder ---- */
 
-	while (errno = 0, (entry = readdir(entries)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (peek_archive(dirfd(entries), entry->d_name, uuid, &sys))
-			TRY(found_keep(&folder->archives,
-				       text_make("%s/%s", folder->path, entry->d_name), uuid, err));
-		else if (sys != 0 && folder->unread.code == 0)
-			fail_system(&folder->unread, sys, "%s/%s", folder->path, entry->d_name);
-	}
-	return errno != 0 ? fail_system(err, errno, "folder %s", folder->path) : 0;
+static void free_names(struct chain_folder *folder)
+{
+	for (unsigned i = 0; i < folder->n_names; i++)
+		free(folder->names[i].name);
+	free(folder->names);
 }
 
-int chain_folder_read(struct chain_folder *folder, struct error *err)
+static int add_name(struct chain_folder *folder, const char *name, struct error *err)
 {
-	DIR *entries;
+	unsigned n = folder->n_names;
+	struct chain_name *names = folder->names;
+
+	if ((n & (n - 1)) == 0)
+		names = realloc(names, (n * (size_t)2 + 1) * sizeof(*names));
+	if (names == NULL)
+		return fail_memory(err);
+	folder->names = names;
+	names[n] = (struct chain_name){.name = strdup(name)};
+	if (names[n].name == NULL)
+		return fail_memory(err);
+	folder->n_names++;
+	return 0;
+}
+
+static int list(struct chain_folder *folder, struct error *err)
+{
+	struct stat status;
+	const char *name;
+	int code = 0;
+
+	if (folder->is_listed)
+		return 0;
+	TRY(shelf_open(&folder->shelf, folder->path, err));
+	while ((code = shelf_next(&folder->shelf, &name, &status, err)) == 1)
+		if (name[0] != '.' && !has_ending(name, ".vmab.sums") &&
+		    !has_ending(name, ".vmab.protected"))
+			TRY(add_name(folder, name, err));
+	folder->is_listed = code == 0;
+	return code;
+}
+
+/* Once. */
+static int look_at(struct chain_folder *folder, unsigned i, struct error *err)
+{
+	const char *name = folder->names[i].name;
+	uint8_t uuid[UUID_SIZE];
+	struct error unread = {0};
 	int code;
 
-	/* An object store has no folders: its parents have to be named. */
-	if (folder->is_read || store_is_name(folder->path))
+	if (folder->names[i].looked_at)
 		return 0;
-	entries = opendir(folder->path);
-	if (entries == NULL)
-		return fail_system(err, errno, "folder %s", folder->path);
-	code = read_entries(folder, entries, err);
-	closedir(entries);
-	folder->is_read = code == 0;
-	return code;
+	folder->names[i].looked_at = true;
+	code = shelf_peek(&folder->shelf, name, uuid, &unread);
+	if (code == 1)
+		TRY(found_keep(&folder->archives, text_make("%s/%s", folder->path, name), uuid,
+			       err));
+	if (code < 0 && folder->shelf.is_store) {
+		*err = unread;
+		return code;
+	}
+	if (code < 0 && folder->unread.code == 0)
+		folder->unread = unread;
+	return 0;
+}
+
+/* How many names come before this one, where they are sorted. */
+static unsigned place_of(const struct chain_folder *folder, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+	unsigned i = folder->n_names;
+
+	while (i > 0 && strcmp(folder->names[i - 1].name, name) >= 0)
+		i--;
+	return i;
+}
+
+int chain_folder_look(struct chain_folder *folder, const char *child, const uint8_t uuid[UUID_SIZE],
+		      struct error *err)
+{
+	unsigned middle, n;
+
+	TRY(list(folder, err));
+	n = folder->n_names;
+	middle = folder->shelf.is_store ? place_of(folder, child) : 0;
+	for (unsigned i = middle; i-- > 0;) {
+		if (folder->shelf.is_store && found_by_uuid(&folder->archives, uuid) != NULL)
+			return 0;
+		TRY(look_at(folder, i, err));
+	}
+	for (unsigned i = middle; i < n; i++) {
+		if (folder->shelf.is_store && found_by_uuid(&folder->archives, uuid) != NULL)
+			return 0;
+		TRY(look_at(folder, i, err));
+	}
+	return 0;
 }
 
 void chain_folder_free(struct chain_folder *folder)
 {
 	found_free(&folder->archives);
+	free_names(folder);
+	shelf_close(&folder->shelf);
 	free(folder->path);
 }

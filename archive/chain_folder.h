@@ -6,6 +6,7 @@
 #define ARCHIVE_CHAIN_FOLDER_H
 
 #include "archive/open.h"
+#include "archive/shelf.h"
 
 struct chain_link {
 	char *path; /* owned */
@@ -21,10 +22,18 @@ struct found {
 	unsigned n, room;
 };
 
+struct chain_name {
+	char *name; /* owned */
+	bool looked_at;
+};
+
 /* The archives of a folder by their first bytes, which prove nothing: parents are not known. */
 struct chain_folder {
-	char *path; /* owned */
-	bool is_read;
+	char *path; /* owned; without a slash at its end if it is of a store */
+	bool is_listed;
+	struct shelf shelf;
+	struct chain_name *names; /* owned; of a store sorted */
+	unsigned n_names;
 	struct error unread; /* why the first file there that cannot be read cannot be */
 	struct found archives;
 };
@@ -37,8 +46,10 @@ void found_free(struct found *found);
 
 /* The folder that a file lies in. Owned; NULL: no memory. */
 char *chain_folder_of(const char *path);
-/* Looks at its files, once. */
-int chain_folder_read(struct chain_folder *folder, struct error *err);
+/* Looks at its files, each once; of a store's, where each look is a request, only until one with
+ * that uuid is found, and first at those whose names come just before that of the child. */
+int chain_folder_look(struct chain_folder *folder, const char *child, const uint8_t uuid[UUID_SIZE],
+		      struct error *err);
 void chain_folder_free(struct chain_folder *folder);
 
 #endif

@@ -1,18 +1,14 @@
 #include "archive/folder.h"
 
-#include "archive/folder_doubt.h"
 #include "archive/open.h"
-#include "archive/peek.h"
+#include "archive/shelf.h"
 #include "base/text.h"
 #include "reader/reader.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 bool folder_is_full(const struct folder_archive *archive)
 {
@@ -45,7 +41,8 @@ static void set_broken(struct folder_archive *archive, const char *why)
 }
 
 /* That an archive is bad is its state, not an error. 1: it vanished. */
-static int look_at(struct folder_archive *archive, const char *path, struct error *err)
+static int look_at(struct folder_archive *archive, const char *path, bool is_store,
+		   struct error *err)
 {
 	struct opened_archive opened = {0};
 	struct totals totals = {0};
@@ -68,7 +65,9 @@ static int look_at(struct folder_archive *archive, const char *path, struct erro
 		return 0;
 	if (why.sys == ENOENT)
 		return 1;
-	if (why.sys == ENOMEM || why.sys == EMFILE || why.sys == ENFILE) {
+	/* A store that cannot be asked tells nothing of its archives. */
+	if (why.sys == ENOMEM || why.sys == EMFILE || why.sys == ENFILE ||
+	    (is_store && code == ERR_SYSTEM)) {
 		*err = why;
 		return code;
 	}
@@ -76,21 +75,12 @@ static int look_at(struct folder_archive *archive, const char *path, struct erro
 	return 0;
 }
 
-static bool exists_beside(int folder, const char *file, const char *ending)
-{
-	char name[NAME_MAX + 1];
-	struct stat status;
-
-	return snprintf(name, sizeof(name), "%s%s", file, ending) < (int)sizeof(name) &&
-	       fstatat(folder, name, &status, 0) == 0;
-}
-
 /* ---- the folder ---- */
 
 /* One reading of it. */
 struct reading {
 	struct folder *folder;
-	int fd;
+	struct shelf shelf;
 	const struct folder_archive **before; /* owned: what was there earlier, by name */
 	unsigned n_before;
 };
@@ -161,15 +151,22 @@ static bool is_archive(const struct folder_archive *archive)
 }
 
 /* What is in the file. 1: it vanished. */
-static int look_into(const struct reading *reading, struct folder_archive *archive,
-		     struct error *err)
+static int look_into(struct reading *reading, struct folder_archive *archive, struct error *err)
 {
+	bool is_store = reading->shelf.is_store;
 	uint8_t uuid[UUID_SIZE];
 	char why[sizeof(archive->why)], *path;
-	int code, sys;
+	struct error unread = {0};
+	int code = is_store && has_ending(archive->file, ".vmab")
+			   ? 1
+			   : shelf_peek(&reading->shelf, archive->file, uuid, &unread);
 
-	if (!peek_archive(reading->fd, archive->file, uuid, &sys)) {
-		if (folder_doubt(reading->fd, archive->file, why, sizeof(why)))
+	if (code < 0 && is_store) {
+		*err = unread;
+		return code;
+	}
+	if (code <= 0) {
+		if (shelf_doubt(&reading->shelf, archive->file, why, sizeof(why)))
 			set_broken(archive, why);
 		else if (*archive->machine != '\0')
 			set_broken(archive, "does not begin like an archive");
@@ -178,23 +175,22 @@ static int look_into(const struct reading *reading, struct folder_archive *archi
 	path = text_make("%s/%s", reading->folder->path, archive->file);
 	if (path == NULL)
 		return fail_memory(err);
-	code = look_at(archive, path, err);
+	code = look_at(archive, path, is_store, err);
 	free(path);
 	return code;
 }
 
 /* Only plain files are looked at, and of those that are named like no archive of a machine only
  * what begins like an archive, or may have. */
-static int read_entry(struct reading *reading, char *file, struct error *err)
+static int read_entry(struct reading *reading, char *file, const struct stat *status,
+		      struct error *err)
 {
 	struct folder *folder = reading->folder;
-	struct folder_archive archive = {.file = file};
+	struct folder_archive archive = {.file = file, .as_read = *status};
 	const struct folder_archive *before;
 	size_t length = 0;
 	int code = 0;
 
-	if (fstatat(reading->fd, file, &archive.as_read, 0) != 0)
-		return 0;
 	before = find_before(reading, &archive);
 	if (before != NULL) {
 		archive = *before;
@@ -211,8 +207,8 @@ static int read_entry(struct reading *reading, char *file, struct error *err)
 		return code == 1 ? 0 : code;
 	if (!is_archive(&archive))
 		return add(&folder->others, &folder->n_others, &archive, err);
-	archive.has_sums = exists_beside(reading->fd, file, ".sums");
-	archive.is_protected = exists_beside(reading->fd, file, ".protected");
+	archive.has_sums = shelf_has(&reading->shelf, file, ".sums");
+	archive.is_protected = shelf_has(&reading->shelf, file, ".protected");
 	return add(&folder->archives, &folder->n, &archive, err);
 }
 
@@ -223,14 +219,16 @@ static bool is_accessory(const char *file)
 	       has_ending(file, ".vmab.protected");
 }
 
-static int read_entries(struct reading *reading, DIR *entries, struct error *err)
+static int read_entries(struct reading *reading, struct error *err)
 {
-	struct dirent *entry;
+	struct stat status;
+	const char *name;
+	int code;
 
-	while ((errno = 0, entry = readdir(entries)) != NULL)
-		if (!is_accessory(entry->d_name))
-			TRY(read_entry(reading, entry->d_name, err));
-	return errno != 0 ? fail_system(err, errno, "folder %s", reading->folder->path) : 0;
+	while ((code = shelf_next(&reading->shelf, &name, &status, err)) == 1)
+		if (!is_accessory(name))
+			TRY(read_entry(reading, (char *)(uintptr_t)name, &status, err));
+	return code;
 }
 
 static int compare(const void *a, const void *b)
@@ -323,17 +321,15 @@ int folder_read(struct folder *out, const char *path, const struct folder *befor
 		struct error *err)
 {
 	struct reading reading = {.folder = out};
-	DIR *entries = opendir(path);
 	int code;
 
 	*out = (struct folder){.path = path};
-	if (entries == NULL)
-		return fail_system(err, errno, "%s", path);
-	reading.fd = dirfd(entries);
-	code = index_before(&reading, before, err);
+	code = shelf_open(&reading.shelf, path, err);
 	if (code == 0)
-		code = read_entries(&reading, entries, err);
-	closedir(entries);
+		code = index_before(&reading, before, err);
+	if (code == 0)
+		code = read_entries(&reading, err);
+	shelf_close(&reading.shelf);
 	free(reading.before);
 	TRY(code);
 	if (out->n > 0)

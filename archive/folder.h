@@ -31,7 +31,7 @@ struct folder_archive {
 };
 
 struct folder {
-	const char *path; /* borrowed */
+	const char *path; /* borrowed: of a folder, or of a store's prefix, as for shelf_open */
 	/* Owned: by machine, and of one machine by time, oldest first; those of no machine first.
 	 */
 	struct folder_archive *archives;

@@ -5,6 +5,8 @@
 #include "archive/folder_lock.h"
 
 #include "base/clock.h"
+#include "store/lock.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,13 +45,27 @@ static int try_once(struct folder_lock *lock, struct error *err)
 					      : fail_system(err, sys, "%s: locking", lock->path);
 }
 
+static int take_in_store(struct folder_lock *out, const char *folder, const char *machine,
+			 uint64_t wait_s, struct error *err)
+{
+	char *name = text_make(".%s.lock", machine);
+	int code = name == NULL ? fail_memory(err)
+				: store_lock_take(&out->store, folder, name, wait_s, err);
+
+	free(name);
+	return code;
+}
+
 int folder_lock_take(struct folder_lock *out, const char *folder, const char *machine,
 		     uint64_t wait_s, struct error *err)
 {
 	int64_t until_ms = clock_ms() + (int64_t)wait_s * 1000;
 	int code;
 
-	*out = (struct folder_lock){.path = text_make("%s/.%s.lock", folder, machine), .fd = -1};
+	*out = (struct folder_lock){.fd = -1};
+	if (store_is_name(folder))
+		return take_in_store(out, folder, machine, wait_s, err);
+	out->path = text_make("%s/.%s.lock", folder, machine);
 	if (out->path == NULL)
 		return fail_memory(err);
 	while ((code = try_once(out, err)) > TAKEN) {
@@ -71,6 +87,7 @@ void folder_lock_release(struct folder_lock *lock)
 		unlink(lock->path);
 		close(lock->fd);
 	}
+	store_lock_release(lock->store);
 	free(lock->path);
 	*lock = (struct folder_lock){.fd = -1};
 }

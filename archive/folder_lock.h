@@ -6,9 +6,12 @@
 
 #include "base/error.h"
 
+struct store_lock;
+
 struct folder_lock {
 	char *path; /* owned; NULL: not held */
 	int fd;
+	struct store_lock *store; /* owned: in an object store (store/lock.h); NULL: not held */
 };
 
 /* machine passed the allow-list. ERR_LOCKED: another run still has it after so many seconds. The

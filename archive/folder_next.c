@@ -3,6 +3,7 @@
 #include "archive/chain.h"
 #include "archive/create.h"
 #include "archive/folder_name.h"
+#include "archive/shelf.h"
 #include "base/newfile.h"
 #include "base/parse.h"
 #include "base/place.h"
@@ -11,7 +12,6 @@
 #include "base/command.h"
 #include "store/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,10 +73,10 @@ int folder_check(const struct folder_options *options, struct error *err)
 {
 	struct limits ignored;
 
-	if (store_is_name(options->folder) || command_of(options->folder) != NULL)
+	if (command_of(options->folder) != NULL || store_is_web(options->folder))
 		return fail(err, ERR_USAGE,
-			    "--to %.200s: a folder of chains lies in a file system; -o writes one "
-			    "archive to an object store or a command",
+			    "--to %.200s: archives of a chain lie in a folder, or in an object "
+			    "store; -o gives one to a command",
 			    options->folder);
 	if (options->machine == NULL)
 		return fail(err, ERR_USAGE, "--to needs --name, the name of the machine");
@@ -107,16 +107,16 @@ static int compare_times(const void *a, const void *b)
 
 static int read_names(struct names *names, const char *folder, struct error *err)
 {
-	DIR *entries = opendir(folder);
-	struct dirent *entry;
-	int code = 0;
+	struct shelf shelf;
+	struct stat status;
+	const char *name;
+	int code = shelf_open(&shelf, folder, err);
 
-	if (entries == NULL)
-		return fail_system(err, errno, "folder %s", folder);
-	while (code == 0 && (errno = 0, entry = readdir(entries)) != NULL) {
+	while (code == 0 && (code = shelf_next(&shelf, &name, &status, err)) == 1) {
 		int64_t *times = names->times, time_s;
 
-		if (!is_of(names->machine, entry->d_name, &time_s))
+		code = 0;
+		if (!is_of(names->machine, name, &time_s))
 			continue;
 		if (names->n == names->room) {
 			names->room = names->room * 2 + 64;
@@ -129,9 +129,7 @@ static int read_names(struct names *names, const char *folder, struct error *err
 		names->times = times;
 		times[names->n++] = time_s;
 	}
-	if (code == 0 && errno != 0)
-		code = fail_system(err, errno, "folder %s", folder);
-	closedir(entries);
+	shelf_close(&shelf);
 	if (names->n > 0)
 		qsort(names->times, names->n, sizeof(*names->times), compare_times);
 	return code;
@@ -172,9 +170,9 @@ static int check_file(const char *path, struct error *err)
 	struct stat status;
 	int code;
 
-	if (stat(path, &status) != 0)
+	if (!store_is_name(path) && stat(path, &status) != 0)
 		return fail_system(err, errno, "opening it");
-	if (!S_ISREG(status.st_mode))
+	if (!store_is_name(path) && !S_ISREG(status.st_mode))
 		return fail(err, ERR_SYSTEM, "is no plain file");
 	code = archive_open(&opened, path, 0, err);
 	if (code == 0)
@@ -303,26 +301,36 @@ static int choose(struct folder_next *next, const struct folder_options *options
 	return choose_parent(next, options, names, now_ns, watcher, err);
 }
 
+static int check_folder(const struct folder_options *options, struct error *err)
+{
+	char *inner = text_make("%s/%s", options->folder, options->machine);
+	struct stat status;
+	int code = inner == NULL ? fail_memory(err) : 0;
+
+	if (code == 0 && (stat(options->folder, &status) != 0 || !S_ISDIR(status.st_mode)))
+		code = fail(err, ERR_SYSTEM, "%s: is no folder; make it first (mkdir)",
+			    options->folder);
+	if (code == 0)
+		code = place_check(inner, err);
+	free(inner);
+	return code;
+}
+
 int folder_next_open(struct folder_next *out, const struct folder_options *options,
 		     const struct watcher *watcher, struct error *err)
 {
 	struct names names = {.machine = options->machine};
-	char *inner = text_make("%s/%s", options->folder, options->machine);
-	struct stat status;
+	bool is_store = store_is_name(options->folder);
 	int code;
 
 	*out = (struct folder_next){.lock = {.fd = -1}};
-	if (stat(options->folder, &status) != 0 || !S_ISDIR(status.st_mode)) {
-		free(inner);
-		return fail(err, ERR_SYSTEM, "%s: is no folder; make it first (mkdir)",
-			    options->folder);
-	}
-	code = inner == NULL ? fail_memory(err) : place_check(inner, err);
-	free(inner);
-	TRY(code);
+	if (!is_store)
+		TRY(check_folder(options, err));
 	TRY(folder_lock_take(&out->lock, options->folder, options->machine, options->lock_wait,
 			     err));
-	newfile_remove_dead(options->folder, is_leftover, (void *)options->machine);
+	/* What they left in a store is removed with their uploads. */
+	if (!is_store)
+		newfile_remove_dead(options->folder, is_leftover, (void *)options->machine);
 	code = choose(out, options, &names, watcher, err);
 	free(names.times);
 	return code;

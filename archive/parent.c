@@ -2,6 +2,7 @@
 
 #include "archive/chain.h"
 #include "archive/match.h"
+#include "base/unnamed.h"
 #include "base/watcher.h"
 #include "store/store.h"
 
@@ -134,7 +135,7 @@ int parent_open(struct parent *out, const struct strings *names, struct archive 
 		return fail_memory(err);
 	if (strcmp(names->items[0], "-") != 0)
 		TRY(in_use_hold(&out->held, names->items[0], err));
-	TRY(sums_find(&out->found, names, sums_scratch_folder(), watcher, err));
+	TRY(sums_find(&out->found, names, unnamed_folder(), watcher, err));
 	of = sums_archive(out->found.sums);
 	TRY(check_new(out, names, archive, output, err));
 	memcpy(archive->parent, of->uuid, UUID_SIZE);

@@ -1,14 +1,12 @@
 #include "archive/prune.h"
 
 #include "archive/prune_parts.h"
+#include "store/store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- what is kept ---- */
 
@@ -145,18 +143,20 @@ static int list_items(struct prune *prune, struct error *err)
 
 static int ask_use(struct prune *prune, struct error *err)
 {
-	int folder = open(prune->options->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct prune_seized seized;
+	struct shelf shelf;
+	int code;
 
-	if (folder < 0)
-		return fail_system(err, errno, "%s", prune->options->folder);
-	for (unsigned i = 0; i < prune->n; i++) {
+	if (store_is_name(prune->options->folder))
+		return 0;
+	code = shelf_open(&shelf, prune->options->folder, err);
+	for (unsigned i = 0; i < prune->n && code == 0; i++) {
 		prune->items[i].is_in_use =
-			prune_seize(&seized, folder, prune->items[i].archive) != 0;
+			prune_seize(&seized, &shelf, prune->items[i].archive) != 0;
 		prune_release(&seized);
 	}
-	close(folder);
-	return 0;
+	shelf_close(&shelf);
+	return code;
 }
 
 int prune_open(struct prune *out, const struct prune_options *options, struct folder *folder,

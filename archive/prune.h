@@ -28,6 +28,7 @@ struct prune_item {
 	bool is_mergeable; /* with the option it is merged */
 	bool is_merged;	   /* into those that need it, and not kept */
 	bool is_in_use;	   /* a run that was there meanwhile needs it */
+	bool is_locked;	   /* the store does not let it be removed yet */
 	bool is_copy;	   /* there is another one with its uuid */
 	bool is_kept;	   /* for these reasons, or as it is protected, or not whole */
 	bool is_going;	   /* to be removed next */
@@ -53,7 +54,8 @@ int prune_open(struct prune *out, const struct prune_options *options, struct fo
  * leaves chains that are whole. Before what is merged is removed it is merged. What came meanwhile
  * counts: an archive stays, then, that was protected, that another run needs (archive/in_use.h), or
  * that a new one stands on. Removes also what is left of runs that were killed; sums without an
- * archive stay, as they may be a parent. Nothing with dry_run. */
+ * archive stay, as they may be a parent. What a store has locked stays, with what it stands on.
+ * Nothing with dry_run. */
 int prune_apply(struct prune *prune, const struct watcher *watcher, struct error *err);
 void prune_close(struct prune *prune);
 

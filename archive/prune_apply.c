@@ -3,9 +3,9 @@
 #include "archive/prune_parts.h"
 #include "base/newfile.h"
 #include "base/watcher.h"
+#include "store/folder.h"
+#include "store/store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,17 +48,37 @@ struct merging {
 	struct prune_item *newest;
 };
 
+/* 1: its mark is there; 0: not. */
+static int object_exists(const struct prune *prune, const char *file, struct error *err)
+{
+	struct store_folder *folder = NULL;
+	char *name = text_make("%s.protected", file);
+	int code = name == NULL ? fail_memory(err)
+				: store_folder_open(&folder, prune->options->folder, err);
+
+	if (code == 0)
+		code = store_folder_has(folder, name, err);
+	store_folder_close(folder);
+	free(name);
+	return code;
+}
+
 /* Before the merged archive takes its place. */
 static int check_newest(void *context, struct error *err)
 {
 	const struct merging *merging = context;
 	struct folder_archive *newest = merging->newest->archive;
+	int is_protected;
 	char *path = text_make("%s/%s.protected", merging->prune->options->folder, newest->file);
 
 	if (path == NULL)
 		return fail_memory(err);
-	newest->is_protected = access(path, F_OK) == 0;
+	is_protected = store_is_name(path) ? object_exists(merging->prune, newest->file, err)
+					   : access(path, F_OK) == 0;
 	free(path);
+	if (is_protected < 0)
+		return is_protected;
+	newest->is_protected = is_protected != 0;
 	return newest->is_protected
 		       ? fail(err, ERR_LOCKED, "%s: was protected meanwhile", newest->file)
 		       : 0;
@@ -121,28 +141,12 @@ static int merge_all(struct prune *prune, const struct watcher *watcher, struct 
 
 /* ---- what is removed ---- */
 
-static int remove_file(const struct prune *prune, int folder, const char *file, const char *ending,
-		       struct error *err)
-{
-	char name[NAME_MAX + 1];
-
-	snprintf(name, sizeof(name), "%s%s", file, ending);
-	if (unlinkat(folder, name, 0) != 0)
-		return errno == ENOENT ? 0
-				       : fail_system(err, errno, "%s/%s: removing it",
-						     prune->options->folder, name);
-	/* Some network file systems have no such thing for a folder. */
-	if (fsync(folder) != 0 && errno != EINVAL && errno != EOPNOTSUPP)
-		return fail_system(err, errno, "%s: syncing the folder", prune->options->folder);
-	return 0;
-}
-
 /* The sums first: those without an archive would be believed (spec/sums.md, section 3). */
-static int remove_item(const struct prune *prune, struct prune_item *item, int folder,
-		       struct error *err)
+static int remove_item(struct prune_item *item, struct shelf *shelf, struct error *err)
 {
-	TRY(remove_file(prune, folder, item->archive->file, ".sums", err));
-	TRY(remove_file(prune, folder, item->archive->file, "", err));
+	TRY(shelf_may_remove(shelf, item->archive->file, err));
+	TRY(shelf_remove(shelf, item->archive->file, ".sums", err));
+	TRY(shelf_remove(shelf, item->archive->file, "", err));
 	item->was_removed = true;
 	return 0;
 }
@@ -220,14 +224,14 @@ static void forget(struct folder *now, const struct prune_item *item)
 
 /* Runs that need one of them from here on wait for its lock, and then find it gone. What those that
  * had it before wrote is in the folder. */
-static int remove_batch(struct prune *prune, struct batch *batch, int folder,
+static int remove_batch(struct prune *prune, struct batch *batch, struct shelf *shelf,
 			const struct watcher *watcher, struct error *err)
 {
 	struct folder now;
 	int code;
 
 	for (unsigned i = 0; i < batch->n; i++)
-		if (prune_seize(&batch->seized[i], folder, batch->items[i]->archive) != 0)
+		if (prune_seize(&batch->seized[i], shelf, batch->items[i]->archive) != 0)
 			keep_it(batch->items[i], &batch->items[i]->is_in_use);
 	code = folder_read(&now, prune->options->folder, prune->folder, err);
 	for (unsigned i = 0; i < batch->n && code == 0; i++) {
@@ -237,7 +241,14 @@ static int remove_batch(struct prune *prune, struct batch *batch, int folder,
 			look_again(&now, item, watcher);
 		if (item->is_kept)
 			continue;
-		code = remove_item(prune, item, folder, err);
+		code = remove_item(item, shelf, err);
+		if (code == ERR_LOCKED) {
+			watcher_note(watcher, "%s: it is kept, with what it needs", err->text);
+			*err = (struct error){0};
+			code = 0;
+			keep_it(item, &item->is_locked);
+			continue;
+		}
 		forget(&now, item);
 	}
 	for (unsigned i = 0; i < batch->n; i++)
@@ -246,7 +257,7 @@ static int remove_batch(struct prune *prune, struct batch *batch, int folder,
 	return code;
 }
 
-static int remove_items(struct prune *prune, int folder, const struct watcher *watcher,
+static int remove_items(struct prune *prune, struct shelf *shelf, const struct watcher *watcher,
 			struct error *err)
 {
 	struct batch batch;
@@ -255,7 +266,7 @@ static int remove_items(struct prune *prune, int folder, const struct watcher *w
 		batch.n = 0;
 		choose_batch(prune, &batch);
 		if (batch.n > 0)
-			TRY(remove_batch(prune, &batch, folder, watcher, err));
+			TRY(remove_batch(prune, &batch, shelf, watcher, err));
 	} while (batch.n > 0);
 	return 0;
 }
@@ -275,20 +286,21 @@ static bool is_of_machine(void *context, const char *name)
 
 int prune_apply(struct prune *prune, const struct watcher *watcher, struct error *err)
 {
-	int folder, code;
+	struct shelf shelf;
+	int code;
 
 	if (prune->options->dry_run)
 		return 0;
-	folder = open(prune->options->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return fail_system(err, errno, "%s", prune->options->folder);
-	newfile_remove_dead(prune->options->folder, is_of_machine, prune);
+	code = shelf_open(&shelf, prune->options->folder, err);
+	if (code == 0 && !shelf.is_store)
+		newfile_remove_dead(prune->options->folder, is_of_machine, prune);
 	/* What nobody needs makes room for merging. */
-	code = remove_items(prune, folder, watcher, err);
+	if (code == 0)
+		code = remove_items(prune, &shelf, watcher, err);
 	if (code == 0)
 		code = merge_all(prune, watcher, err);
 	if (code == 0)
-		code = remove_items(prune, folder, watcher, err);
-	close(folder);
+		code = remove_items(prune, &shelf, watcher, err);
+	shelf_close(&shelf);
 	return code;
 }

@@ -12,14 +12,18 @@ bool prune_may_need(const struct folder_archive *unknown, const struct folder_ar
 					      archive->time_s <= unknown->time_s));
 }
 
-int prune_seize(struct prune_seized *out, int folder, const struct folder_archive *archive)
+int prune_seize(struct prune_seized *out, const struct shelf *shelf,
+		const struct folder_archive *archive)
 {
 	char name[NAME_MAX + 1];
 	int is_in_use;
 
+	*out = (struct prune_seized){.archive = {.fd = -1}, .sums = {.fd = -1}};
+	if (shelf->is_store)
+		return 0;
 	snprintf(name, sizeof(name), "%s.sums", archive->file);
-	is_in_use = in_use_seize(&out->archive, folder, archive->file);
-	return in_use_seize(&out->sums, folder, name) | is_in_use;
+	is_in_use = in_use_seize(&out->archive, shelf->fd, archive->file);
+	return in_use_seize(&out->sums, shelf->fd, name) | is_in_use;
 }
 
 void prune_release(struct prune_seized *seized)

@@ -2,6 +2,7 @@
 
 #include "archive/open.h"
 #include "archive/parent.h"
+#include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,7 @@ int sums_adopt(const char *archive, struct error *err)
 	char *path = text_make("%s.sums", archive);
 	int code = path == NULL ? fail_memory(err) : 0;
 
-	if (code == 0 && access(path, F_OK) == 0 &&
+	if (code == 0 && (store_is_name(path) || access(path, F_OK) == 0) &&
 	    archive_open(&opened, archive, 0, &ignored) == 0 &&
 	    sums_open(&from, path, &ignored) == 0 &&
 	    same_instant(sums_archive(from), opened.archive))

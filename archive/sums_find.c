@@ -2,6 +2,7 @@
 
 #include "archive/open.h"
 #include "archive/sums_make.h"
+#include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static bool open_beside(struct found_sums *out, const char *name)
 	bool good = false;
 
 	out->beside = text_make("%s.sums", name);
-	if (out->beside == NULL || stat(out->beside, &status) != 0)
+	if (out->beside == NULL || (!store_is_name(name) && stat(out->beside, &status) != 0))
 		return false;
 	if (archive_open(&opened, name, 0, &ignored) == 0 &&
 	    sums_open(&out->sums, out->beside, &ignored) == 0)
@@ -87,11 +88,4 @@ void found_sums_close(struct found_sums *found)
 	sums_writer_free(found->made);
 	free(found->beside);
 	*found = (struct found_sums){0};
-}
-
-const char *sums_scratch_folder(void)
-{
-	const char *folder = getenv("TMPDIR");
-
-	return folder != NULL && *folder != '\0' ? folder : "/var/tmp";
 }

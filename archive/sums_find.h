@@ -21,7 +21,4 @@ int sums_find(struct found_sums *out, const struct strings *names, const char *f
 	      const struct watcher *watcher, struct error *err);
 void found_sums_close(struct found_sums *found);
 
-/* The folder for scratch files. */
-const char *sums_scratch_folder(void);
-
 #endif

@@ -89,12 +89,12 @@ int new_sums_check(const struct sums_options *options, const char *name,
 }
 
 /* A pipe or a device has nothing beside it. */
-static bool is_file(const char *name)
+static bool lies_somewhere(const char *name)
 {
 	struct stat found;
 
-	return strcmp(name, "-") != 0 && command_of(name) == NULL && !store_is_name(name) &&
-	       (stat(name, &found) != 0 || S_ISREG(found.st_mode));
+	return store_is_name(name) || (strcmp(name, "-") != 0 && command_of(name) == NULL &&
+				       (stat(name, &found) != 0 || S_ISREG(found.st_mode)));
 }
 
 static int begin(struct new_sums *sums, const struct sums_options *options,
@@ -120,7 +120,7 @@ int new_sums_open(struct new_sums **out, const struct sums_options *options, con
 
 	*out = NULL;
 	if (options->path == NULL &&
-	    (!options->beside || archive->format != FORMAT_VMAB || !is_file(name)))
+	    (!options->beside || archive->format != FORMAT_VMAB || !lies_somewhere(name)))
 		return 0;
 	sums = calloc(1, sizeof(*sums));
 	if (sums == NULL)

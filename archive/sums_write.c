@@ -4,12 +4,15 @@
 #include "base/io.h"
 #include "base/newfile.h"
 #include "base/unnamed.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <xxhash.h>
+
+#define COPY_SIZE 1048576u
 
 struct sums_writer {
 	const char *path; /* borrowed */
@@ -78,6 +81,11 @@ int sums_create(struct sums_writer **out, const char *path, const struct archive
 		struct error *err)
 {
 	TRY(begin(out, path, archive, err));
+	if (store_is_name(path)) {
+		(*out)->fd = unnamed_open(unnamed_folder());
+		return (*out)->fd < 0 ? fail_system(err, errno, "%s", unnamed_folder())
+				      : set_size(*out, err);
+	}
 	TRY(newfile_create(&(*out)->file, &(*out)->fd, path, err));
 	return set_size(*out, err);
 }
@@ -230,11 +238,44 @@ int sums_writer_fd(const struct sums_writer *writer)
 	return writer->fd;
 }
 
+static int upload_all(const struct sums_writer *writer, struct store_writer *to, struct error *err)
+{
+	uint64_t size = writer->starts[writer->archive->n_drives];
+	uint8_t *bytes = malloc(COPY_SIZE);
+	int code = bytes == NULL ? fail_memory(err) : 0;
+
+	for (uint64_t at = 0; at < size && code == 0; at += COPY_SIZE) {
+		size_t n = least(COPY_SIZE, size - at), got = 0;
+		int sys = io_pread(writer->fd, bytes, n, at, &got);
+
+		code = sys != 0	  ? fail_file(writer, sys, err)
+		       : got != n ? fail_file(writer, EIO, err)
+				  : store_write(to, bytes, n, err);
+	}
+	free(bytes);
+	return code != 0 ? code : store_writer_finish(to, err);
+}
+
+static int upload(const struct sums_writer *writer, bool replace, struct error *err)
+{
+	const struct store_options how = {
+		.force = replace, .expected_bytes = writer->starts[writer->archive->n_drives]};
+	struct store_writer *to;
+	int code;
+
+	TRY(store_writer_open(&to, writer->path, &how, err));
+	code = upload_all(writer, to, err);
+	store_writer_free(to);
+	return code;
+}
+
 /* close may be what tells of a failed write, on NFS. */
 int sums_publish(struct sums_writer *writer, bool replace, bool sync, struct error *err)
 {
 	int fd = writer->fd;
 
+	if (store_is_name(writer->path))
+		return upload(writer, replace, err);
 	writer->fd = -1;
 	if (close(fd) < 0)
 		return fail_file(writer, errno, err);

@@ -11,11 +11,14 @@ struct watcher;
 /* What a user may say about it. */
 struct verify_options {
 	struct strings archives;
-	bool quick;	  /* check what is stored without decompressing it */
+	bool quick; /* check what is stored without decompressing it */
 	bool chain;
-	struct strings folders; /* with chain: where parents are looked for, too */	  /* archives are the newest and, if need be, its parents: see verify_chain.h */
-	uint64_t threads; /* 0: one a processor */
-	uint64_t rate;	  /* bytes a second, 0: no limit */
+	struct strings folders;
+	/* with chain: where parents are looked for, too */ /* archives are the newest and,
+							       if need be, its parents: see
+							       verify_chain.h */
+	uint64_t threads;				    /* 0: one a processor */
+	uint64_t rate;					    /* bytes a second, 0: no limit */
 };
 
 /* Reads the rest of the i-th archive, and checks all of it. */

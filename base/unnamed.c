@@ -23,3 +23,10 @@ int unnamed_open(const char *folder)
 		unlink(path);
 	return fd;
 }
+
+const char *unnamed_folder(void)
+{
+	const char *folder = getenv("TMPDIR");
+
+	return folder != NULL && *folder != '\0' ? folder : "/var/tmp";
+}

@@ -6,5 +6,7 @@
 
 /* In this folder, for its owner alone. A descriptor, or -1 and errno. */
 int unnamed_open(const char *folder);
+/* The folder for scratch files: $TMPDIR, or /var/tmp. */
+const char *unnamed_folder(void);
 
 #endif

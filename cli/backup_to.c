@@ -3,7 +3,9 @@
  */
 #include "cli/backup.h"
 
+#include "archive/shelf.h"
 #include "cli/memory.h"
+#include "store/store.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -57,10 +59,13 @@ int backup_to(const struct machine_kind *kind, const struct backup_options *opti
 	struct backup_options chosen = *options;
 	struct folder_next next;
 	struct error err = {0};
-	char *state = NULL;
+	char *state = NULL, *folder = shelf_path(options->to.folder);
 	int code;
 
-	if (folder_next_open(&next, &options->to, &report->watcher, &err) == 0 &&
+	if (folder == NULL)
+		memory_give_up();
+	chosen.to.folder = folder;
+	if (folder_next_open(&next, &chosen.to, &report->watcher, &err) == 0 &&
 	    next.parent == NULL && increment_required(&options->increment))
 		fail(&err, ERR_USAGE, "%s: %s, which --incremental require excludes",
 		     options->to.machine, next.why_full);
@@ -71,7 +76,7 @@ int backup_to(const struct machine_kind *kind, const struct backup_options *opti
 		chosen.head.parent = next.parent;
 		chosen.head.parent_optional = !increment_required(&options->increment);
 		chosen.head.sums_beside = true;
-		if (options->machine.state == NULL) {
+		if (options->machine.state == NULL && !store_is_name(options->to.folder)) {
 			state = text_make("%s/.vmabak/%s", options->to.folder, options->to.machine);
 			if (state == NULL)
 				memory_give_up();
@@ -81,5 +86,6 @@ int backup_to(const struct machine_kind *kind, const struct backup_options *opti
 	}
 	free(state);
 	folder_next_close(&next);
+	free(folder);
 	return code;
 }

@@ -2,6 +2,7 @@
 #include "base/human.h"
 #include "base/json.h"
 #include "base/sandbox.h"
+#include "base/unnamed.h"
 #include "base/text.h"
 #include "cli/groups.h"
 #include "cli/say.h"
@@ -78,7 +79,7 @@ static int find_side(struct found_sums *out, const struct diff_options *options,
 
 	if (!strings_join(&names, options->common.arguments.items[i], &options->folders, NULL))
 		return fail_memory(err);
-	code = sums_find(out, &names, sums_scratch_folder(), watcher, err);
+	code = sums_find(out, &names, unnamed_folder(), watcher, err);
 	free(names.items);
 	return code;
 }
@@ -90,7 +91,7 @@ static int compare(const struct diff_options *options, struct report *report, bo
 	struct diff_teller teller = {&telling, tell_drive, tell_range};
 	struct found_sums sides[2] = {0};
 	/* What is written is in files without names. */
-	int code = sandbox_enter_reading(sums_scratch_folder(), err);
+	int code = sandbox_enter_reading(unnamed_folder(), err);
 
 	for (unsigned i = 0; i < 2 && code == 0; i++)
 		code = find_side(&sides[i], options, i, &report->watcher, err);

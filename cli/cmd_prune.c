@@ -1,10 +1,14 @@
 #include "archive/prune.h"
+#include "archive/shelf.h"
 #include "base/json.h"
 #include "base/sandbox.h"
 #include "cli/groups.h"
+#include "cli/memory.h"
 #include "cli/tell_prune.h"
+#include "store/store.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct prune_command {
@@ -115,20 +119,37 @@ static int prune_all(const struct prune_command *command, struct report *report)
 	return code;
 }
 
+/* A merge into a store keeps a note of its upload, sums and parts in files. */
+static int confine(const struct prune_options *options, struct error *err)
+{
+	if (!store_is_name(options->folder))
+		return sandbox_enter_reading(options->folder, err);
+	return options->dry_run ? sandbox_enter_reading(NULL, err) : 0;
+}
+
 static int run(const void *given, struct report *report)
 {
 	struct prune_command command = *(const struct prune_command *)given;
 	struct error err = {0};
+	char *folder;
+	int code;
 
-	command.prune.folder = command.common.arguments.items[0];
+	folder = shelf_path(command.common.arguments.items[0]);
+	if (folder == NULL)
+		memory_give_up();
+	command.prune.folder = folder;
 	if (!keep_is_set(&command.prune.keep))
 		fail(&err, ERR_USAGE,
 		     "prune removes nothing without a rule: --keep-last, --keep-daily, ...");
-	if (err.code != 0 || sandbox_enter_reading(command.prune.folder, &err) != 0)
-		return report_error(report, NULL, &err);
-	json_put_text(report->result, "folder", command.prune.folder);
-	json_put_bool(report->result, "dry_run", command.prune.dry_run);
-	return prune_all(&command, report);
+	if (err.code != 0 || confine(&command.prune, &err) != 0) {
+		code = report_error(report, NULL, &err);
+	} else {
+		json_put_text(report->result, "folder", command.prune.folder);
+		json_put_bool(report->result, "dry_run", command.prune.dry_run);
+		code = prune_all(&command, report);
+	}
+	free(folder);
+	return code;
 }
 
 const struct command command_prune = {
@@ -145,7 +166,7 @@ const struct command command_prune = {
 		"Example:\n"
 		"  vmabak prune /backup --keep-daily 14 --keep-weekly 8 --dry-run\n",
 	.run = run,
-	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}},
+	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = 1,

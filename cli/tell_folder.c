@@ -1,19 +1,22 @@
 #include "cli/tell_folder.h"
 
 #include "archive/folder.h"
+#include "archive/shelf.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "base/parse.h"
+#include "cli/memory.h"
 #include "cli/say.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 bool list_is_folder(const char *path)
 {
 	struct stat status;
 
-	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+	return shelf_is_prefix(path) || (stat(path, &status) == 0 && S_ISDIR(status.st_mode));
 }
 
 static void put_archive(const struct folder_archive *archive, struct json_t *one)
@@ -120,11 +123,14 @@ static int tell_bad(const struct folder *folder, struct report *report)
 	return code;
 }
 
-int list_folder(const char *path, struct report *report, struct json_t *object, struct error *err)
+int list_folder(const char *given, struct report *report, struct json_t *object, struct error *err)
 {
 	struct folder folder;
+	char *path = shelf_path(given);
 	int code = EXIT_DONE;
 
+	if (path == NULL)
+		memory_give_up();
 	if (folder_read(&folder, path, NULL, err) == 0) {
 		json_put_text(object, "folder", path);
 		if (report->json)
@@ -137,5 +143,6 @@ int list_folder(const char *path, struct report *report, struct json_t *object, 
 		code = report_error_line(report, NULL, err);
 	}
 	folder_free(&folder);
+	free(path);
 	return code;
 }

@@ -22,6 +22,7 @@ static const char *reason_of(const struct prune_item *item, char *out, size_t si
 		snprintf(out, size, "%s",
 			 item->archive->state != FOLDER_WHOLE ? "not whole"
 			 : item->archive->is_protected	      ? "protected"
+			 : item->is_locked		      ? "locked"
 			 : item->is_in_use		      ? "in use"
 							      : "needed");
 	else if (used == 0)
@@ -56,6 +57,7 @@ void prune_put(const struct prune *prune, struct json_t *machines)
 		json_put_bool(one, "whole", item->archive->state == FOLDER_WHOLE);
 		json_put_bool(one, "protected", item->archive->is_protected);
 		json_put_bool(one, "in_use", item->is_in_use);
+		json_put_bool(one, "locked", item->is_locked);
 		json_put_bool(one, "needed", item->is_needed);
 		json_put_bool(one, "merged", item->is_merged);
 		reasons = json_put_array(one, "rules");

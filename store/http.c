@@ -146,6 +146,8 @@ static size_t take_header(char *line, size_t size, size_t n, void *context)
 	    !take_word(line, size * n, "Last-Modified:", answer->modified) &&
 	    !take_word(line, size * n, "x-amz-bucket-region:", answer->region) &&
 	    !take_word(line, size * n, "x-amz-meta-vmabak-upload:", answer->mark) &&
+	    !take_word(line, size * n, "x-amz-object-lock-retain-until-date:", answer->until) &&
+	    !take_word(line, size * n, "x-amz-object-lock-legal-hold:", answer->hold) &&
 	    take_word(line, size * n, "Content-Length:", word))
 		answer->size = strtoull(word, NULL, 10);
 	return size * n;

@@ -36,7 +36,8 @@ struct http_answer {
 	bool hopeless; /* there is no answer, and asking again will hardly help: no such host */
 	uint64_t size; /* what Content-Length says; UINT64_MAX: nothing */
 	char etag[HTTP_WORD], range[HTTP_WORD], region[HTTP_WORD], modified[HTTP_WORD];
-	char mark[HTTP_WORD]; /* x-amz-meta-vmabak-upload */
+	char mark[HTTP_WORD];			/* x-amz-meta-vmabak-upload */
+	char until[HTTP_WORD], hold[HTTP_WORD]; /* of an object lock */
 };
 
 int http_open(struct http **out, struct error *err);

@@ -1,6 +1,7 @@
 #include "store/s3.h"
 
 #include "store/retry.h"
+#include "store/settings.h"
 #include "store/sign.h"
 #include "store/store.h"
 
@@ -93,10 +94,11 @@ int s3_check_name(const char *name, struct error *err)
 			    "%.200s: archives of a web server are read, and cannot be written",
 			    name);
 	if (slash == NULL || !is_bucket(bucket, (size_t)(slash - bucket)) || slash[1] == '\0' ||
-	    strlen(slash + 1) > KEY_MAX)
+	    slash[strlen(slash) - 1] == '/' || strlen(slash + 1) > KEY_MAX)
 		return fail(err, ERR_USAGE,
 			    "%.200s: must be s3://BUCKET/KEY, with a bucket of 3 to 63 letters, "
-			    "digits, dots and hyphens, and a key of at most %u bytes",
+			    "digits, dots and hyphens, and a key of at most %u bytes that does not "
+			    "end in /",
 			    name, KEY_MAX);
 	return has_dots(slash + 1)
 		       ? fail(err, ERR_USAGE, "%.200s: . and .. cannot be parts of a key", name)
@@ -111,6 +113,28 @@ int s3_open(struct s3 *out, const char *name, const char *endpoint, struct error
 	TRY(s3_check_name(name, err));
 	TRY(account_find(&out->account, endpoint, err));
 	return make_url(out, bucket, (size_t)(slash - bucket), slash + 1, err);
+}
+
+int s3_open_bucket(struct s3 *out, const char *name, const char **prefix, struct error *err)
+{
+	const char *bucket = name + strlen("s3://");
+	size_t n = strcspn(bucket, "/");
+
+	*out = (struct s3){.name = name};
+	if (store_is_web(name))
+		return fail(err, ERR_USAGE, "%.200s: a web server has no list of archives", name);
+	*prefix = bucket[n] == '\0' ? "" : bucket + n + 1;
+	if (!is_bucket(bucket, n) || strlen(*prefix) > KEY_MAX / 2 ||
+	    (bucket[n] != '\0' &&
+	     (**prefix == '\0' || **prefix == '/' || bucket[strlen(bucket) - 1] == '/')))
+		return fail(err, ERR_USAGE,
+			    "%.200s: must be s3://BUCKET/PREFIX, with a bucket of 3 to 63 letters, "
+			    "digits, dots and hyphens, and a prefix of at most %u bytes",
+			    name, KEY_MAX / 2);
+	if (has_dots(*prefix))
+		return fail(err, ERR_USAGE, "%.200s: . and .. cannot be parts of a prefix", name);
+	TRY(account_find(&out->account, store_endpoint, err));
+	return make_url(out, bucket, n, "", err);
 }
 
 void s3_close(struct s3 *s3)
@@ -262,6 +286,8 @@ static int try_often(struct s3 *s3, struct http *http, const struct http_request
 	for (;;) {
 		code = try_once(s3, http, request, hash, out, err);
 		n++;
+		if (code == 0)
+			*err = (struct error){0};
 		if (code == 0 || atomic_load(&s3->stop) || once || !is_passing(out))
 			return code;
 		if (n == RETRY_TRIES) {
@@ -322,7 +348,7 @@ void s3_ask_why(struct s3 *s3, struct http *http, struct s3_answer *answer, stru
 	struct error why = {0};
 
 	if (answer->http.status < 400 || s3_do(s3, http, &call, &told, &why) == 0 ||
-	    told.code[0] == '\0')
+	    told.code[0] == '\0' || told.http.status != answer->http.status)
 		return;
 	*answer = told;
 	*err = why;

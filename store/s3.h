@@ -26,6 +26,10 @@ struct s3 {
 int s3_check_name(const char *name, struct error *err);
 /* Free *out in any case; it must not move. */
 int s3_open(struct s3 *out, const char *name, const char *endpoint, struct error *err);
+/* The same for all objects whose keys begin with PREFIX/ of "s3://BUCKET/PREFIX", or are of
+ * "s3://BUCKET": the url is that of the bucket, with a slash at its end. *prefix: "PREFIX/" or "";
+ * borrowed from name, without its slash. */
+int s3_open_bucket(struct s3 *out, const char *name, const char **prefix, struct error *err);
 void s3_close(struct s3 *s3);
 
 struct s3_call {

@@ -17,6 +17,7 @@
 #define ID_MAX	     1024u
 #define QUERY_MAX    (ID_MAX * 3 + 60)
 #define STEP_MS	     200u
+#define REFUSALS_MAX 4u
 #define STEPS_DOUBLE 6u
 #define ABANDON_S    5 /* for the store to forget an upload when the process is about to end */
 
@@ -79,6 +80,8 @@ static int remove_dead(void *context, const char *url, const char *id)
 	char *own = upload->s3.url;
 	int code;
 
+	if (*id == NOTE_OF_LOCK)
+		return -1;
 	upload->s3.url = (char *)(uintptr_t)url;
 	code = remove_upload(&upload->s3, upload->http, id, true);
 	upload->s3.url = own;
@@ -287,14 +290,26 @@ static bool expect_tag(upload_tag *tags, unsigned n_parts, upload_tag *out)
 	return true;
 }
 
+/* A refusal may be a passing one, where the upload itself was allowed. */
+static int look_at_end(struct upload *upload, struct s3_answer *answer)
+{
+	struct error ignored = {0};
+	int is_there = look_for_object(upload, answer, &ignored);
+
+	for (unsigned n = 1; n < REFUSALS_MAX && is_there < 0 && answer->http.status == 403; n++) {
+		clock_sleep_ms(STEP_MS);
+		is_there = look_for_object(upload, answer, &ignored);
+	}
+	return is_there;
+}
+
 /* Whether the object that is there is the one that was uploaded. */
 static bool is_ours(struct upload *upload, upload_tag *tags, unsigned n_parts, uint64_t n_bytes)
 {
-	struct error ignored = {0};
 	struct s3_answer answer;
 	upload_tag tag;
 
-	if (look_for_object(upload, &answer, &ignored) != 1 || answer.http.size != n_bytes)
+	if (look_at_end(upload, &answer) != 1 || answer.http.size != n_bytes)
 		return false;
 	if (answer.http.mark[0] != '\0')
 		return strcmp(answer.http.mark, upload->mark) == 0;

@@ -10,6 +10,8 @@
 
 struct upload_note;
 
+#define NOTE_OF_LOCK '=' /* the first character of an id that is that of a lock (store/lock.c) */
+
 /* Notes that an upload has begun: of the object at url, with that id. NULL: it could not be noted,
  * which is no reason not to go on. */
 struct upload_note *upload_note(const char *url, const char *id);

@@ -2,6 +2,7 @@
  * A multipart upload. The caller fills one part after the other; threads send them, each on a
  * connection of its own. All parts but the last have one size, which some stores demand.
  */
+#include "store/lock.h"
 #include "store/store.h"
 #include "store/upload.h"
 
@@ -373,4 +374,5 @@ void store_abandon_all(void)
 	for (writer = unfinished.first; writer != NULL; writer = writer->next)
 		upload_abandon(&writer->upload);
 	pthread_mutex_unlock(&unfinished.lock);
+	store_locks_abandon();
 }

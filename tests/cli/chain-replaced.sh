@@ -22,12 +22,13 @@ expect_code 0 "$VMABAK" backup -q --force -o c.vmab root=w.raw
 # A part of a chain is merged, and a single increment converted: neither takes the place of what they stand on.
 put first.raw 700000 again
 expect_code 0 "$VMABAK" backup -q --parent b.vmab -o d.vmab root=first.raw
-cp a.vmab kept
+mkdir apart
+cp a.vmab apart/kept
 for name in a.vmab ./a.vmab; do
 	expect_error 2 'is a parent that the new archive needs' "$VMABAK" merge --force d.vmab b.vmab -o $name
 	expect_error 2 'is a parent that the new archive needs' "$VMABAK" convert --force d.vmab -o $name
 done
-same_file kept a.vmab
+same_file apart/kept a.vmab
 expect_code 0 "$VMABAK" merge --force d.vmab b.vmab -o d.vmab
 expect_code 0 "$VMABAK" restore -q --force d.vmab -d root=back.raw
 same_file first.raw back.raw

@@ -25,6 +25,7 @@ writes 0 500@uploads= 503@partNumber=1 drop@partNumber=2 error200@POST+2
 writes 0 drop@uploads= late@partNumber=2 late@uploadId=id%2F1
 writes 0 'late@POST /backups/a.vmab?uploadId' drop@HEAD
 writes 0 'latetag@POST /backups/a.vmab?uploadId'
+writes 0 'late@POST /backups/a.vmab?uploadId' 403@HEAD+2
 writes 0 503@partNumber+2 'error200@POST /backups/a.vmab?uploadId'
 # These do not.
 writes 1 403@uploads=

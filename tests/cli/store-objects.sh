@@ -49,20 +49,21 @@ printf change | dd of=root.raw bs=1 seek=5000000 conv=notrunc status=none
 expect_code 0 "$VMABAK" backup -o s3://backups/inc.vmab --parent s3://backups/full.vmab root=root.raw
 expect_code 0 "$VMABAK" restore s3://backups/inc.vmab s3://backups/full.vmab -C chain
 same_file root.raw chain/root.raw
-expect_error 1 'is not named' "$VMABAK" restore s3://backups/inc.vmab -C alone
-expect_error 2 'lies in a file system' "$VMABAK" backup --to s3://backups/x --name web root=root.raw
+expect_code 0 "$VMABAK" restore s3://backups/inc.vmab -C alone
+same_file root.raw alone/root.raw
+expect_error 2 'must be s3://BUCKET/PREFIX' "$VMABAK" backup --to s3://backups//x/ --name web root=root.raw
 expect_code 0 "$VMABAK" merge s3://backups/inc.vmab s3://backups/full.vmab -o s3://backups/merged.vmab
 expect_code 0 "$VMABAK" restore s3://backups/merged.vmab -C merged
 same_file root.raw merged/root.raw
 
-# A parent that is not named is not searched for in the store, but in folders that are.
-expect_error 1 'is not named: give it as another ARCHIVE' \
-	"$VMABAK" restore s3://backups/inc.vmab -C none
-expect_code 4 "$VMABAK" verify --chain s3://backups/inc.vmab
-expect_text "$err" 'is not named: give it as another'
+# A parent that is not beside it, but in a folder here.
+expect_code 0 "$VMABAK" convert s3://backups/inc.vmab -o s3://backups/apart/inc.vmab
+expect_error 1 'is not in folder s3://backups/apart, nor named' "$VMABAK" restore s3://backups/apart/inc.vmab -C none
+expect_code 4 "$VMABAK" verify --chain s3://backups/apart/inc.vmab
+expect_text "$err" 'is not in folder s3://backups/apart, nor named'
 mkdir here
 expect_code 0 "$VMABAK" convert s3://backups/full.vmab -o here/full.vmab
-expect_code 0 "$VMABAK" restore s3://backups/inc.vmab --parents here -C here
+expect_code 0 "$VMABAK" restore s3://backups/apart/inc.vmab --parents here -C here
 same_file root.raw here/root.raw
 
 # None takes the place of one that it needs, under its own name or that of a copy.

@@ -6,7 +6,9 @@ s3server.py PORTFILE LOG [FAULT...]      objects are in memory; PORTFILE gets th
 FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) contains REQUEST, the first, or each EVERYth:
 500, 503, 403, drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
 answered with all), late (the answer is lost, the request had its effect), latetag (the same, and the tag of the object is no checksum), error200 (an error with status 200), unlocked (object lock is
-ignored), ignorant (a store that does not know what that is), pause (two seconds in the middle of an answer), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
+ignored), ignorant (a store that does not know what that, or a condition, is), unconditional (one that refuses
+conditions), pause (two seconds in the middle of an answer), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
+small: lists of objects come in threes.
 random:PERCENT:SEED: of all requests so many, each with one of those that a client can live through, or cannot.
 GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/taken the bytes that were answered, GET /-/faults the random
 faults that were had; GET /-/anew?SEED forgets all that is stored, and begins the chances with that seed.
@@ -14,6 +16,7 @@ faults that were had; GET /-/anew?SEED forgets all that is stored, and begins th
 import base64
 import hashlib
 import hmac
+import html
 import json
 import os
 import random
@@ -32,6 +35,13 @@ counts = {}
 chance = random.Random(0)
 RANDOM = ("500", "503", "drop", "cut", "late", "error200", "digest") * 60 + ("wrong", "whole", "403", "tag", "pause") * 10 + ("stall",)
 state = {"taken": 0, "id": 0, "faults": 0}
+
+
+SMALL = "small" in sys.argv  # lists come in threes
+
+
+def quote(name):
+    return urllib.parse.quote(name, safe="/-._~")
 
 
 def sign(key, text):
@@ -87,6 +97,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def fault(self, line):
         for fault in faults:
+            if fault == "small":
+                continue
             if fault.startswith("random:"):
                 with lock:
                     if chance.randrange(100) < int(fault.split(":")[1]):
@@ -160,6 +172,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def tell(self, path, query):
         with lock:
+            if path.startswith("/-/protect/"):  # an object without content, whoever asks
+                objects[path[len("/-/protect"):]] = (b"", '"0"', None)
+                path = "/-/anew/not"
             if path == "/-/anew":
                 marks.clear()
                 objects.clear()
@@ -167,7 +182,7 @@ class Handler(BaseHTTPRequestHandler):
                 chance.seed(query)
             told = {"/-/objects": {name: len(data) for name, (data, _, _) in objects.items()},
                     "/-/kept": {name: kept for name, (_, _, kept) in objects.items()},
-                    "/-/uploads": len(uploads), "/-/taken": state["taken"], "/-/faults": state["faults"], "/-/anew": 0}[path]
+                    "/-/uploads": len(uploads), "/-/taken": state["taken"], "/-/faults": state["faults"], "/-/anew": 0, "/-/anew/not": 0}[path]
         self.answer(200, json.dumps(told).encode())
 
     def do(self, path, query, body):
@@ -180,6 +195,19 @@ class Handler(BaseHTTPRequestHandler):
             return 200, b"<R><UploadId>%s</UploadId></R>" % name.encode(), []
         if "uploadId" in query:
             return self.upload(path, query, body)
+        if self.command == "GET" and "list-type" in query:
+            return self.list(path, query)
+        if self.command == "PUT" and not query:
+            if self.headers.get("If-None-Match") and self.what == "unconditional":
+                return "NotImplemented", 501
+            if path in objects and self.headers.get("If-None-Match") and self.what != "ignorant":
+                return "PreconditionFailed", 412
+            marks.pop(path, None)
+            objects[path] = (body, '"%s"' % hashlib.md5(body).hexdigest(), None)
+            return 200, b"", []
+        if self.command == "DELETE" and not query:
+            objects.pop(path, None)
+            return 204, b"", []
         if path not in objects:
             return "NoSuchKey", 404
         if self.what == "ignorant":
@@ -198,7 +226,8 @@ class Handler(BaseHTTPRequestHandler):
         if "retention" in query:
             return 200, b"<Retention><RetainUntilDate>%s</RetainUntilDate></Retention>" % kept.encode(), []
         if self.command == "HEAD":
-            return 200, b"", headers + [("Content-Length", str(len(data)))]
+            kept = [("x-amz-object-lock-retain-until-date", kept)] if kept else []
+            return 200, b"", headers + kept + [("Content-Length", str(len(data)))]
         if self.headers.get("If-Match", tag) != tag:
             return "PreconditionFailed", 412
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
@@ -206,6 +235,19 @@ class Handler(BaseHTTPRequestHandler):
             return 200, data, headers
         begin, end = int(found[1]), min(int(found[2]), len(data) - 1)
         return 206, data[begin:end + 1], headers + [("Content-Range", "bytes %d-%d/%d" % (begin, end, len(data)))]
+
+    def list(self, path, query):
+        begin = urllib.parse.unquote(path) + query["prefix"]
+        found = sorted(urllib.parse.unquote(name) for name in objects if urllib.parse.unquote(name).startswith(begin))
+        found = [name for name in found if "/" not in name[len(begin):] and name > query.get("continuation-token", "")]
+        some = found[:int(query["max-keys"] if not SMALL else 3)]
+        text = "".join("<Contents><Key>%s</Key><LastModified>2026-11-30T21:03:03.609Z</LastModified><ETag>%s</ETag><Size>%d</Size>"
+                       "</Contents>" % (html.escape(name[len(urllib.parse.unquote(path)):]), html.escape(objects[quote(name)][1]),
+                                        len(objects[quote(name)][0])) for name in some)
+        more = "<IsTruncated>%s</IsTruncated>" % ("true" if len(some) < len(found) else "false")
+        if len(some) < len(found):
+            more += "<NextContinuationToken>%s</NextContinuationToken>" % html.escape(some[-1])
+        return 200, ("<ListBucketResult>%s%s</ListBucketResult>" % (text, more)).encode(), []
 
     def upload(self, path, query, body):
         name = query["uploadId"]

@@ -1,0 +1,215 @@
+#include "store/lock.h"
+
+#include "store/folder.h"
+#include "store/uploads.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STEP_MS	   1000u
+#define TEXT_MAX   512u
+#define TOKEN_SIZE 33u
+#define HOST_SIZE  65u
+
+struct store_lock {
+	struct store_folder *folder;
+	char *path, *name, *url, *id; /* owned; id: as noted, NOTE_OF_LOCK and the token */
+	char text[TEXT_MAX];	      /* what the object says: token, host, process, time */
+	struct upload_note *note;
+	bool held;
+	struct store_lock *next;
+};
+
+static struct {
+	pthread_mutex_t lock; /* guards the list */
+	struct store_lock *first;
+} held = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- what the object says ---- */
+
+static int describe(struct store_lock *lock, struct error *err)
+{
+	uint8_t bytes[(TOKEN_SIZE - 1) / 2];
+	char token[TOKEN_SIZE], host[HOST_SIZE] = "", when[40] = "";
+	time_t now = time(NULL);
+	struct tm parts;
+
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		return fail_system(err, EIO, "getrandom");
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		snprintf(token + 2 * (size_t)i, 3, "%02x", bytes[i]);
+	gethostname(host, sizeof(host) - 1);
+	if (gmtime_r(&now, &parts) != NULL)
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
+	snprintf(lock->text, sizeof(lock->text), "%s\n%s\n%ld\n%s\n", token, host, (long)getpid(),
+		 when);
+	lock->id = text_make("%c%s", NOTE_OF_LOCK, token);
+	return lock->id != NULL ? 0 : fail_memory(err);
+}
+
+/* *text: "" if there is no such object. */
+static int read_lock(struct store_lock *lock, char text[TEXT_MAX], struct error *err)
+{
+	size_t got;
+
+	TRY(store_folder_peek(lock->folder, lock->name, (uint8_t *)text, TEXT_MAX - 1, &got, err));
+	text[got] = '\0';
+	return 0;
+}
+
+static int fail_locked(const struct store_lock *lock, const char *text, struct error *err)
+{
+	char line[4][80] = {"", "another host", "?", "?"};
+
+	for (unsigned i = 0; i < 4 && *text != '\0'; i++) {
+		size_t n = strcspn(text, "\n");
+
+		escape_text(line[i], sizeof(line[i]), (const uint8_t *)text, least(n, 60));
+		text += n + (text[n] == '\n');
+	}
+	return fail(err, ERR_LOCKED,
+		    "%s/%s: another run of vmabak works here: process %s on %s, since %s; "
+		    "--lock-wait SECONDS waits for it; if that run is dead, remove this object",
+		    lock->path, lock->name, line[2], line[1], line[3]);
+}
+
+/* ---- taking ---- */
+
+/* Of a run of this host and user that has died, if the object is still its own. */
+static int remove_dead(void *context, const char *url, const char *id)
+{
+	struct store_lock *lock = context;
+	struct error ignored = {0};
+	char text[TEXT_MAX];
+
+	if (*id != NOTE_OF_LOCK || strcmp(url, lock->url) != 0)
+		return -1;
+	if (read_lock(lock, text, &ignored) != 0)
+		return -1;
+	if (strncmp(text, id + 1, TOKEN_SIZE - 1) != 0)
+		return 0;
+	return store_folder_remove(lock->folder, lock->name, &ignored);
+}
+
+/* 1: another run has it, as *text says. */
+static int try_once(struct store_lock *lock, char text[TEXT_MAX], struct error *err)
+{
+	int code;
+
+	upload_each_dead(lock->url, remove_dead, lock);
+	code = read_lock(lock, text, err);
+	if (code == 0 && *text != '\0')
+		code = 1;
+	if (code == 0) {
+		if (lock->note == NULL)
+			lock->note = upload_note(lock->url, lock->id);
+		code = store_folder_put_new(lock->folder, lock->name, lock->text, err);
+	}
+	/* The answer to our own may have been lost; and some stores replace what is there. */
+	if (code < 0 || *text != '\0')
+		return code;
+	TRY(read_lock(lock, text, err));
+	return strcmp(text, lock->text) == 0 ? 0 : 1;
+}
+
+static int open_lock(struct store_lock *lock, const char *path, const char *name, struct error *err)
+{
+	lock->path = strdup(path);
+	lock->name = strdup(name);
+	if (lock->path == NULL || lock->name == NULL)
+		return fail_memory(err);
+	TRY(describe(lock, err));
+	TRY(store_folder_open(&lock->folder, lock->path, err));
+	lock->url = store_folder_url(lock->folder, name);
+	return lock->url != NULL ? 0 : fail_memory(err);
+}
+
+static void enlist(struct store_lock *lock)
+{
+	lock->held = true;
+	pthread_mutex_lock(&held.lock);
+	lock->next = held.first;
+	held.first = lock;
+	pthread_mutex_unlock(&held.lock);
+}
+
+int store_lock_take(struct store_lock **out, const char *path, const char *name, uint64_t wait_s,
+		    struct error *err)
+{
+	int64_t until_ms = clock_ms() + (int64_t)wait_s * 1000;
+	struct store_lock *lock = calloc(1, sizeof(*lock));
+	char text[TEXT_MAX];
+	int code;
+
+	*out = NULL;
+	if (lock == NULL)
+		return fail_memory(err);
+	code = open_lock(lock, path, name, err);
+	while (code == 0 && (code = try_once(lock, text, err)) == 1) {
+		code = clock_ms() < until_ms ? 0 : fail_locked(lock, text, err);
+		if (code == 0)
+			clock_sleep_ms(STEP_MS);
+		else
+			break;
+	}
+	if (code != 0) {
+		store_lock_release(lock);
+		return code;
+	}
+	enlist(lock);
+	*out = lock;
+	return 0;
+}
+
+/* ---- releasing ---- */
+
+void store_lock_release(struct store_lock *lock)
+{
+	struct store_lock **at = &held.first;
+	struct error ignored = {0};
+
+	if (lock == NULL)
+		return;
+	pthread_mutex_lock(&held.lock);
+	while (*at != NULL && *at != lock)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = lock->next;
+	pthread_mutex_unlock(&held.lock);
+	if (lock->held && store_folder_remove(lock->folder, lock->name, &ignored) != 0)
+		upload_leave(lock->note);
+	else
+		upload_forget(lock->note);
+	store_folder_close(lock->folder);
+	free(lock->path);
+	free(lock->name);
+	free(lock->url);
+	free(lock->id);
+	free(lock);
+}
+
+/* On a connection of its own: the thread that took it may use the other one now. */
+void store_locks_abandon(void)
+{
+	struct error ignored = {0};
+	struct store_folder *folder;
+
+	pthread_mutex_lock(&held.lock);
+	for (struct store_lock *lock = held.first; lock != NULL; lock = lock->next) {
+		if (store_folder_open(&folder, lock->path, &ignored) != 0)
+			continue;
+		store_folder_hurry(folder);
+		store_folder_remove(folder, lock->name, &ignored);
+		store_folder_close(folder);
+	}
+	pthread_mutex_unlock(&held.lock);
+}
