@@ -2,6 +2,7 @@
 
 #include "archive/create_copy.h"
 #include "archive/feeds.h"
+#include "base/changer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static int write_one(struct convert *convert, const struct watcher *watcher, str
 	TRY(create_copy_head(&convert->create, convert->opened.archive, convert->opened.name,
 			     watcher, err));
 	TRY(create_open(&convert->create, watcher, err));
-	TRY(create_copy_confine(&convert->create, false, err));
+	TRY(create_copy_confine(&convert->create, changer_may_change(convert->opened.name), err));
 	feed = feed_of_reader(&from);
 	return create_write(&convert->create, &feed, watcher, err);
 }

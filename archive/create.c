@@ -292,6 +292,7 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 		.sync = !options->no_sync,
 		.record_size = (uint32_t)options->record_size,
 		.no_padding = create->plan.wrap != WRAP_NONE,
+		.uuid = create->archive->uuid,
 		.bytes_per_s = options->rate,
 		.expected_bytes = archive_drive_bytes(create->archive),
 		.n_parts_max = options->s3_parts,

@@ -3,6 +3,7 @@
 #include "archive/chain.h"
 #include "archive/open.h"
 #include "base/bytes.h"
+#include "base/changer.h"
 #include "base/sandbox.h"
 #include "base/watcher.h"
 #include "store/store.h"
@@ -123,7 +124,7 @@ int create_copy_confine(const struct create *create, bool reading, struct error 
 	struct sandbox sandbox;
 
 	sandbox_begin(&sandbox);
-	if (reading)
+	if (reading || changer_may_change(create->name))
 		sandbox_allow_reading(&sandbox);
 	sandbox_allow_file(&sandbox, create->name);
 	return sandbox_enter(&sandbox, err);

@@ -1,6 +1,7 @@
 #include "archive/open.h"
 
 #include "base/bytes.h"
+#include "base/changer.h"
 #include "base/command.h"
 #include "base/sandbox.h"
 #include "base/text.h"
@@ -49,8 +50,9 @@ int archive_open_alone(struct opened_archive *out, const char *path, uint64_t ra
 		       struct error *err)
 {
 	TRY(open_input(out, path, rate, err));
-	/* Connections that are made later read what the system says of hosts. */
-	if (store_is_name(path))
+	/* Connections that are made later read what the system says of hosts, and the next tape of
+	 * an archive is opened when it is in the drive. */
+	if (store_is_name(path) || changer_may_change(path))
 		TRY(sandbox_enter_reading(NULL, err));
 	else
 		TRY(sandbox_enter_at_once(err));

@@ -1,6 +1,7 @@
 #include "archive/rescue.h"
 
 #include "archive/open.h"
+#include "base/changer.h"
 #include "base/parse.h"
 #include "base/watcher.h"
 #include "reader/input/input.h"
@@ -113,6 +114,8 @@ static int open_targets(struct rescue *rescue, struct error *err)
 	TRY(recovery_open_targets(recovery, rescue->options, err));
 	if (donors->n > 0)
 		TRY(donors_open(&rescue->donors, recovery, donors, err));
+	if (changer_may_change(rescue->options->restore.archive))
+		sandbox_allow_reading(&recovery->plan.sandbox);
 	return sandbox_enter(&recovery->plan.sandbox, err);
 }
 

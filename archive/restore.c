@@ -1,5 +1,6 @@
 #include "archive/restore.h"
 
+#include "base/changer.h"
 #include "base/command.h"
 #include "base/human.h"
 #include "base/watcher.h"
@@ -125,7 +126,7 @@ static int prepare(struct restore *restore, struct error *err)
 	TRY(restore_plan_check(plan, restore->options, err));
 	TRY(check_parents(restore, err));
 	restore_plan_rules(plan, restore->options->directory, NULL);
-	if (restore->chain.chain.n > 0)
+	if (restore->chain.chain.n > 0 || changer_may_change(restore->options->archive))
 		sandbox_allow_reading(&plan->sandbox);
 	for (uint32_t i = 0; i < restore->opened.archive->n_drives; i++)
 		TRY(open_target(restore, i, err));

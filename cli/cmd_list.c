@@ -5,6 +5,7 @@
 #include "cli/say.h"
 #include "cli/tell_folder.h"
 #include "cli/tell_list.h"
+#include "cli/tell_tape.h"
 #include "reader/reader.h"
 
 #include <limits.h>
@@ -48,13 +49,14 @@ static int list_one(const struct strings *names, unsigned i, struct report *repo
 	return code;
 }
 
-/* A folder has archives that are still to be opened: then reading is all that is allowed. */
+/* A folder and a tape have archives that are still to be opened: then reading is all that is
+ * allowed. */
 static int confine(const struct strings *names, struct error *err)
 {
 	struct sandbox sandbox;
 	unsigned i = 0;
 
-	while (i < names->n && !list_is_folder(names->items[i]))
+	while (i < names->n && !list_is_folder(names->items[i]) && !list_is_tape(names->items[i]))
 		i++;
 	if (i == names->n)
 		return 0;
@@ -87,6 +89,8 @@ static int run(const void *given, struct report *report)
 		if (list_is_folder(names->items[i]))
 			code = exit_code_worse(code,
 					       list_folder(names->items[i], report, one, &err));
+		else if (list_is_tape(names->items[i]))
+			code = exit_code_worse(code, list_tape(names->items[i], report, one, &err));
 		else
 			code = exit_code_worse(code, list_one(names, i, report, one, &err));
 		if (err.code != 0)
@@ -103,7 +107,8 @@ const struct command command_list = {
 	.help = "List the contents of archives, and whether they have their end mark if that is\n"
 		"known without reading everything. ARCHIVE may be compressed; - is standard\n"
 		"input. Several archives have a line each; with --verbose everything is shown.\n"
-		"Of a folder DIR that 'backup --to' writes to the chains are shown.\n"
+		"Of a folder DIR that 'backup --to' writes to the chains are shown, and of a\n"
+		"tape drive all that is on the tape, which is rewound.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak list /backup/*.vmab\n",

@@ -19,6 +19,8 @@ struct common_options {
 	uint64_t given;		  /* a bit for each option of the command, in order */
 	bool help;
 	const char *s3_endpoint; /* NULL: as the environment says */
+	const char
+		*next_volume; /* a command that changes tapes; NULL: ask, if there is a terminal */
 	struct report_options report;
 	const struct command *const *commands; /* all there are, ended by NULL */
 };

@@ -5,6 +5,7 @@
 #include "cli/say.h"
 #include "cli/signals.h"
 
+#include "base/changer.h"
 #include "store/store.h"
 
 #include <fcntl.h>
@@ -87,6 +88,7 @@ static int run(const struct command *command, int argc, char **argv)
 		code = report_end(&report, report_error(&report, NULL, &err));
 	} else {
 		store_set_endpoint(common->s3_endpoint);
+		changer_set(common->next_volume);
 		code = command->run(options, &report);
 		signals_finish();
 		code = report_end(&report, code);

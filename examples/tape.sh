@@ -7,11 +7,17 @@
 #
 # TAPE names the drive, in its form that does not rewind. A plain file will do for a trial.
 #
+# TAPE_NEXT is a command that puts the next tape into the drive when the archive needs several; without it
+# vmabak asks at the terminal. For two tapes in slots 1 and 2 of a changer:
+#
+#   TAPE_NEXT='mt -f "$VMABAK_TAPE" offline && mtx -f /dev/sch0 unload && mtx -f /dev/sch0 load "$VMABAK_VOLUME"'
+#
 # Every record on the tape has the same size, and the last one is padded with zeros; vmabak recognises
-# that padding, and reads records of any size.
+# that padding, and reads records of any size. What was on the tapes is overwritten.
 set -eu
 umask 077 # files made on this host are as secret as the drives
 tape=${TAPE:-/dev/nst0}
+next=${TAPE_NEXT:-}
 record=256k # for vmabak and for mbuffer
 memory=${TAPE_MEMORY:-256M}
 
@@ -20,16 +26,25 @@ rewind()
 	[ ! -c "$tape" ] || mt -f "$tape" rewind
 }
 
-# mbuffer starts when its memory is 90 % full, and so keeps the tape running; without it vmabak makes
-# the records itself. A pipe hides the exit code of its first command: an archive that was cut short
+# The first tape again, after the last one was read or written.
+first_tape()
+{
+	if [ -n "$next" ]; then
+		VMABAK_TAPE=$tape VMABAK_VOLUME=1 VMABAK_USE=read sh -c "$next" </dev/null
+	fi
+	rewind
+}
+
+# mbuffer starts when its memory is 90 % full, and so keeps the tape running, but it cannot go on to another
+# tape; without it vmabak makes the records itself. A pipe hides the exit code of its first command: an archive that was cut short
 # is noticed when it is read back, because its tail is missing.
 write_tape()
 {
-	if command -v mbuffer >/dev/null; then
+	if [ -z "$next" ] && command -v mbuffer >/dev/null; then
 		vmabak backup -o - --format vmab --record-size $record "$@" |
 			mbuffer -q -s $record -m "$memory" -P 90 -f -o "$tape"
 	else
-		vmabak backup -o "$tape" --format vmab --force --record-size $record "$@"
+		vmabak backup -o "$tape" --format vmab --force --record-size $record ${next:+--next-volume "$next"} "$@"
 	fi
 }
 
@@ -37,18 +52,18 @@ action=${1:?"usage: tape.sh write DRIVE... | verify | restore ARGUMENT..."}
 shift
 case $action in
 write)
-	rewind
+	first_tape
 	write_tape "$@"
-	rewind
-	vmabak verify "$tape"
+	first_tape
+	vmabak verify ${next:+--next-volume "$next"} "$tape"
 	;;
 verify)
-	rewind
-	vmabak verify "$tape"
+	first_tape
+	vmabak verify ${next:+--next-volume "$next"} "$tape"
 	;;
 restore)
-	rewind
-	vmabak restore "$tape" "$@"
+	first_tape
+	vmabak restore ${next:+--next-volume "$next"} "$tape" "$@"
 	;;
 *)
 	echo "tape.sh: no action $action" >&2

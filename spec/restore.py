@@ -21,9 +21,40 @@ def need(condition, text, exit_code=4):
     if not condition:
         raise Bad(text, exit_code)
 
+class Tape:  # the volumes of spec/tape.md one after another in a file, without their marks
+    def __init__(self, file, label):
+        self.file, self.set, self.size, self.number, self.kind = file, label[0x10:0x20], 0, 0, 2
+        self.place, self.ahead = 0, b""
+        self.take_mark(label)
+        file.read(self.size - 512)
+
+    def take_mark(self, mark):
+        _, version, kind, _, _, number, self.size, place, _, zeros, _ = struct.unpack_from("<8sII16s16sIIQq424s16s", mark)
+        need(version == 1 and not any(zeros), "label of a tape of another version", 1)
+        need(place == self.place, f"tape: {self.place} bytes come before a mark for {place}")
+        self.number += kind == 1 and self.kind == 2
+        need(number == self.number, f"tape: volume {number}, where volume {self.number} is wanted")
+        self.kind = kind
+
+    def read(self, size):
+        while not self.ahead:
+            record = self.file.read(self.size)
+            if not record:
+                need(self.kind == 3, f"tape: volume {self.number + 1} is missing")
+                return b""
+            if record[:8] == b"\x89VMT\r\n\x1a\n" and record[0x10:0x20] == self.set and XXH128(record[:0x1f0]) == record[0x1f0:0x200]:
+                self.take_mark(record)
+            else:
+                self.ahead, self.place = record, self.place + len(record)
+        data, self.ahead = self.ahead[:size], self.ahead[size:]
+        return data
+
 def unwrapped(name):  # yields the archive in pieces, without the compression around it
     file = sys.stdin.buffer if name == "-" else open(name, "rb")
     data, decoder = file.read(8), None
+    if data == b"\x89VMT\r\n\x1a\n":
+        file = Tape(file, data + file.read(504))
+        data = file.read(8)
     make = next((make for magic, make in DECODERS.items() if data.startswith(magic)), None)
     while data:
         if not make:

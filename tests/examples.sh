@@ -284,6 +284,29 @@ try_tape()
 	check_not "tape, $1: a failing backup is noticed" "$examples/tape.sh" write root="$work/nothing"
 }
 
+# Two tapes, by the library that makes a file behave like one.
+try_two_tapes()
+{
+	mkdir "$work/tapes"
+	: >"$work/tapes/t1"
+	: >"$work/tapes/t2"
+	cat >"$work/tapes/next" <<'END'
+cd "$(dirname "$VMABAK_TAPE")"
+[ ! -e tape ] || mv tape "t$(cat in)"
+mv "t$VMABAK_VOLUME" tape
+: >tape.at
+echo "$VMABAK_VOLUME" >in
+END
+	printf '#!/bin/sh\n: >"$2.at"\n' >"$work/tapes/mt"
+	chmod 755 "$work/tapes/mt"
+	set -- env PATH="$work/tapes:$PATH" LD_PRELOAD="$(dirname "$vmabak")/tape.so" TAPE_ROOM="$1" TAPE="$work/tapes/tape" \
+		TAPE_NEXT="sh '$work/tapes/next'" "$examples/tape.sh"
+	check "two tapes: written and verified" "$@" write root="$work/web.raw"
+	check "two tapes: they are two" test "$(cat "$work/tapes/in")" = 2
+	check "two tapes: restored" "$@" restore -C "$work/restored2"
+	check "two tapes: the same" cmp "$work/web.raw" "$work/restored2/root.raw"
+}
+
 # With nothing but what it needs in the PATH.
 try_tape_alone()
 {
@@ -385,6 +408,7 @@ else
 	lacks "no qemu-img here: cron, systemd and snapshot were not tried"
 fi
 try_tape_alone
+try_two_tapes 2000000
 if have mbuffer; then try_tape "with mbuffer"; else lacks "no mbuffer here: tape.sh was tried without it"; fi
 if have rclone; then try_object_store; else lacks "no rclone here: object-store.sh was not tried"; fi
 

@@ -267,6 +267,12 @@ example_of()
 		"$vmabak" list --json web.vmab
 		with_folder
 		"$vmabak" list --json folder
+		: >tape
+		TAPE=$PWD/tape
+		export TAPE
+		LD_PRELOAD=$(dirname "$vmabak")/tape.so "$vmabak" backup -q -o tape root=web.raw
+		LD_PRELOAD=$(dirname "$vmabak")/tape.so "$vmabak" list --json tape
+		unset TAPE
 		;;
 	prune)
 		with_folder

@@ -65,6 +65,13 @@ static int fail_tape(const struct descriptor *from, int sys, size_t n, struct er
 
 int descriptor_read(struct descriptor *from, void *buffer, size_t n, size_t *got, struct error *err)
 {
+	return from->volumes != NULL ? from->read_volumes(from->volumes, buffer, n, got, err)
+				     : descriptor_read_below(from, buffer, n, got, err);
+}
+
+int descriptor_read_below(struct descriptor *from, void *buffer, size_t n, size_t *got,
+			  struct error *err)
+{
 	ssize_t result = 0;
 
 	*got = 0;
@@ -96,6 +103,6 @@ int compressed_read(struct compressed *in, size_t *got, struct error *err)
 	in->n_buffered = 0;
 	if (*got == 0)
 		TRY(descriptor_read(in->from, in->buffer, in->buffer_size, got, err));
-	in->ended = in->from->ended;
+	in->ended = *got == 0;
 	return 0;
 }

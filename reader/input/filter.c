@@ -55,7 +55,8 @@ int filter_open(struct filter **out, const struct compressed *in, struct error *
 	filter->in = *in;
 	if (filter->kind == NULL)
 		filter->kind = &kinds[0]; /* tolerant */
-	int code = filter->kind->decoder->open(&filter->state, &filter->in, filter->kind->name, err);
+	int code =
+		filter->kind->decoder->open(&filter->state, &filter->in, filter->kind->name, err);
 	if (code == 0)
 		*out = filter;
 	else

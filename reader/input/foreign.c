@@ -8,18 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FUNCTIONS(X)                            \
-	X(archive_errno)                        \
-	X(archive_error_string)                 \
-	X(archive_read_data)                    \
-	X(archive_read_free)                    \
-	X(archive_read_new)                     \
-	X(archive_read_next_header)             \
-	X(archive_read_open)                    \
-	X(archive_read_support_filter_bzip2)    \
-	X(archive_read_support_filter_lzop)     \
-	X(archive_read_support_filter_xz)       \
-	X(archive_read_support_format_raw)      \
+#define FUNCTIONS(X)                         \
+	X(archive_errno)                     \
+	X(archive_error_string)              \
+	X(archive_read_data)                 \
+	X(archive_read_free)                 \
+	X(archive_read_new)                  \
+	X(archive_read_next_header)          \
+	X(archive_read_open)                 \
+	X(archive_read_support_filter_bzip2) \
+	X(archive_read_support_filter_lzop)  \
+	X(archive_read_support_filter_xz)    \
+	X(archive_read_support_format_raw)   \
 	X(archive_set_error)
 
 static struct {
@@ -101,7 +101,8 @@ static int open_archive(struct foreign *foreign, struct error *err)
 	    lib.archive_read_support_format_raw(foreign->archive) != ARCHIVE_OK)
 		return fail(err, ERR_UNSUPPORTED, "this libarchive cannot decompress %s",
 			    foreign->name);
-	if (lib.archive_read_open(foreign->archive, foreign, NULL, give_bytes, NULL) != ARCHIVE_OK ||
+	if (lib.archive_read_open(foreign->archive, foreign, NULL, give_bytes, NULL) !=
+		    ARCHIVE_OK ||
 	    lib.archive_read_next_header(foreign->archive, &entry) != ARCHIVE_OK)
 		return fail_archive(foreign, 0, err);
 	return 0;

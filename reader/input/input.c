@@ -13,6 +13,7 @@
 #include "base/pace.h"
 #include "base/tape.h"
 #include "format/layout.h"
+#include "format/volume.h"
 #include "reader/input/parts.h"
 #include "store/store.h"
 
@@ -33,6 +34,7 @@ struct input {
 	struct descriptor from;
 	struct command *command;    /* owned; NULL, or whose output is read */
 	struct store_reader *store; /* owned; NULL, or an object that is read */
+	struct volumes *volumes;    /* owned; NULL, or those of an archive on tapes */
 	bool owns_fd;
 	bool damaged;	    /* the content may be */
 	bool direct_reads;  /* large reads may bypass the buffer */
@@ -233,6 +235,7 @@ void input_close(struct input *in)
 	filter_close(in->filter);
 	if (in->owns_fd && in->from.fd >= 0)
 		close(in->from.fd);
+	volumes_close(in->volumes);
 	command_free(in->command);
 	store_reader_close(in->store);
 	pthread_mutex_destroy(&in->lock);
@@ -313,9 +316,8 @@ static int put_filter(struct input *in, struct error *err)
 	return 0;
 }
 
-/* The first bytes decide; a pipe may return them one by one. Of a VMAB that can seek perhaps only a
- * few parts will be wanted. */
-static int read_first(struct input *in, struct error *err)
+/* Enough to recognise the content; a pipe may return it byte by byte. */
+static int read_magic(struct input *in, struct error *err)
 {
 	size_t got = 1, room = in->size != 0 ? FIRST_READ : in->buffer_size;
 
@@ -324,6 +326,28 @@ static int read_first(struct input *in, struct error *err)
 				    err));
 		in->buffered += got;
 	}
+	return 0;
+}
+
+/* What follows is the archive without the marks of tapes, which cannot seek. */
+static int take_volumes(struct input *in, struct error *err)
+{
+	if (!volume_is_mark(in->buffer, in->buffered))
+		return 0;
+	TRY(volumes_open(&in->volumes, &in->from, in->buffer, in->buffered, in->damaged, err));
+	in->size = 0;
+	in->buffered = 0;
+	in->buffer_size = in->ahead = BUFFER_SIZE;
+	return read_magic(in, err);
+}
+
+/* The first bytes decide. Of a VMAB that can seek perhaps only a few parts will be wanted. */
+static int read_first(struct input *in, struct error *err)
+{
+	size_t got;
+
+	TRY(read_magic(in, err));
+	TRY(take_volumes(in, err));
 	if (in->size == 0 || (in->buffered >= 8 && memcmp(in->buffer, VMAB_MAGIC, 8) == 0))
 		return 0;
 	TRY(descriptor_read(&in->from, in->buffer + in->buffered, in->buffer_size - in->buffered,

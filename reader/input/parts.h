@@ -6,6 +6,7 @@
 #define READER_INPUT_PARTS_H
 
 #include "base/error.h"
+#include "base/tape.h"
 
 /* ---- descriptor.c ----
  *
@@ -27,6 +28,10 @@ struct descriptor {
 	bool is_tape;
 	struct command *command;    /* NULL, or whose output it is: it has to succeed. Borrowed */
 	struct store_reader *store; /* NULL, or read instead of fd. Borrowed */
+	/* NULL, or through which all is read, by that function. Borrowed */
+	struct volumes *volumes;
+	int (*read_volumes)(struct volumes *volumes, void *buffer, size_t n, size_t *got,
+			    struct error *err);
 	bool ended; /* a read found the end: on a tape another archive may follow the filemark */
 };
 
@@ -34,9 +39,26 @@ struct descriptor {
 struct descriptor descriptor_of(int fd, const char *name);
 
 /* One read. *got is 0 at the end, and from then on. For a tape, n should be TAPE_READ or more. */
-#define TAPE_READ (16u << 20)
 int descriptor_read(struct descriptor *from, void *buffer, size_t n, size_t *got,
 		    struct error *err);
+
+/* The same without the volumes. */
+int descriptor_read_below(struct descriptor *from, void *buffer, size_t n, size_t *got,
+			  struct error *err);
+
+/* ---- volumes.c: an archive on one tape or several (spec/tape.md) ----
+ *
+ * The records of all volumes in order, without their marks; where a volume ends, base/changer.h is
+ * asked for the next one. What is read need not be a tape: files may hold copies of volumes.
+ */
+
+struct volumes;
+
+/* first: what was read already, a mark at its beginning. tolerant: later volumes will do where one
+ * is missing, and so will the end. *from is borrowed, and its volumes are set. */
+int volumes_open(struct volumes **out, struct descriptor *from, const uint8_t *first,
+		 size_t n_first, bool tolerant, struct error *err);
+void volumes_close(struct volumes *volumes); /* NULL-safe */
 
 /* ---- gunzip.c, frames.c, foreign.c: three decoders ----
  *

@@ -79,6 +79,7 @@ sort >expected <<'END'
 --lock-wait
 --name
 --nbd-server
+--next-volume
 --no-holes
 --no-sums
 --no-sync

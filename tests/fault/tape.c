@@ -7,7 +7,10 @@
  *   TAPE_LARGEST    bytes of the largest read or write that the drive takes (1048576)
  *   TAPE_ADAPTER    bytes of the largest read that its adapter can do (any)
  *   TAPE_BLOCK      bytes of each block that the drive is set to (0: any)
- *   TAPE_ROOM       bytes of the file after which it is full (none)
+ *   TAPE_ROOM       bytes of the file after which it warns: every other write is refused (none)
+ *   TAPE_BEHIND     bytes that go on it after that (1048576)
+ *   TAPE_SILENT     set: the drive does not say where the tape is
+ *   TAPE_COUNTS     how many blocks fewer than there are it counts after a filemark
  *   TAPE_LATE       set: the drive loses what it buffers, and says so at the filemark
  *   TAPE_PROTECTED  set: it is not to be written
  *
@@ -33,6 +36,9 @@
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static bool wrote;	  /* since the last filemark */
+static bool warned;	  /* the write before was refused, so that this one is not */
+static bool at_end;	  /* nothing was where it read or moved last */
+static bool marked;	  /* a filemark was written */
 static int position = -1; /* TAPE.at, open from the beginning: the program may be confined later */
 
 static long setting(const char *name, long otherwise)
@@ -127,7 +133,8 @@ static ssize_t read_block(int fd, void *buffer, uint32_t room)
 {
 	uint32_t length = 0;
 	ssize_t (*read_file)(int, void *, size_t) = REAL(read);
-	if (read_file(fd, &length, sizeof length) != sizeof length)
+	at_end = read_file(fd, &length, sizeof length) != sizeof length;
+	if (at_end)
 		return failed(EIO);
 	if (length <= room)
 		return read_file(fd, buffer, length);
@@ -185,7 +192,10 @@ ssize_t write(int fd, const void *buffer, size_t n)
 		return REAL(write)(fd, buffer, n);
 	if (block != 0 ? n % block != 0 : n > (size_t)setting("TAPE_LARGEST", 1 << 20))
 		return failed(EINVAL);
-	if (lseek(fd, 0, SEEK_CUR) + (off_t)n > setting("TAPE_ROOM", 1L << 40))
+	off_t end = lseek(fd, 0, SEEK_CUR) + (off_t)n;
+	long room = setting("TAPE_ROOM", 1L << 40);
+	warned = end > room && !warned;
+	if (warned || end > room + setting("TAPE_BEHIND", 1 << 20))
 		return failed(ENOSPC);
 	for (size_t at = 0; at < n && getenv("TAPE_LATE") == NULL; at += step)
 		write_block(fd, (const uint8_t *)buffer + at, (uint32_t)step);
@@ -207,6 +217,79 @@ ssize_t writev(int fd, const struct iovec *parts, int n)
 	return done;
 }
 
+/* Behind the next filemark; without one at the end, and false. */
+static bool skip_file(int fd)
+{
+	uint32_t length;
+	while (REAL(read)(fd, &length, sizeof length) == sizeof length) {
+		if (length == 0)
+			return true;
+		lseek(fd, length, SEEK_CUR);
+	}
+	at_end = true;
+	return false;
+}
+
+/* Before the last filemark before this place; without one at the beginning, and false. */
+static bool back_file(int fd)
+{
+	off_t at = lseek(fd, 0, SEEK_CUR), here = 0, mark = -1;
+	uint32_t length;
+	for (; here < at && pread(fd, &length, sizeof length, here) == sizeof length;
+	     here += 4 + (off_t)length)
+		mark = length == 0 ? here : mark;
+	lseek(fd, mark < 0 ? 0 : mark, SEEK_SET);
+	return mark >= 0;
+}
+
+static int operate(int fd, const struct mtop *operation)
+{
+	bool found = true;
+	at_end = false;
+	switch (operation->mt_op) {
+	case MTWEOF:
+		if (wrote && getenv("TAPE_LATE") != NULL)
+			return failed(EIO);
+		write_block(fd, NULL, 0);
+		wrote = false;
+		marked = true;
+		return 0;
+	case MTREW:
+		lseek(fd, 0, SEEK_SET);
+		break;
+	case MTEOM:
+		lseek(fd, 0, SEEK_END);
+		break;
+	case MTBSF:
+		found = back_file(fd);
+		break;
+	case MTFSF:
+		for (int i = 0; i < operation->mt_count && found; i++)
+			found = skip_file(fd);
+		break;
+	default:
+		return failed(ENOTTY);
+	}
+	remember(lseek(fd, 0, SEEK_CUR));
+	return found ? 0 : failed(EIO);
+}
+
+/* How many blocks and filemarks lie before this place; fd may be for writing only. */
+static int tell_position(int fd, struct mtpos *out)
+{
+	off_t at = lseek(fd, 0, SEEK_CUR), here = 0;
+	uint32_t length;
+	long n = 0;
+	int tape = REAL(open)(getenv("TAPE"), O_RDONLY | O_CLOEXEC);
+	if (tape < 0)
+		return failed(EIO);
+	for (; here < at && pread(tape, &length, sizeof length, here) == sizeof length; n++)
+		here += 4 + (off_t)length;
+	REAL(close)(tape);
+	out->mt_blkno = n - (marked ? setting("TAPE_COUNTS", 0) : 0);
+	return 0;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list args;
@@ -216,17 +299,13 @@ int ioctl(int fd, unsigned long request, ...)
 	if (!is_tape(fd))
 		return REAL(ioctl)(fd, request, what);
 	if (request == MTIOCGET) {
-		*(struct mtget *)what = (struct mtget){.mt_dsreg = setting("TAPE_BLOCK", 0)};
+		*(struct mtget *)what = (struct mtget){.mt_dsreg = setting("TAPE_BLOCK", 0),
+						       .mt_gstat = at_end ? 0x08000000 : 0};
 		return 0;
 	}
-	const struct mtop *operation = what;
-	if (request != MTIOCTOP || operation->mt_op != MTWEOF)
-		return failed(ENOTTY);
-	if (wrote && getenv("TAPE_LATE") != NULL)
-		return failed(EIO);
-	write_block(fd, NULL, 0);
-	wrote = false;
-	return 0;
+	if (request == MTIOCPOS && getenv("TAPE_SILENT") == NULL)
+		return tell_position(fd, what);
+	return request == MTIOCTOP ? operate(fd, what) : failed(ENOTTY);
 }
 
 int close(int fd)

@@ -4,12 +4,13 @@
  *
  *   tape_drive UIO-DEVICE MAP-SIZE SETTINGS
  *
- * The tape is in memory. SETTINGS is a file of "NAME NUMBER" lines, read anew for each command:
+ * The tapes are in memory. SETTINGS is a file of "NAME NUMBER" lines, read anew for each command:
  *
  *   largest N     bytes of the largest block (1048576)
  *   room N        bytes that go on the tape (67108864); the last sixteenth is behind early warning
  *   protected 1   it is not to be written
  *   absent 1      no tape is in the drive
+ *   tape N        which of six tapes is in the drive (0)
  *   late 1        what was written since the last filemark is lost, and the next filemark tells
  */
 #define _DEFAULT_SOURCE /* with more of it struct iovec is defined twice */
@@ -31,6 +32,7 @@ enum key {
 	NOT_READY = 2,
 	MEDIUM_ERROR,
 	ILLEGAL = 5,
+	ATTENTION = 6,
 	PROTECTED = 7,
 	BLANK,
 	OVERFLOW = 13
@@ -41,7 +43,7 @@ enum key {
 #define ILI	 0x20u
 
 struct settings {
-	long largest, room, protected, absent, late;
+	long largest, room, protected, absent, late, tape;
 };
 
 /* A command, its data, and what it is answered. */
@@ -55,13 +57,18 @@ struct command {
 	bool failed;
 };
 
-static struct {
-	uint8_t *bytes;
-	uint32_t size; /* 0: a filemark */
-} blocks[N_BLOCKS];
-static uint32_t n_blocks, at, since_mark;
+static struct tape {
+	struct {
+		uint8_t *bytes;
+		uint32_t size; /* 0: a filemark */
+	} blocks[N_BLOCKS];
+	uint32_t n_blocks;
+	uint64_t on_tape;
+} tapes[6];
+static struct tape *tape = tapes; /* in the drive */
+static bool attention;		  /* it is another one, which is yet to be told */
+static uint32_t at, since_mark;
 static uint32_t block_size; /* 0: any */
-static uint64_t on_tape;
 static uint8_t *shared;
 static struct settings settings;
 
@@ -82,9 +89,14 @@ static void read_settings(const char *path)
 			settings.absent = value;
 		if (strcmp(name, "late") == 0)
 			settings.late = value;
+		if (strcmp(name, "tape") == 0)
+			settings.tape = value % 6;
 	}
 	if (file != NULL)
 		fclose(file);
+	attention = attention || tape != &tapes[settings.tape];
+	at = tape != &tapes[settings.tape] ? 0 : at;
+	tape = &tapes[settings.tape];
 }
 
 /* ---- answers ---- */
@@ -153,12 +165,12 @@ static void read_blocks(struct command *command)
 	uint32_t n = get24(command->cdb + 2), size = fixed ? block_size : n;
 	for (uint32_t left = fixed ? n : 1; left > 0; left--) {
 		int32_t residue = (int32_t)(fixed ? left : n);
-		if (at >= n_blocks) {
+		if (at >= tape->n_blocks) {
 			complain(command, BLANK, 0x0005, residue);
 			return;
 		}
-		uint32_t length = blocks[at].size;
-		uint8_t *bytes = blocks[at++].bytes;
+		uint32_t length = tape->blocks[at].size;
+		uint8_t *bytes = tape->blocks[at++].bytes;
 		if (length == 0) {
 			complain(command, NO_SENSE | FILEMARK, 0x0001, residue);
 			return;
@@ -175,31 +187,31 @@ static void read_blocks(struct command *command)
 /* What lay behind is gone. */
 static void cut_here(void)
 {
-	while (n_blocks > at) {
-		n_blocks--;
-		on_tape -= blocks[n_blocks].size;
-		free(blocks[n_blocks].bytes);
+	while (tape->n_blocks > at) {
+		tape->n_blocks--;
+		tape->on_tape -= tape->blocks[tape->n_blocks].size;
+		free(tape->blocks[tape->n_blocks].bytes);
 	}
 }
 
 static bool append(const uint8_t *bytes, uint32_t size)
 {
 	cut_here();
-	if (n_blocks >= N_BLOCKS || on_tape + size > (uint64_t)settings.room)
+	if (tape->n_blocks >= N_BLOCKS || tape->on_tape + size > (uint64_t)settings.room)
 		return false;
-	blocks[at].bytes = malloc(size + 1);
-	blocks[at].size = size;
-	if (blocks[at].bytes == NULL)
+	tape->blocks[at].bytes = malloc(size + 1);
+	tape->blocks[at].size = size;
+	if (tape->blocks[at].bytes == NULL)
 		return false;
-	memcpy(blocks[at].bytes, bytes, size);
-	n_blocks = ++at;
-	on_tape += size;
+	memcpy(tape->blocks[at].bytes, bytes, size);
+	tape->n_blocks = ++at;
+	tape->on_tape += size;
 	return true;
 }
 
 static bool warns(void)
 {
-	return on_tape > (uint64_t)(settings.room - settings.room / 16);
+	return tape->on_tape > (uint64_t)(settings.room - settings.room / 16);
 }
 
 static void write_blocks(struct command *command)
@@ -255,28 +267,28 @@ static void space(struct command *command)
 {
 	unsigned what = command->cdb[1] & 7u;
 	int32_t n = (int32_t)(get24(command->cdb + 2) << 8) / 256;
-	for (; what < 2 && n > 0; n -= what == 1 ? blocks[at - 1].size == 0 : 1) {
-		if (at >= n_blocks) {
+	for (; what < 2 && n > 0; n -= what == 1 ? tape->blocks[at - 1].size == 0 : 1) {
+		if (at >= tape->n_blocks) {
 			complain(command, BLANK, 0x0005, n);
 			return;
 		}
-		if (blocks[at++].size == 0 && what == 0) {
+		if (tape->blocks[at++].size == 0 && what == 0) {
 			complain(command, FILEMARK, 0x0001, n);
 			return;
 		}
 	}
-	for (; what < 2 && n < 0; n += what == 1 ? blocks[at].size == 0 : 1) {
+	for (; what < 2 && n < 0; n += what == 1 ? tape->blocks[at].size == 0 : 1) {
 		if (at == 0) {
 			complain(command, EOM, 0x0004, -n);
 			return;
 		}
-		if (blocks[--at].size == 0 && what == 0) {
+		if (tape->blocks[--at].size == 0 && what == 0) {
 			complain(command, FILEMARK, 0x0001, -n);
 			return;
 		}
 	}
 	if (what == 3)
-		at = n_blocks;
+		at = tape->n_blocks;
 }
 
 static void tell_position(struct command *command)
@@ -327,6 +339,11 @@ static void run(struct command *command)
 	bool medium = command->cdb[0] != 0x12 && command->cdb[0] != 0x05 && command->cdb[0] != 0x03;
 	if (settings.absent && medium) {
 		complain(command, NOT_READY, 0x3a00, 0);
+		return;
+	}
+	if (attention && medium) {
+		attention = false;
+		complain(command, ATTENTION, 0x2800, 0);
 		return;
 	}
 	switch (command->cdb[0]) {

@@ -1,10 +1,11 @@
 /*
  * Two ways to write: freely, in the caller's vectors, without a copy; or in records, collected in a
- * buffer of one record, for tapes, where each write() makes a block on the medium, and where data is
- * safe once a filemark was written after it.
+ * buffer of one record, for tapes, where each write() makes a block on the medium, and where data
+ * is safe once a filemark was written after it.
  */
 #include "writer/output/output.h"
 #include "writer/output/behind.h"
+#include "writer/output/volumes.h"
 #include "base/command.h"
 #include "base/pace.h"
 #include "base/newfile.h"
@@ -21,14 +22,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RECORD_UNIT 512u
-#define RECORD_MAX  16777216u /* what readers take as padding */
+#define RECORD_UNIT  512u
+#define RECORD_MAX   16777216u /* what readers take as padding */
+#define WARNINGS_MAX 3u	       /* of early warning, within a record */
 
 struct output {
 	char *name; /* for messages; owned */
 	int fd;
-	bool is_stdout; /* not ours to close */
-	struct command *command; /* NULL, or whose input fd is */
+	bool is_stdout;		    /* not ours to close */
+	struct command *command;    /* NULL, or whose input fd is */
 	struct store_writer *store; /* NULL, or written instead of fd */
 	bool force;
 	bool sync;
@@ -38,7 +40,8 @@ struct output {
 	struct behind behind;
 	struct newfile *temp; /* a regular file, or NULL */
 	struct tape tape;
-	uint8_t *record; /* owned; NULL: written freely */
+	struct volumes *volumes; /* owned; of a tape */
+	uint8_t *record;	 /* owned; NULL: written freely */
 	size_t record_size;
 	size_t n_record; /* bytes in it */
 	bool no_padding; /* the last record may be shorter */
@@ -161,24 +164,34 @@ static int plan_records(struct output *output, struct error *err)
 	output->tape = tape_of(output->fd);
 	size_t block = output->tape.block_size;
 
-	if (block != 0 && output->no_padding)
-		return fail(err, ERR_USAGE,
-			    "%s: the drive is set to blocks of %zu bytes, and a compressed stream "
-			    "cannot be padded to that: use VMAB, or mt -f TAPE setblk 0",
-			    output->name, block);
 	if (output->tape.is_tape && output->record_size == 0)
 		output->record_size = block > OUTPUT_TAPE_RECORD ? block
 				      : block != 0 ? OUTPUT_TAPE_RECORD / block * block
 						   : OUTPUT_TAPE_RECORD;
 	if (block != 0 && output->record_size % block != 0)
-		return fail(err, ERR_USAGE,
-			    "%s: record size %zu: must be a multiple of %zu, the block size that "
-			    "the drive is set to: use another --record-size, or mt -f TAPE setblk 0",
-			    output->name, output->record_size, block);
+		return fail(
+			err, ERR_USAGE,
+			"%s: record size %zu: must be a multiple of %zu, the block size that "
+			"the drive is set to: use another --record-size, or mt -f TAPE setblk 0",
+			output->name, output->record_size, block);
 	if (output->record_size == 0)
 		return 0;
 	output->record = malloc(output->record_size);
 	return output->record != NULL ? 0 : fail_memory(err);
+}
+
+static int begin_volume(struct output *output, const uint8_t *uuid, struct error *err)
+{
+	static const uint8_t unknown[UUID_SIZE];
+	const struct volumes_options how = {.name = output->name,
+					    .uuid = uuid != NULL ? uuid : unknown,
+					    .record_size = (uint32_t)output->record_size,
+					    .block_size = output->tape.block_size,
+					    .is_stdout = output->is_stdout,
+					    .force = output->force};
+
+	output->no_padding = false; /* readers of a labelled tape know the padding */
+	return volumes_begin(&output->volumes, &how, &output->fd, err);
 }
 
 int output_open(struct output **out, const char *path, const struct output_options *options,
@@ -199,6 +212,8 @@ int output_open(struct output **out, const char *path, const struct output_optio
 			    output->name);
 	if (code == 0)
 		code = plan_records(output, err);
+	if (code == 0 && output->tape.is_tape)
+		code = begin_volume(output, options->uuid, err);
 	if (code != 0) {
 		output_close(output);
 		return code;
@@ -279,41 +294,43 @@ static int write_freely(struct output *output, struct iovec *vector, int n, stru
 	return 0;
 }
 
-/* Says what the user can do about a full tape or the limits of the drive. */
-static int fail_record(const struct output *output, struct error *err)
+/* Whether the tape is full, and the record goes on another. What early warning cut in two, which
+ * only blocks of one size can be, is written whole: there is room behind it. */
+static int change_tape(struct output *output, size_t at, unsigned *warned, struct error *err)
 {
-	if (err->sys == ENOSPC)
-		return fail(err, ERR_FULL, "%s: the tape is full at byte %" PRIu64, output->name,
-			    output->written_at);
-	if (output->written_at == 0 &&
-	    (err->sys == EINVAL || err->sys == EBUSY || err->sys == EOVERFLOW))
-		return fail_system(err, err->sys,
-				   "%s: the tape drive rejects records of %zu bytes: use a smaller "
-				   "--record-size",
-				   output->name, output->n_record);
-	return err->code;
+	if (err->sys != ENOSPC || output->volumes == NULL)
+		return err->code;
+	*err = (struct error){0};
+	if (at > 0 && ++*warned > WARNINGS_MAX)
+		return fail(err, ERR_FULL, "%s: the tape ended within a record", output->name);
+	if (at > 0)
+		return 0;
+	return volumes_change(output->volumes, &output->fd, output->written_at, err);
 }
 
-/* A pipe may accept less at a time; the rest follows. A device has then written a block of the wrong
- * size. */
+/* A pipe may accept less at a time; the rest follows. A device has then written a block of the
+ * wrong size. */
 static int write_record(struct output *output, struct error *err)
 {
-	size_t at = 0;
+	size_t at = 0, block = output->tape.block_size;
+	unsigned warned = 0;
 
 	while (at < output->n_record) {
 		struct iovec rest = {output->record + at, output->n_record - at};
-		size_t done;
-		int code = write_some(output, &rest, 1, &done, err);
-		if (code != 0)
-			return output->tape.is_tape ? fail_record(output, err) : code;
+		size_t done = 0;
+		if (write_some(output, &rest, 1, &done, err) != 0)
+			TRY(change_tape(output, at, &warned, err));
 		at += done;
-		if (at < output->n_record && S_ISCHR(output->mode))
+		if (at < output->n_record && S_ISCHR(output->mode) &&
+		    (block == 0 ? done > 0 : at % block != 0))
 			return fail(err, ERR_SYSTEM,
 				    "%s: wrote only %zu of the %zu bytes of the record before byte "
 				    "%" PRIu64,
 				    output->name, at, output->n_record, output->written_at);
 	}
 	output->n_record = 0;
+	if (output->volumes != NULL)
+		volumes_count(output->volumes);
 	return 0;
 }
 
@@ -360,10 +377,10 @@ static int pad_record(struct output *output, struct error *err)
 }
 
 /* Pipes and some devices cannot be synced, and report that. */
-static int sync_output(const struct output *output, struct error *err)
+static int sync_output(struct output *output, struct error *err)
 {
-	if (output->tape.is_tape)
-		return tape_write_filemark(output->fd, output->name, err);
+	if (output->volumes != NULL)
+		return volumes_finish(output->volumes, &output->fd, output->written_at, err);
 	if (!output->sync || S_ISFIFO(output->mode) || S_ISSOCK(output->mode) ||
 	    fsync(output->fd) == 0) {
 		if (output->sync && S_ISREG(output->mode))
@@ -409,6 +426,7 @@ void output_close(struct output *output)
 	else if (output->fd >= 0 && !output->is_stdout)
 		close(output->fd);
 	newfile_free(output->temp);
+	volumes_free(output->volumes);
 	free(output->record);
 	free(output->name);
 	free(output);

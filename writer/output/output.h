@@ -14,11 +14,12 @@ struct output;
 #define OUTPUT_TAPE_RECORD 262144u
 
 struct output_options {
-	bool force;	      /* replace an existing file */
+	bool force;	      /* replace an existing file, or what follows on a tape */
 	bool sync;	      /* output_finish makes the data durable */
 	uint32_t record_size; /* bytes: each write is exactly this long, the last one padded; 0: any
 				 length, or OUTPUT_TAPE_RECORD to a tape */
-	bool no_padding;      /* zeros at the end would do harm; not with record_size */
+	bool no_padding; /* zeros at the end would do harm, but on a tape; not with record_size */
+	const uint8_t *uuid;  /* of the archive, for the label of a tape; NULL: zeros. Borrowed */
 	uint64_t bytes_per_s; /* 0: no limit */
 	/* Of an object store, as in store/store.h: */
 	uint64_t expected_bytes, n_parts_max;
@@ -28,7 +29,8 @@ struct output_options {
 /* path "-" is standard output, "exec:COMMAND" the input of a command (base/command.h), which has to
  * succeed, "s3://BUCKET/KEY" an object (store/store.h). A regular file gets a temporary name in the
  * same folder; fifos and character devices are written directly. Terminals and block devices are
- * refused. */
+ * refused. A tape is labelled, and written behind what is on it; when it is full base/changer.h is
+ * asked for the next one (spec/tape.md). */
 int output_open(struct output **out, const char *path, const struct output_options *options,
 		struct error *err);
 /* Writes all of it, in order. One caller at a time. The vector is used up. */
