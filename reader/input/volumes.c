@@ -28,6 +28,7 @@ struct volumes {
 	enum volume_kind last;	  /* the last mark seen */
 	uint64_t place;		  /* bytes of the archive handed out, and lost ones */
 	uint32_t in_record;	  /* bytes of the record at hand that were passed */
+	uint32_t repeated;	  /* of the next one, which ended the volume before, incomplete */
 	uint8_t *buffer;	  /* owned */
 	size_t begin, end;	  /* what is in it */
 };
@@ -50,7 +51,7 @@ static int check_label(const struct volumes *volumes, const struct volume_mark *
 		return fail(err, ERR_USAGE,
 			    "volume %" PRIu32 " is wanted, and this is volume %" PRIu32, wanted,
 			    found->number);
-	if (!volumes->tolerant && found->place != volumes->place)
+	if (!volumes->tolerant && found->place != volumes->place - volumes->in_record)
 		return fail(err, ERR_DAMAGED,
 			    "volume %" PRIu32 " begins at byte %" PRIu64
 			    ", and the one before ended at byte %" PRIu64,
@@ -60,6 +61,9 @@ static int check_label(const struct volumes *volumes, const struct volume_mark *
 
 static void begin_volume(struct volumes *volumes, const struct volume_mark *label)
 {
+	volumes->repeated = volumes->in_record;
+	if (label->place + volumes->repeated != volumes->place)
+		volumes->repeated = 0;
 	volumes->label = *label;
 	volumes->last = VOLUME_LABEL;
 	volumes->place = label->place;
@@ -213,12 +217,17 @@ static int end_volume(struct volumes *volumes, struct error *err)
 			volumes->ended = false;
 		return volumes->ended && !volumes->tolerant ? err->code : 0;
 	}
-	if (volumes->last != VOLUME_END_GOES_ON || volumes->tolerant)
+	if (volumes->tolerant)
 		return 0; /* what is missing is told by whoever misses it */
 	return fail(err, ERR_INCOMPLETE,
-		    "%s: volume %" PRIu32 " ends at byte %" PRIu64 " and volume %" PRIu32
-		    " follows: %s",
-		    from->name, number, volumes->place, number + 1,
+		    "%s: volume %" PRIu32 " ends at byte %" PRIu64 "%s and volume %" PRIu32
+		    " follows%s: %s",
+		    from->name, number, volumes->place,
+		    volumes->last == VOLUME_END_GOES_ON
+			    ? ""
+			    : " without an end mark: it was broken off, or",
+		    number + 1,
+		    volumes->last == VOLUME_END_GOES_ON ? "" : " where there was no room for one",
 		    from->is_tape ? "use --next-volume COMMAND" : "it has to follow here, too");
 }
 
@@ -242,13 +251,27 @@ static int go_to_data(struct volumes *volumes, struct error *err)
 	return 0;
 }
 
+/* What the volume before had of this record already. */
+static bool pass_repeated(struct volumes *volumes)
+{
+	size_t n = least(volumes->repeated, volumes->end - volumes->begin);
+
+	volumes->begin += n;
+	volumes->place += n;
+	volumes->in_record += (uint32_t)n;
+	volumes->repeated -= (uint32_t)n;
+	return n > 0;
+}
+
 static int read_archive(struct volumes *volumes, void *buffer, size_t n, size_t *got,
 			struct error *err)
 {
 	*got = 0;
-	TRY(go_to_data(volumes, err));
-	if (volumes->ended)
-		return 0;
+	do {
+		TRY(go_to_data(volumes, err));
+		if (volumes->ended)
+			return 0;
+	} while (pass_repeated(volumes));
 	n = least(n, volumes->end - volumes->begin);
 	n = least(n, volumes->label.record_size - volumes->in_record);
 	memcpy(buffer, volumes->buffer + volumes->begin, n);

@@ -28,6 +28,16 @@ new_library
 export TAPE_BLOCK=65536
 expect_code 0 on_tape backup -o tape --next-volume 'sh next' drive.raw
 expect_back
+
+# Blocks of one size: the tape ends within a record, and the next one begins with it.
+for room in 2400000 2450000 2500000 2600000; do
+	new_library
+	export TAPE_ROOM=$room TAPE_BEHIND=0
+	expect_code 0 on_tape backup -o tape --next-volume 'sh next' drive.raw
+	unset TAPE_BEHIND
+	export TAPE_ROOM=2600000
+	expect_back
+done
 unset TAPE_BLOCK
 
 # A convert confines itself, and still gets at the next tape; on both sides.

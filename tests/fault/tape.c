@@ -195,7 +195,11 @@ ssize_t write(int fd, const void *buffer, size_t n)
 	off_t end = lseek(fd, 0, SEEK_CUR) + (off_t)n;
 	long room = setting("TAPE_ROOM", 1L << 40);
 	warned = end > room && !warned;
-	if (warned || end > room + setting("TAPE_BEHIND", 1 << 20))
+	long behind = room + setting("TAPE_BEHIND", 1 << 20);
+	if (block != 0 && !warned && end > behind) /* as many blocks as fit */
+		for (; n > 0 && end > behind; n -= block)
+			end -= (off_t)block + 4;
+	if (warned || end > behind || n == 0)
 		return failed(ENOSPC);
 	for (size_t at = 0; at < n && getenv("TAPE_LATE") == NULL; at += step)
 		write_block(fd, (const uint8_t *)buffer + at, (uint32_t)step);

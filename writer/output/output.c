@@ -295,17 +295,18 @@ static int write_freely(struct output *output, struct iovec *vector, int n, stru
 }
 
 /* Whether the tape is full, and the record goes on another. What early warning cut in two, which
- * only blocks of one size can be, is written whole: there is room behind it. */
-static int change_tape(struct output *output, size_t at, unsigned *warned, struct error *err)
+ * only blocks of one size can be, is tried on: mostly there is room behind it. */
+static int change_tape(struct output *output, size_t *at, unsigned *warned, struct error *err)
 {
 	if (err->sys != ENOSPC || output->volumes == NULL)
 		return err->code;
 	*err = (struct error){0};
-	if (at > 0 && ++*warned > WARNINGS_MAX)
-		return fail(err, ERR_FULL, "%s: the tape ended within a record", output->name);
-	if (at > 0)
+	if (*at > 0 && ++*warned <= WARNINGS_MAX)
 		return 0;
-	return volumes_change(output->volumes, &output->fd, output->written_at, err);
+	output->written_at -= *at;
+	TRY(volumes_change(output->volumes, &output->fd, output->written_at, *at, err));
+	*at = 0;
+	return 0;
 }
 
 /* A pipe may accept less at a time; the rest follows. A device has then written a block of the
@@ -319,7 +320,7 @@ static int write_record(struct output *output, struct error *err)
 		struct iovec rest = {output->record + at, output->n_record - at};
 		size_t done = 0;
 		if (write_some(output, &rest, 1, &done, err) != 0)
-			TRY(change_tape(output, at, &warned, err));
+			TRY(change_tape(output, &at, &warned, err));
 		at += done;
 		if (at < output->n_record && S_ISCHR(output->mode) &&
 		    (block == 0 ? done > 0 : at % block != 0))

@@ -23,7 +23,8 @@ struct volumes {
 	struct volume_mark label; /* of the volume at hand */
 	uint8_t *record;	  /* owned */
 	struct changer *changer;  /* owned, or NULL */
-	uint64_t n_records;	  /* of this volume, marks too */
+	uint64_t n_bytes;	  /* given to the drive for this volume, marks too */
+	size_t n_cut;		  /* bytes of a record that the end of the tape cut in two */
 	uint64_t begin;		  /* position of the drive where the volume begins */
 	bool has_begin;		  /* the drive says positions */
 };
@@ -50,7 +51,7 @@ static int write_mark(struct volumes *volumes, int fd, enum volume_kind kind, ui
 	}
 	if (written < 0)
 		return errno;
-	volumes->n_records++;
+	volumes->n_bytes += (uint64_t)written;
 	return (size_t)written == size ? 0 : ENOSPC;
 }
 
@@ -74,7 +75,8 @@ static int write_label(struct volumes *volumes, int fd, uint64_t place, struct e
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	volumes->label.written_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	volumes->n_records = 0;
+	volumes->n_bytes = 0;
+	volumes->n_cut = 0;
 	volumes->has_begin = tape_position(fd, &volumes->begin);
 	int sys = write_mark(volumes, fd, VOLUME_LABEL, place);
 	return sys != 0 ? fail_label(volumes, sys, err) : 0;
@@ -84,8 +86,8 @@ static int write_label(struct volumes *volumes, int fd, uint64_t place, struct e
 static int check_position(const struct volumes *volumes, int fd, struct error *err)
 {
 	const struct volumes_options *options = &volumes->options;
-	uint64_t blocks = options->block_size != 0 ? options->record_size / options->block_size : 1;
-	uint64_t given = volumes->n_records * blocks + 1, now;
+	uint32_t block = options->block_size != 0 ? options->block_size : options->record_size;
+	uint64_t given = volumes->n_bytes / block + 1, now;
 
 	if (!volumes->has_begin || !tape_position(fd, &now) || now - volumes->begin == given)
 		return 0;
@@ -95,10 +97,12 @@ static int check_position(const struct volumes *volumes, int fd, struct error *e
 		    options->name, given, now - volumes->begin);
 }
 
-/* An end that cannot be written is no loss: the next label says what it would have said. */
+/* An end that cannot be written is no loss: the next label says what it would have said. Within a
+ * record it would be taken for data. */
 static int end_volume(struct volumes *volumes, int fd, bool last, uint64_t place, struct error *err)
 {
-	int sys = write_mark(volumes, fd, last ? VOLUME_END_LAST : VOLUME_END_GOES_ON, place);
+	enum volume_kind kind = last ? VOLUME_END_LAST : VOLUME_END_GOES_ON;
+	int sys = volumes->n_cut == 0 ? write_mark(volumes, fd, kind, place) : 0;
 
 	if (sys != 0 && (last || (sys != ENOSPC && sys != EIO)))
 		return fail_system(err, sys, "%s: writing the end of volume %" PRIu32,
@@ -220,10 +224,13 @@ static int fail_full(const struct volumes *volumes, uint64_t place, struct error
 			    : "; with --next-volume COMMAND the archive goes on to another");
 }
 
-int volumes_change(struct volumes *volumes, int *fd, uint64_t place, struct error *err)
+int volumes_change(struct volumes *volumes, int *fd, uint64_t place, size_t n_cut,
+		   struct error *err)
 {
 	if (volumes->changer == NULL || volumes->label.number >= VOLUME_NUMBER_MAX)
 		return fail_full(volumes, place, err);
+	volumes->n_cut = n_cut;
+	volumes->n_bytes += n_cut;
 	TRY(end_volume(volumes, *fd, false, place, err));
 	int failed = close(*fd);
 	*fd = -1;
@@ -272,7 +279,7 @@ int volumes_begin(struct volumes **out, const struct volumes_options *options, i
 
 void volumes_count(struct volumes *volumes)
 {
-	volumes->n_records++;
+	volumes->n_bytes += volumes->options.record_size;
 }
 
 int volumes_finish(struct volumes *volumes, int *fd, uint64_t place, struct error *err)
@@ -281,7 +288,7 @@ int volumes_finish(struct volumes *volumes, int *fd, uint64_t place, struct erro
 
 	if (code != ERR_FULL || volumes->changer == NULL)
 		return code;
-	TRY(volumes_change(volumes, fd, place, err));
+	TRY(volumes_change(volumes, fd, place, 0, err));
 	return end_volume(volumes, *fd, true, place, err);
 }
 

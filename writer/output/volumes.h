@@ -26,9 +26,11 @@ struct volumes_options {
  * the first volume. *out can be freed even after a failure. */
 int volumes_begin(struct volumes **out, const struct volumes_options *options, int *fd,
 		  struct error *err);
-/* The tape is full before byte `place` of the archive: ends this volume, and begins the next one on
- * another tape. ERR_FULL: nobody changes tapes. */
-int volumes_change(struct volumes *volumes, int *fd, uint64_t place, struct error *err);
+/* The tape is full before byte `place` of the archive, after n_cut bytes of the record that begins
+ * there: ends this volume, and begins the next one, with that record, on another tape. ERR_FULL:
+ * nobody changes tapes. */
+int volumes_change(struct volumes *volumes, int *fd, uint64_t place, size_t n_cut,
+		   struct error *err);
 /* A record was written. */
 void volumes_count(struct volumes *volumes);
 /* All was written: marks the end. Then the archive is on the tape. */
