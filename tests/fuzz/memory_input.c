@@ -81,7 +81,7 @@ int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *
 int input_read_at(struct input *in, uint64_t position, void *to, size_t n, struct error *err)
 {
 	if (position > in->size || n > in->size - position)
-		return fail_at(err, ERR_INCOMPLETE, in->size, "incomplete: the end is missing");
+		return fail_at(err, ERR_INCOMPLETE, position, "incomplete: the end is missing");
 	memcpy(to, in->bytes + position, n);
 	return 0;
 }
