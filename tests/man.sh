@@ -250,6 +250,7 @@ example_of()
 		"$vmabak" mirror pivot --json -q serve:ctl.sock
 		"$vmabak" stop ctl.sock
 		;;
+	copy) "$vmabak" copy --json web.raw copied.raw ;;
 	qemu-drives) with_qemu "$vmabak" qemu-drives web.qmp --json ;;
 	status)
 		with_serve

@@ -1,0 +1,315 @@
+#include "archive/copy.h"
+
+#include "archive/changes.h"
+#include "base/bytes.h"
+#include "base/pace.h"
+#include "base/watcher.h"
+#include "cow/sweep.h"
+#include "drive/argument.h"
+#include "drive/drive.h"
+#include "drive/target.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define WINDOW 64u /* clusters */
+
+struct copy {
+	const struct copy_options *options;
+	const struct watcher *watcher;
+	struct copy_result *result;
+	struct drive_argument from;
+	char *target_text; /* owned; the suffix points into it */
+	struct drive_suffix suffix;
+	struct drive *source;
+	struct target *target;
+	struct changes changes;
+	bool in_place;		/* the target is read, and only changed where it differs */
+	uint8_t *bytes, *there; /* WINDOW clusters each */
+	_Atomic uint64_t done_bytes;
+};
+
+static bool is_stream(const char *path)
+{
+	return strcmp(path, "-") == 0;
+}
+
+static int parse(struct copy *copy, struct error *err)
+{
+	const struct copy_options *options = copy->options;
+
+	TRY(drive_argument_parse(options->source, &copy->from, err));
+	TRY(drive_suffix_check_plain(&copy->from.suffix, options->source, err));
+	copy->target_text = strdup(options->target);
+	copy->bytes = aligned_alloc(BLOCK_SIZE, WINDOW * CLUSTER_SIZE);
+	copy->there = aligned_alloc(BLOCK_SIZE, WINDOW * CLUSTER_SIZE);
+	if (copy->target_text == NULL || copy->bytes == NULL || copy->there == NULL)
+		return fail_memory(err);
+	drive_suffix_cut(copy->target_text, &copy->suffix);
+	if (copy->from.name != NULL)
+		return fail(err, ERR_USAGE,
+			    "%s: a drive has no name here; for a file whose name "
+			    "has a '=' write ./FILE",
+			    options->source);
+	if (is_stream(copy->from.path) || is_stream(copy->target_text))
+		return fail(err, ERR_USAGE,
+			    "-: is read or written once only, and a copy is compared; back up or "
+			    "restore instead");
+	copy->in_place = options->rollback || options->changed != NULL;
+	return 0;
+}
+
+/* What the list calls unchanged is taken as it is there: that cannot be in a file of another size.
+ */
+static int check_size(const struct copy *copy, struct error *err)
+{
+	struct stat found;
+
+	if (copy->options->changed == NULL || stat(copy->target_text, &found) != 0 ||
+	    !S_ISREG(found.st_mode) || (uint64_t)found.st_size == copy->result->size_bytes)
+		return 0;
+	return fail(err, ERR_USAGE,
+		    "%s: has %lld bytes, and the drive %" PRIu64
+		    ": what changed is not all that it lacks; --rollback compares",
+		    copy->target_text, (long long)found.st_size, copy->result->size_bytes);
+}
+
+static int open_both(struct copy *copy, struct error *err)
+{
+	const struct copy_options *options = copy->options;
+	const struct drive_options how = {
+		.format = copy->from.suffix.format,
+		.secret = copy->from.suffix.secret,
+		.keep = true,
+	};
+	const struct target_options what = {
+		.force = options->force || copy->in_place,
+		.rollback = copy->in_place,
+		.sync = !options->no_sync,
+		.format = copy->suffix.format,
+		.image_options = copy->suffix.image,
+		.n_image_options = copy->suffix.n_image,
+	};
+
+	TRY(drive_open(&copy->source, copy->from.path, &how, err));
+	if (drive_warning(copy->source) != NULL)
+		watcher_warn(copy->watcher, "%s", drive_warning(copy->source));
+	copy->result->size_bytes = drive_size(copy->source);
+	if (options->changed != NULL)
+		TRY(changes_read(&copy->changes, options->changed, copy->result->size_bytes, err));
+	TRY(check_size(copy, err));
+	TRY(target_open(&copy->target, copy->target_text, copy->result->size_bytes, &what, err));
+	copy->result->excess_bytes = target_excess(copy->target);
+	return 0;
+}
+
+/* ---- copying ---- */
+
+/* One cluster, n bytes: by blocks, unless the target takes whole clusters. */
+static int put_cluster(struct copy *copy, uint64_t offset, const uint8_t *bytes, uint64_t n,
+		       struct error *err)
+{
+	uint64_t at = 0, end;
+
+	if (all_zero(bytes, n))
+		return target_zero(copy->target, offset, n, err);
+	if (copy->in_place && target_read(copy->target, offset, copy->there, n) == 0 &&
+	    memcmp(copy->there, bytes, n) == 0) {
+		target_keep(copy->target, offset, n);
+		return 0;
+	}
+	if (copy->in_place || target_takes_clusters(copy->target))
+		return target_write(copy->target, offset, bytes, n, err);
+	while (at < n) {
+		bool zero = all_zero(bytes + at, least(BLOCK_SIZE, n - at));
+		for (end = at + BLOCK_SIZE; end < n; end += BLOCK_SIZE)
+			if (all_zero(bytes + end, least(BLOCK_SIZE, n - end)) != zero)
+				break;
+		end = least(end, n);
+		if (zero)
+			TRY(target_zero(copy->target, offset + at, end - at, err));
+		else
+			TRY(target_write(copy->target, offset + at, bytes + at, end - at, err));
+		at = end;
+	}
+	return 0;
+}
+
+static uint64_t bytes_of(const struct copy *copy, uint64_t cluster, uint64_t n)
+{
+	return least((cluster + n) * CLUSTER_SIZE, copy->result->size_bytes) -
+	       cluster * CLUSTER_SIZE;
+}
+
+static int put_piece(struct copy *copy, const struct sweep_piece *piece, struct error *err)
+{
+	const uint8_t *from = copy->bytes;
+
+	for (uint32_t i = 0; i < piece->n_runs; i++) {
+		const struct sweep_run *run = &piece->runs[i];
+
+		if (run->zero)
+			TRY(target_zero(copy->target, run->cluster * CLUSTER_SIZE,
+					bytes_of(copy, run->cluster, run->n_clusters), err));
+		for (uint64_t j = 0; j < run->n_clusters && !run->zero; j++) {
+			TRY(put_cluster(copy, (run->cluster + j) * CLUSTER_SIZE, from,
+					bytes_of(copy, run->cluster + j, 1), err));
+			from += CLUSTER_SIZE;
+		}
+	}
+	return 0;
+}
+
+/* What the list calls unchanged. */
+static void keep_rest(struct copy *copy)
+{
+	uint64_t n_all = clusters_of(copy->result->size_bytes), n;
+	bool in;
+
+	for (uint64_t at = 0; copy->options->changed != NULL && at < n_all; at += n) {
+		n = cluster_set_run(&copy->changes.set, at, n_all - at, &in);
+		if (!in)
+			target_keep(copy->target, at * CLUSTER_SIZE, bytes_of(copy, at, n));
+	}
+}
+
+static int copy_all(struct copy *copy, struct sweep *sweep, struct error *err)
+{
+	struct sweep_piece piece;
+	struct pace pace;
+	int got;
+
+	pace_start(&pace, copy->options->rate);
+	while ((got = sweep_next(sweep, &piece, err)) > 0) {
+		size_t n = (size_t)piece.n_data * CLUSTER_SIZE;
+
+		if (n > 0)
+			TRY(sweep_read(sweep, &piece, copy->bytes, err));
+		TRY(put_piece(copy, &piece, err));
+		copy->result->read_bytes += n;
+		copy->done_bytes += n;
+		pace_wait(&pace, n);
+	}
+	TRY(got);
+	keep_rest(copy);
+	copy->result->written_bytes = target_written(copy->target);
+	return target_finish(copy->target, err);
+}
+
+/* ---- comparing ---- */
+
+static int fail_differs(const struct copy *copy, uint64_t cluster, struct error *err)
+{
+	uint64_t n = bytes_of(copy, cluster, 1), at = 0;
+
+	while (at < n && copy->bytes[at] == copy->there[at])
+		at++;
+	return fail(err, ERR_DAMAGED, "%s: differs from %s at byte %" PRIu64, copy->target_text,
+		    copy->from.path, cluster * CLUSTER_SIZE + at);
+}
+
+static int compare_clusters(struct copy *copy, struct drive *target, uint64_t first, uint64_t n,
+			    struct error *err)
+{
+	TRY(drive_read_clusters(copy->source, first, n, copy->bytes, err));
+	TRY(drive_read_clusters(target, first, n, copy->there, err));
+	if (memcmp(copy->bytes, copy->there, n * CLUSTER_SIZE) == 0)
+		return 0;
+	for (uint64_t i = 0; memcmp(copy->bytes, copy->there, CLUSTER_SIZE) == 0; i++) {
+		first++;
+		TRY(drive_read_clusters(copy->source, first, 1, copy->bytes, err));
+		TRY(drive_read_clusters(target, first, 1, copy->there, err));
+	}
+	return fail_differs(copy, first, err);
+}
+
+/* All that is not known as zeros on both sides. */
+static int compare(struct copy *copy, struct drive *target, struct error *err)
+{
+	uint64_t n_all = clusters_of(copy->result->size_bytes), n;
+	struct pace pace;
+
+	pace_start(&pace, copy->options->rate);
+	for (uint64_t at = 0; at < n_all; at += n) {
+		uint64_t offset = at * CLUSTER_SIZE, zeros[2];
+		bool zero[2];
+
+		TRY(drive_status(copy->source, offset, &zeros[0], &zero[0], err));
+		TRY(drive_status(target, offset, &zeros[1], &zero[1], err));
+		uint64_t both = least(zeros[0], zeros[1]);
+		n = offset + both >= copy->result->size_bytes ? n_all - at : both / CLUSTER_SIZE;
+		if (zero[0] && zero[1] && n > 0)
+			continue;
+		n = least(n_all - at, WINDOW);
+		TRY(compare_clusters(copy, target, at, n, err));
+		copy->result->compared_bytes += bytes_of(copy, at, n);
+		copy->done_bytes += bytes_of(copy, at, n);
+		pace_wait(&pace, n * CLUSTER_SIZE);
+	}
+	return 0;
+}
+
+static int verify(struct copy *copy, struct error *err)
+{
+	const struct drive_options how = {.format = copy->suffix.format};
+	struct drive *target;
+	int code;
+
+	target_close(copy->target);
+	copy->target = NULL;
+	TRY(drive_open(&target, copy->target_text, &how, err));
+	code = drive_size(target) < copy->result->size_bytes
+		       ? fail(err, ERR_DAMAGED, "%s: is too small", copy->target_text)
+		       : compare(copy, target, err);
+	drive_close(target);
+	return code;
+}
+
+static int run(struct copy *copy, struct error *err)
+{
+	const struct cluster_set *set = &copy->changes.set;
+	struct progress_view view = {
+		.label = copy->options->target,
+		.done_bytes = &copy->done_bytes,
+		.of_drives = true,
+	};
+	struct sweep *sweep;
+	int code;
+
+	TRY(sweep_new(&sweep, &copy->source, 1, WINDOW, err));
+	if (copy->options->changed != NULL)
+		sweep_restrict(sweep, &set);
+	watcher_begin(copy->watcher, &view);
+	code = copy_all(copy, sweep, err);
+	if (code == 0 && !copy->options->no_verify)
+		code = verify(copy, err);
+	watcher_end(copy->watcher, code == 0);
+	sweep_free(sweep);
+	if (code == 0 && drive_was_changed(copy->source))
+		code = fail(err, ERR_SYSTEM, "%s: was written to while it was copied",
+			    copy->from.path);
+	return code;
+}
+
+int copy_drive(const struct copy_options *options, struct copy_result *out,
+	       const struct watcher *watcher, struct error *err)
+{
+	struct copy copy = {.options = options, .watcher = watcher, .result = out};
+	int code = parse(&copy, err);
+
+	*out = (struct copy_result){0};
+	if (code == 0)
+		code = open_both(&copy, err);
+	if (code == 0)
+		code = run(&copy, err);
+	target_close(copy.target);
+	drive_close(copy.source);
+	changes_free(&copy.changes);
+	drive_argument_free(&copy.from);
+	free(copy.target_text);
+	free(copy.bytes);
+	free(copy.there);
+	return code;
+}

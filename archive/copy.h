@@ -1,0 +1,33 @@
+/*
+ * A copy of a drive that nothing writes to: from one place to another, without an archive.
+ */
+#ifndef ARCHIVE_COPY_H
+#define ARCHIVE_COPY_H
+
+#include "base/error.h"
+
+struct watcher;
+
+struct copy_options {
+	const char *source;   /* PATH[,KEY=VALUE]..., as for a backup */
+	const char *target;   /* the same, as for a restore */
+	const char *changed;  /* a list (archive/changes.h) of where the target may differ; NULL: it
+				 may anywhere */
+	bool force, rollback; /* as in struct target_options; changed implies both */
+	bool no_sync, no_verify;
+	uint64_t rate; /* bytes read a second; 0: no limit */
+};
+
+struct copy_result {
+	uint64_t size_bytes;
+	uint64_t read_bytes;	 /* of the source, without the comparison */
+	uint64_t written_bytes;	 /* to the target */
+	uint64_t compared_bytes; /* of both, after that */
+	uint64_t excess_bytes;	 /* of the target, past the drive, that were left alone */
+};
+
+/* ERR_DAMAGED: the target did not hold the source's data when it was read again. */
+int copy_drive(const struct copy_options *options, struct copy_result *out,
+	       const struct watcher *watcher, struct error *err);
+
+#endif
