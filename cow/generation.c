@@ -9,9 +9,9 @@
  * Groups make it cheap to search a drive of many TiB that was hardly written to, and keep the
  * search from touching, and so allocating, memory of clusters that were never written.
  *
- * Threads: marks are atomic stores, and all threads store the same value, because the generation
- * changes only while no write is in flight; with a file, threads also hold the store's lock. A
- * reader may see a mark late, but never half of one.
+ * Marking is in generation_mark.c. Threads: marks are atomic stores, and all threads store the same
+ * value, because the generation changes only while no write is in flight; with a file, threads also
+ * hold the store's lock. A reader may see a mark late, but never half of one.
  */
 #include "cow/generation_state.h"
 
@@ -44,7 +44,9 @@ static int lay_out(struct generation **out, uint64_t size_bytes, struct error *e
 	map->n_clusters = clusters_of(size_bytes);
 	map->n_groups = (map->n_clusters + GROUP_CLUSTERS - 1) / GROUP_CLUSTERS;
 	map->tables_at = MAP_HEADER_SIZE + (group_pages(map->n_groups) + map->n_groups) * PAGE;
-	map->size_bytes = map->tables_at + MAP_TABLES * MAP_TABLE_SIZE;
+	map->n_regions = (map->n_clusters + MAP_REGION_CLUSTERS - 1) / MAP_REGION_CLUSTERS;
+	map->log_at = map->tables_at + MAP_TABLES * MAP_TABLE_SIZE;
+	map->size_bytes = map->log_at + map_log_bytes(map->n_regions);
 	map->current = 1;
 	map->counts = calloc(GENERATION_MAX + 1, sizeof(*map->counts));
 	if (map->counts == NULL) {
@@ -122,8 +124,32 @@ static void count_all(struct generation *map)
 
 static struct map_memory memory_of(const struct generation *map)
 {
-	return (struct map_memory){map->memory, map->size_bytes, map->n_groups,
-				   group_pages(map->n_groups), map->tables_at};
+	return (struct map_memory){
+		map->memory,	map->size_bytes, map->n_groups, group_pages(map->n_groups),
+		map->tables_at, map->log_at,	 map->n_regions};
+}
+
+static void *clean(void *context)
+{
+	struct map_store *store = context;
+
+	map_store_clean(store);
+	return NULL;
+}
+
+/* Without it regions stay hot, and nothing is missed. */
+static void start_cleaning(struct generation *map)
+{
+	if (map->store->log != NULL)
+		map->cleaning = pthread_create(&map->cleaner, NULL, clean, map->store) == 0;
+}
+
+static void stop_cleaning(struct generation *map)
+{
+	if (!map->cleaning)
+		return;
+	map_store_stop(map->store);
+	pthread_join(map->cleaner, NULL);
 }
 
 static int open_store(struct generation *map, const char *path, const char *drive_path,
@@ -155,6 +181,7 @@ int generation_open(struct generation **out, const char *path, const char *drive
 		release(map);
 		return code;
 	}
+	start_cleaning(map);
 	*out = map;
 	return 0;
 }
@@ -214,6 +241,7 @@ int generation_close(struct generation *map, struct error *err)
 
 	if (map == NULL)
 		return 0;
+	stop_cleaning(map);
 	if (map->store != NULL)
 		code = map_store_close(map->store, err);
 	release(map);
@@ -236,6 +264,12 @@ void generation_sync(struct generation *map)
 {
 	if (map->store != NULL)
 		map_store_sync(map->store);
+}
+
+void generation_settle(struct generation *map)
+{
+	if (map->store != NULL && map_store_settle(map->store) != 0)
+		generation_drop(map);
 }
 
 void generation_drop(struct generation *map)
@@ -271,74 +305,6 @@ uint16_t generation_current(const struct generation *map)
 }
 
 /* ---- marks ---- */
-
-/* Of several threads one finds the old number. */
-static void mark_cluster(struct generation *map, uint64_t cluster, uint16_t current)
-{
-	_Atomic uint16_t *mark = &map->clusters[cluster];
-
-	if (generation_load(mark) == current)
-		return;
-	uint16_t old =
-		le16toh(atomic_exchange_explicit(mark, htole16(current), memory_order_relaxed));
-	if (old == current)
-		return;
-	atomic_fetch_add_explicit(&map->counts[current], 1, memory_order_relaxed);
-	if (old != 0)
-		atomic_fetch_sub_explicit(&map->counts[old], 1, memory_order_relaxed);
-}
-
-static void mark_in_memory(struct generation *map, uint64_t cluster, uint64_t end)
-{
-	uint16_t current = generation_current(map);
-
-	for (uint64_t group = cluster / GROUP_CLUSTERS; group * GROUP_CLUSTERS < end; group++)
-		generation_raise_to(&map->groups[group], current);
-	for (; cluster < end; cluster++)
-		mark_cluster(map, cluster, current);
-}
-
-/* All clusters are of one group. Returns whether any mark is new. */
-static bool mark_in_file(struct generation *map, uint64_t cluster, uint64_t end)
-{
-	uint16_t current = generation_current(map);
-	_Atomic uint16_t *group = &map->groups[cluster / GROUP_CLUSTERS];
-	bool raises_group = generation_load(group) < current;
-	uint64_t rise = 0;
-
-	for (uint64_t i = cluster; i < end; i++)
-		rise += current - generation_load(&map->clusters[i]);
-	if (rise == 0)
-		return false;
-	map_store_promise_locked(map->store, rise);
-	mark_in_memory(map, cluster, end);
-	if (raises_group)
-		map_store_page_locked(map->store, generation_page_of(map, group));
-	map_store_page_locked(map->store, generation_page_of(map, &map->clusters[cluster]));
-	return true;
-}
-
-void generation_mark(struct generation *map, uint64_t cluster, uint64_t n_clusters)
-{
-	uint64_t end = cluster + n_clusters;
-	bool is_new = false;
-
-	if (map->store == NULL) {
-		mark_in_memory(map, cluster, end);
-		return;
-	}
-	map_store_lock(map->store);
-	while (cluster < end) {
-		uint64_t next = least((cluster / GROUP_CLUSTERS + 1) * GROUP_CLUSTERS, end);
-		is_new |= mark_in_file(map, cluster, next);
-		cluster = next;
-	}
-	if (is_new)
-		map_store_promise_locked(map->store, 0);
-	else
-		map_store_touch_locked(map->store);
-	map_store_unlock(map->store);
-}
 
 static void clear(struct generation *map)
 {

@@ -4,10 +4,11 @@
  * deleting a checkpoint moves no data.
  *
  * A map lives in memory, and may have a copy in a file beside the drive. Marks in the file survive
- * the death of the process by any signal. They do not survive a crash of the machine; the next open
- * detects that, does not trust the map and begins a new one. Whatever happens to the file, the map
- * in memory is right while the process lives, and no guest write fails because of it. Source:
- * spec/map.md.
+ * the death of the process by any signal, and a log of the regions whose marks may be in memory
+ * only makes up for those that a crash of the machine takes away. Where that cannot be, the next
+ * open detects the crash, does not trust the map and begins a new one. Whatever happens to the
+ * file, the map in memory is right while the process lives, and no guest write fails because of it.
+ * Source: spec/map.md.
  */
 #ifndef COW_GENERATION_H
 #define COW_GENERATION_H
@@ -24,6 +25,7 @@ enum map_trust {
 	MAP_NEW,	   /* just created: earlier writes are unknown */
 	MAP_CLEAN,	   /* closed properly, and the drive has not changed since */
 	MAP_KILLED,	   /* the process died; the file still has every mark */
+	MAP_RECOVERED,	   /* the machine crashed; at most, the log names too much */
 	MAP_MACHINE_DIED,  /* the machine crashed while it was open: begun anew */
 	MAP_DRIVE_CHANGED, /* another program wrote to the drive meanwhile: begun anew */
 	MAP_OTHER_DRIVE,   /* it belongs to another drive, or another size of it: begun anew */
@@ -54,6 +56,10 @@ int generation_close(struct generation *map, struct error *err);
 /* The drive's content lies elsewhere from here on; drive_path as in generation_open. */
 int generation_move(struct generation *map, const char *drive_path, struct error *err);
 
+/* Brings to the disk what a parent needs after a crash of the machine: all writes that the drive
+ * has had, and that generations have ended. An archive of such a generation is complete only after
+ * it. Waits for the disk; any thread. */
+void generation_settle(struct generation *map);
 /* Finds out whether the file can still be written. Waits for the disk; any thread. */
 void generation_sync(struct generation *map);
 /* The drive failed to flush: clusters may have gone back to older data, whatever number they have.
@@ -92,6 +98,8 @@ void generation_restart(struct generation *map);
 /* Call it before the write can reach the drive. Any thread. In memory it takes one store a cluster
  * and no lock; with a file, new marks take a write of three or four pages. */
 void generation_mark(struct generation *map, uint64_t cluster, uint64_t n_clusters);
+/* The same without waiting for the disk. False: it has to wait; not all is marked. */
+bool generation_mark_now(struct generation *map, uint64_t cluster, uint64_t n_clusters);
 
 /* False: what changed since generation g ended is not known, and everything counts as changed. Any
  * thread. */

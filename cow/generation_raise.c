@@ -88,6 +88,7 @@ static void raise_in_group(struct generation *map, const uint8_t *bits, uint64_t
 		return;
 	}
 	map_store_lock(map->store);
+	map_store_heat_locked(map->store, first, end, false);
 	rise = measure(map, bits, first, end, to);
 	if (rise.n > 0) {
 		map_store_promise_locked(map->store, rise.sum);

@@ -8,6 +8,7 @@
 #include "cow/map_parts.h"
 
 #include <endian.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define GROUP_CLUSTERS MAP_GROUP_CLUSTERS
@@ -19,7 +20,8 @@ struct generation {
 	uint64_t drive_bytes, n_clusters, n_groups;
 	uint8_t *memory; /* mapped, size_bytes */
 	size_t size_bytes;
-	uint64_t tables_at;	  /* in the memory */
+	uint64_t tables_at, log_at; /* in the memory */
+	uint64_t n_regions;
 	_Atomic uint16_t *groups; /* little-endian, as in a file */
 	_Atomic uint16_t *clusters;
 	_Atomic uint16_t current;
@@ -29,6 +31,8 @@ struct generation {
 	bool of_others;		    /* writes are recorded elsewhere */
 	struct map_store *store;    /* NULL: in memory only */
 	struct checkpoints *checkpoints;
+	pthread_t cleaner; /* of the store's log */
+	bool cleaning;
 	/* How many clusters have each number but 0; memory is taken by those that are in use. */
 	_Atomic uint64_t *counts;
 };

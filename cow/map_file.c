@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define VERSION_KNOWN 3u   /* and those before */
+#define VERSION_KNOWN 4u   /* and those before */
 #define COPY_SIZE     512u /* there are two, one after the other */
 #define CHECKED_SIZE  504u
 /* On a busy host, how much later than the last mark the guest's own last write may reach the drive.
@@ -113,6 +113,8 @@ int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, st
 		out->device = found.st_dev;
 		out->inode = found.st_ino;
 		out->mtime_ns = stat_mtime_ns(&found);
+		out->ctime_ns = (uint64_t)found.st_ctim.tv_sec * 1000000000u +
+				(uint64_t)found.st_ctim.tv_nsec;
 		out->disk = mount_number(found.st_dev);
 		return 0;
 	}
@@ -173,6 +175,7 @@ void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *head
 	put_le(copy + 24, 8, header->id);
 	memcpy(copy + 32, header->boot_id, MAP_ID_SIZE);
 	put_le(copy + 48, 2, header->current);
+	put_le(copy + 50, 2, header->logs);
 	put_le(copy + 52, 4, header->drive.kind);
 	put_le(copy + 56, 8, header->drive.device);
 	put_le(copy + 64, 8, header->drive.inode);
@@ -193,6 +196,7 @@ static void get_copy(struct map_header *out, const uint8_t *copy)
 	out->id = get_le(copy + 24, 8);
 	memcpy(out->boot_id, copy + 32, MAP_ID_SIZE);
 	out->current = (uint16_t)get_le(copy + 48, 2);
+	out->logs = get_le(copy + 50, 2) != 0;
 	out->drive.kind = (uint32_t)get_le(copy + 52, 4);
 	out->drive.device = get_le(copy + 56, 8);
 	out->drive.inode = get_le(copy + 64, 8);
@@ -210,7 +214,8 @@ static bool is_sensible(const struct map_header *header, const uint8_t *copy)
 {
 	return (header->state == MAP_STATE_CLEAN || header->state == MAP_STATE_OPEN) &&
 	       header->sequence <= SEQUENCE_MAX && header->current != 0 &&
-	       get_le(copy + 50, 2) == 0 && all_zero(copy + 112, CHECKED_SIZE - 112) &&
+	       get_le(copy + 50, 2) <= (header->version >= 4 ? 1 : 0) &&
+	       all_zero(copy + 112, CHECKED_SIZE - 112) &&
 	       (header->version >= 3 || header->began_ns == 0);
 }
 
@@ -260,6 +265,8 @@ static enum map_trust judge_clean(const struct map_header *header, const struct 
  * lost pages. */
 static enum map_trust judge_killed(const struct drive_look *now, const struct map_times *times)
 {
+	uint64_t last_ns = times->last_ns > times->log_ns ? times->last_ns : times->log_ns;
+
 	/* The kernel writes back guest data from the page cache at any later time. */
 	if (now->kind == MAP_DRIVE_DEVICE)
 		return MAP_UNSURE;
@@ -267,7 +274,23 @@ static enum map_trust judge_killed(const struct drive_look *now, const struct ma
 		return MAP_NEW; /* the process was killed while it created the map */
 	if (now->mtime_ns > times->last_ns + SLACK_NS)
 		return MAP_DRIVE_CHANGED;
-	return times->map_ns > times->last_ns + SLACK_NS ? MAP_DAMAGED : MAP_KILLED;
+	return times->map_ns > last_ns + SLACK_NS ? MAP_DAMAGED : MAP_KILLED;
+}
+
+/* The machine went down: section 6. A later power cut may have taken the time of another program's
+ * write back; what it left tells of writes up to now, and of older states. */
+static enum map_trust judge_recovered(const struct map_header *header, const struct drive_look *now,
+				      const struct map_times *times)
+{
+	uint64_t last_ns = times->last_ns > times->log_ns ? times->last_ns : times->log_ns;
+	uint64_t changed_ns = now->mtime_ns > now->ctime_ns ? now->mtime_ns : now->ctime_ns;
+
+	if (!header->logs || now->kind != MAP_DRIVE_FILE || times->lost)
+		return MAP_MACHINE_DIED;
+	return changed_ns > last_ns + MAP_LOG_AGE_NS + SLACK_NS ||
+			       now->mtime_ns < header->drive.mtime_ns
+		       ? MAP_DRIVE_CHANGED
+		       : MAP_RECOVERED;
 }
 
 enum map_trust map_judge(const struct map_header *header, const struct drive_look *now,
@@ -279,7 +302,7 @@ enum map_trust map_judge(const struct map_header *header, const struct drive_loo
 	if (!drive_is_same(&header->drive, now, same_boot))
 		return MAP_OTHER_DRIVE;
 	if (!same_boot && header->state == MAP_STATE_OPEN)
-		return MAP_MACHINE_DIED;
+		return judge_recovered(header, now, times);
 	if (now->kind == MAP_DRIVE_ELSEWHERE && header->state == MAP_STATE_CLEAN)
 		return MAP_CLEAN;
 	/* A time of change reaches the disk long after the data, so a power cut undoes it, and how

@@ -55,7 +55,7 @@ int map_look_read(const struct map_look *file, struct error *err)
 {
 	uint64_t sum;
 
-	return map_read(file->fd, &file->memory, &file->header, &sum)
+	return map_read(file->fd, &file->memory, &file->header, false, &sum)
 		       ? 0
 		       : fail(err, ERR_DAMAGED, "map %s: is damaged", file->path);
 }
@@ -68,8 +68,8 @@ int map_look_write_tables(const struct map_look *file, struct error *err)
 	/* One of version 1 has none, so nothing of them was changed. */
 	if (file->header.version == 1)
 		return 0;
-	sys = io_pwrite(file->fd, memory->bytes + memory->tables_at,
-			memory->size_bytes - memory->tables_at, memory->tables_at, 0);
+	sys = io_pwrite(file->fd, memory->bytes + memory->tables_at, MAP_TABLES * MAP_TABLE_SIZE,
+			memory->tables_at, 0);
 	if (sys == 0 && fsync(file->fd) != 0)
 		sys = errno;
 	return sys == 0 ? 0 : fail_system(err, sys, "map %s: writing", file->path);

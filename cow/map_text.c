@@ -15,6 +15,7 @@ const char *map_trust_text(enum map_trust trust)
 		[MAP_NEW] = "new",
 		[MAP_CLEAN] = "clean",
 		[MAP_KILLED] = "killed",
+		[MAP_RECOVERED] = "recovered",
 		[MAP_MACHINE_DIED] = "machine-died",
 		[MAP_DRIVE_CHANGED] = "drive-changed",
 		[MAP_OTHER_DRIVE] = "other-drive",

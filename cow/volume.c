@@ -142,9 +142,12 @@ static void note_for_mirror(struct volume *volume, const struct change *change)
 static int apply(struct volume *volume, const struct change *change)
 {
 	uint64_t first = change->offset / CLUSTER_SIZE;
+	uint64_t n = cluster_end(change->offset, change->n) - first;
 
-	if (volume->map != NULL)
-		generation_mark(volume->map, first, cluster_end(change->offset, change->n) - first);
+	if (volume->map != NULL && !(change->flags & DRIVE_NOW))
+		generation_mark(volume->map, first, n);
+	else if (volume->map != NULL && !generation_mark_now(volume->map, first, n))
+		return EAGAIN;
 	int code = change->apply(volume, change);
 	if (code != EAGAIN)
 		note_for_mirror(volume, change);

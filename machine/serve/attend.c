@@ -117,6 +117,16 @@ static int take_back(struct serve_backup *backup, const struct json_t *request, 
 	return 0;
 }
 
+/* Before an archive can be complete. */
+static void settle(struct serve_backup *backup)
+{
+	pthread_mutex_lock(&backup->settling);
+	if (!atomic_load(&backup->settled))
+		instant_settle(&backup->instant);
+	atomic_store(&backup->settled, true);
+	pthread_mutex_unlock(&backup->settling);
+}
+
 /* A failure is told by the thread that waits for it (backup.c). An answer that is not delivered, as
  * the client reads none or as memory is lacking, fails the backup: its chunk would be missing in
  * the archive. */
@@ -133,6 +143,7 @@ static void give_next(const struct attendant *attendant)
 		/* From here on another thread may be given it back. */
 		atomic_store(&backup->lent[chunk->index], chunk);
 	} else if (got == 0) {
+		settle(backup);
 		message = describe_end(backup);
 	}
 	if (got < 0)

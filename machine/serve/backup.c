@@ -279,6 +279,7 @@ static void end_backup(struct serve_backup *backup)
 	instant_free(&backup->instant);
 	serve_give_turn(serve);
 	pthread_mutex_destroy(&backup->lock);
+	pthread_mutex_destroy(&backup->settling);
 	attendants_free(backup);
 	free(backup->lent);
 	free(backup->since);
@@ -331,6 +332,7 @@ int serve_backup(struct serve *serve, int fd, const struct json_t *request, stru
 	if (!serve_take_turn(serve, &backup))
 		return fail(err, ERR_LOCKED, "another backup of these drives is running");
 	pthread_mutex_init(&backup.lock, NULL);
+	pthread_mutex_init(&backup.settling, NULL);
 	code = prepare(&backup, request, err);
 	if (code == 0 && backup.capture != NULL)
 		code = converse(&backup, err);

@@ -86,6 +86,7 @@ static int converse(struct serve *serve, struct serve_instant *instant, int fd, 
 		got = await_request(fd, "commit", err);
 	if (got <= 0)
 		return got;
+	instant_settle(instant);
 	TRY(instant_add(instant, true, err));
 	return send_nothing(fd, err);
 }

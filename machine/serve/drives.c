@@ -99,7 +99,8 @@ static int open_map(struct serve *serve, struct served *served, struct error *er
 	trust = generation_trust(served->map);
 	watcher_note(serve->watcher, "drive %s: map %s: %s%s", served->argument.name,
 		     served->map_file, map_trust_text(trust),
-		     trust == MAP_NEW || trust == MAP_CLEAN || trust == MAP_KILLED
+		     trust == MAP_NEW || trust == MAP_CLEAN || trust == MAP_KILLED ||
+				     trust == MAP_RECOVERED
 			     ? ""
 			     : ", begun anew");
 	return 0;

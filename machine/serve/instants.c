@@ -51,6 +51,13 @@ static struct checkpoints *table_of(const struct serve_instant *instant, uint32_
 								      : generation_checkpoints(map);
 }
 
+void instant_settle(const struct serve_instant *instant)
+{
+	for (uint32_t i = 0; i < instant->n_drives; i++)
+		if (instant->drives[i]->map != NULL)
+			generation_settle(instant->drives[i]->map);
+}
+
 int instant_add(struct serve_instant *instant, bool good, struct error *err)
 {
 	struct checkpoint line = {.good = good, .instant_ns = instant->instant_ns};

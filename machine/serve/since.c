@@ -19,6 +19,7 @@ static const char *why_anew(const struct served *served)
 		[MAP_NEW] = "the map of changes is new",
 		[MAP_CLEAN] = "the map of changes began anew meanwhile",
 		[MAP_KILLED] = "the map of changes began anew meanwhile",
+		[MAP_RECOVERED] = "the map of changes began anew meanwhile",
 		[MAP_MACHINE_DIED] = "the map of changes began anew: the machine crashed while it "
 				     "was open",
 		[MAP_DRIVE_CHANGED] = "the map of changes began anew: another program wrote to the "

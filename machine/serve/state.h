@@ -87,7 +87,9 @@ int instant_expect(struct serve_instant *instant, const struct served *const *dr
 		   struct error *err);
 void instant_note_time(struct serve_instant *instant);
 void instant_free(struct serve_instant *instant);
-/* After the instant, when no machine is frozen for it: waits for the disk. */
+/* After the instant, when no machine is frozen for it; these wait for the disk. First: from here on
+ * its tokens count, even if the host crashes. */
+void instant_settle(const struct serve_instant *instant);
 int instant_add(struct serve_instant *instant, bool good, struct error *err);
 /* The archive is durable. */
 int instant_commit(struct serve_instant *instant, uint64_t raw_bytes, uint64_t written_bytes,
@@ -126,6 +128,8 @@ struct serve_backup {
 	struct attendant channels[PROTOCOL_CHANNELS_MAX];
 	uint32_t n_channels;
 	atomic_bool done; /* all was given */
+	atomic_bool settled;
+	pthread_mutex_t settling; /* held by the one that settles the instant */
 
 	pthread_mutex_t lock; /* guards the rest */
 	bool over;	      /* the client has gone, or is to be dropped */

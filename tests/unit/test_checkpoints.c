@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #define TABLES (2u * MAP_TABLE_SIZE)
+#define LOG    4096u /* of a small drive */
 
 static struct generation *map;
 static struct error err;
@@ -156,7 +157,7 @@ static void damage(unsigned table, size_t at)
 	size_t n;
 	uint8_t *file = (uint8_t *)scratch_read(scratch("map"), &n);
 
-	file[n - TABLES + table * MAP_TABLE_SIZE + at] ^= 1;
+	file[n - LOG - TABLES + table * MAP_TABLE_SIZE + at] ^= 1;
 	scratch_write(scratch("map"), file, n);
 	free(file);
 }
@@ -186,34 +187,36 @@ static void damaged_tables(void)
 	}
 }
 
-/* A closed map of version 1 is one of today without its tables, and does not know when it began. */
-static void make_version_1(bool cut)
+/* A closed map of version 1 is one of today without tables and log, and does not know when it
+ * began; one of version 2 has tables, one of version 3 knows. */
+static void make_older(unsigned version, bool cut)
 {
 	size_t n;
 	uint8_t *file = (uint8_t *)scratch_read(scratch("map"), &n);
 
 	for (unsigned i = 0; i < 2; i++) {
-		put_le(file + 512 * i + 8, 4, 1);
-		put_le(file + 512 * i + 104, 8, 0);
+		put_le(file + 512 * i + 8, 4, version);
+		if (version < 3)
+			put_le(file + 512 * i + 104, 8, 0);
 		put_le(file + 512 * i + 504, 8, XXH3_64bits(file + 512 * i, 504));
 	}
-	scratch_write(scratch("map"), file, cut ? n - TABLES : n);
+	scratch_write(scratch("map"), file, cut ? n - LOG - (version == 1 ? TABLES : 0) : n);
 	free(file);
 }
 
-static void version_1(void)
+static void older_versions(void)
 {
-	for (unsigned cut = 0; cut < 2; cut++) {
+	for (unsigned i = 0; i < 6; i++) {
 		make_drive();
 		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
 		generation_mark(map, 5, 2);
 		generation_advance(map);
 		CU_ASSERT(generation_close(map, &err) == 0);
-		make_version_1(cut);
+		make_older(1 + i / 2, i % 2 == 1);
 		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
 		CU_ASSERT(generation_trust(map) == MAP_CLEAN);
 		CU_ASSERT(generation_count(map, 0) == 2 && generation_current(map) == 2);
-		CU_ASSERT(generation_began_ns(map) == 0);
+		CU_ASSERT((generation_began_ns(map) == 0) == (i < 4));
 		CU_ASSERT(add("one", 1, true) == 0);
 		CU_ASSERT(generation_close(map, &err) == 0);
 		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
@@ -222,7 +225,7 @@ static void version_1(void)
 		CU_ASSERT(generation_close(map, &err) == 0);
 	}
 	/* Version 2 without tables is no map of version 1. */
-	make_version_1(true);
+	make_older(1, true);
 	CU_ASSERT_FATAL(open_map(&map, &err) == 0);
 	CU_ASSERT(generation_close(map, &err) == 0);
 	CU_ASSERT(truncate(scratch("map"), 3 * MAP_PAGE) == 0);
@@ -324,7 +327,7 @@ void test_checkpoints(void)
 	CU_ADD_TEST(suite, a_full_table);
 	CU_ADD_TEST(suite, they_last);
 	CU_ADD_TEST(suite, damaged_tables);
-	CU_ADD_TEST(suite, version_1);
+	CU_ADD_TEST(suite, older_versions);
 	CU_ADD_TEST(suite, counts_are_exact);
 	CU_ADD_TEST(suite, a_failed_flush);
 	CU_ADD_TEST(suite, tokens);
