@@ -10,6 +10,7 @@
 #define PATIENCE_QUIET_MS     1500 /* a serve: then it is asked whether it lives */
 #define PATIENCE_CONTROL_S    5	   /* and must answer that */
 #define PATIENCE_SERVE_S      1800 /* one that lives: all that is in caches may have to be written */
+#define PATIENCE_ANSWER_S     120  /* where a checkpoint goes: its map takes a part */
 #define PATIENCE_GREETING_S   10   /* QEMU's monitor */
 #define PATIENCE_QMP_S	      60   /* a drain waits for what the machine has in flight */
 #define PATIENCE_AGENT_S      5	   /* the guest agent, when nothing is to be done */

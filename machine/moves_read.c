@@ -1,5 +1,7 @@
 #include "machine/moves_read.h"
 
+#include "base/patience.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -19,6 +21,9 @@ static int fill(struct move_reader *reader, struct error *err)
 		reader->end -= reader->at;
 		reader->at = 0;
 	}
+	if (reader->is_awaited && poll(&one, 1, PATIENCE_ANSWER_S * 1000) == 0)
+		return fail(err, ERR_SYSTEM, "the other side has not answered within %d s",
+			    PATIENCE_ANSWER_S);
 	do {
 		got = read(reader->fd, reader->buffer + reader->end, ROOM - reader->end);
 		if (got < 0 && errno == EAGAIN)

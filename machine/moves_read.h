@@ -6,9 +6,10 @@
 
 #include "cow/mapstream.h"
 
-/* Made of a struct that holds fd alone. */
+/* Made of a struct that holds fd, and perhaps is_awaited, alone. */
 struct move_reader {
 	int fd;
+	bool is_awaited; /* what is read is an answer: it has to come within PATIENCE_ANSWER_S */
 	bool begun; /* the head of the stream was read */
 	uint64_t id;
 	uint8_t *buffer; /* owned */

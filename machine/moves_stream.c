@@ -62,9 +62,13 @@ static int get(struct move_stream *stream, struct mapstream_record *out, struct 
 {
 	int got = move_read(&stream->reader, out, err);
 
-	if (got == 0)
-		fail(err, ERR_INCOMPLETE, "the other side has ended");
-	return got > 0 ? 0 : lose(stream, err);
+	if (got > 0)
+		return 0;
+	if (got == 0 || err->code == ERR_INCOMPLETE)
+		fail(err, ERR_SYSTEM, "the other side has ended");
+	else
+		error_prefix(err, "what the other side answers");
+	return lose(stream, err);
 }
 
 static int get_kind(struct move_stream *stream, enum mapstream_kind kind,
@@ -219,7 +223,7 @@ int move_stream_new(struct move_stream **out, struct move_sink *sink, int fd, in
 	stream->sink = sink;
 	stream->fd = fd;
 	stream->answered = answers >= 0;
-	stream->reader = (struct move_reader){.fd = answers};
+	stream->reader = (struct move_reader){.fd = answers, .is_awaited = true};
 	*sink = (struct move_sink){
 		.drive = put_drive,
 		.has = tell_has,

@@ -5,7 +5,7 @@ Makes the inputs that the fuzz targets begin with, from the texts in tests/image
 FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options, from those in tests/changes:
 FOLDER/changes; and without texts
 FOLDER/nbd_server, FOLDER/map, FOLDER/sums, FOLDER/qcow2, FOLDER/qmp, FOLDER/control,
-FOLDER/live, FOLDER/definition. Archives above 64 KiB are left out, and
+FOLDER/live, FOLDER/definition, FOLDER/moves. Archives above 64 KiB are left out, and
 so are those whose head alone is larger from head: they make each try slow."""
 import os
 import re
@@ -97,6 +97,35 @@ def nbd_clients(folder):
 def map_header(sequence=7, version=1, state=1, current=3, kind=1):
     return (b"\x89VMG\r\n\x1a\n" + struct.pack("<IIQQ16sHHI", version, state, sequence, 0x1234, bytes(16), current, 0, kind)
             ).ljust(512, b"\0")
+
+
+def moved(kind, data):
+    """A record of a checkpoint that moves, without its checksum, which fuzz_moves.c puts in."""
+    return struct.pack("<HHIQ", kind, 0, len(data), 0) + data
+
+
+def moves(folder):
+    head = b"\x89VMT\r\n\x1a\n" + bytes(8)
+    names = b"ca"
+
+    def drive(number=0, n=3, size=1300 * 65536 - 5, chunk=64):
+        return moved(1, struct.pack("<IIQQHHIQQ16sQQBB6s", number, chunk, size, 0x1234, 3, 0, 65536, n, 9, bytes(16), 0, 0, 1,
+                                    1, bytes(6)) + names)
+
+    def chunks(first, n=1, data=b"", number=0):
+        return moved(2, struct.pack("<IIQ", number, n, first) + data)
+
+    def end(number=0, n=3):
+        return moved(3, struct.pack("<IIQQ", number, 1, n, 1 << 63))
+    bits = b"\1" + bytes(62) + b"\x80"
+    whole = drive() + chunks(0, 1, bits) + chunks(1) + chunks(2, 1, b"\1" + bytes(34)) + end()
+    for name, how, data in [
+            ("whole", 1, whole + moved(4, struct.pack("<II", 1, 0))), ("trusted", 3, whole + moved(4, struct.pack("<II", 1, 0))),
+            ("twice", 3, whole + drive(1) + chunks(0, 3, b"", 1) + end(1) + moved(4, struct.pack("<II", 2, 0))),
+            ("zeros", 3, drive(n=0) + chunks(0, 3) + end(n=0) + moved(4, struct.pack("<II", 1, 0))), ("cut", 1, whole[:-9]),
+            ("behind", 1, drive() + chunks(2, 1, bytes(34) + b"\xff")), ("many", 1, drive() + chunks(0, 1 << 31)),
+            ("empty", 0, b""), ("unchecked", 0, whole), ("answer", 1, moved(5, struct.pack("<IIQQ", 0, 0, 0, 1)))]:
+        put(folder, "moves", name, bytes([how]) + head + data)
 
 
 def maps(folder):
@@ -315,6 +344,7 @@ def main():
     control_clients(folder)
     qmp_peers(folder)
     maps(folder)
+    moves(folder)
     sums(folder)
     qcow2(folder)
     nbd_clients(folder)

@@ -1,0 +1,89 @@
+# The link of a migration is cut after every record: the checkpoint is incomplete, what came is not sent again, the whole is dumped
+# to a file; in the end all is there. And peers that answer nonsense.
+. "$(dirname "$0")/lib.sh"
+. "$CLI/serve.sh"
+
+need nbdsh
+checkpoint() { "$VMABAK" checkpoint "$@"; }
+truncate -s 300M a.raw
+start_serve a=a.raw
+expect_code 0 live 0.vmab -q
+guest a 'for i in range(0, 4800, 7): h.pwrite(b"x" * 512, i * 65536)
+h.flush()'
+cp --sparse=always a.raw there.raw
+"$VMABAK" serve --control d.sock --nbd unix:m.sock a=there.raw 2>other.err &
+other=$!
+on_exit "kill -9 $other 2>/dev/null"
+wait_until sh -c '"$VMABAK" status d.sock >/dev/null 2>&1'
+guest a 'h.pwrite(b"last", 0); h.flush()'
+cp --sparse=always a.raw image
+"$PYTHON" -c 'import nbd
+h = nbd.NBD()
+h.connect_uri("nbd+unix:///a?socket=m.sock")
+h.pwrite(b"last", 0)
+h.shutdown()'
+state()
+{
+	"$VMABAK" checkpoint list --json serve:d.sock | "$PYTHON" -S -c 'import json, sys
+print(*[c["state"] for c in json.load(sys.stdin)["checkpoints"]])'
+}
+migrate() # COMMAND OPTION...
+{
+	lib_command=$1
+	shift
+	"$VMABAK" checkpoint migrate --chunk-size 64 serve:c.sock "exec:$lib_command" --json "$@" >"$out" 2>"$err"
+}
+
+expect_code 0 checkpoint export --chunk-size 64 -o all.ckpt serve:c.sock
+ends=$("$PYTHON" -S -c 'import struct, sys
+data, at = open("all.ckpt", "rb").read(), 16
+while at < len(data):
+    print(at, at + 20)
+    at += 16 + struct.unpack_from("<I", data, at + 4)[0]')
+[ "$(echo "$ends" | wc -l)" -ge 13 ] || fail "too few records: $ends"
+# A link that lets so many bytes through, each at once.
+cat >link.py <<'END'
+import os, sys
+left = int(sys.argv[1])
+while left > 0:
+    data = os.read(0, left)
+    if not data:
+        break
+    os.write(1, data)
+    left -= len(data)
+END
+for end in $ends; do
+	rm -f dumped.ckpt
+	if migrate "\"\$PYTHON\" -S link.py $end | \"\$VMABAK\" checkpoint receive --answers serve:d.sock 2>/dev/null" --dump dumped.ckpt; then
+		# What came before need not come again, and with this much the rest has come.
+		[ "$(state)" = good ] || fail "a link that was cut after $end bytes did not matter"
+		break
+	fi
+	case $(state) in
+	'' | incomplete) ;;
+	good) [ "$end" -gt $(($(stat -c %s all.ckpt) - 70)) ] || fail "good after $end bytes" ;;
+	*) fail "the state is $(state)" ;;
+	esac
+	[ "$(state)" = good ] || expect_json "$out" "'dumped.ckpt' in d['error']['message']"
+done
+expect_code 0 migrate '"$VMABAK" checkpoint receive --answers serve:d.sock'
+expect_json "$out" "d['kept_chunks'] == d['n_chunks'] == 10" "d['changed_clusters'] == 686"
+[ "$(state)" = good ] || fail "the state is $(state)"
+expect_code 0 "$VMABAK" backup -q --json serve:d.sock -o 1.vmab --parent 0.vmab
+expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == 686"
+rm -rf back
+expect_code 0 "$VMABAK" restore -q --parents . 1.vmab -C back
+same_file image back/a.raw
+
+# What was dumped is all of it.
+name=$("$VMABAK" list --json 0.vmab | "$PYTHON" -S -c 'import json, sys; print(json.load(sys.stdin)["uuid"])')
+expect_code 0 checkpoint delete "$name" serve:d.sock --force
+expect_code 1 migrate false --dump dumped.ckpt
+expect_code 0 checkpoint import dumped.ckpt serve:d.sock
+expect_code 0 "$VMABAK" backup -q --json serve:d.sock -o 2.vmab --parent 0.vmab
+expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == 686"
+
+# Answers that are none, of another order, and without an end.
+for answers in true 'cat all.ckpt' 'head -c 16 all.ckpt' 'head -c 100000 /dev/zero' 'exec "$PYTHON" -S link.py 16; exec cat /dev/zero'; do
+	if migrate "$answers"; then fail "this was taken for answers: $answers"; fi
+done
