@@ -15,7 +15,7 @@ struct view_bench {
 	struct section section;
 	uint8_t header[SECTION_HEADER_MAX];
 	uint8_t cluster[CLUSTER_SIZE];
-	uint8_t *stored; /* PAYLOAD_SIZE_MAX */
+	uint8_t *stored; /* PAYLOAD_SIZE_MAX, once it is needed */
 };
 
 static void free_benches(struct view_bench *bench)
@@ -35,6 +35,7 @@ int view_cache_open(struct view_cache *out, struct view_links *links, struct vie
 	*out = (struct view_cache){
 		.links = links, .map = map, .watcher = watcher, .most = most_bytes};
 	pthread_mutex_init(&out->lock, NULL);
+	view_room_open(&out->room);
 	pthread_cond_init(&out->free_bench, NULL);
 	for (unsigned i = 0; i < VIEW_WAITS; i++)
 		pthread_cond_init(&out->loaded[i], NULL);
@@ -45,17 +46,14 @@ int view_cache_open(struct view_cache *out, struct view_links *links, struct vie
 			return fail_memory(err);
 		bench->next = out->benches;
 		out->benches = bench;
-		bench->stored = malloc(PAYLOAD_SIZE_MAX);
-		if (bench->stored == NULL)
-			return fail_memory(err);
 	}
 	return 0;
 }
 
-static void free_held(struct view_held *held)
+static void free_held(struct view_cache *cache, struct view_held *held)
 {
+	view_room_give(&cache->room, held->blocks, held->room);
 	free(held->slots);
-	free(held->blocks);
 	free(held);
 }
 
@@ -63,8 +61,9 @@ void view_cache_close(struct view_cache *cache)
 {
 	for (struct view_held *held = cache->newest, *older; held != NULL; held = older) {
 		older = held->older;
-		free_held(held);
+		free_held(cache, held);
 	}
+	view_room_close(&cache->room);
 	free_benches(cache->benches);
 	pthread_cond_destroy(&cache->free_bench);
 	for (unsigned i = 0; i < VIEW_WAITS; i++)
@@ -93,7 +92,7 @@ static void drop_locked(struct view_cache *cache, struct view_held *held)
 	unlink_locked(cache, held);
 	cache->map->extents[held->extent].held = NULL;
 	cache->cost -= held->cost;
-	free_held(held);
+	free_held(cache, held);
 }
 
 static void make_room_locked(struct view_cache *cache)
@@ -204,19 +203,24 @@ struct outcome {
 	size_t cost; /* of the blocks */
 };
 
-static int load_blocks(struct view_held *held, struct view_bench *bench, struct view_link *link,
-		       struct outcome *out)
+static int load_blocks(struct view_cache *cache, struct view_held *held, struct view_bench *bench,
+		       struct view_link *link, struct outcome *out)
 {
 	const struct section *section = &bench->section;
 	bool plain = section->codec == CODEC_NONE;
 	const uint8_t *blocks;
 	uint8_t *stored;
 
-	out->cost = plain ? section->padded_size : section->raw_size;
-	held->blocks = malloc(out->cost);
+	held->blocks = view_room_take(
+		&cache->room, plain ? section->padded_size : section->raw_size, &held->room);
 	if (held->blocks == NULL)
 		return fail_memory(&out->blocks);
+	out->cost = held->room;
+	if (!plain && bench->stored == NULL)
+		bench->stored = malloc(PAYLOAD_SIZE_MAX);
 	stored = plain ? held->blocks : bench->stored;
+	if (stored == NULL)
+		return fail_memory(&out->blocks);
 	TRY(lookup_payload(link->opened.input, section, stored, &out->blocks));
 	out->read_bytes += section->padded_size;
 	TRY(extent_open(link->opened.archive, section, stored, held->blocks, &blocks,
@@ -225,7 +229,7 @@ static int load_blocks(struct view_held *held, struct view_bench *bench, struct 
 	return 0;
 }
 
-static int load_from(const struct view_cache *cache, struct view_held *held, bool blocks,
+static int load_from(struct view_cache *cache, struct view_held *held, bool blocks,
 		     struct view_bench *bench, struct view_link *link, struct outcome *out)
 {
 	TRY(lookup_extent(link->opened.archive, link->opened.input,
@@ -234,15 +238,16 @@ static int load_from(const struct view_cache *cache, struct view_held *held, boo
 	out->read_bytes = bench->section.header_size;
 	if (held->slots == NULL)
 		TRY(take_slots(held, &bench->section, link, cache->map->n_drives, &out->header));
-	if (blocks && bench->section.raw_size > 0 && load_blocks(held, bench, link, out) != 0) {
-		free(held->blocks);
+	if (blocks && bench->section.raw_size > 0 &&
+	    load_blocks(cache, held, bench, link, out) != 0) {
+		view_room_give(&cache->room, held->blocks, held->room);
 		held->blocks = NULL;
 		out->cost = 0;
 	}
 	return 0;
 }
 
-static void load(const struct view_cache *cache, struct view_held *held, bool blocks,
+static void load(struct view_cache *cache, struct view_held *held, bool blocks,
 		 struct view_bench *bench, struct outcome *out)
 {
 	struct view_link *link;

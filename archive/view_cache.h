@@ -10,6 +10,7 @@
 
 #include "archive/view_counts.h"
 #include "archive/view_map.h"
+#include "archive/view_room.h"
 
 struct view_bench;
 struct watcher;
@@ -34,6 +35,7 @@ struct view_held {
 	struct view_slot *slots;	/* owned; by drive and cluster */
 	uint32_t n_slots;
 	uint8_t *blocks;		 /* owned; decoded */
+	size_t room;			 /* bytes that were allocated for them */
 	size_t cost;			 /* bytes */
 	struct view_held *newer, *older; /* of use */
 };
@@ -50,6 +52,7 @@ struct view_cache {
 	size_t cost;
 	struct view_bench *benches; /* owned: those that are free */
 	struct view_counts counts;
+	struct view_room room; /* has a lock of its own */
 };
 
 int view_cache_open(struct view_cache *out, struct view_links *links, struct view_map *map,

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """usage: seeds.py FOLDER
 
-Makes the inputs that the fuzz targets begin with, from the texts in tests/images: FOLDER/restore,
+Makes the inputs that the fuzz targets begin with, from the texts in tests/images: FOLDER/restore, FOLDER/view,
 FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options, from those in tests/changes:
 FOLDER/changes; and without texts
 FOLDER/nbd_server, FOLDER/map, FOLDER/sums, FOLDER/qcow2, FOLDER/qmp, FOLDER/control,
@@ -360,6 +360,8 @@ def main():
         with open(path, encoding="utf-8") as text:
             wrapped = WRAPPED.search(text.read())
         put(folder, "input" if wrapped else "restore", name, data)
+        if not wrapped:
+            put(folder, "view", name, data)
         if not wrapped:
             put(folder, "salvage", name, data)
         if not wrapped and len(data) >= 512:
