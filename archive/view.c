@@ -2,9 +2,13 @@
 
 #include "archive/view_ahead.h"
 #include "archive/view_cache.h"
+#include "archive/view_fill.h"
 #include "archive/view_links.h"
 #include "archive/view_map.h"
 #include "base/bytes.h"
+#include "base/human.h"
+#include "base/watcher.h"
+#include "reader/input/input.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,11 +19,25 @@
 
 struct view {
 	struct view_links links;
+	struct view_fill *fill; /* owned; NULL, or instead of all below */
 	struct view_map map;
 	struct view_cache cache;
 	struct view_ahead ahead;
 	bool has_links, has_cache, has_ahead;
 };
+
+static int open_fill(struct view *view, const char *path, const struct watcher *watcher,
+		     struct error *err)
+{
+	struct opened_archive *opened = &view->links.links[0].opened;
+	char size[HUMAN_SIZE];
+
+	watcher_note(watcher,
+		     "%s: can only be read from its beginning: what is read is kept in %s, which "
+		     "may grow to %s, and what comes late in the archive is waited for",
+		     opened->name, path, human_size(size, archive_drive_bytes(opened->archive)));
+	return view_fill_open(&view->fill, opened, path, watcher, err);
+}
 
 static int open_all(struct view *view, const struct view_options *options,
 		    const struct watcher *watcher, struct error *err)
@@ -27,7 +45,10 @@ static int open_all(struct view *view, const struct view_options *options,
 	uint64_t most = options->cache_bytes != 0 ? options->cache_bytes : VIEW_CACHE_DEFAULT;
 
 	view->has_links = true;
-	TRY(view_links_open(&view->links, &options->archives, &options->folders, err));
+	TRY(view_links_open(&view->links, &options->archives, &options->folders,
+			    options->cache_file != NULL, err));
+	if (input_size(view->links.links[0].opened.input) == 0)
+		return open_fill(view, options->cache_file, watcher, err);
 	TRY(view_map_make(&view->map, &view->links, err));
 	view->has_cache = true;
 	TRY(view_cache_open(&view->cache, &view->links, &view->map, most, watcher, err));
@@ -57,6 +78,7 @@ void view_close(struct view *view)
 {
 	if (view == NULL)
 		return;
+	view_fill_close(view->fill);
 	if (view->has_ahead)
 		view_ahead_close(&view->ahead);
 	if (view->has_cache)
@@ -84,8 +106,10 @@ unsigned view_n_archives(const struct view *view)
 
 struct view_counts view_counts(struct view *view)
 {
-	struct view_counts counts;
+	struct view_counts counts = {0};
 
+	if (view->fill != NULL)
+		return counts;
 	pthread_mutex_lock(&view->cache.lock);
 	counts = view->cache.counts;
 	counts.cache_bytes = view->cache.cost;
@@ -181,7 +205,8 @@ static int read_extent(struct view *view, uint32_t extent, const struct part *pa
 	return error == ENODATA ? EIO : error;
 }
 
-int view_read(struct view *view, uint32_t drive, uint64_t offset, void *to, size_t n, bool now)
+static int read_runs(struct view *view, uint32_t drive, uint64_t offset, void *to, size_t n,
+		     bool now)
 {
 	const struct view_drive *of = &view->map.drives[drive];
 	uint64_t run = view_map_find(of, offset / CLUSTER_SIZE), end = offset + n;
@@ -224,7 +249,8 @@ static int status_of(struct view *view, uint32_t drive, uint64_t cluster, uint32
 	return 0;
 }
 
-int view_status(struct view *view, uint32_t drive, uint64_t offset, uint64_t *n, bool *zero)
+static int status_of_runs(struct view *view, uint32_t drive, uint64_t offset, uint64_t *n,
+			  bool *zero)
 {
 	const struct view_drive *of = &view->map.drives[drive];
 	uint64_t size = view_archive(view)->drives[drive].size_bytes, n_all = clusters_of(size);
@@ -248,4 +274,16 @@ int view_status(struct view *view, uint32_t drive, uint64_t offset, uint64_t *n,
 	}
 	*n = least(at * CLUSTER_SIZE, size) - offset;
 	return 0;
+}
+
+int view_read(struct view *view, uint32_t drive, uint64_t offset, void *to, size_t n, bool now)
+{
+	return view->fill != NULL ? view_fill_read(view->fill, drive, offset, to, n, now)
+				  : read_runs(view, drive, offset, to, n, now);
+}
+
+int view_status(struct view *view, uint32_t drive, uint64_t offset, uint64_t *n, bool *zero)
+{
+	return view->fill != NULL ? view_fill_status(view->fill, drive, offset, n, zero)
+				  : status_of_runs(view, drive, offset, n, zero);
 }

@@ -22,6 +22,7 @@ struct view_options {
 	struct strings archives; /* the one that is wanted, and perhaps its parents */
 	struct strings folders;	 /* where more parents are looked for */
 	uint64_t cache_bytes;	 /* 0: VIEW_CACHE_DEFAULT */
+	const char *cache_file;	 /* for an archive that can be read only in order; or NULL */
 	unsigned n_threads;	 /* that read ahead; 0: one a processor */
 };
 

@@ -27,14 +27,14 @@ static int check_input(const struct opened_archive *opened, struct error *err)
 	if (input_size(opened->input) != 0)
 		return 0;
 	return fail(err, ERR_UNSUPPORTED,
-		    "%s: %s%s can only be read from its beginning to its end, not in any order: "
-		    "'vmabak convert %s FILE.vmab' makes an archive of it that can",
-		    opened->name, filter == NULL ? "what comes through a pipe" : filter,
-		    filter == NULL ? "" : " around an archive", opened->name);
+		    "%s: can only be read from its beginning to its end: %s; --cache-file FILE "
+		    "keeps what is read on the way, and 'vmabak convert' makes an archive that "
+		    "can be read in any order",
+		    opened->name, filter == NULL ? "it comes through a pipe" : filter);
 }
 
 int view_links_open(struct view_links *out, const struct strings *archives,
-		    const struct strings *folders, struct error *err)
+		    const struct strings *folders, bool streams, struct error *err)
 {
 	struct opened_archive *newest;
 	bool alone;
@@ -47,9 +47,11 @@ int view_links_open(struct view_links *out, const struct strings *archives,
 	out->n = out->n_open = 1;
 	newest = &out->links[0].opened;
 	TRY(archive_open(newest, out->name, 0, err));
+	alone = archives->n == 1 && !archive_is_incremental(newest->archive);
+	if (streams && alone && input_size(newest->input) == 0)
+		return 0;
 	TRY(check_input(newest, err));
 	input_expect_random(newest->input);
-	alone = archives->n == 1 && !archive_is_incremental(newest->archive);
 	if (alone)
 		return in_use_hold(&out->chain.newest, out->name, err);
 	TRY(find_chain(out, archives, folders, err));

@@ -24,9 +24,10 @@ struct view_links {
 	pthread_mutex_t lock; /* guards what is open, and is held while one is opened */
 };
 
-/* Opens the newest. Close *out even after an error. */
+/* Opens the newest. streams: a full archive alone may be one that cannot be read in any order,
+ * whose input_size is 0. Close *out even after an error. */
 int view_links_open(struct view_links *out, const struct strings *archives,
-		    const struct strings *folders, struct error *err);
+		    const struct strings *folders, bool streams, struct error *err);
 void view_links_close(struct view_links *links);
 
 /* Opens it if need be; it stays open until view_link_put. Any thread. */

@@ -26,6 +26,9 @@ static const struct option_spec specs[] = {
 	{"cache", 0, OPTION_SIZE, OPTION_FIELD(export_options, view.cache_bytes),
 	 .argument = "SIZE", .min = VIEW_CACHE_MIN, .max = INT64_MAX,
 	 .help = "keep at most this much decoded data, at least 8M (default: 256M)"},
+	{"cache-file", 0, OPTION_TEXT, OPTION_FIELD(export_options, view.cache_file),
+	 .argument = "FILE",
+	 .help = "keep there what is read of an archive that can be read only in order"},
 	OPTION_PARENTS(export_options, view.folders),
 	{"tls-certificates", 0, OPTION_TEXT, OPTION_FIELD(export_options, serve.tls_certificates),
 	 .argument = "DIR",
@@ -95,7 +98,8 @@ const struct command command_export = {
 		"found in its folder, or given after it. Runs until SIGTERM, or until\n"
 		"vmabak stop SOCKET.\n"
 		"\n"
-		"An archive in a file is wanted, VMAB or VMA, that is not compressed as a whole.\n"
+		"An archive that is compressed as a whole, as .vma.zst, or comes through a pipe\n"
+		"can be read only from its beginning: with --cache-file what is read is kept.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak export web.vmab --nbd unix:web.sock\n"

@@ -116,7 +116,7 @@ static int make_folder(struct boot *boot, struct error *err)
 
 static int serve(struct boot *boot, const struct watcher *watcher, struct error *err)
 {
-	static const char *const devices[] = {"/dev/kvm", "/dev/null", NULL};
+	static const char *const devices[] = {"/dev/kvm", NULL};
 	struct export_options how = boot->options->export;
 	const char *places[] = {boot->serve_place};
 

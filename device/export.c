@@ -32,6 +32,7 @@ static int confine(const struct export_options *how, struct error *err)
 
 	sandbox_begin(&sandbox);
 	sandbox_allow_reading(&sandbox);
+	sandbox_allow_device(&sandbox, "/dev/null"); /* for commands that archives come from */
 	for (unsigned i = 0; i < options->nbd.n; i++)
 		allow_socket(&sandbox, options->nbd.items[i]);
 	if (options->control != NULL)
@@ -42,6 +43,8 @@ static int confine(const struct export_options *how, struct error *err)
 		sandbox_allow_file(&sandbox, "/var/tmp/.");
 	for (const char *const *device = how->devices; device != NULL && *device != NULL; device++)
 		sandbox_allow_device(&sandbox, *device);
+	if (how->view.cache_file != NULL)
+		sandbox_allow_file(&sandbox, how->view.cache_file);
 	if (how->folder != NULL)
 		sandbox_allow_removal(&sandbox, how->folder);
 	return sandbox_enter(&sandbox, err);
