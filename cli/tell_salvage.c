@@ -273,9 +273,6 @@ static void tell_members(const struct rescue_chain *chain, struct report *report
 				    "them is missing",
 				    member->name);
 		tell_sections_lost(member, report);
-		if (member->ended.code != 0)
-			report_note(report, "%s: reading stopped early: %s", member->name,
-				    member->ended.text);
 	}
 	if (chain->n > 0 && !chain->is_complete)
 		report_note(report, "not all parents down to a full archive are there");
@@ -306,9 +303,19 @@ static void tell_notes(const struct rescue *rescue, struct report *report)
 		report_note(report, "%s: has no data checksums: recovered data may be wrong",
 			    name_of(rescue));
 	tell_members(&rescue->chain, report);
+}
+
+/* Also if nothing is lost: a command that fails may not have given all that there is. */
+static void tell_stopped(const struct rescue *rescue, struct report *report)
+{
+	for (unsigned i = 0; i < rescue->chain.n; i++)
+		if (rescue->chain.members[i].ended.code != 0)
+			report_warning(report, "%s: reading stopped early: %s",
+				       rescue->chain.members[i].name,
+				       rescue->chain.members[i].ended.text);
 	if (rescue->ended.code != 0)
-		report_note(report, "%s: reading stopped early: %s", name_of(rescue),
-			    rescue->ended.text);
+		report_warning(report, "%s: reading stopped early: %s", name_of(rescue),
+			       rescue->ended.text);
 }
 
 void tell_salvage(const struct rescue *rescue, struct report *report)
@@ -319,6 +326,7 @@ void tell_salvage(const struct rescue *rescue, struct report *report)
 		print_result(rescue);
 	report_flush(report);
 	tell_parents_not_named(rescue, report);
+	tell_stopped(rescue, report);
 	if (report->json)
 		return;
 	tell_sections(rescue, report);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_MAX_BYTES 4096
+#define LINE_MAX_BYTES 16384
 
 /* What is looked for in a file. */
 struct wanted {
@@ -101,6 +101,7 @@ static int read_file(struct wanted *wanted, struct error *err)
 {
 	FILE *file = fopen(wanted->file, "re");
 	char line[LINE_MAX_BYTES];
+	unsigned n = 0;
 	int code = 0;
 
 	if (file == NULL)
@@ -108,8 +109,13 @@ static int read_file(struct wanted *wanted, struct error *err)
 			       ? 0
 			       : fail_system(err, errno, "%s", wanted->file);
 	wanted->inside = wanted->in_s3 = false;
-	while (code == 0 && fgets(line, sizeof(line), file) != NULL)
-		code = take_line(wanted, line, err);
+	while (code == 0 && fgets(line, sizeof(line), file) != NULL) {
+		n++;
+		code = strlen(line) == sizeof(line) - 1
+			       ? fail(err, ERR_USAGE, "%s: line %u is longer than %d bytes",
+				      wanted->file, n, LINE_MAX_BYTES - 2)
+			       : take_line(wanted, line, err);
+	}
 	if (code == 0 && ferror(file))
 		code = fail_system(err, EIO, "%s", wanted->file);
 	explicit_bzero(line, sizeof(line));

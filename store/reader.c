@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N_FETCHERS 8u
-#define N_BLOCKS   16u
-#define RANGE_SIZE (UINT64_C(2) << 20)
+#define N_FETCHERS 4u
+#define N_BLOCKS   6u
+#define RANGE_SIZE (UINT64_C(8) << 20)	 /* of 2 MiB they cost Ceph a fifth more time */
 #define FIRST_SIZE (UINT64_C(128) << 10) /* of a block after a move */
 #define BLOCK_UNIT 4096u
 
@@ -244,7 +244,8 @@ static void ask_ahead_locked(struct store_reader *reader)
 		block->state = BLOCK_WANTED;
 		block->round = reader->round;
 		block->position = reader->asked_to;
-		block->size = least(most, end - reader->asked_to);
+		/* Up to a border: there the store's own pieces end, too. */
+		block->size = least(most - reader->asked_to % most, end - reader->asked_to);
 		reader->asked_to += block->size;
 		n++;
 	}
@@ -287,7 +288,10 @@ int store_read(struct store_reader *reader, void *to, size_t n, size_t *got, str
 			uint64_t at = reader->position - block->position;
 
 			*got = least(n, block->size - at);
+			/* Nobody else gives up a block that is there. */
+			pthread_mutex_unlock(&reader->lock);
 			memcpy(to, block->bytes + at, *got);
+			pthread_mutex_lock(&reader->lock);
 			reader->position += *got;
 			if (at + *got == block->size) {
 				block->state = BLOCK_FREE;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define NOTE_MAX 8192u
+#define WORD_MAX 80u
 
 struct upload_note {
 	char *path;
@@ -41,15 +42,53 @@ static bool make_folder(char *path)
 	return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
+/* What a file says in its first line; "-": nothing. */
+static void first_word(const char *path, char out[WORD_MAX])
+{
+	FILE *file = fopen(path, "re");
+
+	snprintf(out, WORD_MAX, "-");
+	if (file == NULL)
+		return;
+	if (fgets(out, WORD_MAX, file) == NULL || strcspn(out, " \n") == 0)
+		snprintf(out, WORD_MAX, "-");
+	out[strcspn(out, " \n")] = '\0';
+	fclose(file);
+}
+
+/* This host: since it was started, and as it was installed. */
+static void tell_host(char boot[WORD_MAX], char machine[WORD_MAX])
+{
+	first_word("/proc/sys/kernel/random/boot_id", boot);
+	first_word("/etc/machine-id", machine);
+}
+
+/* Locks of a network file system may be those of one host alone: another one's file looks as if its
+ * run had died. */
+static bool is_of_this_host(const char *line)
+{
+	char boot[WORD_MAX], machine[WORD_MAX], its_boot[WORD_MAX], its_machine[WORD_MAX];
+
+	tell_host(boot, machine);
+	if (sscanf(line, "%79s %79s", its_boot, its_machine) != 2)
+		return true;
+	return (strcmp(boot, its_boot) == 0 && strcmp(boot, "-") != 0) ||
+	       (strcmp(machine, its_machine) == 0 && strcmp(machine, "-") != 0);
+}
+
 /* The lock is there before the file has content: a file that is empty and not locked is about to
  * have both, or of a run that died. */
 static bool write_note(struct upload_note *note, const char *url, const char *id)
 {
+	char boot[WORD_MAX], machine[WORD_MAX];
+
 	note->fd = mkostemp(note->path, O_CLOEXEC);
 	if (note->fd < 0)
 		return false;
+	tell_host(boot, machine);
 	return flock(note->fd, LOCK_EX | LOCK_NB) == 0 &&
-	       dprintf(note->fd, "%s\n%s\n", url, id) > 0 && fdatasync(note->fd) == 0;
+	       dprintf(note->fd, "%s\n%s\n%s %s\n", url, id, boot, machine) > 0 &&
+	       fdatasync(note->fd) == 0;
 }
 
 struct upload_note *upload_note(const char *url, const char *id)
@@ -99,8 +138,8 @@ struct search {
 	void *context;
 };
 
-/* Two lines. */
-static bool parse(char *text, const char **url, const char **id)
+/* Three lines; of older versions two. */
+static bool parse(char *text, const char **url, const char **id, const char **host)
 {
 	char *first = strchr(text, '\n'), *second = first != NULL ? strchr(first + 1, '\n') : NULL;
 
@@ -109,13 +148,14 @@ static bool parse(char *text, const char **url, const char **id)
 	*first = *second = '\0';
 	*url = text;
 	*id = first + 1;
+	*host = second + 1;
 	return true;
 }
 
 static void look_at(int place, const char *name, const struct search *search)
 {
 	char text[NOTE_MAX + 1];
-	const char *url, *id;
+	const char *url, *id, *host;
 	int fd = openat(place, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	ssize_t n;
 
@@ -123,7 +163,7 @@ static void look_at(int place, const char *name, const struct search *search)
 		return;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && (n = read(fd, text, NOTE_MAX)) > 0) {
 		text[n] = '\0';
-		if (parse(text, &url, &id) &&
+		if (parse(text, &url, &id, &host) && is_of_this_host(host) &&
 		    strncmp(url, search->url_begins, strlen(search->url_begins)) == 0 &&
 		    search->remove(search->context, url, id) == 0)
 			unlinkat(place, name, 0);

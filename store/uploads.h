@@ -1,6 +1,7 @@
 /*
  * Uploads in progress of this host and user, each in a file of $XDG_STATE_HOME/vmabak/uploads that
- * is locked while its run lives: so those of killed runs are found, and no others. Private to
+ * is locked while its run lives, and tells the host: so those of killed runs are found, and no
+ * others. Private to
  * store/.
  */
 #ifndef STORE_UPLOADS_H

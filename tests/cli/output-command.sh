@@ -94,3 +94,10 @@ wait_until uploading
 kill -TERM "$pid"
 wait "$pid" || :
 nothing_stored 'one that does not heed SIGTERM'
+
+# A command that fails may not have given all: what could be salvaged is told with a warning.
+make_random last.raw 300000 9
+expect_code 0 "$VMABAK" backup -q -o last.vmab root=last.raw
+expect_code 3 "$VMABAK" salvage 'exec:cat last.vmab; exit 3' -C salvaged-last
+expect_text "$err" 'reading stopped early' 'failed with exit code 3'
+same_file last.raw salvaged-last/root.raw

@@ -32,6 +32,14 @@ begin killed drive.raw
 kill -KILL "$pid"
 wait "$pid" || :
 [ "$(tell uploads)" = 1 ] || fail "the upload of the killed run is not there"
+# That of another host, whose lock is not seen here, is left alone.
+note=$(ls state/vmabak/uploads/*)
+cp "$note" kept
+sed -i '3s/.*/another host/' "$note"
+cp cut.raw small.raw
+expect_code 0 "$VMABAK" backup -o s3://backups/other.vmab root=small.raw
+[ "$(tell uploads)" = 1 ] || fail "the upload of another host is gone"
+cp kept "$note"
 # Another run that lives is left alone.
 begin alive drive.raw
 alive=$pid

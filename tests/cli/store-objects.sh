@@ -120,6 +120,9 @@ s3 =
 END
 expect_code 0 env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_REGION -u AWS_ENDPOINT_URL AWS_PROFILE=store \
 	"$VMABAK" list s3://backups/full.vmab
+printf '%20000d\n' 1 >>.aws/config
+expect_error 2 'line 8 is longer than 16382 bytes' "$VMABAK" list s3://backups/full.vmab
+sed -i 8d .aws/config
 expect_code 0 env -u AWS_ENDPOINT_URL "$VMABAK" list --s3-endpoint "http://127.0.0.1:$port/" s3://backups/full.vmab
 expect_error 2 'must be a host' "$VMABAK" list --s3-endpoint "ftp://user:secret@127.0.0.1" s3://backups/full.vmab
 expect_no_text "$err" secret
