@@ -15,7 +15,7 @@ B := build/$(VARIANT)
 PKG_CONFIG ?= pkg-config
 
 # What must be there, and what is used when it is.
-PACKAGES := libzstd libxxhash libcrypto libarchive zlib jansson libcurl
+PACKAGES := libzstd libxxhash libcrypto libarchive zlib jansson libcurl fuse3
 OPTIONAL := libnbd gnutls libvirt libxml-2.0
 
 ifeq ($(VARIANT),release)
@@ -55,12 +55,13 @@ BASE_CPPFLAGS += -DOPENSSL_SUPPRESS_DEPRECATED
 BASE_CFLAGS := -std=c11 -g -pthread $(WARNINGS) $(VARIANT_FLAGS) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBRARIES) 2>/dev/null)
 # These are loaded when they are needed (base/library.h), by the name that programs linked with them use.
-LOADED := libvirt libarchive libnbd gnutls libxml-2.0 libcurl
+LOADED := libvirt libarchive libnbd gnutls libxml-2.0 libcurl fuse3
 LIBS := $(shell $(PKG_CONFIG) --libs $(filter-out $(LOADED),$(LIBRARIES)) 2>/dev/null) -ldl -pthread
 soname = $(or $(shell readelf -d "$$($(CC) -print-file-name=$(1).so)" 2>/dev/null | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p'),$(1).so)
 loaded = -DFILE_$(1)='"$(call soname,lib$(1))"' -DVERSION_$(1)='"$(shell $(PKG_CONFIG) --modversion $(2) 2>/dev/null)"'
 BASE_CPPFLAGS += $(call loaded,archive,libarchive) $(call loaded,nbd,libnbd) $(call loaded,gnutls,gnutls) \
-	$(call loaded,xml2,libxml-2.0) $(call loaded,virt,libvirt) $(call loaded,curl,libcurl)
+	$(call loaded,xml2,libxml-2.0) $(call loaded,virt,libvirt) $(call loaded,curl,libcurl) \
+	$(call loaded,fuse3,fuse3)
 
 # The rooms of the house below the command line (CONTRIBUTING.md).
 ROOMS := device archive machine cow reader writer store drive nbd format base

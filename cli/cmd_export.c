@@ -92,10 +92,9 @@ const struct command command_export = {
 	.operand = "ARCHIVE",
 	.summary = "serve the drives of an archive over NBD, without restoring it",
 	.help = "Serve the drives of an archive as NBD exports, one a drive, as they were at its\n"
-		"instant; the archive is never changed. Only what is read is decoded, and every "
-		"checksum is\n"
-		"verified before its data goes out. The parents of an incremental archive are\n"
-		"found in its folder, or given after it. Runs until SIGTERM, or until\n"
+		"instant; the archive is never changed. Only what is read is decoded, and every\n"
+		"checksum is verified before its data goes out. The parents of an incremental\n"
+		"archive are found in its folder, or given after it. Runs until SIGTERM, or until\n"
 		"vmabak stop SOCKET.\n"
 		"\n"
 		"An archive that is compressed as a whole, as .vma.zst, or comes through a pipe\n"

@@ -19,6 +19,11 @@ const char *secrets_of(const char *name)
 	return one != NULL ? one->url : name;
 }
 
+bool store_has_secrets(const char *name)
+{
+	return secrets_of(name) != name;
+}
+
 /* The URL that a word is, or that an option with its value in the same word has. */
 static char *url_in(char *word)
 {

@@ -19,6 +19,9 @@ bool store_is_web(const char *name);
  * processes have them. ERR_USAGE: two URLs differ in nothing else. One thread, in the beginning. */
 int store_hide_secrets(char *word, struct error *err);
 
+/* Whether something was taken out of the URL that this name is left of. */
+bool store_has_secrets(const char *name);
+
 /* What was read from stores and servers since the program began, in bytes. */
 uint64_t store_fetched_bytes(void);
 

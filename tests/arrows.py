@@ -55,7 +55,7 @@ MAY_PRINT = re.compile(r"cli/(say|json|cmd_completion|cmd_help|version|progress)
 # In how many files a library may be included: zlib writes gzip, reads gzip, and reads a cluster of a qcow2; libnbd
 # connects and asks; gnutls has its memory apart; jansson: ours, and what qemu-img says; libxml: a file and its header.
 # zstd, xxhash and libcrypto belong to the format.
-LIBRARIES = {"archive": 1, "jansson": 2, "zlib": 3, "gnutls": 2, "libnbd": 1, "curl": 1, "libvirt": 1, "libxml": 2}
+LIBRARIES = {"archive": 1, "jansson": 2, "zlib": 3, "gnutls": 2, "libnbd": 1, "curl": 1, "fuse3": 1, "libvirt": 1, "libxml": 2}
 
 
 def folder(path):

@@ -22,11 +22,11 @@ if command -v apt-get >/dev/null; then
 	system=apt
 	build='gcc make pkg-config libc6-dev libzstd-dev libxxhash-dev libarchive-dev libssl-dev
 		zlib1g-dev libjansson-dev libcurl4-openssl-dev libnbd-dev libgnutls28-dev libvirt-dev
-		libxml2-dev'
+		libxml2-dev libfuse3-dev'
 	demo='qemu-utils e2fsprogs'
 	tests='libcunit1-dev gddrescue xfsprogs btrfs-progs zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux acl mbuffer procps iproute2 file systemd
-		jq rclone nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
+		jq rclone fuse3 nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
 		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup thin-provisioning-tools
 		libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils swtpm swtpm-tools'
 	# Newer releases have these in packages of their own.
@@ -37,14 +37,14 @@ elif command -v dnf >/dev/null; then
 	system=dnf
 	build='gcc make pkgconf-pkg-config glibc-devel libzstd-devel xxhash-devel libarchive-devel
 		openssl-devel zlib-devel jansson-devel libcurl-devel libnbd-devel gnutls-devel
-		libvirt-devel libxml2-devel'
+		libvirt-devel libxml2-devel fuse3-devel'
 	demo='qemu-img e2fsprogs'
 	tests='CUnit-devel xfsprogs zstd gzip lzop xz bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux acl iproute libasan libubsan libtsan'
 elif command -v apk >/dev/null; then
 	system=apk
 	build='gcc make pkgconf musl-dev zstd-dev xxhash-dev libarchive-dev openssl-dev zlib-dev
-		jansson-dev curl-dev libnbd-dev gnutls-dev libvirt-dev libxml2-dev linux-headers'
+		jansson-dev curl-dev libnbd-dev gnutls-dev libvirt-dev libxml2-dev fuse3-dev linux-headers'
 	demo='qemu-img e2fsprogs'
 	tests='cunit-dev xfsprogs zstd gzip lzop xz bzip2 python3 py3-zstandard py3-xxhash
 		strace mandoc bash-completion util-linux acl iproute2 bash coreutils diffutils'

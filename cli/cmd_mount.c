@@ -1,0 +1,214 @@
+#include "base/child.h"
+#include "cli/groups.h"
+#include "cli/memory.h"
+#include "cli/ready.h"
+#include "cli/report.h"
+#include "cli/say.h"
+#include "cli/signals.h"
+#include "device/mounted.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOOK_MS 20 /* between looks at what it says */
+
+struct mount_command {
+	struct common_options common;
+	struct mounted_options mount;
+	bool foreground;
+};
+
+static const struct mount_command defaults = {.common = {COMMON_DEFAULTS}};
+
+static const struct option_spec specs[] = {
+	{"cache", 0, OPTION_SIZE, OPTION_FIELD(mounted_options, view.cache_bytes),
+	 .argument = "SIZE", .min = VIEW_CACHE_MIN, .max = INT64_MAX,
+	 .help = "keep at most this much decoded data, at least 8M (default: 256M)"},
+	OPTION_PARENTS(mounted_options, view.folders),
+	OPTIONS_END,
+};
+
+static const struct option_spec way_specs[] = {
+	{"foreground", 0, OPTION_FLAG, OPTION_FIELD(mount_command, foreground),
+	 .help = "do not return before it is unmounted"},
+	OPTIONS_END,
+};
+
+static const struct option_spec common[] = {
+	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
+	 .help = "print warnings and errors only"},
+	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
+	 .help = "print this and exit"},
+	OPTIONS_END,
+};
+
+/* The one that started this process waits for the end of its standard output. */
+static void tell_ready(void)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		dup2(fd, STDOUT_FILENO);
+		close(fd);
+	}
+	ready_notify();
+}
+
+/* Within a while; also if the process has ended. */
+static bool is_ready(int fd)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+	char byte;
+
+	return poll(&one, 1, LOOK_MS) > 0 && read(fd, &byte, 1) == 0;
+}
+
+static void add_list(const char **arguments, unsigned *n, const struct strings *list,
+		     const char *option)
+{
+	for (unsigned i = 0; i < list->n; i++) {
+		if (option != NULL)
+			arguments[(*n)++] = option;
+		arguments[(*n)++] = list->items[i];
+	}
+}
+
+/* The command line of this command, as it would be in the foreground. Owned, but for its texts. */
+static const char **make_arguments(const struct mount_command *command, const char *cache)
+{
+	const struct view_options *view = &command->mount.view;
+	const char **arguments =
+		memory_new(view->folders.n * 2 + view->archives.n + 10, sizeof(*arguments));
+	unsigned n = 0;
+
+	arguments[n++] = "vmabak";
+	arguments[n++] = "mount";
+	arguments[n++] = "--foreground";
+	if (command->common.report.quiet)
+		arguments[n++] = "--quiet";
+	if (view->cache_bytes != 0) {
+		arguments[n++] = "--cache";
+		arguments[n++] = cache;
+	}
+	add_list(arguments, &n, &view->folders, "--parents");
+	if (command->common.s3_endpoint != NULL) {
+		arguments[n++] = "--s3-endpoint";
+		arguments[n++] = command->common.s3_endpoint;
+	}
+	arguments[n++] = "--";
+	add_list(arguments, &n, &view->archives, NULL);
+	arguments[n] = command->mount.folder;
+	return arguments;
+}
+
+static int check_secrets(const struct strings *archives, struct error *err)
+{
+	for (unsigned i = 0; i < archives->n; i++) {
+		if (store_has_secrets(archives->items[i]))
+			return fail(err, ERR_USAGE,
+				    "%.300s: a user, password or query of a URL cannot be handed "
+				    "on to another process: add --foreground, or use ~/.netrc",
+				    archives->items[i]);
+	}
+	return 0;
+}
+
+static void pass_words(struct child *child, int wait_ms)
+{
+	char words[4096];
+
+	child_words(child, wait_ms, words, sizeof(words));
+	say_lines(stderr, (const uint8_t *)words, strlen(words));
+}
+
+/* Until it is mounted or has failed; what it says until then is said here. */
+static int await_mount(struct child *child)
+{
+	while (!is_ready(child->out))
+		pass_words(child, 0);
+	pass_words(child, 0);
+	if (!child_wait(child, LOOK_MS))
+		return EXIT_DONE;
+	pass_words(child, LOOK_MS);
+	return child->status > 0 ? child->status : EXIT_FAILED;
+}
+
+/* Another process serves it. */
+static int run_in_background(const struct mount_command *command, struct report *report)
+{
+	const char **arguments;
+	struct child child = CHILD_NONE;
+	struct child_options how = {.program = "/proc/self/exe",
+				    .out = CHILD_PIPE,
+				    .err = CHILD_PIPE,
+				    .session = true,
+				    .secrets = true};
+	struct error err = {0};
+	char cache[30];
+	int code;
+
+	if (check_secrets(&command->mount.view.archives, &err) != 0)
+		return report_error(report, NULL, &err);
+	snprintf(cache, sizeof(cache), "%llu", (unsigned long long)command->mount.view.cache_bytes);
+	how.argv = arguments = make_arguments(command, cache);
+	if (child_start(&child, &how, &err) != 0)
+		code = report_error(report, NULL, &err);
+	else
+		code = await_mount(&child);
+	child_release(&child);
+	free(arguments);
+	return code;
+}
+
+static int run(const void *given, struct report *report)
+{
+	struct mount_command command = *(const struct mount_command *)given;
+	struct strings *arguments = &command.common.arguments;
+	struct error err = {0};
+
+	command.mount.folder = arguments->items[arguments->n - 1];
+	command.mount.view.archives = (struct strings){arguments->items, arguments->n - 1};
+	if (!command.foreground)
+		return run_in_background(&command, report);
+	if (!signals_taken())
+		fail_start(&err, EAGAIN, "cannot start a thread");
+	else
+		mounted_run(&command.mount, &report->watcher, tell_ready, &err);
+	return err.code == 0
+		       ? EXIT_DONE
+		       : report_error(report,
+				      err.has_place ? command.mount.view.archives.items[0] : NULL,
+				      &err);
+}
+
+const struct command command_mount = {
+	.name = "mount",
+	.usage = "ARCHIVE... DIR [OPTION]...",
+	.operand = "ARCHIVE",
+	.summary = "show the drives of an archive as files, without restoring it",
+	.help = "Mount an archive on the folder DIR, by FUSE: each drive is a file NAME.raw that\n"
+		"can only be read, each config a file of its name. Only what is read is decoded,\n"
+		"and every checksum is verified before its data is handed out. The parents of an\n"
+		"incremental archive are found in its folder, or given after it. It lasts until\n"
+		"umount DIR or fusermount3 -u DIR, also for ordinary users.\n"
+		"\n"
+		"Example:\n"
+		"  vmabak mount web.vmab mnt\n"
+		"  losetup --show -frP mnt/root.raw\n"
+		"  fusermount3 -u mnt\n",
+	.run = run,
+	.groups = {{"Options", specs, offsetof(struct mount_command, mount)},
+		   {NULL, way_specs, 0},
+		   {NULL, common, 0},
+		   {NULL, store_specs, 0}},
+	COMMAND_DEFAULTS(defaults),
+	.min_arguments = 2,
+	.max_arguments = UINT_MAX,
+};
