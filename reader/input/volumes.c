@@ -23,7 +23,8 @@ struct volumes {
 	struct descriptor *from;
 	struct changer *changer; /* owned, or NULL */
 	bool tolerant;
-	bool ended;		  /* no volume follows */
+	bool ended;  /* no volume follows */
+	bool is_new; /* the label of another tape is next, where a record may have ended */
 	struct volume_mark label; /* of the volume at hand */
 	enum volume_kind last;	  /* the last mark seen */
 	uint64_t place;		  /* bytes of the archive handed out, and lost ones */
@@ -136,7 +137,8 @@ static int next_tape(struct volumes *volumes, struct error *err)
 	for (unsigned i = 0; i < changer_tries(volumes->changer); i++) {
 		close_tape(volumes);
 		TRY(changer_next(volumes->changer, &order, err));
-		if (try_tape(volumes, &why) == 0)
+		volumes->is_new = try_tape(volumes, &why) == 0;
+		if (volumes->is_new)
 			return 0;
 	}
 	close_tape(volumes);
@@ -174,10 +176,11 @@ static int take_mark(struct volumes *volumes, bool *is_mark, struct error *err)
 	if (volumes->end - volumes->begin < VOLUME_MARK_SIZE ||
 	    !volume_is_mark(bytes, VOLUME_MARK_SIZE) || volume_parse(bytes, &found, &ignored) != 0)
 		return 0;
-	if (found.kind == VOLUME_LABEL && volumes->last != VOLUME_LABEL)
+	bool ours = memcmp(found.set, volumes->label.set, UUID_SIZE) == 0;
+	bool other = ours && found.number != volumes->label.number;
+	if (found.kind == VOLUME_LABEL && (other || volumes->last != VOLUME_LABEL))
 		TRY(check_label(volumes, &found, err));
-	else if (memcmp(found.set, volumes->label.set, UUID_SIZE) != 0 ||
-		 (!volumes->tolerant && found.place != volumes->place))
+	else if (!ours || (!volumes->tolerant && found.place != volumes->place))
 		return 0;
 	*is_mark = true;
 	if (found.kind == VOLUME_LABEL)
@@ -238,11 +241,13 @@ static int go_to_data(struct volumes *volumes, struct error *err)
 
 	while (is_mark && !volumes->ended) {
 		is_mark = false;
-		TRY(fill(volumes, volumes->in_record == 0 ? VOLUME_MARK_SIZE : 1, err));
+		bool begins = volumes->in_record == 0 || volumes->is_new;
+		TRY(fill(volumes, begins ? VOLUME_MARK_SIZE : 1, err));
 		if (volumes->end == volumes->begin) {
 			TRY(end_volume(volumes, err));
 			is_mark = true;
-		} else if (volumes->in_record == 0) {
+		} else if (begins) {
+			volumes->is_new = false;
 			TRY(take_mark(volumes, &is_mark, err));
 			if (is_mark)
 				TRY(pass_mark(volumes, err));

@@ -8,7 +8,7 @@
  *   TAPE_ADAPTER    bytes of the largest read that its adapter can do (any)
  *   TAPE_BLOCK      bytes of each block that the drive is set to (0: any)
  *   TAPE_ROOM       bytes of the file after which it warns: every other write is refused (none)
- *   TAPE_BEHIND     bytes that go on it after that (1048576)
+ *   TAPE_BEHIND     bytes that go on it after that (1048576); 0: it ends without a warning
  *   TAPE_SILENT     set: the drive does not say where the tape is
  *   TAPE_COUNTS     how many blocks fewer than there are it counts after a filemark
  *   TAPE_LATE       set: the drive loses what it buffers, and says so at the filemark
@@ -194,8 +194,8 @@ ssize_t write(int fd, const void *buffer, size_t n)
 		return failed(EINVAL);
 	off_t end = lseek(fd, 0, SEEK_CUR) + (off_t)n;
 	long room = setting("TAPE_ROOM", 1L << 40);
-	warned = end > room && !warned;
 	long behind = room + setting("TAPE_BEHIND", 1 << 20);
+	warned = behind > room && end > room && !warned;
 	if (block != 0 && !warned && end > behind) /* as many blocks as fit */
 		for (; n > 0 && end > behind; n -= block)
 			end -= (off_t)block + 4;
