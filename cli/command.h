@@ -38,6 +38,7 @@ enum option_kind {
 	OPTION_NUMBER, /* uint64_t, min to max */
 	OPTION_SIZE,   /* the same, with a unit */
 	OPTION_RATE,   /* the same, with "/s" or without */
+	OPTION_PACE,   /* the same, or a schedule: base/pace.h */
 };
 
 struct option_spec {

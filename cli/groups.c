@@ -55,7 +55,7 @@ const struct option_spec output_specs[] = {
 	 .help = "for tapes: write records of exactly this size, up to 16M, the last padded with "
 		 "zeros (default: 256K on a tape)"},
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(create_options, force),
-	 .help = "replace an existing archive of that name"},
+	 .help = "replace an existing archive of that name; on a tape, write where it is"},
 	{"s3-parts", 0, OPTION_NUMBER, OPTION_FIELD(create_options, s3_parts), .argument = "N",
 	 .min = 1, .max = 10000,
 	 .help = "the most parts of an object that the store takes (default: 10000; Swift: 1000)"},
@@ -77,9 +77,9 @@ const struct option_spec extent_specs[] = {
 };
 
 const struct option_spec writing_specs[] = {
-	{"rate", 0, OPTION_RATE, OPTION_FIELD(create_options, rate), .argument = "RATE",
-	 .max = INT64_MAX,
-	 .help = "write at most this much per second, such as 10M (default: 0, no limit)"},
+	{"rate", 0, OPTION_PACE, OPTION_FIELD(create_options, rate), .argument = "RATE",
+	 .help = "write at most this much per second, such as 10M, or by local time "
+		 "20M@08:00-18:00,0 (default: 0, no limit)"},
 	OPTION_THREADS(create_options, threads),
 	OPTIONS_END,
 };

@@ -43,12 +43,12 @@ extern const struct option_spec running_specs[];
 			.argument = "DIR",                                              \
 			.help = "also look for parents in this folder; may be repeated" \
 	}
-#define OPTION_READ_RATE(STRUCT, in)                                                              \
-	{                                                                                         \
-		"rate", 0, OPTION_RATE, OPTION_FIELD(STRUCT, in),                                 \
-			.argument = "RATE", .max = INT64_MAX,                                     \
-			.help = "read at most this much per second, such as 10M (default: 0, no " \
-				"limit)"                                                          \
+#define OPTION_READ_RATE(STRUCT, in)                                                     \
+	{                                                                                \
+		"rate", 0, OPTION_PACE, OPTION_FIELD(STRUCT, in),                        \
+			.argument = "RATE",                                              \
+			.help = "read at most this much per second, such as 10M, or by " \
+				"local time 20M@08:00-18:00,0 (default: 0, no limit)"    \
 	}
 #define OPTION_NO_SYNC(STRUCT, in, text)                                          \
 	{                                                                         \

@@ -3,6 +3,7 @@
 #include "archive/create_plan.h"
 #include "cli/memory.h"
 #include "base/human.h"
+#include "base/pace.h"
 #include "base/parse.h"
 
 #include <getopt.h>
@@ -118,6 +119,17 @@ static int take_number(const struct option_spec *spec, const char *value, uint64
 	return 0;
 }
 
+static int take_pace(const struct option_spec *spec, const char *value, uint64_t *field,
+		     struct error *err)
+{
+	return pace_parse(value, field)
+		       ? 0
+		       : fail(err, ERR_USAGE,
+			      "--%s '%s': not a rate such as 10M, 10MiB/s or 1000000, nor a "
+			      "schedule such as 20M@08:00-18:00,0",
+			      spec->name, value);
+}
+
 static int take_choice(const struct option_spec *spec, const char *value, unsigned *field,
 		       struct error *err)
 {
@@ -150,6 +162,8 @@ static int take(const struct option_use *use, const char *value, void *out, stru
 	case OPTION_LIST:
 		append(field, value);
 		return 0;
+	case OPTION_PACE:
+		return take_pace(spec, value, field, err);
 	case OPTION_CHOICE:
 		return take_choice(spec, value, field, err);
 	default:

@@ -12,6 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What was really reached, in bytes a second. */
+static uint64_t rate_of(const struct create *create, double seconds)
+{
+	double written = (double)atomic_load(&create->counts.written_bytes);
+
+	return seconds > 0.001 ? (uint64_t)(written / seconds) : 0;
+}
+
 static void put_summary(const struct create *create, double seconds, struct json_t *result)
 {
 	const struct totals *totals = writer_totals(create->writer);
@@ -31,6 +39,7 @@ static void put_summary(const struct create *create, double seconds, struct json
 	json_put_number(result, "data_clusters", totals->n_data);
 	json_put_number(result, "zero_clusters", totals->n_zero);
 	json_put_real(result, "duration_s", seconds);
+	json_put_number(result, "written_bytes_per_s", rate_of(create, seconds));
 }
 
 void summary_tell(const struct create *create, struct report *report)
@@ -38,16 +47,19 @@ void summary_tell(const struct create *create, struct report *report)
 	const struct archive *archive = create->archive;
 	uint64_t written = atomic_load(&create->counts.written_bytes);
 	double seconds = progress_seconds();
-	char sizes[3][HUMAN_SIZE];
+	char sizes[3][HUMAN_SIZE], rate[HUMAN_SIZE + sizeof(" at /s")] = "";
 
 	put_summary(create, seconds, report->result);
 	if (report->result != NULL)
 		return;
-	report_done(report, create->name, "%s%s of data from %u drive%s, %s written, %s",
+	if (create->options->rate != 0)
+		snprintf(rate, sizeof(rate), " at %s/s",
+			 human_size(sizes[0], rate_of(create, seconds)));
+	report_done(report, create->name, "%s%s of data from %u drive%s, %s written%s, %s",
 		    archive_is_incremental(archive) ? "incremental, " : "",
 		    human_size(sizes[0], writer_totals(create->writer)->raw_size),
 		    archive->n_drives, archive->n_drives == 1 ? "" : "s",
-		    human_size(sizes[1], written), human_duration(sizes[2], seconds));
+		    human_size(sizes[1], written), rate, human_duration(sizes[2], seconds));
 }
 
 void summary_put_configs(const struct restore_plan *plan, struct json_t *result)

@@ -38,6 +38,7 @@ static void (*const suites[])(void) = {
 	test_drive,
 	test_turns,
 	test_volume,
+	test_pace,
 	test_qemuimg,
 	test_buffer,
 	test_buffer_spill,

@@ -286,7 +286,7 @@ static int write_freely(struct output *output, struct iovec *vector, int n, stru
 
 	for (advance(&vector, &n, 0); n > 0; advance(&vector, &n, done)) {
 		struct iovec first = {(*vector).iov_base, least((*vector).iov_len, slice)};
-		if (output->pace.bytes_per_s != 0)
+		if (pace_limits(&output->pace))
 			TRY(write_some(output, &first, 1, &done, err));
 		else
 			TRY(write_some(output, vector, n < IOV_MAX ? n : IOV_MAX, &done, err));
