@@ -285,7 +285,8 @@ EXPORT = Group("export", "An archive as a device", "Read over NBD, beside a zstd
     device("qemu-nbd, random", "qemu-nbd", "in.qcow2", "random", against="vmabak export, random"),
     device("vmabak export, random, 256K", "vmabak", "in.256k.vmab", "random", slow=True),
     device("vmabak export, random, in extents of 1M", "vmabak", "in.vmab", "random", slow=True),
-], [archive_of("in.vmab", ""), archive_of("in.64k.vmab", "--extent-size 64K"), archive_of("in.256k.vmab", "--extent-size 256K"),
+], [archive_of("in.vmab", ""), archive_of("in.64k.vmab", "--extent-size 64K"),
+    archive_of("in.256k.vmab", "--extent-size 256K"),
     ("in.qcow2", "! command -v qemu-img || qemu-img convert -f raw -c -O qcow2 -o compression_type=zstd "
      "system.raw in.qcow2")])
 
