@@ -35,6 +35,7 @@ int view_cache_open(struct view_cache *out, struct view_links *links, struct vie
 	*out = (struct view_cache){
 		.links = links, .map = map, .watcher = watcher, .most = most_bytes};
 	pthread_mutex_init(&out->lock, NULL);
+	pthread_mutex_init(&out->telling, NULL);
 	view_room_open(&out->room);
 	pthread_cond_init(&out->free_bench, NULL);
 	for (unsigned i = 0; i < VIEW_WAITS; i++)
@@ -64,6 +65,7 @@ void view_cache_close(struct view_cache *cache)
 		free_held(cache, held);
 	}
 	view_room_close(&cache->room);
+	pthread_mutex_destroy(&cache->telling);
 	free_benches(cache->benches);
 	pthread_cond_destroy(&cache->free_bench);
 	for (unsigned i = 0; i < VIEW_WAITS; i++)
@@ -290,14 +292,16 @@ static int take_outcome_locked(struct view_cache *cache, struct view_held *held,
 
 /* ---- telling ---- */
 
-static void tell(const struct view_cache *cache, uint32_t number, const struct error *err)
+static void tell(struct view_cache *cache, uint32_t number, const struct error *err)
 {
 	const struct view_extent *extent = &cache->map->extents[number];
 	uint64_t place = err->has_place ? err->place : extent->at;
 
-	watcher_note(cache->watcher, "%s: byte %llu: %s; what lies there cannot be read",
+	pthread_mutex_lock(&cache->telling);
+	watcher_warn(cache->watcher, "%s: byte %llu: %s; what lies there cannot be read",
 		     view_link_name(cache->links, extent->link), (unsigned long long)place,
 		     err->text);
+	pthread_mutex_unlock(&cache->telling);
 }
 
 /* True: it is the first time. */

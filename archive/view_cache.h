@@ -52,6 +52,7 @@ struct view_cache {
 	size_t cost;
 	struct view_bench *benches; /* owned: those that are free */
 	struct view_counts counts;
+	pthread_mutex_t telling; /* one thread at a time tells the watcher; no other lock is held */
 	struct view_room room; /* has a lock of its own */
 };
 

@@ -45,7 +45,7 @@ static const struct archive *archive_of(const struct view_fill *fill)
 
 static void tell(const struct view_fill *fill, const struct error *err)
 {
-	watcher_note(fill->watcher, "%s: byte %llu: %s; what lies there cannot be read",
+	watcher_warn(fill->watcher, "%s: byte %llu: %s; what lies there cannot be read",
 		     fill->opened->name, (unsigned long long)(err->has_place ? err->place : 0),
 		     err->text);
 }

@@ -44,7 +44,7 @@ h.shutdown()
 EOF
 n=$("$PYTHON" reads.py) || fail "reads.py"
 [ "$n" = 4 ] || fail "$n clusters cannot be read, instead of the 4 of one extent"
-stop_export
+stop_export 3
 [ "$(grep -c 'cannot be read' export.err)" = 1 ] || fail "named otherwise than once: $(cat export.err)"
 expect_text export.err "bad.vmab: byte " "checksum mismatch"
 
@@ -54,7 +54,7 @@ start_export cut.vmab
 truncate -s $at cut.vmab
 n=$("$PYTHON" reads.py 2>&1) || true
 [ "$n" -gt 4 ] && [ "$n" -lt 64 ] || fail "$n clusters cannot be read"
-stop_export
+stop_export 3
 
 # Replaced while it is open: what was opened goes on to be served.
 cp a.vmab moved.vmab

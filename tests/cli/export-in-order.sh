@@ -53,11 +53,11 @@ EOF
 gzip -c bad.vmab >bad.vmab.gz
 start_export --cache-file kept bad.vmab.gz
 [ "$("$PYTHON" reads.py)" = 4 ] || fail "not the 4 clusters of one extent: $(cat export.err)"
-stop_export
+stop_export 3
 expect_text export.err "bad.vmab.gz: byte " "checksum mismatch"
 gzip -c cut.vmab >cut.vmab.gz
 start_export --cache-file kept cut.vmab.gz
 n=$("$PYTHON" reads.py)
 [ "$n" -gt 30 ] && [ "$n" -lt 178 ] || fail "$n clusters cannot be read"
-stop_export
+stop_export 3
 expect_text export.err "the end is missing"

@@ -17,12 +17,13 @@ export_began()
 	return 1
 }
 
+# stop_export [CODE]
 stop_export()
 {
 	wait_until "$VMABAK" stop c.sock
 	lib_code=0
 	wait $export || lib_code=$?
-	[ $lib_code = 0 ] || fail "export ended with code $lib_code: $(cat export.err)"
+	[ $lib_code = "${1:-0}" ] || fail "export ended with code $lib_code: $(cat export.err)"
 }
 
 # same_bytes DRIVE FILE N [SEED]: N reads of any length at any place are what FILE has, several in flight.
