@@ -17,7 +17,7 @@
 #define CHECK_AT     56u
 #define NAME_AT	     64u
 
-enum { STATE_PENDING = 1, STATE_GOOD = 2, STATE_INCOMPLETE = 3 };
+enum { STATE_PENDING = 1, STATE_GOOD = 2, STATE_INCOMPLETE = 3, STATE_PASSED = 4 };
 
 static const uint8_t magic[8] = {0x89, 'V', 'M', 'C', '\r', '\n', 0x1a, '\n'};
 
@@ -43,10 +43,19 @@ bool checkpoint_name_usable(const char *name)
 
 /* ---- bytes ---- */
 
+static uint8_t state_of(const struct checkpoint *line)
+{
+	if (line->passed)
+		return STATE_PASSED;
+	if (line->incomplete)
+		return STATE_INCOMPLETE;
+	return line->good ? STATE_GOOD : STATE_PENDING;
+}
+
 static void put_line(uint8_t *to, const struct checkpoint *line)
 {
 	memset(to, 0, MAP_TABLE_LINE);
-	to[0] = line->good ? STATE_GOOD : line->incomplete ? STATE_INCOMPLETE : STATE_PENDING;
+	to[0] = state_of(line);
 	to[1] = (uint8_t)strlen(line->name);
 	put_le(to + 2, 2, line->generation);
 	put_le(to + 8, 8, line->instant_ns);
@@ -58,9 +67,12 @@ static void put_line(uint8_t *to, const struct checkpoint *line)
 	memcpy(to + NAME_AT, line->name, to[1]);
 }
 
-/* Only one from another map has no generation that ended here, or may be incomplete. */
+/* Only one from another map has no generation that ended here, or may be incomplete; none of these
+ * passes, nor does one without an archive. */
 static bool is_sensible(const struct checkpoint *line)
 {
+	if (line->passed && (line->origin_id != 0 || all_zero(line->uuid, UUID_SIZE)))
+		return false;
 	return line->origin_id != 0
 		       ? line->origin_generation != 0
 		       : line->origin_generation == 0 && line->generation != 0 && !line->incomplete;
@@ -76,6 +88,7 @@ static bool get_line(struct checkpoint *out, const uint8_t *from, uint16_t curre
 		.generation = (uint16_t)generation,
 		.good = from[0] == STATE_GOOD,
 		.incomplete = from[0] == STATE_INCOMPLETE,
+		.passed = from[0] == STATE_PASSED,
 		.origin_id = get_le(from + 48, 8),
 		.origin_generation = (uint16_t)get_le(from + 56, 2),
 		.raw_bytes = get_le(from + 32, 8),
@@ -85,9 +98,10 @@ static bool get_line(struct checkpoint *out, const uint8_t *from, uint16_t curre
 	if (length >= CHECKPOINT_NAME_SIZE)
 		return false;
 	memcpy(out->name, from + NAME_AT, length);
-	return from[0] >= STATE_PENDING && from[0] <= STATE_INCOMPLETE && is_sensible(out) &&
+	return from[0] >= STATE_PENDING && from[0] <= STATE_PASSED && is_sensible(out) &&
 	       generation < current && all_zero(from + 4, 4) && all_zero(from + 58, 6) &&
-	       strlen(out->name) == length && checkpoint_name_usable(out->name) &&
+	       strlen(out->name) == length &&
+	       (out->passed ? length == 0 : checkpoint_name_usable(out->name)) &&
 	       all_zero(from + NAME_AT + length, CHECKPOINT_NAME_SIZE - length);
 }
 
@@ -118,7 +132,7 @@ static bool is_named(const struct checkpoint *lines, uint32_t n, const char *nam
 {
 	uint32_t i = 0;
 
-	while (i < n && strcmp(lines[i].name, name) != 0)
+	while (i < n && (lines[i].passed || strcmp(lines[i].name, name) != 0))
 		i++;
 	if (at != NULL)
 		*at = i;
@@ -140,7 +154,7 @@ static void get_table(struct checkpoints *checkpoints, const uint8_t *table, uin
 	checkpoints->n = (uint32_t)n;
 	for (uint32_t i = 0; i < n; i++) {
 		if (!get_line(&lines[i], table + table_size(i), current) ||
-		    is_named(lines, i, lines[i].name, NULL))
+		    (!lines[i].passed && is_named(lines, i, lines[i].name, NULL)))
 			checkpoints->n = 0;
 		if (checkpoints->n == 0)
 			return;
@@ -233,14 +247,16 @@ int checkpoints_list(struct checkpoints *checkpoints, struct checkpoint **out, u
 	int code = 0;
 
 	*out = NULL;
+	*n = 0;
 	enter(checkpoints);
-	*n = checkpoints->n;
-	if (*n > 0) {
-		*out = malloc(*n * sizeof(**out));
-		if (*out != NULL)
-			memcpy(*out, checkpoints->lines, *n * sizeof(**out));
-		else
+	if (checkpoints->n > 0) {
+		*out = malloc(checkpoints->n * sizeof(**out));
+		if (*out == NULL)
 			code = fail_memory(err);
+	}
+	for (uint32_t i = 0; *out != NULL && i < checkpoints->n; i++) {
+		if (!checkpoints->lines[i].passed)
+			(*out)[(*n)++] = checkpoints->lines[i];
 	}
 	leave(checkpoints);
 	return code;
@@ -274,18 +290,29 @@ bool checkpoints_find(struct checkpoints *checkpoints, const char *name, struct 
 	return found;
 }
 
-bool checkpoints_contradict(struct checkpoints *checkpoints, uint16_t generation,
-			    const uint8_t uuid[UUID_SIZE])
+/* Of a full table, in time. */
+static bool may_go(const struct checkpoint *line)
 {
-	bool found = false;
+	return line->passed || (line->good && !all_zero(line->uuid, UUID_SIZE));
+}
+
+bool checkpoints_confirm(struct checkpoints *checkpoints, uint16_t generation,
+			 const uint8_t uuid[UUID_SIZE])
+{
+	bool found = false, is_older;
 
 	enter(checkpoints);
-	for (uint32_t i = 0; i < checkpoints->n && !found; i++)
-		found = checkpoints->lines[i].generation == generation &&
-			checkpoints->lines[i].origin_id == 0 &&
-			memcmp(checkpoints->lines[i].uuid, uuid, UUID_SIZE) != 0;
+	is_older = checkpoints->n == CHECKPOINTS_MAX;
+	for (uint32_t i = 0; i < checkpoints->n && !found; i++) {
+		const struct checkpoint *line = &checkpoints->lines[i];
+
+		if (line->origin_id != 0)
+			continue;
+		found = line->generation == generation && memcmp(line->uuid, uuid, UUID_SIZE) == 0;
+		is_older = is_older && (line->generation > generation || !may_go(line));
+	}
 	leave(checkpoints);
-	return found;
+	return found || is_older;
 }
 
 bool checkpoints_of_origin(struct checkpoints *checkpoints, uint64_t id, uint16_t generation,
@@ -315,19 +342,34 @@ static void remove_locked(struct checkpoints *checkpoints, uint32_t i)
 	memmove(line, line + 1, (checkpoints->n - i) * sizeof(*line));
 }
 
-/* False: there is none that may. */
+/* Which archive's instant it was stays known: its token counts still. */
+static void pass_locked(struct checkpoints *checkpoints, uint32_t i)
+{
+	struct checkpoint *line = &checkpoints->lines[i];
+
+	if (all_zero(line->uuid, UUID_SIZE) || line->origin_id != 0) {
+		remove_locked(checkpoints, i);
+		return;
+	}
+	line->passed = true;
+	line->good = false;
+	memset(line->name, 0, sizeof(line->name));
+}
+
+/* The oldest that has passed, or else of those of backups that are good. False: there is none. */
 static bool make_room_locked(struct checkpoints *checkpoints)
 {
-	uint32_t i = 0;
+	uint32_t n = checkpoints->n, passed = 0, i = 0;
 
-	if (checkpoints->n < CHECKPOINTS_MAX)
+	if (n < CHECKPOINTS_MAX)
 		return true;
-	while (i < checkpoints->n &&
-	       (!checkpoints->lines[i].good || all_zero(checkpoints->lines[i].uuid, UUID_SIZE)))
+	while (passed < n && !checkpoints->lines[passed].passed)
+		passed++;
+	while (i < n && !may_go(&checkpoints->lines[i]))
 		i++;
-	if (i == checkpoints->n)
+	if (passed == n && i == n)
 		return false;
-	remove_locked(checkpoints, i);
+	remove_locked(checkpoints, passed < n ? passed : i);
 	return true;
 }
 
@@ -409,7 +451,7 @@ int checkpoints_delete(struct checkpoints *checkpoints, const char *name, struct
 	enter(checkpoints);
 	code = find_locked(checkpoints, name, &i, err);
 	if (code == 0) {
-		remove_locked(checkpoints, i);
+		pass_locked(checkpoints, i);
 		put_table(checkpoints);
 	}
 	leave(checkpoints);
@@ -418,15 +460,18 @@ int checkpoints_delete(struct checkpoints *checkpoints, const char *name, struct
 
 void checkpoints_drop_pending(struct checkpoints *checkpoints)
 {
-	uint32_t n;
+	bool any = false;
 
 	enter(checkpoints);
-	n = checkpoints->n;
 	for (uint32_t i = checkpoints->n; i-- > 0;) {
-		if (!checkpoints->lines[i].good && !checkpoints->lines[i].incomplete)
-			remove_locked(checkpoints, i);
+		const struct checkpoint *line = &checkpoints->lines[i];
+
+		if (line->good || line->passed || line->incomplete)
+			continue;
+		pass_locked(checkpoints, i);
+		any = true;
 	}
-	if (checkpoints->n < n)
+	if (any)
 		put_table(checkpoints);
 	leave(checkpoints);
 }

@@ -1,7 +1,7 @@
 /*
  * Checkpoints: names for instants at which generations of a map ended. A backup adds one that is
- * pending, and makes it good once its archive is durable; a failed one drops it. Source:
- * spec/map.md, section 4.
+ * pending, and makes it good once its archive is durable; a failed one drops it. A line that is of
+ * an archive stays without its name when it is dropped or deleted. Source: spec/map.md, section 4.
  *
  * All functions: any thread; those that change something wait for the disk. Whatever becomes of the
  * map's file, the table in memory is right.
@@ -24,6 +24,7 @@ struct checkpoint {
 	uint16_t generation;	 /* that ended; of one from another map it may be 0 */
 	bool good;
 	bool incomplete; /* and not good: the rest of it is still to come from another map */
+	bool passed;	 /* it has no name any more, and is none to be asked for */
 	/* The map that it came from, and what ended there; 0: it is one of this map. */
 	uint64_t origin_id;
 	uint16_t origin_generation;
@@ -38,7 +39,7 @@ struct checkpoint {
 	"or _, and not with since-"
 bool checkpoint_name_usable(const char *name);
 
-/* All of them, the oldest first; *out is owned, and NULL if there are none. */
+/* All of them that have names, the oldest first; *out is owned, and NULL if there are none. */
 int checkpoints_list(struct checkpoints *checkpoints, struct checkpoint **out, uint32_t *n,
 		     struct error *err);
 /* The n-th that is good. False: there are fewer. */
@@ -47,12 +48,14 @@ bool checkpoints_find(struct checkpoints *checkpoints, const char *name, struct 
 /* The one that came from another map, where that generation ended then. False: there is none. */
 bool checkpoints_of_origin(struct checkpoints *checkpoints, uint64_t id, uint16_t generation,
 			   struct checkpoint *out);
-/* Whether the instant at which that generation ended was another than that archive's: then the map
- * was returned to an earlier state after that. */
-bool checkpoints_contradict(struct checkpoints *checkpoints, uint16_t generation,
-			    const uint8_t uuid[UUID_SIZE]);
-/* If the table is full, the oldest good one of a backup is dropped. ERR_USAGE: the name is taken,
- * or no name; ERR_SYSTEM: full. */
+/* Whether the instant at which that generation ended was that archive's, be it that its checkpoint
+ * was deleted since, or never became good. If not, the map was returned to an earlier state after
+ * it, or was copied. Of an instant that is older than all of a full table nothing is known: true.
+ */
+bool checkpoints_confirm(struct checkpoints *checkpoints, uint16_t generation,
+			 const uint8_t uuid[UUID_SIZE]);
+/* If the table is full, the oldest good one of a backup gives way, but those that have passed do
+ * first. ERR_USAGE: the name is taken, or no name; ERR_SYSTEM: full. */
 int checkpoints_add(struct checkpoints *checkpoints, const struct checkpoint *line,
 		    struct error *err);
 /* Its archive is durable, and has so many bytes. ERR_USAGE: there is none of that name. */

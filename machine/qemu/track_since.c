@@ -51,10 +51,11 @@ void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent)
 	else if (!one->recording || generation >= generation_current(one->map))
 		snprintf(one->refusal, sizeof(one->refusal),
 			 "its changes were not recorded: its map is an older copy");
-	else if (parent != NULL &&
-		 checkpoints_contradict(generation_checkpoints(one->map), generation, parent))
+	else if (parent == NULL ||
+		 !checkpoints_confirm(generation_checkpoints(one->map), generation, parent))
 		snprintf(one->refusal, sizeof(one->refusal),
-			 "its changes were not recorded: its map was returned to an earlier state");
+			 "its changes were not recorded: its map does not know that backup, as it "
+			 "was returned to an earlier state, or copied");
 	else {
 		one->since = true;
 		one->since_generation = generation;

@@ -75,9 +75,10 @@ const char *serve_judge(const struct served *served, const struct json_t *reques
 				    text != NULL && parse_uuid(text, parent) ? parent : NULL, out);
 	if (g >= generation_current(served->map))
 		return "the map of changes is an older copy";
-	if (text != NULL && parse_uuid(text, parent) &&
-	    checkpoints_contradict(generation_checkpoints(served->map), g, parent))
-		return "the map of changes was returned to an earlier state after that backup";
+	if (text == NULL || !parse_uuid(text, parent) ||
+	    !checkpoints_confirm(generation_checkpoints(served->map), g, parent))
+		return "the map of changes does not know that backup: it was returned to an "
+		       "earlier state, or copied";
 	if (!generation_is_sure(served->map, g))
 		return served->distrusted ? why_anew(served)
 					  : "the drive could not be flushed, and may have gone "

@@ -64,7 +64,7 @@ mv early state
 start_drives
 track 0 -q -o other.vmab -d B --parent $((n - 1)).vmab
 end_process "$daemon"
-again 3 'its map was returned to an earlier state'
+again 3 'its map does not know that backup, as it was returned to an earlier state'
 # Written to by a tool that knows bitmaps.
 off
 qemu-io -f qcow2 -c 'write -q -P 97 12M 1M' b.qcow2

@@ -80,9 +80,9 @@ static void lines_come_and_go(void)
 	CU_ASSERT(checkpoints_find(table, "three", &found) && found.good && found.uuid[0] == 3 &&
 		  found.generation == 3 && found.raw_bytes == 100 && found.written_bytes == 50 &&
 		  found.instant_ns == 7);
-	CU_ASSERT(!checkpoints_contradict(table, 3, found.uuid));
-	CU_ASSERT(checkpoints_contradict(table, 2, found.uuid));
-	CU_ASSERT(!checkpoints_contradict(table, 4, found.uuid));
+	CU_ASSERT(checkpoints_confirm(table, 3, found.uuid));
+	CU_ASSERT(!checkpoints_confirm(table, 2, found.uuid));
+	CU_ASSERT(!checkpoints_confirm(table, 4, found.uuid));
 	CU_ASSERT(!checkpoints_find(table, "thre", &found));
 	CU_ASSERT(checkpoints_good(table, 1, &found) && strcmp(found.name, "three") == 0);
 	CU_ASSERT(!checkpoints_good(table, 2, &found));
@@ -91,6 +91,12 @@ static void lines_come_and_go(void)
 	CU_ASSERT(checkpoints_delete(table, "two", &err) == 0);
 	CU_ASSERT(checkpoints_delete(table, "two", &err) == ERR_USAGE);
 	CU_ASSERT_STRING_EQUAL(names(), "three+");
+	/* Without a name they are remembered, and in nobody's way. */
+	CU_ASSERT(checkpoints_confirm(table, 1, (uint8_t[UUID_SIZE]){1}));
+	CU_ASSERT(!checkpoints_find(table, "one", &found) && !checkpoints_find(table, "", &found));
+	CU_ASSERT(checkpoints_delete(table, "three", &err) == 0);
+	CU_ASSERT(add("three", 5, true) == 0 && add("one", 6, true) == 0);
+	CU_ASSERT_STRING_EQUAL(names(), "three+ one+");
 	generation_restart(map);
 	CU_ASSERT_STRING_EQUAL(names(), "");
 	CU_ASSERT(add("three", 3, true) == 0);
@@ -116,6 +122,14 @@ static void a_full_table(void)
 	CU_ASSERT_STRING_EQUAL(names(), "mine+ pending- c3+ c4+ c5+ c6+ c7+ c8+ c9+ c10+");
 	CU_ASSERT(checkpoints_find(generation_checkpoints(map), "more", &found));
 	CU_ASSERT(found.generation == CHECKPOINTS_MAX + 1);
+	/* What is older than all lines cannot be told; the others can. */
+	found.uuid[0] = 99;
+	CU_ASSERT(checkpoints_confirm(generation_checkpoints(map), 3, found.uuid));
+	CU_ASSERT(!checkpoints_confirm(generation_checkpoints(map), 4, found.uuid));
+	/* Those that have passed give way first. */
+	CU_ASSERT(checkpoints_delete(generation_checkpoints(map), "c9", &err) == 0);
+	CU_ASSERT(add("last", 1, true) == 0);
+	CU_ASSERT_STRING_EQUAL(names(), "mine+ pending- c3+ c4+ c5+ c6+ c7+ c8+ c10+ c11+");
 	CU_ASSERT(generation_close(map, &err) == 0);
 }
 
