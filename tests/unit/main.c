@@ -47,6 +47,7 @@ static void (*const suites[])(void) = {
 	test_generation_elsewhere,
 	test_generation_killed,
 	test_generation_marks,
+	test_mirror,
 	test_moves,
 	test_map_log,
 	test_checkpoints,
