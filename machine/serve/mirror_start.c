@@ -53,7 +53,11 @@ static int parse_drive(struct serve_mirrors *mirrors, const struct json_t *line,
 	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
 		if (mirrors->drives[i].served == drive->served)
 			return fail(err, ERR_USAGE, "drive %s: named twice", name);
+		if (target != NULL && strcmp(mirrors->drives[i].target, target) == 0)
+			return fail(err, ERR_USAGE, "%s: is the target of two drives", target);
 	}
+	if (target != NULL && mirrors->state != NULL && strcmp(mirrors->state, target) == 0)
+		return fail(err, ERR_USAGE, "%s: is the state, and no target", target);
 	if (target == NULL || (target[0] != '/' && !target_is_uri(target)))
 		return fail(err, ERR_USAGE, "drive %s: no target", name);
 	drive->drive = drive->served->path;
@@ -101,6 +105,31 @@ static bool is_known(const struct mirrored *drive)
 	       generation_is_sure(map, drive->point.generation);
 }
 
+static unsigned n_clients(const struct serve *serve)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < serve->n_drives; i++)
+		n += nbdserver_export_users(serve->nbd, i);
+	return n;
+}
+
+/* A drive that is its own target would get older data over newer. */
+static int open_target(struct serve_mirrors *mirrors, struct drive **out,
+		       struct mirror_target *target, struct error *err)
+{
+	unsigned before = n_clients(mirrors->serve);
+
+	TRY(mirror_target_open(out, target, err));
+	if (!target_is_uri(target->path) || n_clients(mirrors->serve) <= before)
+		return 0;
+	drive_close(*out);
+	return fail(err, ERR_USAGE,
+		    "%s: seems to be an export of this server itself; if another client has just "
+		    "connected try again",
+		    target->path);
+}
+
 static int begin_drive(struct serve_mirrors *mirrors, struct mirrored *drive, bool force,
 		       struct error *err)
 {
@@ -119,7 +148,7 @@ static int begin_drive(struct serve_mirrors *mirrors, struct mirrored *drive, bo
 	struct mirror *mirror;
 	struct serve_backup turn;
 
-	TRY(mirror_target_open(&options.target, &target, err));
+	TRY(open_target(mirrors, &options.target, &target, err));
 	drive->inode = target.inode;
 	if (target.reads_zeros)
 		options.known = drive->point = (struct mirror_point){0};

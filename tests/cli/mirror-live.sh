@@ -7,27 +7,29 @@ need_live_tools
 make_drives 20975104 12586496
 mirror() { "$VMABAK" mirror "$@"; }
 targets() { expect_code 0 mirror start serve:control -d A="$1" -d B="$2" --state s.json; }
+# Where the machine is busy it may be said meanwhile that the writers are too fast.
+in_sync() { mirror wait serve:control -q 2>"$err" || [ $? = 3 ] || fail "wait: $(cat "$err")"; }
 start_judge
 start_serve --map A=A.map --map B=B.map A=A.raw B=B.raw
-start_writers --chains 4 --connections 2
+start_writers --chains 4 --connections 2 --rate 2000
 targets A.new B.new
-expect_code 0 mirror wait serve:control
+in_sync
 expect_code 0 mirror abort serve:control
 targets A.new B.new
-expect_code 0 mirror wait serve:control
+in_sync
 expect_code 0 mirror pivot serve:control -q
 ask_judge A.raw B.raw
 expect_code 0 "$VMABAK" backup -q --no-sync serve:control -o x.vmab
 expect_code 0 "$VMABAK" restore -q --no-sync --force x.vmab -d A=A.out -d B=B.out
 ask_judge A.out B.out
 targets "$PWD/A.raw" "$PWD/B.raw"
-expect_code 0 mirror wait serve:control
+in_sync
 expect_code 0 mirror pivot serve:control -q
 ask_judge A.new B.new
 stop_writers
 ask_judge A.raw B.raw
 targets A.new B.new
-expect_code 0 mirror wait serve:control
+in_sync
 stop_serve
 same_file A.raw A.new
 same_file B.raw B.new

@@ -26,6 +26,9 @@ expect_error 2 'not served here' mirror start serve:c.sock -d c=c.raw
 expect_error 2 'must be NAME=TARGET' mirror start serve:c.sock -d c.raw
 expect_error 7 'is in use' mirror start serve:c.sock -d a=b.raw --force
 expect_error 2 'must be start, status' mirror begin serve:c.sock
+expect_error 2 'export of this server itself' mirror start serve:c.sock -d 'a=nbd+unix:///a?socket=n.sock' --force
+expect_error 2 'target of two drives' mirror start serve:c.sock -d a=ta.raw -d b=ta.raw
+expect_error 2 'is the state, and no target' mirror start serve:c.sock -d a=ta.raw --state ta.raw --force
 echo precious >old
 expect_error 2 'exists already; --force' mirror start serve:c.sock -d a=old --state s.json
 [ "$(cat old)" = precious ] || fail "it was overwritten"
