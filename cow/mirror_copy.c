@@ -275,6 +275,11 @@ static int copy_next(struct lane *lane, uint64_t at, struct pace *pace, struct e
 	struct mirror *mirror = lane->mirror;
 	uint64_t limit = mirror->n_lanes == 1 ? RUN_MAX : LANE_STRIPE - at % LANE_STRIPE, end;
 
+	/* Of data little at a time: between two runs it is noted how far the copy is, and flushed.
+	 */
+	if (drive_zeros(mirror->source, at * CLUSTER_SIZE) < CLUSTER_SIZE)
+		limit = least(limit, LANE_CLUSTERS);
+
 	if (!bits_test_atomic(mirror->whole, at)) {
 		TRY(copy_parts(lane, at, pace, err));
 		lane->cursor = at + 1;

@@ -104,6 +104,17 @@ expect_error 2 'exists already; --force' mirror start serve:c.sock -d a=ta.raw -
 expect_error 2 'has drive b, too' mirror start serve:c.sock -d a=ta.raw --state s.json
 mv away.raw tb.raw
 
+# A first copy that was ended goes on where it was.
+expect_code 0 mirror start serve:c.sock -d a=part.raw --state part.json --rate 10M
+wait_until sh -c '"$VMABAK" mirror status serve:c.sock --json | grep -q "copied_bytes\": [5-9][0-9]\\{6\\}\|copied_bytes\": [0-9]\\{8\\}"'
+expect_code 0 mirror abort serve:c.sock
+expect_code 0 mirror start serve:c.sock -d a=part.raw --state part.json --json
+expect_json "$out" "d['drives'][0]['known']" "d['drives'][0]['left_bytes'] <= 40000001 - 1000000"
+expect_code 0 mirror wait serve:c.sock
+wait_until sh -c '"$VMABAK" mirror status serve:c.sock --json | grep -q "left_bytes\": 0,"'
+same_file a.raw part.raw
+expect_code 0 mirror abort serve:c.sock
+
 # To the targets, and back; the map goes with them.
 expect_code 0 mirror start serve:c.sock -d a=ta.raw -d b=tb.raw --state s.json --json --force
 in_sync
