@@ -148,13 +148,16 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(if $(filter-out fuzz,$(VARIANT)),$(B)/te
 		$(filter %.o,$^) $(B)/libcli.a $(B)/libfuzz.a $(B)/libvmabak.a $(LIBS)
 
 # Programs that write to drives while they are backed up, and judge what was restored.
-LIVE_TOOLS   := $(B)/replay-check $(B)/gwriter $(if $(HAVE_LIBNBD),$(B)/writers) $(B)/tape.so
+LIVE_TOOLS   := $(B)/replay-check $(B)/gwriter $(if $(HAVE_LIBNBD),$(B)/writers) $(B)/tape.so $(B)/journal.so $(B)/cut
 
 .PHONY: live-tools
 live-tools: $(LIVE_TOOLS)
 
 $(B)/replay-check: $(B)/tests/live/replay_check.o $(LIVE_OBJECTS)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(B)/cut: $(B)/tests/fault/cut.o $(B)/libvmabak.a
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/writers: $(B)/tests/live/writers.o $(LIVE_OBJECTS)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$($(PKG_CONFIG) --libs libnbd)
@@ -223,10 +226,11 @@ fuzz-replay: fuzz-programs
 # What makes calls of the program fail, and what makes a file a tape, by being preloaded.
 $(B)/fault.so: tests/fault/interpose.c Makefile
 $(B)/tape.so: tests/fault/tape.c Makefile
+$(B)/journal.so: tests/fault/journal.c tests/fault/journal.h Makefile
 $(B)/%.so:
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD    $@")
-	$(Q)$(CC) -std=c11 -g -O1 $(WARNINGS) -D_FILE_OFFSET_BITS=64 -fPIC -shared -o $@ $<
+	$(Q)$(CC) -std=c11 -g -O1 $(WARNINGS) -D_FILE_OFFSET_BITS=64 -I. -fPIC -shared -o $@ $<
 
 # Each call of each kind fails once; FAULTS=--long: really each.
 .PHONY: faults
