@@ -235,6 +235,7 @@ const struct command command_backup = {
 		   {"Tuning", tuning, offsetof(struct backup_options, machine)},
 		   {NULL, writing_specs, offsetof(struct backup_options, create)},
 		   {"Common", common_specs, 0},
+		   {NULL, tape_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.max_arguments = DRIVES_MAX,

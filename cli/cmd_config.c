@@ -57,7 +57,7 @@ const struct command command_config = {
 		"Example:\n"
 		"  vmabak config web.vmab web.conf > web.conf\n",
 	.run = run,
-	.groups = {{"Options", common_specs, 0}, {NULL, store_specs, 0}},
+	.groups = {{"Options", common_specs, 0}, {NULL, tape_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(plain_defaults),
 	.min_arguments = 1,
 	.max_arguments = 2,

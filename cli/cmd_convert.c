@@ -27,7 +27,8 @@ static int run(const void *given, struct report *report)
 	struct error err = {0};
 	int code = EXIT_DONE;
 
-	if (convert_run(&convert, names, &options->folders, &options->create, &report->watcher, &err) < 0)
+	if (convert_run(&convert, names, &options->folders, &options->create, &report->watcher,
+			&err) < 0)
 		code = report_error(report, names->items[0], &err);
 	else
 		summary_tell(convert.made, report);
@@ -54,7 +55,9 @@ const struct command command_convert = {
 		   {"Where to", output_specs, offsetof(struct convert_options, create)},
 		   {NULL, extent_specs, offsetof(struct convert_options, create)},
 		   {"Tuning", writing_specs, offsetof(struct convert_options, create)},
-		   {"Common", common_specs, 0}, {NULL, store_specs, 0}},
+		   {"Common", common_specs, 0},
+		   {NULL, tape_specs, 0},
+		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = UINT_MAX,

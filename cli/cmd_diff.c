@@ -136,7 +136,10 @@ const struct command command_diff = {
 		"Example:\n"
 		"  vmabak diff monday.vmab tuesday.vmab\n",
 	.run = run,
-	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}, {NULL, store_specs, 0}},
+	.groups = {{"Options", specs, 0},
+		   {NULL, common_specs, 0},
+		   {NULL, tape_specs, 0},
+		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 2,
 	.max_arguments = 2,

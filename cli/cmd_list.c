@@ -113,7 +113,7 @@ const struct command command_list = {
 		"Example:\n"
 		"  vmabak list /backup/*.vmab\n",
 	.run = run,
-	.groups = {{"Options", common_specs, 0}, {NULL, store_specs, 0}},
+	.groups = {{"Options", common_specs, 0}, {NULL, tape_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(plain_defaults),
 	.min_arguments = 1,
 	.max_arguments = UINT_MAX,

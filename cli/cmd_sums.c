@@ -129,7 +129,10 @@ const struct command command_sums = {
 		"Example:\n"
 		"  vmabak sums web.vmab\n",
 	.run = run,
-	.groups = {{"Options", specs, 0}, {NULL, common_specs, 0}, {NULL, store_specs, 0}},
+	.groups = {{"Options", specs, 0},
+		   {NULL, common_specs, 0},
+		   {NULL, tape_specs, 0},
+		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = UINT_MAX,

@@ -211,6 +211,7 @@ const struct command command_verify = {
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct verify_command, verify)},
 		   {NULL, common_specs, 0},
+		   {NULL, tape_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,

@@ -23,11 +23,15 @@ const struct option_spec common_specs[] = {
 	OPTIONS_END,
 };
 
-const struct option_spec store_specs[] = {
+const struct option_spec tape_specs[] = {
 	{"next-volume", 0, OPTION_TEXT, OPTION_FIELD(common_options, next_volume),
 	 .argument = "COMMAND",
 	 .help = "run this to put the next tape of an archive into the drive (default: ask at the "
 		 "terminal)"},
+	OPTIONS_END,
+};
+
+const struct option_spec store_specs[] = {
 	{"s3-endpoint", 0, OPTION_TEXT, OPTION_FIELD(common_options, s3_endpoint),
 	 .argument = "URL",
 	 .help = "of the object store of s3://BUCKET/KEY (default: AWS_ENDPOINT_URL)"},

@@ -9,8 +9,9 @@
 
 /* Of struct common_options. */
 extern const struct option_spec common_specs[];
-/* The same for commands that read or write archives. */
+/* The same for commands that read or write archives; and for those that do so in order. */
 extern const struct option_spec store_specs[];
+extern const struct option_spec tape_specs[];
 
 /* For commands with no options of their own. */
 struct plain_options {
