@@ -24,6 +24,7 @@ while at < size:
         at = os.lseek(file, hole, os.SEEK_DATA) if hole < size else size
     except OSError:
         at = size
+    assert not os.pread(file, at - hole, hole).strip(b"\0"), hole
     holes += at - hole
 assert size // 4 < holes < size, (holes, size)
 try:
