@@ -205,7 +205,9 @@ static void trimming_yields(void)
 static void what_is_not_writable(void)
 {
 	make_volume(3);
+	volume_free(volume);
 	fake.drive.writable = false;
+	CU_ASSERT_EQUAL_FATAL(volume_new(&volume, "v", &fake.drive, NULL, &err), 0);
 	CU_ASSERT_EQUAL(write_cluster(0, 0), EPERM);
 	CU_ASSERT_EQUAL(write_cluster(0, DRIVE_NOW), EPERM);
 	CU_ASSERT_EQUAL(volume_zero(volume, 0, 1, DRIVE_NOW), EPERM);
