@@ -29,6 +29,9 @@
 static int journal = -1;
 static ino_t inodes[2];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* Held from a write of the drive to its note: of two that overlap the later one is noted later,
+ * too. */
+static pthread_mutex_t in_order = PTHREAD_MUTEX_INITIALIZER;
 
 static void begin(void)
 {
@@ -62,26 +65,44 @@ static void note(int file, enum journal_kind kind, off_t offset, const void *dat
 		abort();
 }
 
+/* Those of the map are in order by its own locks, and one that waits for the disk keeps none up. */
+static void begin_write(int file)
+{
+	if (file == JOURNAL_OF_DRIVE)
+		pthread_mutex_lock(&in_order);
+}
+
+static void end_write(int file)
+{
+	if (file == JOURNAL_OF_DRIVE)
+		pthread_mutex_unlock(&in_order);
+}
+
 ssize_t pwrite64(int fd, const void *from, size_t n, off_t offset)
 {
 	NEXT(ssize_t, "pwrite64", int, const void *, size_t, off_t);
-	ssize_t done = real(fd, from, n, offset);
-	int file = done > 0 ? file_of(fd) : -1;
+	int file = file_of(fd);
 
-	if (file >= 0)
+	begin_write(file);
+	ssize_t done = real(fd, from, n, offset);
+	if (file >= 0 && done > 0)
 		note(file, JOURNAL_WRITE, offset, from, (size_t)done);
+	end_write(file);
 	return done;
 }
 
 ssize_t pwritev64v2(int fd, const struct iovec *parts, int n, off_t offset, int flags)
 {
 	NEXT(ssize_t, "pwritev64v2", int, const struct iovec *, int, off_t, int);
-	ssize_t done = real(fd, parts, n, offset, flags);
-	int file = done > 0 ? file_of(fd) : -1, saved = errno;
+	int file = file_of(fd);
 
-	if (file >= 0)
+	begin_write(file);
+	ssize_t done = real(fd, parts, n, offset, flags);
+	int saved = errno;
+	if (file >= 0 && done > 0)
 		note(file, flags & RWF_DSYNC ? JOURNAL_WRITE_THROUGH : JOURNAL_WRITE, offset,
 		     parts[0].iov_base, (size_t)done);
+	end_write(file);
 	errno = saved;
 	return done;
 }
@@ -123,10 +144,13 @@ int ftruncate64(int fd, off_t size)
 int fallocate64(int fd, int mode, off_t offset, off_t n)
 {
 	NEXT(int, "fallocate64", int, int, off_t, off_t);
-	int code = real(fd, mode, offset, n), file = file_of(fd);
+	int file = file_of(fd);
 
+	begin_write(file);
+	int code = real(fd, mode, offset, n);
 	if (file >= 0 && code == 0 && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0)
 		note(file, JOURNAL_ZERO, offset, NULL, (size_t)n);
+	end_write(file);
 	return code;
 }
 
