@@ -57,13 +57,13 @@ expect_code 0 "$VMABAK" restore s3://backups/merged.vmab -C merged
 same_file root.raw merged/root.raw
 
 # A parent that is not beside it, but in a folder here.
-expect_code 0 "$VMABAK" convert s3://backups/inc.vmab -o s3://backups/apart/inc.vmab
-expect_error 1 'is not in folder s3://backups/apart, nor named' "$VMABAK" restore s3://backups/apart/inc.vmab -C none
-expect_code 4 "$VMABAK" verify --chain s3://backups/apart/inc.vmab
-expect_text "$err" 'is not in folder s3://backups/apart, nor named'
+expect_code 0 "$VMABAK" convert s3://backups/inc.vmab -o s3://backups/a+part/inc.vmab
+expect_error 1 'is not in folder s3://backups/a+part, nor named' "$VMABAK" restore s3://backups/a+part/inc.vmab -C none
+expect_code 4 "$VMABAK" verify --chain s3://backups/a+part/inc.vmab
+expect_text "$err" 'is not in folder s3://backups/a+part, nor named'
 mkdir here
 expect_code 0 "$VMABAK" convert s3://backups/full.vmab -o here/full.vmab
-expect_code 0 "$VMABAK" restore s3://backups/apart/inc.vmab --parents here -C here
+expect_code 0 "$VMABAK" restore s3://backups/a+part/inc.vmab --parents here -C here
 same_file root.raw here/root.raw
 
 # None takes the place of one that it needs, under its own name or that of a copy.
