@@ -10,22 +10,26 @@
 
 /* ---- list ---- */
 
-static const char *state_of(const struct checkpoint *it)
+static const char *state_of(const struct checkpoint_line *line)
 {
-	return it->good ? "good" : it->incomplete ? "incomplete" : "pending";
+	if (line->orphan)
+		return "orphan";
+	return line->it.good ? "good" : line->it.incomplete ? "incomplete" : "pending";
 }
 
-static void put_line(const struct checkpoint_list *list, const struct checkpoint *it,
+static void put_line(const struct checkpoint_list *list, const struct checkpoint_line *told,
 		     struct json_t *one)
 {
+	const struct checkpoint *it = &told->it;
 	char uuid[UUID_TEXT_SIZE], when[HUMAN_SIZE];
 	struct json_t *drives;
 
 	json_put_text(one, "name", it->name);
 	format_uuid(uuid, it->uuid);
 	json_put_text(one, "uuid", strspn(uuid, "0-") == strlen(uuid) ? NULL : uuid);
-	json_put_text(one, "instant", human_time(when, (int64_t)it->instant_ns));
-	json_put_text(one, "state", state_of(it));
+	json_put_text(one, "instant",
+		      told->orphan ? NULL : human_time(when, (int64_t)it->instant_ns));
+	json_put_text(one, "state", state_of(told));
 	json_put_number(one, "data_bytes", it->raw_bytes);
 	json_put_number(one, "archive_bytes", it->written_bytes);
 	drives = json_put_array(one, "drives");
@@ -38,8 +42,9 @@ static void put_line(const struct checkpoint_list *list, const struct checkpoint
 	}
 }
 
-static void print_line(const struct checkpoint_list *list, const struct checkpoint *it)
+static void print_line(const struct checkpoint_list *list, const struct checkpoint_line *told)
 {
+	const struct checkpoint *it = &told->it;
 	char when[HUMAN_SIZE], size[HUMAN_SIZE];
 	uint64_t changed = 0;
 	uint32_t n = 0;
@@ -51,7 +56,7 @@ static void print_line(const struct checkpoint_list *list, const struct checkpoi
 		changed += line == NULL ? 0 : line->changed_bytes;
 	}
 	say(stdout, "%-24s  %-7s  %10s changed since  %s%s\n",
-	    human_local_time(when, (int64_t)it->instant_ns), state_of(it),
+	    told->orphan ? "-" : human_local_time(when, (int64_t)it->instant_ns), state_of(told),
 	    human_size(size, changed), it->name, n < list->n_drives ? "  (not all drives)" : "");
 }
 
@@ -73,14 +78,14 @@ void tell_checkpoints(const struct checkpoint_list *list, struct json_t *result)
 		const struct checkpoint_drive *drive = &list->drives[i];
 
 		for (uint32_t j = 0; j < drive->n_lines; j++) {
-			const struct checkpoint *it = &drive->lines[j].it;
+			const struct checkpoint_line *line = &drive->lines[j];
 
-			if (is_told(list, i, it->name))
+			if (is_told(list, i, line->it.name))
 				continue;
 			if (lines == NULL)
-				print_line(list, it);
+				print_line(list, line);
 			else
-				put_line(list, it, json_add_object(lines));
+				put_line(list, line, json_add_object(lines));
 		}
 	}
 }

@@ -17,6 +17,9 @@ struct watcher;
 struct checkpoint_line {
 	struct checkpoint it;
 	uint64_t changed_bytes; /* since then */
+	/* Not good: what a map has left whose file is not known. Its instant is not known either.
+	 */
+	bool orphan;
 };
 
 struct checkpoint_drive {

@@ -64,6 +64,15 @@ int state_open(struct state *out, const char *folder, const char *machine, struc
 	return lock(out, err);
 }
 
+int state_find(struct state *out, const char *folder, const char *machine, struct error *err)
+{
+	*out = (struct state){.lock = -1};
+	TRY(choose(out, folder, machine, err));
+	if (access(out->folder, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	return lock(out, err) < 0 ? err->code : 1;
+}
+
 void state_close(struct state *state)
 {
 	if (state->lock >= 0)

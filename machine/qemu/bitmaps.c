@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PREFIX "vmabak-"
@@ -25,6 +26,12 @@ char *bitmap_name(char out[BITMAP_NAME_SIZE], uint64_t map, uint16_t generation)
 char *bitmap_end_name(char out[BITMAP_NAME_SIZE], uint64_t map)
 {
 	snprintf(out, BITMAP_NAME_SIZE, PREFIX "%016" PRIx64 "-" END, map);
+	return out;
+}
+
+char *bitmap_map_name(char out[BITMAP_NAME_SIZE], uint64_t map)
+{
+	snprintf(out, BITMAP_NAME_SIZE, PREFIX "%016" PRIx64, map);
 	return out;
 }
 
@@ -102,6 +109,22 @@ const char *bitmap_of_map(const struct json_t *nodes, const char *node, uint64_t
 	return NULL;
 }
 
+const char *bitmap_of_any_map(const struct json_t *nodes, const char *node, unsigned n,
+			      uint64_t *map)
+{
+	const struct json_t *list = list_of(nodes, node);
+
+	for (size_t i = 0; i < json_length(list); i++) {
+		const char *name = json_member_text(json_item(list, i), "name");
+
+		if (name == NULL || !is_of_a_map(name) || n-- > 0)
+			continue;
+		*map = strtoull(name + sizeof(PREFIX) - 1, NULL, 16);
+		return name;
+	}
+	return NULL;
+}
+
 /* ---- removing ---- */
 
 int bitmap_remove(struct qmp *qmp, const char *node, const char *name, struct error *err)
@@ -168,6 +191,24 @@ int bitmaps_remove_broken(struct qmp *qmp, const struct json_t *nodes, unsigned 
 		*err = ignored;
 	*n -= qmp_works(qmp) ? n_refused : 0;
 	return err->code;
+}
+
+static bool is_of_map_name(const struct json_t *bitmap, const char *name, const char *map_name)
+{
+	size_t n = strlen(map_name);
+
+	(void)bitmap;
+	return is_of_a_map(name) && strncmp(name, map_name, n) == 0 && name[n] == '-';
+}
+
+int bitmaps_remove_whole_map(struct qmp *qmp, const struct json_t *nodes, const char *map_name,
+			     struct error *err)
+{
+	unsigned n = 0;
+
+	TRY(each(qmp, nodes, is_of_map_name, map_name, &n, err));
+	TRY(qmp_settle(qmp, NULL, err));
+	return (int)n;
 }
 
 static bool is_of_run(const struct json_t *bitmap, const char *name, const char *id)

@@ -28,6 +28,8 @@ struct bitmap {
 
 char *bitmap_name(char out[BITMAP_NAME_SIZE], uint64_t map, uint16_t generation);
 char *bitmap_end_name(char out[BITMAP_NAME_SIZE], uint64_t map);
+/* What the names of all bitmaps of a map begin with. */
+char *bitmap_map_name(char out[BITMAP_NAME_SIZE], uint64_t map);
 
 /* The bitmap of that name that a node has. nodes: what nodes_query gave. */
 struct bitmap bitmap_find(const struct json_t *nodes, const char *node, const char *name);
@@ -36,9 +38,17 @@ struct bitmap bitmap_find(const struct json_t *nodes, const char *node, const ch
  * Borrowed. */
 const char *bitmap_of_map(const struct json_t *nodes, const char *node, uint64_t map, unsigned i);
 
+/* The i-th bitmap that a node has of any map, whether it can be used or not, and the map's id. The
+ * name is borrowed. NULL: there is none. */
+const char *bitmap_of_any_map(const struct json_t *nodes, const char *node, unsigned i,
+			      uint64_t *map);
+
 /* Posts commands that remove the bitmaps of a map from a node, but for three names. */
 int bitmaps_remove_map(struct qmp *qmp, const struct json_t *nodes, const char *node, uint64_t map,
 		       const char *const keep[3], struct error *err);
+/* The same for all of them, on every node, and waits. Returns how many. */
+int bitmaps_remove_whole_map(struct qmp *qmp, const struct json_t *nodes, const char *map_name,
+			     struct error *err);
 /* Posts a command that removes the bitmap of that name. */
 int bitmap_remove(struct qmp *qmp, const char *node, const char *name, struct error *err);
 /* Removes the bitmaps of ours that cannot be used, as QEMU was killed: all that is left to do with

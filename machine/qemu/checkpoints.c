@@ -26,7 +26,7 @@ static int open_source(struct checkpoint_source **out, const struct machine_opti
 	if (source == NULL)
 		return fail_memory(err);
 	if (qemu_open(&source->qemu, options, watcher, err) < 0 ||
-	    track_open(&source->track, &source->qemu, err) < 0) {
+	    track_look(&source->track, &source->qemu, err) < 0) {
 		close_source(source);
 		return err->code;
 	}
@@ -61,6 +61,9 @@ static int create(struct checkpoint_source *source, const char *name, struct err
 	char id[RUN_ID_SIZE];
 	int code;
 
+	track_close(source->track);
+	source->track = NULL;
+	TRY(track_open(&source->track, &source->qemu, err));
 	TRY(track_called(source->track, name, err));
 	run_id_make(id); /* of which nothing is in QEMU */
 	TRY(guard_start(&source->guard, "qemu", source->qemu.options, id, err));

@@ -12,10 +12,12 @@
 #include "machine/qemu/track_parts.h"
 #include "machine/qemu/transfer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- open ---- */
 
@@ -45,10 +47,11 @@ static int open_state(struct track *track, struct error *err)
 	const char *folder = track->qemu->options->state;
 	struct json_t *object = NULL;
 	const char *name = folder == NULL ? ask_name(track->qemu->qmp, &object) : NULL;
-	int code = state_open(&track->state, folder, name, err);
+	int code = track->looks ? state_find(&track->state, folder, name, err)
+				: state_open(&track->state, folder, name, err);
 
 	json_free(object);
-	return code;
+	return code < 0 ? code : 0;
 }
 
 static int open_map(struct track *track, unsigned i, struct error *err)
@@ -64,8 +67,11 @@ static int open_map(struct track *track, unsigned i, struct error *err)
 	if (drive->size_bytes == 0)
 		return 0;
 	path = state_map(&track->state, drive->label);
-	code = path == NULL ? fail_memory(err)
-			    : generation_open(&one->map, path, NULL, drive->size_bytes, err);
+	if (path == NULL)
+		return fail_memory(err);
+	code = track->looks && access(path, F_OK) < 0 && errno == ENOENT
+		       ? 0
+		       : generation_open(&one->map, path, NULL, drive->size_bytes, err);
 	free(path);
 	return code;
 }
@@ -94,13 +100,14 @@ static int open_all(struct track *track, struct error *err)
 	return 0;
 }
 
-int track_open(struct track **out, struct qemu *qemu, struct error *err)
+static int open_track(struct track **out, struct qemu *qemu, bool looks, struct error *err)
 {
 	struct track *track = calloc(1, sizeof(*track));
 
 	if (track == NULL)
 		return fail_memory(err);
 	track->qemu = qemu;
+	track->looks = looks;
 	track->state.lock = -1;
 	if (open_all(track, err) < 0) {
 		track->n += track->n < qemu->inventory.n_drives && track->drives != NULL;
@@ -109,6 +116,16 @@ int track_open(struct track **out, struct qemu *qemu, struct error *err)
 	}
 	*out = track;
 	return 0;
+}
+
+int track_open(struct track **out, struct qemu *qemu, struct error *err)
+{
+	return open_track(out, qemu, false, err);
+}
+
+int track_look(struct track **out, struct qemu *qemu, struct error *err)
+{
+	return open_track(out, qemu, true, err);
 }
 
 const char *track_token(const struct track *track, uint32_t i)

@@ -37,6 +37,8 @@ struct track;
 /* Of a machine that qemu_open has opened, and that is borrowed. ERR_LOCKED: another run uses the
  * state folder. */
 int track_open(struct track **out, struct qemu *qemu, struct error *err);
+/* The same to ask only: makes neither folder nor maps. A drive without a map has no checkpoints. */
+int track_look(struct track **out, struct qemu *qemu, struct error *err);
 /* The functions below may be called with a track of NULL, and then there is nothing to do. */
 
 /* What the drive's instant to come is called; NULL: nothing records it. Borrowed. */
@@ -52,12 +54,13 @@ int track_ended(struct track *track, struct error *err);
 const struct cluster_set *track_expected(const struct track *track, uint32_t i);
 /* The archive is durable. Returns in how many drives a bitmap records. */
 int track_commit(struct track *track, const struct machine_archive *archive, struct error *err);
-/* Of a drive, its checkpoints. */
+/* Of a drive, its checkpoints; and as orphans, called vmabak-MAP, what the bitmaps have that are
+ * there of other maps than those of the folder. */
 int track_list(struct track *track, uint32_t i, struct checkpoint_drive *out, struct error *err);
 /* Before prepare: what comes is no archive's instant, but one that a user names. ERR_USAGE: the
  * name is taken, or no name. */
 int track_called(struct track *track, const char *name, struct error *err);
-/* ERR_USAGE: no drive has a checkpoint of that name. */
+/* ERR_USAGE: no drive has a checkpoint, or an orphan, of that name. */
 int track_forget(struct track *track, const char *name, struct error *err);
 
 /* Nothing of this is an error of the backup. */

@@ -53,14 +53,12 @@ int track_list(struct track *track, uint32_t i, struct checkpoint_drive *out, st
 
 	snprintf(out->name, sizeof(out->name), "%s", one->name);
 	out->size_bytes = one->size_bytes;
-	if (one->map == NULL)
-		return 0;
-	if (one->recording)
+	if (one->map != NULL && one->recording)
 		code = tracked_current(one, track->qemu->qmp, &current, err);
-	if (code >= 0)
+	if (code >= 0 && one->map != NULL)
 		code = fill(one, &current, out, err);
 	cluster_set_free(&current);
-	return code;
+	return code < 0 ? code : tracked_orphans(track, i, out, err);
 }
 
 int track_called(struct track *track, const char *name, struct error *err)
@@ -85,6 +83,7 @@ int track_forget(struct track *track, const char *name, struct error *err)
 {
 	struct checkpoint ignored;
 	unsigned n = 0;
+	int code;
 
 	for (unsigned i = 0; i < track->n; i++) {
 		const struct tracked *one = &track->drives[i];
@@ -95,6 +94,8 @@ int track_forget(struct track *track, const char *name, struct error *err)
 		TRY(checkpoints_delete(generation_checkpoints(one->map), name, err));
 		n++;
 	}
-	return n > 0 ? 0
-		     : fail(err, ERR_USAGE, "checkpoint %.60s: there is none of that name", name);
+	code = n > 0 ? 1 : track_forget_orphans(track, name, err);
+	if (code == 0)
+		return fail(err, ERR_USAGE, "checkpoint %.60s: there is none of that name", name);
+	return code < 0 ? code : 0;
 }

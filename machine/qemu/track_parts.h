@@ -13,6 +13,7 @@
 #include "machine/qemu/qemu.h"
 #include "machine/state.h"
 
+struct checkpoint_drive;
 struct qmp;
 
 struct tracked {
@@ -36,6 +37,7 @@ struct tracked {
 
 struct track {
 	struct qemu *qemu;
+	bool looks; /* at what is there, and makes nothing */
 	struct state state;
 	unsigned n;
 	struct tracked *drives; /* owned */
@@ -64,5 +66,11 @@ int tracked_tidy(const struct tracked *one, struct qmp *qmp, const struct json_t
 /* What the map has since that generation ended, into an empty set. */
 int tracked_since(const struct tracked *one, uint16_t generation, struct cluster_set *out,
 		  struct error *err);
+
+/* Adds the orphans of a drive to its lines. */
+int tracked_orphans(const struct track *track, uint32_t i, struct checkpoint_drive *out,
+		    struct error *err);
+/* 1: they are gone; 0: there are none of that name. */
+int track_forget_orphans(const struct track *track, const char *name, struct error *err);
 
 #endif

@@ -49,3 +49,34 @@ track 0 -o 2.vmab --parent 1.vmab --json
 is_increment - A=2 B=2
 is_live 2.vmab
 nothing_in_qemu
+
+# To ask makes nothing, and finds the bitmaps of maps that this folder does not know.
+expect_code 0 "$VMABAK" checkpoint list --json "qemu:$qmp" --state other
+[ ! -e other ] || fail "a list has made a folder"
+expect_json "$out" "[(x['state'], x['uuid'], x['instant'], len(x['drives'])) for x in d['checkpoints']] == [('orphan', None, None, 1)] * 2" \
+	"[x['drives'][0]['changed_bytes'] for x in d['checkpoints']] == [65536, 65536]"
+orphans=$("$PYTHON" -S -c 'import json, sys
+print(*[x["name"] for x in json.load(open(sys.argv[1]))["checkpoints"]])' "$out")
+expect_code 0 "$VMABAK" checkpoint list "qemu:$qmp" --state other
+expect_text "$out" '-                         orphan    ' "${orphans%% *}  (not all drives)"
+expect_error 2 'no checkpoint yet' "$VMABAK" checkpoint size "qemu:$qmp" --state other
+expect_error 2 'none of that name' "$VMABAK" checkpoint delete vmabak-0123456789abcdef "qemu:$qmp" --state other
+mkdir other
+expect_code 0 "$VMABAK" checkpoint list "qemu:$qmp" --state other
+[ "$(ls other)" = lock ] || fail "a list has made $(ls other)"
+# Where the map is known its bitmaps are none.
+expect_error 2 'none of that name' "$VMABAK" checkpoint delete "${orphans%% *}" "qemu:$qmp" --state state
+checkpoint list
+expect_no_text "$out" orphan
+# The folder is lost: what is left in QEMU goes, and with it nothing else.
+rm -r state
+ask_qmp block-dirty-bitmap-add '{"node": "A", "name": "vmabak-0123456789abcdef-mine"}' >said
+for orphan in $orphans; do
+	expect_code 0 "$VMABAK" checkpoint delete "$orphan" "qemu:$qmp" --state state
+done
+[ ! -e state ] || fail "a folder was made"
+ask_qmp query-named-block-nodes '{"flat": true}' >"$TMPDIR/nodes"
+expect_json "$TMPDIR/nodes" "sorted(b['name'] for n in d for b in n.get('dirty-bitmaps', [])) == ['vmabak-0123456789abcdef-mine']"
+checkpoint create anew
+checkpoint list
+expect_json "$out" "[(x['name'], x['state']) for x in d['checkpoints']] == [('anew', 'good')]"
