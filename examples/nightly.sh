@@ -3,7 +3,8 @@
 #
 #   nightly.sh MACHINE DAYS ARGUMENT...     as in: nightly.sh web 14 libvirt:web
 #
-# Archives are in /var/backups/vmabak, or in $VMABAK_FOLDER. All further arguments go to "vmabak backup". After success
+# Archives are in /var/backups/vmabak, or in $VMABAK_FOLDER, which may be s3://BUCKET/PREFIX in an object store, Ceph's for
+# instance, whose address and keys are then in AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. All further arguments go to "vmabak backup". After success
 # nothing is printed.
 #
 # The last archive of each of DAYS days stays. Days are counted that have one, so however long backups fail, none is
@@ -19,10 +20,9 @@ esac
 folder=${VMABAK_FOLDER:-/var/backups/vmabak}
 
 code=0
-vmabak backup -q --to "$folder" --name "$machine" "$@" || code=$?
+summary=$(vmabak backup -q --json --to "$folder" --name "$machine" "$@") || code=$?
 [ $code = 0 ] || [ $code = 3 ] || exit $code
-# The newest is the last one.
-for archive in "$folder/$machine"-????-??-??T??????Z.vmab; do :; done
+archive=$(printf '%s\n' "$summary" | sed -n 's/^  "archive": "\(.*\)",$/\1/p')
 vmabak verify -q --quick "$archive"
 [ $code = 0 ] || exit $code
 vmabak prune -q --name "$machine" --keep-daily "$days" --merge "$folder"
