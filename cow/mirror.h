@@ -104,6 +104,9 @@ struct mirror_pivot {
 int mirror_pivot(struct mirror *const *mirrors, uint32_t n, struct mirror_pivot *pivot,
 		 bool *pivoted, struct error *err);
 
+/* After a pivot: the drive that the guest had, brought to its disk. An errno, or 0. */
+int mirror_flush_left(struct mirror *mirror);
+
 /* From here on nothing is copied any more, and guests do not notice it any longer. False: its
  * threads have not ended within wait_ms, because the target gives no answer; to be called again
  * then. True: it and its target are closed and freed. */

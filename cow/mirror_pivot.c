@@ -164,6 +164,8 @@ static int settle(struct mirror *const *mirrors, uint32_t n, const struct mirror
 
 	for (uint32_t i = 0; i < n; i++) {
 		int sys = drive_flush(mirrors[i]->target);
+		if (sys != 0)
+			volume_owe(mirrors[i]->volume, sys);
 		if (sys != 0 && code == 0)
 			code = fail_system(err, sys, "%s: flushing the target",
 					   volume_name(mirrors[i]->volume));
@@ -245,4 +247,9 @@ int mirror_pivot(struct mirror *const *mirrors, uint32_t n, struct mirror_pivot 
 		volume_unclaim(mirrors[i]->volume);
 	free(points);
 	return code;
+}
+
+int mirror_flush_left(struct mirror *mirror)
+{
+	return drive_flush(mirror->target);
 }

@@ -25,6 +25,9 @@ void volume_drop_mirror(struct volume *volume);
  * that the change of drives is durable, too. */
 void volume_switch(struct volume *volume, struct drive *drive);
 void volume_settle(struct volume *volume);
+/* The guest's next flush fails with that errno: one that failed here took the error away from it.
+ */
+void volume_owe(struct volume *volume, int sys);
 /* Until no request is at the drive that the volume had before. */
 void volume_await_left(struct volume *volume);
 

@@ -92,6 +92,8 @@ static int flush(struct volume *volume)
 	volume_await_settled(volume);
 	int code = drive_flush(volume_borrow(volume, &place));
 	volume_give_back(volume, place);
+	int owed = atomic_exchange(&volume->owed, 0);
+	code = code != 0 ? code : owed;
 	if (code != 0 && volume->map != NULL)
 		generation_drop(volume->map);
 	return code;

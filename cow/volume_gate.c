@@ -212,6 +212,11 @@ void volume_settle(struct volume *volume)
 	tell(volume);
 }
 
+void volume_owe(struct volume *volume, int sys)
+{
+	atomic_store(&volume->owed, sys);
+}
+
 void volume_await_settled(struct volume *volume)
 {
 	if (!atomic_load(&volume->unsettled))

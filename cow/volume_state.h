@@ -28,6 +28,7 @@ struct volume {
 	_Atomic uint64_t in_flight;
 	_Atomic unsigned n_holds; /* above 0 the gate is closed */
 	atomic_bool unsettled;	  /* what is to be durable waits: see volume_switch */
+	atomic_int owed;	  /* an error that the next flush tells: see volume_owe */
 	_Atomic(struct captured *) armed;
 	_Atomic(struct captured *) preparing; /* capture_since.c; NULL while armed is not */
 	_Atomic uint64_t users;		      /* of *armed and *preparing */

@@ -100,6 +100,9 @@ int mirror_state_write(const struct mirror_state *state, bool durable, struct er
 
 /* Notes what the targets have; soon: without waiting long. */
 void mirrors_note(struct serve_mirrors *mirrors, bool soon);
+/* Brings to the disk what the point needs of the drive and its map before the state may tell it.
+ * False: it must not. */
+bool mirrors_settle(struct generation *map, const struct mirror_point *point);
 /* Whether enough has changed since that was done. */
 bool mirrors_note_is_due(const struct serve_mirrors *mirrors);
 /* That which is being done of it ends early. Any thread. */

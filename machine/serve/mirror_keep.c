@@ -78,9 +78,21 @@ static bool is_worth_it(const struct mirrored *drive)
 	return !status.failed && !status.stalled;
 }
 
+/* After the machine went down the map must still tell what the drive has beyond the target, or
+ * lacks of what the target has: as with an archive that is complete. */
+bool mirrors_settle(struct generation *map, const struct mirror_point *point)
+{
+	struct error ignored;
+
+	generation_settle(map);
+	return generation_failure(map, &ignored) == 0 && generation_id(map) == point->map_id &&
+	       generation_is_sure(map, point->generation);
+}
+
 void mirrors_note(struct serve_mirrors *mirrors, bool soon)
 {
 	int64_t until_ms = clock_ms() + (soon ? SOON_MS : NOTE_MS);
+	struct mirror_point point;
 	struct error err;
 	bool any = false;
 
@@ -89,7 +101,10 @@ void mirrors_note(struct serve_mirrors *mirrors, bool soon)
 
 		if (!is_worth_it(drive) || note_drive(mirrors, drive, until_ms, &err) < 0)
 			continue;
-		mirror_known(drive->mirror, &drive->point);
+		mirror_known(drive->mirror, &point);
+		if (!mirrors_settle(drive->served->map, &point))
+			continue;
+		drive->point = point;
 		any = true;
 	}
 	mirrors->noted_ms = clock_ms();

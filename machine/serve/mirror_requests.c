@@ -220,7 +220,8 @@ static int request_abort(struct serve_mirrors *mirrors, struct error *err)
 
 /* ---- pivot ---- */
 
-/* The way back: the drives that the guest had, as targets. */
+/* The way back: the drives that the guest had, as targets. What they have is told at the end, when
+ * it is on their disks. */
 struct record {
 	struct mirror_state state;
 	struct mirrored drives[SERVED_MAX];
@@ -249,7 +250,6 @@ static int prepare_record(struct record *record, const struct serve_mirrors *mir
 					  .path = mirrors->state,
 					  .phase = "pivoted",
 					  .drives = record->drives,
-					  .points = record->points,
 					  .n_drives = mirrors->n_drives,
 				  }};
 	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
@@ -267,6 +267,18 @@ static int prepare_record(struct record *record, const struct serve_mirrors *mir
 		};
 	}
 	return 0;
+}
+
+/* A drive that cannot be flushed any more has nothing. */
+static int tell_left(struct serve_mirrors *mirrors, struct record *record, struct error *err)
+{
+	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
+		if (mirror_flush_left(mirrors->drives[i].mirror) != 0 ||
+		    !mirrors_settle(mirrors->drives[i].served->map, &record->points[i]))
+			record->points[i] = (struct mirror_point){0};
+	}
+	record->state.points = record->points;
+	return mirror_state_write(&record->state, true, err);
 }
 
 static void free_record(struct record *record)
@@ -315,7 +327,6 @@ static int pivot_all(struct serve_mirrors *mirrors, struct mirror_pivot *pivot, 
 	pthread_mutex_lock(&mirrors->lock);
 	mirrors->phase = MIRROR_PIVOTED;
 	pthread_mutex_unlock(&mirrors->lock);
-	mirrors_end(mirrors);
 	return code;
 }
 
@@ -335,6 +346,10 @@ static int request_pivot(struct serve_mirrors *mirrors, struct json_t *out, stru
 	if (code == 0)
 		code = pivot_all(mirrors, &pivot, err);
 	serve_give_turn(mirrors->serve);
+	if (code == 0)
+		code = tell_left(mirrors, kept, err);
+	if (mirrors->phase == MIRROR_PIVOTED)
+		mirrors_end(mirrors);
 	if (kept != NULL)
 		free_record(kept);
 	json_put_number(out, "standstill_ns", pivot.standstill_ns);

@@ -1,5 +1,6 @@
 # Power cuts at moments of chance, while a guest writes and backups are made: what is on the disk then is made of a journal of what serve has
-# written and waited for. In each case the map names all that differs from each archive that was complete. VMABAK_CUTS=N: so many.
+# written and waited for. In each case the map names all that differs from each archive that was complete, and from what a mirror is said to
+# have. VMABAK_CUTS=N: so many.
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
 
@@ -28,6 +29,9 @@ cat >guest.py <<'END'
 import json, nbd, os, random, struct, subprocess, sys, threading, time
 vmabak, size, n_archives = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 over = False
+def note(text):
+    with open("journal", "ab", buffering=0) as journal:
+        journal.write(struct.pack("<IIQQ", 8, 0, 0, len(text)) + text)
 def write(seed):
     r = random.Random(seed)
     h = nbd.NBD()
@@ -48,12 +52,20 @@ threads = [threading.Thread(target=write, args=(seed,)) for seed in range(2)]
 for t in threads: t.start()
 try:
     for i in range(n_archives):
-        told = json.loads(subprocess.check_output([vmabak, "status", "--json", "c.sock"]))["serve"]["drives"][0]["map"]
+        now = json.loads(subprocess.check_output([vmabak, "status", "--json", "c.sock"]))["serve"]["drives"][0]["map"]
         subprocess.check_call([vmabak, "backup", "-q", "--no-sync", "serve:c.sock", "-o", f"{i}.vmab"])
-        text = b"map:%s:%d %d.img" % (told["id"].encode(), told["generation"], i)
-        with open("journal", "ab", buffering=0) as journal:
-            journal.write(struct.pack("<IIQQ", 8, 0, 0, len(text)) + text)
+        note(b"map:%s:%d %d.img" % (now["id"].encode(), now["generation"], i))
         time.sleep(0.15)
+    def mirror(*words):
+        subprocess.check_call([vmabak, "mirror", words[0], "serve:c.sock", *words[1:]], stdout=subprocess.DEVNULL)
+    def told():
+        with open("s.json") as file:
+            return json.load(file)["drives"][0]
+    mirror("start", "-d", "a=mirror.img", "--state", "s.json")
+    while told()["n_clusters"] * 65536 != size: time.sleep(0.1)
+    mirror("abort")
+    note(b"map:%s:%d mirror.img" % (told()["map"].encode(), told()["generation"]))
+    time.sleep(0.3)
 finally:
     over = True
     for t in threads: t.join()

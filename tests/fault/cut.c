@@ -56,6 +56,7 @@ static struct file files[2];
 static struct archive archives[ARCHIVES_MAX];
 static unsigned n_archives;
 static bool drop_log, drop_drive, drop_flushes;
+static bool leaves_least; /* a cut: only what was waited for */
 static unsigned n_wrong, n_different;
 static uint64_t n_changed, n_named;
 
@@ -214,7 +215,7 @@ static uint8_t *after_cut(const struct file *file)
 {
 	static const unsigned percents[] = {0, 5, 50, 95, 100};
 	uint8_t *out = file->left;
-	unsigned percent = percents[rand() % 5];
+	unsigned percent = leaves_least ? 0 : percents[rand() % 5];
 
 	memcpy(out, file->disk, file->size);
 	for (uint32_t i = 0; i < file->n_pending; i++)
@@ -344,8 +345,8 @@ int main(int argc, char **argv)
 	make_files();
 	for (uint32_t i = 0, left = n_records; i < n_records; i++, left--) {
 		go_on(i);
-		if (n_archives > 0 && ((uint64_t)rand() % left < n_cuts ||
-				       records[i].head.kind == JOURNAL_COMPLETE)) {
+		leaves_least = records[i].head.kind == JOURNAL_COMPLETE;
+		if (n_archives > 0 && (leaves_least || (uint64_t)rand() % left < n_cuts)) {
 			cut(i);
 			n_cuts -= n_cuts > 0;
 		}
