@@ -208,6 +208,9 @@ static int answer_arrival(struct serve *serve, int fd, const struct json_t *requ
 			 : 0;
 	if (bits.n < 0)
 		return fail_system(err, errno, "the control socket");
+	/* Who was killed before has said nothing of these clusters. */
+	if (bits.n == 0 && json_member_bool(request, "any"))
+		return fail(err, ERR_INCOMPLETE, "the bits of a chunk have not come");
 	TRY(find_drive(serve, request, &served, NULL, err));
 	pthread_mutex_lock(&serve->arrivals_lock);
 	code = take(served, request, &bits, &message, err);

@@ -52,6 +52,30 @@ while left > 0:
     os.write(1, data)
     left -= len(data)
 END
+# A receiver that is killed between a chunk and its bits has not said that nothing changed there.
+cat >killed.py <<'END'
+import json, socket, struct
+data, drive = open("all.ckpt", "rb").read(), None
+control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+control.connect("c.sock")
+def ask(**request):
+    control.send(json.dumps(request).encode() + b"\n")
+    return json.loads(control.recv(65536))
+name = ask(execute="checkpoints", drive=0, **{"from": 0})["return"]["lines"][0]["name"]
+line = ask(execute="map-outline", drive=0, name=name)["return"]
+control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+control.connect("d.sock")
+print(line, ask(**dict(line, execute="map-begin", drive=0, chunk_bytes=64)))
+control.send(json.dumps({"execute": "map-take", "drive": 0, "chunk": 0, "n": 1, "any": True}).encode() + b"\n")
+control.close()
+control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+control.connect("d.sock")
+for i in range(300):
+    told = ask(execute="map-has", drive=0, chunk=0)
+    assert not told["return"]["has"], told
+END
+"$PYTHON" -S killed.py >killed || fail "nothing counted as a chunk: $(cat killed)"
+
 for end in $ends; do
 	rm -f dumped.ckpt
 	if migrate "\"\$PYTHON\" -S link.py $end | \"\$VMABAK\" checkpoint receive --answers serve:d.sock 2>/dev/null" --dump dumped.ckpt; then
