@@ -116,8 +116,13 @@ static int fake_trim(struct drive *drive, uint64_t offset, uint64_t n)
 
 static int fake_flush(struct drive *drive)
 {
-	(void)drive;
-	return 0;
+	return atomic_exchange(&fake_of(drive)->fail_flush, 0);
+}
+
+/* Whoever made it frees it. */
+static void fake_close(struct drive *drive)
+{
+	pthread_mutex_init(&drive->asking, NULL);
 }
 
 static const struct drive_ops fake_ops = {
@@ -129,6 +134,7 @@ static const struct drive_ops fake_ops = {
 	.zero = fake_zero,
 	.trim = fake_trim,
 	.flush = fake_flush,
+	.close = fake_close,
 };
 
 void fake_make(struct fake_drive *fake, uint64_t size_bytes)

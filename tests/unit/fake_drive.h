@@ -20,6 +20,7 @@ struct fake_drive {
 	uint64_t chop; /* longest answer about holes, in bytes */
 	_Atomic uint64_t n_changes;
 	uint64_t fail_cluster; /* reading it fails, unless it is UINT64_MAX */
+	atomic_int fail_flush; /* an errno, for the next flush */
 	bool keeps_trimmed;    /* trimming does nothing */
 	bool refuses_fast;     /* zeros are written */
 	/* If set: called before anything is read, or changed. */

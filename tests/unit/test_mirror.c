@@ -8,6 +8,7 @@
 #include "cow/capture.h"
 #include "cow/mirror.h"
 #include "drive/drive.h"
+#include "tests/unit/fake_drive.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
 
@@ -216,7 +217,11 @@ static void pivots_under_load(void)
 	for (unsigned n = 0; n < N_PIVOTS; n++) {
 		begin(mirrors, points, 1 + n % 3);
 		pivot_works = n % 4 != 3;
-		n_pivoted += pivot(mirrors, points);
+		bool pivoted = pivot(mirrors, points);
+		/* On a busy machine it may take more attempts than one pivot makes. */
+		for (unsigned k = 0; k < 20 && pivot_works && !pivoted; k++)
+			pivoted = pivot(mirrors, points);
+		n_pivoted += pivoted;
 		/* What the points say is of the drive that was left, or of nothing. */
 		if (!pivot_works)
 			memset(points, 0, sizeof(points));
@@ -273,10 +278,46 @@ static void a_target_catches_up(void)
 	free_machine();
 }
 
+static int break_target(void *context, const struct mirror_point *points, struct error *err)
+{
+	struct fake_drive *target = context;
+
+	(void)points, (void)err;
+	target->fail_flush = EIO;
+	return 0;
+}
+
+/* A drive tells an error of its own once. */
+static void a_flush_that_fails_in_a_pivot_is_the_guests(void)
+{
+	struct fake_drive source, target;
+	struct volume *volume;
+	struct mirror *mirror;
+	struct mirror_options options = {.target = &target.drive, .n_lanes = 1};
+	struct mirror_pivot how = {.record = break_target, .keep = keep, .limit_ms = 200};
+	struct error err = {0};
+	bool pivoted = false;
+
+	fake_make(&source, 10 * CLUSTER_SIZE);
+	fake_make(&target, 10 * CLUSTER_SIZE);
+	how.context = &target;
+	CU_ASSERT_EQUAL_FATAL(volume_new(&volume, "a", &source.drive, NULL, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(mirror_begin(&mirror, volume, &options, &err), 0);
+	CU_ASSERT_EQUAL(mirror_pivot(&mirror, 1, &how, &pivoted, &err), ERR_SYSTEM);
+	CU_ASSERT(pivoted);
+	CU_ASSERT_EQUAL(volume_flush(volume), EIO);
+	CU_ASSERT_EQUAL(volume_flush(volume), 0);
+	CU_ASSERT(mirror_end(mirror, 60000));
+	volume_free(volume);
+	fake_free(&source);
+	fake_free(&target);
+}
+
 void test_mirror(void)
 {
 	CU_pSuite suite = CU_add_suite("mirror", scratch_make, scratch_remove);
 
 	CU_ADD_TEST(suite, a_target_catches_up);
 	CU_ADD_TEST(suite, pivots_under_load);
+	CU_ADD_TEST(suite, a_flush_that_fails_in_a_pivot_is_the_guests);
 }
