@@ -1,58 +1,12 @@
 # A machine moves from one QEMU to another: what changed since the last backup follows it, and the next increment takes it.
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
+. "$CLI/moves.sh"
 
 need qemu-system-x86_64 qemu-img
 make_random a.raw 20971520 1
 qemu-img convert -O qcow2 a.raw b.qcow2
 image=a.raw
-
-# start_machine NAME ARGUMENT...: with a monitor at NAME.qmp for vmabak, and another one at NAME.ask.
-start_machine()
-{
-	lib_name=$TMPDIR/$1
-	shift
-	qemu-system-x86_64 -M pc -accel tcg -S -nodefaults -display none -m 64 -daemonize -pidfile "$lib_name.pid" \
-		-blockdev "driver=file,filename=$image,node-name=file" -blockdev "driver=${image#*.},file=file,node-name=A" \
-		-device virtio-blk-pci,drive=A,id=A -qmp "unix:$lib_name.qmp,server=on,wait=off" \
-		-qmp "unix:$lib_name.ask,server=on,wait=off" "$@" 2>"$lib_name.log" || fail "qemu: $(cat "$lib_name.log")"
-	on_exit "kill -9 $(cat "$lib_name.pid") 2>/dev/null"
-}
-# ask NAME COMMAND [ARGUMENTS]
-ask()
-{
-	asking=$TMPDIR/$1.ask
-	shift
-	ask_qmp "$@"
-}
-# write_in NAME PATTERN OFFSET: 512 bytes, by the machine's device.
-write_in()
-{
-	ask "$1" human-monitor-command "{\"command-line\": \"qemu-io -d /machine/peripheral/A/virtio-backend \\\"write -P $2 $3 512\\\"\"}" >said
-	[ "$(cat said)" = '""' ] || fail "writing: $(cat said)"
-}
-backup() # CODE MACHINE STATE ARCHIVE [OPTION]...
-{
-	lib_wanted_code=$1 lib_machine=$2 lib_state=$3 lib_archive=$4
-	shift 4
-	expect_code "$lib_wanted_code" "$VMABAK" backup -q --json --track --state "$lib_state" "qemu:$TMPDIR/$lib_machine.qmp" \
-		-o "$lib_archive" "$@"
-}
-holds() # ARCHIVE
-{
-	rm -rf back
-	expect_code 0 "$VMABAK" restore -q --parents . "$1" -C back
-	qemu-img convert -U -f "${image#*.}" -O raw "$image" now.raw
-	same_file now.raw back/A.raw
-}
-moved() { ask from query-migrate | grep -q '"status": "completed"'; }
-
-# Its firmware looks whether it can start from the disk.
-has_read() { ask from query-blockstats | grep -q '"rd_operations": [1-9]'; }
-migrate()
-{
-	expect_code "$1" "$VMABAK" checkpoint migrate "qemu:$TMPDIR/from.qmp" "qemu:$TMPDIR/to.qmp" --state s1 --to-state s2
-}
 
 start_machine from
 backup 0 from s1 0.vmab
