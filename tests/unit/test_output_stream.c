@@ -233,34 +233,45 @@ static void block_devices(void)
 
 /* ---- rates ---- */
 
+struct rate_case {
+	uint64_t rate;
+	uint32_t record_size;
+	size_t part, n; /* bytes at a time, and in all */
+};
+
+static double seconds_at_rate(const struct rate_case *of, const uint8_t *bytes)
+{
+	struct output_options options = {.bytes_per_s = of->rate, .record_size = of->record_size};
+	struct output *output = NULL;
+	double start = scratch_seconds();
+	struct error err;
+
+	CU_ASSERT_EQUAL_FATAL(output_open(&output, "/dev/null", &options, &err), 0);
+	for (size_t at = 0; at < of->n; at += of->part)
+		CU_ASSERT_EQUAL(put(output, bytes, of->part, &err), 0);
+	CU_ASSERT_EQUAL(output_finish(output, &err), 0);
+	output_close(output);
+	return scratch_seconds() - start;
+}
+
 static void rates_are_held(void)
 {
-	static const struct {
-		uint64_t rate;
-		uint32_t record_size;
-		size_t part, n; /* bytes at a time, and in all */
-	} cases[] = {
+	static const struct rate_case cases[] = {
 		{2 * MIB, 0, MIB, MIB},	     {100 * MIB, 0, 4 * MIB, 40 * MIB},
 		{10 * MIB, 0, 700, 4 * MIB}, {4 * MIB, 4096, 100000, 2 * MIB},
 		{2 * MIB, 65536, MIB, MIB},  {4000, 0, 2000, 2000},
 	};
 	uint8_t *bytes = calloc(1, 4 * MIB);
-	struct error err;
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct output_options options = {.bytes_per_s = cases[i].rate,
-						 .record_size = cases[i].record_size};
-		struct output *output = NULL;
 		double wanted = (double)cases[i].n / (double)cases[i].rate;
-		double start = scratch_seconds();
-		CU_ASSERT_EQUAL_FATAL(output_open(&output, "/dev/null", &options, &err), 0);
-		for (size_t at = 0; at < cases[i].n; at += cases[i].part)
-			CU_ASSERT_EQUAL(put(output, bytes, cases[i].part, &err), 0);
-		CU_ASSERT_EQUAL(output_finish(output, &err), 0);
-		output_close(output);
-		double took = scratch_seconds() - start;
+		double took = seconds_at_rate(&cases[i], bytes);
+
 		/* A busy machine can only make it longer. */
-		CU_ASSERT(took > 0.95 * wanted && took < 2 * wanted + 1);
+		CU_ASSERT(took > 0.95 * wanted);
+		for (int tries = 1; took >= 2 * wanted + 1 && tries < 10; tries++)
+			took = seconds_at_rate(&cases[i], bytes);
+		CU_ASSERT(took < 2 * wanted + 1);
 	}
 	free(bytes);
 }
