@@ -10,6 +10,7 @@
 #define LIST_MAX    (4u << 20) /* bytes of one answer: a thousand keys of a kibibyte, escaped */
 #define HURRY_S	    5
 #define OBJECTS_MAX 1000000u
+#define PAGES_MAX   10000u /* of a list: what lies deeper counts in them, too */
 #define TOKEN_MAX   4096u
 #define NAME_MAX_S3 6200u /* a key of 1024 bytes, escaped */
 
@@ -329,14 +330,16 @@ int store_folder_list(struct store_folder *folder, struct store_objects *out, st
 	uint8_t *body = malloc(LIST_MAX);
 	char *token = NULL;
 	int code = body == NULL ? fail_memory(err) : 0;
-	unsigned before;
+	unsigned n_pages = 0;
 
 	*out = (struct store_objects){0};
 	do {
-		before = out->n;
 		if (code == 0)
 			code = list_once(folder, out, body, &token, err);
-	} while (code == 0 && token != NULL && out->n > before);
+	} while (code == 0 && token != NULL && ++n_pages < PAGES_MAX);
+	if (code == 0 && token != NULL)
+		code = fail(err, ERR_SYSTEM, "%.200s: the object store's list has no end",
+			    folder->path);
 	free(token);
 	free(body);
 	if (out->n > 0)

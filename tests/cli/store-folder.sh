@@ -38,6 +38,10 @@ done
 back_up 2 other
 expect_code 0 "$VMABAK" list $p/
 expect_text "$out" 'machine web: 4 archives in 1 chain' 'machine other: 1 archive' 'web-2023-11-15T221320Z.vmab'
+# Pages of the store's list with nothing but what lies deeper are not its end.
+for i in 0a 0b 0c 0d 1e 1f 1g p1 p2 p3 p4 p5; do
+	tell protect/backups/vms/$i/deep >answer
+done
 "$VMABAK" list --json $p/ >list.json
 "$PYTHON" -c 'import json
 of = json.load(open("list.json"))

@@ -239,11 +239,15 @@ class Handler(BaseHTTPRequestHandler):
     def list(self, path, query):
         begin = urllib.parse.unquote(path) + query["prefix"]
         found = sorted(urllib.parse.unquote(name) for name in objects if urllib.parse.unquote(name).startswith(begin))
-        found = [name for name in found if "/" not in name[len(begin):] and name > query.get("continuation-token", "")]
+        # What lies deeper is told as its folder, and counts.
+        found = sorted({begin + re.match("[^/]*/?", name[len(begin):])[0] for name in found})
+        found = [name for name in found if name > query.get("continuation-token", "")]
         some = found[:int(query["max-keys"] if not SMALL else 3)]
         text = "".join("<Contents><Key>%s</Key><LastModified>2026-11-30T21:03:03.609Z</LastModified><ETag>%s</ETag><Size>%d</Size>"
                        "</Contents>" % (html.escape(name[len(urllib.parse.unquote(path)):]), html.escape(objects[quote(name)][1]),
-                                        len(objects[quote(name)][0])) for name in some)
+                                        len(objects[quote(name)][0])) if not name.endswith("/") else
+                       "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>" % html.escape(name[len(urllib.parse.unquote(path)):])
+                       for name in some)
         more = "<IsTruncated>%s</IsTruncated>" % ("true" if len(some) < len(found) else "false")
         if len(some) < len(found):
             more += "<NextContinuationToken>%s</NextContinuationToken>" % html.escape(some[-1])
