@@ -148,7 +148,7 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(if $(filter-out fuzz,$(VARIANT)),$(B)/te
 		$(filter %.o,$^) $(B)/libcli.a $(B)/libfuzz.a $(B)/libvmabak.a $(LIBS)
 
 # Programs that write to drives while they are backed up, and judge what was restored.
-LIVE_TOOLS   := $(B)/replay-check $(B)/gwriter $(if $(HAVE_LIBNBD),$(B)/writers) $(B)/tape.so $(B)/journal.so $(B)/cut
+LIVE_TOOLS   := $(B)/replay-check $(B)/gwriter $(if $(HAVE_LIBNBD),$(B)/writers) $(B)/tape.so $(B)/journal.so $(B)/cut $(B)/fault.so
 
 .PHONY: live-tools
 live-tools: $(LIVE_TOOLS)

@@ -74,7 +74,7 @@ static int open_memory(struct overlay_store *store, struct error *err)
 	store->fd = memfd_create("vmabak overlay", MFD_CLOEXEC);
 	if (store->fd < 0)
 		return fail_system(err, errno, "memory for the overlay");
-	store->n_left = (uint64_t)pages * (uint64_t)page / 2 / BLOCK_SIZE;
+	store->shared.n_left = (uint64_t)pages * (uint64_t)page / 2 / BLOCK_SIZE;
 	return 0;
 }
 
@@ -91,14 +91,15 @@ static int open_file(struct overlay_store *store, struct error *err)
 		return fail(err, errno == EWOULDBLOCK ? ERR_LOCKED : ERR_SYSTEM,
 			    "%s: the overlay is in use", store->path);
 	store->is_new = st.st_size == 0;
-	store->n_left = UINT64_MAX / 2;
+	store->shared.n_left = UINT64_MAX / 2;
 	store->kept = true;
 	return 0;
 }
 
-static int check_head(const struct overlay_store *store, const uint8_t wanted[HEAD_BYTES],
-		      struct error *err)
+static int check_file(const struct overlay_store *store, const uint8_t wanted[HEAD_BYTES],
+		      uint64_t size, struct error *err)
 {
+	struct stat st;
 	uint8_t found[HEAD_BYTES];
 	size_t got = 0;
 	int sys = io_pread(store->fd, found, HEAD_BYTES, 0, &got);
@@ -109,6 +110,11 @@ static int check_head(const struct overlay_store *store, const uint8_t wanted[HE
 		return fail(err, ERR_USAGE, "%s: exists, and is no overlay", store->path);
 	if (memcmp(found, wanted, HEAD_BYTES) != 0)
 		return fail(err, ERR_USAGE, "%s: is an overlay of another archive", store->path);
+	if (fstat(store->fd, &st) != 0)
+		return fail_system(err, errno, "%s", store->path);
+	if ((uint64_t)st.st_size < size)
+		return fail(err, ERR_DAMAGED, "%s: the overlay is cut short: %llu bytes of %llu",
+			    store->path, (unsigned long long)st.st_size, (unsigned long long)size);
 	return 0;
 }
 
@@ -138,6 +144,7 @@ int overlay_store_open(struct overlay_store *out, const char *path, const struct
 	uint64_t ignored, size;
 
 	*out = (struct overlay_store){.path = path, .fd = -1, .is_new = true};
+	pthread_mutex_init(&out->shared.flushing, NULL);
 	for (uint32_t i = 0; i < archive->n_drives; i++)
 		if (archive->drives[i].size_bytes > INT64_MAX / 4 / (archive->n_drives + 1u))
 			return fail(err, ERR_UNSUPPORTED, "%s: drives too large for an overlay",
@@ -150,7 +157,7 @@ int overlay_store_open(struct overlay_store *out, const char *path, const struct
 		TRY(open_file(out, err));
 	if (out->is_new)
 		return make_file(out, head, size, err);
-	return check_head(out, head, err);
+	return check_file(out, head, size, err);
 }
 
 void overlay_store_close(struct overlay_store *store)
@@ -164,7 +171,7 @@ struct overlay_place overlay_store_place(struct overlay_store *store, const stru
 					 uint32_t drive)
 {
 	struct overlay_place place = {
-		.fd = store->fd, .kept = store->kept, .n_left = &store->n_left};
+		.fd = store->fd, .kept = store->kept, .shared = &store->shared};
 
 	find_place(archive, drive, &place.bits_at, &place.data_at);
 	return place;

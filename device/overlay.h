@@ -12,7 +12,7 @@ struct overlay_store {
 	const char *path; /* borrowed, or "memory" */
 	int fd;
 	bool kept, is_new;
-	_Atomic uint64_t n_left; /* blocks */
+	struct overlay_shared shared;
 };
 
 /* path "memory": nothing is kept, and at most half of the memory of the host is used. A file that

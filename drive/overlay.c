@@ -35,8 +35,6 @@ struct overlay {
 	bool *has_room; /* owned: of each page, in the file */
 	pthread_mutex_t bits;
 	pthread_rwlock_t whole;
-	pthread_mutex_t flushing;
-	int flush_failed; /* errno: data may be lost. Under flushing */
 };
 
 static struct overlay *overlay_of(struct drive *drive)
@@ -122,12 +120,12 @@ static int prepare(struct overlay *overlay, uint64_t block, uint64_t end, uint64
 /* Room for so many more blocks of data; holes take none. */
 static int take_blocks(struct overlay *overlay, uint64_t n)
 {
-	uint64_t left = atomic_load(overlay->place.n_left);
+	uint64_t left = atomic_load(&overlay->place.shared->n_left);
 
 	do {
 		if (n > left)
 			return ENOSPC;
-	} while (!atomic_compare_exchange_weak(overlay->place.n_left, &left, left - n));
+	} while (!atomic_compare_exchange_weak(&overlay->place.shared->n_left, &left, left - n));
 	return 0;
 }
 
@@ -353,25 +351,26 @@ static int write_pages(const struct overlay *overlay, const struct kept_pages *p
 	return sys;
 }
 
-/* Once it failed it fails for good, as data may be lost. */
+/* Once it failed it fails for good, for all drives of the file, as data may be lost. */
 static int overlay_flush(struct drive *drive)
 {
 	struct overlay *overlay = overlay_of(drive);
+	struct overlay_shared *shared = overlay->place.shared;
 	struct kept_pages pages = {0};
 	int sys;
 
 	if (!overlay->place.kept)
 		return 0;
-	pthread_mutex_lock(&overlay->flushing);
-	sys = overlay->flush_failed;
+	pthread_mutex_lock(&shared->flushing);
+	sys = shared->flush_failed;
 	if (sys == 0) {
 		sys = take_pages(overlay, &pages);
 		if (sys == 0)
-			sys = overlay->flush_failed = write_pages(overlay, &pages);
+			sys = shared->flush_failed = write_pages(overlay, &pages);
 	}
 	free(pages.numbers);
 	free(pages.bytes);
-	pthread_mutex_unlock(&overlay->flushing);
+	pthread_mutex_unlock(&shared->flushing);
 	return sys;
 }
 
@@ -422,7 +421,6 @@ static void overlay_close(struct drive *drive)
 
 	pthread_mutex_destroy(&overlay->bits);
 	pthread_rwlock_destroy(&overlay->whole);
-	pthread_mutex_destroy(&overlay->flushing);
 	free(overlay->map);
 	free(overlay->changed);
 	free(overlay->has_room);
@@ -498,7 +496,6 @@ int drive_overlay_open(struct drive **out, const char *name, const struct drive_
 	overlay->drive.writable = true;
 	pthread_mutex_init(&overlay->bits, NULL);
 	pthread_rwlock_init(&overlay->whole, NULL);
-	pthread_mutex_init(&overlay->flushing, NULL);
 	drive_set_up(&overlay->drive, own_name);
 	code = set_up(overlay, name, err);
 	if (code == 0)

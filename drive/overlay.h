@@ -11,14 +11,24 @@
 
 #include "drive/given.h"
 
+#include <pthread.h>
+
+/* What the drives of one file share. */
+struct overlay_shared {
+	_Atomic uint64_t n_left; /* how many more blocks may be written */
+	pthread_mutex_t flushing;
+	/* errno: data may be lost, of any drive, as an error of write-back is told only once for
+	 * the file. Under flushing. */
+	int flush_failed;
+};
+
 /* Where it lies; all positions are multiples of 4096. */
 struct overlay_place {
 	int fd;		  /* borrowed; reads as zeros where nothing was written */
 	uint64_t bits_at; /* overlay_bits_size bytes */
 	uint64_t data_at; /* as many bytes as the drive */
 	bool kept;	  /* the bits are read at the beginning and written by flushes */
-	/* Borrowed, shared by the drives of one file: how many more blocks may be written. */
-	_Atomic uint64_t *n_left;
+	struct overlay_shared *shared; /* borrowed */
 };
 
 /* Bytes that the bits of a drive take in the file. */
