@@ -35,6 +35,14 @@ expect_error 1 'this tape has volume 1 of the archive' on_tape backup -o tape --
 new_library
 expect_code 0 on_tape backup -o tape other.raw
 expect_error 1 'another volume of this very archive' on_tape backup -o tape --force --next-volume "$again" drive.raw
+# A tape that cannot be read to its end may have one: --force does not overwrite it.
+new_library
+expect_code 0 on_tape backup -o tape other.raw
+load 2
+TAPE_STUCK=1
+export TAPE_STUCK
+refused 'it may have another volume of this very archive' 1 --force
+unset TAPE_STUCK
 
 # Other archives and other data.
 new_library

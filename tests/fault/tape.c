@@ -13,6 +13,7 @@
  *   TAPE_COUNTS     how many blocks fewer than there are it counts after a filemark
  *   TAPE_LATE       set: the drive loses what it buffers, and says so at the filemark
  *   TAPE_PROTECTED  set: it is not to be written
+ *   TAPE_STUCK      set: it cannot be wound to the next file
  *
  * One thread at a time has to do with the tape.
  */
@@ -268,6 +269,8 @@ static int operate(int fd, const struct mtop *operation)
 		found = back_file(fd);
 		break;
 	case MTFSF:
+		if (getenv("TAPE_STUCK") != NULL)
+			return failed(EIO);
 		for (int i = 0; i < operation->mt_count && found; i++)
 			found = skip_file(fd);
 		break;

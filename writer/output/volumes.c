@@ -113,21 +113,42 @@ static int end_volume(struct volumes *volumes, int fd, bool last, uint64_t place
 
 /* ---- the next tape ---- */
 
-/* The archives of a tape that is to be overwritten: whether one of them is of this set. */
-static bool holds_set(const struct volumes *volumes, int fd, uint8_t first[VOLUME_MARK_SIZE],
-		      struct error *err)
+/* The archives of a tape that is to be overwritten: whether one of them is of this set. Negative:
+ * that cannot be told. */
+static int holds_set(const struct volumes *volumes, int fd, uint8_t first[VOLUME_MARK_SIZE],
+		     struct error *err)
 {
 	struct volume_mark found;
+	struct error ignored;
 
 	for (unsigned i = 0; i < FILES_MAX; i++) {
-		if (volume_parse(first, &found, err) == 0 &&
+		if (volume_parse(first, &found, &ignored) == 0 &&
 		    memcmp(found.set, volumes->label.set, UUID_SIZE) == 0)
-			return true;
-		if (tape_next_file(fd, volumes->options.name, err) != 0 ||
-		    tape_look(fd, first, VOLUME_MARK_SIZE) == TAPE_BLANK)
-			break;
+			return 1;
+		int code = tape_next_file(fd, volumes->options.name, err);
+		if (code == ERR_INCOMPLETE)
+			return 0;
+		TRY(code);
+		if (tape_look(fd, first, VOLUME_MARK_SIZE) == TAPE_BLANK)
+			return 0;
 	}
-	return false;
+	return fail(err, ERR_SYSTEM, "%s: more than %u archives on one tape", volumes->options.name,
+		    FILES_MAX);
+}
+
+/* What it has may be this very archive's. */
+static int overwrite(const struct volumes *volumes, int fd, uint8_t first[VOLUME_MARK_SIZE],
+		     struct error *err)
+{
+	int holds = holds_set(volumes, fd, first, err);
+
+	if (holds < 0) {
+		error_append(err, ": it may have another volume of this very archive");
+		return holds;
+	}
+	if (holds > 0)
+		return fail(err, ERR_USAGE, "this tape has another volume of this very archive");
+	return tape_rewind(fd, volumes->options.name, err);
 }
 
 /* What lies on it decides whether it may be written. */
@@ -145,11 +166,10 @@ static int judge_tape(const struct volumes *volumes, int fd, struct error *err)
 		content = tape_look(fd, first, sizeof(first));
 	if (content == TAPE_BLANK)
 		return tape_rewind(fd, name, err);
+	if (volumes->options.force)
+		return overwrite(volumes, fd, first, err);
 	bool known = volume_parse(first, &found, &ignored) == 0;
-	if (volumes->options.force && !holds_set(volumes, fd, first, &ignored))
-		return tape_rewind(fd, name, err);
-	if (volumes->options.force ||
-	    (known && memcmp(found.set, volumes->label.set, UUID_SIZE) == 0))
+	if (known && memcmp(found.set, volumes->label.set, UUID_SIZE) == 0)
 		return fail(err, ERR_USAGE, "this tape has another volume of this very archive");
 	if (known)
 		return fail(err, ERR_USAGE,
