@@ -3,6 +3,7 @@
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/watcher.h"
+#include "device/boot_folder.h"
 #include "device/qemu.h"
 #include "machine/qemu/agent.h"
 
@@ -19,7 +20,7 @@
 struct boot {
 	const struct boot_options *options;
 	struct boot_result *result;
-	char folder[64];		 /* ours alone: two sockets */
+	struct boot_folder folder;	 /* ours alone: two sockets */
 	char *nbd, *serve_place, *agent; /* owned: paths in it, and the place of NBD */
 	struct export *export;
 	struct qemu_line line;
@@ -99,16 +100,10 @@ static enum boot_end watch(struct boot *boot)
 
 static int make_folder(struct boot *boot, struct error *err)
 {
-	static const char template[] = "/tmp/vmabak-test-XXXXXX";
-
-	memcpy(boot->folder, template, sizeof(template));
-	if (mkdtemp(boot->folder) == NULL) {
-		boot->folder[0] = '\0';
-		return fail_system(err, errno, "a folder in /tmp");
-	}
-	boot->nbd = text_make("%s/nbd", boot->folder);
-	boot->serve_place = text_make("unix:%s/nbd", boot->folder);
-	boot->agent = text_make("%s/agent", boot->folder);
+	TRY(boot_folder_make(&boot->folder, err));
+	boot->nbd = text_make("%s/nbd", boot->folder.path);
+	boot->serve_place = text_make("unix:%s/nbd", boot->folder.path);
+	boot->agent = text_make("%s/agent", boot->folder.path);
 	return boot->nbd != NULL && boot->serve_place != NULL && boot->agent != NULL
 		       ? 0
 		       : fail_memory(err);
@@ -122,7 +117,7 @@ static int serve(struct boot *boot, const struct watcher *watcher, struct error 
 
 	how.serve.nbd = (struct strings){places, 1};
 	how.devices = devices;
-	how.folder = boot->folder;
+	how.folder = boot->folder.path;
 	how.quiet = true;
 	if (how.overlay == NULL)
 		how.overlay = "memory";
@@ -213,28 +208,31 @@ static int run(struct boot *boot, const struct watcher *watcher, struct error *e
 	return 0;
 }
 
-static void clean_up(struct boot *boot)
+/* What the guest wrote may have to be kept. */
+static int clean_up(struct boot *boot, struct error *err)
 {
-	struct error ignored;
+	int code = 0;
 
 	stop_qemu(boot);
 	if (boot->export != NULL)
-		export_close(boot->export, &ignored);
-	if (boot->folder[0] != '\0')
-		rmdir(boot->folder);
+		code = export_close(boot->export, err);
+	boot_folder_remove(&boot->folder);
 	free(boot->nbd);
 	free(boot->serve_place);
 	free(boot->agent);
+	return code;
 }
 
 int boot_run(struct boot_result *out, const struct boot_options *options,
 	     const struct watcher *watcher, struct error *err)
 {
-	struct boot boot = {.options = options, .result = out, .qemu = CHILD_NONE};
-	int code;
+	struct boot boot = {
+		.options = options, .result = out, .folder = {.fd = -1}, .qemu = CHILD_NONE};
+	struct error ignored;
+	int code, closed;
 
 	*out = (struct boot_result){0};
 	code = run(&boot, watcher, err);
-	clean_up(&boot);
-	return code;
+	closed = clean_up(&boot, code == 0 ? err : &ignored);
+	return code != 0 ? code : closed;
 }

@@ -51,5 +51,24 @@ expect_code 4 boots a.vmab --timeout 1 --expect 'never said'
 expect_text "$err" "a.vmab: no sign of life within 1" "'never said' did not come"
 expect_code 1 "$VMABAK" test a.vmab --qemu no-such-program
 expect_text "$err" no-such-program
+# A run that is killed leaves its folder, with the sockets, and the next one removes it.
+in_background "$VMABAK" test a.vmab --memory 192M --timeout 600 --expect 'never said'
+own_folders()
+{
+	find /tmp -maxdepth 1 -name 'vmabak-test-*' -newer sums -user "$(id -u)" 2>/dev/null
+}
+began()
+{
+	[ -n "$(own_folders)" ]
+}
+wait_until began
+kill -KILL "$pid"
+wait "$pid" || :
+[ -n "$(own_folders)" ] || fail 'the killed run leaves nothing'
+removed()
+{
+	expect_code 1 "$VMABAK" test a.vmab --qemu no-such-program
+	[ -z "$(own_folders)" ]
+}
+wait_until removed
 sha256sum -c --quiet sums || fail "an archive was changed"
-[ -z "$(find /tmp -maxdepth 1 -name 'vmabak-test-*' -newer sums -user "$(id -u)" 2>/dev/null)" ] || fail "a folder is left"
