@@ -200,29 +200,19 @@ static int copy_all(struct copy *copy, struct sweep *sweep, struct error *err)
 
 /* ---- comparing ---- */
 
-static int fail_differs(const struct copy *copy, uint64_t cluster, struct error *err)
-{
-	uint64_t n = bytes_of(copy, cluster, 1), at = 0;
-
-	while (at < n && copy->bytes[at] == copy->there[at])
-		at++;
-	return fail(err, ERR_DAMAGED, "%s: differs from %s at byte %" PRIu64, copy->target_text,
-		    copy->from.path, cluster * CLUSTER_SIZE + at);
-}
-
 static int compare_clusters(struct copy *copy, struct drive *target, uint64_t first, uint64_t n,
 			    struct error *err)
 {
+	uint64_t n_bytes = bytes_of(copy, first, n), at = 0;
+
 	TRY(drive_read_clusters(copy->source, first, n, copy->bytes, err));
 	TRY(drive_read_clusters(target, first, n, copy->there, err));
-	if (memcmp(copy->bytes, copy->there, n * CLUSTER_SIZE) == 0)
+	if (memcmp(copy->bytes, copy->there, n_bytes) == 0)
 		return 0;
-	for (uint64_t i = 0; memcmp(copy->bytes, copy->there, CLUSTER_SIZE) == 0; i++) {
-		first++;
-		TRY(drive_read_clusters(copy->source, first, 1, copy->bytes, err));
-		TRY(drive_read_clusters(target, first, 1, copy->there, err));
-	}
-	return fail_differs(copy, first, err);
+	while (copy->bytes[at] == copy->there[at])
+		at++;
+	return fail(err, ERR_DAMAGED, "%s: differs from %s at byte %" PRIu64, copy->target_text,
+		    copy->from.path, first * CLUSTER_SIZE + at);
 }
 
 /* All that is not known as zeros on both sides. */
