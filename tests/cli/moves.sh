@@ -1,4 +1,6 @@
-# Two QEMUs, and a machine that goes from one to the other; its drive A is $image. For tests that have peers.sh already.
+# Two QEMUs, and a machine that goes from one to the other; its drive A is $image, its node $node. For tests that have peers.sh already.
+
+node=A
 
 # start_machine NAME ARGUMENT...: with a monitor at NAME.qmp for vmabak, and another one at NAME.ask.
 start_machine()
@@ -6,8 +8,8 @@ start_machine()
 	lib_name=$TMPDIR/$1
 	shift
 	qemu-system-x86_64 -M pc -accel tcg -S -nodefaults -display none -m 64 -daemonize -pidfile "$lib_name.pid" \
-		-blockdev "driver=file,filename=$image,node-name=file" -blockdev "driver=${image#*.},file=file,node-name=A" \
-		-device virtio-blk-pci,drive=A,id=A -qmp "unix:$lib_name.qmp,server=on,wait=off" \
+		-blockdev "driver=file,filename=$image,node-name=file" -blockdev "driver=${image#*.},file=file,node-name=$node" \
+		-device virtio-blk-pci,drive=$node,id=A -qmp "unix:$lib_name.qmp,server=on,wait=off" \
 		-qmp "unix:$lib_name.ask,server=on,wait=off" "$@" 2>"$lib_name.log" || fail "qemu: $(cat "$lib_name.log")"
 	machine=$(cat "$lib_name.pid")
 	on_exit "kill -9 $machine 2>/dev/null"
