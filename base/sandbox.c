@@ -80,11 +80,21 @@ static void allow(struct sandbox *sandbox, const char *path, uint64_t rights)
 	close(rule.parent_fd);
 }
 
-void sandbox_allow_reading(struct sandbox *sandbox)
+void sandbox_allow_listing(struct sandbox *sandbox)
 {
-	allow(sandbox, "/",
+	allow(sandbox, "/", LANDLOCK_ACCESS_FS_READ_DIR);
+}
+
+void sandbox_allow_reading_below(struct sandbox *sandbox, const char *folder)
+{
+	allow(sandbox, folder,
 	      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
 		      LANDLOCK_ACCESS_FS_EXECUTE);
+}
+
+void sandbox_allow_reading(struct sandbox *sandbox)
+{
+	sandbox_allow_reading_below(sandbox, "/");
 }
 
 static void folder_of(char folder[PATH_MAX], const char *path)

@@ -26,6 +26,10 @@ struct sandbox {
 void sandbox_begin(struct sandbox *out);
 /* Allows reading every file and running programs, but no changes. */
 void sandbox_allow_reading(struct sandbox *sandbox);
+/* Allows reading what is in every folder, and no file. */
+void sandbox_allow_listing(struct sandbox *sandbox);
+/* Allows reading files, and running programs, in and below this folder only. */
+void sandbox_allow_reading_below(struct sandbox *sandbox, const char *folder);
 /* Allows creating, writing, renaming and removing files in the folder of this file, and in that of
  * the file it is a link to; nothing for a device, which is open already. One rule per folder, for
  * any number of files. NULL-safe. */

@@ -364,6 +364,8 @@ static void *serve(void *context)
 	       !lib.fuse_session_exited(mount->session)) {
 		if (got == -EAGAIN)
 			epoll_wait(watching, &event, 1, -1);
+		if (atomic_load(&mount->ending)) /* what comes next may be closed by now */
+			break;
 		got = lib.fuse_session_receive_buf(mount->session, &request);
 		if (got == -EINTR)
 			got = -EAGAIN;
@@ -402,13 +404,18 @@ static void unmount_locked(struct mount *mount)
 	mount->mounted = false;
 }
 
-void mount_end(struct mount *mount)
+void mount_stop(struct mount *mount)
 {
 	uint64_t one = 1;
 
 	atomic_store(&mount->ending, true);
 	if (write(mount->wake, &one, sizeof(one)) < 0)
 		return; /* never: it is an eventfd */
+}
+
+void mount_end(struct mount *mount)
+{
+	mount_stop(mount);
 	pthread_mutex_lock(&mount->lock);
 	unmount_locked(mount);
 	pthread_mutex_unlock(&mount->lock);

@@ -39,6 +39,8 @@ int mount_remove_dead(const char *folder, struct error *err);
 int mount_open(struct mount **out, const struct mount_tree *tree, struct error *err);
 /* Until it is unmounted, by whomever. */
 int mount_serve(struct mount *mount, struct error *err);
+/* Has mount_serve return, once the requests at work are answered. Any thread. */
+void mount_stop(struct mount *mount);
 /* Unmounts it, even if it is in use: what is open there fails from then on. Any thread. */
 void mount_end(struct mount *mount);
 /* After mount_serve. NULL-safe. */

@@ -179,7 +179,7 @@ static enum stop_next end_by_signal(void)
 	if (mounted->mount != NULL)
 		mount_end(mounted->mount);
 	pthread_mutex_unlock(&mounted->lock);
-	return STOP_ENDS;
+	return mounted->options->use == NULL ? STOP_ENDS : STOP_NOW;
 }
 
 static int serve(struct mounted *mounted, void (*ready)(void), struct error *err)
@@ -198,8 +198,21 @@ static int serve(struct mounted *mounted, void (*ready)(void), struct error *err
 	pthread_mutex_unlock(&mounted->lock);
 	stop_handle(end_by_signal);
 	set_phase(mounted, MOUNTED);
-	ready();
+	if (ready != NULL)
+		ready();
 	return 0;
+}
+
+static int use(struct mounted *mounted, struct error *err)
+{
+	const struct mounted_options *options = mounted->options;
+	int code;
+
+	if (options->use == NULL)
+		return 0;
+	code = options->use(options->context, mounted->view, mounted->files, err);
+	mount_stop(mounted->mount);
+	return code;
 }
 
 static int run_threads(struct mounted *mounted, void (*ready)(void), struct error *err)
@@ -213,6 +226,8 @@ static int run_threads(struct mounted *mounted, void (*ready)(void), struct erro
 		code = serve(mounted, ready, err);
 	if (code != 0)
 		set_phase(mounted, GIVEN_UP);
+	else if (mounted->mount != NULL)
+		code = use(mounted, err);
 	pthread_join(thread, NULL);
 	stop_handle(NULL);
 	stop_ends_process(); /* waits for the handler */

@@ -7,13 +7,21 @@
 
 #include "archive/view.h"
 
+struct mount_file;
+
 struct mounted_options {
 	struct view_options view;
 	const char *folder;
+	/* NULL, or what is done with it by this thread, before it is unmounted again. files: those
+	 * of the drives, in the archive's order. */
+	int (*use)(void *context, struct view *view, const struct mount_file *files,
+		   struct error *err);
+	void *context; /* of use; borrowed */
 };
 
-/* Runs until the folder is unmounted, or a signal wants the end. ready is called once it is
- * mounted. Archives are read by threads that can change no files. */
+/* Runs until the folder is unmounted, or a signal wants the end; a signal ends the process where
+ * there is something to be done with it. ready, which may be NULL, is called once it is mounted.
+ * Archives are read by threads that can change no files. */
 int mounted_run(const struct mounted_options *options, const struct watcher *watcher,
 		void (*ready)(void), struct error *err);
 

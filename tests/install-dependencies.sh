@@ -24,7 +24,7 @@ if command -v apt-get >/dev/null; then
 		zlib1g-dev libjansson-dev libcurl4-openssl-dev libnbd-dev libgnutls28-dev libvirt-dev
 		libxml2-dev libfuse3-dev'
 	demo='qemu-utils e2fsprogs'
-	tests='libcunit1-dev gddrescue xfsprogs btrfs-progs zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
+	tests='libcunit1-dev gddrescue xfsprogs btrfs-progs dosfstools mtools grub-common zstd gzip lzop xz-utils bzip2 python3 python3-zstandard
 		python3-xxhash strace mandoc bash-completion util-linux acl mbuffer procps iproute2 file systemd
 		jq rclone fuse3 nbdkit nbdfuse libnbd-bin python3-libnbd fio gnutls-bin
 		qemu-system-common qemu-system-x86 seabios ovmf busybox-static cpio kmod dmsetup thin-provisioning-tools

@@ -319,7 +319,7 @@ check_json()
 	check "JSON members of a failure" "$common" \
 		"$( ("$vmabak" list --json empty.vmab 2>/dev/null | members; echo fetched_bytes) | sort)"
 	for verb in $verbs version; do
-		case $verb in help | serve | export | mount | test | completion) continue ;; esac
+		case $verb in help | serve | export | mount | ls | get | test | completion) continue ;; esac
 		if [ "$verb" = version ]; then
 			found=$("$vmabak" --version --json | members)
 		else
@@ -364,6 +364,17 @@ run_example()
 	fi
 }
 
+# A drive with a file system.
+with_file_system()
+{
+	mkdir -p tree/etc
+	echo 'LABEL=root / ext4' >tree/etc/fstab
+	rm web.vmab
+	truncate -s 4M fs.raw
+	mkfs.ext4 -q -F -d tree fs.raw
+	"$vmabak" backup -q -o web.vmab root=fs.raw
+}
+
 check_examples()
 {
 	mkdir "$work/bin"
@@ -402,6 +413,7 @@ check_examples()
 			if grep -q '>web.vma.zst' "$block"; then rm web.vma.zst; fi
 			if grep -q 'vmabak verify \*' "$block"; then rm bad.vmab cut.vmab empty.vmab; fi
 			truncate -s 1M device
+			if grep -qE 'vmabak (ls|get) ' "$block"; then with_file_system; fi
 			if grep -q '/backup' "$block"; then with_folder; fi
 			if grep -q 'socket=/run/web\.sock' "$block"; then
 				qemu-nbd --fork -k "$PWD/web.sock" -r -x root -f raw web.raw

@@ -1,0 +1,31 @@
+/*
+ * Files and folders of the file systems on a drive of an archive, read by grub-fstest of GRUB.
+ *
+ * It gets the drives by a private mount that is there for as long, and can open nothing but these
+ * and the system's programs and libraries where the kernel has Landlock. It gives up after five
+ * minutes without an answer.
+ */
+#ifndef DEVICE_PEEK_H
+#define DEVICE_PEEK_H
+
+#include "archive/view.h"
+
+struct peek_options {
+	struct view_options view;
+	const char *place;   /* DRIVE[:PARTITION][:/PATH] */
+	uint64_t most_bytes; /* of a file; 0: as many as its drive has */
+};
+
+/* What is in a folder, a line each; without PARTITION and PATH the partitions and volumes of the
+ * drive. *out: owned, untrusted text; even after an error what came before, or NULL. */
+int peek_list(char **out, size_t *length, const struct peek_options *options,
+	      const struct watcher *watcher, struct error *err);
+/* The bytes of a file are written to fd: where that is a file, from its start, with holes for
+ * zeros. ERR_USAGE before anything is read: no PATH of a file is given. */
+int peek_get(int fd, const struct peek_options *options, const struct watcher *watcher,
+	     struct error *err);
+
+/* The last part of PATH, which can be the name of a file; NULL: it has none. */
+const char *peek_file_name(const char *place);
+
+#endif
