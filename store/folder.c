@@ -148,15 +148,19 @@ int store_folder_check(struct store_folder *folder, const char *name, struct err
 	struct s3_call call = {.method = "HEAD"};
 	struct s3_answer answer;
 	char until[40];
+	int code = ask(folder, name, &call, &answer, err);
 
-	if (ask(folder, name, &call, &answer, err) == 0 && is_locked(&answer.http)) {
-		escape_text(until, sizeof(until), (const uint8_t *)answer.http.until,
-			    least(strlen(answer.http.until), 10));
-		return fail(err, ERR_LOCKED, "%s/%.200s: is locked by the object store%s%s",
-			    folder->path, name, until[0] != '\0' ? " until " : "", until);
+	if (answer.http.status == 404) {
+		*err = (struct error){0};
+		return 0;
 	}
-	*err = (struct error){0};
-	return 0;
+	TRY(code);
+	if (!is_locked(&answer.http))
+		return 0;
+	escape_text(until, sizeof(until), (const uint8_t *)answer.http.until,
+		    least(strlen(answer.http.until), 10));
+	return fail(err, ERR_LOCKED, "%s/%.200s: is locked by the object store%s%s", folder->path,
+		    name, until[0] != '\0' ? " until " : "", until);
 }
 
 int store_folder_remove(struct store_folder *folder, const char *name, struct error *err)

@@ -99,3 +99,19 @@ keeps 16 locked
 keeps 17 last
 expect_text "$err" "${web}6T221320Z.vmab: is locked by the object store until 2099-12-31"
 expect_code 0 "$VMABAK" verify --chain $p/${web}6T221320Z.vmab
+# Whether it has locked one may be something it does not tell, when it is asked last: that one is not removed.
+two_then_one()
+{
+	end_store
+	rm requests
+	store "403@HEAD /backups/vms/${web}5T221320Z.vmab+$1"
+	for i in 1 2; do
+		expect_code 0 env SOURCE_DATE_EPOCH=$((1700000000 + i * 86400)) "$VMABAK" backup --to $p --name web root=$i.raw --full-every 1
+	done
+	expect_code "$2" "$VMABAK" prune $p --keep-last 1
+}
+two_then_one 1000 0
+! names | grep -q "${web}5T221320Z.vmab" || fail "it is not removed: $(names)"
+two_then_one "$(grep -c "^HEAD /backups/vms/${web}5T221320Z.vmab" requests)" 1
+expect_text "$err" 'access denied'
+names | grep -q "${web}5T221320Z.vmab" || fail "it was removed: $(names)"
