@@ -12,7 +12,7 @@ in_sync() { mirror wait serve:control -q 2>"$err" || [ $? = 3 ] || fail "wait: $
 # What the targets have is in the state, whether or not that of now can be noted in time at an abort.
 noted() { ! grep -q '"n_clusters":0' s.json; }
 # Where the machine is busy for long it takes more than one pivot, and that is no fault.
-pivot() { mirror pivot serve:control -q 2>"$err" || { grep -q 'guest goes on at its drive\|is not in sync' "$err" || fail "pivot: $(cat "$err")"; false; }; }
+pivot() { mirror pivot serve:control -q 2>"$err" || { grep -q 'guest goes on at its drive\|is not in sync\|not get there in time' "$err" || fail "pivot: $(cat "$err")"; false; }; }
 start_judge
 start_serve --map A=A.map --map B=B.map A=A.raw B=B.raw
 start_writers --chains 4 --connections 2 --rate 2000
