@@ -13,6 +13,18 @@ void checkpoint_list_free(struct checkpoint_list *list)
 	*list = (struct checkpoint_list){0};
 }
 
+void checkpoint_sort(struct checkpoint_drive *drive)
+{
+	for (uint32_t i = 1; i < drive->n_lines; i++) {
+		struct checkpoint_line line = drive->lines[i];
+		uint32_t to = i;
+
+		for (; to > 0 && drive->lines[to - 1].it.instant_ns > line.it.instant_ns; to--)
+			drive->lines[to] = drive->lines[to - 1];
+		drive->lines[to] = line;
+	}
+}
+
 const struct checkpoint_line *checkpoint_of(const struct checkpoint_drive *drive, const char *name)
 {
 	for (uint32_t i = 0; i < drive->n_lines; i++) {

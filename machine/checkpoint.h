@@ -78,6 +78,8 @@ extern const struct checkpoint_kind checkpoint_libvirt; /* only if built with it
 extern const struct checkpoint_kind checkpoint_map;	/* the file of a map that is not in use */
 
 void checkpoint_list_free(struct checkpoint_list *list);
+/* Those that came from another map were added to the table when they came: by their instants. */
+void checkpoint_sort(struct checkpoint_drive *drive);
 /* NULL: the drive has none of that name. */
 const struct checkpoint_line *checkpoint_of(const struct checkpoint_drive *drive, const char *name);
 /* The latest good one of any drive, of the same instant the one that comes last; NULL: there is

@@ -79,6 +79,7 @@ static int list(struct checkpoint_source *source, struct checkpoint_list *out, s
 			(struct checkpoint_line){.it = lines[i],
 						 .changed_bytes = generation_changed_bytes(
 							 source->map, lines[i].generation)};
+	checkpoint_sort(drive);
 	free(lines);
 	return code;
 }

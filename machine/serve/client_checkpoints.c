@@ -116,6 +116,7 @@ static int list_drive(const struct checkpoint_source *source, struct checkpoint_
 		json_free(told);
 		TRY(code);
 	}
+	checkpoint_sort(&out->drives[i]);
 	return 0;
 }
 
