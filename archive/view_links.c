@@ -27,9 +27,9 @@ static int check_input(const struct opened_archive *opened, struct error *err)
 	if (input_size(opened->input) != 0)
 		return 0;
 	return fail(err, ERR_UNSUPPORTED,
-		    "%s: can only be read from its beginning to its end: %s; --cache-file FILE "
-		    "keeps what is read on the way, and 'vmabak convert' makes an archive that "
-		    "can be read in any order",
+		    "%s: can only be read from its beginning to its end: %s; 'vmabak export "
+		    "--cache-file FILE' keeps what is read on the way, and 'vmabak convert' makes "
+		    "an archive that can be read in any order",
 		    opened->name, filter == NULL ? "it comes through a pipe" : filter);
 }
 

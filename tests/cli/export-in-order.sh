@@ -13,7 +13,7 @@ open("a.raw", "wb").write(rng.randbytes(3 << 20) + bytes(6 << 20) + rng.randbyte
 gzip -c a.vmab >a.vmab.gz
 
 expect_code 1 timeout 60 "$VMABAK" export a.vma.zst --nbd unix:n.sock
-expect_text "$err" "a.vma.zst: can only be read from its beginning to its end: zstd; --cache-file FILE" "vmabak convert"
+expect_text "$err" "a.vma.zst: can only be read from its beginning to its end: zstd; 'vmabak export --cache-file FILE'" "vmabak convert"
 
 for archive in a.vma.zst a.vmab.gz 'exec:cat a.vma'; do
 	start_export --cache-file kept "$archive"

@@ -71,4 +71,6 @@ expect_error 1 'none.vmab: No such file' "$VMABAK" mount none.vmab mnt
 expect_error 1 'nowhere: No such file' "$VMABAK" mount a.vmab nowhere
 expect_error 2 'web.conf: is not a folder' "$VMABAK" mount a.vmab web.conf
 expect_error 2 'too few arguments' "$VMABAK" mount a.vmab
+gzip -k a.vmab
+expect_error 1 "only be read from its beginning to its end: gzip; 'vmabak export --cache-file FILE'" "$VMABAK" mount a.vmab.gz mnt
 [ "$(n_mounts mnt)" = 0 ] || fail "mounted"
