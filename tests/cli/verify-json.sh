@@ -9,12 +9,12 @@ written="'n_drives': 1, 'n_configs': 1, 'drives_bytes': 2000000, 'data_bytes': 1
 	'data_clusters': 16, 'zero_clusters': 15, 'uuid': '$uuid'"
 expect_code 0 "$VMABAK" backup --json --uuid $uuid -o a.vmab -c a.conf drive.raw
 size=$(size_of a.vmab)
-expect_json "$out" "d.pop('duration_s') >= 0" "d == {'command': 'backup', 'warnings': [], \
+expect_json "$out" "d.pop('duration_s') >= 0" "d.pop('written_bytes_per_s') > 0" "d == {'command': 'backup', 'warnings': [], \
 	'archive': 'a.vmab', 'format': 'vmab', 'written_bytes': $size, 'exit_code': 0, \
 	'drives': [{'name': 'disk0', 'token': None, 'left_out_bytes': 0, 'proof': None}], 'decrypted_drives': [], 'sums': None, 'n_tracked': 0, 'parent_uuid': None, $written}"
 [ ! -s "$err" ] || fail "said besides: $(cat "$err")"
 expect_code 0 "$VMABAK" convert --json a.vmab -o b.vmab
-expect_json "$out" "d.pop('duration_s') >= 0" "d == {'command': 'convert', 'warnings': [], \
+expect_json "$out" "d.pop('duration_s') >= 0" "d.pop('written_bytes_per_s') > 0" "d == {'command': 'convert', 'warnings': [], \
 	'archive': 'b.vmab', 'format': 'vmab', 'written_bytes': $size, 'exit_code': 0, \
 	'parent_uuid': None, $written}"
 expect_code 0 "$VMABAK" verify --json a.vmab

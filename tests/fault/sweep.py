@@ -223,9 +223,10 @@ class Runner:
         found = snapshot(self.out)
         if self.options.sanitized and "CHECK failed: sanitizer" in stderr:
             return None  # it wanted that memory for itself
-        if code == self.done:
-            if codes and self.case.keeps and "reading stopped early: " in stderr and self.is_part(found):
+        if code in (self.done, WARNED) and codes and self.case.keeps:
+            if "reading stopped early: " in stderr and self.is_part(found):
                 return None
+        if code == self.done:
             if found != self.reference and not self.is_as_good():
                 return f"done, but another result: {difference(found, self.reference)}"
             return None if stdout == self.stdout else "done, but says something else"
