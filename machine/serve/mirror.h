@@ -38,6 +38,7 @@ struct mirrored {
 	char *format;		   /* owned; NULL: by the name */
 	uint64_t inode;		   /* of a file; 0: none */
 	struct mirror_point point; /* what the state file says that it has */
+	bool ours;		   /* it says that a mirror began on that very file */
 	struct mirror *mirror;	   /* NULL: over */
 };
 

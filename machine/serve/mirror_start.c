@@ -137,7 +137,7 @@ static int begin_drive(struct serve_mirrors *mirrors, struct mirrored *drive, bo
 		.path = drive->target,
 		.format = drive->format,
 		.size_bytes = drive->served->size_bytes,
-		.force = force,
+		.force = force || drive->ours,
 		.known = is_known(drive),
 	};
 	struct mirror_options options = {
@@ -174,9 +174,12 @@ static int promise(struct serve_mirrors *mirrors, struct error *err)
 	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
 		struct mirrored *drive = &mirrors->drives[i];
 
-		if (!is_known(drive))
+		bool known = is_known(drive);
+
+		if (!known)
 			drive->point = (struct mirror_point){0};
-		drive->inode = mirror_target_inode(drive->target);
+		/* A file of others is not called ours before it was overwritten. */
+		drive->inode = known || drive->ours ? mirror_target_inode(drive->target) : 0;
 	}
 	return mirrors_write_state(mirrors, "running", err);
 }

@@ -88,8 +88,10 @@ static int parse_drive(const char *path, const struct json_t *line, struct mirro
 			    path, name);
 	point.generation = (uint16_t)generation;
 	if (strcmp(target, drive->target) == 0 && inode == mirror_target_inode(target) &&
-	    size_bytes == drive->served->size_bytes)
+	    size_bytes == drive->served->size_bytes) {
 		drive->point = point;
+		drive->ours = inode != 0 && point.n_clusters == 0;
+	}
 	return 0;
 }
 

@@ -115,6 +115,19 @@ wait_until sh -c '"$VMABAK" mirror status serve:c.sock --json | grep -q "left_by
 same_file a.raw part.raw
 expect_code 0 mirror abort serve:c.sock
 
+# One that was killed before anything was noted begins anew on the file that it made, and not on one of others.
+expect_code 0 mirror start serve:c.sock -d a=new.raw --state new.json --rate 1M
+kill_serve
+serve_both
+expect_code 0 mirror start serve:c.sock -d a=new.raw --state new.json
+wait_until sh -c '"$VMABAK" mirror status serve:c.sock --json | grep -q "left_bytes\": 0,"'
+same_file a.raw new.raw
+expect_code 0 mirror abort serve:c.sock
+cp a.raw theirs.raw
+for _ in 1 2; do
+	expect_error 2 'exists already; --force' mirror start serve:c.sock -d a=theirs.raw --state theirs.json
+done
+
 # To the targets, and back; the map goes with them.
 expect_code 0 mirror start serve:c.sock -d a=ta.raw -d b=tb.raw --state s.json --json --force
 in_sync
