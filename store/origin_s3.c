@@ -41,7 +41,10 @@ static int find(struct origin *origin, struct http *http, const struct origin_ra
 	if (s3_do(s3, http, &call, &answer, err) != 0) {
 		s3_ask_why(s3, http, &answer, err);
 		return answer.http.status == 404 && strcmp(answer.code, "NoSuchBucket") != 0
-			       ? fail(err, ERR_SYSTEM, "%.200s: there is no such object", s3->name)
+			       ? fail(err, ERR_SYSTEM,
+				      "%.200s: there is no such object; what stands for a "
+				      "folder ends with /",
+				      s3->name)
 			       : err->code;
 	}
 	if (answer.http.size == UINT64_MAX || answer.http.etag[0] == '\0')

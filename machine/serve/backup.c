@@ -104,6 +104,9 @@ static int make_buffer(struct serve_backup *backup, const struct json_t *request
 			    (unsigned long long)size);
 	if (options.spill_bytes != 0 && options.spill_dir == NULL)
 		return fail(err, ERR_USAGE, "no folder for the spill file");
+	if (backup->serve->options->read_only)
+		options.spill_bytes =
+			0; /* nothing is overwritten, and an export may make no file */
 	options.n_chunks = backup->n_chunks = (uint32_t)(size / CHUNK_SIZE);
 	backup->lent = calloc(backup->n_chunks, sizeof(*backup->lent));
 	if (backup->lent == NULL)

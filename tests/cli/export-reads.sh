@@ -41,4 +41,7 @@ start_export a.vmab
 nbdinfo --is read-only 'nbd+unix:///root?socket=n.sock' || fail "it can be written"
 expect_code 7 timeout 60 "$VMABAK" export a.vmab --nbd unix:n.sock
 expect_code 7 timeout 60 "$VMABAK" export a.vmab --control c.sock --nbd unix:m.sock
+# A backup of it is one of drives that hold still.
+expect_code 0 "$VMABAK" backup -q serve:c.sock -o again.vmab
+expect_code 0 "$VMABAK" diff -q a.vmab again.vmab
 stop_export

@@ -8,7 +8,7 @@ make_random data.raw 3000000 2
 echo 'one = 1' >web.conf
 o=s3://backups/web/monday.vmab
 
-expect_error 1 'there is no such object' "$VMABAK" list $o
+expect_error 1 'there is no such object; what stands for a folder ends with /' "$VMABAK" list $o
 expect_code 0 "$VMABAK" backup -o $o -c web.conf root=root.raw data=data.raw
 expect_text "$err" "$o: "
 no_uploads
