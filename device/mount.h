@@ -31,7 +31,8 @@ struct mount_tree {
 
 /* ERR_USAGE: it is no folder; ERR_UNSUPPORTED: there is no FUSE. */
 int mount_check(const char *folder, struct error *err);
-/* A mount of this program whose server has gone is taken away. 1: there was one. */
+/* A mount of this program whose server has gone is taken away. 1: there was one. ERR_LOCKED: there
+ * is one whose server has not. */
 int mount_remove_dead(const char *folder, struct error *err);
 
 /* Mounts it; requests wait for mount_serve. Not once the thread is confined by base/sandbox, as

@@ -98,23 +98,35 @@ static int take_away(const char *path, struct error *err)
 	return code;
 }
 
+static int look_at(const char *folder, const char *path, bool dead, struct error *err)
+{
+	if (!is_ours(path))
+		return dead ? fail_system(err, ENOTCONN,
+					  "%.300s: is a mount of another program, whose server has "
+					  "gone",
+					  folder)
+			    : 0;
+	if (!dead)
+		return fail(err, ERR_LOCKED, "%.300s: an archive is mounted there; umount ends it",
+			    folder);
+	TRY(take_away(path, err));
+	return 1;
+}
+
 int mount_remove_dead(const char *folder, struct error *err)
 {
 	struct statvfs found;
+	/* stat(2) would be answered by what the kernel remembers. */
+	bool answers = statvfs(folder, &found) == 0, dead = !answers && errno == ENOTCONN;
 	char *path;
 	int code;
 
-	/* stat(2) would be answered by what the kernel remembers. */
-	if (statvfs(folder, &found) == 0 || errno != ENOTCONN)
+	if (!answers && !dead)
 		return 0;
 	path = path_of(folder);
 	if (path == NULL)
 		return fail_memory(err);
-	code = is_ours(path) ? take_away(path, err)
-			     : fail_system(err, ENOTCONN,
-					   "%.300s: is a mount of another program, whose server "
-					   "has gone",
-					   folder);
+	code = look_at(folder, path, dead, err);
 	free(path);
-	return code != 0 ? code : 1;
+	return code;
 }

@@ -40,6 +40,10 @@ assert one[:] == open("data.raw", "rb").read()' || fail "cannot be mapped"
 ! touch mnt/new 2>/dev/null || fail "a file was made in it"
 ! sh -c ': >>mnt/root.raw' 2>/dev/null || fail "a drive was opened for writing"
 
+# A second mount would hide it.
+expect_error 7 'an archive is mounted there; umount ends it' "$VMABAK" mount a.vmab mnt
+[ "$(n_mounts mnt)" = 1 ] || fail "mounted twice"
+
 # umount ends the process that serves it.
 fusermount3 -u mnt
 wait_until dead "$server"
