@@ -30,6 +30,8 @@ mounted_anew()
 	put mnt/a.raw 70000 changed
 	touch -r then mnt/a.raw
 	umount mnt
+	# A mount namespace that was made meanwhile, as other tests make them, keeps it until it ends.
+	wait_until [ ! -e "/sys/fs/ext4/${loop#/dev/}" ]
 	mount "$loop" mnt
 	start_serve --map a.map a=mnt/a.raw
 	expect_text serve.err "map a.map: unsure, begun anew"
