@@ -44,8 +44,16 @@ expect_code 0 "$VMABAK" ls b.vmab disk:msdos1
 expect_text "$out" ' etc/' ' link'
 expect_error 1 "file \`/none' not found" "$VMABAK" ls a.vmab root:/none
 expect_error 1 'unknown filesystem' "$VMABAK" ls a.vmab disk:/
-expect_error 2 'is a file, no folder' "$VMABAK" ls a.vmab root:/etc/numbers
-expect_error 2 'is a file, no folder' "$VMABAK" ls a.vmab root:/etc/empty
+# grub-fstest 2.06 lists no files, 2.12 does.
+for file in numbers empty; do
+	code=0
+	"$VMABAK" ls a.vmab root:/etc/$file >"$out" 2>"$err" || code=$?
+	case $code in
+	0) expect_text "$out" $file ;;
+	2) expect_text "$err" 'is a file, no folder' ;;
+	*) fail "exit code $code: $(cat "$err")" ;;
+	esac
+done
 
 # One file.
 expect_code 0 "$VMABAK" get a.vmab root:/etc/numbers -C out

@@ -64,7 +64,7 @@ migrate()
 		--to-state s2 "$@"
 }
 
-# move_with_bitmaps: the machine from "from" to "to", where it is paused then, with what QEMU has of bitmaps.
+# move_with_bitmaps: the machine from "from" to "to", where it runs then, with what QEMU has of bitmaps.
 move_with_bitmaps()
 {
 	start_machine to -incoming "unix:$TMPDIR/link"
@@ -76,7 +76,11 @@ move_with_bitmaps()
 	ask from migrate "{\"uri\": \"unix:$TMPDIR/link\"}" >said
 	wait_until moved
 	wait_until has_come
+	# QEMU 10 opens no image for writing before the machine runs.
+	ask to cont >said
+	wait_until goes_on
 }
+goes_on() { ask to query-status | grep -q '"status": "running"'; }
 has_come() { ask to query-status | grep -qE '"status": "(running|paused|prelaunch)"'; }
 end_machines()
 {

@@ -14,12 +14,20 @@ write_in from 1 5M
 start_machine to -incoming "unix:$TMPDIR/link"
 ask from cont >said
 wait_until has_read
-migrate 2
-expect_text "$err" 'does not record its changes yet'
+# QEMU 10 says of one that waits, too, that it is being migrated.
+code=0
+"$VMABAK" checkpoint migrate "qemu:$TMPDIR/from.qmp" "qemu:$TMPDIR/to.qmp" --state s1 --to-state s2 2>"$err" || code=$?
+case $code in
+2) expect_text "$err" 'does not record its changes yet' ;;
+7) expect_text "$err" 'is being migrated' ;;
+*) fail "exit code $code: $(cat "$err")" ;;
+esac
 ask from migrate "{\"uri\": \"unix:$TMPDIR/link\"}" >said
 wait_until moved
 # It is paused there until its writes are recorded.
 expect_code 0 "$VMABAK" checkpoint create start "qemu:$TMPDIR/to.qmp" --state s2
+ask to cont >said
+wait_until goes_on
 write_in to 2 6M
 backup 3 to s2 lost.vmab --parent 0.vmab
 migrate 0
@@ -53,6 +61,9 @@ write_in from 5 5M
 start_machine to -incoming "unix:$TMPDIR/link"
 ask from migrate "{\"uri\": \"unix:$TMPDIR/link\"}" >said
 wait_until moved
+wait_until has_come
+ask to cont >said
+wait_until goes_on
 write_in to 6 6M
 expect_error 7 'has moved' "$VMABAK" checkpoint list "qemu:$TMPDIR/from.qmp" --state s5
 backup 0 to s5 4.vmab --parent 3.vmab
