@@ -8,10 +8,10 @@ mounts()
 	mounts_folder=$1
 	shift
 	expect_code 0 "$VMABAK" mount "$@" "$mounts_folder"
+	on_exit "fusermount3 -uz '$PWD/$mounts_folder' 2>/dev/null"
 	server=$(server_of "$mounts_folder")
 	[ -n "$server" ] || fail "no process serves $mounts_folder"
 	on_exit "kill $server 2>/dev/null"
-	on_exit "fusermount3 -uz '$PWD/$mounts_folder' 2>/dev/null"
 }
 # The process whose last argument the folder is, in this folder.
 server_of()
@@ -19,7 +19,7 @@ server_of()
 	"$PYTHON" -S -c 'import os, sys
 for pid in filter(str.isdigit, os.listdir("/proc")):
     try:
-        with open("/proc/%s/cmdline" % pid) as file:
+        with open("/proc/%s/cmdline" % pid, errors="replace") as file:
             words = file.read().split("\0")
         if os.readlink("/proc/%s/cwd" % pid) == os.getcwd() and words[1:3] == ["mount", "--foreground"] and words[-2] == sys.argv[1]:
             print(pid)
