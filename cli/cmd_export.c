@@ -16,39 +16,16 @@ struct export_command {
 static const struct export_command defaults = {.common = {COMMON_DEFAULTS}};
 
 static const struct option_spec specs[] = {
-	{"nbd", 0, OPTION_LIST, OPTION_FIELD(export_options, serve.nbd), .argument = "PLACE",
-	 .help = "where to serve the drives: unix:PATH or HOST:PORT; may be repeated"},
 	{"control", 0, OPTION_TEXT, OPTION_FIELD(export_options, serve.control),
 	 .argument = "[serve:]SOCKET",
 	 .help = "create a control socket, for status, stop and backups of what was written"},
 	{"overlay", 0, OPTION_TEXT, OPTION_FIELD(export_options, overlay), .argument = "FILE",
 	 .help = "clients may write: that goes to FILE, or with 'memory' is not kept"},
-	{"cache", 0, OPTION_SIZE, OPTION_FIELD(export_options, view.cache_bytes),
-	 .argument = "SIZE", .min = VIEW_CACHE_MIN, .max = INT64_MAX,
-	 .help = "keep at most this much decoded data, at least 8M (default: 256M)"},
+	OPTION_CACHE(export_options, view.cache_bytes),
 	{"cache-file", 0, OPTION_TEXT, OPTION_FIELD(export_options, view.cache_file),
 	 .argument = "FILE",
 	 .help = "keep there what is read of an archive that can be read only in order"},
 	OPTION_PARENTS(export_options, view.folders),
-	{"tls-certificates", 0, OPTION_TEXT, OPTION_FIELD(export_options, serve.tls_certificates),
-	 .argument = "DIR",
-	 .help = "TLS with ca-cert.pem, server-cert.pem and server-key.pem of DIR"},
-	{"tls-psk", 0, OPTION_TEXT, OPTION_FIELD(export_options, serve.tls_psk), .argument = "FILE",
-	 .help = "TLS with the keys of FILE"},
-	{"tls-verify-peer", 0, OPTION_FLAG, OPTION_FIELD(export_options, serve.tls_verify_peer),
-	 .help = "require a certificate of clients"},
-	{"plain-loopback", 0, OPTION_FLAG, OPTION_FIELD(export_options, serve.plain_loopback),
-	 .help = "allow HOST:PORT without TLS for addresses of this host"},
-	OPTIONS_END,
-};
-
-static const struct option_spec common[] = {
-	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
-	 .help = "print warnings and errors only"},
-	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose),
-	 .help = "also report clients that connect and disconnect, and what was read"},
-	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
-	 .help = "print this and exit"},
 	OPTIONS_END,
 };
 
@@ -106,7 +83,8 @@ const struct command command_export = {
 		"  nbdcopy 'nbd+unix:///root?socket=web.sock' root.raw\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct export_command, export)},
-		   {NULL, common, 0},
+		   {NULL, nbd_specs, offsetof(struct export_command, export.serve)},
+		   {NULL, serving_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,

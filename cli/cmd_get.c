@@ -36,14 +36,6 @@ static const struct option_spec specs[] = {
 	OPTIONS_END,
 };
 
-static const struct option_spec common[] = {
-	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
-	 .help = "print warnings and errors only"},
-	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
-	 .help = "print this and exit"},
-	OPTIONS_END,
-};
-
 static int make_path(char out[PATH_MAX], const struct get_options *options, struct error *err)
 {
 	const char *name = peek_file_name(options->peek.place);
@@ -126,7 +118,7 @@ const struct command command_get = {
 		"  vmabak get web.vmab root:gpt1:/etc/fstab\n"
 		"  vmabak get web.vmab root:/etc/fstab -o -\n",
 	.run = run,
-	.groups = {{"Options", specs, 0}, {NULL, common, 0}, {NULL, store_specs, 0}},
+	.groups = {{"Options", specs, 0}, {NULL, brief_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 2,
 	.max_arguments = UINT_MAX,

@@ -20,14 +20,6 @@ static const struct option_spec specs[] = {
 	OPTIONS_END,
 };
 
-static const struct option_spec common[] = {
-	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
-	 .help = "print warnings and errors only"},
-	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
-	 .help = "print this and exit"},
-	OPTIONS_END,
-};
-
 static int run(const void *given, struct report *report)
 {
 	struct ls_options options = *(const struct ls_options *)given;
@@ -65,7 +57,7 @@ const struct command command_ls = {
 		"  vmabak ls web.vmab root:gpt1:/etc\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct ls_options, peek)},
-		   {NULL, common, 0},
+		   {NULL, brief_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 2,

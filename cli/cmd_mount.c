@@ -28,9 +28,7 @@ struct mount_command {
 static const struct mount_command defaults = {.common = {COMMON_DEFAULTS}};
 
 static const struct option_spec specs[] = {
-	{"cache", 0, OPTION_SIZE, OPTION_FIELD(mounted_options, view.cache_bytes),
-	 .argument = "SIZE", .min = VIEW_CACHE_MIN, .max = INT64_MAX,
-	 .help = "keep at most this much decoded data, at least 8M (default: 256M)"},
+	OPTION_CACHE(mounted_options, view.cache_bytes),
 	OPTION_PARENTS(mounted_options, view.folders),
 	OPTIONS_END,
 };
@@ -38,14 +36,6 @@ static const struct option_spec specs[] = {
 static const struct option_spec way_specs[] = {
 	{"foreground", 0, OPTION_FLAG, OPTION_FIELD(mount_command, foreground),
 	 .help = "do not return before it is unmounted"},
-	OPTIONS_END,
-};
-
-static const struct option_spec common[] = {
-	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
-	 .help = "print warnings and errors only"},
-	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
-	 .help = "print this and exit"},
 	OPTIONS_END,
 };
 
@@ -206,7 +196,7 @@ const struct command command_mount = {
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct mount_command, mount)},
 		   {NULL, way_specs, 0},
-		   {NULL, common, 0},
+		   {NULL, brief_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 2,

@@ -19,31 +19,10 @@ static const struct option_spec specs[] = {
 	{"control", 0, OPTION_TEXT, OPTION_FIELD(serve_options, control),
 	 .argument = "[serve:]SOCKET",
 	 .help = "create a control socket, for backup, status and stop"},
-	{"nbd", 0, OPTION_LIST, OPTION_FIELD(serve_options, nbd), .argument = "PLACE",
-	 .help = "where to serve the drives: unix:PATH or HOST:PORT; may be repeated"},
 	{"read-only", 0, OPTION_FLAG, OPTION_FIELD(serve_options, read_only),
 	 .help = "refuse all writes"},
 	{"map", 0, OPTION_LIST, OPTION_FIELD(serve_options, maps), .argument = "[NAME=]FILE",
 	 .help = "keep the map of changes of a drive in FILE; may be repeated"},
-	{"tls-certificates", 0, OPTION_TEXT, OPTION_FIELD(serve_options, tls_certificates),
-	 .argument = "DIR",
-	 .help = "TLS with ca-cert.pem, server-cert.pem and server-key.pem of DIR"},
-	{"tls-psk", 0, OPTION_TEXT, OPTION_FIELD(serve_options, tls_psk), .argument = "FILE",
-	 .help = "TLS with the keys of FILE"},
-	{"tls-verify-peer", 0, OPTION_FLAG, OPTION_FIELD(serve_options, tls_verify_peer),
-	 .help = "require a certificate of clients"},
-	{"plain-loopback", 0, OPTION_FLAG, OPTION_FIELD(serve_options, plain_loopback),
-	 .help = "allow HOST:PORT without TLS for addresses of this host"},
-	OPTIONS_END,
-};
-
-static const struct option_spec common[] = {
-	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
-	 .help = "print warnings and errors only"},
-	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose),
-	 .help = "also report clients that connect and disconnect"},
-	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
-	 .help = "print this and exit"},
 	OPTIONS_END,
 };
 
@@ -97,7 +76,9 @@ const struct command command_serve = {
 		"  vmabak serve --control web.sock --nbd unix:nbd.sock --map root=web.map \\\n"
 		"      root=web.raw\n",
 	.run = run,
-	.groups = {{"Options", specs, offsetof(struct serve_command, serve)}, {NULL, common, 0}},
+	.groups = {{"Options", specs, offsetof(struct serve_command, serve)},
+		   {NULL, nbd_specs, offsetof(struct serve_command, serve)},
+		   {NULL, serving_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,
 	.max_arguments = SERVED_MAX,

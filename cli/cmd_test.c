@@ -28,9 +28,7 @@ static const struct option_spec specs[] = {
 	 .min = 1, .max = 86400, .help = "give up after so many seconds (default: 300)"},
 	{"overlay", 0, OPTION_TEXT, OPTION_FIELD(boot_options, export.overlay), .argument = "FILE",
 	 .help = "keep what the guest writes in FILE (default: memory)"},
-	{"cache", 0, OPTION_SIZE, OPTION_FIELD(boot_options, export.view.cache_bytes),
-	 .argument = "SIZE", .min = VIEW_CACHE_MIN, .max = INT64_MAX,
-	 .help = "keep at most this much decoded data, at least 8M (default: 256M)"},
+	OPTION_CACHE(boot_options, export.view.cache_bytes),
 	OPTION_PARENTS(boot_options, export.view.folders),
 	{"memory", 0, OPTION_SIZE, OPTION_FIELD(boot_options, memory_bytes), .argument = "SIZE",
 	 .min = 16u << 20, .max = INT64_MAX,
@@ -39,16 +37,6 @@ static const struct option_spec specs[] = {
 	 .help = "the QEMU to run (default: qemu-system-x86_64)"},
 	{"qemu-argument", 0, OPTION_LIST, OPTION_FIELD(boot_options, arguments), .argument = "ARG",
 	 .help = "one more argument for it; may be repeated"},
-	OPTIONS_END,
-};
-
-static const struct option_spec common[] = {
-	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
-	 .help = "print warnings and errors only"},
-	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose),
-	 .help = "also report how much was read"},
-	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
-	 .help = "print this and exit"},
 	OPTIONS_END,
 };
 
@@ -147,7 +135,7 @@ const struct command command_test = {
 		"  vmabak test web.vmab --timeout 600 --expect 'web login:'\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct test_command, boot)},
-		   {NULL, common, 0},
+		   {NULL, serving_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,

@@ -2,6 +2,7 @@
 
 #include "cli/sources.h"
 #include "machine/options.h"
+#include "machine/serve/options.h"
 
 #include <limits.h>
 
@@ -20,6 +21,39 @@ const struct option_spec common_specs[] = {
 	 .help = "write lines such as 42/100 to file descriptor N"},
 	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
 	 .help = "print this and exit"},
+	OPTIONS_END,
+};
+
+const struct option_spec brief_specs[] = {
+	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
+	 .help = "print warnings and errors only"},
+	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
+	 .help = "print this and exit"},
+	OPTIONS_END,
+};
+
+const struct option_spec serving_specs[] = {
+	{"quiet", 'q', OPTION_FLAG, OPTION_FIELD(common_options, report.quiet),
+	 .help = "print warnings and errors only"},
+	{"verbose", 'v', OPTION_FLAG, OPTION_FIELD(common_options, report.verbose),
+	 .help = "report details, such as clients that come and go"},
+	{"help", 'h', OPTION_FLAG, OPTION_FIELD(common_options, help),
+	 .help = "print this and exit"},
+	OPTIONS_END,
+};
+
+const struct option_spec nbd_specs[] = {
+	{"nbd", 0, OPTION_LIST, OPTION_FIELD(serve_options, nbd), .argument = "PLACE",
+	 .help = "where to serve the drives: unix:PATH or HOST:PORT; may be repeated"},
+	{"tls-certificates", 0, OPTION_TEXT, OPTION_FIELD(serve_options, tls_certificates),
+	 .argument = "DIR",
+	 .help = "TLS with ca-cert.pem, server-cert.pem and server-key.pem of DIR"},
+	{"tls-psk", 0, OPTION_TEXT, OPTION_FIELD(serve_options, tls_psk), .argument = "FILE",
+	 .help = "TLS with the keys of FILE"},
+	{"tls-verify-peer", 0, OPTION_FLAG, OPTION_FIELD(serve_options, tls_verify_peer),
+	 .help = "require a certificate of clients"},
+	{"plain-loopback", 0, OPTION_FLAG, OPTION_FIELD(serve_options, plain_loopback),
+	 .help = "allow HOST:PORT without TLS for addresses of this host"},
 	OPTIONS_END,
 };
 

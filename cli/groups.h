@@ -9,6 +9,9 @@
 
 /* Of struct common_options. */
 extern const struct option_spec common_specs[];
+/* Less of it: for commands that print what they find, or serve until they are stopped. */
+extern const struct option_spec brief_specs[];
+extern const struct option_spec serving_specs[];
 /* The same for commands that read or write archives; and for those that do so in order. */
 extern const struct option_spec store_specs[];
 extern const struct option_spec tape_specs[];
@@ -24,6 +27,9 @@ extern const struct option_spec output_specs[];
 extern const struct option_spec writing_specs[];
 extern const struct option_spec extent_specs[]; /* VMAB only */
 
+/* Of struct serve_options: where NBD clients come, and which. */
+extern const struct option_spec nbd_specs[];
+
 /* Of struct folder_options: a folder of chains. */
 extern const struct option_spec folder_specs[];
 
@@ -31,7 +37,7 @@ extern const struct option_spec folder_specs[];
 extern const struct option_spec consistency_specs[];
 extern const struct option_spec running_specs[];
 
-/* --threads, --parents, --rate and --no-sync, in any struct. */
+/* --threads, --parents, --cache, --rate and --no-sync, in any struct. */
 #define OPTION_THREADS(STRUCT, in)                                                     \
 	{                                                                              \
 		"threads", 0, OPTION_NUMBER, OPTION_FIELD(STRUCT, in),                 \
@@ -43,6 +49,13 @@ extern const struct option_spec running_specs[];
 		"parents", 0, OPTION_LIST, OPTION_FIELD(STRUCT, in),                    \
 			.argument = "DIR",                                              \
 			.help = "also look for parents in this folder; may be repeated" \
+	}
+#define OPTION_CACHE(STRUCT, in)                                                              \
+	{                                                                                     \
+		"cache", 0, OPTION_SIZE, OPTION_FIELD(STRUCT, in),                            \
+			.argument = "SIZE", .min = VIEW_CACHE_MIN, .max = INT64_MAX,          \
+			.help = "keep at most this much decoded data, at least 8M (default: " \
+				"256M)"                                                       \
 	}
 #define OPTION_READ_RATE(STRUCT, in)                                                     \
 	{                                                                                \
