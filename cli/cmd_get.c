@@ -70,7 +70,8 @@ static int get_file(const struct get_options *options, const char *path, struct 
 		code = fail_system(err, errno, "%s", path);
 	if (code == 0 && fstat(fd, &found) != 0)
 		code = fail_system(err, errno, "%s", path);
-	close(fd);
+	if (close(fd) != 0 && code == 0)
+		code = fail_system(err, errno, "%s", path);
 	if (code == 0)
 		code = newfile_publish(file, options->force, !options->no_sync, err);
 	newfile_free(file);

@@ -52,6 +52,13 @@ holds() # ARCHIVE
 	qemu-img convert -U -f "${image#*.}" -O raw "$image" now.raw
 	same_file now.raw back/A.raw
 }
+# increment STATE N CLUSTERS: N.vmab, on the one before it, finds so many clusters by what was recorded, and is right.
+increment()
+{
+	backup 0 to "$1" "$2.vmab" --parent "$(($2 - 1)).vmab" --force
+	expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == $3"
+	holds "$2.vmab"
+}
 moved() { ask from query-migrate | grep -q '"status": "completed"'; }
 
 # Its firmware looks whether it can start from the disk.

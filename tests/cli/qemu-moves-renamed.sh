@@ -20,9 +20,7 @@ for image in a.raw b.qcow2; do
 	expect_text "$err" 'drive A: all of it is compared with the parent: its changes were not recorded: QEMU was started anew'
 	holds 1.vmab
 	write_in to 3 7M
-	backup 0 to s1 2.vmab --parent 1.vmab --force
-	expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == 2"
-	holds 2.vmab
+	increment s1 2 2
 	end_machines
 	rm -r s1
 done

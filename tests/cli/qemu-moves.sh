@@ -31,13 +31,9 @@ wait_until goes_on
 write_in to 2 6M
 backup 3 to s2 lost.vmab --parent 0.vmab
 migrate 0
-backup 0 to s2 1.vmab --parent 0.vmab
-expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == 3"
-holds 1.vmab
+increment s2 1 3
 write_in to 3 7M
-backup 0 to s2 2.vmab --parent 1.vmab
-expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == 2"
-holds 2.vmab
+increment s2 2 2
 # The file of a map lacks what QEMU has recorded.
 expect_error 2 'QEMU has recorded more' "$VMABAK" checkpoint export start -o none s2/A.map
 # By way of a file, to a QEMU that was started later: the writes in between are missing, and it is not taken.
@@ -66,6 +62,4 @@ ask to cont >said
 wait_until goes_on
 write_in to 6 6M
 expect_error 7 'has moved' "$VMABAK" checkpoint list "qemu:$TMPDIR/from.qmp" --state s5
-backup 0 to s5 4.vmab --parent 3.vmab
-expect_json "$out" "d['drives'][0]['proof']['listed_clusters'] == 3"
-holds 4.vmab
+increment s5 4 3

@@ -45,7 +45,7 @@ static void what_holds_when(void)
 	CU_ASSERT_FATAL(pace_parse("20M@08:00-18:00,0", &day));
 	CU_ASSERT(rate_at("UTC", day, -4, -1) == 0 && rate_at("UTC", day, -4, 0) == 20 * MIB);
 	CU_ASSERT(rate_at("UTC", day, 5, 59) == 20 * MIB && rate_at("UTC", day, 6, 0) == 0);
-	CU_ASSERT(rate_at("XXX-7", day, 0, 0) == 0 && rate_at("XXX4", day, 0, 0) == 20 * MIB);
+	CU_ASSERT(rate_at("EAST-7", day, 0, 0) == 0 && rate_at("WEST4", day, 0, 0) == 20 * MIB);
 	CU_ASSERT_FATAL(pace_parse("0@22:00-05:30,1M/s@12:00-12:01,7@00:00-24:00,5M", &night));
 	CU_ASSERT(rate_at("UTC", night, 9, 59) == 7 && rate_at("UTC", night, 10, 0) == 0);
 	CU_ASSERT(rate_at("UTC", night, 12, 0) == 0 && rate_at("UTC", night, 17, 29) == 0);
