@@ -83,7 +83,7 @@ const struct command command_export = {
 		"  nbdcopy 'nbd+unix:///root?socket=web.sock' root.raw\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct export_command, export)},
-		   {NULL, nbd_specs, offsetof(struct export_command, export.serve)},
+		   {NULL, place_specs, offsetof(struct export_command, export.serve)},
 		   {NULL, serving_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),

@@ -77,7 +77,7 @@ const struct command command_serve = {
 		"      root=web.raw\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct serve_command, serve)},
-		   {NULL, nbd_specs, offsetof(struct serve_command, serve)},
+		   {NULL, place_specs, offsetof(struct serve_command, serve)},
 		   {NULL, serving_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 1,

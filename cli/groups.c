@@ -42,7 +42,7 @@ const struct option_spec serving_specs[] = {
 	OPTIONS_END,
 };
 
-const struct option_spec nbd_specs[] = {
+const struct option_spec place_specs[] = {
 	{"nbd", 0, OPTION_LIST, OPTION_FIELD(serve_options, nbd), .argument = "PLACE",
 	 .help = "where to serve the drives: unix:PATH or HOST:PORT; may be repeated"},
 	{"tls-certificates", 0, OPTION_TEXT, OPTION_FIELD(serve_options, tls_certificates),

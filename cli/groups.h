@@ -28,7 +28,7 @@ extern const struct option_spec writing_specs[];
 extern const struct option_spec extent_specs[]; /* VMAB only */
 
 /* Of struct serve_options: where NBD clients come, and which. */
-extern const struct option_spec nbd_specs[];
+extern const struct option_spec place_specs[];
 
 /* Of struct folder_options: a folder of chains. */
 extern const struct option_spec folder_specs[];
