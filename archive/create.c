@@ -256,6 +256,11 @@ int create_set_token(struct create *create, uint32_t drive, const char *token, s
 	return 0;
 }
 
+void create_renew_token(struct create *create, uint32_t drive, const char *token)
+{
+	create->marks[drive].token = (struct text){(const uint8_t *)token, (uint32_t)strlen(token)};
+}
+
 /* An archive that is converted has records already. */
 static int make_records(struct create *create, struct error *err)
 {

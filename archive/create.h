@@ -64,8 +64,10 @@ uint32_t create_piece(const struct create *create);
 /* All drives are known: finds the parent. create_open does it, too. */
 int create_prepare(struct create *create, const struct watcher *watcher, struct error *err);
 /* After create_prepare: what the drive's instant is called where the drive comes from. Borrowed
- * until create_open. ERR_USAGE: it has another token already, or cannot have this one. */
+ * until create_write. ERR_USAGE: it has another token already, or cannot have this one. */
 int create_set_token(struct create *create, uint32_t drive, const char *token, struct error *err);
+/* One that it has is called something else now; before create_write, and borrowed until then. */
+void create_renew_token(struct create *create, uint32_t drive, const char *token);
 /* Creates the output. Of the head only the marks may still change. */
 int create_open(struct create *create, const struct watcher *watcher, struct error *err);
 /* With a parent: of drive i only the clusters of sets[i] will come, if that is not NULL; the others

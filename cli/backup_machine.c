@@ -214,6 +214,8 @@ static int copy(struct backup *backup, struct error *err)
 		if (backup->kind->drive != NULL)
 			TRY(open_drives(backup, err));
 		TRY(prove(backup, err));
+		TRY(since_judge(&backup->since, backup->kind, backup->machine, &backup->create,
+				err));
 	}
 	if (backup->kind->chunks != NULL)
 		TRY(take_chunks(backup, &feed, err));

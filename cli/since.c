@@ -167,6 +167,19 @@ int since_ask(const struct since *since, const struct machine_kind *kind, struct
 	return 0;
 }
 
+int since_judge(const struct since *since, const struct machine_kind *kind, struct machine *machine,
+		struct create *create, struct error *err)
+{
+	for (uint32_t i = 0; i < since->n_drives && kind->distrust != NULL && kind->look == NULL;
+	     i++) {
+		if (since->tokens[i] == NULL || create->marks[i].proof.verdict != PROOF_WRONG)
+			continue;
+		TRY(kind->distrust(machine, i, err));
+		create_renew_token(create, i, kind->token(machine, i));
+	}
+	return 0;
+}
+
 void since_free(struct since *since)
 {
 	for (uint32_t i = 0; i < since->n_drives; i++)

@@ -34,6 +34,9 @@ int since_prove(struct since *since, const struct machine_kind *kind, struct mac
 int since_ask(const struct since *since, const struct machine_kind *kind, struct machine *machine,
 	      const struct create *create, struct drive_changes *changes, struct report *report,
 	      struct error *err);
+/* After the proof of what it asked: as since_prove, of machines whose instant was read. */
+int since_judge(const struct since *since, const struct machine_kind *kind, struct machine *machine,
+		struct create *create, struct error *err);
 void since_free(struct since *since);
 
 #endif

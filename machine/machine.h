@@ -4,7 +4,8 @@
  *
  *   open      connects, and finds the drives asked for; nothing is changed in the machine
  *   archive   if it can be a parent: told the archive's uuid
- *   changes_now, look, distrust   push, serve: whether what they recorded is right
+ *   changes_now, look   push, serve: whether what they recorded is right
+ *   distrust  if it is not; of pull after changes
  *   token     of each drive: what the instant to come will be called
  *   begin     the instant, with the guest frozen around it if that is asked for; when it fails,
  *             nothing of it is left in the machine
@@ -104,7 +105,7 @@ struct machine_kind {
 	 * chunks bring at least these clusters of it, and need not bring more. */
 	int (*changes)(struct machine *machine, uint32_t i, struct machine_changes *out,
 		       struct error *err);
-	/* These three: before begin, so that what the machine recorded can be proved. NULL: kinds
+	/* These two: before begin, so that what the machine recorded can be proved. NULL: kinds
 	 * that hand over drives; of these the instant can be read. First: as changes, of that
 	 * since, but by now. */
 	int (*changes_now)(struct machine *machine, uint32_t i, const struct machine_since *since,
@@ -112,7 +113,8 @@ struct machine_kind {
 	/* Hands over the clusters of the set as they are now, and perhaps others, in any order. */
 	int (*look)(struct machine *machine, uint32_t i, const struct cluster_set *set,
 		    const struct machine_taker *taker, struct error *err);
-	/* What it recorded of the drive was found wrong, and counts no more: its token changes. */
+	/* What it recorded of the drive was found wrong, and counts no more: its token changes.
+	 * Kinds without look: after changes. NULL: each instant is recorded by itself. */
 	int (*distrust)(struct machine *machine, uint32_t i, struct error *err);
 	/* NULL for kinds that hand over chunks. *out is borrowed. */
 	int (*drive)(struct machine *machine, uint32_t i, struct drive **out, struct error *err);

@@ -455,6 +455,13 @@ static int pull_changes(struct machine *machine, uint32_t i, struct machine_chan
 	return track_changes(machine->track, i, out, err);
 }
 
+static int pull_distrust(struct machine *machine, uint32_t i, struct error *err)
+{
+	(void)err;
+	track_distrust(machine->track, i);
+	return 0;
+}
+
 static int pull_commit(struct machine *machine, const struct machine_archive *archive,
 		       struct error *err)
 {
@@ -477,6 +484,7 @@ const struct machine_kind machine_pull = {
 	.token = pull_token,
 	.begin = pull_begin,
 	.changes = pull_changes,
+	.distrust = pull_distrust,
 	.drive = pull_drive,
 	.finish = pull_finish,
 	.explain = pull_explain,

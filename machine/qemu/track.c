@@ -415,6 +415,7 @@ int track_commit(struct track *track, const struct machine_archive *archive, str
 	for (unsigned i = 0; track != NULL && i < track->n; i++) {
 		struct tracked *one = &track->drives[i];
 
+		TRY(tracked_rename(one, track->qemu->qmp, err));
 		if (one->noted)
 			TRY(checkpoints_commit(generation_checkpoints(one->map), track->line.name,
 					       archive->raw_bytes, archive->written_bytes, err));

@@ -23,13 +23,15 @@ struct tracked {
 	uint64_t size_bytes;
 	char token[GENERATION_TOKEN_SIZE]; /* of the instant to come */
 	bool untracked;			   /* QEMU refused */
-	bool recording;	  /* since the map's current generation began, so the map can go on */
-	bool stopped;	  /* the bitmap of that generation, which is not in the map yet */
-	bool persistent;  /* its bitmaps outlive QEMU */
-	char why[120];	  /* why the map began anew in this run, or empty */
-	uint64_t lost[2]; /* ids of maps that do not count any more, or 0 */
-	bool noted;	  /* the map has a checkpoint of the archive */
-	bool since;	  /* changes since an instant are asked for, and known */
+	bool recording;	   /* since the map's current generation began, so the map can go on */
+	bool stopped;	   /* the bitmap of that generation, which is not in the map yet */
+	bool persistent;   /* its bitmaps outlive QEMU */
+	char why[120];	   /* why the map began anew in this run, or empty */
+	uint64_t lost[2];  /* ids of maps that do not count any more, or 0 */
+	uint64_t wrong_id; /* of the map that was found wrong after the instant, or 0 */
+	uint16_t wrong_generation; /* of its bitmap that records */
+	bool noted;		   /* the map has a checkpoint of the archive */
+	bool since;		   /* changes since an instant are asked for, and known */
 	uint16_t since_generation;
 	struct cluster_set set; /* once the instant is over: these changes */
 	char refusal[200];	/* why they are not known */
@@ -60,6 +62,8 @@ int tracked_current(struct tracked *one, struct qmp *qmp, struct cluster_set *ou
 void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent);
 /* Begins the map anew. */
 void tracked_restart(struct tracked *one, const char *why);
+/* The bitmap of a map that was found wrong after the instant becomes that of the new one. */
+int tracked_rename(struct tracked *one, struct qmp *qmp, struct error *err);
 /* Posts commands that remove all bitmaps but those that record, or have what the map lacks. */
 int tracked_tidy(const struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
 		 struct error *err);

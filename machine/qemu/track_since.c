@@ -136,9 +136,3 @@ int track_changes_now(struct track *track, uint32_t i, const struct machine_sinc
 	out->known = out->known && code == 1;
 	return code < 0 ? code : 0;
 }
-
-void track_distrust(struct track *track, uint32_t i)
-{
-	tracked_restart(&track->drives[i], "its map was found wrong");
-	renew_token(&track->drives[i]);
-}

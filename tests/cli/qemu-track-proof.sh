@@ -1,5 +1,6 @@
-# What QEMU's bitmaps call unchanged is proved before the instant of a push: a change that they missed is found, that drive is
-# compared and its map begins anew for all chains, and the other drives stay incremental. A guest at work is no lie.
+# What QEMU's bitmaps call unchanged is proved, before the instant of a push, and at that of a pull: a change that they missed is
+# found, that drive is compared and its map begins anew for all chains, and the other drives stay incremental. A guest at work is
+# no lie.
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 . "$CLI/track.sh"
@@ -53,6 +54,32 @@ expect_text "$err" 'drive A: all of it is compared with the parent: its changes 
 expect_json "$out" "$lists == [None, 'right']"
 is_live 4.vmab
 
+# The same of a pull; the chain goes on from the archive whose list was wrong.
+track 0 -o p1.vmab --parent 4.vmab $pulled --json
+is_increment - A=1 B=1
+missed A 78 8M 4k
+missed B 79 20M 4k
+write_B 11 1M 4k
+expect_code 4 "$VMABAK" backup "qemu:$qmp" --track --state state -o p2.vmab --parent p1.vmab --strict \
+	$pulled --nbd-server "$exports" --scratch "$PWD/scratch"
+expect_text "$err" 'drive A: its change list is wrong: byte 8388608 is not in it'
+nothing_in_qemu
+track 3 -o p2.vmab --parent p1.vmab $pulled --json
+expect_text "$err" 'drive A: its change list is wrong and not used: byte 8388608'
+expect_json "$out" "$lists == ['wrong', 'wrong']" "d['data_clusters'] == 3"
+is_live p2.vmab
+nothing_in_qemu
+bitmaps_are A 2 B 2
+write_A 12 4M 64k
+track 0 -o p3.vmab --parent p2.vmab $pulled --json
+is_increment - A=2 B=1
+expect_json "$out" "$lists == ['right', 'right']"
+is_live p3.vmab
+bitmaps_are A 3 B 3
+track 3 -o p4.vmab --parent p1.vmab --json
+expect_text "$err" 'drive A: all of it is compared with the parent: its changes were not recorded'
+is_live p4.vmab
+
 # A guest that writes all the time.
 touch at-work
 (
@@ -64,11 +91,18 @@ touch at-work
 ) &
 writer=$!
 on_exit "kill $writer 2>/dev/null"
+last=
 for i in 5 6 7; do
-	track 0 -q -o $i.vmab --parent $((i - 1)).vmab
+	track 0 -q -o $i.vmab --parent "${last:-p4}.vmab"
+	last=$i
 done
+# Also while a pull whose list is wrong goes on, up to where the new map has a bitmap.
+missed B 80 24M 4k
+track 3 -o wrong.vmab --parent 7.vmab $pulled --json
+expect_json "$out" "$lists == ['right', 'wrong']"
+track 0 -q -o 9.vmab --parent wrong.vmab $pulled
 rm at-work
 wait $writer
-track 0 -q -o 8.vmab --parent 7.vmab
-is_live 8.vmab
+track 0 -q -o 10.vmab --parent 9.vmab
+is_live 10.vmab
 nothing_in_qemu
