@@ -1,5 +1,6 @@
 # External snapshots while a drive is tracked. What was written above it and is committed is in the bitmap of the image; a
-# backup of the drive above the image compares, and so does the next one of the image.
+# backup of the drive above the image compares, and so does the next one of the image. A stream from below, which marks
+# nothing, changes nothing.
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 
@@ -27,10 +28,15 @@ increment()
 {
 	expect_code "$1" "$VMABAK" backup -q "qemu:$qmp" --track --state state -o $((n + 1)).vmab --parent $n.vmab
 	n=$((n + 1))
+	is_as $n "$2"
+}
+
+is_as() # ARCHIVE IMAGE
+{
 	io flush
 	rm -rf back
-	"$VMABAK" restore -q $n.vmab -C back || fail "restore"
-	qemu-img compare -q -U -f raw -F qcow2 back/disk.raw "$2" || fail "$n.vmab is not as $2"
+	"$VMABAK" restore -q $1.vmab -C back || fail "restore"
+	qemu-img compare -q -U -f raw -F qcow2 back/disk.raw "$2" || fail "$1.vmab is not as $2"
 }
 
 snapshot()
@@ -51,6 +57,11 @@ commit()
 is_ready()
 {
 	ask_qmp query-jobs | grep -q '"ready"'
+}
+
+has_ended()
+{
+	ask_qmp query-jobs | grep -q '"concluded"'
 }
 
 has_no_job()
@@ -75,4 +86,23 @@ io 'write -P 10 6M 64k'
 increment 3 disk.qcow2
 io 'write -P 11 7M 64k'
 increment 0 disk.qcow2
+
+# block-stream: what it takes from below was there for the guest before, so that only what the guest wrote is new. While it goes
+# on QEMU refuses the backup, which loses nothing.
+snapshot three
+io 'write -P 12 2M 64k'
+increment 3 three.qcow2
+io 'write -P 13 3M 64k'
+ask_qmp block-stream '{"device": "three", "job-id": "stream", "speed": 65536, "auto-dismiss": false}' >/dev/null
+expect_code 1 "$VMABAK" backup "qemu:$qmp" --track --state state -o streaming.vmab --parent $n.vmab
+expect_text "$err" 'in use by block job: stream'
+nothing_in_qemu
+io 'write -P 14 4M 64k'
+ask_qmp block-job-set-speed '{"device": "stream", "speed": 0}' >/dev/null
+wait_until has_ended
+ask_qmp job-dismiss '{"id": "stream"}' >/dev/null
+[ "$(qemu-img info -U --output json three.qcow2 | grep -c backing)" = 0 ] || fail "nothing was streamed"
+expect_code 0 "$VMABAK" backup --json "qemu:$qmp" --track --state state -o after.vmab --parent $n.vmab
+expect_json "$out" "[x['proof']['listed_clusters'] for x in d['drives']] == [3]"
+is_as after three.qcow2
 nothing_in_qemu
