@@ -409,53 +409,56 @@ static int find_locked(const struct checkpoints *checkpoints, const char *name, 
 			      name);
 }
 
+/* Enters, and finds the line of that name; begun or not, end_change must follow. */
+static int begin_change(struct checkpoints *checkpoints, const char *name, uint32_t *i,
+			struct error *err)
+{
+	enter(checkpoints);
+	return find_locked(checkpoints, name, i, err);
+}
+
+static int end_change(struct checkpoints *checkpoints, int code)
+{
+	if (code == 0)
+		put_table(checkpoints);
+	leave(checkpoints);
+	return code;
+}
+
 int checkpoints_commit(struct checkpoints *checkpoints, const char *name, uint64_t raw_bytes,
 		       uint64_t written_bytes, struct error *err)
 {
 	uint32_t i;
-	int code;
+	int code = begin_change(checkpoints, name, &i, err);
 
-	enter(checkpoints);
-	code = find_locked(checkpoints, name, &i, err);
 	if (code == 0) {
 		checkpoints->lines[i].good = true;
 		checkpoints->lines[i].raw_bytes = raw_bytes;
 		checkpoints->lines[i].written_bytes = written_bytes;
-		put_table(checkpoints);
 	}
-	leave(checkpoints);
-	return code;
+	return end_change(checkpoints, code);
 }
 
 int checkpoints_complete(struct checkpoints *checkpoints, const char *name, struct error *err)
 {
 	uint32_t i;
-	int code;
+	int code = begin_change(checkpoints, name, &i, err);
 
-	enter(checkpoints);
-	code = find_locked(checkpoints, name, &i, err);
 	if (code == 0) {
 		checkpoints->lines[i].good = true;
 		checkpoints->lines[i].incomplete = false;
-		put_table(checkpoints);
 	}
-	leave(checkpoints);
-	return code;
+	return end_change(checkpoints, code);
 }
 
 int checkpoints_delete(struct checkpoints *checkpoints, const char *name, struct error *err)
 {
 	uint32_t i;
-	int code;
+	int code = begin_change(checkpoints, name, &i, err);
 
-	enter(checkpoints);
-	code = find_locked(checkpoints, name, &i, err);
-	if (code == 0) {
+	if (code == 0)
 		pass_locked(checkpoints, i);
-		put_table(checkpoints);
-	}
-	leave(checkpoints);
-	return code;
+	return end_change(checkpoints, code);
 }
 
 void checkpoints_drop_pending(struct checkpoints *checkpoints)

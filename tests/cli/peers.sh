@@ -163,6 +163,36 @@ kill_with_guard()
 	wait_until dead "$guard"
 }
 
+# kill_some N LONGEST SLOW OPTION...: SIGKILL of N backups of $qmp with OPTIONs and, as words, SLOW, at moments of up to
+# LONGEST seconds. Each leaves no archive, and the next backup is well.
+kill_some()
+{
+	lib_n=$1 lib_longest=$2 lib_slow=$3 lib_killed=0
+	shift 3
+	while [ "$lib_n" -gt 0 ]; do
+		lib_n=$((lib_n - 1))
+		lib_moment=$("$PYTHON" -c 'import random, sys; print(random.uniform(0, float(sys.argv[1])))' "$lib_longest")
+		"$VMABAK" backup -q "qemu:$qmp" "$@" $lib_slow -o a.vmab 2>"$err" &
+		pid=$!
+		sleep "$lib_moment"
+		kill -9 $pid 2>/dev/null || true
+		lib_code=0
+		wait $pid || lib_code=$?
+		[ $lib_code != 0 ] || {
+			rm a.vmab # this one had ended
+			continue
+		}
+		lib_killed=$((lib_killed + 1))
+		[ ! -e a.vmab ] || fail "an archive is there: $(ls -A)"
+		# At once, while the dead one is being cleaned up after; or when that is done.
+		[ $((lib_n % 2)) = 0 ] || nothing_in_qemu
+		expect_code 0 "$VMABAK" backup "qemu:$qmp" "$@" -o next.vmab
+		rm -f next.vmab .*.part
+	done
+	[ $lib_killed -gt 0 ] || fail 'none was killed'
+	nothing_in_qemu
+}
+
 has_guard()
 {
 	guard=$(pgrep -o -f "^vmabak guard .*-- qemu:$qmp")

@@ -6,31 +6,7 @@
 . "$SRC/tests/live/lib.sh"
 
 written_drives 100
-i=0 n_killed=0
-while [ $i -lt "${VMABAK_KILLS:-4}" ]; do
-	i=$((i + 1))
-	moment=$("$PYTHON" -c 'import random; print(random.uniform(0, 0.4))')
-	"$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" --scratch "$TMPDIR" \
-		--rate 5M -o a.vmab 2>"$err" &
-	pid=$!
-	sleep "$moment"
-	kill -9 $pid 2>/dev/null || true
-	code=0
-	wait $pid || code=$?
-	[ $code != 0 ] || {
-		rm a.vmab # this one had ended
-		continue
-	}
-	n_killed=$((n_killed + 1))
-	[ ! -e a.vmab ] || fail "an archive is there: $(ls -A)"
-	# At once, while the dead one is being cleaned up after; or when that is done.
-	[ $((i % 2)) = 0 ] || nothing_in_qemu
-	expect_code 0 "$VMABAK" backup "qemu:$qmp" --pull --nbd-server "$exports" \
-		--scratch "$TMPDIR" -o next.vmab
-	rm -f next.vmab .*.part
-done
-[ $n_killed -gt 0 ] || fail 'none was killed'
-nothing_in_qemu
+kill_some "${VMABAK_KILLS:-4}" 0.4 "--rate 5M" --pull --nbd-server "$exports" --scratch "$TMPDIR"
 # Without the process that cleans up the next run does so, also if it pushes.
 for way in '--pull --nbd-server' ''; do
 	in_background "$VMABAK" backup -q "qemu:$qmp" --pull --nbd-server "$exports" \
