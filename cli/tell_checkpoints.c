@@ -14,6 +14,8 @@ static const char *state_of(const struct checkpoint_line *line)
 {
 	if (line->orphan)
 		return "orphan";
+	if (line->broken)
+		return "broken";
 	return line->it.good ? "good" : line->it.incomplete ? "incomplete" : "pending";
 }
 
@@ -96,18 +98,21 @@ static uint64_t tell_drive(const struct checkpoint_drive *drive, const char *nam
 			   struct json_t *drives)
 {
 	const struct checkpoint_line *line = checkpoint_of(drive, name);
-	uint64_t bytes = line == NULL ? drive->size_bytes : line->changed_bytes;
+	bool known = line != NULL && !line->broken;
+	uint64_t bytes = known ? line->changed_bytes : drive->size_bytes;
 	struct json_t *one = drives == NULL ? NULL : json_add_object(drives);
 	char size[HUMAN_SIZE];
 
 	json_put_text(one, "name", drive->name);
-	json_put_bool(one, "known", line != NULL);
+	json_put_bool(one, "known", known);
 	json_put_number(one, "size_bytes", drive->size_bytes);
 	json_put_number(one, "changed_bytes", bytes);
 	if (drives == NULL)
 		say(stdout, "drive %s: %s (%llu bytes) %s\n", drive->name, human_size(size, bytes),
 		    (unsigned long long)bytes,
-		    line != NULL ? "changed" : "in all: it has no such checkpoint");
+		    known	   ? "changed"
+		    : line == NULL ? "in all: it has no such checkpoint"
+				   : "in all: what recorded since is lost or broken");
 	return bytes;
 }
 

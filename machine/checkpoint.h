@@ -20,6 +20,8 @@ struct checkpoint_line {
 	/* Not good: what a map has left whose file is not known. Its instant is not known either.
 	 */
 	bool orphan;
+	/* Not good: no drive has the record any more that it was an instant of. */
+	bool broken;
 };
 
 struct checkpoint_drive {

@@ -81,8 +81,9 @@ static int list_drives(struct checkpoint_source *source, struct checkpoint_list 
 	return 0;
 }
 
+/* disk: NULL: no disk's bitmap is sound. */
 static int add_line(struct checkpoint_drive *drive, const struct libvirt_checkpoint *found,
-		    const char *name, uint64_t changed_bytes, struct error *err)
+		    const char *name, const struct libvirt_checkpoint_disk *disk, struct error *err)
 {
 	bool ours = track_name_is_ours(name);
 	struct checkpoint_line *lines =
@@ -95,8 +96,9 @@ static int add_line(struct checkpoint_drive *drive, const struct libvirt_checkpo
 	line = &lines[drive->n_lines++];
 	*line = (struct checkpoint_line){
 		.it = {.instant_ns = found->created_s * 1000000000u,
-		       .good = found->pending == NULL},
-		.changed_bytes = changed_bytes,
+		       .good = found->pending == NULL && disk != NULL},
+		.changed_bytes = disk != NULL ? disk->changed_bytes : drive->size_bytes,
+		.broken = disk == NULL,
 	};
 	snprintf(line->it.name, sizeof(line->it.name), "%s", name);
 	if (ours && found->good)
@@ -109,11 +111,25 @@ struct listing {
 	struct checkpoint_list *out;
 };
 
-/* A drive whose bitmap is lost or broken has no such checkpoint. */
+static bool is_broken(const struct libvirt_checkpoint *found)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < found->n; i++) {
+		any = any || found->disks[i].recorded;
+		if (found->disks[i].recorded && found->disks[i].sound)
+			return false;
+	}
+	return any;
+}
+
+/* A drive whose bitmap is lost or broken has no such checkpoint. One without a sound bitmap in any
+ * drive is told all the same, as libvirt has it, and its bitmaps forbid some of what people do. */
 static int list_one(void *context, const char *name, struct error *err)
 {
 	const struct listing *listing = context;
 	struct libvirt_checkpoint found = {0};
+	bool broken;
 	char *xml;
 	int code;
 
@@ -124,13 +140,14 @@ static int list_one(void *context, const char *name, struct error *err)
 		return 0;
 	code = libvirt_checkpoint_parse(&found, xml, err);
 	free(xml);
+	broken = is_broken(&found);
 	for (uint32_t i = 0; i < listing->out->n_drives && code == 0; i++) {
 		const struct libvirt_checkpoint_disk *disk =
 			libvirt_checkpoint_disk(&found, listing->source->disks.disks[i].target);
 
-		if (disk != NULL && disk->recorded && disk->sound)
-			code = add_line(&listing->out->drives[i], &found, name, disk->changed_bytes,
-					err);
+		if (disk != NULL && disk->recorded && (disk->sound || broken))
+			code = add_line(&listing->out->drives[i], &found, name,
+					broken ? NULL : disk, err);
 	}
 	libvirt_checkpoint_free(&found);
 	return code;
