@@ -126,6 +126,22 @@ int create_begin(struct create *out, const struct create_options *options,
 	return set_note(archive, head->note, err);
 }
 
+int create_take_up(struct create *create, const struct watcher *watcher, struct error *err)
+{
+	const struct head_options *head = create->head;
+
+	if (!create->options->resume)
+		return 0;
+	TRY(kept_find(&create->kept, create->name, watcher, err));
+	if (!create->kept.found)
+		return 0;
+	if (head->uuid == NULL && !head->dedup)
+		memcpy(create->archive->uuid, create->kept.uuid, UUID_SIZE);
+	if (getenv("SOURCE_DATE_EPOCH") == NULL)
+		create->archive->created_ns = create->kept.created_ns;
+	return 0;
+}
+
 static bool is_named(const struct archive_drive *drive, const char *name)
 {
 	return drive->name.length == strlen(name) &&
@@ -302,6 +318,7 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 		.expected_bytes = archive_drive_bytes(create->archive),
 		.n_parts_max = options->s3_parts,
 		.retain_until = options->retain_until,
+		.resume = options->resume ? &create->kept.to : NULL,
 	};
 	struct sums_options sums = sums_options(create);
 
@@ -312,6 +329,8 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 	/* An archive that cannot be written must not leave even an empty file. */
 	TRY(archive_check(create->archive, err));
 	TRY(new_sums_check(&sums, create->name, create->archive, err));
+	if (options->resume)
+		TRY(kept_begin(&create->kept, create->name, err));
 	TRY(output_open(&create->output, create->name, &to, err));
 	return create->head != NULL && options->force
 		       ? new_sums_forget(create->name, create->archive, err)
@@ -381,11 +400,17 @@ int create_write(struct create *create, const struct feed *feed, const struct wa
 	return code;
 }
 
+bool create_differs(const struct create *create)
+{
+	return create->output != NULL && output_differs(create->output);
+}
+
 void create_close(struct create *create)
 {
 	if (create->writer != NULL)
 		writer_free(create->writer);
 	output_close(create->output);
+	kept_close(&create->kept);
 	new_sums_free(create->sums);
 	parent_close(&create->parent);
 	free(create->marks);

@@ -6,6 +6,7 @@
 #define ARCHIVE_CREATE_H
 
 #include "archive/create_plan.h"
+#include "archive/kept.h"
 #include "archive/parent.h"
 #include "archive/proxmox.h"
 #include "archive/sums_new.h"
@@ -41,6 +42,7 @@ struct create {
 	struct new_sums *sums;	  /* owned; NULL: none */
 	struct proxmox proxmox;	  /* what the archive's name asks for */
 	struct writer_counts counts;
+	struct kept kept;
 	struct output *output;
 	struct writer *writer;
 	const struct cluster_set *const *expected; /* see create_expect */
@@ -61,6 +63,9 @@ void create_set_size(struct create *create, uint32_t drive, uint64_t size_bytes,
 /* How many data clusters a piece of work should have. */
 uint32_t create_piece(const struct create *create);
 
+/* After create_begin: with options->resume, the uuid and the time are those of what a run that
+ * broke off has left, if it has. */
+int create_take_up(struct create *create, const struct watcher *watcher, struct error *err);
 /* All drives are known: finds the parent. create_open does it, too. */
 int create_prepare(struct create *create, const struct watcher *watcher, struct error *err);
 /* After create_prepare: what the drive's instant is called where the drive comes from. Borrowed
@@ -77,7 +82,10 @@ void create_expect(struct create *create, const struct cluster_set *const *sets)
  * progress. */
 int create_write(struct create *create, const struct feed *feed, const struct watcher *watcher,
 		 struct error *err);
-/* Removes an archive that is not finished. */
+/* That create_write failed because what a run before has left is of another archive: once this is
+ * closed it is removed, and all can begin anew. */
+bool create_differs(const struct create *create);
+/* Removes an archive that is not finished, unless it can be taken up. */
 void create_close(struct create *create);
 
 #endif

@@ -27,6 +27,7 @@ struct create_options {
 	const char *retain_until; /* of an object: a day; NULL: nothing */
 	bool no_sync;
 	bool force;
+	bool resume; /* goes on with what a run that broke off has left, and leaves it so */
 };
 
 struct create_plan {

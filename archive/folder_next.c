@@ -4,7 +4,7 @@
 #include "archive/create.h"
 #include "archive/folder_name.h"
 #include "archive/shelf.h"
-#include "base/newfile.h"
+#include "base/part.h"
 #include "base/parse.h"
 #include "base/place.h"
 #include "base/watcher.h"
@@ -330,7 +330,7 @@ int folder_next_open(struct folder_next *out, const struct folder_options *optio
 			     err));
 	/* What they left in a store is removed with their uploads. */
 	if (!is_store)
-		newfile_remove_dead(options->folder, is_leftover, (void *)options->machine);
+		part_remove_dead(options->folder, is_leftover, (void *)options->machine);
 	code = choose(out, options, &names, watcher, err);
 	free(names.times);
 	return code;

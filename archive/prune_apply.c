@@ -1,7 +1,7 @@
 #include "archive/merge.h"
 #include "archive/prune.h"
 #include "archive/prune_parts.h"
-#include "base/newfile.h"
+#include "base/part.h"
 #include "base/watcher.h"
 #include "store/folder.h"
 #include "store/store.h"
@@ -293,7 +293,7 @@ int prune_apply(struct prune *prune, const struct watcher *watcher, struct error
 		return 0;
 	code = shelf_open(&shelf, prune->options->folder, err);
 	if (code == 0 && !shelf.is_store)
-		newfile_remove_dead(prune->options->folder, is_of_machine, prune);
+		part_remove_dead(prune->options->folder, is_of_machine, prune);
 	/* What nobody needs makes room for merging. */
 	if (code == 0)
 		code = remove_items(prune, &shelf, watcher, err);

@@ -3,34 +3,31 @@
  * can lead to the wrong file being removed.
  */
 #include "base/newfile.h"
+#include "base/part.h"
 #include "base/place.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define RANDOM_LENGTH 6
-#define TRIES	      100
-#define ENDING	      ".part"
+#define TRIES 100
 
 struct newfile {
 	char *path;	  /* the final one, for messages and its last part */
 	const char *name; /* that last part */
 	int folder;
 	int lock;		 /* keeps it locked until it has its name; -1: none */
+	bool kept;		 /* stays when it is not published */
 	char temp[NAME_MAX + 1]; /* in the folder; empty when there is nothing to remove */
 	struct newfile *next;
 };
@@ -48,50 +45,17 @@ static int fail_abandoned(const struct newfile *file, struct error *err)
 	return fail(err, ERR_SYSTEM, "%s: interrupted", file->path);
 }
 
-static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
-
-/* .NAME.XXXXXX.part; NAME is cut at a whole character if all of it would be too long. */
-static void put_name(const struct newfile *file, const char *random, char out[NAME_MAX + 1])
-{
-	const size_t others = sizeof ".." - 1 + RANDOM_LENGTH + sizeof ENDING - 1;
-	size_t length = strlen(file->name);
-
-	if (length + others > NAME_MAX) {
-		length = NAME_MAX - others;
-		while (length > 0 && (file->name[length] & 0xc0) == 0x80)
-			length--;
-	}
-	snprintf(out, NAME_MAX + 1, ".%.*s.%s" ENDING, (int)length, file->name, random);
-}
-
 static int make_name(struct newfile *file)
 {
-	uint8_t bytes[RANDOM_LENGTH];
-	char random[RANDOM_LENGTH + 1] = "";
+	uint8_t bytes[PART_RANDOM];
+	char random[PART_RANDOM + 1] = "";
 
 	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
 		return -1;
-	for (size_t i = 0; i < RANDOM_LENGTH; i++)
-		random[i] = letters[bytes[i] % 32];
-	put_name(file, random, file->temp);
+	for (size_t i = 0; i < PART_RANDOM; i++)
+		random[i] = part_letters[bytes[i] % 32];
+	part_name(file->name, random, file->temp);
 	return 0;
-}
-
-/* ---- whether a run that writes it is alive ---- */
-
-/* Behind all data. QEMU locks other bytes of an image that it writes to. */
-#define LOCK_AT (INT64_MAX - 1)
-
-static bool lock_file(int fd)
-{
-	struct flock byte = {
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = LOCK_AT,
-		.l_len = 1,
-	};
-
-	return fcntl(fd, F_OFD_SETLK, &byte) == 0;
 }
 
 /* Holds the lock of a file that was just created, also when the caller closes fd. False: another
@@ -100,115 +64,12 @@ static bool hold(struct newfile *file, int fd)
 {
 	struct stat st;
 
-	if (!lock_file(fd) && (errno == EAGAIN || errno == EACCES))
+	if (!part_lock(fd) && (errno == EAGAIN || errno == EACCES))
 		return false;
 	if (fstat(fd, &st) == 0 && st.st_nlink == 0)
 		return false;
 	file->lock = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return true;
-}
-
-/* Elsewhere a lock may not count for other hosts. */
-static bool locks_count(int folder)
-{
-	static const unsigned local[] = {
-		EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,
-		BTRFS_SUPER_MAGIC,     TMPFS_MAGIC,
-		OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC,
-		MSDOS_SUPER_MAGIC,     EXFAT_SUPER_MAGIC,
-		0x2fc12fc1 /* ZFS */,  0xca451a4e /* bcachefs */,
-	};
-	struct statfs found;
-
-	if (fstatfs(folder, &found) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) {
-		if ((unsigned)found.f_type == local[i])
-			return true;
-	}
-	return false;
-}
-
-/* The length of the name that a temporary name is of; 0: it is none. A name that was cut is not
- * whole.
- */
-static size_t part_length(const char *name)
-{
-	const size_t end = RANDOM_LENGTH + sizeof ENDING - 1;
-	size_t length = strlen(name);
-
-	if (length <= end + 2 || name[0] != '.' || name[length - end - 1] != '.' ||
-	    strspn(name + length - end, letters) < RANDOM_LENGTH ||
-	    strcmp(name + length - sizeof ENDING + 1, ENDING) != 0)
-		return 0;
-	return length - end - 2;
-}
-
-/* What a newfile is looked for by. */
-static bool is_part_of(void *context, const char *name)
-{
-	const struct newfile *file = context;
-	const size_t end = RANDOM_LENGTH + sizeof ENDING - 1;
-	char random[RANDOM_LENGTH + 1] = "", expected[NAME_MAX + 1];
-
-	memcpy(random, name + strlen(name) - end, RANDOM_LENGTH);
-	put_name(file, random, expected);
-	return strcmp(name, expected) == 0;
-}
-
-static void remove_if_dead(int folder, const char *name)
-{
-	int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0)
-		return;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && lock_file(fd))
-		unlinkat(folder, name, 0);
-	close(fd);
-}
-
-/* Those temporary files of a folder that wanted accepts by their names. */
-static void remove_dead(int folder, bool (*wanted)(void *context, const char *name), void *context)
-{
-	int fd = locks_count(folder) ? openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	DIR *names = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-
-	while (names != NULL && (entry = readdir(names)) != NULL) {
-		if (part_length(entry->d_name) > 0 && wanted(context, entry->d_name))
-			remove_if_dead(folder, entry->d_name);
-	}
-	if (names != NULL)
-		closedir(names);
-	else if (fd >= 0)
-		close(fd);
-}
-
-struct wish {
-	bool (*wanted)(void *context, const char *name);
-	void *context;
-};
-
-static bool is_wanted(void *context, const char *name)
-{
-	const struct wish *wish = context;
-	char whole[NAME_MAX + 1];
-
-	snprintf(whole, sizeof whole, "%.*s", (int)part_length(name), name + 1);
-	return wish->wanted(wish->context, whole);
-}
-
-void newfile_remove_dead(const char *folder, bool (*wanted)(void *context, const char *name),
-			 void *context)
-{
-	struct wish wish = {wanted, context};
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	remove_dead(fd, is_wanted, &wish);
-	close(fd);
 }
 
 /* ---- who may read it ---- */
@@ -302,7 +163,7 @@ static int open_folder(struct newfile *file, struct error *err)
 	return file->folder < 0 ? fail_system(err, sys, "%s: opening its folder", file->path) : 0;
 }
 
-int newfile_create(struct newfile **out, int *fd, const char *path, struct error *err)
+static int newfile_new(struct newfile **out, const char *path, struct error *err)
 {
 	struct newfile *file = calloc(1, sizeof *file);
 	int rc = 0;
@@ -317,12 +178,22 @@ int newfile_create(struct newfile **out, int *fd, const char *path, struct error
 		rc = place_check(path, err);
 	if (rc == 0)
 		rc = open_folder(file, err);
-	if (rc == 0) {
-		remove_dead(file->folder, is_part_of, file);
-		pthread_mutex_lock(&lock);
-		rc = create_locked(file, err);
-		pthread_mutex_unlock(&lock);
-	}
+	if (rc < 0)
+		newfile_free(file);
+	else
+		*out = file;
+	return rc;
+}
+
+int newfile_create(struct newfile **out, int *fd, const char *path, struct error *err)
+{
+	struct newfile *file = NULL;
+
+	TRY(newfile_new(&file, path, err));
+	part_remove_dead_of(file->folder, file->name);
+	pthread_mutex_lock(&lock);
+	int rc = create_locked(file, err);
+	pthread_mutex_unlock(&lock);
 	if (rc < 0) {
 		newfile_free(file);
 		return rc;
@@ -331,6 +202,105 @@ int newfile_create(struct newfile **out, int *fd, const char *path, struct error
 	*out = file;
 	return 0;
 }
+
+/* ---- taking up ---- */
+
+/* Only a file that this user made: another one's could hold anything, and be read by others. */
+static int check_own(const struct newfile *file, int fd, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return fail_system(err, errno, "%s: looking at %s", file->path, file->temp);
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink > 1)
+		return fail(err, ERR_USAGE,
+			    "%s: %s beside it is no file that a run of this user has left: remove "
+			    "it",
+			    file->path, file->temp);
+	return 0;
+}
+
+/* 1: it is there, and locked; 0: it was renamed or removed meanwhile, or is not there and not
+ * wanted. */
+static int try_resume(struct newfile *file, bool create, int *fd, bool *found, struct error *err)
+{
+	struct stat st, named;
+	int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+	*found = true;
+	*fd = openat(file->folder, file->temp, flags);
+	if (*fd < 0 && errno == ENOENT && create) {
+		*found = false;
+		*fd = openat(file->folder, file->temp, flags | O_CREAT | O_EXCL, 0600);
+	}
+	if (*fd < 0)
+		return errno == ENOENT || (create && errno == EEXIST)
+			       ? 0
+			       : fail_system(err, errno, "%s: opening %s beside it", file->path,
+					     file->temp);
+	TRY(check_own(file, *fd, err));
+	if (!part_lock(*fd) && (errno == EAGAIN || errno == EACCES))
+		return fail(err, ERR_LOCKED, "%s: another run is writing it", file->path);
+	return fstat(*fd, &st) == 0 &&
+	       fstatat(file->folder, file->temp, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_dev == named.st_dev && st.st_ino == named.st_ino;
+}
+
+static int resume_locked(struct newfile *file, bool create, int *out, bool *found,
+			 struct error *err)
+{
+	int fd = -1, got = 0;
+
+	if (abandoned)
+		return fail_abandoned(file, err);
+	part_name(file->name, PART_RESUME, file->temp);
+	for (int i = 0; i < TRIES && got == 0; i++) {
+		got = try_resume(file, create, &fd, found, err);
+		if (got <= 0 && fd >= 0)
+			close(fd);
+		if (got == 0 && !create && fd < 0)
+			return 0;
+	}
+	if (got <= 0)
+		return got < 0 ? got
+			       : fail(err, ERR_LOCKED, "%s: other runs are writing it", file->path);
+	file->lock = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	file->next = list;
+	list = file;
+	adopt_rights(file, fd);
+	*out = fd;
+	return 1;
+}
+
+int newfile_resume(struct newfile **out, int *fd, const char *path, bool create, bool *found,
+		   struct error *err)
+{
+	struct newfile *file = NULL;
+
+	*found = false;
+	*out = NULL;
+	TRY(newfile_new(&file, path, err));
+	file->kept = true;
+	pthread_mutex_lock(&lock);
+	int got = resume_locked(file, create, fd, found, err);
+	pthread_mutex_unlock(&lock);
+	if (got <= 0) {
+		newfile_free(file);
+		return got;
+	}
+	*out = file;
+	return 0;
+}
+
+void newfile_give_up(struct newfile *file)
+{
+	pthread_mutex_lock(&lock);
+	file->kept = false;
+	created = true;
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- publishing ---- */
 
 /* Not all file systems can refuse to replace; a hard link does so too, where there are any. Where
  * neither is to be had a look first must do. */
@@ -393,7 +363,7 @@ int newfile_publish(struct newfile *file, bool replace, bool sync, struct error 
 
 static void remove_locked(struct newfile *file)
 {
-	if (file->temp[0] != '\0')
+	if (file->temp[0] != '\0' && !file->kept)
 		unlinkat(file->folder, file->temp, 0);
 	file->temp[0] = '\0';
 }

@@ -17,6 +17,7 @@
 #include "cow/sweep.h"
 #include "drive/drive.h"
 #include "machine/kinds.h"
+#include "writer/output/output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,15 +128,57 @@ static int prove(struct backup *backup, struct error *err)
 			       backup->changes.of, backup->report, err);
 }
 
+/* libvirt's may be off, which shows later. */
+static bool must_run(const struct machine_kind *kind)
+{
+	return kind->chunks != NULL || kind == &machine_pull;
+}
+
+static int refuse_resume(struct error *err)
+{
+	return fail(err, ERR_USAGE,
+		    "--resume: the instant of a machine that runs is gone when a backup of it "
+		    "breaks off: it cannot be taken up, only be made anew");
+}
+
+/* What goes on must bring the same bytes again. */
+static int check_resume(const struct backup *backup, struct error *err)
+{
+	const struct backup_options *options = backup->options;
+
+	if (!options->create.resume)
+		return 0;
+	if (backup->description.images == NULL)
+		return refuse_resume(err);
+	if (options->machine.allow_writers)
+		return fail(err, ERR_USAGE,
+			    "--resume and --allow-writers exclude each other: only a backup of "
+			    "what holds still can be taken up");
+	if (options->track.track)
+		return fail(err, ERR_USAGE, "--resume and --track exclude each other");
+	for (uint32_t i = 0; i < backup->description.n_drives; i++) {
+		if (strcmp(backup->description.drives[i].path, "-") == 0)
+			return fail(err, ERR_USAGE,
+				    "--resume: drive %s is standard input, which cannot be read "
+				    "again",
+				    backup->description.drives[i].name);
+	}
+	return 0;
+}
+
 static int prepare(struct backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->options;
 	struct create *create = &backup->create;
 
+	if (options->create.resume && must_run(backup->kind))
+		return refuse_resume(err);
 	TRY(create_begin(create, &options->create, &options->head, err));
 	TRY(configs_read(create->archive, &options->config_files, create->name, err));
 	TRY(backup->kind->open(&backup->machine, &options->machine, &backup->report->watcher, err));
 	backup->kind->describe(backup->machine, &backup->description);
+	TRY(check_resume(backup, err));
+	TRY(create_take_up(create, &backup->report->watcher, err));
 	TRY(add_drives(backup, err));
 	TRY(drive_changes_read(&backup->changes, &options->changes, &backup->description,
 			       options->head.parent != NULL, err));
@@ -268,6 +311,7 @@ static void tell(struct backup *backup)
 
 	summary_tell(&backup->create, backup->report);
 	increment_tell(&backup->create, backup->report);
+	json_put_number(result, "kept_bytes", output_kept_bytes(backup->create.output));
 	json_put_text(result, "sums", new_sums_path(backup->create.sums));
 	if (backup->kind->outcome != NULL)
 		backup->kind->outcome(backup->machine, json_put_object(result, "capture"));
@@ -292,8 +336,9 @@ static void close_all(struct backup *backup, bool done)
 	since_free(&backup->since);
 }
 
-int backup_machine(const struct machine_kind *kind, const struct backup_options *options,
-		   struct report *report)
+/* 1: what a run before has left was of something else, and all can begin anew. */
+static int back_up(const struct machine_kind *kind, const struct backup_options *options,
+		   struct report *report, struct error *err)
 {
 	struct backup backup = {
 		.kind = kind,
@@ -301,13 +346,28 @@ int backup_machine(const struct machine_kind *kind, const struct backup_options 
 		.report = report,
 		.images = {.watcher = &report->watcher, .shared = options->machine.allow_writers},
 	};
-	struct error err = {0};
-	int code = run(&backup, &err);
+	int code = run(&backup, err);
 
 	if (code == 0) {
 		commit(&backup);
 		tell(&backup);
+	} else if (create_differs(&backup.create)) {
+		code = 1;
 	}
 	close_all(&backup, code == 0);
+	return code;
+}
+
+int backup_machine(const struct machine_kind *kind, const struct backup_options *options,
+		   struct report *report)
+{
+	struct error err = {0};
+	int code = back_up(kind, options, report, &err);
+
+	if (code > 0) {
+		report_note(report, "%s: begun anew", err.text);
+		err = (struct error){0};
+		code = back_up(kind, options, report, &err);
+	}
 	return code == 0 ? EXIT_DONE : report_error(report, NULL, &err);
 }

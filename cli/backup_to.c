@@ -31,6 +31,9 @@ static const char *excluded(const struct backup_options *options)
 		return "--dedup";
 	if (create->format == FORMAT_CHOICE_VMA)
 		return "--format vma";
+	/* Each archive has a name of its own. */
+	if (create->resume)
+		return "--resume";
 	return create->force ? "--force" : NULL;
 }
 

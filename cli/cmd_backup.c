@@ -78,6 +78,12 @@ static int check_folder(const char *option, const char *path, struct error *err)
 		       : 0;
 }
 
+static const struct option_spec resume_specs[] = {
+	{"resume", 0, OPTION_FLAG, OPTION_FIELD(create_options, resume),
+	 .help = "keep what is written if this breaks off, and go on with what is kept"},
+	OPTIONS_END,
+};
+
 extern const struct command command_backup;
 
 /* What the tables say of each option that was given. */
@@ -228,6 +234,7 @@ const struct command command_backup = {
 		   {NULL, increment_specs, offsetof(struct backup_options, increment)},
 		   {NULL, track_specs, offsetof(struct backup_options, track)},
 		   {"Where to", output_specs, offsetof(struct backup_options, create)},
+		   {NULL, resume_specs, offsetof(struct backup_options, create)},
 		   {NULL, folder_specs, offsetof(struct backup_options, to)},
 		   {NULL, extent_specs, offsetof(struct backup_options, create)},
 		   {"Consistency", consistency_specs, offsetof(struct backup_options, machine)},

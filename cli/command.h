@@ -68,7 +68,7 @@ struct option_group {
 		.name = NULL \
 	}
 
-#define OPTION_GROUPS 15u /* of one command, and one that ends them */
+#define OPTION_GROUPS 16u /* of one command, and one that ends them */
 
 struct command {
 	const char *name;

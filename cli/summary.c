@@ -48,6 +48,7 @@ void summary_tell(const struct create *create, struct report *report)
 	uint64_t written = atomic_load(&create->counts.written_bytes);
 	double seconds = progress_seconds();
 	char sizes[3][HUMAN_SIZE], rate[HUMAN_SIZE + sizeof(" at /s")] = "";
+	char kept[HUMAN_SIZE + sizeof(" ( were there)")] = "";
 
 	put_summary(create, seconds, report->result);
 	if (report->result != NULL)
@@ -55,11 +56,14 @@ void summary_tell(const struct create *create, struct report *report)
 	if (create->options->rate != 0)
 		snprintf(rate, sizeof(rate), " at %s/s",
 			 human_size(sizes[0], rate_of(create, seconds)));
-	report_done(report, create->name, "%s%s of data from %u drive%s, %s written%s, %s",
+	if (create->options->resume && output_kept_bytes(create->output) > 0)
+		snprintf(kept, sizeof(kept), " (%s were there)",
+			 human_size(sizes[0], output_kept_bytes(create->output)));
+	report_done(report, create->name, "%s%s of data from %u drive%s, %s written%s%s, %s",
 		    archive_is_incremental(archive) ? "incremental, " : "",
 		    human_size(sizes[0], writer_totals(create->writer)->raw_size),
 		    archive->n_drives, archive->n_drives == 1 ? "" : "s",
-		    human_size(sizes[1], written), rate, human_duration(sizes[2], seconds));
+		    human_size(sizes[1], written), kept, rate, human_duration(sizes[2], seconds));
 }
 
 void summary_put_configs(const struct restore_plan *plan, struct json_t *result)

@@ -96,6 +96,7 @@ sort >expected <<'END'
 --quiet
 --rate
 --record-size
+--resume
 --retain-until
 --s3-endpoint
 --s3-parts

@@ -5,6 +5,7 @@
  */
 #include "writer/output/output.h"
 #include "writer/output/behind.h"
+#include "writer/output/compare.h"
 #include "writer/output/volumes.h"
 #include "base/command.h"
 #include "base/pace.h"
@@ -39,6 +40,9 @@ struct output {
 	struct pace pace;
 	struct behind behind;
 	struct newfile *temp; /* a regular file, or NULL */
+	uint64_t kept_bytes; /* of it were there, and are compared; then those that were the same */
+	bool (*is_damaged)(int fd, uint64_t position); /* NULL: nothing is kept */
+	bool differs;
 	struct tape tape;
 	struct volumes *volumes; /* owned; of a tape */
 	uint8_t *record;	 /* owned; NULL: written freely */
@@ -124,6 +128,27 @@ static int open_path(struct output *output, const char *path, struct error *err)
 	return open_stream(output, path, err);
 }
 
+/* What follows was not written by this run, and was not found to be the same. */
+static int cut_kept(struct output *output, struct error *err)
+{
+	output->kept_bytes = output->written_at;
+	return ftruncate(output->fd, (off_t)output->written_at) == 0 &&
+			       lseek(output->fd, (off_t)output->written_at, SEEK_SET) >= 0
+		       ? 0
+		       : fail_system(err, errno, "%s: cutting it at byte %" PRIu64, output->name,
+				     output->written_at);
+}
+
+static void open_kept(struct output *output, struct output_resume *resume)
+{
+	output->mode = S_IFREG;
+	output->fd = resume->fd;
+	output->temp = resume->file;
+	output->kept_bytes = resume->n_bytes;
+	output->is_damaged = resume->is_damaged;
+	resume->file = NULL;
+}
+
 static int open_object(struct output *output, const char *path,
 		       const struct output_options *options, struct error *err)
 {
@@ -204,9 +229,13 @@ int output_open(struct output **out, const char *path, const struct output_optio
 	if (output == NULL)
 		return fail_memory(err);
 	int code = set_up(output, path, options, err);
-	if (code == 0)
+	if (code == 0 && options->resume != NULL)
+		open_kept(output, options->resume);
+	else if (code == 0)
 		code = store_is_name(path) ? open_object(output, path, options, err)
 					   : open_path(output, path, err);
+	if (code == 0 && output->temp != NULL && output->kept_bytes == 0)
+		code = cut_kept(output, err);
 	if (code == 0 && output->fd >= 0 && isatty(output->fd))
 		code = fail(err, ERR_USAGE, "%s: is a terminal, not a place for an archive",
 			    output->name);
@@ -235,6 +264,29 @@ static bool try_again(const struct output *output)
 	return errno == EINTR;
 }
 
+/* Instead of writing what is there already. */
+static int compare_some(struct output *output, const struct iovec *vector, size_t *done,
+			struct error *err)
+{
+	size_t n = least(vector->iov_len, output->kept_bytes - output->written_at);
+
+	if (compare_file(output->fd, output->written_at, vector->iov_base, n, done, err) != 0) {
+		error_prefix(err, "%s: ", output->name);
+		return err->code;
+	}
+	output->written_at += *done;
+	if (*done == n && output->written_at < output->kept_bytes)
+		return 0;
+	output->differs = *done < n && !output->is_damaged(output->fd, output->written_at);
+	if (!output->differs)
+		return cut_kept(output, err);
+	newfile_give_up(output->temp);
+	return fail(err, ERR_SYSTEM,
+		    "%s: what the run before has left is not what is written now, from byte "
+		    "%" PRIu64 " on",
+		    output->name, output->written_at);
+}
+
 /* One call; writing nothing is an error. */
 static int write_some(struct output *output, const struct iovec *vector, int n, size_t *done,
 		      struct error *err)
@@ -248,6 +300,8 @@ static int write_some(struct output *output, const struct iovec *vector, int n, 
 		pace_wait(&output->pace, *done);
 		return 0;
 	}
+	if (output->written_at < output->kept_bytes)
+		return compare_some(output, vector, done, err);
 	do
 		written = writev(output->fd, vector, n);
 	while (written < 0 && try_again(output));
@@ -409,6 +463,8 @@ static int close_file(struct output *output, struct error *err)
 int output_finish(struct output *output, struct error *err)
 {
 	TRY(pad_record(output, err));
+	if (output->written_at < output->kept_bytes)
+		TRY(cut_kept(output, err));
 	TRY(sync_output(output, err));
 	TRY(close_file(output, err));
 	return output->temp != NULL
@@ -416,10 +472,23 @@ int output_finish(struct output *output, struct error *err)
 		       : 0;
 }
 
+bool output_differs(const struct output *output)
+{
+	return output->differs;
+}
+
+uint64_t output_kept_bytes(const struct output *output)
+{
+	return output->is_damaged != NULL ? output->kept_bytes : 0;
+}
+
 void output_close(struct output *output)
 {
 	if (output == NULL)
 		return;
+	if (output->is_damaged != NULL && output->temp != NULL && output->written_at == 0 &&
+	    output->kept_bytes == 0)
+		newfile_give_up(output->temp);
 	if (output->command != NULL)
 		command_free(output->command);
 	else if (output->store != NULL)

@@ -13,6 +13,17 @@ struct output;
 
 #define OUTPUT_TAPE_RECORD 262144u
 
+struct newfile;
+
+/* What a run that broke off has left of the archive, all of which it wrote itself. */
+struct output_resume {
+	struct newfile *file; /* of newfile_resume, with its descriptor; NULL: nothing */
+	int fd;
+	uint64_t n_bytes; /* of it that may count */
+	/* Whether it is damaged at this position or before. */
+	bool (*is_damaged)(int fd, uint64_t position);
+};
+
 struct output_options {
 	bool force;	      /* replace an existing file, or what follows on a tape */
 	bool sync;	      /* output_finish makes the data durable */
@@ -24,6 +35,9 @@ struct output_options {
 	/* Of an object store, as in store/store.h: */
 	uint64_t expected_bytes, n_parts_max;
 	const char *retain_until;
+	/* NULL, or what is compared with the archive instead of being written again; it is kept if
+	 * this run, too, does not finish. output_open takes what it owns. */
+	struct output_resume *resume;
 };
 
 /* path "-" is standard output, "exec:COMMAND" the input of a command (base/command.h), which has to
@@ -35,10 +49,16 @@ int output_open(struct output **out, const char *path, const struct output_optio
 		struct error *err);
 /* Writes all of it, in order. One caller at a time. The vector is used up. */
 int output_write(struct output *output, struct iovec *vector, int n, struct error *err);
+/* That output_write failed because what was there is of another archive: the output is then removed
+ * when it is closed, and all can begin anew. */
+bool output_differs(const struct output *output);
+/* Bytes that were there already. */
+uint64_t output_kept_bytes(const struct output *output);
 /* The archive is complete: pads the last record, syncs, gives the file its name, syncs the folder.
  * On a tape it writes a filemark, after which the whole archive is on the medium. */
 int output_finish(struct output *output, struct error *err);
-/* Closes and frees; without output_finish before, a temporary file is removed. NULL-safe. */
+/* Closes and frees; without output_finish before, a temporary file is removed, unless it has
+ * something to be taken up. NULL-safe. */
 void output_close(struct output *output);
 
 #endif
