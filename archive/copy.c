@@ -1,6 +1,7 @@
 #include "archive/copy.h"
 
 #include "archive/changes.h"
+#include "archive/copy_sums.h"
 #include "base/bytes.h"
 #include "base/pace.h"
 #include "base/watcher.h"
@@ -9,10 +10,12 @@
 #include "drive/drive.h"
 #include "drive/target.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define WINDOW 64u /* clusters */
 
@@ -26,14 +29,27 @@ struct copy {
 	struct drive *source;
 	struct target *target;
 	struct changes changes;
-	bool in_place;		/* the target is read, and only changed where it differs */
-	uint8_t *bytes, *there; /* WINDOW clusters each */
+	struct copy_sums sums;
+	struct cluster_set written; /* of which it is not known that the target had them */
+	bool in_place;		    /* the target is read, and only changed where it differs */
+	uint8_t *bytes, *there;	    /* WINDOW clusters each */
 	_Atomic uint64_t done_bytes;
 };
 
 static bool is_stream(const char *path)
 {
 	return strcmp(path, "-") == 0;
+}
+
+static int check_together(const struct copy_options *options, struct error *err)
+{
+	if (options->no_verify && options->verify != 0)
+		return fail(err, ERR_USAGE, "--verify and --no-verify exclude each other");
+	if (options->sums != NULL && options->changed != NULL && options->target_sums == NULL)
+		return fail(err, ERR_USAGE,
+			    "--sums: with --changed the rest of the target is known only by "
+			    "--target-sums");
+	return 0;
 }
 
 static int parse(struct copy *copy, struct error *err)
@@ -57,24 +73,83 @@ static int parse(struct copy *copy, struct error *err)
 		return fail(err, ERR_USAGE,
 			    "-: is read or written once only, and a copy is compared; back up or "
 			    "restore instead");
-	copy->in_place = options->rollback || options->changed != NULL;
-	return 0;
+	copy->in_place =
+		options->rollback || options->changed != NULL || options->target_sums != NULL;
+	return check_together(options, err);
 }
 
-/* What the list calls unchanged is taken as it is there: that cannot be in a file of another size.
- */
+/* What is taken as it is there cannot be in a file of another size. */
 static int check_size(const struct copy *copy, struct error *err)
 {
+	const struct copy_options *options = copy->options;
 	struct stat found;
 
-	if (copy->options->changed == NULL || stat(copy->target_text, &found) != 0 ||
-	    !S_ISREG(found.st_mode) || (uint64_t)found.st_size == copy->result->size_bytes)
+	if ((options->changed == NULL && options->target_sums == NULL) ||
+	    stat(copy->target_text, &found) != 0 || !S_ISREG(found.st_mode) ||
+	    (uint64_t)found.st_size == copy->result->size_bytes)
 		return 0;
 	return fail(err, ERR_USAGE,
 		    "%s: has %lld bytes, and the drive %" PRIu64
 		    ": what changed is not all that it lacks; --rollback compares",
 		    copy->target_text, (long long)found.st_size, copy->result->size_bytes);
 }
+
+/* ---- sums ---- */
+
+static bool has_sums(const struct copy *copy)
+{
+	return copy->options->target_sums != NULL;
+}
+
+/* A file of sums may be replaced, nothing else. */
+static int check_new_sums(const char *path, struct error *err)
+{
+	struct stat found;
+	int is;
+
+	if (lstat(path, &found) != 0)
+		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", path);
+	is = S_ISREG(found.st_mode) ? sums_is(path, err) : 0;
+	return is > 0	? 0
+	       : is < 0 ? is
+			: fail(err, ERR_USAGE, "%s: exists already, and is no sums file", path);
+}
+
+static int begin_sums(struct copy *copy, struct error *err)
+{
+	const struct copy_options *options = copy->options;
+
+	if (options->sums == NULL)
+		return 0;
+	TRY(check_new_sums(options->sums, err));
+	return copy_sums_make(&copy->sums, options->sums, copy->result->size_bytes, err);
+}
+
+/* What is believed is tried before anything is written. */
+static int try_sums(struct copy *copy, struct error *err)
+{
+	const struct copy_options *options = copy->options;
+
+	if (!has_sums(copy))
+		return 0;
+	TRY(copy_sums_try_target(&copy->sums, copy->target, copy->target_text, err));
+	return options->changed == NULL
+		       ? 0
+		       : copy_sums_try_list(&copy->sums, copy->source, &copy->changes.set,
+					    options->changed, err);
+}
+
+/* From the first write on the old ones tell of a target that is no more. */
+static int forget_sums(const struct copy *copy, struct error *err)
+{
+	const char *path = copy->options->sums;
+
+	if (path != NULL && unlink(path) != 0 && errno != ENOENT)
+		return fail_system(err, errno, "%s: removing", path);
+	return 0;
+}
+
+/* ---- both sides ---- */
 
 static int open_both(struct copy *copy, struct error *err)
 {
@@ -99,27 +174,44 @@ static int open_both(struct copy *copy, struct error *err)
 	copy->result->size_bytes = drive_size(copy->source);
 	if (options->changed != NULL)
 		TRY(changes_read(&copy->changes, options->changed, copy->result->size_bytes, err));
+	if (has_sums(copy))
+		TRY(copy_sums_find(&copy->sums, options->target_sums, copy->result->size_bytes,
+				   copy->watcher, err));
 	TRY(check_size(copy, err));
+	TRY(begin_sums(copy, err));
 	TRY(target_open(&copy->target, copy->target_text, copy->result->size_bytes, &what, err));
 	copy->result->excess_bytes = target_excess(copy->target);
-	return 0;
+	return try_sums(copy, err);
 }
 
 /* ---- copying ---- */
 
-/* One cluster, n bytes: by blocks, unless the target takes whole clusters. */
-static int put_cluster(struct copy *copy, uint64_t offset, const uint8_t *bytes, uint64_t n,
-		       struct error *err)
+static uint64_t bytes_of(const struct copy *copy, uint64_t cluster, uint64_t n)
 {
-	uint64_t at = 0, end;
+	return least((cluster + n) * CLUSTER_SIZE, copy->result->size_bytes) -
+	       cluster * CLUSTER_SIZE;
+}
+
+static int put_zeros(struct copy *copy, uint64_t cluster, uint64_t n, struct error *err)
+{
+	TRY(cluster_set_include(&copy->written, cluster, n, err));
+	return target_zero(copy->target, cluster * CLUSTER_SIZE, bytes_of(copy, cluster, n), err);
+}
+
+/* One cluster, n bytes: by blocks, unless the target takes whole clusters. */
+static int put_cluster(struct copy *copy, uint64_t cluster, const uint8_t *bytes, struct error *err)
+{
+	uint64_t offset = cluster * CLUSTER_SIZE, n = bytes_of(copy, cluster, 1), at = 0, end;
 
 	if (all_zero(bytes, n))
-		return target_zero(copy->target, offset, n, err);
-	if (copy->in_place && target_read(copy->target, offset, copy->there, n) == 0 &&
+		return put_zeros(copy, cluster, 1, err);
+	if (copy->in_place && !has_sums(copy) &&
+	    target_read(copy->target, offset, copy->there, n) == 0 &&
 	    memcmp(copy->there, bytes, n) == 0) {
 		target_keep(copy->target, offset, n);
 		return 0;
 	}
+	TRY(cluster_set_include(&copy->written, cluster, 1, err));
 	if (copy->in_place || target_takes_clusters(copy->target))
 		return target_write(copy->target, offset, bytes, n, err);
 	while (at < n) {
@@ -137,10 +229,30 @@ static int put_cluster(struct copy *copy, uint64_t offset, const uint8_t *bytes,
 	return 0;
 }
 
-static uint64_t bytes_of(const struct copy *copy, uint64_t cluster, uint64_t n)
+/* A run that is put, or, as far as the target is known to have it, kept. bytes: NULL for zeros,
+ * otherwise whole clusters. */
+static int put_run(struct copy *copy, uint64_t cluster, uint64_t n, const uint8_t *bytes,
+		   struct error *err)
 {
-	return least((cluster + n) * CLUSTER_SIZE, copy->result->size_bytes) -
-	       cluster * CLUSTER_SIZE;
+	for (uint64_t n_same; n > 0; cluster += n_same, n -= n_same) {
+		bool have = false;
+
+		n_same = bytes == NULL ? n : 1;
+		if (has_sums(copy))
+			TRY(copy_sums_have(&copy->sums, cluster, bytes, &n_same, &have, err));
+		if (bytes != NULL)
+			TRY(copy_sums_put(&copy->sums, cluster, bytes, err));
+		if (have)
+			target_keep(copy->target, cluster * CLUSTER_SIZE,
+				    bytes_of(copy, cluster, n_same));
+		else if (bytes == NULL)
+			TRY(put_zeros(copy, cluster, n_same, err));
+		else
+			TRY(put_cluster(copy, cluster, bytes, err));
+		if (bytes != NULL)
+			bytes += CLUSTER_SIZE;
+	}
+	return 0;
 }
 
 static int put_piece(struct copy *copy, const struct sweep_piece *piece, struct error *err)
@@ -150,29 +262,26 @@ static int put_piece(struct copy *copy, const struct sweep_piece *piece, struct 
 	for (uint32_t i = 0; i < piece->n_runs; i++) {
 		const struct sweep_run *run = &piece->runs[i];
 
-		if (run->zero)
-			TRY(target_zero(copy->target, run->cluster * CLUSTER_SIZE,
-					bytes_of(copy, run->cluster, run->n_clusters), err));
-		for (uint64_t j = 0; j < run->n_clusters && !run->zero; j++) {
-			TRY(put_cluster(copy, (run->cluster + j) * CLUSTER_SIZE, from,
-					bytes_of(copy, run->cluster + j, 1), err));
-			from += CLUSTER_SIZE;
-		}
+		TRY(put_run(copy, run->cluster, run->n_clusters, run->zero ? NULL : from, err));
+		from += run->zero ? 0 : run->n_clusters * CLUSTER_SIZE;
 	}
 	return 0;
 }
 
 /* What the list calls unchanged. */
-static void keep_rest(struct copy *copy)
+static int keep_rest(struct copy *copy, struct error *err)
 {
 	uint64_t n_all = clusters_of(copy->result->size_bytes), n;
 	bool in;
 
 	for (uint64_t at = 0; copy->options->changed != NULL && at < n_all; at += n) {
 		n = cluster_set_run(&copy->changes.set, at, n_all - at, &in);
-		if (!in)
-			target_keep(copy->target, at * CLUSTER_SIZE, bytes_of(copy, at, n));
+		if (in)
+			continue;
+		target_keep(copy->target, at * CLUSTER_SIZE, bytes_of(copy, at, n));
+		TRY(copy_sums_keep(&copy->sums, at, n, err));
 	}
+	return 0;
 }
 
 static int copy_all(struct copy *copy, struct sweep *sweep, struct error *err)
@@ -193,9 +302,10 @@ static int copy_all(struct copy *copy, struct sweep *sweep, struct error *err)
 		pace_wait(&pace, n);
 	}
 	TRY(got);
-	keep_rest(copy);
+	TRY(keep_rest(copy, err));
+	TRY(target_finish(copy->target, err));
 	copy->result->written_bytes = target_written(copy->target);
-	return target_finish(copy->target, err);
+	return 0;
 }
 
 /* ---- comparing ---- */
@@ -215,24 +325,40 @@ static int compare_clusters(struct copy *copy, struct drive *target, uint64_t fi
 		    copy->from.path, first * CLUSTER_SIZE + at);
 }
 
-/* All that is not known as zeros on both sides. */
+/* How many clusters from this one on both sides are known to have as zeros. */
+static int skip_zeros(struct copy *copy, struct drive *target, uint64_t at, uint64_t *n,
+		      struct error *err)
+{
+	uint64_t offset = at * CLUSTER_SIZE, zeros[2], both;
+	bool zero[2];
+
+	TRY(drive_status(copy->source, offset, &zeros[0], &zero[0], err));
+	TRY(drive_status(target, offset, &zeros[1], &zero[1], err));
+	both = zero[0] && zero[1] ? least(zeros[0], zeros[1]) : 0;
+	*n = offset + both >= copy->result->size_bytes ? clusters_of(copy->result->size_bytes) - at
+						       : both / CLUSTER_SIZE;
+	return 0;
+}
+
+/* What is to be compared, all that is not known as zeros on both sides. */
 static int compare(struct copy *copy, struct drive *target, struct error *err)
 {
 	uint64_t n_all = clusters_of(copy->result->size_bytes), n;
+	bool all = copy->options->verify != COPY_VERIFY_WRITTEN, in = true;
 	struct pace pace;
 
 	pace_start(&pace, copy->options->rate);
 	for (uint64_t at = 0; at < n_all; at += n) {
-		uint64_t offset = at * CLUSTER_SIZE, zeros[2];
-		bool zero[2];
+		uint64_t most = n_all - at;
 
-		TRY(drive_status(copy->source, offset, &zeros[0], &zero[0], err));
-		TRY(drive_status(target, offset, &zeros[1], &zero[1], err));
-		uint64_t both = least(zeros[0], zeros[1]);
-		n = offset + both >= copy->result->size_bytes ? n_all - at : both / CLUSTER_SIZE;
-		if (zero[0] && zero[1] && n > 0)
+		if (!all)
+			most = cluster_set_run(&copy->written, at, most, &in);
+		if (in)
+			TRY(skip_zeros(copy, target, at, &n, err));
+		n = in ? least(n, most) : most;
+		if (!in || n > 0)
 			continue;
-		n = least(n_all - at, WINDOW);
+		n = least(most, WINDOW);
 		TRY(compare_clusters(copy, target, at, n, err));
 		copy->result->compared_bytes += bytes_of(copy, at, n);
 		copy->done_bytes += bytes_of(copy, at, n);
@@ -268,6 +394,7 @@ static int run(struct copy *copy, struct error *err)
 	struct sweep *sweep;
 	int code;
 
+	TRY(forget_sums(copy, err));
 	TRY(sweep_new(&sweep, &copy->source, 1, WINDOW, err));
 	if (copy->options->changed != NULL)
 		sweep_restrict(sweep, &set);
@@ -280,6 +407,8 @@ static int run(struct copy *copy, struct error *err)
 	if (code == 0 && drive_was_changed(copy->source))
 		code = fail(err, ERR_SYSTEM, "%s: was written to while it was copied",
 			    copy->from.path);
+	if (code == 0)
+		code = copy_sums_publish(&copy->sums, !copy->options->no_sync, err);
 	return code;
 }
 
@@ -297,6 +426,8 @@ int copy_drive(const struct copy_options *options, struct copy_result *out,
 	target_close(copy.target);
 	drive_close(copy.source);
 	changes_free(&copy.changes);
+	copy_sums_close(&copy.sums);
+	cluster_set_free(&copy.written);
 	drive_argument_free(&copy.from);
 	free(copy.target_text);
 	free(copy.bytes);

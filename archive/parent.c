@@ -137,6 +137,11 @@ int parent_open(struct parent *out, const struct strings *names, struct archive 
 		TRY(in_use_hold(&out->held, names->items[0], err));
 	TRY(sums_find(&out->found, names, unnamed_folder(), watcher, err));
 	of = sums_archive(out->found.sums);
+	if (sums_are_loose(out->found.sums))
+		return fail(err, ERR_USAGE,
+			    "--parent %s: are sums of a copy, not of an archive: nothing could be "
+			    "restored from an increment",
+			    names->items[0]);
 	TRY(check_new(out, names, archive, output, err));
 	memcpy(archive->parent, of->uuid, UUID_SIZE);
 	archive->parent_checkpoint = of->checkpoint;
@@ -148,6 +153,37 @@ int parent_open(struct parent *out, const struct strings *names, struct archive 
 	note_new_drives(out, archive, watcher);
 	out->sums = (struct parent_sums){out, sizeof(struct sums_cursor), get};
 	return 0;
+}
+
+/* ---- sums that nothing is made of ---- */
+
+static int find_drive(const struct archive *of, const char *name, const char *path, uint32_t *out,
+		      struct error *err)
+{
+	if (name == NULL && of->n_drives != 1)
+		return fail(err, ERR_USAGE, "%s: has %u drives: which one? NAME=%s", path,
+			    of->n_drives, path);
+	for (uint32_t i = 0; i < of->n_drives; i++) {
+		const struct text *text = &of->drives[i].name;
+
+		*out = i;
+		if (name == NULL ||
+		    (strlen(name) == text->length && memcmp(name, text->bytes, text->length) == 0))
+			return 0;
+	}
+	return fail(err, ERR_USAGE, "%s: has no drive '%s'", path, name);
+}
+
+int parent_open_drive(struct parent *out, const struct strings *names, const char *drive,
+		      const struct watcher *watcher, struct error *err)
+{
+	out->drive_of = calloc(1, sizeof(*out->drive_of));
+	if (out->drive_of == NULL)
+		return fail_memory(err);
+	TRY(sums_find(&out->found, names, unnamed_folder(), watcher, err));
+	out->sums = (struct parent_sums){out, sizeof(struct sums_cursor), get};
+	return find_drive(sums_archive(out->found.sums), drive, names->items[0], out->drive_of,
+			  err);
 }
 
 uint64_t parent_drive_size(const struct parent *parent, uint32_t drive)

@@ -23,6 +23,10 @@ struct parent {
  * even after a failure; it must stay where it is, and the archive's checkpoint borrows from it. */
 int parent_open(struct parent *out, const struct strings *names, struct archive *archive,
 		const char *output, const struct watcher *watcher, struct error *err);
+/* What one drive of an archive, or of a sums file, was: there is no new archive, and it is drive 0
+ * for what follows. drive: its name, or NULL if there is but one. Otherwise as parent_open. */
+int parent_open_drive(struct parent *out, const struct strings *names, const char *drive,
+		      const struct watcher *watcher, struct error *err);
 /* Copies the sums of clusters that both have. Any thread. */
 int parent_copy_sums(const struct parent *parent, struct sums_writer *to, uint32_t drive,
 		     uint64_t cluster, uint64_t n_clusters, struct error *err);

@@ -15,6 +15,9 @@ struct sums_writer;
  * error. */
 int sums_create(struct sums_writer **out, const char *path, const struct archive *archive,
 		struct error *err);
+/* The same for drives that no archive has. */
+int sums_create_loose(struct sums_writer **out, const char *path, const struct archive *archive,
+		      struct error *err);
 /* The same for a file in this folder that has no name and is gone once it is closed. */
 int sums_create_unnamed(struct sums_writer **out, const char *folder, const struct archive *archive,
 			struct error *err);
@@ -46,6 +49,8 @@ int sums_of_writer(struct sums **out, const struct sums_writer *writer, const ch
 		   struct error *err);
 /* Borrowed: drives, uuids, instant and checkpoints of the archive that the sums are of. */
 const struct archive *sums_archive(const struct sums *sums);
+/* Of drives that no archive has: nothing can stand on them. */
+bool sums_are_loose(const struct sums *sums);
 /* The two pages read last; all zero before its first use, and of use to one thread and one file. */
 struct sums_cursor {
 	uint64_t at, map_at; /* positions; 0: none */

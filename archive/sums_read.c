@@ -187,6 +187,11 @@ const struct archive *sums_archive(const struct sums *sums)
 	return sums->archive;
 }
 
+bool sums_are_loose(const struct sums *sums)
+{
+	return sums->archive->note.length > 0;
+}
+
 static uint64_t drive_size(const struct sums *sums, uint32_t drive)
 {
 	return sums->archive->drives[drive].size_bytes;

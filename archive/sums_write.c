@@ -30,8 +30,10 @@ static int fail_file(const struct sums_writer *writer, int sys, struct error *er
 }
 
 /* The texts stay where they are: in the archive's head, which is the caller's. */
-static int describe(struct sums_writer *writer, const struct archive *archive, struct error *err)
+static int describe(struct sums_writer *writer, const struct archive *archive, bool loose,
+		    struct error *err)
 {
+	static const char note[] = "of no archive";
 	struct archive *own = writer->archive = calloc(1, sizeof(*own));
 
 	writer->starts = calloc(archive->n_drives + 1, sizeof(*writer->starts));
@@ -44,6 +46,8 @@ static int describe(struct sums_writer *writer, const struct archive *archive, s
 	own->checkpoint = archive->checkpoint;
 	own->parent_checkpoint = archive->parent_checkpoint;
 	own->records = archive->records;
+	if (loose)
+		own->note = (struct text){(const uint8_t *)note, sizeof(note) - 1};
 	own->n_drives = archive->n_drives;
 	memcpy(own->drives, archive->drives, own->n_drives * sizeof(*own->drives));
 	writer->starts[0] = sums_head_size(own);
@@ -57,7 +61,7 @@ static int describe(struct sums_writer *writer, const struct archive *archive, s
 }
 
 static int begin(struct sums_writer **out, const char *path, const struct archive *archive,
-		 struct error *err)
+		 bool loose, struct error *err)
 {
 	struct sums_writer *writer = *out = calloc(1, sizeof(*writer));
 
@@ -67,7 +71,7 @@ static int begin(struct sums_writer **out, const char *path, const struct archiv
 	writer->fd = -1;
 	if (archive->format != FORMAT_VMAB)
 		return fail(err, ERR_USAGE, "sums are of VMAB archives: VMA has no increments");
-	return describe(writer, archive, err);
+	return describe(writer, archive, loose, err);
 }
 
 static int set_size(const struct sums_writer *writer, struct error *err)
@@ -77,10 +81,10 @@ static int set_size(const struct sums_writer *writer, struct error *err)
 	return 0;
 }
 
-int sums_create(struct sums_writer **out, const char *path, const struct archive *archive,
-		struct error *err)
+static int create(struct sums_writer **out, const char *path, const struct archive *archive,
+		  bool loose, struct error *err)
 {
-	TRY(begin(out, path, archive, err));
+	TRY(begin(out, path, archive, loose, err));
 	if (store_is_name(path)) {
 		(*out)->fd = unnamed_open(unnamed_folder());
 		return (*out)->fd < 0 ? fail_system(err, errno, "%s", unnamed_folder())
@@ -90,10 +94,22 @@ int sums_create(struct sums_writer **out, const char *path, const struct archive
 	return set_size(*out, err);
 }
 
+int sums_create(struct sums_writer **out, const char *path, const struct archive *archive,
+		struct error *err)
+{
+	return create(out, path, archive, false, err);
+}
+
+int sums_create_loose(struct sums_writer **out, const char *path, const struct archive *archive,
+		      struct error *err)
+{
+	return create(out, path, archive, true, err);
+}
+
 int sums_create_unnamed(struct sums_writer **out, const char *folder, const struct archive *archive,
 			struct error *err)
 {
-	TRY(begin(out, folder, archive, err));
+	TRY(begin(out, folder, archive, false, err));
 	(*out)->fd = unnamed_open(folder);
 	return (*out)->fd < 0 ? fail_file(*out, errno, err) : set_size(*out, err);
 }

@@ -16,11 +16,21 @@ static const struct option_spec specs[] = {
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(copy_options, force),
 	 .help = "overwrite an existing file, a block device or an NBD export"},
 	{"rollback", 0, OPTION_FLAG, OPTION_FIELD(copy_options, rollback),
-	 .help = "read the file or block device that is there, and write only what differs; "
+	 .help = "read the file, block device or NBD export that is there, and write only what "
+		 "differs; "
 		 "implies --force"},
 	{"changed", 0, OPTION_TEXT, OPTION_FIELD(copy_options, changed), .argument = "LIST",
 	 .help = "the same, only where this list of changes says that they may differ"},
+	{"target-sums", 0, OPTION_TEXT, OPTION_FIELD(copy_options, target_sums),
+	 .argument = "[NAME=]FILE",
+	 .help = "the file, block device or NBD export holds drive NAME as this sums file, or "
+		 "archive, has it: write only what differs from that; implies --force"},
+	{"sums", 0, OPTION_TEXT, OPTION_FIELD(copy_options, sums), .argument = "FILE",
+	 .help = "write the checksums of the copy to FILE, for the next --target-sums"},
 	OPTION_READ_RATE(copy_options, rate),
+	{"verify", 0, OPTION_CHOICE, OPTION_FIELD(copy_options, verify), .argument = "WHAT",
+	 .choices = "all written",
+	 .help = "read all of both again and compare them (default), or only what was written"},
 	{"no-verify", 0, OPTION_FLAG, OPTION_FIELD(copy_options, no_verify),
 	 .help = "do not read both again and compare them"},
 	OPTION_NO_SYNC(copy_options, no_sync, "do not wait until the data is safe on disk"),

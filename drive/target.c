@@ -84,11 +84,11 @@ static int choose_kind(const struct target_kind **out, const char *path,
 
 static int check_rollback(const struct target_kind *kind, const char *path, struct error *err)
 {
-	return kind->read != NULL
-		       ? 0
-		       : fail(err, ERR_USAGE,
-			      "%s: --rollback changes a raw file or block device that is there",
-			      path);
+	if (kind->read != NULL)
+		return 0;
+	return fail(err, ERR_USAGE,
+		    "%s: --rollback changes a raw file, block device or NBD export that is there",
+		    path);
 }
 
 int target_open(struct target **out, const char *path, uint64_t size_bytes,

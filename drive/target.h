@@ -15,7 +15,7 @@ struct target;
 
 struct target_options {
 	bool force;	    /* an existing file or a block device may be overwritten */
-	bool rollback; /* what exists, a file or device, is changed only where it differs */
+	bool rollback;	    /* what exists, no image, is changed only where it differs */
 	bool sync;	    /* target_finish makes the data durable */
 	const char *format; /* "raw", "qcow2", ...; NULL: by the ending of the name */
 	const char *const *image_options; /* borrowed: see struct qemu_new_image */
@@ -35,8 +35,8 @@ struct target_options {
  * - An NBD URI: only with force; like a block device, but without a lock against other users.
  * - "-", standard output: see target_window.
  *
- * With rollback, which force goes with, a file or block device must be there; no holes are made in
- * it, and zeros are written only where it has others.
+ * With rollback, which force goes with, a file, block device or export must be there; no holes are
+ * made in it but by what an NBD server makes of zeros, which are written only where it has others.
  *
  * An existing file or device that looks like an image of another format than the name says is
  * ERR_USAGE unless the format is given. It must not be open in a QEMU, nor be the target of another
@@ -82,8 +82,8 @@ uint64_t target_excess(const struct target *target);
  * targets before the first is finished, because they may be parts of one thin volume. */
 int target_settle(struct target *target, struct error *err);
 
-/* After success: zeroes the rest, sets the size, syncs, renames. The target can only be closed
- * then. */
+/* After success: zeroes the rest, sets the size, syncs, renames. Then it can only be asked
+ * for target_written, and closed. */
 int target_finish(struct target *target, struct error *err);
 /* Closes and frees; removes a temporary file that was not finished. NULL-safe. */
 void target_close(struct target *target);

@@ -30,8 +30,7 @@ int sums_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct er
 {
 	out->head_size = size;
 	TRY(vmab_head_parse(head, size, out, err));
-	DEMAND(out->n_configs == 0 && out->note.length == 0, HEAD_RECORDS,
-	       "configs or a note in a sums file");
+	DEMAND(out->n_configs == 0, HEAD_RECORDS, "configs in a sums file");
 	return 0;
 }
 
@@ -44,7 +43,7 @@ void sums_head_build(const struct archive *archive, uint8_t *out)
 {
 	uint32_t built = vmab_head_size(archive), size = sums_head_size(archive);
 
-	assert(archive->n_configs == 0 && archive->note.length == 0);
+	assert(archive->n_configs == 0);
 	vmab_head_build(archive, out);
 	memset(out + built, 0, size - built);
 	memcpy(out, SUMS_MAGIC, 8);

@@ -25,8 +25,8 @@ int sums_measure(const uint8_t first[SECTOR_SIZE], uint32_t *size, struct error 
 /* Parses a whole head, as head_parse does: *out must be zeroed, and borrows from head. */
 int sums_head_parse(uint8_t *head, uint32_t size, struct archive *out, struct error *err);
 
-/* The head for an archive that archive_check accepted: its size, and its bytes. Configs and note
- * are left out. */
+/* The head for an archive that archive_check accepted: its size, and its bytes. It has
+ * no configs, and a note only if there is no such archive: section 2.1. */
 uint32_t sums_head_size(const struct archive *archive);
 void sums_head_build(const struct archive *archive, uint8_t *out);
 
