@@ -137,6 +137,16 @@ void sandbox_allow_file(struct sandbox *sandbox, const char *path)
 	free(real);
 }
 
+void sandbox_allow_tree(struct sandbox *sandbox, const char *folder)
+{
+	allow(sandbox, folder,
+	      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR |
+		      LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		      LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_READ_FILE |
+		      LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+		      LANDLOCK_ACCESS_FS_TRUNCATE | LANDLOCK_ACCESS_FS_REFER);
+}
+
 void sandbox_allow_socket(struct sandbox *sandbox, const char *path)
 {
 	char folder[PATH_MAX];

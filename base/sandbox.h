@@ -38,6 +38,8 @@ void sandbox_allow_file(struct sandbox *sandbox, const char *path);
 void sandbox_allow_socket(struct sandbox *sandbox, const char *path);
 /* Allows reading and writing this device alone. */
 void sandbox_allow_device(struct sandbox *sandbox, const char *path);
+/* Allows making, writing and removing files, folders and links below this folder. */
+void sandbox_allow_tree(struct sandbox *sandbox, const char *folder);
 /* Allows removing this folder. */
 void sandbox_allow_removal(struct sandbox *sandbox, const char *folder);
 /* From here on only allowed files can be opened. Ends the struct. */

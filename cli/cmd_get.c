@@ -6,6 +6,7 @@
 #include "device/peek.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,12 +17,14 @@ struct get_options {
 	struct common_options common;
 	struct peek_options peek;
 	const char *output, *folder;
-	bool force, no_sync;
+	bool recursive, force, no_sync;
 };
 
 static const struct get_options defaults = {.common = {COMMON_DEFAULTS}};
 
 static const struct option_spec specs[] = {
+	{"recursive", 'r', OPTION_FLAG, OPTION_FIELD(get_options, recursive),
+	 .help = "get a folder, with all that is below it"},
 	{"output", 'o', OPTION_TEXT, OPTION_FIELD(get_options, output), .argument = "FILE",
 	 .help = "write it to FILE, - for standard output (default: its own name)"},
 	{"directory", 'C', OPTION_TEXT, OPTION_FIELD(get_options, folder), .argument = "DIR",
@@ -43,7 +46,12 @@ static int make_path(char out[PATH_MAX], const struct get_options *options, stru
 
 	if (options->output != NULL && options->folder != NULL)
 		return fail(err, ERR_USAGE, "--output and --directory exclude each other");
-	if (name == NULL)
+	if (options->recursive &&
+	    (options->force || (options->output != NULL && strcmp(options->output, "-") == 0)))
+		return fail(err, ERR_USAGE,
+			    "--recursive makes a new folder: without --force and "
+			    "-o -");
+	if (name == NULL && (!options->recursive || options->output == NULL))
 		return fail(err, ERR_USAGE, "%.500s: names no file: DRIVE[:PARTITION]:/PATH",
 			    options->peek.place);
 	if (options->output != NULL)
@@ -54,18 +62,29 @@ static int make_path(char out[PATH_MAX], const struct get_options *options, stru
 	return n < PATH_MAX ? 0 : fail_system(err, ENAMETOOLONG, "%.300s", out);
 }
 
+/* Of a file; NULL: nothing is lost. */
+static const char *what_is_lost(const struct peek_result *result)
+{
+	if (!result->keeps_owners)
+		return "owner, mode and times are not kept";
+	return result->n_owners_lost != 0 ? "mode and time are kept, but not the owner: this user "
+					    "may not set it"
+					  : "with owner, mode and time";
+}
+
 static int get_file(const struct get_options *options, const char *path, struct report *report,
 		    struct error *err)
 {
 	struct newfile *file;
 	struct stat found;
+	struct peek_result result;
 	char size[HUMAN_SIZE];
 	int fd, code;
 
 	if (!options->force && access(path, F_OK) == 0)
 		return fail(err, ERR_USAGE, "%s: exists already; --force replaces it", path);
 	TRY(newfile_create(&file, &fd, path, err));
-	code = peek_get(fd, &options->peek, &report->watcher, err);
+	code = peek_get(fd, &result, &options->peek, &report->watcher, err);
 	if (code == 0 && !options->no_sync && fsync(fd) != 0)
 		code = fail_system(err, errno, "%s", path);
 	if (code == 0 && fstat(fd, &found) != 0)
@@ -76,9 +95,39 @@ static int get_file(const struct get_options *options, const char *path, struct 
 		code = newfile_publish(file, options->force, !options->no_sync, err);
 	newfile_free(file);
 	if (code == 0)
-		report_done(report, path,
-			    "%s, read by grub-fstest; owner, mode and times are not kept",
-			    human_size(size, (uint64_t)found.st_size));
+		report_done(report, path, "%s, read by %s; %s",
+			    human_size(size, (uint64_t)found.st_size), result.program,
+			    what_is_lost(&result));
+	return code;
+}
+
+/* What could not be read is told; the rest is there. */
+static int get_folder(const struct get_options *options, const char *path, struct report *report,
+		      struct error *err)
+{
+	struct peek_result result;
+	char size[HUMAN_SIZE], lost[80] = "with owners, modes and times";
+	int code = peek_get_folder(path, !options->no_sync, &result, &options->peek,
+				   &report->watcher, err);
+
+	if (result.n_folders == 0 || (code != 0 && code != ERR_DAMAGED))
+		return code;
+	if (!result.keeps_owners)
+		snprintf(lost, sizeof(lost),
+			 "times of files are kept, but no owners, modes and links");
+	else if (result.n_owners_lost != 0)
+		snprintf(lost, sizeof(lost),
+			 "with modes and times, but this user may not set owners");
+	report_done(report, path,
+		    "%" PRIu64 " files, %" PRIu64 " links, %" PRIu64 " folders, %s, "
+		    "read by %s; %s",
+		    result.n_files, result.n_links, result.n_folders,
+		    human_size(size, result.bytes), result.program, lost);
+	if (result.n_failed != 0 && code == 0)
+		return fail(err, ERR_SYSTEM,
+			    "%.500s: is not whole: of %" PRIu64 " what the messages "
+			    "before this say",
+			    path, result.n_failed);
 	return code;
 }
 
@@ -86,6 +135,7 @@ static int run(const void *given, struct report *report)
 {
 	struct get_options options = *(const struct get_options *)given;
 	struct strings *arguments = &options.common.arguments;
+	struct peek_result result;
 	struct error err = {0};
 	char path[PATH_MAX];
 
@@ -95,8 +145,10 @@ static int run(const void *given, struct report *report)
 		fail_start(&err, EAGAIN, "cannot start a thread");
 	else if (make_path(path, &options, &err) != 0)
 		;
+	else if (options.recursive)
+		get_folder(&options, path, report, &err);
 	else if (strcmp(path, "-") == 0)
-		peek_get(STDOUT_FILENO, &options.peek, &report->watcher, &err);
+		peek_get(STDOUT_FILENO, &result, &options.peek, &report->watcher, &err);
 	else
 		get_file(&options, path, report, &err);
 	return err.code == 0
@@ -108,16 +160,17 @@ const struct command command_get = {
 	.name = "get",
 	.usage = "ARCHIVE... DRIVE[:PARTITION]:PATH [OPTION]...",
 	.operand = "ARCHIVE",
-	.summary = "get one file out of a drive of an archive",
+	.summary = "get a file or folder out of a drive of an archive",
 	.help = "Get the file PATH, which begins with /, out of a file system on a drive of an\n"
-		"archive, or of the newest instant of a chain. Nothing else is restored. It is\n"
-		"there whole or not at all. The file system is read by grub-fstest, of GRUB,\n"
-		"through a FUSE mount that lasts as long as the command; the file's owner, mode\n"
-		"and times are not kept, and links are followed within the file system.\n"
+		"archive, or of the newest instant of a chain; with --recursive, a folder.\n"
+		"Nothing else is restored. A file is there whole or not at all. ext2 to ext4 are\n"
+		"read by debugfs, with owners, modes and times, and others by grub-fstest, of\n"
+		"GRUB, without, through a FUSE mount that lasts as long as the command.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak get web.vmab root:gpt1:/etc/fstab\n"
-		"  vmabak get web.vmab root:/etc/fstab -o -\n",
+		"  vmabak get web.vmab root:/etc/fstab -o -\n"
+		"  vmabak get -r web.vmab root:gpt1:/etc -C found\n",
 	.run = run,
 	.groups = {{"Options", specs, 0}, {NULL, brief_specs, 0}, {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),

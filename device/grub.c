@@ -1,41 +1,21 @@
 #include "device/grub.h"
 
 #include "base/child.h"
-#include "base/sandbox.h"
+#include "device/helper.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#define PROGRAM	     "grub-fstest"
-#define SILENCE_MS   300000 /* of a program that is at work: an archive may be far away */
-#define END_MS	     10000  /* after its output has ended */
-#define MEMORY_BYTES (2ull << 30)
-#define PART_SIZE    (256u << 10)
-
-int grub_confine(const char *folder, struct error *err)
-{
-	static const char *const system[] = {"/usr", "/lib", "/lib64", "/bin", "/sbin"};
-	struct sandbox sandbox;
-
-	sandbox_begin(&sandbox);
-	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
-		sandbox_allow_reading_below(&sandbox, system[i]);
-	sandbox_allow_reading_below(&sandbox, folder);
-	sandbox_allow_listing(&sandbox); /* it opens / at its start */
-	sandbox_allow_device(&sandbox, "/dev/null");
-	return sandbox_enter(&sandbox, err);
-}
+#define PROGRAM	  "grub-fstest"
+#define END_MS	  10000 /* after its output has ended */
+#define PART_SIZE (256u << 10)
 
 static int start(struct child *child, const struct grub_run *run, struct error *err)
 {
 	const char *argv[2 + GRUB_WORDS] = {PROGRAM, run->image};
 	const struct child_options how = {
 		.argv = argv, .out = CHILD_PIPE, .err = CHILD_PIPE, .dies_with_us = true};
-	const struct rlimit memory = {MEMORY_BYTES, MEMORY_BYTES}, none = {0, 0};
 
 	for (unsigned i = 0; i < GRUB_WORDS && run->words[i] != NULL; i++)
 		argv[2 + i] = run->words[i];
@@ -45,8 +25,7 @@ static int start(struct child *child, const struct grub_run *run, struct error *
 			       : fail(err, ERR_UNSUPPORTED,
 				      "there is no " PROGRAM " here, which reads file systems; "
 				      "Debian has it in grub-common");
-	prlimit(child->pid, RLIMIT_AS, &memory, NULL);
-	prlimit(child->pid, RLIMIT_CORE, &none, NULL);
+	helper_limit(child);
 	return 0;
 }
 
@@ -54,27 +33,19 @@ static int start(struct child *child, const struct grub_run *run, struct error *
 static int take_output(const struct child *child, const struct grub_run *run, uint8_t *part,
 		       struct error *err)
 {
-	struct pollfd one = {.fd = child->out, .events = POLLIN};
 	uint64_t n = 0;
 
 	for (;;) {
-		int ready = poll(&one, 1, SILENCE_MS);
-		ssize_t got = ready > 0 ? read(child->out, part, PART_SIZE) : -1;
+		size_t got;
 		int sys;
 
-		if (ready == 0)
-			return fail(err, ERR_SYSTEM, PROGRAM " did not answer for %u s",
-				    SILENCE_MS / 1000);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fail_system(err, errno, PROGRAM);
+		TRY(helper_read(child, PROGRAM, part, PART_SIZE, &got, err));
 		if (got == 0)
 			return 0;
-		n += (uint64_t)got;
+		n += got;
 		if (n > run->most_bytes)
 			return 1;
-		sys = run->take(run->context, part, (size_t)got);
+		sys = run->take(run->context, part, got);
 		if (sys != 0)
 			return fail_system(err, sys, "writing it");
 	}

@@ -17,8 +17,6 @@ struct grub_run {
 	void *context;
 };
 
-/* The thread cannot open anything but what this program needs, and what is in this folder. */
-int grub_confine(const char *folder, struct error *err);
 /* Waits for its end. An error says what it said, in its words. 1: it was ended, as its output is
  * longer. ERR_UNSUPPORTED: it is not installed. */
 int grub_run(const struct grub_run *run, struct error *err);

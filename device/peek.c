@@ -8,12 +8,14 @@
  */
 #include "device/peek.h"
 
-#include "base/io.h"
 #include "base/stop.h"
 #include "base/unnamed.h"
+#include "device/fetch.h"
 #include "device/grub.h"
+#include "device/helper.h"
 #include "device/mount.h"
 #include "device/mounted.h"
+#include "device/tree.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -40,9 +42,10 @@ struct peek {
 	char device[PARTITION_MAX + 20]; /* "(loop0)" */
 	const char *path;		 /* NULL: none was given */
 	bool has_partition;
-	int fd; /* of a file that is got; -1: it is a listing */
-	bool seekable;
-	uint64_t at;
+	int fd;			    /* of a file that is got; -1: none is */
+	struct tree *tree;	    /* takes a folder that is got; NULL: none is */
+	struct peek_result *result; /* of what is got */
+	const struct watcher *watcher;
 	char *text; /* of a listing; owned */
 	size_t length, room;
 	struct error err; /* of the confined thread */
@@ -144,32 +147,7 @@ static int take_text(void *context, const void *bytes, size_t n)
 {
 	struct peek *peek = context;
 
-	if (peek->length + n + 1 > peek->room) {
-		size_t room = (peek->length + n + 1) * 2;
-		char *grown = realloc(peek->text, room);
-
-		if (grown == NULL)
-			return ENOMEM;
-		peek->text = grown;
-		peek->room = room;
-	}
-	memcpy(peek->text + peek->length, bytes, n);
-	peek->length += n;
-	peek->text[peek->length] = '\0';
-	return 0;
-}
-
-static int take_file(void *context, const void *bytes, size_t n)
-{
-	struct peek *peek = context;
-	int sys = 0;
-
-	if (!peek->seekable)
-		return io_write(peek->fd, bytes, n);
-	if (*(const uint8_t *)bytes != 0 || memcmp(bytes, (const uint8_t *)bytes + 1, n - 1) != 0)
-		sys = io_pwrite(peek->fd, bytes, n, peek->at, 0);
-	peek->at += n;
-	return sys;
+	return helper_append(&peek->text, &peek->length, &peek->room, bytes, n);
 }
 
 /* One line, whatever is in it. */
@@ -210,20 +188,46 @@ static int run_grub(struct peek *peek, const char *const words[GRUB_WORDS], uint
 
 #define WORDS(...) ((const char *const[GRUB_WORDS]){__VA_ARGS__})
 
-static int get(struct peek *peek, const char *path, struct error *err)
+static bool gets(const struct peek *peek)
 {
-	uint64_t most = peek->options->most_bytes;
+	return peek->fd >= 0 || peek->tree != NULL;
+}
+
+/* Owned. A path of a folder may end with '/'. */
+static char *clean_path(const struct peek *peek)
+{
+	char *path = strdup(peek->path);
+	size_t n = path != NULL ? strlen(path) : 0;
+
+	while (peek->tree != NULL && n > 1 && path[n - 1] == '/')
+		path[--n] = '\0';
+	return path;
+}
+
+static int get(struct peek *peek, struct error *err)
+{
+	char *path = clean_path(peek);
+	char *place = text_make("%.*s", (int)(peek->path - 1 - peek->drive), peek->drive);
+	struct stat found;
+	struct fetch fetch = {
+		.image = peek->image,
+		.device = peek->device,
+		.path = path,
+		.place = place,
+		.most_bytes = peek->options->most_bytes,
+		.tree = peek->tree,
+		.fd = peek->fd,
+		.seekable = peek->fd >= 0 && fstat(peek->fd, &found) == 0 && S_ISREG(found.st_mode),
+		.watcher = peek->watcher,
+	};
 	int code;
 
-	if (most == 0)
-		most = peek->drive_bytes;
-	code = run_grub(peek, WORDS("cat", path), most, take_file, err);
-	if (code > 0)
-		return fail(err, ERR_UNSUPPORTED,
-			    "is longer than %llu bytes; --max-size SIZE allows more",
-			    (unsigned long long)most);
-	if (code == 0 && peek->seekable && ftruncate(peek->fd, (off_t)peek->at) != 0)
-		code = fail_system(err, errno, "writing it");
+	if (fetch.most_bytes == 0)
+		fetch.most_bytes = peek->drive_bytes;
+	code = path == NULL || place == NULL ? fail_memory(err)
+					     : fetch_run(peek->result, &fetch, err);
+	free(path);
+	free(place);
 	return code;
 }
 
@@ -327,13 +331,13 @@ static int look(struct peek *peek, struct error *err)
 	char *path;
 	int code;
 
-	TRY(grub_confine(peek->folder, err));
+	TRY(helper_confine(peek->folder, peek->tree != NULL ? tree_folder(peek->tree) : NULL, err));
+	if (gets(peek))
+		return get(peek, err);
 	path = text_make("%s%s", peek->device, peek->path != NULL ? peek->path : "/");
 	if (path == NULL)
 		return fail_memory(err);
-	if (peek->fd >= 0)
-		code = get(peek, path, err);
-	else if (peek->path == NULL && !peek->has_partition)
+	if (peek->path == NULL && !peek->has_partition)
 		code = list_devices(peek, err);
 	else
 		code = list_folder(peek, path, err);
@@ -361,7 +365,7 @@ static int use(void *context, struct view *view, const struct mount_file *files,
 	peek->view = view;
 	TRY(find_drive(peek, files, err));
 	TRY(parse_place(peek, err));
-	if (peek->fd >= 0 && peek->path == NULL)
+	if (gets(peek) && peek->path == NULL)
 		return fail_place(peek, ERR_USAGE, "names no file", err);
 	sys = pthread_create(&thread, NULL, work, peek);
 	if (sys != 0)
@@ -412,12 +416,34 @@ int peek_list(char **out, size_t *length, const struct peek_options *options,
 	return code;
 }
 
-int peek_get(int fd, const struct peek_options *options, const struct watcher *watcher,
-	     struct error *err)
+int peek_get(int fd, struct peek_result *result, const struct peek_options *options,
+	     const struct watcher *watcher, struct error *err)
 {
-	struct peek peek = {.options = options, .fd = fd};
-	struct stat found;
+	struct peek peek = {.options = options, .fd = fd, .result = result, .watcher = watcher};
 
-	peek.seekable = fstat(fd, &found) == 0 && S_ISREG(found.st_mode);
+	*result = (struct peek_result){0};
 	return run(&peek, watcher, err);
+}
+
+int peek_get_folder(const char *path, bool sync, struct peek_result *result,
+		    const struct peek_options *options, const struct watcher *watcher,
+		    struct error *err)
+{
+	struct peek peek = {.options = options, .fd = -1, .result = result, .watcher = watcher};
+	struct error why;
+	int code;
+
+	*result = (struct peek_result){0};
+	TRY(tree_make(&peek.tree, path, err));
+	code = run(&peek, watcher, err);
+	if (code == 0 || (code == ERR_DAMAGED && result->n_folders > 0)) {
+		int published = tree_publish(peek.tree, sync, &why);
+
+		if (published != 0) {
+			*err = why;
+			code = published;
+		}
+	}
+	tree_free(peek.tree);
+	return code;
 }

@@ -1,14 +1,16 @@
 /*
- * Files and folders of the file systems on a drive of an archive, read by grub-fstest of GRUB.
+ * Files and folders of the file systems on a drive of an archive, read by grub-fstest of GRUB, and
+ * where it can, by debugfs of e2fsprogs, which also tells owners, modes, times and links.
  *
- * It gets the drives by a private mount that is there for as long, and can open nothing but these
- * and the system's programs and libraries where the kernel has Landlock. It gives up after five
- * minutes without an answer.
+ * They get the drives by a private mount that is there for as long, and can open nothing but these
+ * and the system's programs and libraries, and change nothing but the folder that is got, where the
+ * kernel has Landlock. It gives up after five minutes without an answer.
  */
 #ifndef DEVICE_PEEK_H
 #define DEVICE_PEEK_H
 
 #include "archive/view.h"
+#include "device/peek_result.h"
 
 struct peek_options {
 	struct view_options view;
@@ -21,9 +23,16 @@ struct peek_options {
 int peek_list(char **out, size_t *length, const struct peek_options *options,
 	      const struct watcher *watcher, struct error *err);
 /* The bytes of a file are written to fd: where that is a file, from its start, with holes for
- * zeros. ERR_USAGE before anything is read: no PATH of a file is given. */
-int peek_get(int fd, const struct peek_options *options, const struct watcher *watcher,
-	     struct error *err);
+ * zeros, and with its owner, mode and time as far as they are known. ERR_USAGE before anything is
+ * read: no PATH of a file is given. */
+int peek_get(int fd, struct peek_result *result, const struct peek_options *options,
+	     const struct watcher *watcher, struct error *err);
+/* A folder with all that is below it becomes the folder at that path, which must not exist. What
+ * cannot be read does not keep the rest from being there: *result tells, and ERR_DAMAGED that it is
+ * the archive's fault. sync: once all is durable. */
+int peek_get_folder(const char *path, bool sync, struct peek_result *result,
+		    const struct peek_options *options, const struct watcher *watcher,
+		    struct error *err);
 
 /* The last part of PATH, which can be the name of a file; NULL: it has none. */
 const char *peek_file_name(const char *place);

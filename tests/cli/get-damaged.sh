@@ -41,6 +41,12 @@ case $lib_near in 0 | 3) ;; *) fail "exit code $lib_near: $(cat near.err)" ;; es
 [ "$(cat near)" = small ] || fail "not the small file"
 [ -z "$(ls -A scratch)" ] || fail "left: $(ls -A scratch)"
 
+# Of a folder the rest comes.
+expect_code 4 "$VMABAK" get -r bad.vmab root:/ -o out/tree
+expect_text "$err" 'root:/random: ' 'root:/: cannot be read whole: 1 extent is damaged'
+[ "$(cat out/tree/small)" = small ] || fail "the others did not come"
+[ ! -e out/tree/random ] || fail "a part of the damaged file is there"
+
 # A listing tells that it may lack something, and shows what it has.
 for at in $(seq 200000 300000 9000000); do
 	flip bad.vmab "$at"

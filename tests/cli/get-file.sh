@@ -1,7 +1,7 @@
 # vmabak ls and get: partitions, folders and files of a drive, and names that would lead elsewhere.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/mount.sh"
-need grub-fstest mkfs.ext4
+need grub-fstest debugfs mkfs.ext4
 
 mkdir -p tree/etc/sub out
 echo hello >tree/etc/hostname
@@ -57,7 +57,7 @@ done
 
 # One file.
 expect_code 0 "$VMABAK" get a.vmab root:/etc/numbers -C out
-expect_text "$err" 'out/numbers: 1.2 MiB, read by grub-fstest; owner, mode and times are not kept'
+expect_text "$err" 'out/numbers: 1.2 MiB, read by debugfs; '
 same_file tree/etc/numbers out/numbers
 expect_code 0 "$VMABAK" get -q b.vmab disk:msdos1:/etc/zeros -o out/zeros
 [ ! -s "$err" ] || fail "says with -q: $(cat "$err")"
@@ -67,6 +67,9 @@ expect_code 0 "$VMABAK" get a.vmab root:/etc/empty -C out
 [ -f out/empty ] && [ ! -s out/empty ] || fail "not an empty file"
 expect_code 0 "$VMABAK" get a.vmab root:/link -o -
 same_file tree/etc/hostname "$out"
+expect_code 0 "$VMABAK" get a.vmab root:/link -C out
+expect_text "$err" 'out/link: 6 B, read by grub-fstest; owner, mode and times are not kept'
+rm out/link
 expect_error 2 'out/numbers: exists already; --force replaces it' "$VMABAK" get a.vmab root:/etc/numbers -C out
 expect_code 0 "$VMABAK" get --force a.vmab root:/etc/hostname -o out/numbers
 same_file tree/etc/hostname out/numbers
