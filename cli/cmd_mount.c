@@ -28,7 +28,12 @@ struct mount_command {
 static const struct mount_command defaults = {.common = {COMMON_DEFAULTS}};
 
 static const struct option_spec specs[] = {
+	{"overlay", 0, OPTION_TEXT, OPTION_FIELD(mounted_options, overlay), .argument = "FILE",
+	 .help = "drives may be written: that goes to FILE, or with 'memory' is not kept"},
 	OPTION_CACHE(mounted_options, view.cache_bytes),
+	{"cache-file", 0, OPTION_TEXT, OPTION_FIELD(mounted_options, view.cache_file),
+	 .argument = "FILE",
+	 .help = "keep there what is read of an archive that can be read only in order"},
 	OPTION_PARENTS(mounted_options, view.folders),
 	OPTIONS_END,
 };
@@ -70,12 +75,21 @@ static void add_list(const char **arguments, unsigned *n, const struct strings *
 	}
 }
 
+/* Nothing, if it has no value. */
+static void add_option(const char **arguments, unsigned *n, const char *option, const char *value)
+{
+	if (value == NULL)
+		return;
+	arguments[(*n)++] = option;
+	arguments[(*n)++] = value;
+}
+
 /* The command line of this command, as it would be in the foreground. Owned, but for its texts. */
 static const char **make_arguments(const struct mount_command *command, const char *cache)
 {
 	const struct view_options *view = &command->mount.view;
 	const char **arguments =
-		memory_new(view->folders.n * 2 + view->archives.n + 10, sizeof(*arguments));
+		memory_new(view->folders.n * 2 + view->archives.n + 14, sizeof(*arguments));
 	unsigned n = 0;
 
 	arguments[n++] = "vmabak";
@@ -83,15 +97,12 @@ static const char **make_arguments(const struct mount_command *command, const ch
 	arguments[n++] = "--foreground";
 	if (command->common.report.quiet)
 		arguments[n++] = "--quiet";
-	if (view->cache_bytes != 0) {
-		arguments[n++] = "--cache";
-		arguments[n++] = cache;
-	}
+	if (view->cache_bytes != 0)
+		add_option(arguments, &n, "--cache", cache);
+	add_option(arguments, &n, "--cache-file", view->cache_file);
+	add_option(arguments, &n, "--overlay", command->mount.overlay);
 	add_list(arguments, &n, &view->folders, "--parents");
-	if (command->common.s3_endpoint != NULL) {
-		arguments[n++] = "--s3-endpoint";
-		arguments[n++] = command->common.s3_endpoint;
-	}
+	add_option(arguments, &n, "--s3-endpoint", command->common.s3_endpoint);
 	arguments[n++] = "--";
 	add_list(arguments, &n, &view->archives, NULL);
 	arguments[n] = command->mount.folder;
@@ -184,10 +195,11 @@ const struct command command_mount = {
 	.operand = "ARCHIVE",
 	.summary = "show the drives of an archive as files, without restoring it",
 	.help = "Mount an archive on the folder DIR, by FUSE: each drive is a file NAME.raw that\n"
-		"can only be read, each config a file of its name. Only what is read is decoded,\n"
-		"and every checksum is verified before its data is handed out. The parents of an\n"
-		"incremental archive are found in its folder, or given after it. It lasts until\n"
-		"umount DIR or fusermount3 -u DIR, also for ordinary users.\n"
+		"can only be read, but with --overlay, each config a file of its name. Only what\n"
+		"is read is decoded, and every checksum is verified before its data is handed\n"
+		"out. The parents of an incremental archive are found in its folder, or given\n"
+		"after it. It lasts until umount DIR or fusermount3 -u DIR, also for ordinary\n"
+		"users.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak mount web.vmab mnt\n"

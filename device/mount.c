@@ -1,10 +1,11 @@
-/* Low-level FUSE: the archive does not change, so the kernel may keep all it has read, and names
- * and sizes for ever. No direct I/O, which breaks shared mappings. */
+/* Low-level FUSE: nothing changes but by writes that go through the kernel, so it may keep all it
+ * has read, and names and sizes for ever. No direct I/O, which breaks shared mappings. */
 #define FUSE_USE_VERSION 35
 
 #include "device/mount.h"
 
 #include "base/library.h"
+#include "device/mount_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,13 +37,14 @@ struct fuse_session *fuse_session_new(struct fuse_args *, const struct fuse_lowl
 		X(fuse_opt_add_arg) X(fuse_opt_free_args) X(fuse_req_userdata) X(fuse_reply_err) \
 			X(fuse_reply_entry) X(fuse_reply_attr) X(fuse_reply_open)                \
 				X(fuse_reply_buf) X(fuse_reply_lseek) X(fuse_reply_statfs)       \
-					X(fuse_add_direntry)
+					X(fuse_reply_write) X(fuse_add_direntry)
 
 static struct {
 	FUNCTIONS(LIBRARY_MEMBER)
 } lib;
 static struct library library = LIBRARY(FILE_fuse3, FUNCTIONS, lib);
 
+#define OPTIONS	    ",nosuid,nodev,fsname=vmabak,subtype=vmabak"
 #define N_SERVERS   8u
 #define FOR_EVER_S  (365.0 * 86400)
 #define FIRST_FILE  (FUSE_ROOT_ID + 1)
@@ -78,7 +80,9 @@ static struct stat attributes(const struct mount_tree *tree, const struct mount_
 {
 	struct stat out = {
 		.st_ino = file == NULL ? FUSE_ROOT_ID : FIRST_FILE + (ino_t)(file - tree->files),
-		.st_mode = file == NULL ? S_IFDIR | 0555 : S_IFREG | 0444,
+		.st_mode = file == NULL		 ? S_IFDIR | 0555
+			   : file->write == NULL ? S_IFREG | 0444
+						 : S_IFREG | 0644,
 		.st_nlink = file == NULL ? 2 : 1,
 		.st_uid = geteuid(),
 		.st_gid = getegid(),
@@ -151,11 +155,27 @@ static void read_folder(fuse_req_t request, fuse_ino_t number, size_t size, off_
 	free(to);
 }
 
+/* Times may be set, to no effect; a size only to what it is. */
+static void set_attributes(fuse_req_t request, fuse_ino_t number, struct stat *wanted, int which,
+			   struct fuse_file_info *info)
+{
+	const struct mount_file *file = file_of(request, number);
+	const int refused = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
+
+	if (file == NULL || file->write == NULL || (which & refused) != 0 ||
+	    ((which & FUSE_SET_ATTR_SIZE) != 0 && (uint64_t)wanted->st_size != file->size_bytes))
+		lib.fuse_reply_err(request, EPERM);
+	else
+		get_attributes(request, number, info);
+}
+
 static void open_file(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
 {
-	if (file_of(request, number) == NULL) {
+	const struct mount_file *file = file_of(request, number);
+
+	if (file == NULL) {
 		lib.fuse_reply_err(request, EISDIR);
-	} else if ((info->flags & O_ACCMODE) != O_RDONLY) {
+	} else if ((info->flags & O_ACCMODE) != O_RDONLY && file->write == NULL) {
 		lib.fuse_reply_err(request, EROFS);
 	} else {
 		info->keep_cache = 1;
@@ -191,23 +211,43 @@ static void read_file(fuse_req_t request, fuse_ino_t number, size_t size, off_t 
 	free(to);
 }
 
-/* Where data or a hole, as wanted, begins from *at on; the end is a hole. 0 or an errno value. */
-static int find(const struct mount_file *file, bool hole, uint64_t *at)
+static void write_file(fuse_req_t request, fuse_ino_t number, const char *from, size_t n,
+		       off_t offset, struct fuse_file_info *info)
 {
-	uint64_t n = 0;
-	bool zero = false;
+	const struct mount_file *file = file_of(request, number);
+	size_t done = 0;
+	int code = EINVAL;
 
-	if (*at >= file->size_bytes)
-		return ENXIO;
-	for (; *at < file->size_bytes; *at += n) {
-		int code = file->status(file->context, *at, &n, &zero);
+	(void)info;
+	if (file != NULL && offset >= 0)
+		code = mount_file_write(file, (uint64_t)offset, from, n, &done);
+	if (code != 0)
+		lib.fuse_reply_err(request, code);
+	else
+		lib.fuse_reply_write(request, done);
+}
 
-		if (code != 0)
-			return code;
-		if (zero == hole)
-			return 0;
-	}
-	return hole ? 0 : ENXIO;
+static void flush_file(fuse_req_t request, fuse_ino_t number, int data_only,
+		       struct fuse_file_info *info)
+{
+	const struct mount_file *file = file_of(request, number);
+
+	(void)data_only, (void)info;
+	lib.fuse_reply_err(request, file == NULL || file->write == NULL
+					    ? 0
+					    : file->flush(file->context));
+}
+
+static void allocate(fuse_req_t request, fuse_ino_t number, int mode, off_t offset, off_t n,
+		     struct fuse_file_info *info)
+{
+	const struct mount_file *file = file_of(request, number);
+	int code = EINVAL;
+
+	(void)info;
+	if (file != NULL && offset >= 0 && n > 0)
+		code = mount_file_allocate(file, mode, (uint64_t)offset, (uint64_t)n);
+	lib.fuse_reply_err(request, code);
 }
 
 static void seek(fuse_req_t request, fuse_ino_t number, off_t offset, int whence,
@@ -219,7 +259,7 @@ static void seek(fuse_req_t request, fuse_ino_t number, off_t offset, int whence
 
 	(void)info;
 	if (file != NULL && offset >= 0 && (whence == SEEK_DATA || whence == SEEK_HOLE))
-		code = find(file, whence == SEEK_HOLE, &at);
+		code = mount_file_seek(file, whence == SEEK_HOLE, &at);
 	if (code != 0)
 		lib.fuse_reply_err(request, code);
 	else
@@ -241,9 +281,13 @@ static void tell_size(fuse_req_t request, fuse_ino_t number)
 static const struct fuse_lowlevel_ops operations = {
 	.lookup = look_up,
 	.getattr = get_attributes,
+	.setattr = set_attributes,
 	.readdir = read_folder,
 	.open = open_file,
 	.read = read_file,
+	.write = write_file,
+	.fsync = flush_file,
+	.fallocate = allocate,
 	.lseek = seek,
 	.statfs = tell_size,
 };
@@ -324,7 +368,7 @@ int mount_open(struct mount **out, const struct mount_tree *tree, struct error *
 	if (code == 0)
 		code = add_option(&options, "vmabak", err);
 	if (code == 0)
-		code = add_option(&options, "-oro,nosuid,nodev,fsname=vmabak,subtype=vmabak", err);
+		code = add_option(&options, tree->writable ? "-orw" OPTIONS : "-oro" OPTIONS, err);
 	if (code == 0)
 		code = begin(mount, &options, err);
 	lib.fuse_opt_free_args(&options);

@@ -1,5 +1,5 @@
 /*
- * A folder of read-only files by FUSE, with libfuse 3.
+ * A folder of files by FUSE, with libfuse 3, which keep their sizes, and may be written if wanted.
  *
  * The process that serves it must live until it is unmounted: of a server that was killed the mount
  * stays, and whatever is read there fails, until mount_remove_dead, umount(8) or fusermount3(1)
@@ -8,24 +8,16 @@
 #ifndef DEVICE_MOUNT_H
 #define DEVICE_MOUNT_H
 
-#include "base/error.h"
+#include "device/mount_file.h"
 
 struct mount;
-
-struct mount_file {
-	const char *name; /* borrowed; distinct, without '/' */
-	uint64_t size_bytes;
-	/* As view_read and view_status, several at the same time. */
-	int (*read)(void *context, uint64_t offset, void *to, size_t n);
-	int (*status)(void *context, uint64_t offset, uint64_t *n, bool *zero);
-	void *context; /* borrowed */
-};
 
 /* All is borrowed until mount_close. */
 struct mount_tree {
 	const char *folder;
 	const struct mount_file *files;
 	size_t n_files;
+	bool writable;	 /* some file is */
 	int64_t time_ns; /* of the files */
 };
 

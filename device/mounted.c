@@ -9,7 +9,9 @@
 #include "base/sandbox.h"
 #include "base/stop.h"
 #include "base/watcher.h"
+#include "device/drives.h"
 #include "device/mount.h"
+#include "device/overlay.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,7 +20,8 @@
 #include <string.h>
 
 struct content {
-	struct view *view; /* of a drive; NULL: of a config */
+	struct view *view;     /* of a drive; NULL: of a config */
+	struct drive *overlay; /* over that drive; NULL: none. Borrowed */
 	uint32_t drive;
 	struct text text;
 	char name[NAME_MAX_LENGTH + 20];
@@ -30,6 +33,8 @@ struct mounted {
 	const struct mounted_options *options;
 	const struct watcher *watcher;
 	struct view *view;
+	struct overlay_store store; /* if there is an overlay, as the drives */
+	struct device_drives drives;
 	struct content *contents; /* owned */
 	struct mount_file *files; /* owned */
 	size_t n_files;
@@ -63,6 +68,76 @@ static int status_of_content(void *context, uint64_t offset, uint64_t *n, bool *
 	*zero = false;
 	return 0;
 }
+
+/* ---- with an overlay ---- */
+
+static int read_overlay(void *context, uint64_t offset, void *to, size_t n)
+{
+	return drive_fetch(((struct content *)context)->overlay, offset, to, (uint32_t)n, 0);
+}
+
+static int status_of_overlay(void *context, uint64_t offset, uint64_t *n, bool *zero)
+{
+	struct error why = {0};
+
+	if (drive_status(((struct content *)context)->overlay, offset, n, zero, &why) == 0)
+		return 0;
+	return why.sys != 0 ? why.sys : EIO;
+}
+
+static int write_overlay(void *context, uint64_t offset, const void *from, size_t n)
+{
+	return drive_write(((struct content *)context)->overlay, offset, from, (uint32_t)n, 0);
+}
+
+static int zero_overlay(void *context, uint64_t offset, uint64_t n, bool may_trim)
+{
+	return drive_zero(((struct content *)context)->overlay, offset, n,
+			  may_trim ? DRIVE_MAY_TRIM : 0);
+}
+
+static int flush_overlay(void *context)
+{
+	return drive_flush(((struct content *)context)->overlay);
+}
+
+static void add_overlay(struct mounted *mounted, uint32_t drive)
+{
+	struct mount_file *file = &mounted->files[mounted->n_files - 1];
+
+	mounted->contents[mounted->n_files - 1].overlay = mounted->drives.of[drive].drive;
+	file->read = read_overlay;
+	file->status = status_of_overlay;
+	file->write = write_overlay;
+	file->zero = zero_overlay;
+	file->flush = flush_overlay;
+}
+
+static int open_overlay(struct mounted *mounted, struct error *err)
+{
+	TRY(overlay_store_open(&mounted->store, mounted->options->overlay,
+			       view_archive(mounted->view), err));
+	return device_drives_open(&mounted->drives, mounted->view, &mounted->store, err);
+}
+
+/* What was written since the last fsync is not lost, either. */
+static int close_overlay(struct mounted *mounted, struct error *err)
+{
+	int code = 0;
+
+	for (uint32_t i = 0; i < mounted->drives.n; i++) {
+		int sys = drive_flush(mounted->drives.of[i].drive);
+
+		if (sys != 0 && code == 0)
+			code = fail_system(err, sys, "%s: what was written last may be lost",
+					   mounted->options->overlay);
+	}
+	device_drives_close(&mounted->drives);
+	overlay_store_close(&mounted->store);
+	return code;
+}
+
+/* ---- names ---- */
 
 static bool is_taken(const struct mounted *mounted, const char *name)
 {
@@ -116,6 +191,8 @@ static int make_files(struct mounted *mounted, struct error *err)
 		content->drive = i;
 		name_file(mounted, content, &archive->drives[i].name, i, ".raw");
 		add_file(mounted, archive->drives[i].size_bytes);
+		if (mounted->options->overlay != NULL)
+			add_overlay(mounted, i);
 	}
 	for (uint32_t i = 0; i < archive->n_configs; i++) {
 		struct content *content = &mounted->contents[mounted->n_files];
@@ -148,21 +225,38 @@ static enum phase await(struct mounted *mounted, enum phase phase)
 	return phase;
 }
 
+static int confine(const struct mounted_options *options, struct error *err)
+{
+	struct sandbox sandbox;
+
+	sandbox_begin(&sandbox);
+	sandbox_allow_reading(&sandbox);
+	if (options->overlay != NULL && strcmp(options->overlay, "memory") != 0)
+		sandbox_allow_file(&sandbox, options->overlay);
+	sandbox_allow_file(&sandbox, options->view.cache_file);
+	return sandbox_enter(&sandbox, err);
+}
+
 static int open_view(struct mounted *mounted, struct error *err)
 {
-	TRY(sandbox_enter_reading(NULL, err));
+	TRY(confine(mounted->options, err));
 	TRY(view_open(&mounted->view, &mounted->options->view, mounted->watcher, err));
+	if (mounted->options->overlay != NULL)
+		TRY(open_overlay(mounted, err));
 	return make_files(mounted, err);
 }
 
 static void *work(void *context)
 {
 	struct mounted *mounted = context;
+	struct error why = {0};
 	bool opened = open_view(mounted, &mounted->err) == 0;
 
 	set_phase(mounted, opened ? OPENED : FAILED);
 	if (opened && await(mounted, OPENED) == MOUNTED)
 		mount_serve(mounted->mount, &mounted->err);
+	if (close_overlay(mounted, &why) != 0 && mounted->err.code == 0)
+		mounted->err = why;
 	view_close(mounted->view);
 	return NULL;
 }
@@ -188,6 +282,7 @@ static int serve(struct mounted *mounted, void (*ready)(void), struct error *err
 		.folder = mounted->options->folder,
 		.files = mounted->files,
 		.n_files = mounted->n_files,
+		.writable = mounted->options->overlay != NULL,
 		.time_ns = view_archive(mounted->view)->created_ns,
 	};
 	struct mount *mount;
@@ -244,6 +339,7 @@ int mounted_run(const struct mounted_options *options, const struct watcher *wat
 	struct mounted mounted = {
 		.options = options,
 		.watcher = watcher,
+		.store = {.fd = -1},
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER,
 	};

@@ -78,3 +78,9 @@ expect_error 2 'too few arguments' "$VMABAK" mount a.vmab
 gzip -k a.vmab
 expect_error 1 "only be read from its beginning to its end: gzip; 'vmabak export --cache-file FILE'" "$VMABAK" mount a.vmab.gz mnt
 [ "$(n_mounts mnt)" = 0 ] || fail "mounted"
+mounts mnt --cache-file kept a.vmab.gz
+expect_text "$err" 'can only be read from its beginning'
+same_file data.raw mnt/data.raw
+[ ! -e kept ] || fail "the cache file has a name"
+fusermount3 -u mnt
+wait_until dead "$server"

@@ -20,6 +20,11 @@ own/vmabak mount a.vmab own/mnt
 cmp root.raw own/mnt/root.raw
 fusermount3 -u own/mnt
 ! grep -q own/mnt /proc/self/mountinfo
+own/vmabak mount --overlay own/o a.vmab own/mnt
+printf written | dd of=own/mnt/root.raw conv=notrunc,fsync status=none
+[ "$(head -c 7 own/mnt/root.raw)" = written ]
+fusermount3 -u own/mnt
+! cmp -s root.raw own/mnt/root.raw
 END
 mkdir own/mnt
 chown 65534 own/mnt
