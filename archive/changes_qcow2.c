@@ -2,6 +2,7 @@
 
 #include "archive/marks.h"
 #include "archive/qcow2_backing.h"
+#include "base/identity.h"
 #include "base/text.h"
 #include "drive/qcow2bits.h"
 
@@ -17,18 +18,23 @@
 /* ---- tokens ---- */
 
 /* All images of a run have bitmaps of one name, and all of a machine snapshots of one name, id and
- * date: the file's number tells them apart. An image that was copied is another one. */
+ * date: the identity of the file or device tells them apart. An image that was copied is another
+ * one. */
 static int make_token(const struct qcow2_file *file, char *name, char **out, struct error *err)
 {
 	char *below = NULL;
+	char identity[IDENTITY_SIZE];
 	struct stat found;
 	int code = name == NULL ? fail_memory(err) : backing_token(file, &below, err);
 
 	if (code == 0 && fstat(file->fd, &found) != 0)
 		code = fail_system(err, errno, "%s", file->path);
+	if (code == 0 && !identity_find(identity, &found))
+		code = fail(err, ERR_UNSUPPORTED, "%s: is neither a file nor a block device",
+			    file->path);
 	if (code == 0) {
-		*out = text_make("qcow2:%s/inode-%llu%s%s", name, (unsigned long long)found.st_ino,
-				 *below == '\0' ? "" : "/below-", below);
+		*out = text_make("qcow2:%s/%s%s%s", name, identity, *below == '\0' ? "" : "/below-",
+				 below);
 		code = *out != NULL ? 0 : fail_memory(err);
 	}
 	free(below);

@@ -151,8 +151,10 @@ int image_token(char **out, const struct image_source *source, const uint8_t *tr
 	int code;
 
 	*out = NULL;
-	/* A pipe or an NBD export is no file, and a device is another one after the next start. */
-	if (stat(source->path, &found) != 0 || !S_ISREG(found.st_mode))
+	/* A pipe or an NBD export is no file, and of a raw device nothing tells whether it was
+	 * written to. */
+	if (stat(source->path, &found) != 0 ||
+	    !(S_ISREG(found.st_mode) || (S_ISBLK(found.st_mode) && qcow2)))
 		return 0;
 	if (suffix->reflink_of != NULL ||
 	    (tracked != NULL && strcmp(format_of(source), "raw") == 0))

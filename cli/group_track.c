@@ -109,7 +109,7 @@ int tracked_images_open(struct tracked_images *out, const struct track_options *
 	return options->track ? track_new(&out->track, out->sources, out->n, out->watcher, err) : 0;
 }
 
-/* "libvirt:NAME/inode-N", of a backup while the domain ran, of the image for "qcow2:bitmap/" and
+/* "libvirt:NAME/IDENTITY", of a backup while the domain ran, of the image for "qcow2:bitmap/" and
  * the same, whatever lies below it. */
 static bool is_of_libvirt(const struct text *token, const char *since)
 {

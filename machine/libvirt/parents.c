@@ -12,13 +12,12 @@
 /* Backups of a domain that was off have the tokens of images, which end the same way. */
 static const char *const prefixes[] = {TRACK_TOKEN, "qcow2:bitmap/"};
 
-uint64_t libvirt_parents_inode(const struct domain_disk *disk)
+void libvirt_parents_image(char out[IDENTITY_SIZE], const struct domain_disk *disk)
 {
 	struct stat found;
 
-	return disk->source != NULL && stat(disk->source, &found) == 0 && S_ISREG(found.st_mode)
-		       ? (uint64_t)found.st_ino
-		       : 0;
+	if (disk->source == NULL || stat(disk->source, &found) != 0 || !identity_find(out, &found))
+		*out = '\0';
 }
 
 int libvirt_parents_find(struct domain *domain, const char *name, enum checkpoint_view view,
@@ -141,41 +140,64 @@ static void parse_token(struct tracked_disk *tracked, const char *token)
 		*tracked->since = '\0';
 		return;
 	}
-	if (strncmp(at, TRACK_INODE, strlen(TRACK_INODE)) == 0)
-		tracked->inode = strtoull(at + strlen(TRACK_INODE), NULL, 10);
+	if (*at == '/')
+		snprintf(tracked->image, sizeof(tracked->image), "%.*s", (int)strcspn(at + 1, "/"),
+			 at + 1);
 }
 
-static bool is_elsewhere(const struct domain_disks *disks, uint64_t inode)
+static bool is_image_of(const struct domain_disk *disk, const char *image)
 {
-	for (unsigned i = 0; i < disks->n; i++) {
-		if (libvirt_parents_inode(&disks->disks[i]) == inode)
+	char now[IDENTITY_SIZE];
+
+	libvirt_parents_image(now, disk);
+	return strcmp(now, image) == 0;
+}
+
+static bool is_elsewhere(const struct domain_disks *disks, unsigned i, const char *image)
+{
+	for (unsigned j = 0; j < disks->n; j++) {
+		if (j != i && is_image_of(&disks->disks[j], image))
 			return true;
 	}
-	for (unsigned i = 0; i < disks->n_others; i++) {
-		if (libvirt_parents_inode(&disks->others[i]) == inode)
+	for (unsigned j = 0; j < disks->n_others; j++) {
+		if (is_image_of(&disks->others[j], image))
 			return true;
 	}
 	return false;
 }
 
+static bool is_device(const char *image)
+{
+	return strncmp(image, "device-", 7) == 0;
+}
+
 /* The bitmaps of a backup have one name in all images, so one of another disk would do. An image
- * that is new, as that of an external snapshot, has got its bitmap from libvirt. */
+ * that is new, as that of an external snapshot, has got its bitmap from libvirt; a device instead
+ * of another has not. */
 static void check_swapped(struct libvirt_track *track, unsigned i)
 {
-	uint64_t inode = libvirt_parents_inode(&track->disks->disks[i]);
 	struct tracked_disk *tracked = &track->each[i];
+	char image[IDENTITY_SIZE];
 
-	if (tracked->inode == inode)
+	libvirt_parents_image(image, &track->disks->disks[i]);
+	if (strcmp(tracked->image, image) == 0 && !is_device(image))
 		return;
-	for (unsigned j = 0; j < track->disks->n && inode != 0; j++) {
-		if (j != i && track->each[j].inode == inode)
+	for (unsigned j = 0; j < track->disks->n && *image != '\0'; j++) {
+		if (j != i && strcmp(track->each[j].image, image) == 0)
 			snprintf(tracked->why, sizeof(tracked->why),
 				 "its image was that of drive %.60s", track->disks->disks[j].name);
 	}
-	if (*tracked->why == '\0' && tracked->inode != 0 &&
-	    is_elsewhere(track->disks, tracked->inode))
+	if (*tracked->why != '\0' || (*tracked->image == '\0' && !is_device(image)))
+		return;
+	if (*tracked->image == '\0')
+		snprintf(tracked->why, sizeof(tracked->why),
+			 "the parent does not tell on which device it lay");
+	else if (is_elsewhere(track->disks, i, tracked->image))
 		snprintf(tracked->why, sizeof(tracked->why),
 			 "the parent's is of another disk of the domain");
+	else if (strcmp(tracked->image, image) != 0 && is_device(tracked->image) &&
+		 is_device(image))
+		snprintf(tracked->why, sizeof(tracked->why), "it lies on another device");
 }
 
 void libvirt_parents_look(struct libvirt_track *track, const struct machine_since *since)

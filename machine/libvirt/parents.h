@@ -4,6 +4,7 @@
 #ifndef MACHINE_LIBVIRT_PARENTS_H
 #define MACHINE_LIBVIRT_PARENTS_H
 
+#include "base/identity.h"
 #include "machine/libvirt/checkpoint.h"
 #include "machine/libvirt/domain.h"
 #include "machine/machine.h"
@@ -11,8 +12,8 @@
 struct domain_disk;
 struct libvirt_track;
 
-/* The number of the file that a disk lies in; 0: it is none. */
-uint64_t libvirt_parents_inode(const struct domain_disk *disk);
+/* The identity of the file or device that a disk lies in; empty: it is none. */
+void libvirt_parents_image(char out[IDENTITY_SIZE], const struct domain_disk *disk);
 
 /* 1: *out is it; 0: there is none. Free *out in any case. */
 int libvirt_parents_find(struct domain *domain, const char *name, enum checkpoint_view view,

@@ -55,14 +55,12 @@ static bool is_old(const char *path)
 static bool want_disk(struct tracked_disk *tracked, const struct domain_disk *disk,
 		      const char *name)
 {
-	uint64_t inode = libvirt_parents_inode(disk);
+	char image[IDENTITY_SIZE];
 
 	tracked->can = disk->kept && strcmp(disk->format, "qcow2") == 0 && !is_old(disk->source);
-	if (inode != 0)
-		snprintf(tracked->token, sizeof(tracked->token),
-			 TRACK_TOKEN "%s" TRACK_INODE "%llu", name, (unsigned long long)inode);
-	else
-		snprintf(tracked->token, sizeof(tracked->token), TRACK_TOKEN "%s", name);
+	libvirt_parents_image(image, disk);
+	snprintf(tracked->token, sizeof(tracked->token), TRACK_TOKEN "%s%s%s", name,
+		 *image != '\0' ? "/" : "", image);
 	return tracked->can;
 }
 

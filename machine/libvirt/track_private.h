@@ -4,21 +4,21 @@
 #ifndef MACHINE_LIBVIRT_TRACK_PRIVATE_H
 #define MACHINE_LIBVIRT_TRACK_PRIVATE_H
 
+#include "base/identity.h"
 #include "base/track_name.h"
 #include "machine/libvirt/description.h"
 
 struct domain;
 struct watcher;
 
-/* Tokens are "libvirt:vmabak-UUID/inode-N". */
+/* Tokens are "libvirt:vmabak-UUID/IDENTITY". */
 #define TRACK_TOKEN "libvirt:"
-#define TRACK_INODE "/inode-"
 
 struct tracked_disk {
 	bool can;		     /* have a bitmap that stays */
 	char token[100];	     /* of the new one */
 	char since[TRACK_NAME_SIZE]; /* of the parent; empty: none of ours */
-	uint64_t inode;		     /* of the image then; 0: not known */
+	char image[IDENTITY_SIZE];   /* its identity then; empty: not known */
 	char why[200];
 };
 

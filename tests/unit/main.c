@@ -39,6 +39,7 @@ static void (*const suites[])(void) = {
 	test_turns,
 	test_volume,
 	test_pace,
+	test_identity,
 	test_qemuimg,
 	test_buffer,
 	test_buffer_spill,

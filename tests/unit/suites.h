@@ -29,6 +29,7 @@ void test_drive(void);
 void test_turns(void);
 void test_volume(void);
 void test_pace(void);
+void test_identity(void);
 void test_qemuimg(void);
 void test_buffer(void);
 void test_buffer_spill(void);
