@@ -1,7 +1,8 @@
 #include "archive/diff.h"
 
 #include "archive/match.h"
-#include "archive/open.h"
+#include "archive/select.h"
+#include "base/grain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,26 +16,23 @@ struct run {
 	bool same;
 };
 
-static void tell(struct run *run)
+static int tell(struct run *run, struct error *err)
 {
-	if (run->begin < run->end)
-		run->teller->range(run->teller->context, run->begin, run->end - run->begin);
+	uint64_t begin = run->begin, end = run->end;
+
 	run->begin = run->end = 0;
+	return begin < end ? run->teller->range(run->teller->context, begin, end - begin, err) : 0;
 }
 
-static void add(struct run *run, uint64_t offset, uint64_t end)
+static int add(struct run *run, uint64_t offset, uint64_t end, struct error *err)
 {
 	run->same = false;
 	if (run->end != offset) {
-		tell(run);
+		TRY(tell(run, err));
 		run->begin = offset;
 	}
 	run->end = end;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
+	return 0;
 }
 
 /* How many pages are empty on both sides. */
@@ -47,7 +45,7 @@ static int both_empty(struct run *run, uint32_t i, uint32_t j, uint64_t number, 
 	if (*n == 0)
 		return 0;
 	TRY(sums_empty(run->b->sums, &run->cursors[1], j, number, &n_right, err));
-	*n = smaller(*n, n_right);
+	*n = least(*n, n_right);
 	return 0;
 }
 
@@ -56,7 +54,7 @@ static int compare_page(struct run *run, uint32_t i, uint32_t j, uint64_t number
 	uint64_t size_a = sums_archive(run->a->sums)->drives[i].size_bytes;
 	uint64_t size_b = sums_archive(run->b->sums)->drives[j].size_bytes;
 	uint64_t larger = size_a < size_b ? size_b : size_a;
-	uint64_t n = smaller(clusters_of(size_a), clusters_of(size_b));
+	uint64_t n = least(clusters_of(size_a), clusters_of(size_b));
 	const uint8_t *left, *right;
 
 	TRY(sums_page(run->a->sums, &run->cursors[0], i, number, &left, err));
@@ -65,7 +63,7 @@ static int compare_page(struct run *run, uint32_t i, uint32_t j, uint64_t number
 		return 0;
 	for (uint64_t k = 0, c = number * SUMS_PER_PAGE; k < SUMS_PER_PAGE && c < n; k++, c++)
 		if (memcmp(left + k * CHECKSUM_SIZE, right + k * CHECKSUM_SIZE, CHECKSUM_SIZE) != 0)
-			add(run, c * CLUSTER_SIZE, smaller((c + 1) * CLUSTER_SIZE, larger));
+			TRY(add(run, c * CLUSTER_SIZE, least((c + 1) * CLUSTER_SIZE, larger), err));
 	return 0;
 }
 
@@ -74,7 +72,7 @@ static int compare_clusters(struct run *run, uint32_t i, uint32_t j, struct erro
 {
 	uint64_t size_a = sums_archive(run->a->sums)->drives[i].size_bytes;
 	uint64_t size_b = sums_archive(run->b->sums)->drives[j].size_bytes;
-	uint64_t n_pages = smaller(sums_pages(size_a), sums_pages(size_b)), n;
+	uint64_t n_pages = least(sums_pages(size_a), sums_pages(size_b)), n;
 
 	for (uint64_t number = 0; number < n_pages; number += n) {
 		TRY(both_empty(run, i, j, number, &n, err));
@@ -90,14 +88,14 @@ static int compare_drives(struct run *run, uint32_t i, uint32_t j, struct error 
 {
 	uint64_t size_a = sums_archive(run->a->sums)->drives[i].size_bytes;
 	uint64_t size_b = sums_archive(run->b->sums)->drives[j].size_bytes;
-	uint64_t begin = smaller(size_a, size_b), end = size_a < size_b ? size_b : size_a;
+	uint64_t begin = least(size_a, size_b), end = size_a < size_b ? size_b : size_a;
 
 	run->begin = run->end = 0;
 	TRY(compare_clusters(run, i, j, err));
 	if (begin < end)
-		add(run, run->begin < run->end && run->end > begin ? run->end : begin, end);
-	tell(run);
-	return 0;
+		TRY(add(run, run->begin < run->end && run->end > begin ? run->end : begin, end,
+			err));
+	return tell(run, err);
 }
 
 static int compare_all(struct run *run, struct error *err)
@@ -112,8 +110,8 @@ static int compare_all(struct run *run, struct error *err)
 		uint32_t j = run->of_a[i];
 
 		run->same &= j != right->n_drives;
-		teller->drive(teller->context, &left->drives[i],
-			      j != right->n_drives ? &right->drives[j] : NULL);
+		TRY(teller->drive(teller->context, &left->drives[i],
+				  j != right->n_drives ? &right->drives[j] : NULL, err));
 		if (j != right->n_drives)
 			TRY(compare_drives(run, i, j, err));
 	}
@@ -121,14 +119,48 @@ static int compare_all(struct run *run, struct error *err)
 		if (run->of_b[j] != left->n_drives)
 			continue;
 		run->same = false;
-		teller->drive(teller->context, NULL, &right->drives[j]);
+		TRY(teller->drive(teller->context, NULL, &right->drives[j], err));
 	}
 	return 0;
 }
 
-int diff_run(const struct found_sums *a, const struct found_sums *b,
-	     const struct diff_teller *teller, bool *same, struct error *err)
+/* The number of the drive in the archive of the other side; side: the drive. */
+static int find_in(const struct diff_side *side, const struct diff_side *other, uint32_t *out,
+		   struct error *err)
 {
+	const struct archive *archive = sums_archive(other->sums.sums);
+	const char *name = side->argument.name, *target;
+
+	*out = 0;
+	if (other->drive != NULL || (name == NULL && archive->n_drives == 1))
+		return 0;
+	if (name == NULL)
+		return fail(err, ERR_USAGE, "%s: %s has %u drives: say which with NAME=URI",
+			    side->operand, other->operand, archive->n_drives);
+	if (select_drive(name, archive, out, &target, err) == 0)
+		return 0;
+	error_in_file(err, other->operand);
+	return err->code;
+}
+
+/* Of two sides one at least of which is a drive. */
+static int compare_one(struct run *run, const struct diff_side sides[2], struct error *err)
+{
+	const struct diff_teller *teller = run->teller;
+	uint32_t of[2] = {0};
+
+	for (unsigned i = 0; i < 2; i++)
+		if (sides[i].drive != NULL)
+			TRY(find_in(&sides[i], &sides[1 - i], &of[1 - i], err));
+	TRY(teller->drive(teller->context, &sums_archive(run->a->sums)->drives[of[0]],
+			  &sums_archive(run->b->sums)->drives[of[1]], err));
+	return compare_drives(run, of[0], of[1], err);
+}
+
+int diff_run(const struct diff_side sides[2], const struct diff_teller *teller, bool *same,
+	     struct error *err)
+{
+	const struct found_sums *a = &sides[0].sums, *b = &sides[1].sums;
 	struct run run = {.a = a, .b = b, .teller = teller, .same = true};
 	int code;
 
@@ -137,6 +169,8 @@ int diff_run(const struct found_sums *a, const struct found_sums *b,
 	run.of_b = calloc(sums_archive(b->sums)->n_drives + 1u, sizeof(*run.of_b));
 	if (run.cursors == NULL || run.of_a == NULL || run.of_b == NULL)
 		code = fail_memory(err);
+	else if (sides[0].drive != NULL || sides[1].drive != NULL)
+		code = compare_one(&run, sides, err);
 	else
 		code = compare_all(&run, err);
 	*same = code == 0 && run.same;
