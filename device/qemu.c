@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Takes over the word. */
@@ -53,7 +54,7 @@ static const char *device_of(enum hardware_bus bus)
 struct buses {
 	bool scsi;
 	unsigned n_sata, n_ide, n_drives;
-	char *variables; /* owned: the node of the drive of UEFI's variables */
+	int variables; /* the number of the drive of UEFI's variables; -1: none */
 };
 
 static void add_drive(struct qemu_line *line, unsigned number, enum hardware_bus bus, bool q35,
@@ -81,36 +82,66 @@ static void add_drive(struct qemu_line *line, unsigned number, enum hardware_bus
 			   ++buses->n_drives));
 }
 
-static const char *firmware(void)
+/* Its variables fill what its code leaves of a whole number of this: 528 KiB of 4 MiB, or, of old
+ * ones, 128 KiB of 2. */
+#define FLASH_BYTES (2u << 20)
+
+struct firmware {
+	const char *code;
+	uint64_t variables_bytes;
+};
+
+/* One whose variables are in a drive of this size, if there is one. False: there is none. */
+static bool find_firmware(struct firmware *out, uint64_t drive_bytes)
 {
 	static const char *const places[] = {
 		"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd",
 		"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
 		"/usr/share/qemu/ovmf-x86_64-code.bin"};
+	struct stat found;
 
-	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (access(places[i], R_OK) == 0)
-			return places[i];
-	return NULL;
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		uint64_t over;
+
+		if (access(places[i], R_OK) != 0 || stat(places[i], &found) != 0)
+			continue;
+		over = (uint64_t)found.st_size % FLASH_BYTES;
+		*out = (struct firmware){places[i], over == 0 ? 0 : FLASH_BYTES - over};
+		if (out->variables_bytes <= drive_bytes)
+			return true;
+	}
+	return false;
+}
+
+/* Storage may have made the drive larger than what QEMU was given of it. */
+static void add_variables(struct qemu_line *line, int drive, uint64_t bytes)
+{
+	add_pair(line, "-blockdev",
+		 text_make("driver=raw,node-name=variables,file=drive%d,size=%llu", drive,
+			   (unsigned long long)bytes));
 }
 
 static int add_machine(struct qemu_line *line, const struct hardware *hardware,
-		       const struct buses *buses, struct error *err)
+		       const struct archive *archive, const struct buses *buses, struct error *err)
 {
-	const char *code = hardware->uefi ? firmware() : NULL;
+	bool kept = hardware->uefi && buses->variables >= 0;
+	uint64_t size = kept ? archive->drives[buses->variables].size_bytes : UINT64_MAX;
+	struct firmware firmware;
 
-	if (hardware->uefi && code == NULL)
+	if (hardware->uefi && !find_firmware(&firmware, size))
 		return fail(err, ERR_UNSUPPORTED,
-			    "the machine boots by UEFI, and no firmware for that is installed "
-			    "(OVMF, package ovmf)");
-	if (code != NULL)
+			    "the machine boots by UEFI, and no firmware for that, with variables "
+			    "as it has them, is installed (OVMF, package ovmf)");
+	if (hardware->uefi)
 		add_pair(line, "-blockdev",
-			 text_make("driver=file,node-name=code,read-only=on,filename=%s", code));
+			 text_make("driver=file,node-name=code,read-only=on,filename=%s",
+				   firmware.code));
+	if (kept)
+		add_variables(line, buses->variables, firmware.variables_bytes);
 	add_pair(line, "-machine",
-		 text_make("%s%s%s%s", hardware->q35 || hardware->uefi ? "q35" : "pc",
-			   code != NULL ? ",pflash0=code" : "",
-			   code != NULL && buses->variables != NULL ? ",pflash1=" : "",
-			   code != NULL && buses->variables != NULL ? buses->variables : ""));
+		 text_make("%s%s%s", hardware->q35 || hardware->uefi ? "q35" : "pc",
+			   hardware->uefi ? ",pflash0=code" : "",
+			   kept ? ",pflash1=variables" : ""));
 	return 0;
 }
 
@@ -148,7 +179,7 @@ static void add_rest(struct qemu_line *line, const struct qemu_wish *wish,
 int qemu_line_make(struct qemu_line *out, const struct qemu_wish *wish,
 		   const struct archive *archive, char *const *names, struct error *err)
 {
-	struct buses buses = {0};
+	struct buses buses = {.variables = -1};
 	struct hardware hardware;
 	int code;
 
@@ -165,11 +196,10 @@ int qemu_line_make(struct qemu_line *out, const struct qemu_wish *wish,
 		add_node(out, i, wish->nbd, names[i]);
 		if (bus != BUS_VARIABLES)
 			add_drive(out, i, bus, hardware.q35 || hardware.uefi, &buses);
-		else if (buses.variables == NULL)
-			buses.variables = text_make("drive%u", i);
+		else if (buses.variables < 0)
+			buses.variables = (int)i;
 	}
-	code = add_machine(out, &hardware, &buses, err);
-	free(buses.variables);
+	code = add_machine(out, &hardware, archive, &buses, err);
 	add_rest(out, wish, &hardware);
 	TRY(code);
 	return out->failed ? fail_memory(err) : 0;

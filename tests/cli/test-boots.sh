@@ -14,6 +14,9 @@ for round in 1 2 3; do
 	for module in /modules/*; do busybox insmod $module 2>/dev/null; done
 done
 while [ ! -b /dev/vda ]; do busybox sleep 0.1; done
+for port in /dev/vport*; do
+	if [ -c "$port" ]; then /agent "$port" & fi
+done
 busybox mount -t ext4 /dev/vda /mnt
 busybox cat /mnt/big >/dev/null || echo "guest: cannot read"
 echo written >/mnt/new
@@ -22,8 +25,9 @@ echo "guest: $(busybox cat /mnt/name) $(busybox cat /mnt/new) login:"
 [ ! -e /mnt/off ] || busybox poweroff -f
 busybox sleep 1000
 EOF
-chmod 755 "$lib_root/init"
-add_modules virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk
+cp "$SRC/tests/live/guest/agent" "$lib_root/agent"
+chmod 755 "$lib_root/init" "$lib_root/agent"
+add_modules virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_console
 pack_initrd | gzip -1 >initrd.gz
 
 mkdir files
@@ -49,6 +53,12 @@ expect_code 4 boots b.vmab --timeout 600 --expect 'never said'
 expect_text "$err" "b.vmab: the machine ended after " "console: guest: tuesday written login:"
 expect_code 4 boots a.vmab --timeout 1 --expect 'never said'
 expect_text "$err" "a.vmab: no sign of life within 1" "'never said' did not come"
+# The guest agent answers, or is not there yet.
+expect_code 0 boots a.vmab --timeout 600 --guest-agent
+expect_text "$err" 'a.vmab: booted: its guest agent answered after '
+expect_code 4 boots a.vmab --timeout 1 --guest-agent
+expect_text "$err" 'a.vmab: no sign of life within ' 'an answer of its guest agent did not come'
+expect_error 2 '--expect and --guest-agent: only one of them' "$VMABAK" test a.vmab --guest-agent --expect x
 expect_code 1 "$VMABAK" test a.vmab --qemu no-such-program
 expect_text "$err" no-such-program
 # A run that is killed leaves its folder, with the sockets, and the next one removes it.
