@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/patience.h"
 #include "base/socket.h"
-#include "machine/serve/message.h"
+#include "machine/message.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -7,7 +7,7 @@
 #include "base/watcher.h"
 #include "machine/freeze.h"
 #include "machine/kinds.h"
-#include "machine/serve/message.h"
+#include "machine/message.h"
 #include "machine/serve/options.h"
 
 #include <errno.h>

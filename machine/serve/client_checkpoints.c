@@ -6,7 +6,7 @@
 #include "base/parse.h"
 #include "base/watcher.h"
 #include "machine/freeze.h"
-#include "machine/serve/message.h"
+#include "machine/message.h"
 #include "machine/serve/options.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/socket.h"
 #include "machine/serve/client_source.h"
-#include "machine/serve/message.h"
+#include "machine/message.h"
 #include "machine/serve/message_line.h"
 
 #include <errno.h>

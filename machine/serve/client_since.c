@@ -1,7 +1,7 @@
 #include "machine/serve/client_state.h"
 
 #include "base/parse.h"
-#include "machine/serve/message.h"
+#include "machine/message.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/patience.h"
 #include "base/watcher.h"
-#include "machine/serve/message.h"
+#include "machine/message.h"
 
 #include <poll.h>
 #include <sys/socket.h>

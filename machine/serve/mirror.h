@@ -22,6 +22,7 @@
 
 #include "base/name.h"
 #include "cow/mirror.h"
+#include "machine/mirror_target.h"
 #include "machine/serve/state.h"
 
 enum mirror_phase {
@@ -61,25 +62,6 @@ struct serve_mirrors {
 	struct mirror *late[SERVED_MAX]; /* ended, but for their threads; NULL: none */
 	int64_t noted_ms;		 /* when what the targets have was noted last */
 };
-
-/* ---- mirror_target.c ---- */
-
-/* What a target has to be for, and may do. */
-struct mirror_target {
-	const char *path, *format; /* as in struct mirrored */
-	uint64_t size_bytes;
-	bool force;
-	bool known; /* it is ours, by the state file: its content is kept, if it is there */
-	/* Out. */
-	bool reads_zeros; /* it is new, or was emptied */
-	uint64_t inode;
-	bool answers_late;
-};
-
-/* The inode of a file that is there; 0: none. */
-uint64_t mirror_target_inode(const char *path);
-/* Opens it for writing, and creates it if it is a file that is missing. By the keeper. */
-int mirror_target_open(struct drive **out, struct mirror_target *target, struct error *err);
 
 /* ---- mirror_state.c ---- */
 

@@ -22,7 +22,7 @@
 #include "cow/capture.h"
 #include "cow/checkpoints.h"
 #include "drive/argument.h"
-#include "machine/serve/message.h"
+#include "machine/message.h"
 #include "machine/serve/options.h"
 #include "nbd/server.h"
 

@@ -10,7 +10,7 @@
  * each drive, and says in the end that the archive is durable. In place of a writer, everything
  * that it would be given is held against the drives, and read. The server hangs up in the end.
  */
-#include "machine/serve/message.h"
+#include "machine/message.h"
 #include "base/clusterset.h"
 #include "cow/chunks.h"
 #include "machine/kinds.h"

@@ -71,8 +71,8 @@
  *
  * All functions: any thread.
  */
-#ifndef MACHINE_SERVE_MESSAGE_H
-#define MACHINE_SERVE_MESSAGE_H
+#ifndef MACHINE_MESSAGE_H
+#define MACHINE_MESSAGE_H
 
 #include "base/json.h"
 

@@ -1,5 +1,6 @@
-#include "machine/serve/mirror.h"
+#include "machine/mirror_target.h"
 
+#include "drive/drive.h"
 #include "drive/qemuimg.h"
 #include "drive/target.h"
 

@@ -1,4 +1,4 @@
-#include "machine/serve/message.h"
+#include "machine/message.h"
 
 #include "base/socket.h"
 

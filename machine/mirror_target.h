@@ -1,0 +1,30 @@
+/*
+ * The target of a mirror: opened, and created if it is a file that is missing.
+ */
+#ifndef MACHINE_MIRROR_TARGET_H
+#define MACHINE_MIRROR_TARGET_H
+
+#include "base/error.h"
+
+struct drive;
+
+/* What a target has to be for, and may do. */
+struct mirror_target {
+	const char *path;   /* from the root, or an NBD URI */
+	const char *format; /* NULL: by the name */
+	uint64_t size_bytes;
+	bool force;
+	bool known; /* it is ours, by the state file: its content is kept, if it is there */
+	/* Out. */
+	bool reads_zeros; /* it is new, or was emptied */
+	uint64_t inode;
+	bool answers_late;
+};
+
+/* The inode of a file that is there; 0: none. */
+uint64_t mirror_target_inode(const char *path);
+/* Opens it for writing, and creates it if it is a file that is missing. The thread that does so
+ * must outlive the drive. */
+int mirror_target_open(struct drive **out, struct mirror_target *target, struct error *err);
+
+#endif
