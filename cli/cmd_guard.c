@@ -83,7 +83,7 @@ static int run(const void *given, struct report *report)
 	/* A reader of the backup's messages need not wait for what follows. */
 	dup2(STDIN_FILENO, STDERR_FILENO);
 	if (kind == SOURCE_QEMU && last != GUARD_DONE)
-		code = qemu_clean_up(&options, id, &err);
+		code = qemu_clean_up(&options, id, last, &err);
 #if HAVE_LIBVIRT
 	if (kind == SOURCE_LIBVIRT)
 		code = libvirt_clean_up(&options, id, last, &err);

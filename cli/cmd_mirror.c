@@ -3,14 +3,17 @@
 #include "base/json.h"
 #include "cli/groups.h"
 #include "cli/report.h"
-#include "cli/say.h"
 #include "cli/sources.h"
+#include "cli/tell_mirror.h"
+#include "cli/signals.h"
 #include "machine/mirror.h"
+#include "machine/qemu/mirror.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define WAIT_STEP_MS 200
+#define KEEP_FD	     3
 
 struct mirror_options {
 	struct common_options common;
@@ -33,6 +36,9 @@ static const struct option_spec specs[] = {
 		 "only"},
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(mirror_options, wish.force),
 	 .help = "start: overwrite files that exist, block devices and NBD exports"},
+	{"nbd-server", 0, OPTION_TEXT, OPTION_FIELD(mirror_options, wish.server),
+	 .argument = "SOCKET", .help = "start, qemu: the NBD server that QEMU has already",
+	 .sources = SOURCE_QEMU},
 	{"rate", 0, OPTION_RATE, OPTION_FIELD(mirror_options, rate), .argument = "RATE", .min = 0,
 	 .max = UINT64_MAX - 1, .help = "start, set: copy at most so much a second; 0: no limit"},
 	{"on-slow", 0, OPTION_CHOICE, OPTION_FIELD(mirror_options, on_slow), .argument = "WHAT",
@@ -42,55 +48,12 @@ static const struct option_spec specs[] = {
 	OPTIONS_END,
 };
 
-/* ---- what is told ---- */
-
-static unsigned long long number_of(const struct json_t *object, const char *key)
-{
-	uint64_t number = 0;
-
-	json_member_number(object, key, &number);
-	return number;
-}
+/* ---- actions ---- */
 
 static const char *text_of(const struct json_t *object, const char *key)
 {
 	return json_member_text(object, key) == NULL ? "?" : json_member_text(object, key);
 }
-
-static void print_drive(const struct json_t *drive)
-{
-	const char *state = json_member_text(drive, "state");
-	char left[HUMAN_SIZE], copied[HUMAN_SIZE];
-
-	say(stdout, "drive %s: %s", text_of(drive, "name"), text_of(drive, "target"));
-	if (state != NULL)
-		say(stdout, ": %s, %s left, %s copied", state,
-		    human_size(left, number_of(drive, "left_bytes")),
-		    human_size(copied, number_of(drive, "copied_bytes")));
-	if (json_member_bool(drive, "stalled"))
-		say(stdout, "; the target takes nothing");
-	else if (json_member_bool(drive, "diverging"))
-		say(stdout, "; guests write faster than the target takes it, so it does not get "
-			    "there: --on-slow wait");
-	if (json_member_text(drive, "error") != NULL)
-		say(stdout, ": %s", json_member_text(drive, "error"));
-	say(stdout, "\n");
-}
-
-static void print_mirror(const struct json_t *mirror)
-{
-	const struct json_t *drives = json_member(mirror, "drives");
-
-	if (json_is_nothing(mirror)) {
-		say(stdout, "mirror: none\n");
-		return;
-	}
-	say(stdout, "mirror: %s\n", text_of(mirror, "phase"));
-	for (size_t i = 0; i < json_length(drives); i++)
-		print_drive(json_item(drives, i));
-}
-
-/* ---- actions ---- */
 
 struct task {
 	const struct mirror_kind *kind;
@@ -109,7 +72,7 @@ static int run_status(struct task *task, struct json_t **out, struct error *err)
 {
 	TRY(task->kind->status(&task->wish, out, err));
 	if (task->report->result == NULL)
-		print_mirror(json_member(*out, "mirror"));
+		tell_mirror(json_member(*out, "mirror"));
 	return 0;
 }
 
@@ -123,10 +86,12 @@ static int run_set(struct task *task, struct json_t **out, struct error *err)
 static int run_pivot(struct task *task, struct json_t **out, struct error *err)
 {
 	char time[HUMAN_SIZE];
+	uint64_t standstill_ns = 0;
 
 	TRY(task->kind->pivot(&task->wish, out, err));
+	json_member_number(*out, "standstill_ns", &standstill_ns);
 	report_note(task->report, "the guest is at its targets; it stood still for %s",
-		    human_delay(time, number_of(*out, "standstill_ns")));
+		    human_delay(time, standstill_ns));
 	return 0;
 }
 
@@ -163,6 +128,15 @@ static int judge(struct task *task, const struct json_t *mirror, bool *told, str
 	return in_sync;
 }
 
+/* The process that start has made, with a socket as descriptor 3. */
+static int run_keep(struct task *task, struct json_t **out, struct error *err)
+{
+	(void)out;
+	if (task->kind != &mirror_qemu)
+		return fail(err, ERR_USAGE, "keep is started by start");
+	return mirror_keep(KEEP_FD, task->wish.place, &task->report->watcher, err);
+}
+
 static int run_wait(struct task *task, struct json_t **out, struct error *err)
 {
 	bool told = false;
@@ -185,8 +159,8 @@ static const struct action {
 	const char *word;
 	int (*run)(struct task *task, struct json_t **out, struct error *err);
 } actions[] = {
-	{"start", run_start}, {"status", run_status}, {"set", run_set},
-	{"pivot", run_pivot}, {"abort", run_abort},   {"wait", run_wait},
+	{"start", run_start}, {"status", run_status}, {"set", run_set},	  {"pivot", run_pivot},
+	{"abort", run_abort}, {"wait", run_wait},     {"keep", run_keep},
 };
 
 static const struct action *find_action(const char *word)
@@ -207,8 +181,11 @@ static int act(struct task *task, const struct strings *words, struct json_t **o
 		return fail(err, ERR_USAGE,
 			    "'%.60s': must be start, status, set, pivot, abort or wait",
 			    words->items[0]);
-	task->kind = &mirror_serve;
-	TRY(source_place(words->items[1], SOURCE_SERVE, &task->wish.place, err));
+	task->kind = &mirror_qemu;
+	if (source_of(words->items[1], &task->wish.place) != SOURCE_QEMU) {
+		task->kind = &mirror_serve;
+		TRY(source_place(words->items[1], SOURCE_SERVE, &task->wish.place, err));
+	}
 	return action->run(task, out, err);
 }
 
@@ -234,9 +211,10 @@ const struct command command_mirror = {
 	.usage = "start|status|set|pivot|abort|wait SOURCE [OPTION]...",
 	.operand = "SOURCE",
 	.summary = "mirror drives while guests write, and move guests to them",
-	.help = "Copy drives of a running vmabak serve to targets, and keep these the same while\n"
-		"guests write. pivot moves the guests to the targets, without losing a write;\n"
-		"abort ends it, and with --state a later start copies only what changed.\n"
+	.help = "Copy drives of a running vmabak serve, or of a running QEMU, to targets, and\n"
+		"keep these the same while guests write. pivot moves the guests to the targets,\n"
+		"without losing a write; abort ends it, and with --state a later start copies\n"
+		"only what changed. SOURCE is serve:SOCKET or qemu:SOCKET.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak mirror start serve:web.sock -d sda=/new/sda.raw --state sda.mirror\n"

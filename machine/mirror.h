@@ -19,6 +19,7 @@ struct mirror_wish {
 	bool has_rate, has_on_slow; /* what follows was given */
 	uint64_t rate;		    /* bytes a second; 0: no limit */
 	bool hold;		    /* guests may be slowed down */
+	const char *server;	    /* qemu: the socket of its own; NULL: it has none */
 };
 
 /* Each fills *out, owned. */
@@ -31,8 +32,11 @@ struct mirror_kind {
 };
 
 extern const struct mirror_kind mirror_serve;
+extern const struct mirror_kind mirror_qemu;
 
-/* The path from the root of a file that need not be there, owned; NULL: errno says why not. */
-char *mirror_full_path(const char *path);
+/* Puts the path from the root of a file that need not be there. */
+int mirror_put_path(struct json_t *to, const char *key, const char *path, struct error *err);
+/* Puts "drives", each with "name", "target" and "format", and "state". */
+int mirror_put_wish(struct json_t *request, const struct mirror_wish *wish, struct error *err);
 
 #endif

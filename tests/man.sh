@@ -210,6 +210,13 @@ with_qemu()
 	return $with_qemu_code
 }
 
+mirror_of_qemu()
+{
+	"$vmabak" mirror start --json qemu:web.qmp --nbd-server "$PWD/qemu.nbd" -d root=of-qemu.raw
+	"$vmabak" mirror wait --json qemu:web.qmp
+	"$vmabak" mirror abort --json qemu:web.qmp
+}
+
 # A folder with a chain.
 with_folder()
 {
@@ -249,6 +256,7 @@ example_of()
 		"$vmabak" mirror wait --json serve:ctl.sock
 		"$vmabak" mirror pivot --json -q serve:ctl.sock
 		"$vmabak" stop ctl.sock
+		with_qemu mirror_of_qemu
 		;;
 	copy) "$vmabak" copy --json web.raw copied.raw ;;
 	qemu-drives) with_qemu "$vmabak" qemu-drives web.qmp --json ;;

@@ -1,8 +1,10 @@
 #include "machine/qemu/clean_up.h"
 
 #include "base/clock.h"
+#include "machine/guard.h"
 #include "machine/qemu/fleece.h"
 #include "machine/qemu/leftovers.h"
+#include "machine/qemu/mirror.h"
 #include "machine/qemu/qmp.h"
 #include "machine/rundir.h"
 
@@ -10,14 +12,16 @@
 
 #define TRIES 30 /* a second apart: the next run of the same user may be at the monitor */
 
-static int clean_up(const char *monitor, const char *id, struct error *err)
+static int clean_up(const char *monitor, const char *id, char last, struct error *err)
 {
 	struct qmp *qmp;
 	unsigned n;
 	int code;
 
 	TRY(qmp_open(&qmp, monitor, err));
-	code = leftovers_remove(qmp, id, &n, err);
+	code = mirror_release(qmp, id, last == GUARD_PENDING, err);
+	if (code == 0)
+		code = leftovers_remove(qmp, id, &n, err);
 	qmp_close(qmp);
 	return code;
 }
@@ -38,13 +42,14 @@ static void remove_files(const struct machine_options *options, const char *id)
 	free(path);
 }
 
-int qemu_clean_up(const struct machine_options *options, const char *id, struct error *err)
+int qemu_clean_up(const struct machine_options *options, const char *id, char last,
+		  struct error *err)
 {
-	int code = clean_up(options->place, id, err);
+	int code = clean_up(options->place, id, last, err);
 
 	for (int i = 1; i < TRIES && code < 0; i++) {
 		clock_sleep_ms(1000);
-		code = clean_up(options->place, id, err);
+		code = clean_up(options->place, id, last, err);
 	}
 	remove_files(options, id);
 	return code;

@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "machine/options.h"
 
-/* Tries for half a minute. id: of the run. */
-int qemu_clean_up(const struct machine_options *options, const char *id, struct error *err);
+/* Tries for half a minute. id: of the run, or of a mirror; last: its last word to the guard. */
+int qemu_clean_up(const struct machine_options *options, const char *id, char last,
+		  struct error *err);
 
 #endif

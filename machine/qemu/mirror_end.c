@@ -1,0 +1,228 @@
+#include "machine/qemu/mirror_parts.h"
+
+#include "base/clock.h"
+#include "base/watcher.h"
+#include "drive/drive.h"
+#include "machine/guard.h"
+#include "machine/mirror_target.h"
+#include "machine/qemu/mirror_switch.h"
+#include "machine/qemu/qmp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define SYNC_MS 10000 /* of a pivot, until all are in sync */
+#define STEP_MS 5
+
+/* ---- a pivot ---- */
+
+static int check_sound(const struct qemu_mirror *mirror, struct error *err)
+{
+	for (unsigned i = 0; i < mirror->n_drives; i++) {
+		const struct mirrored *drive = &mirror->drives[i];
+
+		if (drive->failed)
+			return fail(err, ERR_SYSTEM, "drive %s: %s", drive->name, drive->err.text);
+	}
+	return 0;
+}
+
+static bool all_in_sync(const struct qemu_mirror *mirror)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < mirror->n_drives; i++)
+		all = all && qmirror_in_sync(&mirror->drives[i]);
+	return all;
+}
+
+static int step(struct qemu_mirror *mirror, struct error *err)
+{
+	for (unsigned i = 0; i < mirror->n_drives; i++) {
+		struct mirrored *drive = &mirror->drives[i];
+
+		if (!drive->failed && !qmirror_copied(drive))
+			TRY(qmirror_copy(mirror, drive, err));
+	}
+	return qmirror_tick(mirror, err);
+}
+
+static int await_sync(struct qemu_mirror *mirror, struct error *err)
+{
+	int64_t until_ms = clock_ms() + SYNC_MS;
+
+	for (;;) {
+		TRY(step(mirror, err));
+		TRY(check_sound(mirror, err));
+		if (all_in_sync(mirror))
+			return 0;
+		if (clock_ms() > until_ms)
+			return fail(err, ERR_SYSTEM,
+				    "the drives were not in sync within %d s; the mirror goes on",
+				    SYNC_MS / 1000);
+		clock_sleep_ms(STEP_MS);
+	}
+}
+
+static int flush_all(struct qemu_mirror *mirror, struct error *err)
+{
+	for (unsigned i = 0; i < mirror->n_drives; i++) {
+		int sys = beside_flush(&mirror->drives[i].output);
+
+		if (sys != 0)
+			return fail_system(err, sys, "drive %s: the target: flushing",
+					   mirror->drives[i].name);
+	}
+	return 0;
+}
+
+/* All data that the guest was told is durable is so on the target, too, but for what it wrote
+ * since. */
+static int prepare_pivot(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
+{
+	for (unsigned i = 0; i < mirror->n_drives; i++) {
+		TRY(job_set_rate(qmp, &mirror->drives[i], 0, err));
+		if (mirror->state != NULL)
+			TRY(switch_prepare_way_back(qmp, mirror, &mirror->drives[i], err));
+	}
+	return flush_all(mirror, err);
+}
+
+/* The old drive is to be on its disk before the state says so. */
+static void tell_way_back(struct qemu_mirror *mirror, struct qmp *qmp)
+{
+	struct error err;
+
+	for (unsigned i = 0; i < mirror->n_drives; i++)
+		switch_way_back(qmp, mirror, &mirror->drives[i]);
+	if (qmirror_write_state(mirror, "pivoted", &err) < 0)
+		watcher_warn(mirror->watcher, "mirror: %s", err.text);
+}
+
+static void set_phase(struct qemu_mirror *mirror, enum mirror_phase phase)
+{
+	pthread_mutex_lock(&mirror->lock_all);
+	mirror->phase = phase;
+	pthread_cond_broadcast(&mirror->changed);
+	pthread_mutex_unlock(&mirror->lock_all);
+}
+
+static int switch_over(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
+{
+	struct error ignored;
+	bool over = false;
+	int code;
+
+	TRY(prepare_pivot(mirror, qmp, err));
+	code = switch_all(qmp, mirror, true, &over, err);
+	if (code == 0)
+		code = flush_all(mirror, err);
+	if (code == 0)
+		tell_way_back(mirror, qmp);
+	if (over) {
+		mirror_clean(qmp, NULL, NULL, &ignored);
+		set_phase(mirror, code == 0 ? MIRROR_PIVOTED : MIRROR_ABORTED);
+	}
+	return code;
+}
+
+int qmirror_pivot(struct qemu_mirror *mirror, struct error *err)
+{
+	struct qmp *qmp;
+	int code;
+
+	atomic_store(&mirror->hurry, true);
+	code = await_sync(mirror, err);
+	if (code == 0)
+		code = qmp_open(&qmp, mirror->place, err);
+	if (code == 0) {
+		code = switch_over(mirror, qmp, err);
+		qmp_close(qmp);
+	}
+	atomic_store(&mirror->hurry, false);
+	return code;
+}
+
+/* ---- an abort ---- */
+
+static void close_all(struct qemu_mirror *mirror)
+{
+	for (unsigned i = 0; i < mirror->n_drives; i++) {
+		struct mirrored *drive = &mirror->drives[i];
+
+		drive_close(drive->from);
+		drive->from = NULL;
+	}
+}
+
+static bool may_end_well(const struct qemu_mirror *mirror)
+{
+	struct error ignored;
+	bool copied = check_sound(mirror, &ignored) == 0;
+
+	for (unsigned i = 0; i < mirror->n_drives; i++)
+		copied = copied && qmirror_copied(&mirror->drives[i]);
+	return copied;
+}
+
+/* The copies of all drives are of one instant, and what the guest writes after it is all that they
+ * lack. */
+static int end_well(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
+{
+	bool over;
+
+	for (unsigned i = 0; i < mirror->n_drives; i++) {
+		TRY(job_set_rate(qmp, &mirror->drives[i], 0, err));
+		TRY(note_begin(qmp, mirror, &mirror->drives[i], err));
+	}
+	TRY(switch_all(qmp, mirror, false, &over, err));
+	TRY(flush_all(mirror, err));
+	for (unsigned i = 0; i < mirror->n_drives; i++)
+		note_cut(&mirror->drives[i]);
+	return 0;
+}
+
+static int finish_abort(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
+{
+	struct error ignored;
+
+	close_all(mirror);
+	TRY(mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, err));
+	TRY(qmirror_write_state(mirror, "aborted", err));
+	for (unsigned i = 0; i < mirror->n_drives && mirror->state != NULL; i++)
+		bits_remove_keeps(qmp, mirror->drives[i].node, mirror->state_id,
+				  (int)mirror->drives[i].generation, &ignored);
+	return 0;
+}
+
+int qmirror_abort(struct qemu_mirror *mirror, struct error *err)
+{
+	struct error ignored;
+	struct qmp *qmp;
+
+	TRY(qmp_open(&qmp, mirror->place, err));
+	if (may_end_well(mirror)) {
+		mirror->is_instant = end_well(mirror, qmp, &ignored) == 0;
+	} else {
+		for (unsigned i = 0; i < mirror->n_drives && !mirror->drives[i].failed; i++)
+			note_progress(mirror, &mirror->drives[i]);
+	}
+	int code = finish_abort(mirror, qmp, err);
+	qmp_close(qmp);
+	if (code == 0)
+		set_phase(mirror, MIRROR_ABORTED);
+	return code;
+}
+
+int qmirror_force(struct qemu_mirror *mirror, struct error *err)
+{
+	struct qmp *qmp;
+
+	TRY(qmp_open(&qmp, mirror->place, err));
+	int code = mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, err);
+	qmp_close(qmp);
+	if (code == 0)
+		set_phase(mirror, MIRROR_ABORTED);
+	return code;
+}

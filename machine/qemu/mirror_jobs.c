@@ -1,0 +1,391 @@
+#include "machine/qemu/mirror_parts.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "drive/target.h"
+#include "machine/gate.h"
+#include "machine/qemu/bitmaps.h"
+#include "machine/qemu/fleece.h"
+#include "machine/qemu/jobs.h"
+#include "machine/qemu/qmp.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READY_MS 30000
+#define END_MS	 30000
+#define STEP_MS	 5
+
+/* ---- the target's node ---- */
+
+static struct json_t *file_node(const struct mirrored *drive, bool direct, struct error *err)
+{
+	bool is_uri = target_is_uri(drive->target);
+	char name[MIRROR_NAME_SIZE];
+	struct stat found;
+	struct json_t *node;
+
+	if (is_uri) {
+		node = mirror_uri_node(drive->target, err);
+	} else {
+		bool device = stat(drive->target, &found) == 0 && S_ISBLK(found.st_mode);
+
+		node = json_make("{s:s, s:s, s:{s:b}}", "driver", device ? "host_device" : "file",
+				 "filename", drive->target, "cache", "direct", direct);
+	}
+	json_put_text(node, "node-name", mirror_part(name, drive->id, drive->i, "f"));
+	json_put_text(node, "discard", "unmap");
+	return node;
+}
+
+static int add_node(struct qmp *qmp, const struct mirrored *drive, bool direct, struct error *err)
+{
+	char name[MIRROR_NAME_SIZE];
+	struct json_t *file = file_node(drive, direct, err), *node;
+
+	if (file == NULL)
+		return err->code < 0 ? err->code : fail_memory(err);
+	node = json_make("{s:s, s:s, s:s, s:{s:b}, s:o}", "driver", "raw", "node-name",
+			 mirror_name(name, drive->id, drive->i), "discard", "unmap", "cache",
+			 "direct", direct, "file", file);
+	/* So that the guest's drive keeps its size; one of a fixed size cannot be resized. */
+	if (drive->output.wide)
+		json_put_number(node, "size", drive->size_bytes);
+	return qmp_execute(qmp, NULL, err, "blockdev-add", "o", node);
+}
+
+/* As QEMU uses the drive, if the target's file system can do that. */
+static int add_target(struct qmp *qmp, const struct mirrored *drive, struct error *err)
+{
+	struct error ignored = {0};
+
+	if (drive->direct && !target_is_uri(drive->target)) {
+		if (add_node(qmp, drive, true, &ignored) == 0)
+			return 0;
+		if (!qmp_works(qmp)) {
+			*err = ignored;
+			return err->code;
+		}
+	}
+	return add_node(qmp, drive, false, err);
+}
+
+/* ---- a job ---- */
+
+static const struct json_t *find_job(const struct json_t *jobs, const char *name)
+{
+	for (size_t i = 0; i < json_length(jobs); i++) {
+		const char *id = json_member_text(json_item(jobs, i), "id");
+
+		if (id != NULL && strcmp(id, name) == 0)
+			return json_item(jobs, i);
+	}
+	return NULL;
+}
+
+static bool has_status(const struct json_t *job, const char *status)
+{
+	const char *text = json_member_text(job, "status");
+
+	return text != NULL && strcmp(text, status) == 0;
+}
+
+static int look(struct qmp *qmp, const struct mirrored *drive, struct job_look *out, bool *ready,
+		struct error *err)
+{
+	char name[MIRROR_NAME_SIZE];
+	struct json_t *jobs;
+	const struct json_t *job;
+	const char *text;
+	uint64_t now = 0, all = 0;
+
+	*out = (struct job_look){0};
+	TRY(qmp_execute(qmp, &jobs, err, "query-jobs", NULL));
+	job = find_job(jobs, mirror_name(name, drive->id, drive->i));
+	out->there = job != NULL;
+	out->pending = has_status(job, "pending");
+	out->concluded = has_status(job, "concluded");
+	*ready = has_status(job, "ready");
+	text = json_member_text(job, "error");
+	if (text != NULL)
+		escape_text(out->error, sizeof(out->error), (const uint8_t *)text, strlen(text));
+	json_member_number(job, "current-progress", &now);
+	json_member_number(job, "total-progress", &all);
+	out->left_bytes = all > now ? all - now : 0;
+	json_free(jobs);
+	return 0;
+}
+
+int job_look(struct qmp *qmp, const struct mirrored *drive, struct job_look *out, struct error *err)
+{
+	bool ready;
+
+	return look(qmp, drive, out, &ready, err);
+}
+
+static int await_ready(struct qmp *qmp, const struct mirrored *drive, struct error *err)
+{
+	int64_t until_ms = clock_ms() + READY_MS;
+	struct job_look found;
+	bool ready = false;
+
+	for (;;) {
+		TRY(look(qmp, drive, &found, &ready, err));
+		if (ready)
+			return 0;
+		if (!found.there || found.concluded)
+			return fail(err, ERR_SYSTEM, "QEMU's job failed: %s",
+				    found.error[0] == '\0' ? "it is gone" : found.error);
+		if (clock_ms() > until_ms)
+			return fail(err, ERR_SYSTEM, "QEMU's job did not begin within %d s",
+				    READY_MS / 1000);
+		clock_sleep_ms(STEP_MS);
+	}
+}
+
+/* In the background: with write-blocking the guest would wait for the target. */
+int job_start(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, struct error *err)
+{
+	char name[MIRROR_NAME_SIZE];
+
+	TRY(add_target(qmp, drive, err));
+	mirror_name(name, drive->id, drive->i);
+	TRY(qmp_execute(qmp, NULL, err, "blockdev-mirror",
+			"{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:b, s:I}", "job-id", name, "device",
+			drive->node, "target", name, "sync", "none", "granularity",
+			(int)CLUSTER_SIZE, "copy-mode", "background", "auto-dismiss", 0,
+			"auto-finalize", 0, "speed", (long long)rate));
+	return await_ready(qmp, drive, err);
+}
+
+int job_set_rate(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, struct error *err)
+{
+	char name[MIRROR_NAME_SIZE];
+
+	return qmp_execute(qmp, NULL, err, "block-job-set-speed", "{s:s, s:I}", "device",
+			   mirror_name(name, drive->id, drive->i), "speed", (long long)rate);
+}
+
+/* ---- the end of jobs and nodes ---- */
+
+static bool is_wanted(const char *found, const char *name)
+{
+	return name == NULL ? mirror_name_is(found, NULL)
+			    : found != NULL && strcmp(found, name) == 0;
+}
+
+/* One that is pending takes job-cancel only. *n: how many there are. */
+static int move_jobs(struct qmp *qmp, const char *name, bool cancel, unsigned *n, struct error *err)
+{
+	struct json_t *jobs;
+	struct error ignored;
+
+	*n = 0;
+	TRY(qmp_execute(qmp, &jobs, err, "query-jobs", NULL));
+	for (size_t i = 0; i < json_length(jobs) && qmp_works(qmp); i++) {
+		const struct json_t *job = json_item(jobs, i);
+		const char *id = json_member_text(job, "id");
+
+		if (!is_wanted(id, name))
+			continue;
+		++*n;
+		if (has_status(job, "concluded"))
+			qmp_post(qmp, &ignored, "job-dismiss", "{s:s}", "id", id);
+		else if (cancel && has_status(job, "pending"))
+			qmp_post(qmp, &ignored, "job-cancel", "{s:s}", "id", id);
+		else if (cancel)
+			qmp_post(qmp, &ignored, "block-job-cancel", "{s:s, s:b}", "device", id,
+				 "force", 1);
+	}
+	qmp_settle(qmp, NULL, &ignored);
+	json_free(jobs);
+	return 0;
+}
+
+/* name NULL: those of all mirrors. */
+static int end_jobs(struct qmp *qmp, const char *name, bool *any, struct error *err)
+{
+	int64_t until_ms = clock_ms() + END_MS;
+	bool cancel = true;
+	unsigned n;
+
+	for (;;) {
+		TRY(move_jobs(qmp, name, cancel, &n, err));
+		if (n == 0)
+			return 0;
+		if (any != NULL)
+			*any = true;
+		cancel = !cancel; /* the state of one may have changed meanwhile */
+		if (clock_ms() > until_ms)
+			return fail(err, ERR_SYSTEM, "QEMU's jobs do not end");
+		clock_sleep_ms(STEP_MS);
+	}
+}
+
+int job_end(struct qmp *qmp, const struct mirrored *drive, struct error *err)
+{
+	char name[MIRROR_NAME_SIZE];
+	struct error ignored;
+
+	mirror_name(name, drive->id, drive->i);
+	TRY(end_jobs(qmp, name, NULL, err));
+	if (qmp_execute(qmp, NULL, &ignored, "blockdev-del", "{s:s}", "node-name", name) < 0 &&
+	    !qmp_works(qmp))
+		*err = ignored;
+	return err->code;
+}
+
+int mirror_has_jobs(struct qmp *qmp, bool *out, struct error *err)
+{
+	struct json_t *jobs;
+
+	*out = false;
+	TRY(qmp_execute(qmp, &jobs, err, "query-jobs", NULL));
+	for (size_t i = 0; i < json_length(jobs); i++)
+		*out = *out || mirror_name_is(json_member_text(json_item(jobs, i), "id"), NULL);
+	json_free(jobs);
+	return 0;
+}
+
+/* ---- exports ---- */
+
+static int end_exports(struct qmp *qmp, bool tell, unsigned *n, struct error *err)
+{
+	struct json_t *exports;
+	struct error ignored;
+
+	*n = 0;
+	TRY(qmp_execute(qmp, &exports, err, "query-block-exports", NULL));
+	for (size_t i = 0; i < json_length(exports) && qmp_works(qmp); i++) {
+		const char *name = json_member_text(json_item(exports, i), "id");
+
+		if (!mirror_name_is(name, NULL))
+			continue;
+		++*n;
+		if (tell)
+			qmp_post(qmp, &ignored, "block-export-del", "{s:s, s:s}", "id", name,
+				 "mode", "hard");
+	}
+	qmp_settle(qmp, NULL, &ignored);
+	json_free(exports);
+	return 0;
+}
+
+static int remove_exports(struct qmp *qmp, bool *any, struct error *err)
+{
+	int64_t until_ms = clock_ms() + END_MS;
+	bool tell = true;
+	unsigned n;
+
+	for (;;) {
+		TRY(end_exports(qmp, tell, &n, err));
+		if (n == 0)
+			return 0;
+		tell = false;
+		if (any != NULL)
+			*any = true;
+		if (clock_ms() > until_ms)
+			return fail(err, ERR_SYSTEM, "QEMU's exports do not end");
+		clock_sleep_ms(STEP_MS);
+	}
+}
+
+static int stop_server(struct qmp *qmp, const char *socket, struct error *err)
+{
+	struct error ignored;
+	struct stat found;
+
+	if (socket == NULL || lstat(socket, &found) < 0 || !S_ISSOCK(found.st_mode))
+		return 0;
+	gate_settle(socket);
+	if (qmp_execute(qmp, NULL, &ignored, "nbd-server-stop", NULL) < 0 && !qmp_works(qmp))
+		*err = ignored;
+	unlink(socket);
+	return err->code;
+}
+
+static int start_server(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err)
+{
+	gid_t group;
+
+	if (mirror->server != NULL)
+		return 0;
+	if (qmp_group(qmp, &group))
+		TRY(rundir_admit(mirror->rundir, group, err));
+	TRY(fleece_start_server(qmp, mirror->rundir, err));
+	mirror->serves = true;
+	return 0;
+}
+
+int exports_start(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err)
+{
+	char name[MIRROR_NAME_SIZE];
+
+	TRY(start_server(qmp, mirror, err));
+	mirror->exported = true;
+	for (unsigned i = 0; i < mirror->n_drives; i++)
+		TRY(qmp_execute(qmp, NULL, err, "block-export-add", "{s:s, s:s, s:s, s:s}", "type",
+				"nbd", "id", mirror_name(name, mirror->id, i), "node-name",
+				mirror->drives[i].node, "name", name));
+	return 0;
+}
+
+int exports_end(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err)
+{
+	TRY(remove_exports(qmp, NULL, err));
+	if (mirror->serves)
+		TRY(stop_server(qmp, mirror->rundir, err));
+	mirror->serves = mirror->exported = false;
+	return 0;
+}
+
+/* ---- all ---- */
+
+static bool is_file_node(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 2 && strcmp(name + n - 2, "-f") == 0;
+}
+
+/* A node that the guest uses, since a pivot, is refused. */
+static int remove_nodes(struct qmp *qmp, bool *any, struct error *err)
+{
+	struct json_t *nodes;
+	struct error ignored;
+	int code = 0;
+
+	TRY(nodes_query(qmp, &nodes, err));
+	for (size_t i = 0; i < json_length(nodes) && qmp_works(qmp); i++) {
+		const struct json_t *node = json_item(nodes, i);
+		const struct json_t *list = json_member(node, "dirty-bitmaps");
+		const char *name = json_member_text(node, "node-name");
+
+		for (size_t k = 0; name != NULL && k < json_length(list); k++) {
+			const char *bitmap = json_member_text(json_item(list, k), "name");
+
+			if (mirror_name_is(bitmap, NULL) &&
+			    bitmap_remove(qmp, name, bitmap, &ignored) == 0 && any != NULL)
+				*any = true;
+		}
+		if (mirror_name_is(name, NULL) && !is_file_node(name))
+			qmp_post(qmp, &ignored, "blockdev-del", "{s:s}", "node-name", name);
+	}
+	json_free(nodes);
+	if (qmp_settle(qmp, NULL, &ignored) < 0 && !qmp_works(qmp)) {
+		*err = ignored;
+		code = err->code;
+	}
+	return code;
+}
+
+int mirror_clean(struct qmp *qmp, const char *socket, bool *any, struct error *err)
+{
+	TRY(end_jobs(qmp, NULL, any, err));
+	TRY(remove_exports(qmp, any, err));
+	TRY(stop_server(qmp, socket, err));
+	return remove_nodes(qmp, any, err);
+}

@@ -1,0 +1,198 @@
+/*
+ * What the targets have, noted in the state file.
+ */
+#include "machine/qemu/mirror_switch.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/watcher.h"
+#include "drive/drive.h"
+#include "machine/qemu/bitmaps.h"
+#include "machine/qemu/jobs.h"
+#include "machine/qemu/qmp.h"
+
+#define FIRST_MS  20000 /* while drives are copied it is noted this often */
+#define OFTEN_MS  5000	/* and never more often than this after it */
+#define DRAIN_MS  3000
+#define STEP_MS	  2
+#define DUE_BYTES (UINT64_C(256) << 20)
+#define DUE_PART  64u /* of the drive */
+
+static void warn(const struct qemu_mirror *mirror, const struct error *err)
+{
+	watcher_warn(mirror->watcher, "mirror: %s", err->text);
+}
+
+static int flush(struct qemu_mirror *mirror, struct mirrored *drive)
+{
+	struct error err = {0};
+	int sys = beside_flush(&drive->output);
+
+	if (sys == 0)
+		return 0;
+	fail_system(&err, sys, "the target: flushing");
+	qmirror_fail(mirror, drive, &err);
+	return err.code;
+}
+
+void note_progress(struct qemu_mirror *mirror, struct mirrored *drive)
+{
+	struct error err;
+
+	drive->noted_ms = clock_ms();
+	if (mirror->state == NULL || drive->cursor <= drive->n_known || flush(mirror, drive) < 0)
+		return;
+	drive->n_known = drive->cursor < drive->n_clusters ? drive->cursor : drive->n_clusters;
+	if (qmirror_write_state(mirror, "running", &err) < 0)
+		warn(mirror, &err);
+}
+
+/* ---- generations of keep ---- */
+
+int note_begin(struct qmp *qmp, struct qemu_mirror *mirror, const struct mirrored *drive,
+	       struct error *err)
+{
+	char name[MIRROR_NAME_SIZE];
+
+	if (mirror->state == NULL)
+		return 0;
+	TRY(bits_remove_keeps(qmp, drive->node, mirror->state_id, (int)drive->generation, err));
+	mirror_keep_name(name, mirror->state_id, drive->generation + 1);
+	return bits_add(qmp, drive, name, true, err);
+}
+
+void note_cut(struct mirrored *drive)
+{
+	drive->generation++;
+	drive->n_known = drive->n_clusters;
+}
+
+/* 1: all that was written before has reached the target; 0: not in time. A job's bitmap loses a bit
+ * before the cluster is written, and what is left for it to write is counted then. */
+static int await_drained(struct qmp *qmp, const struct mirrored *drive, struct error *err)
+{
+	int64_t until_ms = clock_ms() + DRAIN_MS;
+	struct job_look found;
+	uint64_t n_dirty;
+
+	while (clock_ms() < until_ms) {
+		TRY(bits_of_jobs(qmp, &n_dirty, err));
+		TRY(job_look(qmp, drive, &found, err));
+		if (n_dirty == 0 && found.there && !found.concluded && found.left_bytes == 0)
+			return 1;
+		clock_sleep_ms(STEP_MS);
+	}
+	return 0;
+}
+
+static int cut(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *drive,
+	       struct error *err)
+{
+	int code;
+
+	drive->noted_ms = clock_ms();
+	TRY(note_begin(qmp, mirror, drive, err));
+	code = await_drained(qmp, drive, err);
+	if (code <= 0 || flush(mirror, drive) < 0)
+		return code < 0 ? code : 0;
+	note_cut(drive);
+	TRY(qmirror_write_state(mirror, "running", err));
+	return bits_remove_keeps(qmp, drive->node, mirror->state_id, (int)drive->generation, err);
+}
+
+static int is_due(struct qmp *qmp, const struct qemu_mirror *mirror, const struct mirrored *drive,
+		  bool *due, struct error *err)
+{
+	uint64_t most = drive->size_bytes / DUE_PART;
+	char name[MIRROR_NAME_SIZE];
+	struct json_t *nodes;
+	struct bitmap found;
+
+	*due = drive->n_known < drive->n_clusters || drive->noted_ms == 0;
+	if (*due || clock_ms() - drive->noted_ms < OFTEN_MS)
+		return 0;
+	TRY(nodes_query(qmp, &nodes, err));
+	mirror_keep_name(name, mirror->state_id, drive->generation);
+	found = bitmap_find(nodes, drive->node, name);
+	json_free(nodes);
+	*due = found.count_bytes > (most > DUE_BYTES ? most : DUE_BYTES);
+	return 0;
+}
+
+static int note(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *drive,
+		struct error *err)
+{
+	bool due;
+
+	if (mirror->state == NULL || drive->failed || atomic_load(&mirror->hurry))
+		return 0;
+	if (!qmirror_copied(drive)) {
+		if (drive->noted_ms == 0)
+			drive->noted_ms = clock_ms();
+		if (clock_ms() - drive->noted_ms > FIRST_MS)
+			note_progress(mirror, drive);
+		return 0;
+	}
+	if (!qmirror_in_sync(drive))
+		return 0;
+	TRY(is_due(qmp, mirror, drive, &due, err));
+	return due ? cut(qmp, mirror, drive, err) : 0;
+}
+
+/* ---- looking after ---- */
+
+static int look(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *drive,
+		struct error *err)
+{
+	struct job_look found;
+	struct error why = {0};
+
+	if (!drive->has_job)
+		return 0;
+	TRY(job_look(qmp, drive, &found, err));
+	atomic_store(&drive->job_bytes, found.left_bytes);
+	if (found.there && !found.concluded && !drive->failed)
+		return 0;
+	fail(&why, ERR_SYSTEM, "QEMU's job failed: %s",
+	     found.error[0] != '\0' ? found.error : "another program has ended it");
+	qmirror_fail(mirror, drive, &why);
+	drive->has_job = false;
+	return job_end(qmp, drive, err);
+}
+
+/* Nothing is left to be read from QEMU. */
+static int close_exports(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err)
+{
+	bool used = false;
+
+	for (unsigned i = 0; i < mirror->n_drives; i++) {
+		struct mirrored *drive = &mirror->drives[i];
+
+		if (drive->from != NULL && (drive->failed || qmirror_copied(drive))) {
+			drive_close(drive->from);
+			drive->from = NULL;
+		}
+		used = used || drive->from != NULL;
+	}
+	return used || mirror->exported == false ? 0 : exports_end(qmp, mirror, err);
+}
+
+static int look_after(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err)
+{
+	for (unsigned i = 0; i < mirror->n_drives; i++)
+		TRY(look(qmp, mirror, &mirror->drives[i], err));
+	TRY(close_exports(qmp, mirror, err));
+	for (unsigned i = 0; i < mirror->n_drives; i++)
+		TRY(note(qmp, mirror, &mirror->drives[i], err));
+	return 0;
+}
+
+int qmirror_tick(struct qemu_mirror *mirror, struct error *err)
+{
+	struct qmp *qmp;
+
+	TRY(qmp_open(&qmp, mirror->place, err));
+	int code = look_after(qmp, mirror, err);
+	qmp_close(qmp);
+	return code;
+}

@@ -1,0 +1,31 @@
+/*
+ * The one instant of several jobs, and what the targets have. Private to machine/qemu/mirror*.c.
+ */
+#ifndef MACHINE_QEMU_MIRROR_SWITCH_H
+#define MACHINE_QEMU_MIRROR_SWITCH_H
+
+#include "machine/qemu/mirror_parts.h"
+
+/* ---- mirror_switch.c ---- */
+
+/* Ends all jobs at one instant: with pivot the guest goes on at the targets, without it where it
+ * is. *over: the jobs have ended, also after a failure. */
+int switch_all(struct qmp *qmp, struct qemu_mirror *mirror, bool pivot, bool *over,
+	       struct error *err);
+/* The way back: what the guest writes to the target after a pivot is recorded from before it on.
+ * Then, after it: the old drive becomes the target of the state. */
+int switch_prepare_way_back(struct qmp *qmp, const struct qemu_mirror *mirror,
+			    const struct mirrored *drive, struct error *err);
+void switch_way_back(struct qmp *qmp, const struct qemu_mirror *mirror, struct mirrored *drive);
+
+/* ---- mirror_note.c ---- */
+
+/* While it is copied: what was copied so far. */
+void note_progress(struct qemu_mirror *mirror, struct mirrored *drive);
+/* A new generation of keep begins; and once all that was written before is durable on the target:
+ * it is the one that counts. */
+int note_begin(struct qmp *qmp, struct qemu_mirror *mirror, const struct mirrored *drive,
+	       struct error *err);
+void note_cut(struct mirrored *drive);
+
+#endif

@@ -1,0 +1,73 @@
+# Mirrors of the drives of a qemu-storage-daemon. For tests that have peers.sh already.
+
+# start_drives_at FOLDER: as start_drives, named by whole paths, so that they can be targets later.
+start_drives_at()
+{
+	start_daemon two --blockdev "driver=file,filename=$1/a.raw,node-name=file,discard=unmap" \
+		--blockdev driver=raw,file=file,node-name=A,discard=unmap \
+		--blockdev "driver=qcow2,file.driver=file,file.filename=$1/b.qcow2,node-name=B" \
+		--export type=nbd,id=a,node-name=A,name=A,writable=on \
+		--export type=nbd,id=b,node-name=B,name=B,writable=on
+	uri_A=$(export_uri A) uri_B=$(export_uri B)
+}
+
+# mirror VERB [OPTION]...
+mirror()
+{
+	lib_verb=$1
+	shift
+	"$VMABAK" mirror "$lib_verb" "qemu:$qmp" "$@"
+}
+
+mirror_start()
+{
+	mirror start --nbd-server "$exports" "$@"
+}
+
+# What was written before is there once nothing is left.
+in_sync()
+{
+	expect_code 0 mirror wait
+	wait_until nothing_left
+}
+
+nothing_left()
+{
+	mirror status --json >"$TMPDIR/status" || return 1
+	! grep '"left_bytes"' "$TMPDIR/status" | grep -qv '"left_bytes": 0,'
+}
+
+some_copied()
+{
+	mirror status --json | grep -q '"copied_bytes": [1-9]'
+}
+
+state_is()
+{
+	mirror status --json >"$TMPDIR/status" && grep -q "$1" "$TMPDIR/status"
+}
+
+# same_drives TARGET-OF-A [TARGET-OF-B]: they are what the guest sees.
+same_drives()
+{
+	qemu-img convert -f raw -O raw "$uri_A" now.A
+	same_file now.A "$1"
+	[ $# = 1 ] || qemu-img convert -f raw -O raw "$uri_B" now.B
+	[ $# = 1 ] || same_file now.B "$2"
+	rm -f now.A now.B
+}
+
+# No job, export or bitmap of a mirror but those that record for a restart, no node that nobody uses, no process, no socket.
+nothing_of_mirrors()
+{
+	wait_until no_keeper
+	for lib_command in query-jobs query-named-block-nodes; do
+		ask_qmp $lib_command >"$TMPDIR/answer"
+		! grep -qE '"(id|name)": "vmabak-mirror-' "$TMPDIR/answer" || fail "left in QEMU: $(head -c 3000 "$TMPDIR/answer")"
+	done
+}
+
+no_keeper()
+{
+	[ -z "$(ls -d "$TMPDIR"/vmabak-*/control "$TMPDIR"/vmabak-*/nbd 2>/dev/null)" ]
+}
