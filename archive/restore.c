@@ -49,7 +49,7 @@ static int find_parents(struct restore *restore, struct error *err)
 			    "an incremental archive and its parents are restored from files, not "
 			    "from standard input or a command");
 	restore->chain.rate = options->rate;
-	restore->chain.rollback = options->rollback;
+	restore->chain.rollback = options->rollback || options->resume;
 	return restore_chain_find(&restore->chain, &restore->opened, &options->parents,
 				  &options->folders, err);
 }
@@ -85,6 +85,7 @@ int restore_open(struct restore *out, const struct restore_options *options,
 		.watcher = watcher,
 		.how = {.force = options->force,
 			.rollback = options->rollback,
+			.resume = options->resume,
 			.sync = !options->no_sync},
 	};
 	TRY(restore_plan_options(options, err));
@@ -213,7 +214,7 @@ static int write_all(struct restore *restore, struct error *err)
 		.in = restore->opened.input,
 		.seek_in = restore->opened.input,
 		.counts = &restore->counts,
-		.rollback = restore->options->rollback,
+		.rollback = restore->options->rollback || restore->options->resume,
 	};
 
 	TRY(write_drives(restore, &job, err));

@@ -22,6 +22,7 @@ struct restore_options {
 	bool no_configs;
 	bool force;
 	bool rollback; /* only what differs in targets that exist is written; goes with force */
+	bool resume;   /* what a run that broke off has written is kept, and taken up */
 	bool passable; /* directory, if it is made: others may reach files in it by their names */
 	bool no_sync;
 	uint64_t threads; /* 0: one a processor */

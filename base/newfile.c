@@ -295,8 +295,8 @@ int newfile_resume(struct newfile **out, int *fd, const char *path, bool create,
 void newfile_give_up(struct newfile *file)
 {
 	pthread_mutex_lock(&lock);
+	created |= file->kept && file->temp[0] != '\0';
 	file->kept = false;
-	created = true;
 	pthread_mutex_unlock(&lock);
 }
 

@@ -39,6 +39,9 @@ static const struct option_spec specs[] = {
 	{"rollback", 0, OPTION_FLAG, OPTION_FIELD(restore_options, rollback),
 	 .help = "read the files or block devices that are there, and write only what differs; "
 		 "implies --force"},
+	{"resume", 0, OPTION_FLAG, OPTION_FIELD(restore_options, resume),
+	 .help = "keep what is written if this breaks off, and write only what is missing or "
+		 "differs in what is kept"},
 	OPTION_THREADS(restore_options, threads),
 	OPTION_READ_RATE(restore_options, rate),
 	OPTION_NO_SYNC(restore_options, no_sync, "do not wait until the data is safe on disk"),
@@ -94,7 +97,7 @@ static void tell_summary(const struct restore *restore, struct report *report)
 	if (n_configs > 0)
 		snprintf(configs, sizeof(configs), "%s%u config%s", n_drives > 0 ? " and " : "",
 			 n_configs, n_configs == 1 ? "" : "s");
-	if (restore->options->rollback)
+	if (restore->options->rollback || restore->options->resume)
 		snprintf(written, sizeof(written), ", %s written,",
 			 human_size(sizes[0], restore_written_bytes(restore)));
 	report_done(report, restore->opened.name, "%s%s restored%s in %s",

@@ -82,13 +82,18 @@ static int choose_kind(const struct target_kind **out, const char *path,
 	return 0;
 }
 
-static int check_rollback(const struct target_kind *kind, const char *path, struct error *err)
+static int check_compared(const struct target_kind *kind, const char *path,
+			  const struct target_options *options, struct error *err)
 {
-	if (kind->read != NULL)
-		return 0;
-	return fail(err, ERR_USAGE,
-		    "%s: --rollback changes a raw file, block device or NBD export that is there",
-		    path);
+	if (options->rollback && (kind->read == NULL || kind == &target_new_file))
+		return fail(err, ERR_USAGE,
+			    "%s: --rollback changes a raw file, block device or NBD export that is "
+			    "there",
+			    path);
+	if (options->resume && kind->read == NULL)
+		return fail(err, ERR_USAGE,
+			    "%s: --resume is for raw files, block devices and NBD exports", path);
+	return 0;
 }
 
 int target_open(struct target **out, const char *path, uint64_t size_bytes,
@@ -97,8 +102,7 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 	const struct target_kind *kind;
 
 	TRY(choose_kind(&kind, path, options, err));
-	if (options->rollback)
-		TRY(check_rollback(kind, path, err));
+	TRY(check_compared(kind, path, options, err));
 	if (options->n_image_options > 0 && kind != &target_image)
 		return fail(err, ERR_USAGE, "%s: ,%s is for an image, and this is raw", path,
 			    options->image_options[0]);
@@ -114,7 +118,7 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		.path = own_path,
 		.size_bytes = size_bytes,
 		.sync = options->sync,
-		.rollback = options->rollback,
+		.rollback = options->rollback || (options->resume && kind != &target_new_file),
 	};
 	if (kind->open(target, options, err) != 0) {
 		target_close(target);
@@ -142,6 +146,11 @@ int target_write(struct target *target, uint64_t offset, const void *bytes, size
 	assert(offset <= target->size_bytes && n <= target->size_bytes - offset);
 	target->written_bytes += n;
 	return target->kind->write(target, offset, bytes, n, err);
+}
+
+bool target_compares(const struct target *target)
+{
+	return target->rollback;
 }
 
 int target_read(const struct target *target, uint64_t offset, void *bytes, size_t n)

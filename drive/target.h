@@ -14,10 +14,13 @@
 struct target;
 
 struct target_options {
-	bool force;	    /* an existing file or a block device may be overwritten */
-	bool rollback;	    /* what exists, no image, is changed only where it differs */
-	bool sync;	    /* target_finish makes the data durable */
-	const char *format; /* "raw", "qcow2", ...; NULL: by the ending of the name */
+	bool force;    /* an existing file or a block device may be overwritten */
+	bool rollback; /* what exists, no image, is changed only where it differs */
+	/* A new file that is not finished stays, as .NAME.resume.part; what a run before has left
+	 * so, or what exists, is changed only where it differs. */
+	bool resume;
+	bool sync;			  /* target_finish makes the data durable */
+	const char *format;		  /* "raw", "qcow2", ...; NULL: by the ending of the name */
 	const char *const *image_options; /* borrowed: see struct qemu_new_image */
 	unsigned n_image_options;
 };
@@ -37,6 +40,7 @@ struct target_options {
  *
  * With rollback, which force goes with, a file, block device or export must be there; no holes are
  * made in it but by what an NBD server makes of zeros, which are written only where it has others.
+ * The same holds with resume for what is there.
  *
  * An existing file or device that looks like an image of another format than the name says is
  * ERR_USAGE unless the format is given. It must not be open in a QEMU, nor be the target of another
@@ -68,7 +72,9 @@ int target_write(struct target *target, uint64_t offset, const void *bytes, size
 		 struct error *err);
 int target_zero(struct target *target, uint64_t offset, uint64_t n, struct error *err);
 
-/* With rollback: reads what is there now, zeros past its end; 0 or an errno value. Any thread. */
+/* Whether it is changed only where it differs: not a file that this run has made. */
+bool target_compares(const struct target *target);
+/* If so: reads what is there now, zeros past its end; 0 or an errno value. Any thread. */
 int target_read(const struct target *target, uint64_t offset, void *bytes, size_t n);
 /* Instead of target_write: there it has these bytes already. */
 void target_keep(struct target *target, uint64_t offset, uint64_t n);
@@ -85,7 +91,8 @@ int target_settle(struct target *target, struct error *err);
 /* After success: zeroes the rest, sets the size, syncs, renames. Then it can only be asked
  * for target_written, and closed. */
 int target_finish(struct target *target, struct error *err);
-/* Closes and frees; removes a temporary file that was not finished. NULL-safe. */
+/* Closes and frees; removes a temporary file that was not finished, without resume.
+ * NULL-safe. */
 void target_close(struct target *target);
 
 /* For a config or the like: writes a whole file under a temporary name, syncs and renames it.

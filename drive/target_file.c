@@ -10,6 +10,7 @@
 #include "base/newfile.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct target_file {
@@ -89,7 +90,24 @@ static void file_close(struct target *target)
 	struct target_file *file = (struct target_file *)target;
 
 	target_raw_close(&file->raw);
+	/* Nothing to be taken up. */
+	if (file->temp != NULL && !target->rollback && target->written_bytes == 0)
+		newfile_give_up(file->temp);
 	newfile_free(file->temp);
+}
+
+/* What a run that broke off has left is as a file that is there: nothing in it is believed. */
+static int take_up(struct target_file *file, struct error *err)
+{
+	struct target *target = &file->raw.target;
+	struct stat st;
+
+	TRY(newfile_resume(&file->temp, &file->raw.image.fd, target->path, true, &target->rollback,
+			   err));
+	if (fstat(file->raw.image.fd, &st) != 0)
+		return fail_system(err, errno, "%s", target->path);
+	file->old_bytes = least((uint64_t)st.st_size, target->size_bytes);
+	return 0;
 }
 
 /* Sets the size first: a file system that does not support it fails before any work is done. */
@@ -97,9 +115,11 @@ static int open_new(struct target *target, const struct target_options *options,
 {
 	struct target_file *file = (struct target_file *)target;
 
-	(void)options;
 	target_raw_init(&file->raw);
-	TRY(newfile_create(&file->temp, &file->raw.image.fd, target->path, err));
+	if (options->resume)
+		TRY(take_up(file, err));
+	else
+		TRY(newfile_create(&file->temp, &file->raw.image.fd, target->path, err));
 	TRY(disk_init(&file->raw.disk, file->raw.image.fd, target->path, err));
 	return set_size(file, err);
 }
@@ -121,6 +141,7 @@ const struct target_kind target_new_file = {
 	.write = target_raw_write,
 	.zero = file_zero,
 	.finish = file_finish,
+	.read = target_raw_read,
 	.close = file_close,
 };
 

@@ -89,7 +89,7 @@ struct reader_job {
 	 * index. Other clusters of the same extents are written too. */
 	uint64_t n_clusters, begin;
 	struct reader_counts *counts; /* or NULL */
-	bool rollback; /* the targets were opened so: only what differs there is written */
+	bool rollback; /* some targets were opened so: only what differs there is written */
 };
 
 /* Reads the rest of the archive: verifies all of it, and writes the drives that have a target.

@@ -106,7 +106,7 @@ static int put_slot(struct worker *worker, const struct slot *slot, const uint8_
 	struct range range = {.target = worker->run->job->targets[slot->drive],
 			      .offset = slot->cluster * CLUSTER_SIZE};
 
-	if (slot->mask == 0 || slot->mask == 0xffff || worker->run->job->rollback ||
+	if (slot->mask == 0 || slot->mask == 0xffff || target_compares(range.target) ||
 	    target_takes_clusters(range.target))
 		return put_clusters(worker, slot, &range, cluster, err);
 	for (uint32_t j = 0; j < CLUSTER_BLOCKS && range.offset < size_bytes; j++) {
@@ -209,7 +209,8 @@ static bool has_cluster(struct worker *worker, const struct slot *slot, const ui
 	size_t n = (size_t)bytes_of(run, slot);
 	uint8_t sum[CHECKSUM_SIZE];
 
-	if (target_read(run->job->targets[slot->drive], slot->cluster * CLUSTER_SIZE, worker->there,
+	if (!target_compares(run->job->targets[slot->drive]) ||
+	    target_read(run->job->targets[slot->drive], slot->cluster * CLUSTER_SIZE, worker->there,
 			n) != 0)
 		return false;
 	if (cluster != NULL)
