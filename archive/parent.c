@@ -123,6 +123,37 @@ static void note_new_drives(const struct parent *parent, const struct archive *a
 	}
 }
 
+static int find_parent(struct parent *out, const struct strings *names,
+		       const struct archive *archive, const struct watcher *watcher,
+		       struct error *err)
+{
+	out->drive_of = calloc(archive->n_drives + 1, sizeof(*out->drive_of));
+	if (out->drive_of == NULL)
+		return fail_memory(err);
+	if (strcmp(names->items[0], "-") != 0)
+		TRY(in_use_hold(&out->held, names->items[0], err));
+	TRY(sums_find(&out->found, names, unnamed_folder(), watcher, err));
+	if (sums_are_loose(out->found.sums))
+		return fail(err, ERR_USAGE,
+			    "--parent %s: are sums of a copy, not of an archive: nothing could be "
+			    "restored from an increment",
+			    names->items[0]);
+	return 0;
+}
+
+static int match(struct parent *out, const struct archive *archive, struct error *err)
+{
+	const struct archive *of = sums_archive(out->found.sums);
+
+	TRY(match_drives(archive, of, out->drive_of, err));
+	out->marks = calloc(of->n_drives + 1, sizeof(*out->marks));
+	if (out->marks == NULL)
+		return fail_memory(err);
+	drive_marks_read(of, out->marks);
+	out->sums = (struct parent_sums){out, sizeof(struct sums_cursor), get};
+	return 0;
+}
+
 int parent_open(struct parent *out, const struct strings *names, struct archive *archive,
 		const char *output, const struct watcher *watcher, struct error *err)
 {
@@ -130,28 +161,13 @@ int parent_open(struct parent *out, const struct strings *names, struct archive 
 
 	if (archive->format != FORMAT_VMAB)
 		return fail(err, ERR_USAGE, "--parent: VMA has no increments, VMAB does");
-	out->drive_of = calloc(archive->n_drives + 1, sizeof(*out->drive_of));
-	if (out->drive_of == NULL)
-		return fail_memory(err);
-	if (strcmp(names->items[0], "-") != 0)
-		TRY(in_use_hold(&out->held, names->items[0], err));
-	TRY(sums_find(&out->found, names, unnamed_folder(), watcher, err));
+	TRY(find_parent(out, names, archive, watcher, err));
 	of = sums_archive(out->found.sums);
-	if (sums_are_loose(out->found.sums))
-		return fail(err, ERR_USAGE,
-			    "--parent %s: are sums of a copy, not of an archive: nothing could be "
-			    "restored from an increment",
-			    names->items[0]);
 	TRY(check_new(out, names, archive, output, err));
 	memcpy(archive->parent, of->uuid, UUID_SIZE);
 	archive->parent_checkpoint = of->checkpoint;
-	TRY(match_drives(archive, of, out->drive_of, err));
-	out->marks = calloc(of->n_drives + 1, sizeof(*out->marks));
-	if (out->marks == NULL)
-		return fail_memory(err);
-	drive_marks_read(of, out->marks);
+	TRY(match(out, archive, err));
 	note_new_drives(out, archive, watcher);
-	out->sums = (struct parent_sums){out, sizeof(struct sums_cursor), get};
 	return 0;
 }
 
@@ -184,6 +200,13 @@ int parent_open_drive(struct parent *out, const struct strings *names, const cha
 	out->sums = (struct parent_sums){out, sizeof(struct sums_cursor), get};
 	return find_drive(sums_archive(out->found.sums), drive, names->items[0], out->drive_of,
 			  err);
+}
+
+int parent_compare(struct parent *out, const struct strings *names, const struct archive *archive,
+		   const struct watcher *watcher, struct error *err)
+{
+	TRY(find_parent(out, names, archive, watcher, err));
+	return match(out, archive, err);
 }
 
 uint64_t parent_drive_size(const struct parent *parent, uint32_t drive)

@@ -27,6 +27,10 @@ int parent_open(struct parent *out, const struct strings *names, struct archive 
  * for what follows. drive: its name, or NULL if there is but one. Otherwise as parent_open. */
 int parent_open_drive(struct parent *out, const struct strings *names, const char *drive,
 		      const struct watcher *watcher, struct error *err);
+/* As parent_open for drives that are only compared: archive has nothing but these, and nothing is
+ * filled in there. */
+int parent_compare(struct parent *out, const struct strings *names, const struct archive *archive,
+		   const struct watcher *watcher, struct error *err);
 /* Copies the sums of clusters that both have. Any thread. */
 int parent_copy_sums(const struct parent *parent, struct sums_writer *to, uint32_t drive,
 		     uint64_t cluster, uint64_t n_clusters, struct error *err);

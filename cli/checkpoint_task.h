@@ -19,10 +19,17 @@ struct checkpoint_moving {
 
 #define CHECKPOINT_MOVING_DEFAULTS .chunk_bytes = 1024
 
+struct checkpoint_rebuilding {
+	const char *parent;
+	struct strings parents;
+	uint64_t rate;
+};
+
 struct checkpoint_command {
 	struct common_options common;
 	struct machine_options machine;
 	struct checkpoint_moving moving;
+	struct checkpoint_rebuilding rebuilding;
 	bool force;
 };
 
@@ -50,5 +57,11 @@ int checkpoint_import(struct task *task, struct error *err);
 int checkpoint_send(struct task *task, struct error *err);
 int checkpoint_receive(struct task *task, struct error *err);
 int checkpoint_migrate(struct task *task, struct error *err);
+
+/* ---- checkpoint_rebuild.c ---- */
+
+extern const struct option_spec checkpoint_rebuild_specs[]; /* of struct checkpoint_rebuilding */
+
+int checkpoint_rebuild(struct task *task, struct error *err);
 
 #endif

@@ -8,7 +8,7 @@
 
 static const struct checkpoint_command defaults = {
 	.common = {COMMON_DEFAULTS},
-	.machine = {MACHINE_DEFAULTS},
+	.machine = {MACHINE_DEFAULTS, .threads = 1},
 	.moving = {CHECKPOINT_MOVING_DEFAULTS},
 };
 
@@ -99,6 +99,7 @@ static const struct action {
 	{"import", 1, 1, "FILE and SOURCE", true, checkpoint_import},
 	{"send", 0, 1, "NAME, which may be left out, and SOURCE", true, checkpoint_send},
 	{"receive", 0, 0, "SOURCE", true, checkpoint_receive},
+	{"rebuild", 0, 0, "SOURCE", true, checkpoint_rebuild},
 	{"migrate", 1, 2, "NAME, which may be left out, SOURCE and SOURCE", true,
 	 checkpoint_migrate},
 };
@@ -142,8 +143,8 @@ static int run(const void *given, struct report *report)
 
 	if (action == NULL)
 		fail(&err, ERR_USAGE,
-		     "'%.60s': must be list, create, delete, size, export, import, send, receive "
-		     "or migrate",
+		     "'%.60s': must be list, create, delete, size, rebuild, export, import, send, "
+		     "receive or migrate",
 		     words->items[0]);
 	else if (words->n < action->min + 2 || words->n > action->max + 2)
 		fail(&err, ERR_USAGE, "checkpoint %s: needs %s", action->word, action->words);
@@ -166,10 +167,11 @@ const struct command command_checkpoint = {
 		"backup makes one, called as its archive's uuid; of QEMU and libvirt with\n"
 		"--track, and of libvirt called vmabak-UUID.\n"
 		"\n"
-		"Actions: list; size [NAME]; create NAME; delete NAME; export [NAME] -o FILE;\n"
-		"import FILE; send [NAME] to standard output, receive from standard input;\n"
-		"migrate [NAME] FROM TO. The last five take what changed to the map of the same\n"
-		"drives elsewhere, as when a machine has moved.\n"
+		"Actions: list; size [NAME]; create NAME; delete NAME; rebuild --parent ARCHIVE,\n"
+		"which compares the drives with an archive, so that increments can go on from it;\n"
+		"export [NAME] -o FILE; import FILE; send [NAME] to standard output, receive from\n"
+		"standard input; migrate [NAME] FROM TO. The last five take what changed to the\n"
+		"map of the same drives elsewhere, as when a machine has moved.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak checkpoint size serve:web.sock\n",
@@ -177,7 +179,10 @@ const struct command command_checkpoint = {
 	.groups = {{"Options", deleting, 0},
 		   {NULL, freezing, offsetof(struct checkpoint_command, machine)},
 		   {NULL, checkpoint_move_specs, offsetof(struct checkpoint_command, moving)},
-		   {NULL, common_specs, 0}},
+		   {NULL, checkpoint_rebuild_specs,
+		    offsetof(struct checkpoint_command, rebuilding)},
+		   {NULL, common_specs, 0},
+		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 2,
 	.max_arguments = 4,

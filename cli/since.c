@@ -8,11 +8,26 @@
 #include "cli/group_increment.h"
 #include "cli/memory.h"
 #include "cli/report.h"
+#include "cow/rebuilt.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void parent_tokens(struct since *out, const struct create *create)
+/* An archive that has none may have been compared with the drive since (checkpoint rebuild). */
+static char *copy_token(const struct text *token, const uint8_t *uuid)
+{
+	char rebuilt[GENERATION_TOKEN_SIZE];
+	size_t length = token->length;
+	char *out;
+
+	if (length == 0)
+		length = strlen(rebuilt_token(rebuilt, uuid));
+	out = memory_new(1, length + 1);
+	memcpy(out, token->length == 0 ? (const uint8_t *)rebuilt : token->bytes, length);
+	return out;
+}
+
+static void parent_tokens(struct since *out, const struct create *create, bool may_be_rebuilt)
 {
 	const struct parent *parent = &create->parent;
 
@@ -21,13 +36,10 @@ static void parent_tokens(struct since *out, const struct create *create)
 	out->told.tokens = (const char *const *)out->tokens;
 	out->told.parent = create->archive->parent;
 	for (uint32_t i = 0; i < out->n_drives; i++) {
-		uint32_t old = parent->drive_of[i];
-		const struct text *token = &parent->marks[old].token;
+		const struct text *token = &parent->marks[parent->drive_of[i]].token;
 
-		if (parent_drive_size(parent, i) == 0 || token->length == 0)
-			continue;
-		out->tokens[i] = memory_new(1, token->length + 1);
-		memcpy(out->tokens[i], token->bytes, token->length);
+		if (parent_drive_size(parent, i) > 0 && (token->length > 0 || may_be_rebuilt))
+			out->tokens[i] = copy_token(token, out->told.parent);
 	}
 }
 
@@ -41,7 +53,7 @@ int since_begin(struct since *out, const struct machine_kind *kind, struct machi
 	if (kind->archive != NULL)
 		kind->archive(machine, create->archive->uuid);
 	if (create->parent.found.sums != NULL && kind->changes != NULL)
-		parent_tokens(out, create);
+		parent_tokens(out, create, kind->rebuilds);
 	return 0;
 }
 

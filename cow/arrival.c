@@ -11,6 +11,7 @@ struct arrival {
 	struct generation *map; /* borrowed */
 	uint64_t map_id;	/* that it had */
 	struct checkpoint line;
+	uint16_t generation; /* that its line has here: marks get a number above it */
 	uint64_t n_clusters, n_changed;
 	uint32_t chunk_bytes;
 	uint64_t n_chunks;
@@ -46,8 +47,8 @@ static bool is_same(const struct checkpoint *one, const struct checkpoint *other
 	       memcmp(one->uuid, other->uuid, UUID_SIZE) == 0;
 }
 
-/* The line, if it is there already. */
-static int check_line(const struct generation *map, const struct checkpoint *line, bool *there,
+/* The line, if it is there already; it gets that one's generation. */
+static int check_line(const struct generation *map, struct checkpoint *line, bool *there,
 		      struct error *err)
 {
 	struct checkpoints *table = generation_checkpoints(map);
@@ -58,6 +59,7 @@ static int check_line(const struct generation *map, const struct checkpoint *lin
 		return fail(err, ERR_USAGE, "checkpoint %s: is one of this very map", line->name);
 	if (checkpoints_of_origin(table, line->origin_id, line->origin_generation, &found)) {
 		*there = is_same(&found, line);
+		line->generation = found.generation;
 		return *there ? 0
 			      : fail(err, ERR_USAGE,
 				     "checkpoint %s: the same instant came before as %s, of "
@@ -70,18 +72,41 @@ static int check_line(const struct generation *map, const struct checkpoint *lin
 		       : 0;
 }
 
-static int add_line(struct generation *map, const struct checkpoint *line, struct error *err)
+/* All that was ever recorded here is since 0. After a comparison any generation will do that had
+ * ended before it: the one by which less is read. */
+static int choose_generation(const struct generation *map, const struct outline *outline,
+			     uint16_t *out, struct error *err)
 {
-	struct checkpoint own = *line;
+	uint16_t last = (uint16_t)(outline->compared_generation - 1);
+
+	*out = 0;
+	if (outline->compared_id == 0 ||
+	    (generation_is_sure(map, 0) && generation_count(map, 0) <= outline->n_changed))
+		return 0;
+	*out = last;
+	return generation_is_sure(map, last)
+		       ? 0
+		       : fail(err, ERR_SYSTEM,
+			      "drive %s: could not be flushed, and all of it counts as changed "
+			      "since; checkpoint create begins anew, and then this can",
+			      outline->drive);
+}
+
+static int add_line(struct generation *map, const struct outline *outline, uint16_t *generation,
+		    struct error *err)
+{
+	struct checkpoint own = outline->line;
 	bool there;
 
-	TRY(check_line(map, line, &there, err));
-	if (there)
-		return 0;
-	own.generation = 0; /* all that was ever recorded here is since */
-	own.good = false;
-	own.incomplete = true;
-	return checkpoints_add(generation_checkpoints(map), &own, err);
+	TRY(check_line(map, &own, &there, err));
+	if (!there) {
+		TRY(choose_generation(map, outline, &own.generation, err));
+		own.good = false;
+		own.incomplete = true;
+		TRY(checkpoints_add(generation_checkpoints(map), &own, err));
+	}
+	*generation = own.generation;
+	return 0;
 }
 
 static int make(struct arrival **out, struct generation *map, const struct outline *outline,
@@ -112,16 +137,24 @@ int arrival_begin(struct arrival **arrival, struct generation *map, const struct
 		  uint32_t chunk_bytes, struct error *err)
 {
 	struct arrival *old = *arrival, *fresh = NULL;
+	uint16_t generation;
 
 	TRY(check_outline(outline, chunk_bytes, err));
 	if (clusters_of(outline->size_bytes) != generation_n_clusters(map))
 		return fail(err, ERR_USAGE, "drive %s: has another size here", outline->drive);
-	TRY(add_line(map, &outline->line, err));
+	if (outline->compared_id != 0 &&
+	    (outline->compared_id != generation_id(map) || outline->compared_generation == 0 ||
+	     outline->compared_generation > generation_current(map)))
+		return fail(err, ERR_SYSTEM, "drive %s: the map began anew meanwhile",
+			    outline->drive);
+	TRY(add_line(map, outline, &generation, err));
 	if (old != NULL && old->map_id == generation_id(map) &&
 	    is_same(&old->line, &outline->line) && old->n_changed == outline->n_changed &&
-	    old->chunk_bytes == chunk_bytes)
+	    old->chunk_bytes == chunk_bytes && old->generation == generation &&
+	    outline->compared_id == 0)
 		return 0;
 	TRY(make(&fresh, map, outline, chunk_bytes, err));
+	fresh->generation = generation;
 	arrival_free(old);
 	*arrival = fresh;
 	return 0;
@@ -202,7 +235,7 @@ int arrival_take(struct arrival *arrival, uint64_t chunk, uint64_t n, const uint
 		return fail(err, ERR_SYSTEM, "the map began anew meanwhile");
 	if (bits != NULL) {
 		TRY(count_bits(bits, n_clusters, &n_set, err));
-		generation_raise(arrival->map, 0, first, bits, n_clusters);
+		generation_raise(arrival->map, arrival->generation, first, bits, n_clusters);
 	}
 	pthread_mutex_lock(&arrival->lock);
 	for (uint64_t i = 0; i < n; i++)
@@ -257,10 +290,14 @@ static int finish(struct arrival *arrival, const struct outline *outline, bool t
 		  struct error *err)
 {
 	TRY(check_whole(arrival, outline, err));
-	if (!trust)
+	if (!trust && outline->compared_id == 0)
 		TRY(check_time(arrival, outline, err));
+	if (outline->compared_id != 0)
+		generation_settle(arrival->map);
 	if (generation_id(arrival->map) != arrival->map_id)
 		return fail(err, ERR_SYSTEM, "the map began anew meanwhile");
+	if (outline->compared_id != 0 && !generation_is_sure(arrival->map, arrival->generation))
+		return fail(err, ERR_SYSTEM, "the drive could not be flushed");
 	return checkpoints_complete(generation_checkpoints(arrival->map), arrival->line.name, err);
 }
 

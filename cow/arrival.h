@@ -28,6 +28,11 @@ struct outline {
 	 * request came, in nanoseconds since 1970, 0: not known. */
 	bool still;
 	uint64_t last_ns;
+	/* Not 0: it does not come from another map, but the drive was compared with an archive
+	 * (spec/map.md, section 4.8): the id of this map, and the generation under which it
+	 * recorded when that began. */
+	uint64_t compared_id;
+	uint16_t compared_generation;
 };
 
 struct arrival;
@@ -49,7 +54,8 @@ bool arrival_has(struct arrival *arrival, uint64_t chunk, uint64_t *n);
 int arrival_take(struct arrival *arrival, uint64_t chunk, uint64_t n, const uint8_t *bits,
 		 uint64_t n_bytes, struct error *err);
 /* All was sent: the checkpoint becomes good, durably, unless something is missing, or the other
- * side changed meanwhile, or this map did not record early enough, which trust says is not so.
+ * side changed meanwhile, or this map did not record early enough, which trust, or that it was
+ * compared, says is not so.
  * ERR_SYSTEM then: it stays incomplete, and what has come is kept. */
 int arrival_end(struct arrival *arrival, const struct outline *outline, bool trust,
 		struct error *err);

@@ -11,6 +11,9 @@
 #include "cow/checkpoints.h"
 #include "machine/options.h"
 
+struct cluster_set;
+struct machine_since;
+struct machine_taker;
 struct watcher;
 
 /* One of a drive. Of struct checkpoint, generation has no meaning here. */
@@ -58,6 +61,20 @@ struct checkpoint_moves {
 		   bool trust, struct error *err);
 };
 
+/* How an archive becomes a checkpoint afterwards: all of the drive is compared with it while it is
+ * written to, and what differs arrives as from another map: spec/map.md, section 4.8. */
+struct checkpoint_rebuild {
+	/* From here until close nobody else takes an instant, and every write is recorded. since:
+	 * the archive's uuid as parent, and its tokens; borrowed. Into known, of each drive of the
+	 * list: whether it is known already what changed since. */
+	int (*begin)(struct checkpoint_source *source, const struct machine_since *since,
+		     bool *known, struct error *err);
+	/* As machine_kind's, in either case. NULL: this drive is not recorded. */
+	const char *(*token)(const struct checkpoint_source *source, uint32_t i);
+	int (*look)(struct checkpoint_source *source, uint32_t i, const struct cluster_set *set,
+		    const struct machine_taker *taker, struct error *err);
+};
+
 struct checkpoint_kind {
 	/* options: place, and those that freeze. */
 	int (*open)(struct checkpoint_source **out, const struct machine_options *options,
@@ -71,6 +88,7 @@ struct checkpoint_kind {
 	/* From all drives. */
 	int (*remove)(struct checkpoint_source *source, const char *name, struct error *err);
 	const struct checkpoint_moves *moves;		 /* NULL: none */
+	const struct checkpoint_rebuild *rebuild;	 /* NULL: none */
 	void (*close)(struct checkpoint_source *source); /* NULL-safe */
 };
 

@@ -116,6 +116,8 @@ struct machine_kind {
 	/* What it recorded of the drive was found wrong, and counts no more: its token changes.
 	 * Kinds without look: after changes. NULL: each instant is recorded by itself. */
 	int (*distrust)(struct machine *machine, uint32_t i, struct error *err);
+	/* Whether it may know by the parent's uuid alone what changed since (cow/rebuilt.h). */
+	bool rebuilds;
 	/* NULL for kinds that hand over chunks. *out is borrowed. */
 	int (*drive)(struct machine *machine, uint32_t i, struct drive **out, struct error *err);
 	/* NULL for kinds that hand over drives. *out is borrowed. */

@@ -65,6 +65,12 @@ struct move_machine {
 int move_machine_sink(struct move_sink *out, struct move_machine *machine, struct error *err);
 void move_machine_free(struct move_machine *machine);
 
+/* ---- of a comparison: moves_compared.c ---- */
+
+/* Drive i gets a checkpoint of which these clusters changed; outline but for their number. */
+int moves_compared(const struct move_end *to, uint32_t i, struct outline *outline,
+		   const struct cluster_set *changed, struct error *err);
+
 /* ---- a stream as a sink: moves_stream.c ---- */
 
 struct move_stream;

@@ -20,7 +20,7 @@ HOUSE = {
     "format": ("base", "format.h volume.h sums.h changelist.h drive_marks.h qcow2.h qcow2_build.h"),
     "nbd": ("base", "client.h server.h"),
     "drive": ("nbd/client format/qcow2 base", "drive.h qemuimg.h target.h argument.h turns.h bitmaps.h qcow2file.h qcow2bits.h bitmapfile.h given.h overlay.h"),
-    "cow": ("drive base", "sweep.h buffer.h chunks.h capture.h generation.h checkpoints.h mirror.h arrival.h mapstream.h"),
+    "cow": ("drive base", "sweep.h buffer.h chunks.h capture.h generation.h checkpoints.h mirror.h arrival.h mapstream.h rebuilt.h"),
     "store": ("base", "store.h folder.h lock.h"),
     "reader/input": ("store format base", "input.h"),
     "reader": ("reader/input format drive base", "reader.h salvage.h lookup.h"),

@@ -247,6 +247,7 @@ example_of()
 		"$vmabak" checkpoint size --json serve:ctl.sock
 		"$vmabak" checkpoint export --json mine -o mine.ckpt serve:ctl.sock
 		"$vmabak" checkpoint delete --json mine serve:ctl.sock
+		"$vmabak" checkpoint rebuild --json --parent web.vmab serve:ctl.sock
 		"$vmabak" stop ctl.sock
 		;;
 	mirror)

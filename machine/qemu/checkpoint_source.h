@@ -1,6 +1,6 @@
 /*
- * A QEMU whose changes are tracked, as a source of checkpoints: private to checkpoints.c and
- * track_moves.c.
+ * A QEMU whose changes are tracked, as a source of checkpoints: private to checkpoints.c,
+ * track_moves.c and track_rebuild.c.
  */
 #ifndef MACHINE_QEMU_CHECKPOINT_SOURCE_H
 #define MACHINE_QEMU_CHECKPOINT_SOURCE_H
@@ -24,6 +24,7 @@ struct checkpoint_source {
 };
 
 extern const struct checkpoint_moves checkpoint_qemu_moves;
+extern const struct checkpoint_rebuild checkpoint_qemu_rebuild;
 void checkpoint_qemu_moves_free(struct checkpoint_source *source);
 
 #endif

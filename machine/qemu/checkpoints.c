@@ -85,5 +85,6 @@ const struct checkpoint_kind checkpoint_qemu = {
 	.create = create,
 	.remove = remove_named,
 	.moves = &checkpoint_qemu_moves,
+	.rebuild = &checkpoint_qemu_rebuild,
 	.close = close_source,
 };

@@ -485,6 +485,7 @@ const struct machine_kind machine_pull = {
 	.begin = pull_begin,
 	.changes = pull_changes,
 	.distrust = pull_distrust,
+	.rebuilds = true,
 	.drive = pull_drive,
 	.finish = pull_finish,
 	.explain = pull_explain,

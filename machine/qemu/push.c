@@ -198,6 +198,12 @@ static int push_changes_now(struct machine *machine, uint32_t i, const struct ma
 	return track_changes_now(machine->track, i, since, out, err);
 }
 
+static int look(struct machine *machine, uint32_t i, const struct cluster_set *set,
+		const struct machine_taker *taker, struct error *err)
+{
+	return push_look(&machine->qemu, i, set, taker, err);
+}
+
 static int push_distrust(struct machine *machine, uint32_t i, struct error *err)
 {
 	(void)err;
@@ -230,8 +236,9 @@ const struct machine_kind machine_push = {
 	.begin = push_begin,
 	.changes = push_changes,
 	.changes_now = push_changes_now,
-	.look = push_look,
+	.look = look,
 	.distrust = push_distrust,
+	.rebuilds = true,
 	.chunks = push_chunks,
 	.finish = push_finish,
 	.explain = push_explain,

@@ -87,9 +87,9 @@ static int look(struct machine *run, const struct cluster_set *set,
 	return code;
 }
 
-/* The drive is the only one of the run, which uses the machine's connection, and may have had to
- * make a new one. */
-int push_look(struct machine *machine, uint32_t i, const struct cluster_set *set,
+/* The drive is the only one of the run, which uses the connection that is there, and may have had
+ * to make a new one. */
+int push_look(struct qemu *qemu, uint32_t i, const struct cluster_set *set,
 	      const struct machine_taker *taker, struct error *err)
 {
 	struct machine *run = calloc(1, sizeof(*run));
@@ -98,13 +98,13 @@ int push_look(struct machine *machine, uint32_t i, const struct cluster_set *set
 
 	if (run == NULL)
 		return fail_memory(err);
-	run->qemu = machine->qemu;
+	run->qemu = *qemu;
 	run->qemu.inventory.drives += i;
 	run->qemu.inventory.n_drives = 1;
 	run->qemu.drives += i;
 	run->jobs.parts = &part;
 	code = look(run, set, taker, err);
-	machine->qemu.qmp = run->qemu.qmp;
+	qemu->qmp = run->qemu.qmp;
 	qemu_warn(&run->qemu);
 	push_free(run);
 	free(run);

@@ -3,8 +3,10 @@
 
 #include "machine/machine.h"
 
-/* Before the instant of a push: as machine_kind has it. */
-int push_look(struct machine *machine, uint32_t i, const struct cluster_set *set,
+struct qemu;
+
+/* Before the instant of a push, or without one: as machine_kind has it. */
+int push_look(struct qemu *qemu, uint32_t i, const struct cluster_set *set,
 	      const struct machine_taker *taker, struct error *err);
 
 #endif

@@ -41,6 +41,9 @@ int track_open(struct track **out, struct qemu *qemu, struct error *err);
 int track_look(struct track **out, struct qemu *qemu, struct error *err);
 /* The functions below may be called with a track of NULL, and then there is nothing to do. */
 
+/* From here on every write is recorded, without an instant that anybody asks for. A drive that
+ * QEMU cannot record has no token then, and the watcher was warned. */
+int track_begin(struct track *track, struct error *err);
 /* What the drive's instant to come is called; NULL: nothing records it. Borrowed. */
 const char *track_token(const struct track *track, uint32_t i);
 /* Before the instant. run: of a push, its id; or NULL. */

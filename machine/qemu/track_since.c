@@ -4,6 +4,7 @@
 #include "machine/qemu/track_since.h"
 
 #include "base/grain.h"
+#include "cow/rebuilt.h"
 #include "machine/qemu/track_parts.h"
 
 #include <stdio.h>
@@ -32,12 +33,14 @@ static bool ask_origin(struct tracked *one, uint64_t id, uint16_t generation, co
 	return true;
 }
 
-void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent)
+static void ask_token(struct tracked *one, const char *token, const uint8_t *parent)
 {
+	char rebuilt[GENERATION_TOKEN_SIZE];
 	uint16_t generation;
 	uint64_t id;
 
-	if (token == NULL || !generation_parse_token(token, &id, &generation))
+	if (!generation_parse_token(token, &id, &generation) ||
+	    (parent != NULL && strcmp(token, rebuilt_token(rebuilt, parent)) == 0))
 		return;
 	if (one->untracked)
 		snprintf(one->refusal, sizeof(one->refusal), "QEMU cannot record its changes");
@@ -60,6 +63,33 @@ void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent)
 		one->since = true;
 		one->since_generation = generation;
 	}
+}
+
+/* The archive was compared with the drive, whatever its token is. */
+static void ask_rebuilt(struct tracked *one, const uint8_t *parent)
+{
+	struct checkpoint found;
+
+	if (!one->recording || !rebuilt_find(generation_checkpoints(one->map), parent, &found) ||
+	    found.generation >= generation_current(one->map))
+		return;
+	if (!found.good) {
+		snprintf(one->refusal, sizeof(one->refusal),
+			 "the rebuilding of its checkpoint was not finished");
+		return;
+	}
+	one->refusal[0] = '\0';
+	one->since = true;
+	one->since_generation = found.generation;
+}
+
+void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent)
+{
+	if (token == NULL)
+		return;
+	ask_token(one, token, parent);
+	if (!one->since && !one->untracked && parent != NULL)
+		ask_rebuilt(one, parent);
 }
 
 static int copy_set(const struct tracked *one, struct cluster_set *out, struct error *err)

@@ -279,6 +279,7 @@ const struct machine_kind machine_serve = {
 	.changes_now = client_changes_now,
 	.look = client_look,
 	.distrust = client_distrust,
+	.rebuilds = true,
 	.commit = client_commit,
 	.chunks = chunks,
 	/* No finish: the last answer said that all has come. */

@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "base/watcher.h"
 #include "machine/freeze.h"
+#include "machine/kinds.h"
 #include "machine/message.h"
 #include "machine/serve/options.h"
 
@@ -17,6 +18,7 @@ static void close_source(struct checkpoint_source *source)
 {
 	if (source == NULL)
 		return;
+	machine_serve.end(source->turn);
 	call_close(&source->call);
 	free(source);
 }
@@ -177,5 +179,6 @@ const struct checkpoint_kind checkpoint_serve = {
 	.create = create,
 	.remove = delete,
 	.moves = &checkpoint_serve_moves,
+	.rebuild = &checkpoint_serve_rebuild,
 	.close = close_source,
 };

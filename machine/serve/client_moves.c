@@ -3,6 +3,7 @@
  */
 #include "base/json.h"
 #include "base/socket.h"
+#include "cow/generation.h"
 #include "machine/serve/client_source.h"
 #include "machine/message.h"
 #include "machine/serve/message_line.h"
@@ -79,9 +80,14 @@ static int bits(struct checkpoint_source *source, uint32_t i, const char *name, 
 static int send_outline(struct checkpoint_source *source, struct json_t *request,
 			const struct outline *outline, struct error *err)
 {
+	char token[GENERATION_TOKEN_SIZE];
 	struct json_t *told;
 
 	message_put_line(request, &outline->line);
+	if (outline->compared_id != 0)
+		json_put_text(request, "compared",
+			      generation_token(token, outline->compared_id,
+					       outline->compared_generation));
 	json_put_number(request, "n_changed", outline->n_changed);
 	json_put_bool(request, "still", outline->still);
 	json_put_number(request, "last_ns", outline->last_ns);

@@ -114,6 +114,8 @@ static int answer_bits(struct serve *serve, int fd, const struct json_t *request
 static int get_outline(const struct served *served, const struct json_t *request,
 		       struct outline *out, struct error *err)
 {
+	const char *compared = json_member_text(request, "compared");
+
 	*out = (struct outline){.size_bytes = drive_size(served->drive)};
 	snprintf(out->drive, sizeof(out->drive), "%s", served->argument.name);
 	if (!message_get_line(request, &out->line) ||
@@ -121,7 +123,10 @@ static int get_outline(const struct served *served, const struct json_t *request
 		return fail(err, ERR_USAGE, "which checkpoint?");
 	out->still = json_member_bool(request, "still");
 	json_member_number(request, "last_ns", &out->last_ns);
-	return 0;
+	return compared == NULL || generation_parse_token(compared, &out->compared_id,
+							  &out->compared_generation)
+		       ? 0
+		       : fail(err, ERR_USAGE, "compared with what?");
 }
 
 static int take_beginning(struct served *served, const struct json_t *request, struct error *err)

@@ -5,6 +5,7 @@
 
 #include "base/clusterset.h"
 #include "base/parse.h"
+#include "cow/rebuilt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,25 +59,23 @@ static const char *judge_origin(const struct served *served, uint64_t id, uint16
 	return NULL;
 }
 
-const char *serve_judge(const struct served *served, const struct json_t *request,
-			const char *token, struct capture_since *out)
+static const char *judge_token(const struct served *served, const char *token,
+			       const uint8_t *parent, struct capture_since *out)
 {
-	const char *text = json_member_text(request, "parent");
-	uint8_t parent[UUID_SIZE];
+	char rebuilt[GENERATION_TOKEN_SIZE];
 	uint64_t id;
 	uint16_t g;
 
-	if (token == NULL || !generation_parse_token(token, &id, &g))
+	if (!generation_parse_token(token, &id, &g) ||
+	    (parent != NULL && strcmp(token, rebuilt_token(rebuilt, parent)) == 0))
 		return "";
 	if (served->map == NULL)
 		return "the server has no map of changes of drives that are read only";
 	if (id != generation_id(served->map))
-		return judge_origin(served, id, g,
-				    text != NULL && parse_uuid(text, parent) ? parent : NULL, out);
+		return judge_origin(served, id, g, parent, out);
 	if (g >= generation_current(served->map))
 		return "the map of changes is an older copy";
-	if (text == NULL || !parse_uuid(text, parent) ||
-	    !checkpoints_confirm(generation_checkpoints(served->map), g, parent))
+	if (parent == NULL || !checkpoints_confirm(generation_checkpoints(served->map), g, parent))
 		return "the map of changes does not know that backup: it was returned to an "
 		       "earlier state, or copied";
 	if (!generation_is_sure(served->map, g))
@@ -85,6 +84,37 @@ const char *serve_judge(const struct served *served, const struct json_t *reques
 					    "back to older data";
 	*out = (struct capture_since){.some = true, .generation = g};
 	return NULL;
+}
+
+/* The archive was compared with the drive, whatever its token is; why: it is not known otherwise.
+ */
+static const char *judge_rebuilt(const struct served *served, const uint8_t *parent,
+				 const char *why, struct capture_since *out)
+{
+	struct checkpoint found;
+
+	if (served->map == NULL ||
+	    !rebuilt_find(generation_checkpoints(served->map), parent, &found))
+		return why;
+	if (!found.good)
+		return "the rebuilding of its checkpoint was not finished";
+	if (!generation_is_sure(served->map, found.generation))
+		return "the drive could not be flushed, and may have gone back to older data";
+	*out = (struct capture_since){.some = true, .generation = found.generation};
+	return NULL;
+}
+
+const char *serve_judge(const struct served *served, const struct json_t *request,
+			const char *token, struct capture_since *out)
+{
+	const char *text = json_member_text(request, "parent"), *why;
+	uint8_t uuid[UUID_SIZE];
+	const uint8_t *parent = text != NULL && parse_uuid(text, uuid) ? uuid : NULL;
+
+	if (token == NULL || *token == '\0')
+		return "";
+	why = judge_token(served, token, parent, out);
+	return why != NULL && parent != NULL ? judge_rebuilt(served, parent, why, out) : why;
 }
 
 static struct json_t *judge_all(struct serve_backup *backup, const struct json_t *request)
