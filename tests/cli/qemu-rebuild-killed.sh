@@ -39,6 +39,7 @@ while :; do
 	lib_code=0
 	"$VMABAK" backup -q "qemu:$qmp" --track --state state -o 1.vmab --parent 0.vmab 2>"$err" || lib_code=$?
 	[ $lib_code = 0 ] || [ $lib_code = 3 ] || fail "backup after $moment: exit code $lib_code: $(cat "$err")"
+	expect_no_text "$err" 'is wrong'
 	is_live 1.vmab
 	[ -z "$(ls -d "$TMPDIR"/vmabak-* 2>/dev/null)" ] || fail "left: $(ls -d "$TMPDIR"/vmabak-*) at $moment"
 	moment=$((moment + ${VMABAK_KILLS:-9}))
