@@ -192,7 +192,7 @@ bool map_log_is_hot_locked(const struct map_log *log, uint64_t first, uint64_t e
 	return log->lost || bits_find(log->hot, first, end, false) == end;
 }
 
-static void want(struct map_log *log, uint64_t first, uint64_t end)
+void map_log_want_locked(struct map_log *log, uint64_t first, uint64_t end)
 {
 	if (first > 0 && bits_test(log->hot, first - 1))
 		end = least(log->n_regions, end > first + AHEAD ? end : first + AHEAD);
@@ -256,7 +256,7 @@ int map_log_heat_locked(struct map_log *log, uint64_t first, uint64_t end)
 {
 	int sys = 0;
 
-	want(log, first, end);
+	map_log_want_locked(log, first, end);
 	if (log->busy) {
 		pthread_cond_wait(&log->changed, log->lock);
 		return 0;

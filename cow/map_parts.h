@@ -162,6 +162,8 @@ void map_store_page_locked(struct map_store *store, uint64_t offset);
 /* Before marks of these clusters rise: their regions are hot then. It may wait for the disk,
  * without the lock meanwhile. False: it would wait, and was not to. */
 bool map_store_heat_locked(struct map_store *store, uint64_t cluster, uint64_t end, bool now);
+/* Soon it will be asked for these, too: whoever waits does so for them as well. */
+void map_store_want_locked(struct map_store *store, uint64_t cluster, uint64_t end);
 /* A cluster that is already marked is written. */
 void map_store_touch_locked(struct map_store *store);
 /* A new generation. */
@@ -226,6 +228,8 @@ int map_log_begin(struct map_log *log);
 int map_log_rename_locked(struct map_log *log, uint64_t id);
 
 bool map_log_is_hot_locked(const struct map_log *log, uint64_t first, uint64_t end);
+/* With the next that are made hot these are, too. */
+void map_log_want_locked(struct map_log *log, uint64_t first, uint64_t end);
 /* Makes them hot, or waits until somebody else has tried: ask again. */
 int map_log_heat_locked(struct map_log *log, uint64_t first, uint64_t end);
 /* Marks rise in these regions, which are hot. */

@@ -158,6 +158,13 @@ bool map_store_heat_locked(struct map_store *store, uint64_t cluster, uint64_t e
 	return true;
 }
 
+void map_store_want_locked(struct map_store *store, uint64_t cluster, uint64_t end)
+{
+	if (store->log != NULL)
+		map_log_want_locked(store->log, cluster / MAP_REGION_CLUSTERS,
+				    (end - 1) / MAP_REGION_CLUSTERS + 1);
+}
+
 static void renew(struct map_store *store)
 {
 	int sys = atomic_load(&store->failed) == 0 ? map_log_renew_locked(store->log) : 0;

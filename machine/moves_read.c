@@ -86,6 +86,17 @@ int move_read(struct move_reader *reader, struct mapstream_record *out, struct e
 	return 1;
 }
 
+bool move_is_ready(const struct move_reader *reader)
+{
+	size_t n = reader->end - reader->at;
+	struct error ignored;
+	uint32_t length;
+
+	return n >= MAPSTREAM_HEAD &&
+	       mapstream_length(reader->buffer + reader->at, &length, &ignored) == 0 &&
+	       n - MAPSTREAM_HEAD >= length;
+}
+
 void move_reader_free(struct move_reader *reader)
 {
 	free(reader->buffer);

@@ -10,7 +10,7 @@
 struct move_reader {
 	int fd;
 	bool is_awaited; /* what is read is an answer: it has to come within PATIENCE_ANSWER_S */
-	bool begun; /* the head of the stream was read */
+	bool begun;	 /* the head of the stream was read */
 	uint64_t id;
 	uint8_t *buffer; /* owned */
 	size_t at, end;	 /* what is in it and was not given out */
@@ -19,6 +19,8 @@ struct move_reader {
 /* 1: a record, borrowed until the next call; 0: the stream ends before a record; negative: as
  * mapstream_get, ERR_INCOMPLETE within one, or an error of reading. */
 int move_read(struct move_reader *reader, struct mapstream_record *out, struct error *err);
+/* Whether the next record is here already, so that move_read will not wait. */
+bool move_is_ready(const struct move_reader *reader);
 void move_reader_free(struct move_reader *reader);
 
 #endif

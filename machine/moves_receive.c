@@ -11,6 +11,19 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define GATHER_BYTES 65536u /* of bits, given on at once */
+#define GATHER_MAX   (GATHER_BYTES / ARRIVAL_CHUNK_MIN)
+#define TAKEN_BYTES  (MAPSTREAM_HEAD + 16u) /* an answer to a record of chunks */
+
+/* Records of chunks, one after the other, whose bits are given on together. */
+struct gathered {
+	uint32_t drive, n_bytes;
+	uint32_t n; /* records, of a chunk each; 0: none */
+	uint64_t chunk;
+	uint8_t bits[GATHER_BYTES];
+	uint8_t answers[GATHER_MAX * TAKEN_BYTES];
+};
+
 struct receiving {
 	struct move_reader reader;
 	int answers; /* or -1 */
@@ -21,9 +34,11 @@ struct receiving {
 	struct received {
 		struct outline outline;
 		uint64_t n_chunks;
+		uint32_t chunk_bytes;
 	} * drives; /* owned; by number */
 	uint32_t n;
 	uint8_t *buffer; /* owned */
+	struct gathered gathered;
 };
 
 /* ---- answers ---- */
@@ -99,7 +114,8 @@ static int take_drive(struct receiving *receiving, const struct mapstream_record
 		return fail_memory(err);
 	receiving->drives = more;
 	more[receiving->n] = (struct received){.outline = record->outline,
-					       .n_chunks = (n_clusters + per - 1) / per};
+					       .n_chunks = (n_clusters + per - 1) / per,
+					       .chunk_bytes = record->chunk_bytes};
 	receiving->counts->n_chunks += receiving->drives[receiving->n].n_chunks;
 	receiving->n++;
 	return receiving->answers < 0 ? 0 : answer_have(receiving, record->drive, err);
@@ -116,6 +132,73 @@ static int take_chunks(struct receiving *receiving, const struct mapstream_recor
 	TRY(receiving->sink.chunks(receiving->to, record->drive, record->chunk, record->n,
 				   record->bits, record->n_bytes, err));
 	return answer(receiving, &told, NULL, err);
+}
+
+/* Each record has its own answer. */
+static int answer_gathered(struct receiving *receiving, struct error *err)
+{
+	struct gathered *gathered = &receiving->gathered;
+	uint32_t n_bytes = 0;
+	int sys;
+
+	if (receiving->answers < 0)
+		return 0;
+	for (uint32_t i = 0; i < gathered->n; i++) {
+		const struct mapstream_record told = {.kind = MAPSTREAM_TAKEN,
+						      .drive = gathered->drive,
+						      .chunk = gathered->chunk + i,
+						      .n = 1};
+		n_bytes += mapstream_put(gathered->answers + n_bytes, receiving->id, &told, NULL);
+	}
+	sys = io_write(receiving->answers, gathered->answers, n_bytes);
+	return sys == 0 ? 0 : fail_system(err, sys, "answering");
+}
+
+static int give_on(struct receiving *receiving, struct error *err)
+{
+	struct gathered *gathered = &receiving->gathered;
+
+	if (gathered->n == 0)
+		return 0;
+	TRY(receiving->sink.chunks(receiving->to, gathered->drive, gathered->chunk, gathered->n,
+				   gathered->bits, gathered->n_bytes, err));
+	TRY(answer_gathered(receiving, err));
+	gathered->n = 0;
+	return 0;
+}
+
+/* A chunk that is whole: the one after it can stand behind it. */
+static bool goes_on(const struct receiving *receiving, const struct mapstream_record *record)
+{
+	const struct gathered *gathered = &receiving->gathered;
+
+	return gathered->n > 0 && record->drive == gathered->drive &&
+	       record->chunk == gathered->chunk + gathered->n &&
+	       gathered->n_bytes == gathered->n * receiving->drives[record->drive].chunk_bytes &&
+	       record->n_bytes <= GATHER_BYTES - gathered->n_bytes;
+}
+
+static int gather(struct receiving *receiving, const struct mapstream_record *record,
+		  struct error *err)
+{
+	struct gathered *gathered = &receiving->gathered;
+
+	if (!goes_on(receiving, record)) {
+		TRY(give_on(receiving, err));
+		gathered->drive = record->drive;
+		gathered->chunk = record->chunk;
+		gathered->n_bytes = 0;
+	}
+	memcpy(gathered->bits + gathered->n_bytes, record->bits, record->n_bytes);
+	gathered->n_bytes += record->n_bytes;
+	gathered->n++;
+	return 0;
+}
+
+static bool is_gathered(const struct receiving *receiving, const struct mapstream_record *record)
+{
+	return record->kind == MAPSTREAM_CHUNKS && record->bits != NULL && record->n == 1 &&
+	       record->drive < receiving->n && record->n_bytes <= GATHER_BYTES;
 }
 
 static int take_end(struct receiving *receiving, const struct mapstream_record *record,
@@ -153,6 +236,18 @@ static int take_record(struct receiving *receiving, const struct mapstream_recor
 						: take_end(receiving, record, err);
 }
 
+/* What came before counts. */
+static int give_on_and_fail(struct receiving *receiving, int got, struct error *err)
+{
+	struct error other = {0};
+
+	if (give_on(receiving, &other) < 0 && got == 0) {
+		*err = other;
+		return err->code;
+	}
+	return got < 0 ? got : fail(err, ERR_INCOMPLETE, "ends before its end");
+}
+
 static int receive(struct receiving *receiving, struct error *err)
 {
 	struct mapstream_record record = {0};
@@ -166,11 +261,17 @@ static int receive(struct receiving *receiving, struct error *err)
 	TRY(answer_head(receiving, err));
 	do {
 		got = move_read(&receiving->reader, &record, err);
-		if (got == 0)
-			return fail(err, ERR_INCOMPLETE, "ends before its end");
-		if (got < 0)
-			return got;
-		TRY(take_record(receiving, &record, err));
+		if (got <= 0)
+			return give_on_and_fail(receiving, got, err);
+		if (is_gathered(receiving, &record)) {
+			TRY(gather(receiving, &record, err));
+		} else {
+			TRY(give_on(receiving, err));
+			TRY(take_record(receiving, &record, err));
+		}
+		/* The other side may wait for the answers. */
+		if (!move_is_ready(&receiving->reader))
+			TRY(give_on(receiving, err));
 	} while (record.kind != MAPSTREAM_DONE);
 	receiving->counts->n_parts = receiving->n;
 	return 0;

@@ -148,8 +148,10 @@ static int tell_has(void *context, uint32_t number, uint64_t chunk, uint64_t *n,
 static int put_part(struct move_stream *stream, const struct mapstream_record *record,
 		    struct error *err)
 {
-	TRY(await(stream, MAPSTREAM_AHEAD - 1, err));
-	stream->n_ahead++;
+	/* Not one at a time: each of these is a system call here and there. */
+	if (stream->n_ahead == MAPSTREAM_AHEAD)
+		TRY(await(stream, MAPSTREAM_AHEAD / 2, err));
+	stream->n_ahead += stream->answered;
 	return put(stream, record, err);
 }
 

@@ -92,6 +92,87 @@ static void killed_at_any_moment(void)
 	munmap(n_done, sizeof *n_done);
 }
 
+/* ---- killed while marks come from another map ---- */
+
+#define RAISED_CLUSTERS (24 * 2048u)
+#define RAISED_AT_ONCE	(5 * 2048u + 64)
+
+static bool is_raised(uint64_t cluster)
+{
+	return cluster * 2654435761u % 64 < 3;
+}
+
+static void raise_on(_Atomic unsigned *n_done)
+{
+	uint8_t bits[RAISED_AT_ONCE / 8];
+	struct generation *map;
+	struct error err;
+
+	if (open_map(&map, &err) != 0)
+		_exit(1);
+	for (unsigned at = 0; at < RAISED_CLUSTERS; at += RAISED_AT_ONCE) {
+		unsigned n = RAISED_CLUSTERS - at;
+
+		n = n < RAISED_AT_ONCE ? n : RAISED_AT_ONCE;
+		memset(bits, 0, sizeof(bits));
+		for (unsigned i = 0; i < n; i++)
+			if (is_raised(at + i))
+				bits[i / 8] |= (uint8_t)(1u << i % 8);
+		generation_raise(map, 0, at, bits, n);
+		*n_done = at + n;
+	}
+	pause();
+}
+
+static unsigned check_raised(const struct generation *map, unsigned n_done)
+{
+	unsigned n_raised = 0;
+
+	for (unsigned at = 0; at < RAISED_CLUSTERS; at++) {
+		uint64_t n;
+		bool raised = generation_changed(map, 0, at, &n);
+
+		n_raised += raised;
+		if (raised != is_raised(at) && (raised || at < n_done))
+			CU_FAIL("a mark that came is not in the map, or one that did not is");
+	}
+	return n_raised;
+}
+
+static void killed_while_marks_come(void)
+{
+	_Atomic unsigned *n_done = mmap(NULL, sizeof *n_done, PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CU_ASSERT_FATAL(n_done != MAP_FAILED);
+	srand(3);
+	for (unsigned round = 0; round < 20; round++) {
+		unsigned wanted = 1 + (unsigned)rand() % RAISED_CLUSTERS;
+		struct generation *map;
+		struct error err;
+
+		*n_done = 0;
+		make_drive();
+		if (truncate(scratch("drive"), (off_t)RAISED_CLUSTERS * 65536) != 0)
+			CU_FAIL("growing");
+		pid_t child = fork();
+		if (child == 0)
+			raise_on(n_done);
+		struct timespec time = {.tv_nsec = rand() % 200000};
+		do
+			nanosleep(&time, NULL);
+		while (*n_done < wanted && waitpid(child, NULL, WNOHANG) == 0);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		CU_ASSERT_FATAL(open_map(&map, &err) == 0);
+		CU_ASSERT(generation_trust(map) == MAP_KILLED);
+		unsigned n = check_raised(map, *n_done);
+		CU_ASSERT(generation_count(map, 0) == n);
+		CU_ASSERT(generation_close(map, &err) == 0);
+	}
+	munmap(n_done, sizeof *n_done);
+}
+
 /* ---- devices ---- */
 
 static enum map_trust device_trust(const char *device, bool kill_it)
@@ -146,8 +227,10 @@ static void maps_of_devices(void)
 
 void test_generation_killed(void)
 {
-	CU_pSuite suite = CU_add_suite("generation maps of the killed", scratch_make, scratch_remove);
+	CU_pSuite suite =
+		CU_add_suite("generation maps of the killed", scratch_make, scratch_remove);
 
 	CU_ADD_TEST(suite, killed_at_any_moment);
+	CU_ADD_TEST(suite, killed_while_marks_come);
 	CU_ADD_TEST(suite, maps_of_devices);
 }
