@@ -1,6 +1,7 @@
 #include "store/http.h"
 
 #include "base/library.h"
+#include "store/retry.h"
 #include "base/patience.h"
 
 /* Its macros that check types call functions by their names. */
@@ -29,7 +30,7 @@ static CURLcode start_code;
 static _Atomic uint64_t n_fetched;
 
 #define CONNECT_S    20L
-#define STALL_S	     30L  /* without a byte: the connection is given up */
+#define DRIP_BYTES   256L /* a second: a web server that gives less for as long is silent */
 #define POST_S	     300L /* the same for a store that puts an object together */
 #define REDIRECTIONS 5L
 #define LIMIT_S	     600 /* of a request, and a second for each SLOWEST bytes */
@@ -213,6 +214,7 @@ static void set_web(struct http *http)
 	SET(CURLOPT_MAXREDIRS, REDIRECTIONS);
 	SET(CURLOPT_REDIR_PROTOCOLS_STR, safe ? "https" : "http,https");
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+	SET(CURLOPT_LOW_SPEED_LIMIT, DRIP_BYTES);
 	if (bundle != NULL && *bundle != '\0')
 		SET(CURLOPT_CAINFO, bundle);
 }
@@ -231,7 +233,7 @@ static void set_up(struct http *http)
 	SET(CURLOPT_CONNECTTIMEOUT, CONNECT_S);
 	SET(CURLOPT_TIMEOUT, limit(request));
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
-	SET(CURLOPT_LOW_SPEED_TIME, strcmp(request->method, "POST") == 0 ? POST_S : STALL_S);
+	SET(CURLOPT_LOW_SPEED_TIME, strcmp(request->method, "POST") == 0 ? POST_S : retry_stall_s());
 	SET(CURLOPT_ERRORBUFFER, http->text);
 	SET(CURLOPT_HTTPHEADER, http->headers);
 	SET(CURLOPT_READFUNCTION, send_more);

@@ -23,6 +23,11 @@ reads 0 restored short+2
 reads 0 restored cut drop:bytes=131072
 reads 0 restored no-etag no-dates
 reads 0 restored weak
+# One that says nothing, and one that hardly says anything.
+VMABAK_STALL_S=1
+reads 0 restored stall
+reads 0 restored drip:bytes=131072
+VMABAK_STALL_S=3
 # Trouble that does not.
 reads 1 'answers 500 (tried 8 times)' 500+1
 reads 1 'answers 403, access denied' 403

@@ -27,3 +27,5 @@ ask()
 
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY CURL_CA_BUNDLE AWS_CA_BUNDLE
 export HOME="$PWD"
+# Tests do not wait for servers to recover.
+export VMABAK_RETRY_MS=5 VMABAK_STALL_S=3

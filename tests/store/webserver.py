@@ -4,19 +4,22 @@
 webserver.py PORTFILE LOG FOLDER [FAULT...]      PORTFILE gets the port, LOG a line for each request
 
 FAULT: WHAT[:REQUEST][+EVERY], of the requests with REQUEST in their line (METHOD PATH RANGE), the first, or each EVERYth:
-500, 503, 403, 404, drop (no answer), stall (until a client hangs up), cut (half an answer), short (half, without a length), wrong (bytes
+500, 503, 403, 404, drop (no answer), stall (until a client hangs up), drip (some bytes, then 50 a second), cut (half an answer), short (half, without a length), wrong (bytes
 changed), whole (a range is answered with all), other (another range, and told), shifted (another range, and not told), long (more
 than was asked for), bare (no Content-Range), star (no size), huge (a size that is not the file's), etag (another one), multipart.
 Of all requests: no-etag, no-dates, weak, ignore-match (no 412), replaced (of the file, from the 3rd request on, with another ETag),
 user (a user and password are demanded), away=URL (all is redirected there), loop.
+tls=FILE: by TLS, with the certificate and the key in that file.
 GET /-/taken tells how many bytes of bodies were sent, /-/most how many requests were open at once.
 """
 import base64
 import os
 import re
 import socket
+import ssl
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 lock = threading.Lock()
@@ -31,7 +34,7 @@ def fault(line):
         request, plus, every = rest.partition("+")
         if not rest:
             what, plus, every = what.partition("+")
-        if what in ALWAYS or what.startswith("away=") or request not in line:
+        if what in ALWAYS or what.startswith(("away=", "tls=")) or request not in line:
             continue
         with lock:
             counts[one] = n = counts.get(one, 0) + 1
@@ -154,6 +157,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(206, body, headers + [("Content-Type", "multipart/byteranges; boundary=x")])
         if what != "bare":
             headers.append(("Content-Range", told))
+        if what == "drip":
+            return self.drip(body, headers)
         if what == "cut":
             self.answer(206, body[:len(body) // 2], headers, len(body))
             return self.hang_up()
@@ -161,10 +166,25 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(206, body[:len(body) // 2], headers, "none")
         return self.answer(206, body, headers)
 
+    def drip(self, body, headers):
+        self.answer(206, b"", headers, len(body))
+        try:
+            for at in range(len(body)):
+                self.wfile.write(body[at:at + 1])
+                time.sleep(0.02 if at > 300 else 0)
+        except OSError:
+            pass
+        self.hang_up()
+
 
 portfile, log, folder, faults = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
+for one_fault in faults:
+    if one_fault.startswith("tls="):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(one_fault[4:])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
 with open(portfile + ".new", "w") as out_file:
     out_file.write(str(server.server_port))
 os.rename(portfile + ".new", portfile)
