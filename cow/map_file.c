@@ -135,33 +135,6 @@ bool drive_is_same(const struct drive_look *one, const struct drive_look *other,
 			       (one->kind == MAP_DRIVE_FILE || one->disk == other->disk)));
 }
 
-void read_boot_id(uint8_t out[MAP_ID_SIZE])
-{
-	char text[64] = "";
-	unsigned n = 0;
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-	memset(out, 0, MAP_ID_SIZE);
-	if (file == NULL)
-		return;
-	if (fgets(text, sizeof(text), file) == NULL)
-		text[0] = '\0';
-	fclose(file);
-	for (const char *at = text; *at != '\0' && n < MAP_ID_SIZE;) {
-		unsigned byte;
-		if (*at == '-') {
-			at++;
-			continue;
-		}
-		if (sscanf(at, "%2x", &byte) != 1)
-			break;
-		out[n++] = (uint8_t)byte;
-		at += 2;
-	}
-	if (n != MAP_ID_SIZE)
-		memset(out, 0, MAP_ID_SIZE);
-}
-
 /* ---- the header ---- */
 
 void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *header)

@@ -3,6 +3,7 @@
  */
 #include "cow/map_parts.h"
 
+#include "base/boot.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/io.h"

@@ -59,8 +59,6 @@ uint64_t stat_mtime_ns(const struct stat *found);
 /* path NULL: recorded elsewhere. */
 int drive_look(struct drive_look *out, const char *path, uint64_t size_bytes, struct error *err);
 bool drive_is_same(const struct drive_look *one, const struct drive_look *other, bool same_boot);
-/* All zeros, which no boot has, if it is unknown. */
-void read_boot_id(uint8_t out[MAP_ID_SIZE]);
 
 /* Writes the copy of the header that does not count now. */
 void map_header_put(uint8_t page[MAP_HEADER_SIZE], const struct map_header *header);

@@ -1,7 +1,8 @@
 /*
- * Who excludes whom. A write of whole blocks, or into blocks that are there already, holds "whole"
- * shared. One that has to fill up a block with what lies below holds it alone, so that it does not
- * put old bytes over new ones.
+ * Who excludes whom. The drive is divided into stripes of a MiB, which share locks. A write of
+ * whole blocks holds the locks of its stripes shared. One that has to fill up a block with what
+ * lies below holds its stripe alone, as does what fills the drive, so that neither puts old bytes
+ * over new ones. Who takes several takes them in order.
  */
 #include "drive/overlay.h"
 
@@ -18,7 +19,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define NOW_MAX (256u << 10)
+#define NOW_MAX	  (256u << 10)
+#define STRIPE	  (1u << 20)
+#define N_STRIPES 64u
 
 struct overlay {
 	struct drive drive;
@@ -26,7 +29,7 @@ struct overlay {
 	struct overlay_place place;
 	struct disk disk;
 	struct overlay_map map;
-	pthread_rwlock_t whole;
+	pthread_rwlock_t stripes[N_STRIPES];
 };
 
 static struct overlay *overlay_of(struct drive *drive)
@@ -55,6 +58,40 @@ static int take_blocks(struct overlay *overlay, uint64_t n)
 			return ENOSPC;
 	} while (!atomic_compare_exchange_weak(&overlay->place.shared->n_left, &left, left - n));
 	return 0;
+}
+
+/* ---- stripes ---- */
+
+/* Which locks a range, not empty, takes, as bits. */
+static uint64_t stripes_of(uint64_t offset, uint64_t n)
+{
+	uint64_t first = offset / STRIPE, last = (offset + n - 1) / STRIPE, set = 0;
+
+	if (last - first >= N_STRIPES)
+		return UINT64_MAX;
+	for (uint64_t i = first; i <= last; i++)
+		set |= UINT64_C(1) << i % N_STRIPES;
+	return set;
+}
+
+static void lock_stripes(struct overlay *overlay, uint64_t set, bool alone)
+{
+	for (unsigned i = 0; i < N_STRIPES; i++) {
+		if (!(set >> i & 1))
+			continue;
+		if (alone)
+			pthread_rwlock_wrlock(&overlay->stripes[i]);
+		else
+			pthread_rwlock_rdlock(&overlay->stripes[i]);
+	}
+}
+
+static void unlock_stripes(struct overlay *overlay, uint64_t set)
+{
+	for (unsigned i = 0; i < N_STRIPES; i++) {
+		if (set >> i & 1)
+			pthread_rwlock_unlock(&overlay->stripes[i]);
+	}
 }
 
 /* ---- reading ---- */
@@ -149,7 +186,7 @@ static int write_part(struct overlay *overlay, uint64_t offset, const void *from
 	uint64_t n_new = 0;
 	int sys;
 
-	pthread_rwlock_wrlock(&overlay->whole);
+	lock_stripes(overlay, stripes_of(begin, whole), true);
 	sys = read_any(overlay, begin, bytes, whole, false);
 	if (sys == 0)
 		sys = overlay_map_prepare(&overlay->map, block, block + 1, &n_new);
@@ -160,8 +197,8 @@ static int write_part(struct overlay *overlay, uint64_t offset, const void *from
 		sys = io_pwrite(overlay->place.fd, bytes, whole, overlay->place.data_at + begin, 0);
 	}
 	if (sys == 0)
-		overlay_map_set(&overlay->map, block, block + 1);
-	pthread_rwlock_unlock(&overlay->whole);
+		sys = overlay_map_set(&overlay->map, block, block + 1);
+	unlock_stripes(overlay, stripes_of(begin, whole));
 	return sys;
 }
 
@@ -190,15 +227,15 @@ static int write_whole(struct overlay *overlay, uint64_t offset, const void *fro
 	uint64_t n_new = 0;
 	int sys;
 
-	pthread_rwlock_rdlock(&overlay->whole);
+	lock_stripes(overlay, stripes_of(offset, n), false);
 	sys = overlay_map_prepare(&overlay->map, block, end, &n_new);
 	if (sys == 0 && from != NULL)
 		sys = take_blocks(overlay, n_new);
 	if (sys == 0)
 		sys = put(overlay, offset, from, n);
 	if (sys == 0)
-		overlay_map_set(&overlay->map, block, end);
-	pthread_rwlock_unlock(&overlay->whole);
+		sys = overlay_map_set(&overlay->map, block, end);
+	unlock_stripes(overlay, stripes_of(offset, n));
 	return sys;
 }
 
@@ -230,19 +267,29 @@ static int write_all(struct overlay *overlay, uint64_t offset, const void *from,
 /* ---- durable ---- */
 
 /* Once it failed it fails for good, for all drives of the file, as data may be lost. */
+static int flush_locked(struct overlay *overlay)
+{
+	struct overlay_shared *shared = overlay->place.shared;
+
+	if (shared->flush_failed != 0)
+		return shared->flush_failed;
+	if (!overlay->place.whole)
+		shared->flush_failed = overlay_map_flush(&overlay->map);
+	else if (fdatasync(overlay->place.fd) != 0)
+		shared->flush_failed = errno;
+	return shared->flush_failed;
+}
+
 static int overlay_flush(struct drive *drive)
 {
 	struct overlay *overlay = overlay_of(drive);
-	struct overlay_shared *shared = overlay->place.shared;
 	int sys;
 
 	if (!overlay->place.kept)
 		return 0;
-	pthread_mutex_lock(&shared->flushing);
-	sys = shared->flush_failed;
-	if (sys == 0)
-		sys = shared->flush_failed = overlay_map_flush(&overlay->map);
-	pthread_mutex_unlock(&shared->flushing);
+	pthread_mutex_lock(&overlay->place.shared->flushing);
+	sys = flush_locked(overlay);
+	pthread_mutex_unlock(&overlay->place.shared->flushing);
 	return sys;
 }
 
@@ -279,6 +326,82 @@ static int overlay_trim(struct drive *drive, uint64_t offset, uint64_t n)
 	return begin >= end ? 0 : write_whole(overlay_of(drive), begin, NULL, end - begin);
 }
 
+/* ---- one that takes all ---- */
+
+bool drive_overlay_missing(struct drive *drive, uint64_t *offset, uint64_t *n)
+{
+	struct overlay *overlay = overlay_of(drive);
+	uint64_t at = *offset;
+
+	while (at < drive->size_bytes) {
+		bool here;
+		uint64_t run = bytes_of_run(overlay, at, drive->size_bytes - at, &here);
+
+		if (!here) {
+			*offset = at;
+			*n = run;
+			return true;
+		}
+		at += run;
+	}
+	return false;
+}
+
+uint64_t drive_overlay_missing_bytes(struct drive *drive)
+{
+	uint64_t bytes = 0;
+
+	for (uint64_t at = 0, n; drive_overlay_missing(drive, &at, &n); at += n)
+		bytes += n;
+	return bytes;
+}
+
+static int fill_locked(struct overlay *overlay, uint64_t offset, const uint8_t *from, uint64_t n)
+{
+	uint64_t done = 0;
+	int sys = 0;
+
+	while (done < n && sys == 0) {
+		bool here;
+		uint64_t run = bytes_of_run(overlay, offset + done, n - done, &here);
+
+		if (!here)
+			sys = put(overlay, offset + done, from == NULL ? NULL : from + done, run);
+		done += run;
+	}
+	return sys;
+}
+
+int drive_overlay_fill(struct drive *drive, uint64_t offset, const void *from, uint64_t n)
+{
+	struct overlay *overlay = overlay_of(drive);
+	uint64_t block = offset / BLOCK_SIZE, end = (offset + n + BLOCK_SIZE - 1) / BLOCK_SIZE;
+	uint64_t stripes = stripes_of(offset, n), ignored = 0;
+	int sys;
+
+	lock_stripes(overlay, stripes, true);
+	sys = overlay_map_prepare(&overlay->map, block, end, &ignored);
+	if (sys == 0)
+		sys = fill_locked(overlay, offset, from, n);
+	if (sys == 0)
+		sys = overlay_map_set(&overlay->map, block, end);
+	unlock_stripes(overlay, stripes);
+	return sys;
+}
+
+int drive_overlay_complete(struct drive *drive)
+{
+	struct overlay *overlay = overlay_of(drive);
+	int sys;
+
+	pthread_mutex_lock(&overlay->place.shared->flushing);
+	sys = flush_locked(overlay);
+	if (sys == 0)
+		overlay->place.whole = true;
+	pthread_mutex_unlock(&overlay->place.shared->flushing);
+	return sys;
+}
+
 /* ---- opening ---- */
 
 static bool overlay_changed(struct drive *drive)
@@ -291,7 +414,8 @@ static void overlay_close(struct drive *drive)
 {
 	struct overlay *overlay = overlay_of(drive);
 
-	pthread_rwlock_destroy(&overlay->whole);
+	for (unsigned i = 0; i < N_STRIPES; i++)
+		pthread_rwlock_destroy(&overlay->stripes[i]);
 	overlay_map_close(&overlay->map);
 	free(overlay);
 }
@@ -311,8 +435,7 @@ static const struct drive_ops overlay_ops = {
 static int set_up(struct overlay *overlay, const char *name, struct error *err)
 {
 	const struct overlay_place *place = &overlay->place;
-	int sys = overlay_map_open(&overlay->map, overlay->below.size_bytes, place->fd,
-				   place->bits_at, place->kept);
+	int sys = overlay_map_open(&overlay->map, overlay->below.size_bytes, place);
 
 	if (sys != 0)
 		return fail_system(err, sys, "%s: reading the overlay", name);
@@ -336,7 +459,8 @@ int drive_overlay_open(struct drive **out, const char *name, const struct drive_
 	overlay->drive.ops = &overlay_ops;
 	overlay->drive.size_bytes = below->size_bytes;
 	overlay->drive.writable = true;
-	pthread_rwlock_init(&overlay->whole, NULL);
+	for (unsigned i = 0; i < N_STRIPES; i++)
+		pthread_rwlock_init(&overlay->stripes[i], NULL);
 	drive_set_up(&overlay->drive, own_name);
 	code = set_up(overlay, name, err);
 	if (code == 0)

@@ -47,15 +47,18 @@ uint64_t overlay_map_run(struct overlay_map *map, uint64_t block, uint64_t n_max
 	return least(at, end) - block;
 }
 
-/* The bits of a page get their room while a write can still be refused. */
+/* The bits of a page get their room while a write can still be refused; none of them is set. */
 static int take_room_locked(struct overlay_map *map, uint64_t page)
 {
+	const uint64_t *bits = map->bits + page * WORDS;
 	int sys = 0;
 
-	if (map->kept && !map->has_room[page])
-		sys = io_pwrite(map->fd, map->bits + page * WORDS, PAGE, map->bits_at + page * PAGE,
-				0);
-	map->has_room[page] |= sys == 0;
+	if (!map->kept || map->has_room[page])
+		return 0;
+	sys = io_pwrite(map->fd, bits, PAGE, map->bits_at + page * PAGE, 0);
+	if (sys == 0 && map->present_at != 0)
+		sys = io_pwrite(map->fd, bits, PAGE, map->present_at + page * PAGE, 0);
+	map->has_room[page] = sys == 0;
 	return sys;
 }
 
@@ -76,13 +79,27 @@ int overlay_map_prepare(struct overlay_map *map, uint64_t block, uint64_t end, u
 	return sys;
 }
 
-void overlay_map_set(struct overlay_map *map, uint64_t block, uint64_t end)
+static int set_locked(struct overlay_map *map, uint64_t block, uint64_t end)
 {
+	uint64_t word = block / 64, n_words = (end - 1) / 64 - word + 1;
+
+	if (bits_set(map->bits, block, end) == 0)
+		return 0;
+	for (uint64_t page = block / PAGE_BITS; page * PAGE_BITS < end; page++)
+		map->changed[page] = true;
+	if (!map->kept || map->present_at == 0)
+		return 0;
+	return io_pwrite(map->fd, map->bits + word, n_words * 8, map->present_at + word * 8, 0);
+}
+
+int overlay_map_set(struct overlay_map *map, uint64_t block, uint64_t end)
+{
+	int sys;
+
 	pthread_mutex_lock(&map->lock);
-	if (bits_set(map->bits, block, end) > 0)
-		for (uint64_t page = block / PAGE_BITS; page * PAGE_BITS < end; page++)
-			map->changed[page] = true;
+	sys = set_locked(map, block, end);
 	pthread_mutex_unlock(&map->lock);
+	return sys;
 }
 
 /* The changed pages as they are now, with their numbers. */
@@ -137,10 +154,11 @@ int overlay_map_flush(struct overlay_map *map)
 	return sys;
 }
 
-/* Only where the file has data. A bit past the end of the drive counts for nothing. */
+/* Only where the file has data. A bit past the end of the drive counts for nothing. Whether those
+ * of present_at are durable is not known. */
 static int load_map(struct overlay_map *map)
 {
-	off_t begin = (off_t)map->bits_at;
+	off_t begin = (off_t)(map->present_at != 0 ? map->present_at : map->bits_at);
 	off_t end = begin + (off_t)(map->n_pages * PAGE), at = begin;
 	int sys = 0;
 
@@ -155,6 +173,7 @@ static int load_map(struct overlay_map *map)
 		sys = io_pread(map->fd, map->bits + page * WORDS, PAGE,
 			       (uint64_t)begin + page * PAGE, NULL);
 		map->has_room[page] = true;
+		map->changed[page] = map->present_at != 0;
 		at = begin + (off_t)((page + 1) * PAGE);
 	}
 	for (uint64_t i = map->n_blocks; i < map->n_pages * PAGE_BITS; i++)
@@ -162,10 +181,15 @@ static int load_map(struct overlay_map *map)
 	return sys;
 }
 
-int overlay_map_open(struct overlay_map *out, uint64_t size_bytes, int fd, uint64_t bits_at,
-		     bool kept)
+int overlay_map_open(struct overlay_map *out, uint64_t size_bytes,
+		     const struct overlay_place *place)
 {
-	*out = (struct overlay_map){.fd = fd, .bits_at = bits_at, .kept = kept};
+	*out = (struct overlay_map){
+		.fd = place->fd,
+		.bits_at = place->bits_at,
+		.present_at = place->present_at,
+		.kept = place->kept && !place->whole,
+	};
 	pthread_mutex_init(&out->lock, NULL);
 	out->n_blocks = (size_bytes + BLOCK_SIZE - 1) / BLOCK_SIZE;
 	out->n_pages = n_pages_of(size_bytes);
@@ -174,7 +198,9 @@ int overlay_map_open(struct overlay_map *out, uint64_t size_bytes, int fd, uint6
 	out->has_room = calloc(out->n_pages + 1, sizeof(bool));
 	if (out->bits == NULL || out->changed == NULL || out->has_room == NULL)
 		return ENOMEM;
-	return kept ? load_map(out) : 0;
+	if (place->whole)
+		bits_set(out->bits, 0, out->n_blocks);
+	return out->kept ? load_map(out) : 0;
 }
 
 void overlay_map_close(struct overlay_map *map)

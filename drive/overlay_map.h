@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 struct overlay_map {
-	int fd; /* borrowed */
-	uint64_t bits_at;
+	int fd;			      /* borrowed */
+	uint64_t bits_at, present_at; /* present_at 0: none */
 	bool kept;
 	uint64_t n_blocks, n_pages;
 	pthread_mutex_t lock; /* guards what follows; held for moments, but for the first bit of a
@@ -21,9 +21,11 @@ struct overlay_map {
 	bool *has_room;	      /* owned: of each page, in the file */
 };
 
+struct overlay_place;
+
 /* Reads the bits if they are kept. Close *out even after an error. 0 or an errno value. */
-int overlay_map_open(struct overlay_map *out, uint64_t size_bytes, int fd, uint64_t bits_at,
-		     bool kept);
+int overlay_map_open(struct overlay_map *out, uint64_t size_bytes,
+		     const struct overlay_place *place);
 void overlay_map_close(struct overlay_map *map);
 
 /* How many blocks from this one on, at most n_max, are here, or are not. */
@@ -31,8 +33,8 @@ uint64_t overlay_map_run(struct overlay_map *map, uint64_t block, uint64_t n_max
 /* Before the data of these blocks is written: there is room for their bits. *n_new: how many that
  * are not here yet will be. 0 or an errno value. */
 int overlay_map_prepare(struct overlay_map *map, uint64_t block, uint64_t end, uint64_t *n_new);
-/* Once their data is in the file. */
-void overlay_map_set(struct overlay_map *map, uint64_t block, uint64_t end);
+/* Once their data is in the file. 0 or an errno value. */
+int overlay_map_set(struct overlay_map *map, uint64_t block, uint64_t end);
 
 /* The data is made durable, then the bits as they were before, which count as unchanged from then
  * on. 0 or an errno value: an error of write-back that was told once is not told again. */

@@ -7,6 +7,7 @@
  */
 #include "cow/generation.h"
 #include "cow/map_parts.h"
+#include "base/boot.h"
 #include "base/bytes.h"
 #include "tests/fuzz/fuzz.h"
 

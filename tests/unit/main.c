@@ -37,6 +37,7 @@ static void (*const suites[])(void) = {
 	test_salvage,
 	test_drive,
 	test_turns,
+	test_overlay,
 	test_volume,
 	test_pace,
 	test_identity,

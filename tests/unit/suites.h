@@ -27,6 +27,7 @@ void test_feed(void);
 void test_salvage(void);
 void test_drive(void);
 void test_turns(void);
+void test_overlay(void);
 void test_volume(void);
 void test_pace(void);
 void test_identity(void);
