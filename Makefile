@@ -350,7 +350,7 @@ install: $(B)/vmabak
 	install -m 755 $(B)/vmabak "$(DESTDIR)$(BINDIR)/vmabak"
 	install -m 644 $(filter %.1,$(MAN_PAGES)) "$(DESTDIR)$(MANDIR)/man1"
 	install -m 644 $(filter %.5,$(MAN_PAGES)) "$(DESTDIR)$(MANDIR)/man5"
-	install -m 644 LICENSE spec/vmab.md spec/vma1.md spec/map.md spec/sums.md spec/changes.md spec/overlay.md spec/tape.md "$(DESTDIR)$(DOCDIR)"
+	install -m 644 LICENSE spec/vmab.md spec/vma1.md spec/map.md spec/sums.md spec/changes.md spec/overlay.md spec/live.md spec/tape.md "$(DESTDIR)$(DOCDIR)"
 	sed -E -e 's,\]\(spec/,](,g' -e 's,\[([^]]*)\]\((tests/[^)]*|CONTRIBUTING.md)\),`\1` (in the source),g' \
 		README.md > "$(DESTDIR)$(DOCDIR)/README.md"
 	chmod 644 "$(DESTDIR)$(DOCDIR)/README.md"
@@ -366,7 +366,7 @@ uninstall:
 	! cd "$(DESTDIR)$(COMPDIR)" 2>/dev/null || rm -f vmabak
 	! cd "$(DESTDIR)$(MANDIR)/man1" 2>/dev/null || rm -f $(notdir $(filter %.1,$(MAN_PAGES)))
 	! cd "$(DESTDIR)$(MANDIR)/man5" 2>/dev/null || rm -f $(notdir $(filter %.5,$(MAN_PAGES)))
-	! cd "$(DESTDIR)$(DOCDIR)" 2>/dev/null || rm -f README.md LICENSE vmab.md vma1.md map.md sums.md changes.md overlay.md tape.md restore.py $(EXAMPLES)
+	! cd "$(DESTDIR)$(DOCDIR)" 2>/dev/null || rm -f README.md LICENSE vmab.md vma1.md map.md sums.md changes.md overlay.md live.md tape.md restore.py $(EXAMPLES)
 	for folder in $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(COMPDIR) $(DOCDIR)/examples; do \
 		folder="$(DESTDIR)$$folder"; \
 		while [ "$$folder" != "$(DESTDIR)" ] && rmdir "$$folder" 2>/dev/null; do \

@@ -4,6 +4,7 @@
 #include "base/name.h"
 #include "cli/define.h"
 #include "cli/groups.h"
+#include "cli/live.h"
 #include "cli/progress.h"
 #include "cli/sources.h"
 #include "cli/summary.h"
@@ -15,6 +16,7 @@ struct restore_command {
 	struct common_options common;
 	struct restore_options restore;
 	struct define_options define;
+	struct live_choice live;
 };
 
 static const struct restore_command defaults = {
@@ -155,8 +157,11 @@ static int run(const void *given, struct report *report)
 					   command->common.arguments.n - 1};
 	options.force |= options.rollback;
 	if (source_check_targets(&options.drives, &err) < 0 ||
+	    live_check(&command->live, &options, command->define.wanted, &err) < 0 ||
 	    define_check(&command->define, &options, &err) < 0)
 		return report_error(report, NULL, &err);
+	if (command->live.machine != NULL)
+		return live_restore(&command->live, &options, &command->common.arguments, report);
 	if (goes_to_stdout(&options)) {
 		report_use(report, &command->common.report, "-");
 		if (progress_check(&command->common.report.progress, "-", &err) < 0)
@@ -193,6 +198,10 @@ const struct command command_restore = {
 		"With --rollback drives that are there are read, and only clusters that differ\n"
 		"are written: quick and gentle where little changed since the backup.\n"
 		"\n"
+		"With --live the machine runs at once: each drive is served over NBD, what the\n"
+		"machine writes goes to the new file, which is filled meanwhile, and then the\n"
+		"machine moves to it. Interrupted, the same command goes on.\n"
+		"\n"
 		"With --define, a domain of libvirt that was backed up as libvirt:DOMAIN is\n"
 		"defined again. Parts of its definition that name files, devices or programs\n"
 		"of the host, other than what was restored, are left out with a warning.\n"
@@ -202,11 +211,15 @@ const struct command command_restore = {
 		"  vmabak restore web.vmab --force -d root=/dev/vg0/web\n"
 		"  vmabak restore web.vmab --rollback -d root=/dev/vg0/web\n"
 		"  vmabak restore web.vmab -C /var/lib/libvirt/images/web2 --define --name web2\n"
+		"  vmabak restore web.vmab -d root=/new/root.raw --live qemu:web.qmp \\\n"
+		"    --nbd unix:web.nbd\n"
 		"  set -o pipefail\n"
 		"  vmabak restore web.vmab -d root=- | ssh host 'dd of=/dev/vg0/web bs=1M'\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct restore_command, restore)},
 		   {"A domain of libvirt", define_specs, offsetof(struct restore_command, define)},
+		   {"While the machine runs", live_specs, offsetof(struct restore_command, live)},
+		   {NULL, place_specs, offsetof(struct restore_command, live.serve)},
 		   {"Common", common_specs, 0},
 		   {NULL, tape_specs, 0},
 		   {NULL, store_specs, 0}},

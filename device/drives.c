@@ -18,22 +18,28 @@ static int status_of_view(void *context, uint64_t offset, uint64_t *n, bool *zer
 	return view_status(drive->view, drive->number, offset, n, zero);
 }
 
-static int open_one(struct device_drive *drive, struct view *view, struct overlay_store *overlay,
-		    struct error *err)
+struct drive_content device_drive_content(struct device_drive *drive, struct view *view,
+					  uint32_t number)
 {
-	uint32_t number = drive->number;
 	const struct archive_drive *of = &view_archive(view)->drives[number];
-	struct drive_content content = {
+
+	drive->view = view;
+	drive->number = number;
+	escape_text(drive->name, sizeof(drive->name), of->name.bytes, of->name.length);
+	return (struct drive_content){
 		.read = read_view,
 		.status = status_of_view,
 		.context = drive,
 		.size_bytes = of->size_bytes,
 	};
+}
 
+static int open_one(struct device_drive *drive, struct view *view, struct overlay_store *overlay,
+		    uint32_t number, struct error *err)
+{
+	struct drive_content content = device_drive_content(drive, view, number);
 	struct overlay_place place;
 
-	drive->view = view;
-	escape_text(drive->name, sizeof(drive->name), of->name.bytes, of->name.length);
 	if (overlay == NULL)
 		return drive_given_open(&drive->drive, drive->name, &content, err);
 	place = overlay_store_place(overlay, view_archive(view), number);
@@ -51,8 +57,7 @@ int device_drives_open(struct device_drives *out, struct view *view, struct over
 	if (out->of == NULL || out->given == NULL)
 		return fail_memory(err);
 	for (uint32_t i = 0; i < n; i++) {
-		out->of[i].number = i;
-		TRY(open_one(&out->of[i], view, overlay, err));
+		TRY(open_one(&out->of[i], view, overlay, i, err));
 		out->given[i] = (struct serve_given){out->of[i].name, out->of[i].drive};
 		out->n++;
 	}

@@ -5,6 +5,7 @@
 #define DEVICE_DRIVES_H
 
 #include "archive/view.h"
+#include "drive/given.h"
 #include "machine/serve/options.h"
 
 struct device_drive {
@@ -13,6 +14,10 @@ struct device_drive {
 	char name[4 * 255 + 1]; /* harmless */
 	struct drive *drive;	/* owned */
 };
+
+/* Sets up all but drive, and returns what the archive has. The struct must not move then. */
+struct drive_content device_drive_content(struct device_drive *drive, struct view *view,
+					  uint32_t number);
 
 struct device_drives {
 	struct device_drive *of;   /* owned */

@@ -45,6 +45,15 @@ int serve_end_fd(const struct serve *serve)
 	return serve->wake;
 }
 
+unsigned serve_n_users(const struct serve *serve)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < serve->n_drives; i++)
+		n += nbdserver_export_users(serve->nbd, i);
+	return n;
+}
+
 /* ---- NBD ---- */
 
 static void log_line(void *context, const char *text)

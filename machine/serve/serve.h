@@ -18,6 +18,8 @@ int serve_open(struct serve **out, const struct serve_options *options,
 void serve_wait(struct serve *serve);
 /* Readable once they do. Borrowed. */
 int serve_end_fd(const struct serve *serve);
+/* NBD clients that use a drive. */
+unsigned serve_n_users(const struct serve *serve);
 /* Answers requests in flight, flushes the drives, closes the maps, tells the client that asked for
  * the end how it went, and frees. */
 int serve_close(struct serve *serve, struct error *err);

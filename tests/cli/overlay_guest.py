@@ -1,6 +1,7 @@
-"""A guest of an export with an overlay: ARCHIVE-TRUTH MODEL N SEED. Writes, zeroes and trims at random, in several
+"""A guest of an export with an overlay: ARCHIVE-TRUTH MODEL N SEED [until-told]. Writes, zeroes and trims at random, in several
 threads on areas of their own, and holds what it reads against a model, which is left in the file MODEL. Ends after a
-flush; what follows it, unflushed, is told to nobody."""
+flush; what follows it, unflushed, is told to nobody. Until told: ends once there is a file "told"."""
+import os
 import random
 import sys
 import threading
@@ -8,6 +9,7 @@ import threading
 import nbd
 
 truth, model_path, n, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+told = "told" if len(sys.argv) > 5 else None
 try:
     model = bytearray(open(model_path, "rb").read())
 except FileNotFoundError:
@@ -21,6 +23,8 @@ def guest(number, begin, end):
     handle.connect_uri("nbd+unix:///root?socket=n.sock")
     assert handle.get_size() == size
     for _ in range(n):
+        if told and os.path.exists(told):
+            break
         at = rng.randrange(begin, end)
         length = min(rng.choice([1, 512, 4096, 5000, 65536, 150000]), end - at)
         if rng.random() < 0.6:

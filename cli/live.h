@@ -1,0 +1,27 @@
+/*
+ * restore --live: the machine runs while its drives are restored.
+ */
+#ifndef CLI_LIVE_H
+#define CLI_LIVE_H
+
+#include "archive/restore_plan.h"
+#include "cli/command.h"
+#include "machine/serve/options.h"
+
+struct report;
+
+struct live_choice {
+	const char *machine; /* "any" or a source; NULL: no live restore */
+	struct serve_options serve;
+};
+
+extern const struct option_spec live_specs[];
+
+/* Judges the options, with which others cannot go together. define: a domain is to be defined. */
+int live_check(const struct live_choice *choice, struct restore_options *restore, bool define,
+	       struct error *err);
+/* All of it; returns the exit code. */
+int live_restore(const struct live_choice *choice, const struct restore_options *restore,
+		 const struct strings *archives, struct report *report);
+
+#endif
