@@ -16,7 +16,7 @@
 const struct option_spec live_specs[] = {
 	{"live", 0, OPTION_TEXT, OPTION_FIELD(live_choice, machine), .argument = "MACHINE",
 	 .help = "serve the drives until they are restored, then move the machine to them: "
-		 "them"},
+		 "qemu:SOCKET, or any for none"},
 	{"control", 0, OPTION_TEXT, OPTION_FIELD(live_choice, serve.control),
 	 .argument = "[serve:]SOCKET",
 	 .help = "with --live: create a control socket, for status, stop and backups"},
@@ -37,10 +37,10 @@ int live_check(const struct live_choice *choice, struct restore_options *restore
 	    source_of(choice->machine, &place) != SOURCE_QEMU)
 		return fail(err, ERR_USAGE, "--live %s: must be any or qemu:SOCKET",
 			    choice->machine);
-	if (define || restore->force || restore->configs || restore->no_sync)
+	if (define || restore->force || restore->configs || restore->no_sync || restore->resume)
 		return fail(err, ERR_USAGE,
 			    "--live makes new files of drives: it does not go with --force, "
-			    "--rollback, --configs, --no-sync or --define");
+			    "--rollback, --resume, --configs, --no-sync or --define");
 	restore->no_configs = true;
 	return 0;
 }
