@@ -1,13 +1,17 @@
 /*
  * What power cuts leave of a served drive and its map, and whether the map names all that changed.
  *
- *   cut JOURNAL DRIVE-BYTES CUTS SEED [drop-log|drop-drive|drop-flushes]
+ *   cut JOURNAL DRIVE-BYTES CUTS SEED [drop-log|drop-drive|drop-flushes|elsewhere]
  *
  * At moments of chance, the disk has of each file what was waited for, and of the rest any part, in
  * sectors of 512 bytes. The map is opened as after a restart; each cluster in which the drive
  * differs from an archive that was complete must be among what changed since. With drop-log what is
  * written through counts as written only, with drop-drive the fsyncs of the drive are left out:
  * then something is missed, or this would see nothing.
+ *
+ * elsewhere: the map is of a drive whose writes a hypervisor records, and which is in no journal.
+ * The map has begun anew, or names each cluster in which two archives differ whose generations it
+ * has both ended. The file that was left by the last cut at which it was open is map.left.
  */
 #include "tests/fault/journal.h"
 
@@ -55,7 +59,8 @@ static uint32_t n_records;
 static struct file files[2];
 static struct archive archives[ARCHIVES_MAX];
 static unsigned n_archives;
-static bool drop_log, drop_drive, drop_flushes;
+static bool drop_log, drop_drive, drop_flushes, elsewhere;
+static uint64_t n_anew, n_kept;
 static bool leaves_least; /* a cut: only what was waited for */
 static unsigned n_wrong, n_different;
 static uint64_t n_changed, n_named;
@@ -234,9 +239,11 @@ static void make_of_today(uint8_t *map, uint64_t size, uint64_t log_at)
 	if (map_header_get(&header, map, "map", &err) != 0 || stat("drive", &drive) != 0)
 		die("no header");
 	header.sequence++;
-	header.drive.device = drive.st_dev;
-	header.drive.inode = drive.st_ino;
-	header.drive.mtime_ns = 0;
+	if (!elsewhere) {
+		header.drive.device = drive.st_dev;
+		header.drive.inode = drive.st_ino;
+		header.drive.mtime_ns = 0;
+	}
 	memset(header.boot_id, 7, sizeof(header.boot_id));
 	map_header_put(map, &header);
 	put_le(map + MAP_LAST_AT, 8, now);
@@ -248,9 +255,9 @@ static void make_of_today(uint8_t *map, uint64_t size, uint64_t log_at)
 	}
 }
 
-static void write_map(const uint8_t *bytes, uint64_t size)
+static void write_map(const char *path, const uint8_t *bytes, uint64_t size)
 {
-	int fd = open("map", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size)
 		die("map");
@@ -282,6 +289,45 @@ static void compare(const struct generation *map, const uint8_t *drive,
 	}
 }
 
+/* Those that both were recorded when the map was left. */
+static void compare_archives(const struct generation *map, uint32_t number)
+{
+	for (unsigned i = 0; i < n_archives; i++) {
+		if (generation_id(map) == archives[i].id &&
+		    generation_current(map) > archives[i].generation)
+			for (unsigned j = 0; j < i; j++)
+				if (archives[j].id == archives[i].id)
+					compare(map, archives[i].image, &archives[j], number);
+	}
+}
+
+/* A header that is not there, or of which nothing is whole, is nothing to begin with. */
+static void cut_elsewhere(uint32_t number)
+{
+	uint8_t *bytes = after_cut(&files[JOURNAL_OF_MAP]);
+	uint64_t size = files[JOURNAL_OF_MAP].size;
+	struct map_header header;
+	struct generation *map;
+	struct error err;
+
+	if (map_header_get(&header, bytes, "map", &err) != 0)
+		return;
+	make_of_today(bytes, size, size - MAP_PAGE);
+	write_map("map", bytes, size);
+	if (header.state == MAP_STATE_OPEN)
+		write_map("map.left", bytes, size);
+	if (generation_open(&map, "map", NULL, files[JOURNAL_OF_DRIVE].size, &err) != 0)
+		die(err.text);
+	if (generation_trust(map) == MAP_CLEAN) {
+		n_kept++;
+		compare_archives(map, number);
+	} else {
+		n_anew++;
+	}
+	if (generation_close(map, &err) != 0)
+		die(err.text);
+}
+
 static void cut(uint32_t number)
 {
 	uint8_t *drive = after_cut(&files[JOURNAL_OF_DRIVE]),
@@ -292,7 +338,7 @@ static void cut(uint32_t number)
 
 	n_different += files[JOURNAL_OF_DRIVE].n_pending > 0 && files[JOURNAL_OF_MAP].n_pending > 0;
 	make_of_today(bytes, size, size - MAP_PAGE);
-	write_map(bytes, size);
+	write_map("map", bytes, size);
 	if (generation_open(&map, "map", "drive", files[JOURNAL_OF_DRIVE].size, &err) != 0)
 		die(err.text);
 	if (generation_trust(map) != MAP_RECOVERED) {
@@ -333,7 +379,8 @@ int main(int argc, char **argv)
 	uint8_t *bytes;
 
 	if (argc < 5)
-		die("usage: cut JOURNAL DRIVE-BYTES CUTS SEED [drop-log|drop-drive|drop-flushes]");
+		die("usage: cut JOURNAL DRIVE-BYTES CUTS SEED "
+		    "[drop-log|drop-drive|drop-flushes|elsewhere]");
 	bytes = load(argv[1], &size);
 	parse(bytes, size);
 	files[JOURNAL_OF_DRIVE].size = strtoull(argv[2], NULL, 10);
@@ -342,17 +389,20 @@ int main(int argc, char **argv)
 	drop_log = argc > 5 && strcmp(argv[5], "drop-log") == 0;
 	drop_flushes = argc > 5 && strcmp(argv[5], "drop-flushes") == 0;
 	drop_drive = argc > 5 && strcmp(argv[5], "drop-drive") == 0;
+	elsewhere = argc > 5 && strcmp(argv[5], "elsewhere") == 0;
 	make_files();
 	for (uint32_t i = 0, left = n_records; i < n_records; i++, left--) {
 		go_on(i);
 		leaves_least = records[i].head.kind == JOURNAL_COMPLETE;
 		if (n_archives > 0 && (leaves_least || (uint64_t)rand() % left < n_cuts)) {
-			cut(i);
+			(elsewhere ? cut_elsewhere : cut)(i);
 			n_cuts -= n_cuts > 0;
 		}
 	}
 	printf("%u records, %u archives, %u cuts with both in flight, %" PRIu64
 	       " clusters changed, %" PRIu64 " named, %u missed\n",
 	       n_records, n_archives, n_different, n_changed, n_named, n_wrong);
+	if (elsewhere)
+		printf("%" PRIu64 " maps counted, %" PRIu64 " began anew\n", n_kept, n_anew);
 	return n_wrong > 0;
 }
