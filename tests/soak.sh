@@ -99,7 +99,7 @@ while [ "$(left)" -gt 0 ]; do
 		step leaks $quiet VARIANT=asan leaks
 		step model env VMABAK_LONG=1 build/release/unit 'capture against a model' 'capture under load' mutation
 		step increments env VMABAK_INCREMENTS="$([ "$minutes" -lt 30 ] && echo 50 || echo 300)" \
-			tests/cli/run.sh build/release/vmabak serve-increments-row
+			tests/cli/run.sh build/release/vmabak serve-increments-row qemu-increments-row
 		step threads env VMABAK_LONG=1 build/tsan/unit 'capture under load'
 		[ "$minutes" -lt 120 ] || step salvage env VMABAK_LONG=1 build/release/unit salvage
 		step mutation $quiet VARIANT=asan mutation STEP=$((minutes < 30 ? 41 : 1))
