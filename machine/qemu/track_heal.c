@@ -137,6 +137,22 @@ static int forget_next(struct tracked *one, struct qmp *qmp, struct error *err)
 	return qmp_settle(qmp, NULL, err);
 }
 
+/* What QEMU has of a map that does not count any more: before the map begins anew, since afterwards
+ * nobody knows its id, should this run be killed. Broken ones have gone since the nodes were asked
+ * for; what is left is removed in the end. */
+static int forget_all(const struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
+		      uint64_t id, struct error *err)
+{
+	static const char *const none[3] = {"", "", ""};
+	struct error refused;
+
+	TRY(bitmaps_remove_map(qmp, nodes, one->node, id, none, err));
+	if (qmp_settle(qmp, NULL, &refused) == 0 || qmp_works(qmp))
+		return 0;
+	*err = refused;
+	return err->code;
+}
+
 /* One more generation that a dead run has ended. 0: there is none. */
 static int heal_once(struct tracked *one, struct qmp *qmp, const struct json_t *nodes,
 		     struct error *err)
@@ -161,6 +177,7 @@ static int heal_once(struct tracked *one, struct qmp *qmp, const struct json_t *
 			"where it is goes on with the same state folder",
 			one->name);
 	if (why != NULL) {
+		TRY(forget_all(one, qmp, nodes, id, err));
 		tracked_restart(one, why);
 		return 0;
 	}
@@ -181,7 +198,9 @@ int tracked_heal(struct tracked *one, struct qmp *qmp, const struct json_t *node
 	one->lost[0] = generation_lost_id(one->map);
 	if (why != NULL)
 		say(one, why);
-	else
+	if (why != NULL && one->lost[0] != 0)
+		TRY(forget_all(one, qmp, nodes, one->lost[0], err));
+	if (why == NULL)
 		while ((code = heal_once(one, qmp, nodes, err)) == 1)
 			;
 	return code;
