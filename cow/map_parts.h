@@ -121,6 +121,7 @@ struct map_store {
 	pthread_mutex_t lock;	 /* guards what follows, the file, and stores to the memory */
 	uint64_t sum;		 /* of all marks */
 	uint64_t touched_ns;	 /* the time of the last mark, as last written */
+	uint64_t looked_ns;	 /* whether the file is whole */
 	uint64_t synced_ns;  /* a time of change of the drive that was on disk at the open; or 0 */
 	struct map_log *log; /* owned; NULL: which regions are hot is not told */
 };
