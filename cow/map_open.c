@@ -113,7 +113,8 @@ static int add_rest(const struct map_store *store, struct error *err)
 
 	if (ftruncate(store->fd, at + n) != 0)
 		return fail_system(err, errno, "map %s", store->path);
-	if (fallocate(store->fd, 0, at, n) != 0 && errno != EOPNOTSUPP)
+	/* The log of a drive without clusters has no bytes. */
+	if (n > 0 && fallocate(store->fd, 0, at, n) != 0 && errno != EOPNOTSUPP)
 		return fail_system(err, errno, "map %s", store->path);
 	return 0;
 }

@@ -137,8 +137,8 @@ def maps(folder):
             ("second", 31, 64, bytes(512) + map_header(9) + bytes(8) + marks), ("short", 7, 1, both),
             ("died", 11, 10, map_header(state=2) + bytes(520)), ("device", 13, 10, map_header(kind=2) + bytes(520)),
             ("last", 15, 63, map_header(current=65535) + bytes(520) + marks), ("empty", 0, 3, b""),
-            ("later", 15, 3, map_header(version=4) + bytes(520)), ("other", 0, 3, b"no map at all"),
-            ("nothing", 15, 0, both), ("damaged", 14, 7, both + marks)]:
+            ("later", 15, 3, map_header(version=5) + bytes(520)), ("other", 0, 3, b"no map at all"),
+            ("nothing", 15, 0, both), ("without a log", 15, 0, map_header(version=3) * 2 + bytes(8)), ("damaged", 14, 7, both + marks)]:
         put(folder, "map", name, bytes([how, size]) + data)
 
 
