@@ -329,6 +329,7 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 	/* An archive that cannot be written must not leave even an empty file. */
 	TRY(archive_check(create->archive, err));
 	TRY(new_sums_check(&sums, create->name, create->archive, err));
+	create->kept.to.created_ns = create->archive->created_ns;
 	if (options->resume)
 		TRY(kept_begin(&create->kept, create->name, err));
 	TRY(output_open(&create->output, create->name, &to, err));

@@ -1,6 +1,7 @@
 #include "archive/kept.h"
 
 #include "archive/open.h"
+#include "base/command.h"
 #include "base/newfile.h"
 #include "base/text.h"
 #include "base/watcher.h"
@@ -84,11 +85,10 @@ static int find_path(char **out, const char *name, struct error *err)
 {
 	struct stat st;
 
-	if (strcmp(name, "-") == 0 || strncmp(name, "exec:", 5) == 0 || store_is_name(name))
-		return fail(err, ERR_USAGE, "%s: --resume is for an archive that is a file", name);
-	if (stat(name, &st) == 0 && !S_ISREG(st.st_mode))
-		return fail(err, ERR_USAGE, "%s: is no file: --resume is for an archive that is",
-			    name);
+	if (strcmp(name, "-") == 0 || command_of(name) != NULL ||
+	    (stat(name, &st) == 0 && !S_ISREG(st.st_mode)))
+		return fail(err, ERR_USAGE,
+			    "%s: --resume is for an archive that is a file or an object", name);
 	if (stat(name, &st) != 0 && lstat(name, &st) == 0)
 		return fail(err, ERR_USAGE, "%s: is a dangling symbolic link", name);
 	*out = stat(name, &st) == 0 ? realpath(name, NULL) : strdup(name);
@@ -130,6 +130,9 @@ int kept_find(struct kept *out, const char *name, const struct watcher *watcher,
 	struct stat st;
 
 	*out = (struct kept){.to = {.fd = -1, .is_damaged = is_damaged}};
+	if (store_is_name(name))
+		return store_writer_find(&out->to.store, name, &out->found, out->uuid,
+					 &out->created_ns, err);
 	TRY(open_file(out, name, false, err));
 	if (out->to.file == NULL)
 		return 0;
@@ -145,7 +148,7 @@ int kept_find(struct kept *out, const char *name, const struct watcher *watcher,
 
 int kept_begin(struct kept *kept, const char *name, struct error *err)
 {
-	if (kept->to.file != NULL)
+	if (kept->to.file != NULL || kept->to.store != NULL)
 		return 0;
 	return open_file(kept, name, true, err);
 }
@@ -156,5 +159,7 @@ void kept_close(struct kept *kept)
 		newfile_free(kept->to.file);
 		close(kept->to.fd);
 	}
+	store_writer_free(kept->to.store);
 	kept->to.file = NULL;
+	kept->to.store = NULL;
 }

@@ -105,13 +105,13 @@ static int try_once(struct store_lock *lock, char text[TEXT_MAX], struct error *
 {
 	int code;
 
-	upload_each_dead(lock->url, remove_dead, lock);
+	upload_each_dead(lock->url, "", remove_dead, lock);
 	code = read_lock(lock, text, err);
 	if (code == 0 && *text != '\0')
 		code = 1;
 	if (code == 0) {
 		if (lock->note == NULL)
-			lock->note = upload_note(lock->url, lock->id);
+			lock->note = upload_note(lock->url, lock->id, NULL);
 		code = store_folder_put_new(lock->folder, lock->name, lock->text, err);
 	}
 	/* The answer to our own may have been lost; and some stores replace what is there. */

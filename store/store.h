@@ -39,6 +39,11 @@ struct store_options {
 	uint64_t expected_bytes;  /* at most about so much will come: so large parts are made */
 	uint64_t n_parts_max;	  /* 0: 10000, which is the limit of most stores */
 	const char *retain_until; /* YYYY-MM-DD, UTC: nobody can delete it before; NULL: nothing */
+	/* NULL, or of store_writer_find: what is in the store stays there if it is not finished.
+	 * The writer that is opened is this one, and not freed apart from now on. */
+	struct store_writer *resume;
+	const uint8_t *uuid; /* with that: 16 bytes that tell what is written, and its time */
+	int64_t created_ns;
 };
 
 /* ERR_USAGE: they cannot be. */
@@ -50,13 +55,24 @@ int store_check(const char *name, const struct store_options *options, struct er
  * this host are removed first. */
 int store_writer_open(struct store_writer **out, const char *name,
 		      const struct store_options *options, struct error *err);
+/* What a run of this user on this host has left of the object to be taken up. *found: there is
+ * something, of this uuid and time; all that is written is then compared with it, by the MD5 sums
+ * that stores tell of parts, and only what is missing is sent. ERR_LOCKED: its run lives. */
+int store_writer_find(struct store_writer **out, const char *name, bool *found, uint8_t uuid[16],
+		      int64_t *created_ns, struct error *err);
+/* That writing failed because what the store has is something else: that is removed from there when
+ * the writer is freed. */
+bool store_writer_differs(struct store_writer *writer);
+/* Bytes that the store had already. */
+uint64_t store_writer_kept(struct store_writer *writer);
 int store_write(struct store_writer *writer, const void *bytes, size_t n, struct error *err);
 /* All of it is in the store, under its name. */
 int store_writer_finish(struct store_writer *writer, struct error *err);
-/* Without store_writer_finish before, nothing stays in the store. NULL-safe. */
+/* Without store_writer_finish before, nothing stays in the store but what is to be taken up.
+ * NULL-safe. */
 void store_writer_free(struct store_writer *writer);
-/* What is not finished is removed from the store, as far as that takes a few seconds; nothing more
- * can be written. Any thread. */
+/* What is not finished, and not to be taken up, is removed from the store, as far as that takes a
+ * few seconds; nothing more can be written. Any thread. */
 void store_abandon_all(void);
 
 /* ---- reading ---- */

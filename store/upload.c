@@ -2,7 +2,7 @@
 
 #include "store/retry.h"
 #include "store/settings.h"
-#include "store/uploads.h"
+#include "store/store.h"
 
 #include "base/clock.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #define ID_MAX	     1024u
 #define QUERY_MAX    (ID_MAX * 3 + 60)
@@ -59,6 +60,13 @@ void upload_abort(struct upload *upload)
 	upload->note = NULL;
 }
 
+void upload_begin_anew(struct upload *upload)
+{
+	upload_abort(upload);
+	free(upload->id);
+	upload->id = NULL;
+}
+
 void upload_abandon(struct upload *upload)
 {
 	struct s3 s3 = {.name = upload->s3.name,
@@ -97,12 +105,57 @@ static void remove_all_dead(struct upload *upload)
 		return;
 	bucket = strndup(upload->s3.url, strlen(upload->s3.url) - strlen(encoded));
 	if (bucket != NULL)
-		upload_each_dead(bucket, remove_dead, upload);
+		upload_each_dead(bucket, upload->s3.url, remove_dead, upload);
 	free(bucket);
 	free(encoded);
 }
 
 /* ---- beginning ---- */
+
+/* One of the calendar, in full: it goes to the store as it is. */
+static bool is_day(const char *text)
+{
+	struct tm day = {0};
+	char again[16];
+
+	return strptime(text, "%Y-%m-%d", &day) != NULL && timegm(&day) != -1 &&
+	       strftime(again, sizeof(again), "%Y-%m-%d", &day) > 0 && strcmp(text, again) == 0;
+}
+
+int store_check(const char *name, const struct store_options *options, struct error *err)
+{
+	if (options->retain_until != NULL && !is_day(options->retain_until))
+		return fail(err, ERR_USAGE, "--retain-until '%.40s': must be a day as 2027-01-31",
+			    options->retain_until);
+	return s3_check_name(name, err);
+}
+
+int upload_resume(struct upload *upload, struct upload_kept *kept, struct upload_part **out,
+		  unsigned *n_parts, struct error *err)
+{
+	struct upload_at at = {.s3 = &upload->s3, .http = upload->http};
+	int code = upload_find_kept(&upload->note, upload->s3.url, kept, err);
+
+	if (code <= 0) {
+		if (code < 0)
+			error_prefix(err, "%.200s: ", upload->s3.name);
+		return code;
+	}
+	upload->id = strdup(kept->id);
+	at.id = upload->id;
+	code = upload->id != NULL ? upload_list_parts(&at, out, n_parts, err) : fail_memory(err);
+	if (code == 1) {
+		memcpy(upload->mark, kept->mark, sizeof(upload->mark));
+		return 1;
+	}
+	if (code == 0) {
+		upload_forget(upload->note);
+		upload->note = NULL;
+		free(upload->id);
+		upload->id = NULL;
+	}
+	return code;
+}
 
 /* Whether an object is there. 1: it is; 0: not. */
 static int look_for_object(struct upload *upload, struct s3_answer *answer, struct error *err)
@@ -158,6 +211,26 @@ static int ask_for_id(struct upload *upload, const char *day, uint8_t *body, cha
 			      upload->s3.name);
 }
 
+/* What is not noted cannot be taken up. */
+static int note_upload(struct upload *upload, struct error *err)
+{
+	struct upload_kept kept;
+
+	if (upload->keep == NULL) {
+		upload->note = upload_note(upload->s3.url, upload->id, NULL);
+		return 0;
+	}
+	kept = *upload->keep;
+	strcpy(kept.mark, upload->mark);
+	strcpy(kept.day, upload->retain_until);
+	upload->note = upload_note(upload->s3.url, upload->id, &kept);
+	return upload->note != NULL ? 0
+				    : fail(err, ERR_SYSTEM,
+					   "%.200s: --resume: no file for notes can be made in "
+					   "$XDG_STATE_HOME/vmabak or $HOME/.local/state/vmabak",
+					   upload->s3.name);
+}
+
 int upload_begin(struct upload *upload, const char *retain_until, struct error *err)
 {
 	struct s3_answer answer;
@@ -173,6 +246,8 @@ int upload_begin(struct upload *upload, const char *retain_until, struct error *
 	if (retain_until != NULL)
 		snprintf(upload->retain_until, sizeof(upload->retain_until), "%s", retain_until);
 	remove_all_dead(upload);
+	if (upload->id != NULL) /* taken up */
+		return 0;
 	body = malloc(S3_TEXT_MAX);
 	code = body != NULL ? ask_for_id(upload, retain_until, body, id, err) : fail_memory(err);
 	free(body);
@@ -181,8 +256,7 @@ int upload_begin(struct upload *upload, const char *retain_until, struct error *
 	upload->id = s3_encode(id, false);
 	if (upload->id == NULL)
 		return fail_memory(err);
-	upload->note = upload_note(upload->s3.url, upload->id);
-	return 0;
+	return note_upload(upload, err);
 }
 
 /* ---- parts ---- */
@@ -226,70 +300,6 @@ int upload_part(struct upload *upload, struct http *http, unsigned number, const
 
 /* ---- the end ---- */
 
-static void put_escaped(FILE *out, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text == '"')
-			fputs("&quot;", out);
-		else if (*text == '&')
-			fputs("&amp;", out);
-		else if (*text == '<')
-			fputs("&lt;", out);
-		else
-			fputc(*text, out);
-	}
-}
-
-/* Owned; NULL: no memory. */
-static char *make_list(upload_tag *tags, unsigned n_parts)
-{
-	char *list = NULL;
-	size_t size = 0;
-	bool failed;
-	FILE *out = open_memstream(&list, &size);
-
-	if (out == NULL)
-		return NULL;
-	fputs("<CompleteMultipartUpload>", out);
-	for (unsigned i = 0; i < n_parts; i++) {
-		fprintf(out, "<Part><PartNumber>%u</PartNumber><ETag>", i + 1);
-		put_escaped(out, tags[i]);
-		fputs("</ETag></Part>", out);
-	}
-	fputs("</CompleteMultipartUpload>", out);
-	/* That there was no memory for a part shows in the stream, not when it is closed. */
-	failed = ferror(out) != 0;
-	if (fclose(out) == 0 && !failed)
-		return list;
-	free(list);
-	return NULL;
-}
-
-/* The tag of an object in parts, where those of the parts are MD5 sums: the sum of their sums, and
- * how many. False: they are something else. */
-static bool expect_tag(upload_tag *tags, unsigned n_parts, upload_tag *out)
-{
-	uint8_t sum[MD5_DIGEST_LENGTH];
-	char *at = *out;
-	MD5_CTX all;
-
-	MD5_Init(&all);
-	for (unsigned i = 0; i < n_parts; i++) {
-		const char *tag = tags[i] + (tags[i][0] == '"');
-
-		if (strspn(tag, "0123456789abcdef") != 2 * sizeof(sum))
-			return false;
-		for (unsigned j = 0; j < sizeof(sum); j++)
-			sscanf(tag + 2 * j, "%2hhx", &sum[j]);
-		MD5_Update(&all, sum, sizeof(sum));
-	}
-	MD5_Final(sum, &all);
-	for (unsigned j = 0; j < sizeof(sum); j++)
-		at += sprintf(at, "%02x", sum[j]);
-	sprintf(at, "-%u", n_parts);
-	return true;
-}
-
 /* A refusal may be a passing one, where the upload itself was allowed. */
 static int look_at_end(struct upload *upload, struct s3_answer *answer)
 {
@@ -313,7 +323,7 @@ static bool is_ours(struct upload *upload, upload_tag *tags, unsigned n_parts, u
 		return false;
 	if (answer.http.mark[0] != '\0')
 		return strcmp(answer.http.mark, upload->mark) == 0;
-	return expect_tag(tags, n_parts, &tag) && strstr(answer.http.etag, tag) != NULL;
+	return upload_expect_tag(tags, n_parts, &tag) && strstr(answer.http.etag, tag) != NULL;
 }
 
 static int judge_end(struct upload *upload, const uint8_t *body, struct s3_answer *answer,
@@ -472,7 +482,7 @@ static int check_lock(struct upload *upload, struct error *err)
 int upload_complete(struct upload *upload, upload_tag *tags, unsigned n_parts, uint64_t n_bytes,
 		    struct error *err)
 {
-	char *list = make_list(tags, n_parts);
+	char *list = upload_make_list(tags, n_parts);
 	int code;
 
 	if (list == NULL)

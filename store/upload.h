@@ -9,8 +9,8 @@
 #define STORE_UPLOAD_H
 
 #include "store/s3.h"
-
-#define UPLOAD_TAG_MAX 80u /* bytes of a part's tag */
+#include "store/upload_parts.h"
+#include "store/uploads.h"
 
 struct upload {
 	struct s3 s3;
@@ -20,14 +20,21 @@ struct upload {
 	char mark[33];	       /* of the object, by which it is known again */
 	bool force;	       /* an object that is there is replaced */
 	char retain_until[12]; /* a day; empty: no object lock */
+	/* NULL, or what tells it apart when it is taken up: it is not removed, then, but on
+	 * purpose. Borrowed until it has begun. */
+	const struct upload_kept *keep;
 };
-
-typedef char upload_tag[UPLOAD_TAG_MAX];
 
 /* Free *out in any case; it must not move. */
 int upload_open(struct upload *out, const char *name, struct error *err);
-/* After that: refuses an object that is there, removes what dead runs have left in the bucket, and
- * begins. retain_until: a day, or NULL. */
+/* After that: the one that a run has left to be taken up, with the parts that the store has of it,
+ * owned by the caller. 1: there is one, and the upload is that; 0: there is none. */
+int upload_resume(struct upload *upload, struct upload_kept *kept, struct upload_part **parts,
+		  unsigned *n_parts, struct error *err);
+/* Forgets that: the store has nothing of it any more, if it can be reached. */
+void upload_begin_anew(struct upload *upload);
+/* After that: refuses an object that is there, removes what dead runs have left in the bucket, and,
+ * unless it was taken up, begins. retain_until: a day, or NULL. */
 int upload_begin(struct upload *upload, const char *retain_until, struct error *err);
 /* From any thread, with a connection of its own. number: from 1. */
 int upload_part(struct upload *upload, struct http *http, unsigned number, const uint8_t *bytes,

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #define NOTE_MAX 8192u
 #define WORD_MAX 80u
+#define KEPT	 "resume " /* begins a fourth line: its run, or the next, goes on with it */
 
 struct upload_note {
 	char *path;
@@ -78,9 +80,13 @@ static bool is_of_this_host(const char *line)
 
 /* The lock is there before the file has content: a file that is empty and not locked is about to
  * have both, or of a run that died. */
-static bool write_note(struct upload_note *note, const char *url, const char *id)
+static bool write_note(struct upload_note *note, const char *url, const char *id,
+		       const struct upload_kept *kept)
 {
-	char boot[WORD_MAX], machine[WORD_MAX];
+	char boot[WORD_MAX], machine[WORD_MAX], uuid[33] = "";
+
+	for (unsigned i = 0; kept != NULL && i < sizeof(kept->uuid); i++)
+		snprintf(uuid + 2 * (size_t)i, 3, "%02x", kept->uuid[i]);
 
 	note->fd = mkostemp(note->path, O_CLOEXEC);
 	if (note->fd < 0)
@@ -88,10 +94,13 @@ static bool write_note(struct upload_note *note, const char *url, const char *id
 	tell_host(boot, machine);
 	return flock(note->fd, LOCK_EX | LOCK_NB) == 0 &&
 	       dprintf(note->fd, "%s\n%s\n%s %s\n", url, id, boot, machine) > 0 &&
+	       (kept == NULL ||
+		dprintf(note->fd, KEPT "%s %s %s %" PRId64 "\n", kept->mark,
+			kept->day[0] != '\0' ? kept->day : "-", uuid, kept->created_ns) > 0) &&
 	       fdatasync(note->fd) == 0;
 }
 
-struct upload_note *upload_note(const char *url, const char *id)
+struct upload_note *upload_note(const char *url, const char *id, const struct upload_kept *kept)
 {
 	struct upload_note *note = calloc(1, sizeof(*note));
 	char *place = folder();
@@ -99,7 +108,7 @@ struct upload_note *upload_note(const char *url, const char *id)
 	if (note != NULL && place != NULL && make_folder(place)) {
 		note->fd = -1;
 		note->path = text_make("%s/XXXXXX", place);
-		if (note->path != NULL && write_note(note, url, id)) {
+		if (note->path != NULL && write_note(note, url, id, kept)) {
 			free(place);
 			return note;
 		}
@@ -130,15 +139,9 @@ void upload_forget(struct upload_note *note)
 	upload_leave(note);
 }
 
-/* ---- those of dead runs ---- */
+/* ---- those that are to be taken up ---- */
 
-struct search {
-	const char *url_begins;
-	int (*remove)(void *context, const char *url, const char *id);
-	void *context;
-};
-
-/* Three lines; of older versions two. */
+/* Three lines; of older versions two; four if it is to be taken up. */
 static bool parse(char *text, const char **url, const char **id, const char **host)
 {
 	char *first = strchr(text, '\n'), *second = first != NULL ? strchr(first + 1, '\n') : NULL;
@@ -151,6 +154,85 @@ static bool parse(char *text, const char **url, const char **id, const char **ho
 	*host = second + 1;
 	return true;
 }
+
+/* What the fourth line says. */
+static bool parse_kept(const char *host, const char *id, struct upload_kept *out)
+{
+	const char *line = strstr(host, "\n" KEPT);
+	char uuid[33];
+
+	*out = (struct upload_kept){0};
+	if (line == NULL || strlen(id) >= sizeof(out->id) ||
+	    sscanf(line + strlen("\n" KEPT), "%32s %11s %32s %" SCNd64, out->mark, out->day, uuid,
+		   &out->created_ns) != 4 ||
+	    strspn(uuid, "0123456789abcdef") != 32)
+		return false;
+	for (unsigned i = 0; i < sizeof(out->uuid); i++)
+		sscanf(uuid + 2 * (size_t)i, "%2hhx", &out->uuid[i]);
+	if (strcmp(out->day, "-") == 0)
+		out->day[0] = '\0';
+	strcpy(out->id, id);
+	return true;
+}
+
+/* 1: it is one of this url, and *fd has its lock. */
+static int take_kept(int place, const char *name, const char *own, struct upload_kept *kept,
+		     int *fd)
+{
+	char text[NOTE_MAX + 1];
+	const char *url, *id, *host;
+	ssize_t n;
+	int code = 0;
+
+	*fd = openat(place, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	n = *fd >= 0 ? read(*fd, text, NOTE_MAX) : -1;
+	text[n > 0 ? n : 0] = '\0';
+	if (parse(text, &url, &id, &host) && strcmp(url, own) == 0 && is_of_this_host(host) &&
+	    parse_kept(host, id, kept))
+		code = flock(*fd, LOCK_EX | LOCK_NB) == 0 ? 1 : ERR_LOCKED;
+	if (code != 1 && *fd >= 0)
+		close(*fd);
+	return code;
+}
+
+int upload_find_kept(struct upload_note **out, const char *url, struct upload_kept *kept,
+		     struct error *err)
+{
+	struct upload_note *note = calloc(1, sizeof(*note));
+	char *place = folder();
+	DIR *entries = place != NULL ? opendir(place) : NULL;
+	struct dirent *entry;
+	int code = 0;
+
+	while (note != NULL && code == 0 && entries != NULL && (entry = readdir(entries)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		code = take_kept(dirfd(entries), entry->d_name, url, kept, &note->fd);
+		if (code == 1)
+			note->path = text_make("%s/%s", place, entry->d_name);
+	}
+	if (entries != NULL)
+		closedir(entries);
+	free(place);
+	if (note == NULL || (code == 1 && note->path == NULL)) {
+		upload_leave(note);
+		return fail_memory(err);
+	}
+	if (code == 1)
+		*out = note;
+	else
+		free(note);
+	return code != ERR_LOCKED ? code
+				  : fail(err, ERR_LOCKED, "another run is writing this object");
+}
+
+/* ---- those of dead runs ---- */
+
+struct search {
+	const char *url_begins, *own;
+	int (*remove)(void *context, const char *url, const char *id);
+	void *context;
+};
 
 static void look_at(int place, const char *name, const struct search *search)
 {
@@ -165,16 +247,17 @@ static void look_at(int place, const char *name, const struct search *search)
 		text[n] = '\0';
 		if (parse(text, &url, &id, &host) && is_of_this_host(host) &&
 		    strncmp(url, search->url_begins, strlen(search->url_begins)) == 0 &&
+		    (strstr(host, "\n" KEPT) == NULL || strcmp(url, search->own) == 0) &&
 		    search->remove(search->context, url, id) == 0)
 			unlinkat(place, name, 0);
 	}
 	close(fd);
 }
 
-void upload_each_dead(const char *url_begins,
+void upload_each_dead(const char *url_begins, const char *own,
 		      int (*remove)(void *context, const char *url, const char *id), void *context)
 {
-	const struct search search = {url_begins, remove, context};
+	const struct search search = {url_begins, own, remove, context};
 	char *place = folder();
 	DIR *entries = place != NULL ? opendir(place) : NULL;
 	struct dirent *entry;

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define N_SENDERS   4u
@@ -48,12 +47,20 @@ struct store_writer {
 	pthread_t threads[N_SENDERS];
 	unsigned n_threads;
 	struct store_writer *next; /* of those that are not finished */
+	/* Of one that is to be taken up: */
+	bool keep;
+	struct upload_kept kept;
+	struct upload_part *there; /* owned: what the store had */
+	unsigned n_there;
 
 	pthread_mutex_t lock; /* guards the rest, and the states of parts */
 	pthread_cond_t changed;
 	struct part parts[N_BUFFERS];
-	bool ended;	  /* no more parts come */
-	struct error err; /* the first one */
+	bool ended;   /* no more parts come */
+	bool differs; /* what the store had is of something else */
+	unsigned n_sent;
+	uint64_t kept_bytes; /* that it had */
+	struct error err;    /* the first one */
 };
 
 static struct {
@@ -80,6 +87,44 @@ static void note_error_locked(struct store_writer *writer, const struct error *e
 	pthread_cond_broadcast(&writer->changed);
 }
 
+/* A part that the store has, of what may be another archive. */
+static const struct upload_part *find_there(const struct store_writer *writer, unsigned number)
+{
+	for (unsigned i = 0; i < writer->n_there; i++)
+		if (writer->there[i].number == number)
+			return &writer->there[i];
+	return NULL;
+}
+
+static int fail_differs(struct store_writer *writer, unsigned number, struct error *err)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->differs = true;
+	pthread_mutex_unlock(&writer->lock);
+	return fail(err, ERR_SYSTEM,
+		    "%.200s: what the run before has left is not what is written now, in part %u",
+		    writer->upload.s3.name, number);
+}
+
+static int send_part(struct store_writer *writer, struct http *http, const struct part *part,
+		     struct error *err)
+{
+	const struct upload_part *there = find_there(writer, part->number);
+	upload_tag *tag = &writer->tags[part->number - 1];
+
+	if (there == NULL)
+		return upload_part(&writer->upload, http, part->number, part->bytes, part->n_bytes,
+				   tag, err);
+	if (there->n_bytes != part->n_bytes ||
+	    !upload_tag_is_of(there->tag, part->bytes, part->n_bytes))
+		return fail_differs(writer, part->number, err);
+	memcpy(*tag, there->tag, sizeof(*tag));
+	pthread_mutex_lock(&writer->lock);
+	writer->kept_bytes += part->n_bytes;
+	pthread_mutex_unlock(&writer->lock);
+	return 0;
+}
+
 static void *send_parts(void *context)
 {
 	struct store_writer *writer = context;
@@ -99,9 +144,9 @@ static void *send_parts(void *context)
 		}
 		part->state = PART_SENT;
 		pthread_mutex_unlock(&writer->lock);
-		code = upload_part(&writer->upload, http, part->number, part->bytes, part->n_bytes,
-				   &writer->tags[part->number - 1], &err);
+		code = send_part(writer, http, part, &err);
 		pthread_mutex_lock(&writer->lock);
+		writer->n_sent += code == 0;
 		part->state = PART_FREE;
 		pthread_cond_broadcast(&writer->changed);
 	}
@@ -170,22 +215,18 @@ static void delist(struct store_writer *writer)
 	pthread_mutex_unlock(&unfinished.lock);
 }
 
-/* One of the calendar, in full: it goes to the store as it is. */
-static bool is_day(const char *text)
+static void prepare_keep(struct store_writer *writer, const struct store_options *options)
 {
-	struct tm day = {0};
-	char again[16];
+	const char *day = options->retain_until != NULL ? options->retain_until : "";
 
-	return strptime(text, "%Y-%m-%d", &day) != NULL && timegm(&day) != -1 &&
-	       strftime(again, sizeof(again), "%Y-%m-%d", &day) > 0 && strcmp(text, again) == 0;
-}
-
-int store_check(const char *name, const struct store_options *options, struct error *err)
-{
-	if (options->retain_until != NULL && !is_day(options->retain_until))
-		return fail(err, ERR_USAGE, "--retain-until '%.40s': must be a day as 2027-01-31",
-			    options->retain_until);
-	return s3_check_name(name, err);
+	/* The lock of the object would be another one. */
+	if (writer->upload.id != NULL && strcmp(writer->kept.day, day) != 0) {
+		upload_begin_anew(&writer->upload);
+		writer->n_there = 0;
+	}
+	memcpy(writer->kept.uuid, options->uuid, sizeof(writer->kept.uuid));
+	writer->kept.created_ns = options->created_ns;
+	writer->upload.keep = &writer->kept;
 }
 
 static int open_writer(struct store_writer *writer, const char *name,
@@ -193,7 +234,10 @@ static int open_writer(struct store_writer *writer, const char *name,
 {
 	TRY(store_check(name, options, err));
 	writer->upload.force = options->force;
-	TRY(upload_open(&writer->upload, name, err));
+	if (options->resume == NULL)
+		TRY(upload_open(&writer->upload, name, err));
+	else
+		prepare_keep(writer, options);
 	writer->tags = calloc(writer->n_parts_max, sizeof(*writer->tags));
 	if (writer->tags == NULL)
 		return fail_memory(err);
@@ -203,10 +247,47 @@ static int open_writer(struct store_writer *writer, const char *name,
 	return start_senders(writer, err);
 }
 
+static struct store_writer *new_writer(void)
+{
+	struct store_writer *writer = calloc(1, sizeof(*writer));
+
+	if (writer == NULL)
+		return NULL;
+	pthread_mutex_init(&writer->lock, NULL);
+	pthread_cond_init(&writer->changed, NULL);
+	return writer;
+}
+
+int store_writer_find(struct store_writer **out, const char *name, bool *found, uint8_t uuid[16],
+		      int64_t *created_ns, struct error *err)
+{
+	struct store_writer *writer = new_writer();
+	int code;
+
+	if (writer == NULL)
+		return fail_memory(err);
+	writer->keep = true;
+	code = s3_check_name(name, err);
+	if (code == 0)
+		code = upload_open(&writer->upload, name, err);
+	if (code == 0)
+		code = upload_resume(&writer->upload, &writer->kept, &writer->there,
+				     &writer->n_there, err);
+	if (code < 0) {
+		store_writer_free(writer);
+		return code;
+	}
+	*found = code > 0;
+	memcpy(uuid, writer->kept.uuid, sizeof(writer->kept.uuid));
+	*created_ns = writer->kept.created_ns;
+	*out = writer;
+	return 0;
+}
+
 int store_writer_open(struct store_writer **out, const char *name,
 		      const struct store_options *options, struct error *err)
 {
-	struct store_writer *writer = calloc(1, sizeof(*writer));
+	struct store_writer *writer = options->resume != NULL ? options->resume : new_writer();
 	int code;
 
 	if (writer == NULL)
@@ -214,8 +295,6 @@ int store_writer_open(struct store_writer **out, const char *name,
 	writer->n_parts_max =
 		options->n_parts_max != 0 ? (unsigned)options->n_parts_max : N_PARTS_MAX;
 	writer->part_size = choose_part_size(writer->n_parts_max, options->expected_bytes);
-	pthread_mutex_init(&writer->lock, NULL);
-	pthread_cond_init(&writer->changed, NULL);
 	code = open_writer(writer, name, options, err);
 	if (code != 0) {
 		store_writer_free(writer);
@@ -223,6 +302,22 @@ int store_writer_open(struct store_writer **out, const char *name,
 	}
 	*out = writer;
 	return 0;
+}
+
+bool store_writer_differs(struct store_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	bool differs = writer->differs;
+	pthread_mutex_unlock(&writer->lock);
+	return differs;
+}
+
+uint64_t store_writer_kept(struct store_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	uint64_t n = writer->kept_bytes;
+	pthread_mutex_unlock(&writer->lock);
+	return n;
 }
 
 /* ---- writing ---- */
@@ -330,10 +425,19 @@ int store_writer_finish(struct store_writer *writer, struct error *err)
 		*err = writer->err;
 		return err->code;
 	}
+	for (unsigned i = 0; i < writer->n_there; i++)
+		if (writer->there[i].number > writer->n_parts)
+			return fail_differs(writer, writer->there[i].number, err);
 	TRY(upload_complete(&writer->upload, writer->tags, writer->n_parts, writer->n_bytes, err));
 	writer->done = true;
 	delist(writer);
 	return 0;
+}
+
+/* What is to be taken up, if there is anything. */
+static bool stays(const struct store_writer *writer)
+{
+	return !writer->differs && writer->n_sent + writer->n_there > 0;
 }
 
 void store_writer_free(struct store_writer *writer)
@@ -348,8 +452,9 @@ void store_writer_free(struct store_writer *writer)
 		     writer->upload.s3.name != NULL ? writer->upload.s3.name : "");
 	pthread_mutex_unlock(&writer->lock);
 	join_senders(writer);
-	if (!writer->done)
+	if (!writer->done && !(writer->keep && stays(writer)))
 		upload_abort(&writer->upload);
+	free(writer->there);
 	for (unsigned i = 0; i < N_BUFFERS; i++)
 		if (writer->parts[i].bytes != NULL)
 			munmap(writer->parts[i].bytes, writer->part_size);
@@ -372,7 +477,8 @@ void store_abandon_all(void)
 	if (unfinished.first != NULL)
 		clock_sleep_ms(ABANDON_MS);
 	for (writer = unfinished.first; writer != NULL; writer = writer->next)
-		upload_abandon(&writer->upload);
+		if (!writer->keep)
+			upload_abandon(&writer->upload);
 	pthread_mutex_unlock(&unfinished.lock);
 	store_locks_abandon();
 }

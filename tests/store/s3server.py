@@ -10,7 +10,7 @@ ignored), ignorant (a store that does not know what that, or a condition, is), u
 conditions), pause (two seconds in the middle of an answer), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
 small: lists of objects come in threes.
 random:PERCENT:SEED: of all requests so many, each with one of those that a client can live through, or cannot.
-GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/taken the bytes that were answered, GET /-/faults the random
+GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/parts/OBJECT the parts of those of an object, GET /-/taken the bytes that were answered, GET /-/faults the random
 faults that were had; GET /-/anew?SEED forgets all that is stored, and begins the chances with that seed.
 """
 import base64
@@ -171,6 +171,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = go
 
     def tell(self, path, query):
+        mine = []
         with lock:
             if path.startswith("/-/protect/"):  # an object without content, whoever asks
                 objects[path[len("/-/protect"):]] = (b"", '"0"', None)
@@ -180,7 +181,9 @@ class Handler(BaseHTTPRequestHandler):
                 objects.clear()
                 uploads.clear()
                 chance.seed(query)
-            told = {"/-/objects": {name: len(data) for name, (data, _, _) in objects.items()},
+            if path.startswith("/-/parts/"):
+                mine, path = [len(parts) for of, parts, _ in uploads.values() if of == path[len("/-/parts"):]], "/-/parts"
+            told = {"/-/parts": sum(mine), "/-/objects": {name: len(data) for name, (data, _, _) in objects.items()},
                     "/-/kept": {name: kept for name, (_, _, kept) in objects.items()},
                     "/-/uploads": len(uploads), "/-/taken": state["taken"], "/-/faults": state["faults"], "/-/anew": 0, "/-/anew/not": 0}[path]
         self.answer(200, json.dumps(told).encode())
@@ -264,6 +267,15 @@ class Handler(BaseHTTPRequestHandler):
                 return "InvalidRequest", 400
             parts[int(query["partNumber"])] = body
             return 200, b"", [("ETag", '"%s"' % hashlib.md5(body).hexdigest())]
+        if self.command == "GET":
+            begin, most = int(query.get("part-number-marker", 0)), 1 if SMALL else 1000
+            rest = sorted(n for n in parts if n > begin)
+            some = rest[:most]
+            text = "".join("<Part><PartNumber>%d</PartNumber><ETag>&quot;%s&quot;</ETag><Size>%d</Size></Part>" %
+                           (n, hashlib.md5(parts[n]).hexdigest(), len(parts[n])) for n in some)
+            more = "<NextPartNumberMarker>%d</NextPartNumberMarker>" % some[-1] if len(some) < len(rest) else ""
+            return 200, ("<ListPartsResult>%s<IsTruncated>%s</IsTruncated>%s</ListPartsResult>" %
+                         (text, "true" if more else "false", more)).encode(), []
         if self.command == "DELETE":
             del uploads[name]
             return 204, b"", []

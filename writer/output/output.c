@@ -39,10 +39,8 @@ struct output {
 	uint64_t written_at; /* bytes written */
 	struct pace pace;
 	struct behind behind;
-	struct newfile *temp; /* a regular file, or NULL */
-	uint64_t kept_bytes; /* of it were there, and are compared; then those that were the same */
-	bool (*is_damaged)(int fd, uint64_t position); /* NULL: nothing is kept */
-	bool differs;
+	struct newfile *temp;  /* a regular file, or NULL */
+	struct kept_file kept; /* and its is_damaged: NULL: nothing is kept */
 	struct tape tape;
 	struct volumes *volumes; /* owned; of a tape */
 	uint8_t *record;	 /* owned; NULL: written freely */
@@ -128,35 +126,30 @@ static int open_path(struct output *output, const char *path, struct error *err)
 	return open_stream(output, path, err);
 }
 
-/* What follows was not written by this run, and was not found to be the same. */
-static int cut_kept(struct output *output, struct error *err)
-{
-	output->kept_bytes = output->written_at;
-	return ftruncate(output->fd, (off_t)output->written_at) == 0 &&
-			       lseek(output->fd, (off_t)output->written_at, SEEK_SET) >= 0
-		       ? 0
-		       : fail_system(err, errno, "%s: cutting it at byte %" PRIu64, output->name,
-				     output->written_at);
-}
-
 static void open_kept(struct output *output, struct output_resume *resume)
 {
 	output->mode = S_IFREG;
 	output->fd = resume->fd;
 	output->temp = resume->file;
-	output->kept_bytes = resume->n_bytes;
-	output->is_damaged = resume->is_damaged;
+	output->kept.n_bytes = resume->n_bytes;
+	output->kept.is_damaged = resume->is_damaged;
 	resume->file = NULL;
 }
 
 static int open_object(struct output *output, const char *path,
 		       const struct output_options *options, struct error *err)
 {
-	const struct store_options how = {.force = options->force,
-					  .expected_bytes = options->expected_bytes,
-					  .n_parts_max = options->n_parts_max,
-					  .retain_until = options->retain_until};
+	struct store_options how = {.force = options->force,
+				    .expected_bytes = options->expected_bytes,
+				    .n_parts_max = options->n_parts_max,
+				    .retain_until = options->retain_until};
 
+	if (options->resume != NULL) {
+		how.resume = options->resume->store;
+		how.uuid = options->uuid;
+		how.created_ns = options->resume->created_ns;
+		options->resume->store = NULL;
+	}
 	output->mode = S_IFIFO;
 	return store_writer_open(&output->store, path, &how, err);
 }
@@ -229,13 +222,13 @@ int output_open(struct output **out, const char *path, const struct output_optio
 	if (output == NULL)
 		return fail_memory(err);
 	int code = set_up(output, path, options, err);
-	if (code == 0 && options->resume != NULL)
+	if (code == 0 && options->resume != NULL && options->resume->file != NULL)
 		open_kept(output, options->resume);
 	else if (code == 0)
 		code = store_is_name(path) ? open_object(output, path, options, err)
 					   : open_path(output, path, err);
-	if (code == 0 && output->temp != NULL && output->kept_bytes == 0)
-		code = cut_kept(output, err);
+	if (code == 0 && output->temp != NULL && output->kept.n_bytes == 0)
+		code = kept_cut(&output->kept, output->fd, output->name, output->written_at, err);
 	if (code == 0 && output->fd >= 0 && isatty(output->fd))
 		code = fail(err, ERR_USAGE, "%s: is a terminal, not a place for an archive",
 			    output->name);
@@ -264,29 +257,6 @@ static bool try_again(const struct output *output)
 	return errno == EINTR;
 }
 
-/* Instead of writing what is there already. */
-static int compare_some(struct output *output, const struct iovec *vector, size_t *done,
-			struct error *err)
-{
-	size_t n = least(vector->iov_len, output->kept_bytes - output->written_at);
-
-	if (compare_file(output->fd, output->written_at, vector->iov_base, n, done, err) != 0) {
-		error_prefix(err, "%s: ", output->name);
-		return err->code;
-	}
-	output->written_at += *done;
-	if (*done == n && output->written_at < output->kept_bytes)
-		return 0;
-	output->differs = *done < n && !output->is_damaged(output->fd, output->written_at);
-	if (!output->differs)
-		return cut_kept(output, err);
-	newfile_give_up(output->temp);
-	return fail(err, ERR_SYSTEM,
-		    "%s: what the run before has left is not what is written now, from byte "
-		    "%" PRIu64 " on",
-		    output->name, output->written_at);
-}
-
 /* One call; writing nothing is an error. */
 static int write_some(struct output *output, const struct iovec *vector, int n, size_t *done,
 		      struct error *err)
@@ -300,8 +270,12 @@ static int write_some(struct output *output, const struct iovec *vector, int n, 
 		pace_wait(&output->pace, *done);
 		return 0;
 	}
-	if (output->written_at < output->kept_bytes)
-		return compare_some(output, vector, done, err);
+	if (output->written_at < output->kept.n_bytes) {
+		TRY(kept_compare(&output->kept, output->fd, output->name, output->written_at,
+				 vector, done, err));
+		output->written_at += *done;
+		return 0;
+	}
 	do
 		written = writev(output->fd, vector, n);
 	while (written < 0 && try_again(output));
@@ -463,8 +437,8 @@ static int close_file(struct output *output, struct error *err)
 int output_finish(struct output *output, struct error *err)
 {
 	TRY(pad_record(output, err));
-	if (output->written_at < output->kept_bytes)
-		TRY(cut_kept(output, err));
+	if (output->written_at < output->kept.n_bytes)
+		TRY(kept_cut(&output->kept, output->fd, output->name, output->written_at, err));
 	TRY(sync_output(output, err));
 	TRY(close_file(output, err));
 	return output->temp != NULL
@@ -474,20 +448,22 @@ int output_finish(struct output *output, struct error *err)
 
 bool output_differs(const struct output *output)
 {
-	return output->differs;
+	return output->store != NULL ? store_writer_differs(output->store) : output->kept.differs;
 }
 
 uint64_t output_kept_bytes(const struct output *output)
 {
-	return output->is_damaged != NULL ? output->kept_bytes : 0;
+	if (output->store != NULL)
+		return store_writer_kept(output->store);
+	return output->kept.is_damaged != NULL ? output->kept.n_bytes : 0;
 }
 
 void output_close(struct output *output)
 {
 	if (output == NULL)
 		return;
-	if (output->is_damaged != NULL && output->temp != NULL && output->written_at == 0 &&
-	    output->kept_bytes == 0)
+	bool nothing = output->written_at == 0 && output->kept.n_bytes == 0;
+	if (output->temp != NULL && (nothing || output->kept.differs))
 		newfile_give_up(output->temp);
 	if (output->command != NULL)
 		command_free(output->command);

@@ -14,6 +14,7 @@ struct output;
 #define OUTPUT_TAPE_RECORD 262144u
 
 struct newfile;
+struct store_writer;
 
 /* What a run that broke off has left of the archive, all of which it wrote itself. */
 struct output_resume {
@@ -22,6 +23,8 @@ struct output_resume {
 	uint64_t n_bytes; /* of it that may count */
 	/* Whether it is damaged at this position or before. */
 	bool (*is_damaged)(int fd, uint64_t position);
+	struct store_writer *store; /* of store_writer_find, instead; NULL: a file */
+	int64_t created_ns;	    /* for that: of the archive */
 };
 
 struct output_options {
