@@ -4,7 +4,7 @@
 extern const struct command command_backup, command_serve, command_export, command_mount, command_ls, command_get,
 	command_test, command_status, command_stop, command_restore, command_list, command_config, command_verify,
 	command_convert, command_salvage, command_merge, command_sums, command_diff,
-	command_changes, command_prune, command_checkpoint, command_mirror, command_copy,
+	command_changes, command_prune, command_checkpoint, command_mirror, command_copy, command_snapshot,
 	command_qemu_drives, command_guard, command_keeper, command_help, command_completion,
 	command_commands;
 
@@ -30,6 +30,7 @@ const struct command *const commands[] = {
 	&command_changes,
 	&command_prune,
 	&command_checkpoint,
+	&command_snapshot,
 	&command_mirror,
 	&command_copy,
 	&command_qemu_drives,

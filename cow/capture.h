@@ -107,6 +107,14 @@ const struct cluster_set *capture_wanted(const struct capture *capture, uint32_t
  * as fast as its chunks are consumed. 1: taken, to be given back by buffer_release; 0: no more
  * chunks; negative: failed. */
 int capture_next(struct capture *capture, struct chunk **out, struct error *err);
+/* Instead of both, for a capture without a pass, which is read where somebody likes: the cluster as
+ * it was at the instant, of which it stays unsaved. 1: done; 0: it is saved, and so is in the
+ * buffer or was taken from there, or the capture has failed; negative. Any thread. */
+int capture_peek(struct capture *capture, uint32_t i, uint64_t cluster, uint8_t *to,
+		 struct error *err);
+/* The same for what the drive's storage says: whether zeros, and for how many clusters. */
+int capture_peek_zeros(struct capture *capture, uint32_t i, uint64_t cluster, uint64_t *n,
+		       bool *zeros, struct error *err);
 /* A step of the pass: reads the next window of clusters that are not saved yet into a chunk, and
  * hands it in. 1: done, 0: all clusters of all drives are saved or being saved by guest writes,
  * 2: the buffer has no room, negative: failed. From any number of threads. */

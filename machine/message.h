@@ -46,6 +46,7 @@
  *                                                 parent: of the one that has the tokens.
  *                                                 Each may be left out, and all of it
  *   {"execute": "begin"}                          {"return": {"quiesce_ns"}}: the instant has been
+ *    or with "snapshot": true                     nothing comes but what guests overwrite
  *   {"execute": "release", "chunks": [I...]}      no answer
  *
  * and over each data channel, which is for one thread of the client
@@ -59,6 +60,13 @@
  *    "from": CLUSTER}                               "next": CLUSTER}}: of a known drive, what
  *                                                 will come, a part of it; next: from where on
  *                                                 the rest is to be asked for
+ *   {"execute": "changed", "drive": DRIVE,        {"return": {"runs", "next"}}: the same since a
+ *    "name": NAME, "from": CLUSTER}                 good checkpoint, by now; also before "begin"
+ *   {"execute": "peek", "drive": DRIVE,           {"return": {"saved": BOOL, "zeros": BOOL}}, of a
+ *    "cluster": CLUSTER}                            snapshot: it comes, or came, as a chunk; or it
+ *                                                 is zeros; else its bytes are one more message
+ *   {"execute": "peek-zeros", "drive": DRIVE,     {"return": {"saved", "zeros", "n"}}: for how many
+ *    "cluster": CLUSTER}                            clusters its storage says so
  *   {"execute": "commit", "written_bytes": N}     {"return": {}}, once all has come and the
  *                                                 archive is durable: the checkpoint is good
  *

@@ -136,7 +136,8 @@ static void give_next(const struct attendant *attendant)
 	struct json_t *message = NULL;
 	struct error err;
 	struct chunk *chunk;
-	int got = capture_next(backup->capture, &chunk, &err);
+	int got = backup->snapshot ? buffer_next(backup->buffer, &chunk, BUFFER_FOR_WORK, &err)
+				   : capture_next(backup->capture, &chunk, &err);
 
 	if (got > 0) {
 		message = describe_chunk(backup, chunk);
@@ -194,7 +195,10 @@ static int answer(const struct attendant *attendant, const struct json_t *reques
 {
 	const char *what = json_member_text(request, "execute");
 	bool asks = !is_listener(attendant);
+	int code = asks ? serve_peek(attendant->backup, attendant->fd, request, err) : 1;
 
+	if (code <= 0)
+		return code;
 	if (what != NULL && asks && strcmp(what, "changes") == 0)
 		return give_changes(attendant, request, err);
 	if (what != NULL && asks && strcmp(what, "commit") == 0)

@@ -213,6 +213,9 @@ static int prepare_more(struct serve_backup *backup, const struct json_t *reques
 		return serve_distrust(backup, request, err) < 0 ? err->code : 1;
 	if (what != NULL && strcmp(what, "since") == 0)
 		return serve_since(backup, request, err) < 0 ? err->code : 1;
+	if (what != NULL && strcmp(what, "changed") == 0)
+		return serve_peek(backup, backup->fd, request, err) < 0 ? err->code : 1;
+	backup->snapshot = json_member_bool(request, "snapshot");
 	if (what != NULL && strcmp(what, "begin") == 0)
 		return take_the_instant(backup, err);
 	return fail(err, ERR_USAGE, "unexpected message before a backup");
@@ -271,7 +274,7 @@ static void end_backup(struct serve_backup *backup)
 	/* From here on status shows no backup, and so counts this one. */
 	pthread_mutex_lock(&serve->lock);
 	backup->capture = NULL;
-	if (capture != NULL)
+	if (capture != NULL && !backup->snapshot)
 		*(atomic_load(&backup->done) ? &serve->n_backups_done : &serve->n_backups_failed) +=
 			1;
 	pthread_mutex_unlock(&serve->lock);

@@ -211,9 +211,11 @@ static const char *token(const struct machine *client, uint32_t i)
 static int take_instant(void *context, struct error *err)
 {
 	struct machine *client = context;
-	struct json_t *reply;
+	struct json_t *reply, *request = json_make("{s:s}", "execute", "begin");
 
-	TRY(call_request(&client->call, json_make("{s:s}", "execute", "begin"), &reply, NULL, err));
+	if (client->snapshot)
+		json_put_bool(request, "snapshot", true);
+	TRY(call_request(&client->call, request, &reply, NULL, err));
 	json_free(reply);
 	patience_for_sending(client->call.fd, 0); /* the watcher ends it */
 	return client_watch(client, err);

@@ -163,11 +163,12 @@ static int ask(struct machine *client, int channel, struct json_t **chunk, struc
 	pthread_mutex_unlock(&client->lock);
 	if (all_came)
 		return 0;
-	if (atomic_fetch_add(&client->n_asking, 1) == 0)
+	if (!client->snapshot && atomic_fetch_add(&client->n_asking, 1) == 0)
 		atomic_store(&client->heard_ms, clock_ms());
 	got = exchange(client, channel, request, chunk, err);
 	atomic_store(&client->heard_ms, clock_ms());
-	atomic_fetch_sub(&client->n_asking, 1);
+	if (!client->snapshot)
+		atomic_fetch_sub(&client->n_asking, 1);
 	if (got <= 0)
 		return got;
 	got = look_at(client, *chunk, err);

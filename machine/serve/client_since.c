@@ -24,8 +24,7 @@ int client_since(struct machine *client, const struct machine_since *since, stru
 	return call_request(&client->call, request, &client->known, NULL, err);
 }
 
-/* Adds the runs of an answer, which begin at *at; moves it on. */
-static int add_runs(const struct json_t *reply, uint64_t *at, uint64_t n_clusters,
+int client_add_runs(const struct json_t *reply, uint64_t *at, uint64_t n_clusters,
 		    struct cluster_set *set, struct error *err)
 {
 	const struct json_t *runs = json_member(reply, "runs");
@@ -62,7 +61,7 @@ static int ask(const struct machine *client, uint32_t i, struct cluster_set *set
 		json_put_number(request, "drive", i);
 		json_put_number(request, "from", at);
 		TRY(call_request(&channel, request, &reply, NULL, err));
-		code = add_runs(reply, &at, n_clusters, set, err);
+		code = client_add_runs(reply, &at, n_clusters, set, err);
 		json_free(reply);
 		TRY(code);
 	}
@@ -117,7 +116,7 @@ static int ask_now(const struct machine *client, struct json_t *asked, uint64_t 
 		TRY(call_request(&client->call, request, &reply, NULL, err));
 		out->known = json_member_bool(reply, "known");
 		if (out->known)
-			code = add_runs(reply, &at, n_clusters, &out->set, err);
+			code = client_add_runs(reply, &at, n_clusters, &out->set, err);
 		json_free(reply);
 		TRY(code);
 	}

@@ -26,6 +26,7 @@ struct machine {
 	struct json_t *known;	      /* owned: what the server returned of them; NULL: not asked */
 	struct json_t **renewed;      /* owned, as the array: answers with other tokens, or NULL */
 	uint32_t n_drives;
+	bool snapshot;	 /* chunks are what guests overwrite, and may not come for long */
 	uint8_t *memory; /* n_chunks of CHUNK_SIZE, mapped */
 	uint32_t n_chunks;
 	struct chunk_source source;
@@ -50,6 +51,12 @@ struct machine {
 	struct error err; /* failed: why */
 	bool closing;
 };
+
+/* ---- client_since.c, too ---- */
+
+/* Adds the runs of an answer, which begin at *at; moves it on. */
+int client_add_runs(const struct json_t *reply, uint64_t *at, uint64_t n_clusters,
+		    struct cluster_set *set, struct error *err);
 
 /* ---- client_watch.c ---- */
 

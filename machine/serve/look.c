@@ -67,6 +67,35 @@ int serve_changes_now(const struct serve_backup *backup, const struct json_t *re
 	return message_send(backup->fd, message, -1, err);
 }
 
+/* Of a checkpoint, whatever its archive: for who reads a snapshot, before and after the instant. */
+int serve_changed_since(const struct serve_backup *backup, int fd, const struct json_t *request,
+			struct error *err)
+{
+	const struct served *served = drive_of(backup, request);
+	const char *name = json_member_text(request, "name");
+	struct checkpoint found;
+	struct json_t *message, *told;
+	uint64_t at;
+
+	if (served == NULL || name == NULL || !json_member_number(request, "from", &at))
+		return fail(err, ERR_USAGE, "changes of which drive?");
+	if (served->map == NULL)
+		return fail(err, ERR_USAGE, "the server has no maps: its drives are read only");
+	if (!checkpoints_find(generation_checkpoints(served->map), name, &found) || !found.good)
+		return fail(err, ERR_USAGE, "drive %s: has no good checkpoint %.127s",
+			    served->argument.name, name);
+	if (!generation_is_sure(served->map, found.generation))
+		return fail(err, ERR_SYSTEM,
+			    "drive %s: could not be flushed, and may have gone back to older data",
+			    served->argument.name);
+	message = json_new();
+	told = json_put_object(message, "return");
+	at = least(at, generation_n_clusters(served->map));
+	add_runs(json_put_array(told, "runs"), served->map, found.generation, &at);
+	json_put_number(told, "next", at);
+	return message_send(fd, message, -1, err);
+}
+
 /* ---- what the drive has by now ---- */
 
 static bool are_zeros(struct drive *drive, uint64_t cluster, uint64_t n_clusters)

@@ -7,6 +7,7 @@
  *   instants.c  instants, and their checkpoints
  *   since.c     what an increment is to have
  *   look.c      what its client may look at before
+ *   peek.c      what the reader of a snapshot is given instead of chunks of a pass
  *   attend.c    what the client of a backup is given
  *   backup.c    one backup: the capture here, the archive in the client
  *   checkpoints.c  what clients ask of checkpoints
@@ -111,6 +112,7 @@ struct serve_backup {
 	struct serve *serve;
 	int fd;			      /* borrowed: the client's control socket; -1: none */
 	bool brief;		      /* no backup: whoever wants the turn waits for it */
+	bool snapshot;		      /* no backup either: nothing is read but what is asked for */
 	const struct served **drives; /* owned array, as volumes */
 	struct volume **volumes;
 	uint32_t n_volumes;	     /* and drives */
@@ -181,6 +183,16 @@ int serve_changes_now(const struct serve_backup *backup, const struct json_t *re
 int serve_look(const struct serve_backup *backup, const struct json_t *request, struct error *err);
 int serve_distrust(const struct serve_backup *backup, const struct json_t *request,
 		   struct error *err);
+
+/* The same, of "changed": answers at fd. */
+int serve_changed_since(const struct serve_backup *backup, int fd, const struct json_t *request,
+			struct error *err);
+
+/* ---- peek.c ---- */
+
+/* "peek", "peek-zeros", "changed": answers at fd. 1: it is another request. */
+int serve_peek(const struct serve_backup *backup, int fd, const struct json_t *request,
+	       struct error *err);
 
 /* ---- attend.c ----
  *
