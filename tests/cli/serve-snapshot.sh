@@ -92,6 +92,20 @@ expect_code 0 "$VMABAK" checkpoint list --json serve:c.sock
 expect_json "$out" "[c['state'] for c in d['checkpoints']] == ['good'] * 4"
 status "s['n_backups_failed'] == 0" "s['n_backups_done'] == 3"
 
+# What a guest has just overwritten, read at once: it is on its way to the scratch file.
+cp a.raw a.then
+start_snapshot -d a
+"$PYTHON" -c 'import nbd, sys
+guest, snapshot = nbd.NBD(), nbd.NBD()
+guest.connect_uri("nbd+unix:///a?socket=n.sock")
+snapshot.connect_uri("nbd+unix:///a?socket=s.sock")
+then = open("a.then", "rb").read()
+for i in range(300):
+    guest.pwrite(bytes([i % 256]) * 65536, i * 65536)
+    if snapshot.pread(65536, i * 65536) != then[i * 65536:][:65536]:
+        sys.exit(f"cluster {i} is of another instant")' || fail 'a read of what was just overwritten'
+stop_snapshot
+
 # What cannot be saved, or a server that goes, ends it with an error, and a reader gets one.
 start_snapshot
 kill_serve

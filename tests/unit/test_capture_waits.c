@@ -100,6 +100,55 @@ static void the_pass_goes_round_a_guest(void)
 	free_volume();
 }
 
+static uint8_t peeked[CLUSTER_SIZE];
+
+static void *peek_at_it(void *context)
+{
+	struct error mine;
+
+	return (void *)(intptr_t)capture_peek(capture, 0, *(uint64_t *)context, peeked, &mine);
+}
+
+/* A reader of a snapshot holds up a guest for its one read, and leaves it to save the cluster. */
+static void a_guest_waits_for_a_peek(void)
+{
+	uint64_t same = 5, n = 0;
+	pthread_t reader, guest;
+	bool zeros;
+
+	make_volume(100);
+	sem_init(&reached, 0, 0);
+	sem_init(&go_on, 0, 0);
+	blocked_cluster = 5;
+	fake.before_read = block;
+	begin(0, FULL_FAIL);
+	pthread_create(&reader, NULL, peek_at_it, &same);
+	sem_wait(&reached);
+	fake.before_read = NULL;
+	sem_init(&begun, 0, 0);
+	pthread_create(&guest, NULL, say_and_write, &same);
+	sem_wait(&begun);
+	CU_ASSERT_FALSE(is_over(guest, 50));
+	CU_ASSERT_EQUAL(fake.n_changes, 0);
+	CU_ASSERT_EQUAL(capture_peek_zeros(capture, 0, 5, &n, &zeros, &err), 1);
+	sem_post(&go_on);
+	CU_ASSERT(is_over(reader, 5000));
+	CU_ASSERT(is_over(guest, 5000));
+	CU_ASSERT_EQUAL(fake.n_changes, 1);
+	CU_ASSERT_NOT_EQUAL(memcmp(peeked, bytes, CLUSTER_SIZE), 0);
+	CU_ASSERT_EQUAL(status_now().saved_clusters, 1);
+	CU_ASSERT_EQUAL(capture_peek(capture, 0, 5, peeked, &err), 0);
+	CU_ASSERT_EQUAL(capture_peek_zeros(capture, 0, 5, &n, &zeros, &err), 0);
+	CU_ASSERT_EQUAL(capture_peek_zeros(capture, 0, 3, &n, &zeros, &err), 1);
+	CU_ASSERT(n <= 2 && !zeros);
+	CU_ASSERT_EQUAL(capture_peek(capture, 0, 6, peeked, &err), 1);
+	n = 0;
+	CU_ASSERT_EQUAL(empty_buffer(&n), 2);
+	CU_ASSERT_EQUAL(n, 1);
+	end();
+	free_volume();
+}
+
 static void without_waiting(void)
 {
 	make_volume(10);
@@ -319,6 +368,7 @@ void test_capture_waits(void)
 
 	CU_ADD_TEST(suite, a_guest_waits_for_one_read_only);
 	CU_ADD_TEST(suite, the_pass_goes_round_a_guest);
+	CU_ADD_TEST(suite, a_guest_waits_for_a_peek);
 	CU_ADD_TEST(suite, without_waiting);
 	CU_ADD_TEST(suite, an_instant_that_does_not_come);
 	CU_ADD_TEST(suite, writes_are_held_at_the_instant);
