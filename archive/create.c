@@ -132,13 +132,13 @@ int create_take_up(struct create *create, const struct watcher *watcher, struct 
 
 	if (!create->options->resume)
 		return 0;
-	TRY(kept_find(&create->kept, create->name, watcher, err));
-	if (!create->kept.found)
+	TRY(kept_find(&create->kept, create->name, create->options->retain_until, watcher, err));
+	if (!create->kept.found.any)
 		return 0;
 	if (head->uuid == NULL && !head->dedup)
-		memcpy(create->archive->uuid, create->kept.uuid, UUID_SIZE);
+		memcpy(create->archive->uuid, create->kept.found.uuid, UUID_SIZE);
 	if (getenv("SOURCE_DATE_EPOCH") == NULL)
-		create->archive->created_ns = create->kept.created_ns;
+		create->archive->created_ns = create->kept.found.created_ns;
 	return 0;
 }
 

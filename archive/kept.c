@@ -7,7 +7,6 @@
 #include "base/watcher.h"
 #include "reader/input/input.h"
 #include "reader/reader.h"
-#include "store/store.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -115,9 +114,9 @@ static void read_head(struct kept *kept, const char *name, const struct watcher 
 	char *path = second_name(kept->to.fd);
 
 	if (path != NULL && archive_open(&opened, path, 0, &err) == 0) {
-		kept->found = true;
-		memcpy(kept->uuid, opened.archive->uuid, UUID_SIZE);
-		kept->created_ns = opened.archive->created_ns;
+		kept->found.any = true;
+		memcpy(kept->found.uuid, opened.archive->uuid, UUID_SIZE);
+		kept->found.created_ns = opened.archive->created_ns;
 	} else {
 		watcher_detail(watcher, "%s: what the run before has left has no head", name);
 	}
@@ -125,14 +124,14 @@ static void read_head(struct kept *kept, const char *name, const struct watcher 
 	free(path);
 }
 
-int kept_find(struct kept *out, const char *name, const struct watcher *watcher, struct error *err)
+int kept_find(struct kept *out, const char *name, const char *retain_until,
+	      const struct watcher *watcher, struct error *err)
 {
 	struct stat st;
 
 	*out = (struct kept){.to = {.fd = -1, .is_damaged = is_damaged}};
 	if (store_is_name(name))
-		return store_writer_find(&out->to.store, name, &out->found, out->uuid,
-					 &out->created_ns, err);
+		return store_writer_find(&out->to.store, name, retain_until, &out->found, err);
 	TRY(open_file(out, name, false, err));
 	if (out->to.file == NULL)
 		return 0;
@@ -141,7 +140,7 @@ int kept_find(struct kept *out, const char *name, const struct watcher *watcher,
 	out->to.n_bytes = (uint64_t)st.st_size;
 	if (st.st_size > 0)
 		read_head(out, name, watcher);
-	if (!out->found)
+	if (!out->found.any)
 		out->to.n_bytes = 0;
 	return 0;
 }

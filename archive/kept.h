@@ -10,20 +10,21 @@
 #define ARCHIVE_KEPT_H
 
 #include "format/format.h"
+#include "store/store.h"
 #include "writer/output/output.h"
 
 struct watcher;
 
 struct kept {
-	struct output_resume to; /* for output_open, which then owns it */
-	bool found;		 /* with a head: */
-	uint8_t uuid[UUID_SIZE];
-	int64_t created_ns;
+	struct output_resume to;  /* for output_open, which then owns it */
+	struct store_found found; /* any: with a head */
 };
 
 /* Nothing is created. ERR_USAGE: nothing that is written there can be taken up. ERR_LOCKED: another
- * run writes it. *out can be closed even after a failure, and must not move. */
-int kept_find(struct kept *out, const char *name, const struct watcher *watcher, struct error *err);
+ * run writes it. retain_until: as in struct store_options. *out can be closed even after a
+ * failure, and must not move. */
+int kept_find(struct kept *out, const char *name, const char *retain_until,
+	      const struct watcher *watcher, struct error *err);
 /* Where nothing was found: it is created. */
 int kept_begin(struct kept *kept, const char *name, struct error *err);
 void kept_close(struct kept *kept); /* what output_open has not taken */

@@ -55,11 +55,18 @@ int store_check(const char *name, const struct store_options *options, struct er
  * this host are removed first. */
 int store_writer_open(struct store_writer **out, const char *name,
 		      const struct store_options *options, struct error *err);
-/* What a run of this user on this host has left of the object to be taken up. *found: there is
+struct store_found {
+	bool any;
+	uint8_t uuid[16];
+	int64_t created_ns;
+};
+
+/* What a run of this user on this host has left of the object to be taken up. found->any: there is
  * something, of this uuid and time; all that is written is then compared with it, by the MD5 sums
- * that stores tell of parts, and only what is missing is sent. ERR_LOCKED: its run lives. */
-int store_writer_find(struct store_writer **out, const char *name, bool *found, uint8_t uuid[16],
-		      int64_t *created_ns, struct error *err);
+ * that stores tell of parts, and only what is missing is sent. What has another retain_until than
+ * this is removed instead. ERR_LOCKED: its run lives. */
+int store_writer_find(struct store_writer **out, const char *name, const char *retain_until,
+		      struct store_found *found, struct error *err);
 /* That writing failed because what the store has is something else: that is removed from there when
  * the writer is freed. */
 bool store_writer_differs(struct store_writer *writer);

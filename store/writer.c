@@ -217,13 +217,6 @@ static void delist(struct store_writer *writer)
 
 static void prepare_keep(struct store_writer *writer, const struct store_options *options)
 {
-	const char *day = options->retain_until != NULL ? options->retain_until : "";
-
-	/* The lock of the object would be another one. */
-	if (writer->upload.id != NULL && strcmp(writer->kept.day, day) != 0) {
-		upload_begin_anew(&writer->upload);
-		writer->n_there = 0;
-	}
 	memcpy(writer->kept.uuid, options->uuid, sizeof(writer->kept.uuid));
 	writer->kept.created_ns = options->created_ns;
 	writer->upload.keep = &writer->kept;
@@ -258,8 +251,8 @@ static struct store_writer *new_writer(void)
 	return writer;
 }
 
-int store_writer_find(struct store_writer **out, const char *name, bool *found, uint8_t uuid[16],
-		      int64_t *created_ns, struct error *err)
+int store_writer_find(struct store_writer **out, const char *name, const char *retain_until,
+		      struct store_found *found, struct error *err)
 {
 	struct store_writer *writer = new_writer();
 	int code;
@@ -277,9 +270,15 @@ int store_writer_find(struct store_writer **out, const char *name, bool *found, 
 		store_writer_free(writer);
 		return code;
 	}
-	*found = code > 0;
-	memcpy(uuid, writer->kept.uuid, sizeof(writer->kept.uuid));
-	*created_ns = writer->kept.created_ns;
+	found->any = code > 0;
+	/* The lock of the object would be another one. */
+	if (found->any && strcmp(writer->kept.day, retain_until != NULL ? retain_until : "") != 0) {
+		upload_begin_anew(&writer->upload);
+		writer->n_there = 0;
+		found->any = false;
+	}
+	memcpy(found->uuid, writer->kept.uuid, sizeof(found->uuid));
+	found->created_ns = writer->kept.created_ns;
 	*out = writer;
 	return 0;
 }

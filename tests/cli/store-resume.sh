@@ -84,6 +84,8 @@ curl -s "http://127.0.0.1:$port/-/anew?1" >"$TMPDIR/anew"
 resumed e 'k == 0'
 broken KILL f 'PUT /backups/f.vmab?partNumber=3'
 resumed f 'k == 0' --retain-until 2999-01-01
+expect_code 0 "$VMABAK" list --json s3://backups/f.vmab
+expect_json "$out" "d['created_ns'] > 1700000000 * 10**9"
 broken KILL g 'PUT /backups/g.vmab?partNumber=3'
 expect_code 0 "$VMABAK" backup -q -o s3://backups/g.vmab d=small
 no_uploads
