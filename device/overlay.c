@@ -1,5 +1,6 @@
 #include "device/overlay.h"
 
+#include "base/boot.h"
 #include "base/bytes.h"
 #include "base/io.h"
 
@@ -137,11 +138,60 @@ static int make_file(const struct overlay_store *store, const uint8_t head[HEAD_
 	return fail_system(err, sys, "%s: making the overlay", store->path);
 }
 
+/* ---- what was written since the last flush: spec/overlay.md section 4 ---- */
+
+/* In another boot only the durable bits count. to: a hole. */
+static int restart_bits(const struct overlay_store *store, uint64_t to, uint64_t bits_bytes)
+{
+	off_t at = HEAD_BYTES, end = (off_t)(HEAD_BYTES + bits_bytes);
+	uint8_t page[BLOCK_SIZE];
+	int sys = 0;
+
+	while (sys == 0 && (at = lseek(store->fd, at, SEEK_DATA)) >= 0 && at < end) {
+		at -= at % BLOCK_SIZE;
+		sys = io_pread(store->fd, page, sizeof(page), (uint64_t)at, NULL);
+		if (sys == 0)
+			sys = io_pwrite(store->fd, page, sizeof(page),
+					to + (uint64_t)at - HEAD_BYTES, 0);
+		at += BLOCK_SIZE;
+	}
+	return sys == 0 && at < 0 && errno != ENXIO ? errno : sys;
+}
+
+/* at: where the drives' data ends; bits_bytes: of all drives. */
+static int open_present(struct overlay_store *store, uint64_t at, uint64_t bits_bytes,
+			struct error *err)
+{
+	uint8_t boot[BOOT_ID_SIZE] = {0}, found[BOOT_ID_SIZE] = {0}, none[BOOT_ID_SIZE] = {0};
+	off_t end = (off_t)(at + BLOCK_SIZE + bits_bytes);
+	bool same;
+	int sys = 0;
+
+	read_boot_id(boot);
+	if (!store->kept || memcmp(boot, none, sizeof(none)) == 0)
+		return 0;
+	same = io_pread(store->fd, found, sizeof(found), at, NULL) == 0 &&
+	       memcmp(boot, found, sizeof(found)) == 0;
+	/* What is there of another boot is dropped before it could count for one of this. */
+	if (!same && ftruncate(store->fd, (off_t)at) != 0)
+		sys = errno;
+	if (sys == 0 && ftruncate(store->fd, end) != 0)
+		sys = errno;
+	if (sys == 0 && !same)
+		sys = restart_bits(store, at + BLOCK_SIZE, bits_bytes);
+	if (sys == 0 && !same)
+		sys = io_pwrite(store->fd, boot, sizeof(boot), at, 0);
+	if (sys != 0)
+		return fail_system(err, sys, "%s: opening the overlay", store->path);
+	store->present_at = at + BLOCK_SIZE;
+	return 0;
+}
+
 int overlay_store_open(struct overlay_store *out, const char *path, const struct archive *archive,
 		       struct error *err)
 {
 	uint8_t head[HEAD_BYTES];
-	uint64_t ignored, size;
+	uint64_t bits_end, size;
 
 	*out = (struct overlay_store){.path = path, .fd = -1, .is_new = true};
 	pthread_mutex_init(&out->shared.flushing, NULL);
@@ -149,15 +199,17 @@ int overlay_store_open(struct overlay_store *out, const char *path, const struct
 		if (archive->drives[i].size_bytes > INT64_MAX / 4 / (archive->n_drives + 1u))
 			return fail(err, ERR_UNSUPPORTED, "%s: drives too large for an overlay",
 				    path);
-	find_place(archive, archive->n_drives, &ignored, &size);
+	find_place(archive, archive->n_drives, &bits_end, &size);
 	TRY(build_head(archive, head, err));
 	if (strcmp(path, "memory") == 0)
 		TRY(open_memory(out, err));
 	else
 		TRY(open_file(out, err));
 	if (out->is_new)
-		return make_file(out, head, size, err);
-	return check_file(out, head, size, err);
+		TRY(make_file(out, head, size, err));
+	else
+		TRY(check_file(out, head, size, err));
+	return open_present(out, size, bits_end - HEAD_BYTES, err);
 }
 
 void overlay_store_close(struct overlay_store *store)
@@ -174,5 +226,7 @@ struct overlay_place overlay_store_place(struct overlay_store *store, const stru
 		.fd = store->fd, .kept = store->kept, .shared = &store->shared};
 
 	find_place(archive, drive, &place.bits_at, &place.data_at);
+	if (store->present_at != 0)
+		place.present_at = store->present_at + place.bits_at - HEAD_BYTES;
 	return place;
 }
