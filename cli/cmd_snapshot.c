@@ -76,11 +76,11 @@ const struct command command_snapshot = {
 	.usage = "serve:SOCKET --nbd PLACE [OPTION]...",
 	.operand = "SOURCE",
 	.summary = "serve the drives of a running machine over NBD, as they are now",
-	.help = "Serve the drives of a running vmabak serve to other NBD clients, read-only and "
-		"as\n"
-		"they were at one instant, while the machine goes on; with --since also which\n"
-		"parts changed since a checkpoint. Only what the machine overwrites meanwhile is\n"
-		"copied. Runs until SIGTERM; no backup of the machine can be made meanwhile.\n"
+	.help = "Serve the drives of a running vmabak serve to other NBD clients, read-only and\n"
+		"as they were at one instant, while the machine goes on; with --since also\n"
+		"which parts changed since a checkpoint. Only what the machine overwrites\n"
+		"meanwhile is copied. Runs until SIGTERM; no backup of the machine can be made\n"
+		"meanwhile.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak snapshot serve:web.sock --nbd unix:now.sock --since monday\n"

@@ -11,7 +11,7 @@ while read -r verb; do
 	[ ! -s "$err" ] || fail "$verb --help wrote to standard error"
 	expect_text "$out" "Usage: vmabak $verb" --quiet --help
 	# What serves has no result that could be printed, and what is in a file or folder is printed as it is.
-	case $verb in serve | export | mount | test | ls | get) ;; *) expect_text "$out" --json ;; esac
+	case $verb in serve | export | snapshot | mount | test | ls | get) ;; *) expect_text "$out" --json ;; esac
 	! grep -n '.\{80\}' "$out" || fail "help of $verb: a line is too wide for a terminal"
 	cp "$out" one
 	expect_code 0 "$VMABAK" help "$verb"
