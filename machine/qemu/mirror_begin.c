@@ -87,8 +87,19 @@ static int check_target(const struct qemu_mirror *mirror, const struct mirrored 
 		drive->target, format, format);
 }
 
+/* Before 8.2 the end of an NBD client whose export is in an iothread may be the end of QEMU. */
+static bool has_safe_exports(struct qmp *qmp)
+{
+	const struct json_t *version = json_member(qmp_greeting(qmp), "qemu");
+	uint64_t major = 0, minor = 0;
+
+	json_member_number(version, "major", &major);
+	json_member_number(version, "minor", &minor);
+	return major > 8 || (major == 8 && minor >= 2);
+}
+
 static int take_drive(struct qemu_mirror *mirror, const struct inventory *inventory,
-		      const struct json_t *line, struct error *err)
+		      const struct json_t *line, bool safe, struct error *err)
 {
 	const char *name = json_member_text(line, "name");
 	const struct inventory_drive *found = NULL;
@@ -101,6 +112,12 @@ static int take_drive(struct qemu_mirror *mirror, const struct inventory *invent
 		return fail(err, ERR_USAGE, "drive %s: is read only: back it up instead", name);
 	if (found->size_bytes == 0)
 		return fail(err, ERR_USAGE, "drive %s: is empty", name);
+	if (found->iothread != NULL && !safe)
+		return fail(
+			err, ERR_USAGE,
+			"drive %s: has an iothread, with which QEMU before 8.2 may end when an NBD "
+			"client hangs up: start the machine without it, or with a newer QEMU",
+			name);
 	drive->i = mirror->n_drives++;
 	drive->id = mirror->id;
 	drive->output.fd = -1;
@@ -120,6 +137,7 @@ static int take_drives(struct qemu_mirror *mirror, struct qmp *qmp, const struct
 		       struct error *err)
 {
 	const struct json_t *lines = json_member(request, "drives");
+	bool safe = has_safe_exports(qmp);
 	struct inventory inventory;
 	int code;
 
@@ -127,7 +145,7 @@ static int take_drives(struct qemu_mirror *mirror, struct qmp *qmp, const struct
 		return fail(err, ERR_USAGE, "a mirror of which drives?");
 	code = inventory_read(&inventory, qmp, err);
 	for (size_t i = 0; i < json_length(lines) && code == 0; i++)
-		code = take_drive(mirror, &inventory, json_item(lines, i), err);
+		code = take_drive(mirror, &inventory, json_item(lines, i), safe, err);
 	inventory_free(&inventory);
 	return code;
 }
@@ -292,9 +310,9 @@ static void undo(struct qemu_mirror *mirror, struct qmp *qmp)
 {
 	struct error ignored;
 
+	mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, &ignored);
 	for (unsigned i = 0; i < mirror->n_drives; i++)
 		drive_close(mirror->drives[i].from);
-	mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, &ignored);
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
 		struct mirrored *drive = &mirror->drives[i];
 

@@ -187,8 +187,8 @@ static int finish_abort(struct qemu_mirror *mirror, struct qmp *qmp, struct erro
 {
 	struct error ignored;
 
-	close_all(mirror);
 	TRY(mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, err));
+	close_all(mirror);
 	TRY(qmirror_write_state(mirror, "aborted", err));
 	for (unsigned i = 0; i < mirror->n_drives && mirror->state != NULL; i++)
 		bits_remove_keeps(qmp, mirror->drives[i].node, mirror->state_id,

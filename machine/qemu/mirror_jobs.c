@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #define READY_MS 30000
-#define END_MS	 30000
+#define END_MS	 4000
+#define YANK_MS	 1000
 #define STEP_MS	 5
 
 /* ---- the target's node ---- */
@@ -205,22 +206,50 @@ static int move_jobs(struct qmp *qmp, const char *name, bool cancel, unsigned *n
 	return 0;
 }
 
+/* A target on the network that gives no answer is hung up on: a job that has requests to it would
+ * wait. */
+static void yank(struct qmp *qmp, const char *begin)
+{
+	struct json_t *nodes;
+	struct error ignored;
+
+	if (nodes_query(qmp, &nodes, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < json_length(nodes) && qmp_works(qmp); i++) {
+		const char *name = json_member_text(json_item(nodes, i), "node-name");
+		const char *driver = json_member_text(json_item(nodes, i), "drv");
+
+		if (mirror_name_is(name, NULL) && strncmp(name, begin, strlen(begin)) == 0 &&
+		    driver != NULL && strcmp(driver, "nbd") == 0)
+			qmp_post(qmp, &ignored, "yank", "{s:[{s:s, s:s}]}", "instances", "type",
+				 "block-node", "node-name", name);
+	}
+	qmp_settle(qmp, NULL, &ignored);
+	json_free(nodes);
+}
+
 /* name NULL: those of all mirrors. */
 static int end_jobs(struct qmp *qmp, const char *name, bool *any, struct error *err)
 {
-	int64_t until_ms = clock_ms() + END_MS;
+	int64_t now_ms = clock_ms(), until_ms = now_ms + END_MS, yank_ms = now_ms + YANK_MS;
 	bool cancel = true;
 	unsigned n;
 
 	for (;;) {
 		TRY(move_jobs(qmp, name, cancel, &n, err));
+		if (n > 0 && clock_ms() > yank_ms) {
+			yank(qmp, name == NULL ? "" : name);
+			yank_ms = until_ms;
+		}
 		if (n == 0)
 			return 0;
 		if (any != NULL)
 			*any = true;
 		cancel = !cancel; /* the state of one may have changed meanwhile */
 		if (clock_ms() > until_ms)
-			return fail(err, ERR_SYSTEM, "QEMU's jobs do not end");
+			return fail(err, ERR_SYSTEM,
+				    "a target gives no answer: QEMU ends its job once it does; the "
+				    "guest is not concerned");
 		clock_sleep_ms(STEP_MS);
 	}
 }

@@ -71,16 +71,22 @@ static void answer_wish(struct keeper *keeper, enum wanted wanted)
 	pthread_mutex_unlock(&mirror->lock_all);
 }
 
-/* Another program may have the monitor (ERR_LOCKED), and QEMU's job needs nobody meanwhile. */
-static void judge(struct keeper *keeper, const struct error *err)
+/* Whether QEMU has ended. Another program may have the monitor, and then its job needs nobody. */
+static void look_for_qemu(struct keeper *keeper)
 {
 	struct qemu_mirror *mirror = &keeper->mirror;
+	struct error err = {0};
+	struct qmp *qmp;
 
-	if (err->code == ERR_LOCKED)
+	if (qmp_open(&qmp, mirror->place, &err) == 0) {
+		qmp_close(qmp);
+		return;
+	}
+	if (err.sys != ECONNREFUSED && err.sys != ENOENT)
 		return;
 	pthread_mutex_lock(&mirror->lock_all);
-	if (err->sys == ECONNREFUSED || err->sys == ENOENT || err->sys == ECONNRESET)
-		mirror->phase = MIRROR_GONE;
+	mirror->phase = MIRROR_GONE;
+	pthread_cond_broadcast(&mirror->changed);
 	pthread_mutex_unlock(&mirror->lock_all);
 }
 
@@ -139,7 +145,7 @@ static void *work(void *context)
 		set_rates(keeper);
 		copy_once(keeper, &idle);
 		if (qmirror_tick(mirror, &err) < 0)
-			judge(keeper, &err);
+			look_for_qemu(keeper);
 	}
 	return NULL;
 }

@@ -160,21 +160,21 @@ static int look(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *dr
 	return job_end(qmp, drive, err);
 }
 
-/* Nothing is left to be read from QEMU. */
+/* Nothing is left to be read from QEMU. It hangs up first. */
 static int close_exports(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err)
 {
-	bool used = false;
-
+	if (!mirror->exported)
+		return 0;
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
-		struct mirrored *drive = &mirror->drives[i];
-
-		if (drive->from != NULL && (drive->failed || qmirror_copied(drive))) {
-			drive_close(drive->from);
-			drive->from = NULL;
-		}
-		used = used || drive->from != NULL;
+		if (!mirror->drives[i].failed && !qmirror_copied(&mirror->drives[i]))
+			return 0;
 	}
-	return used || mirror->exported == false ? 0 : exports_end(qmp, mirror, err);
+	TRY(exports_end(qmp, mirror, err));
+	for (unsigned i = 0; i < mirror->n_drives; i++) {
+		drive_close(mirror->drives[i].from);
+		mirror->drives[i].from = NULL;
+	}
+	return 0;
 }
 
 static int look_after(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err)
