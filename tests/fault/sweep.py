@@ -48,7 +48,7 @@ UUID = "01020304-0506-0708-090a-0b0c0d0e0f10"
 class Case:
     """A command in a folder with the inputs; out/ is where results go."""
 
-    def __init__(self, name, command, before=(), in_place=False, without=(), keeps=False, warns=False, removes=False):
+    def __init__(self, name, command, before=(), in_place=False, without=(), keeps=False, warns=False, removes=False, resumes=False):
         self.name, self.command = name, command.split()
         self.before = dict(before)      # what is in out/ before: name to input
         self.in_place = in_place        # what is in out/ is overwritten, not replaced
@@ -56,6 +56,7 @@ class Case:
         self.without = without          # calls that are not made to fail
         self.warns = warns              # sums are not worth a failure, nor is a parent that can be done without
         self.removes = removes          # files, one after the other
+        self.resumes = resumes          # what is left is taken up
 
 
 BACKUP = f"--threads 1 --uuid {UUID} disk0=a.raw disk1=b.raw -c a.conf"
@@ -66,6 +67,9 @@ THINGS = ("out", "a.raw", "b.raw", "a.conf", "qemu-server.conf", "a.vma", "b.vma
 CASES = [
     Case("backup", f"backup -o out/x.vmab {BACKUP}"),
     Case("backup-force", f"backup --force -o out/x.vmab {BACKUP}", {"x.vmab": "old"}),
+    Case("backup-resume", f"backup -q --resume -o out/x.vmab {BACKUP}", {".x.vmab.resume.part": "part"}, resumes=True),
+    Case("backup-resume-anew", f"backup -q --resume -o out/x.vmab {BACKUP}", {".x.vmab.resume.part": "c.vmab"}, resumes=True),
+    Case("restore-resume", "restore --threads 1 --resume a.vmab -d disk0=out/disk0.raw", {".disk0.raw.resume.part": "old"}, resumes=True),
     Case("backup-vma", f"backup -o out/x.vma {BACKUP}"),
     Case("backup-gzip", f"backup -o out/x.vma.gz {BACKUP}"),
     Case("backup-records", f"backup --record-size 64K -o out/x.vmab {BACKUP}"),
@@ -144,6 +148,10 @@ def make_inputs(folder, vmabak):
     # with a uuid of its own: else it could be taken for a parent
     subprocess.run([vmabak, "backup", "-q", "-o", "bad.vmab", *BACKUP.replace(UUID, UUID[:-2] + "40").split()], cwd=folder, check=True)
     subprocess.run([vmabak, "backup", "-q", "-o", "c.vmab", *BACKUP.replace(UUID, UUID[:-2] + "50").split()], cwd=folder, check=True)
+    subprocess.run([vmabak, "backup", "-q", "-o", "part.vmab", *BACKUP.split()], cwd=folder, check=True,
+                   env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"})
+    with open(os.path.join(folder, "part"), "wb") as file:
+        file.write(read_file(os.path.join(folder, "part.vmab"))[:60000] + bytes(3000))
     good = read_file(os.path.join(folder, "bad.vmab"))
     with open(os.path.join(folder, "bad.vmab"), "wb") as file:
         file.write(good[:20000] + bytes(8192) + good[28192:])
@@ -294,6 +302,8 @@ class Runner:
         # A command line without memory ends at once: the file of its lock stays, and does no harm.
         if call == "malloc":
             found = {name: data for name, data in found.items() if not name.endswith(".lock")}
+        if self.case.resumes:
+            return self.judge_kept(found)
         if found == self.before:
             return None
         if self.case.removes:
@@ -309,6 +319,15 @@ class Runner:
             return f"failed, but left {difference(found, self.before)}"
         if set(found) != set(self.before):
             return f"failed, but left the files {sorted(set(found) ^ set(self.before))}"
+        code, _, stderr = self.run({})
+        if code != 0 or snapshot(self.out) != self.reference:
+            return f"done again it is not right: {stderr.strip()}"
+        return None
+
+    def judge_kept(self, found):
+        """Nothing is there but what was, or is, to be taken up, and doing it again makes it right."""
+        if not set(found) <= set(self.before):
+            return f"failed, but left the files {sorted(set(found) - set(self.before))}"
         code, _, stderr = self.run({})
         if code != 0 or snapshot(self.out) != self.reference:
             return f"done again it is not right: {stderr.strip()}"
