@@ -40,6 +40,8 @@ struct mirrored {
 	uint64_t inode;		   /* of a file; 0: none */
 	struct mirror_point point; /* what the state file says that it has */
 	bool ours;		   /* it says that a mirror began on that very file */
+	struct mirror_point next;  /* what it is to say, once the source and its map are synced; */
+	bool settles;		   /*   by the keeper */
 	struct mirror *mirror;	   /* NULL: over */
 };
 
@@ -50,7 +52,8 @@ struct serve_mirrors {
 
 	pthread_mutex_t lock; /* guards what follows; changed: any of it */
 	pthread_cond_t changed;
-	bool busy; /* an operation goes on, which alone may change the rest without the lock */
+	bool busy;     /* an operation goes on, which alone may change the rest without the lock */
+	bool settling; /* the keeper syncs drives and maps: nothing but a pivot waits for that */
 	bool closing;
 	struct mirror_start *asked; /* of the keeper; NULL: nothing */
 	enum mirror_phase phase;
@@ -81,8 +84,11 @@ int mirror_state_write(const struct mirror_state *state, bool durable, struct er
 
 /* ---- mirror_keep.c ---- */
 
-/* Notes what the targets have; soon: without waiting long. */
+/* Notes what the targets have; soon: without waiting long. The keeper has the state tell it. */
 void mirrors_note(struct serve_mirrors *mirrors, bool soon);
+bool mirrors_settle_locked(const struct serve_mirrors *mirrors);
+/* By the keeper: what was noted goes into the state once it may. */
+void mirrors_settle_all(struct serve_mirrors *mirrors);
 /* Brings to the disk what the point needs of the drive and its map before the state may tell it.
  * False: it must not. */
 bool mirrors_settle(struct generation *map, const struct mirror_point *point);
@@ -94,9 +100,12 @@ void mirrors_break(struct serve_mirrors *mirrors);
 void mirrors_end(struct serve_mirrors *mirrors);
 /* Waits until no other operation goes on, and begins one. */
 void mirrors_enter(struct serve_mirrors *mirrors);
+/* And until the keeper syncs nothing. */
+void mirrors_enter_settled(struct serve_mirrors *mirrors);
 void mirrors_leave(struct serve_mirrors *mirrors);
-/* That of the mirror as it is. */
-int mirrors_write_state(const struct serve_mirrors *mirrors, const char *phase, struct error *err);
+/* That of the mirror as it is; before it runs the state is that it does. */
+int mirrors_write_state(const struct serve_mirrors *mirrors, struct error *err);
+const char *mirrors_phase_text(enum mirror_phase phase);
 /* The turn of instants, for a moment. False: a backup has it. */
 bool mirrors_take_turn(struct serve_mirrors *mirrors, struct serve_backup *turn);
 

@@ -24,6 +24,24 @@ void mirrors_enter(struct serve_mirrors *mirrors)
 	pthread_mutex_unlock(&mirrors->lock);
 }
 
+bool mirrors_settle_locked(const struct serve_mirrors *mirrors)
+{
+	bool any = mirrors->settling;
+
+	for (uint32_t i = 0; i < mirrors->n_drives; i++)
+		any |= mirrors->drives[i].settles;
+	return any;
+}
+
+void mirrors_enter_settled(struct serve_mirrors *mirrors)
+{
+	pthread_mutex_lock(&mirrors->lock);
+	while (mirrors->busy || mirrors_settle_locked(mirrors))
+		pthread_cond_wait(&mirrors->changed, &mirrors->lock);
+	mirrors->busy = true;
+	pthread_mutex_unlock(&mirrors->lock);
+}
+
 void mirrors_leave(struct serve_mirrors *mirrors)
 {
 	pthread_mutex_lock(&mirrors->lock);
@@ -38,11 +56,24 @@ bool mirrors_take_turn(struct serve_mirrors *mirrors, struct serve_backup *turn)
 	return serve_take_turn(mirrors->serve, turn);
 }
 
-int mirrors_write_state(const struct serve_mirrors *mirrors, const char *phase, struct error *err)
+const char *mirrors_phase_text(enum mirror_phase phase)
 {
+	static const char *const texts[] = {
+		[MIRROR_NONE] = "none",
+		[MIRROR_RUNS] = "running",
+		[MIRROR_ABORTED] = "aborted",
+		[MIRROR_PIVOTED] = "pivoted",
+	};
+
+	return texts[phase];
+}
+
+int mirrors_write_state(const struct serve_mirrors *mirrors, struct error *err)
+{
+	enum mirror_phase phase = mirrors->phase == MIRROR_NONE ? MIRROR_RUNS : mirrors->phase;
 	const struct mirror_state state = {
 		.path = mirrors->state,
-		.phase = phase,
+		.phase = mirrors_phase_text(phase),
 		.drives = mirrors->drives,
 		.n_drives = mirrors->n_drives,
 	};
@@ -94,7 +125,6 @@ void mirrors_note(struct serve_mirrors *mirrors, bool soon)
 	int64_t until_ms = clock_ms() + (soon ? SOON_MS : NOTE_MS);
 	struct mirror_point point;
 	struct error err;
-	bool any = false;
 
 	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
 		struct mirrored *drive = &mirrors->drives[i];
@@ -102,14 +132,45 @@ void mirrors_note(struct serve_mirrors *mirrors, bool soon)
 		if (!is_worth_it(drive) || note_drive(mirrors, drive, until_ms, &err) < 0)
 			continue;
 		mirror_known(drive->mirror, &point);
-		if (!mirrors_settle(drive->served->map, &point))
-			continue;
-		drive->point = point;
-		any = true;
+		pthread_mutex_lock(&mirrors->lock);
+		drive->next = point;
+		drive->settles = true;
+		pthread_cond_broadcast(&mirrors->changed);
+		pthread_mutex_unlock(&mirrors->lock);
 	}
 	mirrors->noted_ms = clock_ms();
-	if (any && mirrors_write_state(mirrors, "running", &err) < 0)
+}
+
+/* Drives change by starts, which are the keeper's, and by pivots, which wait for this. */
+void mirrors_settle_all(struct serve_mirrors *mirrors)
+{
+	struct mirror_point points[SERVED_MAX];
+	bool settles[SERVED_MAX] = {0}, any = false;
+	struct error err;
+
+	pthread_mutex_lock(&mirrors->lock);
+	mirrors->settling = true;
+	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
+		settles[i] = mirrors->drives[i].settles;
+		points[i] = mirrors->drives[i].next;
+		mirrors->drives[i].settles = false;
+	}
+	pthread_mutex_unlock(&mirrors->lock);
+	for (uint32_t i = 0; i < mirrors->n_drives; i++)
+		settles[i] =
+			settles[i] && mirrors_settle(mirrors->drives[i].served->map, &points[i]);
+	mirrors_enter(mirrors);
+	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
+		if (settles[i])
+			mirrors->drives[i].point = points[i];
+		any |= settles[i];
+	}
+	if (any && mirrors_write_state(mirrors, &err) < 0)
 		watcher_warn(mirrors->serve->watcher, "mirror: %s", err.text);
+	pthread_mutex_lock(&mirrors->lock);
+	mirrors->settling = false;
+	pthread_mutex_unlock(&mirrors->lock);
+	mirrors_leave(mirrors);
 }
 
 void mirrors_break(struct serve_mirrors *mirrors)
@@ -167,6 +228,7 @@ static void keep_late(struct serve_mirrors *mirrors, struct mirror *mirror)
 void mirrors_end(struct serve_mirrors *mirrors)
 {
 	struct mirror *mirrors_of[SERVED_MAX];
+	int64_t until_ms = clock_ms() + END_MS;
 
 	/* From here on status asks them nothing. */
 	pthread_mutex_lock(&mirrors->lock);
@@ -175,8 +237,15 @@ void mirrors_end(struct serve_mirrors *mirrors)
 		mirrors->drives[i].mirror = NULL;
 	}
 	pthread_mutex_unlock(&mirrors->lock);
+	/* All of them stop at once, and have the same time for that. */
 	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
-		if (mirrors_of[i] != NULL && !mirror_end(mirrors_of[i], END_MS))
+		if (mirrors_of[i] != NULL && mirror_end(mirrors_of[i], 0))
+			mirrors_of[i] = NULL;
+	}
+	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
+		int64_t left_ms = until_ms - clock_ms();
+		if (mirrors_of[i] != NULL &&
+		    !mirror_end(mirrors_of[i], left_ms > 0 ? (unsigned)left_ms : 0))
 			keep_late(mirrors, mirrors_of[i]);
 	}
 }

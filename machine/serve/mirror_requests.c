@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_MS	 500
-#define LIMIT_MS 15 /* a guest stands still for one attempt of a pivot */
+#define TICK_MS	  500
+#define SETTLE_MS 3000 /* for a source to be synced before an abort is answered */
+#define LIMIT_MS  15   /* a guest stands still for one attempt of a pivot */
 
 /* ---- the keeper ---- */
 
@@ -34,11 +35,15 @@ static void *keep(void *context)
 	while (!mirrors->closing) {
 		struct mirror_start *start = mirrors->asked;
 
-		if (start == NULL)
+		bool settles = mirrors_settle_locked(mirrors);
+
+		if (start == NULL && !settles)
 			clock_cond_wait(&mirrors->changed, &mirrors->lock, clock_ms() + TICK_MS);
 		bool runs = mirrors->phase == MIRROR_RUNS && !mirrors->closing;
 		pthread_mutex_unlock(&mirrors->lock);
-		if (start != NULL) {
+		if (settles) {
+			mirrors_settle_all(mirrors);
+		} else if (start != NULL) {
 			answer_start(mirrors, start);
 		} else if (runs) {
 			mirrors_enter(mirrors);
@@ -123,18 +128,6 @@ static int request_start(struct serve_mirrors *mirrors, const struct json_t *req
 
 /* ---- status and set ---- */
 
-static const char *phase_text(enum mirror_phase phase)
-{
-	static const char *const texts[] = {
-		[MIRROR_NONE] = "none",
-		[MIRROR_RUNS] = "running",
-		[MIRROR_ABORTED] = "aborted",
-		[MIRROR_PIVOTED] = "pivoted",
-	};
-
-	return texts[phase];
-}
-
 static const char *drive_state(const struct mirror_status *status)
 {
 	return status->failed ? "failed" : status->in_sync ? "in sync" : "copying";
@@ -168,7 +161,7 @@ static void request_status(struct serve_mirrors *mirrors, struct json_t *out)
 		json_put_null(out, "mirror");
 	} else {
 		mirror = json_put_object(out, "mirror");
-		json_put_text(mirror, "phase", phase_text(mirrors->phase));
+		json_put_text(mirror, "phase", mirrors_phase_text(mirrors->phase));
 		json_put_number(mirror, "rate_bytes_per_s", mirrors->rate);
 		json_put_text(mirror, "on_slow", mirrors->hold ? "wait" : "drop-to-changes");
 		json_put_text(mirror, "state_file", mirrors->state);
@@ -207,6 +200,7 @@ static int request_set(struct serve_mirrors *mirrors, const struct json_t *reque
 
 /* ---- abort ---- */
 
+/* The source is not waited for: it may be what does not answer. */
 static int request_abort(struct serve_mirrors *mirrors, struct error *err)
 {
 	TRY(check_runs(mirrors, err));
@@ -215,7 +209,19 @@ static int request_abort(struct serve_mirrors *mirrors, struct error *err)
 	pthread_mutex_lock(&mirrors->lock);
 	mirrors->phase = MIRROR_ABORTED;
 	pthread_mutex_unlock(&mirrors->lock);
-	return mirrors_write_state(mirrors, "aborted", err);
+	return mirrors_write_state(mirrors, err);
+}
+
+/* Until the state tells what was noted last, but not long. */
+static void await_settled(struct serve_mirrors *mirrors)
+{
+	int64_t until_ms = clock_ms() + SETTLE_MS;
+
+	pthread_mutex_lock(&mirrors->lock);
+	while (mirrors_settle_locked(mirrors) &&
+	       clock_cond_wait(&mirrors->changed, &mirrors->lock, until_ms) == 0)
+		continue;
+	pthread_mutex_unlock(&mirrors->lock);
 }
 
 /* ---- pivot ---- */
@@ -373,7 +379,7 @@ static int perform(struct serve_mirrors *mirrors, const char *what, const struct
 	/* What is being noted, of a target that may never answer, is not waited for. */
 	if (strcmp(what, "mirror-abort") == 0)
 		mirrors_break(mirrors);
-	mirrors_enter(mirrors);
+	(strcmp(what, "mirror-pivot") == 0 ? mirrors_enter_settled : mirrors_enter)(mirrors);
 	if (strcmp(what, "mirror-set") == 0)
 		code = request_set(mirrors, request, err);
 	else if (strcmp(what, "mirror-abort") == 0)
@@ -384,6 +390,8 @@ static int perform(struct serve_mirrors *mirrors, const char *what, const struct
 		code = fail(err, ERR_UNSUPPORTED, "this server does not know the request '%s'",
 			    what);
 	mirrors_leave(mirrors);
+	if (strcmp(what, "mirror-abort") == 0)
+		await_settled(mirrors);
 	return code;
 }
 
@@ -433,6 +441,8 @@ void mirrors_close(struct serve_mirrors *mirrors)
 	mirrors_enter(mirrors);
 	if (mirrors->phase == MIRROR_RUNS && request_abort(mirrors, &err) < 0)
 		watcher_warn(mirrors->serve->watcher, "mirror: %s", err.text);
+	mirrors_leave(mirrors);
+	mirrors_enter_settled(mirrors);
 	mirrors_leave(mirrors);
 	for (uint32_t i = 0; i < SERVED_MAX; i++) {
 		if (mirrors->late[i] != NULL)

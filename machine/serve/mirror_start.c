@@ -181,7 +181,7 @@ static int promise(struct serve_mirrors *mirrors, struct error *err)
 		/* A file of others is not called ours before it was overwritten. */
 		drive->inode = known || drive->ours ? mirror_target_inode(drive->target) : 0;
 	}
-	return mirrors_write_state(mirrors, "running", err);
+	return mirrors_write_state(mirrors, err);
 }
 
 static int begin_all(struct serve_mirrors *mirrors, bool force, struct error *err)
@@ -196,7 +196,7 @@ static int begin_all(struct serve_mirrors *mirrors, bool force, struct error *er
 		}
 	}
 	/* The inodes of new files. */
-	return mirrors_write_state(mirrors, "running", err);
+	return mirrors_write_state(mirrors, err);
 }
 
 /* One that has failed gives way. */
@@ -219,8 +219,8 @@ static int make_way(struct serve_mirrors *mirrors, struct error *err)
 			continue;
 		if (!mirror_end(mirrors->late[i], 0))
 			return fail(err, ERR_LOCKED,
-				    "the target of an earlier mirror has not answered its last "
-				    "request yet");
+				    "the target of an earlier mirror, or its drive, has not "
+				    "answered the last request yet");
 		mirrors->late[i] = NULL;
 	}
 	return 0;

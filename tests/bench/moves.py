@@ -3,7 +3,8 @@
 
     tests/bench/moves.py VMABAK [TIB [ROUNDS]]
 
-The drive is sparse, on tmpfs, and each chunk of 1 KiB of its map has four clusters that changed; the maps are on disk. In rounds;
+The drive is sparse, on tmpfs, and each chunk of 1 KiB of its map has four clusters that changed; the map where it goes is on
+disk. In rounds;
 medians. The bits that came are counted where they went."""
 
 import json
@@ -73,7 +74,7 @@ def main():
             with open(os.path.join(drives, name), "wb") as image:
                 image.truncate(SIZE)
             os.symlink(os.path.join(drives, name), name)
-        server = serve("c", "c.map", "a.raw")
+        server = serve("c", os.path.join(drives, "c.map"), "a.raw")  # its regions become hot at no cost
         run(VMABAK, "checkpoint", "create", "start", "serve:c.sock")
         write_in_every_chunk()
         found = {way: [] for way in WAYS}

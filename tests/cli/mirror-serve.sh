@@ -151,3 +151,11 @@ same_file b.raw tb.raw
 expect_code 0 mirror pivot serve:c.sock -q
 stop_serve
 same_file a.raw ta.raw
+
+# The drive that the guest had before a pivot can be served, too: the map is not its own and begins anew, which is said, and the next
+# increment compares.
+serve_both ta.raw tb.raw
+expect_text serve.err 'a.map: other-drive, begun anew' 'b.map: other-drive, begun anew'
+expect_code 3 live z.vmab -q --parent y.vmab
+restored_is z.vmab a ta.raw
+stop_serve
