@@ -1,4 +1,5 @@
 #include "base/human.h"
+#include "base/json.h"
 #include "cli/groups.h"
 #include "cli/report.h"
 #include "cli/signals.h"
@@ -40,6 +41,24 @@ static const struct option_spec specs[] = {
 	OPTIONS_END,
 };
 
+static const struct option_spec result_specs[] = {
+	{"json", 0, OPTION_FLAG, OPTION_FIELD(common_options, report.json),
+	 .help = "print the result as one JSON object"},
+	OPTIONS_END,
+};
+
+/* Whatever came of it. */
+static void put_result(const struct boot_options *options, const struct boot_result *result,
+		       struct json_t *object)
+{
+	json_put_text(object, "archive", options->export.view.archives.items[0]);
+	json_put_bool(object, "booted", result->end == BOOT_LIVES);
+	json_put_real(object, "duration_s", result->seconds);
+	json_put_number(object, "decoded_extents", result->counts.n_decoded);
+	json_put_number(object, "damaged_extents", result->counts.n_damaged);
+	json_put_number(object, "read_bytes", result->counts.read_bytes);
+}
+
 static void tell_console(struct report *report, const struct boot_result *result)
 {
 	const char *text = result->console, *last = text + strlen(text);
@@ -66,6 +85,7 @@ static int tell(const struct boot_options *options, const struct boot_result *re
 	struct error err = {0};
 
 	human_duration(time, result->seconds);
+	put_result(options, result, report->result);
 	watcher_detail(&report->watcher, "%llu extents decoded, %llu bytes of archives read",
 		       (unsigned long long)result->counts.n_decoded,
 		       (unsigned long long)result->counts.read_bytes);
@@ -135,6 +155,7 @@ const struct command command_test = {
 		"  vmabak test web.vmab --timeout 600 --expect 'web login:'\n",
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct test_command, boot)},
+		   {NULL, result_specs, 0},
 		   {NULL, serving_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
