@@ -5,8 +5,8 @@
 #   tests/bench/bench-live.sh [--quick] VMABAK
 #
 # Works in $BENCH_DIR (default: ${TMPDIR:-/var/tmp}/vmabak-bench-live), which takes 4 GiB and is removed
-# after it. $LIVE_ROWS, a list of speed fast slow through memory, measures only those; $ROUNDS (5; for speed the next
-# multiple of 3, for fast and slow fewer, for through four times as many) and $SECONDS_EACH (2) may be other numbers.
+# after it. $LIVE_ROWS, a list of speed fast slow through memory mapped, measures only those; $ROUNDS (5; for speed the next
+# multiple of 3, for fast and slow fewer, for through four times as many, for mapped twice) and $SECONDS_EACH (2) may be other numbers.
 # --quick takes one round of a second: to try the script, its numbers mean nothing.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
