@@ -8,11 +8,19 @@ need_libvirt
 
 need_root
 need losetup
+# give_back IMAGE: whatever device shows it; what showed it before may be somebody else's by now.
+give_back()
+{
+	for lib_loop in $(losetup -n -O NAME -j "$1"); do
+		chown root "$lib_loop"
+		losetup -d "$lib_loop"
+	done
+}
 # device IMAGE: $loop shows it, and libvirt may use it.
 device()
 {
 	loop=$(losetup --show -f "$1" 2>/dev/null) || skip "no loop devices here"
-	on_exit "chown root '$loop'; losetup -d '$loop' 2>/dev/null"
+	on_exit "give_back '$PWD/$1'"
 	chown nobody "$loop"
 }
 block() # DEVICE TARGET
@@ -62,10 +70,8 @@ next 3 '[None, None]' 'drive vda: all of it is compared with the parent: its ima
 next 0 '[1, 1]' unchanged
 # Under other numbers.
 as_user virsh -q destroy web
-for loop in $a $b; do
-	chown root "$loop"
-	losetup -d "$loop"
-done
+give_back "$PWD/a.qcow2"
+give_back "$PWD/b.qcow2"
 device b.qcow2
 b=$loop
 device a.qcow2
