@@ -69,12 +69,15 @@ static void queue_locked(struct view_ahead *ahead, uint32_t extent)
 	pthread_cond_signal(&ahead->changed);
 }
 
-/* From where it was queued, or where it is read if that is farther on, as far as it reaches. */
+/* From where it was queued, or where it is read if that is farther on, as far as it reaches: twice
+ * as far as it has come, as most files are short, and an archive may be far away. */
 static void go_on_locked(struct view_ahead *ahead, struct ahead_stream *stream)
 {
 	const struct view_drive *drive = &ahead->map->drives[stream->drive];
 	uint64_t n_all = clusters_of(ahead->newest->drives[stream->drive].size_bytes);
-	uint64_t at = stream->next / CLUSTER_SIZE, end = least(at + ahead->reach, n_all), run;
+	uint64_t come = (stream->next - stream->begin) / CLUSTER_SIZE * 2;
+	uint64_t at = stream->next / CLUSTER_SIZE, run;
+	uint64_t end = least(at + least(ahead->reach, come), n_all);
 
 	at = stream->loaded_to > at && stream->loaded_to <= end ? stream->loaded_to : at;
 	if (at >= end)
@@ -107,10 +110,12 @@ void view_ahead_note(struct view_ahead *ahead, uint32_t drive, uint64_t offset, 
 	}
 	if (found == NULL) {
 		found = oldest;
-		*found = (struct ahead_stream){.drive = drive};
+		*found = (struct ahead_stream){.drive = drive, .begin = offset};
 	}
 	found->used = ++ahead->count;
 	found->n++;
+	if (offset < found->begin)
+		found->begin = offset;
 	if (offset + n > found->next)
 		found->next = offset + n;
 	if (found->n >= SEQUENTIAL_N)

@@ -12,6 +12,7 @@
 #define AHEAD_THREADS 16u
 
 struct ahead_stream {
+	uint64_t begin; /* where it began */
 	uint32_t drive;
 	unsigned n;	    /* reads that went on so */
 	uint64_t next;	    /* offset */
