@@ -21,6 +21,6 @@ int checkpoint_find_kind(const char *word, struct machine_options *machine,
 	return fail(
 		err, ERR_USAGE,
 		"%s: checkpoints are those of serve:SOCKET, qemu:SOCKET, libvirt:DOMAIN, or of the "
-		"file of a map",
+		"file of a map, or a folder of such",
 		word);
 }

@@ -163,9 +163,9 @@ const struct command command_checkpoint = {
 	.summary = "name instants of a machine, and tell what changed since",
 	.help = "List, create and delete the checkpoints of a running vmabak serve, of a QEMU\n"
 		"or a domain of libvirt that runs, or of the file of a map that is not in use,\n"
-		"and tell how much changed since one: without NAME since the latest. Each\n"
-		"backup makes one, called as its archive's uuid; of QEMU and libvirt with\n"
-		"--track, and of libvirt called vmabak-UUID.\n"
+		"or a folder of such, and tell how much changed since one: without NAME since\n"
+		"the latest. Each backup makes one, called as its archive's uuid; of QEMU and\n"
+		"libvirt with --track, and of libvirt called vmabak-UUID.\n"
 		"\n"
 		"Actions: list; size [NAME]; create NAME; delete NAME; rebuild --parent ARCHIVE,\n"
 		"which compares the drives with an archive, so that increments go on from it;\n"
