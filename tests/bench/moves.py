@@ -4,8 +4,7 @@
     tests/bench/moves.py VMABAK [TIB [ROUNDS]]
 
 The drive is sparse, on tmpfs, and each chunk of 1 KiB of its map has four clusters that changed; the map where it goes is on
-disk. In rounds;
-medians. The bits that came are counted where they went."""
+disk. In rounds; medians. The bits that came are counted where they went."""
 
 import json
 import os

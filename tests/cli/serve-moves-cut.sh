@@ -11,17 +11,10 @@ expect_code 0 live 0.vmab -q
 guest a 'for i in range(0, 4800, 7): h.pwrite(b"x" * 512, i * 65536)
 h.flush()'
 cp --sparse=always a.raw there.raw
-"$VMABAK" serve --control d.sock --nbd unix:m.sock a=there.raw 2>other.err &
-other=$!
-on_exit "kill -9 $other 2>/dev/null"
-wait_until sh -c '"$VMABAK" status d.sock >/dev/null 2>&1'
+start_other a=there.raw
 guest a 'h.pwrite(b"last", 0); h.flush()'
 cp --sparse=always a.raw image
-"$PYTHON" -c 'import nbd
-h = nbd.NBD()
-h.connect_uri("nbd+unix:///a?socket=m.sock")
-h.pwrite(b"last", 0)
-h.shutdown()'
+guest_there 'h.pwrite(b"last", 0)'
 state()
 {
 	"$VMABAK" checkpoint list --json serve:d.sock | "$PYTHON" -S -c 'import json, sys

@@ -11,27 +11,6 @@ state_of()
 	"$PYTHON" -c 'import json, sys
 print(*[c["state"] for c in json.load(open(sys.argv[1]))["checkpoints"] if c["name"] == sys.argv[2]])' "$out" "$1"
 }
-# start_other DRIVE...: a second serve, on d.sock and m.sock. $other is its pid.
-start_other()
-{
-	"$VMABAK" serve --control d.sock --nbd unix:m.sock "$@" 2>other.err &
-	other=$!
-	on_exit "kill -9 $other 2>/dev/null"
-	wait_until sh -c '"$VMABAK" status d.sock >/dev/null 2>&1'
-}
-stop_other()
-{
-	wait_until "$VMABAK" stop --force d.sock
-	wait $other || fail "the other serve: $(cat other.err)"
-}
-guest_there()
-{
-	"$PYTHON" -c 'import nbd, sys
-h = nbd.NBD()
-h.connect_uri("nbd+unix:///a?socket=m.sock")
-exec(sys.argv[1])
-h.shutdown()' "$1"
-}
 # increment CODE NAME PARENT LISTED: of the other serve; LISTED: its drives' lists of changes, in Python.
 increment()
 {

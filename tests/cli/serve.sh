@@ -96,3 +96,26 @@ no_backup()
 {
 	"$VMABAK" status --json c.sock >"$out" 2>/dev/null && grep -qF '"backup": null' "$out"
 }
+
+# start_other DRIVE...: a second serve, on d.sock and m.sock. $other is its pid.
+start_other()
+{
+	"$VMABAK" serve --control d.sock --nbd unix:m.sock "$@" 2>other.err &
+	other=$!
+	on_exit "kill -9 $other 2>/dev/null"
+	wait_until sh -c '"$VMABAK" status d.sock >/dev/null 2>&1'
+}
+stop_other()
+{
+	wait_until "$VMABAK" stop --force d.sock
+	wait $other || fail "the other serve: $(cat other.err)"
+}
+# guest_there PYTHON: as guest, of its drive a.
+guest_there()
+{
+	"$PYTHON" -c 'import nbd, sys
+h = nbd.NBD()
+h.connect_uri("nbd+unix:///a?socket=m.sock")
+exec(sys.argv[1])
+h.shutdown()' "$1"
+}
