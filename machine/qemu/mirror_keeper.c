@@ -165,6 +165,8 @@ static int wish(struct keeper *keeper, enum wanted wanted, int64_t until_ms, str
 	while (!keeper->done && mirror->phase != MIRROR_GONE && clock_ms() < until_ms)
 		clock_cond_wait(&mirror->changed, &mirror->lock_all, clock_ms() + TICK_MS);
 	done = keeper->done;
+	if (!done)
+		keeper->wanted = WANT_NOTHING;
 	*err = keeper->result;
 	pthread_mutex_unlock(&mirror->lock_all);
 	if (!done && mirror->phase == MIRROR_GONE)

@@ -93,11 +93,25 @@ static int cut(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *dri
 	drive->noted_ms = clock_ms();
 	TRY(note_begin(qmp, mirror, drive, err));
 	code = await_drained(qmp, drive, err);
-	if (code <= 0 || flush(mirror, drive) < 0)
-		return code < 0 ? code : 0;
+	drive->drained = code == 1;
+	return code < 0 ? code : 0;
+}
+
+/* The monitor is let go meanwhile: a target may take long, or never answer. */
+static int finish_cut(struct qemu_mirror *mirror, struct mirrored *drive, struct error *err)
+{
+	struct qmp *qmp;
+
+	drive->drained = false;
+	if (flush(mirror, drive) < 0)
+		return 0;
 	note_cut(drive);
 	TRY(qmirror_write_state(mirror, "running", err));
-	return bits_remove_keeps(qmp, drive->node, mirror->state_id, (int)drive->generation, err);
+	TRY(qmp_open(&qmp, mirror->place, err));
+	int code =
+		bits_remove_keeps(qmp, drive->node, mirror->state_id, (int)drive->generation, err);
+	qmp_close(qmp);
+	return code;
 }
 
 static int is_due(struct qmp *qmp, const struct qemu_mirror *mirror, const struct mirrored *drive,
@@ -194,5 +208,9 @@ int qmirror_tick(struct qemu_mirror *mirror, struct error *err)
 	TRY(qmp_open(&qmp, mirror->place, err));
 	int code = look_after(qmp, mirror, err);
 	qmp_close(qmp);
+	for (unsigned i = 0; i < mirror->n_drives && code == 0; i++) {
+		if (mirror->drives[i].drained)
+			code = finish_cut(mirror, &mirror->drives[i], err);
+	}
 	return code;
 }

@@ -81,7 +81,8 @@ struct mirrored {
 	uint64_t cursor; /* all before it was copied */
 	struct pace pace;
 	bool has_job;
-	bool failed; /* under mirror->lock, as err */
+	bool drained; /* a generation of keep is to be cut once the target is flushed */
+	bool failed;  /* under mirror->lock, as err */
 	struct error err;
 	_Atomic uint64_t need_bytes, copied_bytes, job_bytes; /* left, done, left to the job */
 	int64_t noted_ms;
