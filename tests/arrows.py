@@ -3,8 +3,8 @@
 their objects need: tests/arrows.sh is the way to call it.
 
 Also that no files of one folder need each other in a circle, that nothing below cli/ prints, parses options or ends the
-process, that each foreign library is behind one file, and that no name of ours begins like one of libnbd's. What is
-wrong is listed by room. Exit 1 when anything is."""
+process, that each foreign library is behind one file, that no name is defined twice, and that none of ours begins like one
+of libnbd's. What is wrong is listed by room. Exit 1 when anything is."""
 
 import collections
 import os
@@ -84,7 +84,7 @@ class Tree:
 
     def __init__(self, root, build):
         self.lines, self.includes, self.defines, self.owner = {}, {}, collections.defaultdict(set), {}
-        self.needs = collections.defaultdict(set)
+        self.needs, self.twice = collections.defaultdict(set), []
         for path in sources(root, [room for room in HOUSE if "/" not in room]):
             self.read(root, path)
         objects = [stem(path) + ".o" for path in self.lines if path.endswith(".c")]
@@ -103,7 +103,8 @@ class Tree:
                 self.needs[path].add(name)
             elif kind.isupper():
                 self.defines[path].add(name)
-                self.owner[name] = path
+                if self.owner.setdefault(name, path) != path:
+                    self.twice.append((path, name))
 
     def read(self, root, path):
         with open(os.path.join(root, path), encoding="utf-8") as file:
@@ -198,6 +199,12 @@ def check_terminal(tree):
                 yield path, f"line {number}: text goes out by say() alone: {line.strip()}"
 
 
+def check_twice(tree):
+    """A linker takes either, and says nothing, when what has both is a library."""
+    for path, name in tree.twice:
+        yield path, f"{name} is in {tree.owner[name]}, too"
+
+
 def check_libraries(tree):
     for library, limit in LIBRARIES.items():
         users = [path for path, names in tree.includes.items() if path != "cli/version.c" and
@@ -224,7 +231,7 @@ def check_names(tree, root):
 
 def violations(root, build):
     tree = Tree(root, build)
-    for check in check_rooms, check_circles, check_terminal, check_libraries:
+    for check in check_rooms, check_circles, check_terminal, check_twice, check_libraries:
         yield from check(tree)
     yield from check_names(tree, root)
 
@@ -251,7 +258,8 @@ FAULTS = (
     ("cow/zz_own.h", "", ""),
     ("reader/zz_own.c", "int zz_own = 1;", ""),
     ("base/zz_include.c", '#include "format/zz_own.h"', "must not use format/zz_own"),
-    ("base/zz_symbol.c", "extern int zz_own; int zz(void); int zz(void) { return zz_own; }", "must not use reader/zz_own"),
+    ("base/zz_symbol.c", "extern int zz_own; int zz_symbol_f(void); int zz_symbol_f(void) { return zz_own; }",
+     "must not use reader/zz_own"),
     ("archive/zz_machine.h", '#include "machine/zz_own.h"', "must not use machine/zz_own"),
     ("machine/zz_archive.h", '#include "archive/zz_own.h"', "must not use archive/zz_own"),
     ("machine/qemu/zz_serve.h", '#include "machine/serve/zz_own.h"', "must not use machine/serve/zz_own"),
@@ -262,18 +270,20 @@ FAULTS = (
     ("base/zz_c.c", '#include "base/zz_d.h"', "is in a circle: needs base/zz_d"),
     ("base/zz_d.h", '#include "base/zz_c.h"', "is in a circle: needs base/zz_c"),
     ("base/zz_c.h", "", ""),
-    ("reader/zz_puts.c", '#include <stdio.h>\nint zz(void); int zz(void) { return puts ("") ; }', "prints (puts)"),
-    ("reader/zz_stderr.c", "#include <stdio.h>\nint zz(void); int zz(void)\n{ FILE *f = stderr; return fflush(f); }",
+    ("reader/zz_puts.c", '#include <stdio.h>\nint zz_puts_f(void); int zz_puts_f(void) { return puts ("") ; }', "prints (puts)"),
+    ("reader/zz_stderr.c", "#include <stdio.h>\nint zz_stderr_f(void); int zz_stderr_f(void)\n{ FILE *f = stderr; return fflush(f); }",
      "prints (stderr)"),
-    ("cli/zz_say.c", '#include <stdio.h>\nint zz(void); int zz(void) { return fputs("a", stdout); }',
+    ("cli/zz_say.c", '#include <stdio.h>\nint zz_say_f(void); int zz_say_f(void) { return fputs("a", stdout); }',
      "by say() alone"),
-    ("cow/zz_exit.c", "void _exit(int); void zz(void); void zz(void) { _exit(1); }", "ends the process (_exit)"),
-    ("drive/zz_options.c", "extern int optind; int zz(void); int zz(void) { return optind; }", "parses options"),
+    ("cow/zz_exit.c", "void _exit(int); void zz_exit_f(void); void zz_exit_f(void) { _exit(1); }", "ends the process (_exit)"),
+    ("drive/zz_options.c", "extern int optind; int zz_options_f(void); int zz_options_f(void) { return optind; }", "parses options"),
     ("format/zz_memory.c", "int memory_zz = 1;", "has names of the command line's"),
     ("nbd/zz_nbd.c", "int nbd_zz = 1;", "begin like libnbd's"),
+    ("base/zz_once.c", "int zz_same = 1;", ""),
+    ("store/zz_twice.c", "int zz_same = 1;", "zz_same is in base/zz_once.c, too"),
     ("base/zz_library.h", "#include <libxml/tree.h>", "<libxml> is included by"),
     ("archive/zz_room/zz.h", "", "is in no room"),
-    ("cli/zz_right.c", '#include "machine/zz_own.h"\nextern int zz_own; int zz(void); int zz(void) { return zz_own; }', ""),
+    ("cli/zz_right.c", '#include "machine/zz_own.h"\nextern int zz_own; int zz_right_f(void); int zz_right_f(void) { return zz_own; }', ""),
     ("reader/zz_right.c", '#include "format/zz_own.h"', ""),
 )
 
