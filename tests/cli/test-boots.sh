@@ -56,10 +56,12 @@ expect_text "$err" "a.vmab: no sign of life within 1" "'never said' did not come
 # The guest agent answers, or is not there yet.
 expect_code 0 boots a.vmab --timeout 600 --guest-agent
 expect_text "$err" 'a.vmab: booted: its guest agent answered after '
-expect_code 4 boots a.vmab --timeout 1 --json --guest-agent
+printf '#!/bin/sh\nexec sleep 1000\n' >silent
+chmod 755 silent
+expect_code 4 "$VMABAK" test a.vmab --qemu "$PWD/silent" --timeout 1 --json --guest-agent
 expect_json "$out" "d['archive'] == 'a.vmab'" "not d['booted']" "d['duration_s'] >= 1" "d['error']['code'] == 'damaged'" \
 	"'an answer of its guest agent did not come' in d['error']['message']"
-expect_code 4 boots a.vmab --timeout 1 --guest-agent
+expect_code 4 "$VMABAK" test a.vmab --qemu "$PWD/silent" --timeout 1 --guest-agent
 expect_text "$err" 'a.vmab: no sign of life within ' 'an answer of its guest agent did not come'
 expect_error 2 '--expect and --guest-agent: only one of them' "$VMABAK" test a.vmab --guest-agent --expect x
 expect_code 1 "$VMABAK" test a.vmab --qemu no-such-program
