@@ -174,6 +174,9 @@ static int end_well(struct qemu_mirror *mirror, struct qmp *qmp, struct error *e
 
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
 		TRY(job_set_rate(qmp, &mirror->drives[i], 0, err));
+		int code = note_await_drained(qmp, &mirror->drives[i], err);
+		if (code <= 0)
+			return code < 0 ? code : fail(err, ERR_SYSTEM, "a target is late");
 		TRY(note_begin(qmp, mirror, &mirror->drives[i], err));
 	}
 	TRY(switch_all(qmp, mirror, false, &over, err));

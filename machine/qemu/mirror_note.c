@@ -13,7 +13,7 @@
 
 #define FIRST_MS  20000 /* while drives are copied it is noted this often */
 #define OFTEN_MS  5000	/* and never more often than this after it */
-#define DRAIN_MS  3000
+#define DRAIN_MS  2000
 #define STEP_MS	  2
 #define DUE_BYTES (UINT64_C(256) << 20)
 #define DUE_PART  64u /* of the drive */
@@ -49,6 +49,24 @@ void note_progress(struct qemu_mirror *mirror, struct mirrored *drive)
 
 /* ---- generations of keep ---- */
 
+/* 1: all that was written before has reached the target; 0: not in time. A job's bitmap loses a bit
+ * before the cluster is written, and what is left for it to write is counted then. */
+int note_await_drained(struct qmp *qmp, const struct mirrored *drive, struct error *err)
+{
+	int64_t until_ms = clock_ms() + DRAIN_MS;
+	struct job_look found;
+	uint64_t n_dirty;
+
+	while (clock_ms() < until_ms) {
+		TRY(bits_of_jobs(qmp, &n_dirty, err));
+		TRY(job_look(qmp, drive, &found, err));
+		if (n_dirty == 0 && found.there && !found.concluded && found.left_bytes == 0)
+			return 1;
+		clock_sleep_ms(STEP_MS);
+	}
+	return 0;
+}
+
 int note_begin(struct qmp *qmp, struct qemu_mirror *mirror, const struct mirrored *drive,
 	       struct error *err)
 {
@@ -67,32 +85,17 @@ void note_cut(struct mirrored *drive)
 	drive->n_known = drive->n_clusters;
 }
 
-/* 1: all that was written before has reached the target; 0: not in time. A job's bitmap loses a bit
- * before the cluster is written, and what is left for it to write is counted then. */
-static int await_drained(struct qmp *qmp, const struct mirrored *drive, struct error *err)
-{
-	int64_t until_ms = clock_ms() + DRAIN_MS;
-	struct job_look found;
-	uint64_t n_dirty;
-
-	while (clock_ms() < until_ms) {
-		TRY(bits_of_jobs(qmp, &n_dirty, err));
-		TRY(job_look(qmp, drive, &found, err));
-		if (n_dirty == 0 && found.there && !found.concluded && found.left_bytes == 0)
-			return 1;
-		clock_sleep_ms(STEP_MS);
-	}
-	return 0;
-}
-
 static int cut(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *drive,
 	       struct error *err)
 {
 	int code;
 
 	drive->noted_ms = clock_ms();
+	code = note_await_drained(qmp, drive, err);
+	if (code <= 0)
+		return code;
 	TRY(note_begin(qmp, mirror, drive, err));
-	code = await_drained(qmp, drive, err);
+	code = note_await_drained(qmp, drive, err);
 	drive->drained = code == 1;
 	return code < 0 ? code : 0;
 }
