@@ -73,7 +73,8 @@ void clock_cond_init(pthread_cond_t *cond)
 
 int clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t until_ms)
 {
-	const struct timespec until = timespec_of(until_ms * 1000000);
+	const struct timespec until =
+		timespec_of(until_ms > INT64_MAX / 1000000 ? INT64_MAX : until_ms * 1000000);
 
 	return pthread_cond_timedwait(cond, mutex, &until);
 }

@@ -28,7 +28,7 @@ void clock_sleep_until_ns(int64_t until_ns);
 /* A condition whose waits end by this clock; it replaces PTHREAD_COND_INITIALIZER. */
 void clock_cond_init(pthread_cond_t *cond);
 /* As pthread_cond_timedwait until clock_ms() is until_ms: 0, which may be spurious, or ETIMEDOUT.
- * Only for conditions made by clock_cond_init. */
+ * Only for conditions made by clock_cond_init. INT64_MAX: without an end. */
 int clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t until_ms);
 
 #endif

@@ -286,7 +286,7 @@ void mirror_break(struct mirror *mirror)
 
 bool mirror_end(struct mirror *mirror, unsigned wait_ms)
 {
-	int64_t until_ms = wait_ms == UINT32_MAX ? INT64_MAX / 2 : clock_ms() + wait_ms;
+	int64_t until_ms = wait_ms == UINT32_MAX ? INT64_MAX : clock_ms() + wait_ms;
 	int late = 0;
 
 	atomic_store(&mirror->stopping, true);

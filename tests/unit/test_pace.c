@@ -1,10 +1,12 @@
 /*
  * Rates that hold for hours of the day.
  */
+#include "base/clock.h"
 #include "base/pace.h"
 #include "tests/unit/suites.h"
 
 #include <CUnit/CUnit.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -102,6 +104,36 @@ static void it_changes_under_way(void)
 	CU_ASSERT(pace_limits(&pace));
 }
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t said;
+static bool word;
+
+static void *say_it(void *context)
+{
+	(void)context;
+	pthread_mutex_lock(&lock); /* not before the other waits */
+	word = true;
+	pthread_cond_signal(&said);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+static void a_wait_without_an_end(void)
+{
+	pthread_t thread;
+	int code = 0;
+
+	clock_cond_init(&said);
+	pthread_mutex_lock(&lock);
+	CU_ASSERT_FATAL(pthread_create(&thread, NULL, say_it, NULL) == 0);
+	while (!word && code == 0)
+		code = clock_cond_wait(&said, &lock, INT64_MAX);
+	CU_ASSERT(word && code == 0);
+	pthread_mutex_unlock(&lock);
+	pthread_join(thread, NULL);
+	pthread_cond_destroy(&said);
+}
+
 void test_pace(void)
 {
 	CU_pSuite suite = CU_add_suite("rates for hours of the day", NULL, NULL);
@@ -109,4 +141,5 @@ void test_pace(void)
 	CU_ADD_TEST(suite, what_is_no_rate);
 	CU_ADD_TEST(suite, what_holds_when);
 	CU_ADD_TEST(suite, it_changes_under_way);
+	CU_ADD_TEST(suite, a_wait_without_an_end);
 }
