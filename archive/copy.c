@@ -3,6 +3,7 @@
 #include "archive/changes.h"
 #include "archive/copy_sums.h"
 #include "base/bytes.h"
+#include "base/io.h"
 #include "base/pace.h"
 #include "base/watcher.h"
 #include "cow/sweep.h"
@@ -144,9 +145,13 @@ static int forget_sums(const struct copy *copy, struct error *err)
 {
 	const char *path = copy->options->sums;
 
-	if (path != NULL && unlink(path) != 0 && errno != ENOENT)
+	if (path == NULL || access(path, F_OK) != 0)
+		return 0;
+	if (unlink(path) != 0)
 		return fail_system(err, errno, "%s: removing", path);
-	return 0;
+	/* Or a power cut could bring them back, beside a target that has changed. */
+	int sys = io_sync_folder(path);
+	return sys != 0 ? fail_system(err, sys, "%s: removing", path) : 0;
 }
 
 /* ---- both sides ---- */

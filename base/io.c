@@ -1,8 +1,12 @@
 #include "base/io.h"
 
+#include "base/name.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -85,4 +89,21 @@ int io_write(int fd, const void *from, size_t n)
 		n -= done > 0 ? (size_t)done : 0;
 	}
 	return 0;
+}
+
+int io_sync_folder(const char *path)
+{
+	int length = (int)(base_name(path) - path), fd, sys = 0;
+	char folder[PATH_MAX];
+
+	if (length >= PATH_MAX)
+		return ENAMETOOLONG;
+	snprintf(folder, sizeof(folder), "%.*s", length == 0 ? 1 : length, length == 0 ? "." : path);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (fsync(fd) != 0 && errno != EINVAL && errno != EOPNOTSUPP)
+		sys = errno;
+	close(fd);
+	return sys;
 }

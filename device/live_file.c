@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,25 +51,6 @@ static void build_head(const struct live_file *file, const struct archive *archi
 }
 
 /* ---- names ---- */
-
-static int sync_folder(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char folder[PATH_MAX];
-	int fd, sys = 0;
-
-	if (slash == NULL)
-		strcpy(folder, ".");
-	else
-		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno;
-	if (fsync(fd) != 0)
-		sys = errno;
-	close(fd);
-	return sys;
-}
 
 /* Whether both names are of one file; the target may be missing. */
 static int look_at_target(const struct live_file *file, bool *same, struct error *err)
@@ -136,7 +116,7 @@ static int make_file(struct live_file *file, const uint8_t head[HEAD_BYTES], str
 	if (sys == 0 && fsync(file->fd) != 0)
 		sys = errno;
 	if (sys == 0)
-		sys = sync_folder(file->path);
+		sys = io_sync_folder(file->path);
 	if (sys == 0)
 		return 0;
 	unlink(file->path);
@@ -273,7 +253,7 @@ int live_file_show(struct live_file *file, struct error *err)
 	if (!same && link(file->path, file->target) != 0)
 		sys = errno;
 	if (sys == 0)
-		sys = sync_folder(file->target);
+		sys = io_sync_folder(file->target);
 	if (sys == 0 && ftruncate(file->fd, (off_t)file->size_bytes) != 0)
 		sys = errno;
 	if (sys == 0 && fsync(file->fd) != 0)
@@ -285,7 +265,7 @@ int live_file_show(struct live_file *file, struct error *err)
 
 int live_file_finish(struct live_file *file, struct error *err)
 {
-	int sys = unlink(file->path) == 0 ? sync_folder(file->path) : errno;
+	int sys = unlink(file->path) == 0 ? io_sync_folder(file->path) : errno;
 
 	return sys == 0 ? 0 : fail_system(err, sys, "%s: removing this name", file->path);
 }
