@@ -66,7 +66,7 @@ static void open_drive(unsigned i)
 		MUST(pwrite(fd, "data", 4, (off_t)at) == 4);
 	snprintf(paths[i], sizeof paths[i], "/proc/self/fd/%d", fd);
 	drives[i].argument.name = names[i];
-	drives[i].argument.path = paths[i];
+	drives[i].argument.path = drives[i].path = paths[i];
 	MUST(drive_open(&drives[i].drive, paths[i], &how, &err) == 0);
 	MUST(generation_new(&drives[i].map, sizes[i], &err) == 0);
 	MUST(volume_new(&drives[i].volume, names[i], drives[i].drive, drives[i].map, &err) == 0);
