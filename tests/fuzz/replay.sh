@@ -14,5 +14,6 @@ rm -rf "$build/seeds"
 "$PYTHON" "$here/seeds.py" "$build/seeds"
 for folder in "$build/seeds"/*; do
 	name=$(basename "$folder")
-	echo "$name: $("$build/fuzz_$name" "$folder")"
+	said=$("$build/fuzz_$name" "$folder") || { echo "fuzz_$name: exit code $?" >&2 && exit 1; }
+	echo "$name: $said"
 done
