@@ -63,6 +63,8 @@ void upload_abort(struct upload *upload)
 void upload_begin_anew(struct upload *upload)
 {
 	upload_abort(upload);
+	upload_leave(upload->note); /* one that could not be removed is tried again */
+	upload->note = NULL;
 	free(upload->id);
 	upload->id = NULL;
 }
@@ -138,7 +140,7 @@ int upload_resume(struct upload *upload, struct upload_kept *kept, struct upload
 
 	if (code <= 0) {
 		if (code < 0)
-			error_prefix(err, "%.200s: ", upload->s3.name);
+			error_prefix(err, "%.200s", upload->s3.name);
 		return code;
 	}
 	upload->id = strdup(kept->id);

@@ -9,7 +9,7 @@ set --
 for name in a b c e f g; do
 	set -- "$@" "stall@PUT /backups/$name.vmab?partNumber=3&"
 done
-store "$@" 'stall@POST /backups/a.vmab?uploadId'
+store "$@" 'stall@POST /backups/a.vmab?uploadId' '403@DELETE /backups/f.vmab?uploadId'
 
 make_random d.raw 70000000 1
 # broken SIGNAL NAME REQUEST [OPTION]...: a run that ends so when the store has that request, and all parts that come before.
@@ -78,7 +78,7 @@ expect_code 0 "$VMABAK" verify s3://backups/b.vmab
 broken KILL c 'PUT /backups/c.vmab?partNumber=3'
 resumed c 'k == 0' --note other
 
-# The store has forgotten it; it was retained otherwise; a run without the option removes it.
+# The store has forgotten it; it was retained otherwise, and is removed once the store lets it be; a run without the option removes it.
 broken KILL e 'PUT /backups/e.vmab?partNumber=3'
 curl -s "http://127.0.0.1:$port/-/anew?1" >"$TMPDIR/anew"
 resumed e 'k == 0'
@@ -95,4 +95,4 @@ no_uploads
 in_background "$VMABAK" backup --resume --rate 10M --compress none -o s3://backups/i.vmab d=d.raw
 wait_until grep -q '^POST /backups/i.vmab?uploads' requests
 wait_until has_note
-paused $pid expect_error 7 'another run is writing' "$VMABAK" backup --resume -o s3://backups/i.vmab d=d.raw
+paused $pid expect_error 7 ': s3://backups/i.vmab: another run is writing this object' "$VMABAK" backup --resume -o s3://backups/i.vmab d=d.raw

@@ -314,6 +314,26 @@ static void full_file_systems(void)
 	rmdir(folder);
 }
 
+static void what_is_kept_cannot_be_read(void)
+{
+	const char *path = scratch("kept.vmab");
+	struct output_resume resume = {.n_bytes = 1};
+	struct output_options options = {.resume = &resume};
+	int blind = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct output *output;
+	struct error err;
+	bool found;
+
+	CU_ASSERT_EQUAL_FATAL(newfile_resume(&resume.file, &resume.fd, path, true, &found, &err),
+			      0);
+	CU_ASSERT_FATAL(dup3(blind, resume.fd, O_CLOEXEC) == resume.fd);
+	CU_ASSERT_EQUAL_FATAL(output_open(&output, path, &options, &err), 0);
+	CU_ASSERT_EQUAL(put(output, "x", 1, &err), ERR_SYSTEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "kept.vmab: reading at byte 0: "));
+	output_close(output);
+	close(blind);
+}
+
 void test_output(void)
 {
 	CU_pSuite suite = CU_add_suite("output", scratch_make, scratch_remove);
@@ -328,5 +348,6 @@ void test_output(void)
 	CU_ADD_TEST(suite, what_cannot_be_synced);
 	CU_ADD_TEST(suite, nothing_becomes_final_after_abandoning);
 	CU_ADD_TEST(suite, full_file_systems);
+	CU_ADD_TEST(suite, what_is_kept_cannot_be_read);
 	test_output_stream();
 }

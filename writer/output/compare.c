@@ -58,7 +58,7 @@ int kept_compare(struct kept_file *kept, int fd, const char *name, uint64_t posi
 	size_t n = least(bytes->iov_len, kept->n_bytes - position);
 
 	if (compare_file(fd, position, bytes->iov_base, n, done, err) != 0) {
-		error_prefix(err, "%s: ", name);
+		error_prefix(err, "%s", name);
 		return err->code;
 	}
 	position += *done;
