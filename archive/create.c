@@ -332,10 +332,7 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 	create->kept.to.created_ns = create->archive->created_ns;
 	if (options->resume)
 		TRY(kept_begin(&create->kept, create->name, err));
-	TRY(output_open(&create->output, create->name, &to, err));
-	return create->head != NULL && options->force
-		       ? new_sums_forget(create->name, create->archive, err)
-		       : 0;
+	return output_open(&create->output, create->name, &to, err);
 }
 
 void create_expect(struct create *create, const struct cluster_set *const *sets)
@@ -371,6 +368,9 @@ static int write_all(struct create *create, const struct feed *feed, struct erro
 {
 	TRY(writer_run(create->writer, feed, threads_wanted(create->options->threads), err));
 	TRY(writer_finish(create->writer, err));
+	/* Not before: if this fails, the old archive stays, and so do its sums. */
+	if (create->head != NULL && create->options->force)
+		TRY(new_sums_forget(create->name, create->archive, err));
 	return output_finish(create->output, err);
 }
 

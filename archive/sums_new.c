@@ -3,8 +3,9 @@
 #include "archive/create_plan.h"
 #include "base/clusterset.h"
 #include "base/command.h"
-#include "store/store.h"
 #include "base/watcher.h"
+#include "store/folder.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -143,24 +144,55 @@ int new_sums_open(struct new_sums **out, const struct sums_options *options, con
 	return 0;
 }
 
-int new_sums_forget(const char *name, const struct archive *archive, struct error *err)
+static int forget_file(const char *path, const struct archive *archive, struct error *err)
 {
 	struct error ignored = {0};
 	struct sums *old = NULL;
-	struct stat found;
-	char *path;
 	int code = 0;
 
-	if (strcmp(name, "-") == 0 || stat(name, &found) != 0 || !S_ISREG(found.st_mode))
-		return 0;
-	path = text_make("%s.sums", name);
-	if (path == NULL)
-		return fail_memory(err);
 	if (sums_open(&old, path, &ignored) == 0 &&
 	    memcmp(sums_archive(old)->uuid, archive->uuid, UUID_SIZE) == 0 && unlink(path) != 0)
 		code = fail_system(err, errno, "%s: removing sums of the archive that is replaced",
 				   path);
 	sums_close(old);
+	return code;
+}
+
+/* Whatever its uuid, for which all of it would be fetched. */
+static int forget_object(const char *path, struct error *err)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char *above = text_make("%.*s", (int)(name - 1 - path), path);
+	struct store_folder *folder = NULL;
+	uint8_t first[SECTOR_SIZE];
+	size_t got = 0;
+	int code = above == NULL ? fail_memory(err) : store_folder_open(&folder, above, err);
+
+	if (code == 0)
+		code = store_folder_peek(folder, name, first, sizeof(first), &got, err);
+	if (code == 0 && got == sizeof(first) && sums_recognise(first)) {
+		code = store_folder_check(folder, name, err);
+		if (code == 0)
+			code = store_folder_remove(folder, name, err);
+	}
+	store_folder_close(folder);
+	free(above);
+	return code;
+}
+
+int new_sums_forget(const char *name, const struct archive *archive, struct error *err)
+{
+	struct stat found;
+	char *path;
+	int code;
+
+	if (!store_is_name(name) &&
+	    (strcmp(name, "-") == 0 || stat(name, &found) != 0 || !S_ISREG(found.st_mode)))
+		return 0;
+	path = text_make("%s.sums", name);
+	if (path == NULL)
+		return fail_memory(err);
+	code = store_is_name(name) ? forget_object(path, err) : forget_file(path, archive, err);
 	free(path);
 	return code;
 }
