@@ -24,7 +24,7 @@ static int open_prefix(struct shelf *shelf, struct error *err)
 	if (own == NULL)
 		return fail_memory(err);
 	TRY(store_folder_open(&own->folder, shelf->path, err));
-	return store_folder_list(own->folder, &own->objects, err);
+	return store_folder_list(own->folder, "", &own->objects, err);
 }
 
 static int next(struct shelf *shelf, const char **name, struct stat *status, struct error *err)

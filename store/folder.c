@@ -280,9 +280,10 @@ static int add_all(struct store_folder *folder, struct store_objects *out, const
 	}
 }
 
-/* *token: where the next one goes on, encoded and owned; NULL: this was the last. */
-static int list_once(struct store_folder *folder, struct store_objects *out, uint8_t *body,
-		     char **token, struct error *err)
+/* begins: encoded. *token: where the next one goes on, encoded and owned; NULL: this was the last.
+ */
+static int list_once(struct store_folder *folder, const char *begins, struct store_objects *out,
+		     uint8_t *body, char **token, struct error *err)
 {
 	char more[8], next[TOKEN_MAX], *prefix, *query;
 	struct s3_call call = {.method = "GET", .into = body, .room = LIST_MAX};
@@ -293,10 +294,10 @@ static int list_once(struct store_folder *folder, struct store_objects *out, uin
 	prefix = *folder->prefix != '\0' ? s3_encode(folder->prefix, false) : strdup("");
 	query = prefix == NULL ? NULL
 			       : text_make("%s%s%sdelimiter=%%2F&list-type=2&max-keys=1000&prefix="
-					   "%s%s",
+					   "%s%s%s",
 					   *token != NULL ? "continuation-token=" : "",
 					   *token != NULL ? *token : "", *token != NULL ? "&" : "",
-					   prefix, *folder->prefix != '\0' ? "%2F" : "");
+					   prefix, *folder->prefix != '\0' ? "%2F" : "", begins);
 	free(prefix);
 	free(*token);
 	*token = NULL;
@@ -329,22 +330,24 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-int store_folder_list(struct store_folder *folder, struct store_objects *out, struct error *err)
+int store_folder_list(struct store_folder *folder, const char *begins, struct store_objects *out,
+		      struct error *err)
 {
 	uint8_t *body = malloc(LIST_MAX);
-	char *token = NULL;
-	int code = body == NULL ? fail_memory(err) : 0;
+	char *token = NULL, *encoded = s3_encode(begins, false);
+	int code = body == NULL || encoded == NULL ? fail_memory(err) : 0;
 	unsigned n_pages = 0;
 
 	*out = (struct store_objects){0};
 	do {
 		if (code == 0)
-			code = list_once(folder, out, body, &token, err);
+			code = list_once(folder, encoded, out, body, &token, err);
 	} while (code == 0 && token != NULL && ++n_pages < PAGES_MAX);
 	if (code == 0 && token != NULL)
 		code = fail(err, ERR_SYSTEM, "%.200s: the object store's list has no end",
 			    folder->path);
 	free(token);
+	free(encoded);
 	free(body);
 	if (out->n > 0)
 		qsort(out->items, out->n, sizeof(*out->items), compare);

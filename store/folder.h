@@ -24,9 +24,10 @@ struct store_objects {
 /* path: "s3://BUCKET/PREFIX" or "s3://BUCKET", without a slash at its end; borrowed. Nothing is
  * asked. *out is NULL after an error. */
 int store_folder_open(struct store_folder **out, const char *path, struct error *err);
-/* One request for each 1000 objects. Free *out even after an error. ERR_SYSTEM also for a bucket
- * that is not there; a prefix without objects is no error. */
-int store_folder_list(struct store_folder *folder, struct store_objects *out, struct error *err);
+/* Those whose names begin so; "": all. One request for each 1000 objects. Free *out even after an
+ * error. ERR_SYSTEM also for a bucket that is not there; a prefix without objects is no error. */
+int store_folder_list(struct store_folder *folder, const char *begins, struct store_objects *out,
+		      struct error *err);
 void store_objects_free(struct store_objects *objects);
 /* The first bytes of an object, at most n; *got is 0 if there is no such object, too. */
 int store_folder_peek(struct store_folder *folder, const char *name, uint8_t *bytes, size_t n,

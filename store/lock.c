@@ -19,13 +19,17 @@
 #define TEXT_MAX   512u
 #define TOKEN_SIZE 33u
 #define HOST_SIZE  65u
+#define WAYS_GIVEN 5u  /* to runs that may have given way, too */
+#define GIVE_MS	   50u /* at least; then twice as long each time */
 
 struct store_lock {
 	struct store_folder *folder;
 	char *path, *name, *url, *id; /* owned; id: as noted, NOTE_OF_LOCK and the token */
-	char text[TEXT_MAX];	      /* what the object says: token, host, process, time */
+	char *claim;		      /* the name of the run's own object; owned */
+	char *other;		      /* that of the object another run has; owned, or NULL */
+	char text[TEXT_MAX];	      /* what the objects say: token, host, process, time */
 	struct upload_note *note;
-	bool held;
+	bool held, is_claimed;
 	struct store_lock *next;
 };
 
@@ -53,15 +57,18 @@ static int describe(struct store_lock *lock, struct error *err)
 	snprintf(lock->text, sizeof(lock->text), "%s\n%s\n%ld\n%s\n", token, host, (long)getpid(),
 		 when);
 	lock->id = text_make("%c%s", NOTE_OF_LOCK, token);
-	return lock->id != NULL ? 0 : fail_memory(err);
+	lock->claim = text_make("%s.%s", lock->name, token);
+	return lock->id != NULL && lock->claim != NULL ? 0 : fail_memory(err);
 }
 
 /* *text: "" if there is no such object. */
-static int read_lock(struct store_lock *lock, char text[TEXT_MAX], struct error *err)
+static int read_object(struct store_lock *lock, const char *name, char text[TEXT_MAX],
+		       struct error *err)
 {
 	size_t got;
 
-	TRY(store_folder_peek(lock->folder, lock->name, (uint8_t *)text, TEXT_MAX - 1, &got, err));
+	*text = '\0';
+	TRY(store_folder_peek(lock->folder, name, (uint8_t *)text, TEXT_MAX - 1, &got, err));
 	text[got] = '\0';
 	return 0;
 }
@@ -79,25 +86,106 @@ static int fail_locked(const struct store_lock *lock, const char *text, struct e
 	return fail(err, ERR_LOCKED,
 		    "%s/%s: another run of vmabak works here: process %s on %s, since %s; "
 		    "--lock-wait SECONDS waits for it; if that run is dead, remove this object",
-		    lock->path, lock->name, line[2], line[1], line[3]);
+		    lock->path, lock->other != NULL ? lock->other : lock->name, line[2], line[1],
+		    line[3]);
+}
+
+/* ---- the run's own object ---- */
+
+/* The first that another run has: its name to lock->other, NULL if there is none. */
+static int find_other(struct store_lock *lock, struct error *err)
+{
+	char *begins = text_make("%s.", lock->name);
+	struct store_objects objects = {0};
+	int code = begins == NULL ? fail_memory(err)
+				  : store_folder_list(lock->folder, begins, &objects, err);
+
+	free(lock->other);
+	lock->other = NULL;
+	for (unsigned i = 0; code == 0 && i < objects.n && lock->other == NULL; i++)
+		if (strcmp(objects.items[i].name, lock->claim) != 0) {
+			lock->other = objects.items[i].name;
+			objects.items[i].name = NULL;
+		}
+	store_objects_free(&objects);
+	free(begins);
+	return code;
+}
+
+/* 1: another run has one, as *text says. */
+static int claim_once(struct store_lock *lock, char text[TEXT_MAX], struct error *err)
+{
+	/* 1, that it is there already, follows when the answer to the first try was lost. */
+	int code = store_folder_put_new(lock->folder, lock->claim, lock->text, err);
+
+	if (code < 0)
+		return code;
+	lock->is_claimed = true;
+	TRY(find_other(lock, err));
+	if (lock->other == NULL)
+		return 0;
+	TRY(store_folder_remove(lock->folder, lock->claim, err));
+	lock->is_claimed = false;
+	TRY(read_object(lock, lock->other, text, err));
+	return 1;
+}
+
+/* Runs that begin in the same moment may both have given way: they come back at random. */
+static int claim(struct store_lock *lock, char text[TEXT_MAX], struct error *err)
+{
+	uint8_t random = 0;
+	int code = claim_once(lock, text, err);
+
+	for (unsigned n = 0; code == 1 && n < WAYS_GIVEN; n++) {
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+			return fail_system(err, EIO, "getrandom");
+		clock_sleep_ms((GIVE_MS << n) + (GIVE_MS << n) * random / 256);
+		code = claim_once(lock, text, err);
+	}
+	return code;
 }
 
 /* ---- taking ---- */
 
-/* Of a run of this host and user that has died, if the object is still its own. */
-static int remove_dead(void *context, const char *url, const char *id)
+static int remove_if(struct store_lock *lock, const char *name, const char *token)
 {
-	struct store_lock *lock = context;
 	struct error ignored = {0};
 	char text[TEXT_MAX];
 
-	if (*id != NOTE_OF_LOCK || strcmp(url, lock->url) != 0)
-		return -1;
-	if (read_lock(lock, text, &ignored) != 0)
-		return -1;
-	if (strncmp(text, id + 1, TOKEN_SIZE - 1) != 0)
+	TRY(read_object(lock, name, text, &ignored));
+	if (strncmp(text, token, TOKEN_SIZE - 1) != 0)
 		return 0;
-	return store_folder_remove(lock->folder, lock->name, &ignored);
+	return store_folder_remove(lock->folder, name, &ignored);
+}
+
+/* Of a run of this host and user that has died, if the objects are still its own. */
+static int remove_dead(void *context, const char *url, const char *id)
+{
+	struct store_lock *lock = context;
+	char *claim;
+	int code;
+
+	if (*id != NOTE_OF_LOCK || strlen(id) != TOKEN_SIZE || strcmp(url, lock->url) != 0)
+		return -1;
+	claim = text_make("%s.%s", lock->name, id + 1);
+	code = claim != NULL ? remove_if(lock, claim, id + 1) : -1;
+	free(claim);
+	return code == 0 ? remove_if(lock, lock->name, id + 1) : code;
+}
+
+/* 1: another run has it, as *text says. */
+static int put_lock(struct store_lock *lock, char text[TEXT_MAX], struct error *err)
+{
+	int code;
+
+	if (lock->note == NULL)
+		lock->note = upload_note(lock->url, lock->id, NULL);
+	code = store_folder_put_new(lock->folder, lock->name, lock->text, err);
+	if (code < 0)
+		return code;
+	/* The answer to our own may have been lost; and some stores replace what is there. */
+	TRY(read_object(lock, lock->name, text, err));
+	return strcmp(text, lock->text) == 0 ? 0 : 1;
 }
 
 /* 1: another run has it, as *text says. */
@@ -106,19 +194,17 @@ static int try_once(struct store_lock *lock, char text[TEXT_MAX], struct error *
 	int code;
 
 	upload_each_dead(lock->url, "", remove_dead, lock);
-	code = read_lock(lock, text, err);
-	if (code == 0 && *text != '\0')
-		code = 1;
-	if (code == 0) {
-		if (lock->note == NULL)
-			lock->note = upload_note(lock->url, lock->id, NULL);
-		code = store_folder_put_new(lock->folder, lock->name, lock->text, err);
-	}
-	/* The answer to our own may have been lost; and some stores replace what is there. */
-	if (code < 0 || *text != '\0')
+	free(lock->other);
+	lock->other = NULL;
+	TRY(read_object(lock, lock->name, text, err));
+	if (*text != '\0' && strcmp(text, lock->text) != 0)
+		return 1;
+	code = *text == '\0' ? put_lock(lock, text, err) : 0;
+	if (code != 0)
 		return code;
-	TRY(read_lock(lock, text, err));
-	return strcmp(text, lock->text) == 0 ? 0 : 1;
+	/* Now a store that heeds the condition refuses it. */
+	code = store_folder_put_new(lock->folder, lock->name, lock->text, err);
+	return code == 1 ? 0 : code == 0 ? claim(lock, text, err) : code;
 }
 
 static int open_lock(struct store_lock *lock, const char *path, const char *name, struct error *err)
@@ -172,10 +258,24 @@ int store_lock_take(struct store_lock **out, const char *path, const char *name,
 
 /* ---- releasing ---- */
 
+/* The own object last: while it is there, nobody believes to be alone. */
+static int remove_objects(struct store_lock *lock)
+{
+	struct error ignored = {0};
+	int code;
+
+	if (lock->note == NULL && !lock->held)
+		return 0;
+	code = lock->held ? store_folder_remove(lock->folder, lock->name, &ignored)
+			  : remove_if(lock, lock->name, lock->id + 1);
+	return code == 0 && lock->is_claimed
+		       ? store_folder_remove(lock->folder, lock->claim, &ignored)
+		       : code;
+}
+
 void store_lock_release(struct store_lock *lock)
 {
 	struct store_lock **at = &held.first;
-	struct error ignored = {0};
 
 	if (lock == NULL)
 		return;
@@ -185,7 +285,7 @@ void store_lock_release(struct store_lock *lock)
 	if (*at != NULL)
 		*at = lock->next;
 	pthread_mutex_unlock(&held.lock);
-	if (lock->held && store_folder_remove(lock->folder, lock->name, &ignored) != 0)
+	if (remove_objects(lock) != 0)
 		upload_leave(lock->note);
 	else
 		upload_forget(lock->note);
@@ -194,6 +294,8 @@ void store_lock_release(struct store_lock *lock)
 	free(lock->name);
 	free(lock->url);
 	free(lock->id);
+	free(lock->claim);
+	free(lock->other);
 	free(lock);
 }
 
@@ -209,6 +311,8 @@ void store_locks_abandon(void)
 			continue;
 		store_folder_hurry(folder);
 		store_folder_remove(folder, lock->name, &ignored);
+		if (lock->is_claimed)
+			store_folder_remove(folder, lock->claim, &ignored);
 		store_folder_close(folder);
 	}
 	pthread_mutex_unlock(&held.lock);

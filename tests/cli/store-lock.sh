@@ -81,3 +81,33 @@ rm requests
 store unconditional@PUT+1
 expect_code 0 quick
 ! is_locked || fail 'the lock is left'
+end_store
+# A store that ignores the condition, and says once that there is no lock: both runs have believed then that they have it.
+rm requests
+store ignorant@PUT+1 'gone@GET /backups/vms/.web.lock$+3'
+has_claim()
+{
+	tell objects | grep -q '/backups/vms/.web.lock\.'
+}
+begin
+has_claim || fail 'the run has no lock of its own'
+expect_error 7 "another run of vmabak works here: process $pid on $(uname -n)" quick
+expect_text "$err" "$p/.web.lock."
+kill -KILL "$pid"
+wait "$pid" || :
+expect_code 0 quick
+! is_locked || fail "locks are left: $(tell objects)"
+end_store
+rm requests
+store ignorant@PUT+1
+pids=
+for n in 1 2 3 4; do
+	"$VMABAK" backup -q --to $p --name web --lock-wait 200 root=root.raw 2>err.$n &
+	pids="$pids $!"
+done
+for one in $pids; do
+	wait "$one" || fail "a run that waited failed: $(cat err.*)"
+done
+! is_locked || fail "locks are left: $(tell objects)"
+expect_code 0 "$VMABAK" list $p/
+expect_text "$out" 'machine web: 4 archives in 1 chain'

@@ -3,8 +3,8 @@
 
 s3server.py PORTFILE LOG [FAULT...]      objects are in memory; PORTFILE gets the port
 
-FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) contains REQUEST, the first, or each EVERYth:
-500, 503, 403, drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
+FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) contains REQUEST ($: its end), the first, or each EVERYth:
+500, 503, 403, gone (404), drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
 answered with all), late (the answer is lost, the request had its effect), latetag (the same, and the tag of the object is no checksum), error200 (an error with status 200), unlocked (object lock is
 ignored), ignorant (a store that does not know what that, or a condition, is), unconditional (one that refuses
 conditions), pause (two seconds in the middle of an answer), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
@@ -107,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
                 continue
             what, rest = fault.split("@", 1)
             request, _, every = rest.partition("+")
-            if request not in line:
+            if request not in line + "$":
                 continue
             with lock:
                 counts[fault] = n = counts.get(fault, 0) + 1
@@ -141,6 +141,8 @@ class Handler(BaseHTTPRequestHandler):
             out.write("%s%s\n" % (line, " " + what if what else ""))
         if what in ("500", "503", "403"):
             return self.fail(int(what), {"500": "InternalError", "503": "SlowDown", "403": "AccessDenied"}[what])
+        if what == "gone":
+            return self.fail(404, "NoSuchKey")
         if what == "drop":
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
