@@ -25,20 +25,30 @@ struct changer {
 
 static const char *set_command;
 
-/* Reads orders of five lines, and answers each with an exit code. Whoever waits for an answer of
- * the user's cannot have given up the terminal. */
+/* Reads orders of five lines, and answers each with an exit code. No order comes while one is
+ * carried out: what a watcher reads meanwhile is that this process is gone, and then the command is
+ * ended with all of its group. Whoever waits for an answer of the user's cannot have given up the
+ * terminal, nor the group it is for. */
 static const char waiting_shell[] =
+	"exec 3<&0\n"
 	"while IFS= read -r VMABAK_TAPE && IFS= read -r VMABAK_VOLUME && "
 	"IFS= read -r VMABAK_ARCHIVE && IFS= read -r VMABAK_USE && IFS= read -r VMABAK_WHY; do\n"
 	"export VMABAK_TAPE VMABAK_VOLUME VMABAK_ARCHIVE VMABAK_USE VMABAK_WHY\n"
-	"/bin/sh -c \"$1\" </dev/null >&2; echo $?\n"
+	"if [ -n \"$2\" ]; then\n"
+	"(read -r gone <&3 || kill -KILL 0) &\n"
+	"/bin/sh -c \"$1\" </dev/null >&2 3<&-; code=$?\n"
+	"kill $!; wait $! 2>/dev/null\n"
+	"else /bin/sh -c \"$1\" </dev/null >&2; code=$?; fi\n"
+	"echo $code\n"
 	"done\n";
 
 static const char question[] =
+	"(read -r gone <&3 || kill -KILL $$) &\n"
 	"exec </dev/tty >/dev/tty || exit 1\n"
 	"printf '\\n%s: %s\\nPut it in, and press Return (q: give up): ' \"$VMABAK_TAPE\" "
 	"\"$VMABAK_WHY\"\n"
-	"read -r answer && [ \"$answer\" != q ]\n";
+	"read -r answer && [ \"$answer\" != q ]; code=$?\n"
+	"kill $!; exit $code\n";
 
 void changer_set(const char *command)
 {
@@ -59,7 +69,9 @@ bool changer_may_change(const char *tape)
 
 int changer_start(struct changer **out, const char *tape, struct error *err)
 {
-	const char *const argv[] = {"sh", "-c", waiting_shell, "sh", set_command, NULL};
+	const char *const argv[] = {"sh", "-c",	       waiting_shell,
+				    "sh", set_command, set_command != question ? "group" : "",
+				    NULL};
 	struct child_options how = {.argv = argv,
 				    .program = "/bin/sh",
 				    .in = CHILD_PIPE,

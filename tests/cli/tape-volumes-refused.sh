@@ -68,6 +68,9 @@ expect_code 1 on_tape backup -o tape --next-volume 'kill $$' drive.raw
 expect_text "$err" 'exit code 143'
 new_library
 expect_error 1 'no tape for volume 2' on_tape backup -o tape --next-volume 'rm -f tape' drive.raw
+new_library
+chmod 444 t2
+expect_error 1 'no tape for volume 2: tape: the tape is write-protected' on_tape backup -o tape --next-volume 'sh next 2' drive.raw
 
 # After a refusal the command may bring the right one.
 new_library

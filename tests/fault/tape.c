@@ -12,7 +12,7 @@
  *   TAPE_SILENT     set: the drive does not say where the tape is
  *   TAPE_COUNTS     how many blocks fewer than there are it counts after a filemark
  *   TAPE_LATE       set: the drive loses what it buffers, and says so at the filemark
- *   TAPE_PROTECTED  set: it is not to be written
+ *   TAPE_PROTECTED  set: it is not to be written; nor is one whose file has no write permission
  *   TAPE_STUCK      set: it cannot be wound to the next file
  *
  * One thread at a time has to do with the tape.
@@ -119,7 +119,9 @@ int open(const char *path, int flags, ...)
 	int fd = REAL(open)(path, flags, mode);
 	if (fd < 0 || !is_tape(fd))
 		return fd;
-	if ((flags & O_ACCMODE) != O_RDONLY && getenv("TAPE_PROTECTED") != NULL) {
+	struct stat st;
+	if ((flags & O_ACCMODE) != O_RDONLY &&
+	    (getenv("TAPE_PROTECTED") != NULL || fstat(fd, &st) != 0 || (st.st_mode & 0222) == 0)) {
 		REAL(close)(fd);
 		return failed(EROFS);
 	}
