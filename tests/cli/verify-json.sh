@@ -11,7 +11,7 @@ expect_code 0 "$VMABAK" backup --json --uuid $uuid -o a.vmab -c a.conf drive.raw
 size=$(size_of a.vmab)
 expect_json "$out" "d.pop('duration_s') >= 0" "d.pop('written_bytes_per_s') > 0" "d == {'command': 'backup', 'warnings': [], \
 	'archive': 'a.vmab', 'format': 'vmab', 'written_bytes': $size, 'exit_code': 0, \
-	'drives': [{'name': 'disk0', 'token': None, 'left_out_bytes': 0, 'proof': None}], 'decrypted_drives': [], 'sums': None, 'n_tracked': 0, 'parent_uuid': None, $written}"
+	'drives': [{'name': 'disk0', 'token': None, 'left_out_bytes': 0, 'proof': None}], 'decrypted_drives': [], 'sums': None, 'n_tracked': 0, 'kept_bytes': 0, 'parent_uuid': None, $written}"
 [ ! -s "$err" ] || fail "said besides: $(cat "$err")"
 expect_code 0 "$VMABAK" convert --json a.vmab -o b.vmab
 expect_json "$out" "d.pop('duration_s') >= 0" "d.pop('written_bytes_per_s') > 0" "d == {'command': 'convert', 'warnings': [], \

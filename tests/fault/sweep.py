@@ -67,7 +67,7 @@ THINGS = ("out", "a.raw", "b.raw", "a.conf", "qemu-server.conf", "a.vma", "b.vma
 CASES = [
     Case("backup", f"backup -o out/x.vmab {BACKUP}"),
     Case("backup-force", f"backup --force -o out/x.vmab {BACKUP}", {"x.vmab": "old"}),
-    Case("backup-resume", f"backup -q --resume -o out/x.vmab {BACKUP}", {".x.vmab.resume.part": "part"}, resumes=True),
+    Case("backup-resume", f"backup -q --resume -o out/x.vmab {BACKUP}", {".x.vmab.resume.part": "kept/part"}, resumes=True),
     Case("backup-resume-anew", f"backup -q --resume -o out/x.vmab {BACKUP}", {".x.vmab.resume.part": "c.vmab"}, resumes=True),
     Case("restore-resume", "restore --threads 1 --resume a.vmab -d disk0=out/disk0.raw", {".disk0.raw.resume.part": "old"}, resumes=True),
     Case("backup-vma", f"backup -o out/x.vma {BACKUP}"),
@@ -148,10 +148,12 @@ def make_inputs(folder, vmabak):
     # with a uuid of its own: else it could be taken for a parent
     subprocess.run([vmabak, "backup", "-q", "-o", "bad.vmab", *BACKUP.replace(UUID, UUID[:-2] + "40").split()], cwd=folder, check=True)
     subprocess.run([vmabak, "backup", "-q", "-o", "c.vmab", *BACKUP.replace(UUID, UUID[:-2] + "50").split()], cwd=folder, check=True)
-    subprocess.run([vmabak, "backup", "-q", "-o", "part.vmab", *BACKUP.split()], cwd=folder, check=True,
+    # in a folder of its own: it has the uuid of the parent
+    os.mkdir(os.path.join(folder, "kept"))
+    subprocess.run([vmabak, "backup", "-q", "-o", "kept/whole.vmab", *BACKUP.split()], cwd=folder, check=True,
                    env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"})
-    with open(os.path.join(folder, "part"), "wb") as file:
-        file.write(read_file(os.path.join(folder, "part.vmab"))[:60000] + bytes(3000))
+    with open(os.path.join(folder, "kept/part"), "wb") as file:
+        file.write(read_file(os.path.join(folder, "kept/whole.vmab"))[:60000] + bytes(3000))
     good = read_file(os.path.join(folder, "bad.vmab"))
     with open(os.path.join(folder, "bad.vmab"), "wb") as file:
         file.write(good[:20000] + bytes(8192) + good[28192:])
