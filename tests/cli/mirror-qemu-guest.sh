@@ -83,6 +83,9 @@ wait_until grep -q '"n_clusters":64' again.json
 goes_on
 ask_qmp quit >/dev/null
 wait_until gone $guest
+# Its writer begins anew at each boot.
+cp A.raw A.initial
+qemu-img convert -f qcow2 -O raw again.qcow2 B.initial
 boot_machine fs.raw A.raw again.qcow2 qcow2
 expect_code 0 mirror start -d B=again.new --state again.json --json
 expect_json "$out" "d['drives'][0]['known']"
