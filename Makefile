@@ -107,6 +107,7 @@ $(B)/%.o: %.c Makefile $(B)/libraries
 	@$(if $(V),,echo "  CC    $<")
 	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) -MMD -MP $(CFLAGS) -c -o $@ $<
 
+$(B)/unit: LDFLAGS += -Wl,--wrap=qmp_open,--wrap=qmp_close,--wrap=bits_harvest
 $(B)/unit: $(UNIT_OBJECTS) $(LIVE_OBJECTS) $(B)/libvmabak.a
 	@$(if $(V),,echo "  LD    $@")
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $$($(PKG_CONFIG) --libs cunit)

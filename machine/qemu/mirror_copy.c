@@ -167,6 +167,13 @@ static int copy_data(struct batch *batch, uint64_t first, uint64_t n, bool again
 	return 0;
 }
 
+/* Before anything is written there: whatever becomes of the batch, a later one settles it. */
+static void reach(struct mirrored *drive, uint64_t end)
+{
+	if (end > drive->reached)
+		drive->reached = end;
+}
+
 /* What QEMU said of holes may be of long ago: what the guest has written since is not copied by us
  * (seen), or is read when it is copied again. */
 static int copy_some(struct batch *batch, uint64_t first, uint64_t n, uint64_t *done,
@@ -182,9 +189,11 @@ static int copy_some(struct batch *batch, uint64_t first, uint64_t n, uint64_t *
 		n_zeros = n;
 	if (n_zeros > 0) {
 		*done = least(n_zeros, n);
+		reach(drive, first + *done);
 		return put_zeros(drive, first, *done, false, err);
 	}
 	*done = least(n, step_of(batch));
+	reach(drive, first + *done);
 	return copy_data(batch, first, *done, false, err);
 }
 
@@ -241,8 +250,8 @@ static int harvest(const struct qemu_mirror *mirror, const struct mirrored *driv
 	return code;
 }
 
-/* Of what was written to by us, what may be older now than what the job wrote: an empty set gets
- * it. written: what was copied, of which the guest's is in found. */
+/* Of what was written to by us, what may be older now than what the job wrote is added to
+ * out. written: what was copied, of which the guest's is in found. */
 static int find_doubtful(const struct mirrored *drive, const struct cluster_set *written,
 			 const struct cluster_set *found, uint64_t end, struct cluster_set *out,
 			 struct error *err)
@@ -260,12 +269,12 @@ static int find_doubtful(const struct mirrored *drive, const struct cluster_set 
 }
 
 /* Of the doubtful, those that the guest has written once more since, which the job copies after
- * us, are dropped; the rest is copied again. */
-static int settle_once(struct batch *batch, struct cluster_set *doubtful, uint64_t end,
-		       struct error *err)
+ * us, are dropped; the rest is copied again. If that fails all of them stay doubtful: QEMU does not
+ * tell of them once more. */
+static int settle_once(struct batch *batch, uint64_t end, struct error *err)
 {
 	struct mirrored *drive = batch->drive;
-	struct cluster_set later = {0}, rest = {0}, meanwhile = {0};
+	struct cluster_set later = {0}, rest = {0}, meanwhile = {0}, next = {0};
 	uint64_t at = drive->cursor, n;
 	int code;
 
@@ -273,11 +282,10 @@ static int settle_once(struct batch *batch, struct cluster_set *doubtful, uint64
 	code = harvest(batch->mirror, drive, &later, err);
 	if (code >= 0)
 		code = include_all(&drive->seen, &later, drive->n_clusters, err);
-	while (code >= 0 && (n = next_run(doubtful, &later, &at, end)) > 0) {
+	while (code >= 0 && (n = next_run(&drive->doubtful, &later, &at, end)) > 0) {
 		code = cluster_set_include(&rest, at, n, err);
 		at += n;
 	}
-	cluster_set_free(doubtful);
 	if (code >= 0)
 		code = copy_again(batch, &rest, end, err);
 	if (code >= 0)
@@ -285,10 +293,16 @@ static int settle_once(struct batch *batch, struct cluster_set *doubtful, uint64
 	if (code >= 0)
 		code = include_all(&drive->seen, &meanwhile, drive->n_clusters, err);
 	if (code >= 0)
-		code = find_doubtful(drive, &rest, &meanwhile, end, doubtful, err);
+		code = find_doubtful(drive, &rest, &meanwhile, end, &next, err);
+	if (code >= 0) {
+		cluster_set_free(&drive->doubtful);
+		drive->doubtful = next;
+		next = (struct cluster_set){0};
+	}
 	cluster_set_free(&later);
 	cluster_set_free(&rest);
 	cluster_set_free(&meanwhile);
+	cluster_set_free(&next);
 	return code < 0 ? code : 0;
 }
 
@@ -296,7 +310,7 @@ static int settle_once(struct batch *batch, struct cluster_set *doubtful, uint64
 static int settle(struct batch *batch, uint64_t end, struct error *err)
 {
 	struct mirrored *drive = batch->drive;
-	struct cluster_set found = {0}, copied = {0}, doubtful = {0};
+	struct cluster_set found = {0}, copied = {0};
 	uint64_t at = drive->cursor, n;
 	int code = 0;
 
@@ -306,15 +320,15 @@ static int settle(struct batch *batch, uint64_t end, struct error *err)
 	}
 	if (code >= 0)
 		code = harvest(batch->mirror, drive, &found, err);
+	/* First what is doubtful: what was seen is not copied any more. */
 	if (code > 0)
-		code = include_all(&drive->seen, &found, drive->n_clusters, err);
+		code = find_doubtful(drive, &copied, &found, end, &drive->doubtful, err);
 	if (code >= 0)
-		code = find_doubtful(drive, &copied, &found, end, &doubtful, err);
-	while (code >= 0 && doubtful.root != NULL)
-		code = settle_once(batch, &doubtful, end, err);
+		code = include_all(&drive->seen, &found, drive->n_clusters, err);
+	while (code >= 0 && drive->doubtful.root != NULL)
+		code = settle_once(batch, end, err);
 	cluster_set_free(&found);
 	cluster_set_free(&copied);
-	cluster_set_free(&doubtful);
 	return code < 0 ? code : 0;
 }
 
@@ -326,9 +340,10 @@ int qmirror_copy(struct qemu_mirror *mirror, struct mirrored *drive, struct erro
 
 	batch.buffer = malloc(STEP_CLUSTERS * CLUSTER_SIZE);
 	code = batch.buffer == NULL ? fail_memory(err) : copy_batch(&batch, &end, err);
-	/* What failed may have written something, too, but then the target counts for nothing. */
+	/* What is broken off, when the mirror is asked something, is settled with the next batch.
+	 */
 	if (code == 0)
-		code = settle(&batch, end, err);
+		code = settle(&batch, drive->reached, err);
 	free(batch.buffer);
 	if (code == 0) {
 		drive->cursor = end;

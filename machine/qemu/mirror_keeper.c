@@ -50,6 +50,7 @@ static enum wanted take_wish(struct keeper *keeper, bool idle)
 	if (idle && keeper->wanted == WANT_NOTHING)
 		clock_cond_wait(&mirror->changed, &mirror->lock_all, clock_ms() + TICK_MS);
 	wanted = keeper->wanted;
+	atomic_store(&mirror->leaving, false);
 	pthread_mutex_unlock(&mirror->lock_all);
 	return wanted;
 }
@@ -137,7 +138,6 @@ static void *work(void *context)
 		struct error err = {0};
 		enum wanted wanted = take_wish(keeper, idle);
 
-		atomic_store(&mirror->leaving, false);
 		if (wanted != WANT_NOTHING) {
 			answer_wish(keeper, wanted);
 			continue;

@@ -77,8 +77,10 @@ struct mirrored {
 	struct mirror_output output;
 	struct drive *from; /* QEMU's export */
 	struct cluster_set need,
-		seen;	 /* to be copied; written by the guest, so that the job copies */
-	uint64_t cursor; /* all before it was copied */
+		seen;	  /* to be copied; written by the guest, so that the job copies */
+	uint64_t cursor;  /* all before it was copied */
+	uint64_t reached; /* behind it nothing was written yet */
+	struct cluster_set doubtful; /* where that may be older than what the job wrote */
 	struct pace pace;
 	bool has_job;
 	bool drained; /* a generation of keep is to be cut once the target is flushed */
@@ -168,7 +170,7 @@ int exports_end(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err);
 /* QEMU's node for an NBD URI: owned. NULL: err says why there can be none. */
 struct json_t *mirror_uri_node(const char *uri, struct error *err);
 
-/* ---- qmirror_copy.c ---- */
+/* ---- mirror_copy.c ---- */
 
 /* A batch of what the target lacks. An error that is the drive's is noted there; any other is that
  * of QEMU's monitor. */
@@ -179,7 +181,7 @@ bool qmirror_in_sync(const struct mirrored *drive);
 uint64_t qmirror_count(const struct mirrored *drive, uint64_t from);
 void qmirror_fail(struct qemu_mirror *mirror, struct mirrored *drive, const struct error *why);
 
-/* ---- qmirror_begin.c ---- */
+/* ---- mirror_begin.c ---- */
 
 /* By a request of mirror_wish.c. Undoes what it did if it fails. */
 int qmirror_begin(struct qemu_mirror *mirror, const struct json_t *request, struct error *err);

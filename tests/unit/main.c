@@ -50,6 +50,7 @@ static void (*const suites[])(void) = {
 	test_generation_killed,
 	test_generation_marks,
 	test_mirror,
+	test_mirror_qemu,
 	test_moves,
 	test_map_log,
 	test_checkpoints,

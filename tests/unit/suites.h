@@ -41,6 +41,7 @@ void test_generation_elsewhere(void);
 void test_generation_killed(void);
 void test_generation_marks(void);
 void test_mirror(void);
+void test_mirror_qemu(void);
 void test_moves(void);
 void test_map_log(void);
 void test_checkpoints(void);

@@ -1,0 +1,122 @@
+/*
+ * What a mirror of a QEMU copies itself, beside QEMU's job: where the guest wrote meanwhile the
+ * target has what the guest wrote in the end, also when a batch was broken off.
+ */
+#include "machine/qemu/mirror_parts.h"
+#include "machine/qemu/qmp.h"
+#include "tests/unit/fake_drive.h"
+#include "tests/unit/suites.h"
+
+#include <CUnit/CUnit.h>
+#include <string.h>
+
+#define CLUSTERS 8u
+
+/* QEMU, as far as it is asked here. */
+static struct script {
+	bool on;
+	struct qemu_mirror *mirror;
+	struct fake_drive *from;
+	uint64_t cluster;   /* the guest writes it, before it is harvested first */
+	unsigned n_opens;   /* of the monitor, */
+	unsigned refused;   /* and which of them another program has it at */
+	unsigned n_harvest; /* that were made */
+} qemu;
+
+int __real_qmp_open(struct qmp **out, const char *place, struct error *err);
+int __wrap_qmp_open(struct qmp **out, const char *place, struct error *err);
+void __real_qmp_close(struct qmp *qmp);
+void __wrap_qmp_close(struct qmp *qmp);
+int __real_bits_harvest(struct qmp *qmp, const struct mirrored *drive, struct cluster_set *out,
+			struct error *err);
+int __wrap_bits_harvest(struct qmp *qmp, const struct mirrored *drive, struct cluster_set *out,
+			struct error *err);
+
+int __wrap_qmp_open(struct qmp **out, const char *place, struct error *err)
+{
+	if (!qemu.on)
+		return __real_qmp_open(out, place, err);
+	if (++qemu.n_opens == qemu.refused) {
+		atomic_store(&qemu.mirror->leaving, true);
+		return fail(err, ERR_LOCKED, "in use");
+	}
+	*out = NULL;
+	return 0;
+}
+
+void __wrap_qmp_close(struct qmp *qmp)
+{
+	if (!qemu.on)
+		__real_qmp_close(qmp);
+}
+
+/* The guest's write came while the batch was copied: the job wrote it, and the batch the old bytes
+ * after it. */
+int __wrap_bits_harvest(struct qmp *qmp, const struct mirrored *drive, struct cluster_set *out,
+			struct error *err)
+{
+	if (!qemu.on)
+		return __real_bits_harvest(qmp, drive, out, err);
+	if (++qemu.n_harvest > 1)
+		return 0;
+	memset(qemu.from->bytes + qemu.cluster * CLUSTER_SIZE, 'n', CLUSTER_SIZE);
+	return cluster_set_include(out, qemu.cluster, 1, err) < 0 ? err->code : 1;
+}
+
+/* Copies all. refused: the time at which the monitor is another's. again: the next batch is broken
+ * off at once, too. */
+static void copy(unsigned refused, bool again)
+{
+	static struct qemu_mirror mirror;
+	struct mirrored *drive = &mirror.drives[0];
+	struct fake_drive from, to;
+	struct error err;
+
+	mirror = (struct qemu_mirror){.place = "x", .n_drives = 1};
+	fake_make(&from, CLUSTERS * CLUSTER_SIZE);
+	fake_make(&to, CLUSTERS * CLUSTER_SIZE);
+	for (uint64_t i = 0; i < CLUSTERS; i++)
+		memset(from.bytes + i * CLUSTER_SIZE, 'o', CLUSTER_SIZE);
+	memset(from.holes, 0, CLUSTERS * CLUSTER_SIZE / FAKE_GRAIN);
+	*drive = (struct mirrored){.size_bytes = CLUSTERS * CLUSTER_SIZE,
+				   .n_clusters = CLUSTERS,
+				   .output = {.fd = -1, .drive = &to.drive},
+				   .from = &from.drive};
+	CU_ASSERT_FATAL(cluster_set_include(&drive->need, 0, CLUSTERS, &err) >= 0);
+	qemu = (struct script){true, &mirror, &from, 5, 0, refused, 0};
+	CU_ASSERT_EQUAL(qmirror_copy(&mirror, drive, &err), refused == 0 ? 0 : ERR_LOCKED);
+	if (again)
+		CU_ASSERT_EQUAL(qmirror_copy(&mirror, drive, &err), 0);
+	atomic_store(&mirror.leaving, false);
+	while (!qmirror_copied(drive))
+		CU_ASSERT_EQUAL_FATAL(qmirror_copy(&mirror, drive, &err), 0);
+	qemu.on = false;
+	CU_ASSERT(qemu.n_harvest > 0 && from.bytes[5 * CLUSTER_SIZE] == 'n');
+	CU_ASSERT_EQUAL(memcmp(from.bytes, to.bytes, CLUSTERS * CLUSTER_SIZE), 0);
+	cluster_set_free(&drive->need);
+	cluster_set_free(&drive->seen);
+	cluster_set_free(&drive->doubtful);
+	fake_free(&from);
+	fake_free(&to);
+}
+
+static void what_the_guest_wrote_stays(void)
+{
+	copy(0, false);
+}
+
+static void what_is_broken_off_is_settled_later(void)
+{
+	for (unsigned refused = 1; refused <= 3; refused++) {
+		copy(refused, false);
+		copy(refused, true);
+	}
+}
+
+void test_mirror_qemu(void)
+{
+	CU_pSuite suite = CU_add_suite("mirror-qemu", NULL, NULL);
+
+	CU_ADD_TEST(suite, what_the_guest_wrote_stays);
+	CU_ADD_TEST(suite, what_is_broken_off_is_settled_later);
+}
