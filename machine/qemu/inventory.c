@@ -33,6 +33,7 @@ static void free_drive(struct inventory_drive *drive)
 	free(drive->node);
 	free(drive->format);
 	free(drive->file);
+	free(drive->image);
 	free(drive->iothread);
 }
 
@@ -131,17 +132,29 @@ static bool is_filter(const char *format)
 	return false;
 }
 
-/* The image below all filters. query-block tells of those, query-named-block-nodes does not. */
-static bool has_backing(const struct json_t *node)
+/* query-block tells of what is below filters, query-named-block-nodes only without "flat". */
+static const struct json_t *below_filters(const struct json_t *node)
 {
 	const struct json_t *image = json_member(node, "image"), *below;
 
-	if (json_member(node, "backing_file") != NULL)
-		return true;
 	while ((below = json_member(image, "backing-image")) != NULL &&
 	       is_filter(json_member_text(image, "format")))
 		image = below;
-	return below != NULL || json_member(image, "backing-filename") != NULL;
+	return image;
+}
+
+const char *inventory_image(const struct json_t *node)
+{
+	return json_member_text(below_filters(node), "filename");
+}
+
+static bool has_backing(const struct json_t *node)
+{
+	const struct json_t *image = below_filters(node);
+
+	return json_member(node, "backing_file") != NULL ||
+	       json_member(image, "backing-image") != NULL ||
+	       json_member(image, "backing-filename") != NULL;
 }
 
 /* The node, or an image that it stands on, which may be below a filter. */
@@ -167,6 +180,7 @@ static int take_node(struct inventory_drive *drive, const struct json_t *node, s
 	TRY(copy(&drive->node, name, err));
 	TRY(copy(&drive->format, json_member_text(node, "drv"), err));
 	TRY(copy(&drive->file, json_member_text(image, "filename"), err));
+	TRY(copy(&drive->image, inventory_image(node), err));
 	drive->size_bytes = size;
 	drive->read_only = json_member_bool(node, "ro");
 	drive->decrypted = is_encrypted(node);
@@ -328,7 +342,7 @@ static int copy_drive(struct inventory_drive *out, const struct inventory_drive 
 {
 	*out = *from;
 	out->name = out->label = out->device = out->qdev = out->qom = out->node = NULL;
-	out->format = out->file = out->iothread = NULL;
+	out->format = out->file = out->image = out->iothread = NULL;
 	TRY(copy(&out->name, from->name, err));
 	TRY(copy(&out->label, from->label, err));
 	TRY(copy(&out->device, from->device, err));
@@ -337,6 +351,7 @@ static int copy_drive(struct inventory_drive *out, const struct inventory_drive 
 	TRY(copy(&out->node, from->node, err));
 	TRY(copy(&out->format, from->format, err));
 	TRY(copy(&out->file, from->file, err));
+	TRY(copy(&out->image, from->image, err));
 	return copy(&out->iothread, from->iothread, err);
 }
 

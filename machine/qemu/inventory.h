@@ -20,6 +20,7 @@ struct inventory_drive {
 	char *node;   /* what is backed up */
 	char *format; /* of the image: "raw", "qcow2", ... */
 	char *file;
+	char *image; /* the file of what is below all filters */
 	char *iothread;
 	uint64_t size_bytes;
 	uint64_t data_bytes; /* that its image has allocated; 0: unknown */
@@ -42,6 +43,9 @@ struct inventory {
  * after a failure. */
 int inventory_read(struct inventory *out, struct qmp *qmp, struct error *err);
 void inventory_free(struct inventory *inventory);
+
+/* The file of a node's image, below all filters if QEMU told of it without "flat"; NULL: none. */
+const char *inventory_image(const struct json_t *node);
 
 /* Whether it is backed up when no drive is named: once, and not if it is removable or read-only. */
 bool inventory_by_default(const struct inventory_drive *drive);

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define REMOVE_TRIES 4 /* as many nodes may stand on each other */
+
 struct pivot {
 	const struct pivot_options *options;
 	struct qmp *qmp;
@@ -74,11 +76,11 @@ static int find_device(struct pivot *pivot, unsigned number, struct error *err)
 	for (unsigned i = 0; i < pivot->inventory.n_drives; i++) {
 		const struct inventory_drive *one = &pivot->inventory.drives[i];
 
-		if (one->qom != NULL && is_ours(pivot, one->file, drive->name)) {
+		if (one->qom != NULL && is_ours(pivot, one->image, drive->name)) {
 			pivot->found[number] = one;
 			return 0;
 		}
-		moved |= one->file != NULL && same_file(one->file, drive->file);
+		moved |= one->image != NULL && same_file(one->image, drive->file);
 	}
 	if (moved)
 		return 0;
@@ -186,18 +188,35 @@ static int move_drive(struct pivot *pivot, unsigned number, struct error *err)
 /* The nodes that were at the export, those on top first; one that is used otherwise stays. */
 static void remove_nodes(struct pivot *pivot, const char *name)
 {
-	const struct json_t *nodes = pivot->inventory.nodes;
+	struct json_t *nodes;
 	struct error ignored;
+	size_t n;
 
-	for (size_t i = 0; i < 2 * json_length(nodes); i++) {
-		const struct json_t *node = json_item(nodes, i % json_length(nodes));
+	if (qmp_execute(pivot->qmp, &nodes, &ignored, "query-named-block-nodes", NULL) < 0)
+		return;
+	n = json_length(nodes);
+	for (size_t i = 0; i < REMOVE_TRIES * n; i++) {
+		const struct json_t *node = json_item(nodes, i % n);
 		const char *own = json_member_text(node, "node-name");
 
 		if (own != NULL && *own != '#' && qmp_works(pivot->qmp) &&
-		    is_ours(pivot, json_member_text(node, "file"), name))
+		    is_ours(pivot, inventory_image(node), name))
 			qmp_execute(pivot->qmp, NULL, &ignored, "blockdev-del", "{s:s}",
 				    "node-name", own);
 	}
+	json_free(nodes);
+}
+
+/* What a filter did for the device, such as a limit, ends with the move. */
+static void tell(const struct pivot *pivot, unsigned number, const struct watcher *watcher)
+{
+	const struct pivot_drive *drive = &pivot->options->drives[number];
+	const struct inventory_drive *device = pivot->found[number];
+
+	watcher_note(watcher, "drive %s: the machine runs from %s", drive->name, drive->file);
+	if (device->file == NULL || strcmp(device->file, device->image) != 0)
+		watcher_note(watcher, "drive %s: without the filter %s, a node of %s", drive->name,
+			     device->node, device->format);
 }
 
 int pivot_run(struct pivot *pivot, const struct watcher *watcher, struct error *err)
@@ -211,8 +230,7 @@ int pivot_run(struct pivot *pivot, const struct watcher *watcher, struct error *
 			error_prefix(err, "moving drive %s", options->drives[i].name);
 			return err->code;
 		}
-		watcher_note(watcher, "drive %s: the machine runs from %s", options->drives[i].name,
-			     options->drives[i].file);
+		tell(pivot, i, watcher);
 		remove_nodes(pivot, options->drives[i].name);
 	}
 	return 0;
