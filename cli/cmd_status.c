@@ -35,11 +35,16 @@ static void print_drive(const struct json_t *drive)
 {
 	const struct json_t *map = json_member(drive, "map");
 	const char *file = json_member_text(map, "file");
+	uint64_t all = number_of(drive, "size_bytes"), filled;
 	char size[HUMAN_SIZE], changed[HUMAN_SIZE];
 
 	say(stdout, "drive %s: %s, %s, %llu %s\n", text_of(drive, "name"),
 	    human_size(size, number_of(drive, "size_bytes")), text_of(drive, "path"),
 	    (unsigned long long)number_of(drive, "n_connections"), connections(drive));
+	if (json_member_number(drive, "filled_bytes", &filled))
+		say(stdout, "  restored: %llu%%, %s\n",
+		    (unsigned long long)(filled == all ? 100 : filled / (all / 100 + 1)),
+		    human_size(size, filled));
 	if (json_member(map, "generation") == NULL)
 		return;
 	say(stdout, "  changed since the last backup: %s (map %s, %s, generation %llu)\n",
@@ -108,7 +113,7 @@ const struct command command_status = {
 	.operand = "SOCKET",
 	.summary = "show the state of a running vmabak serve",
 	.help = "Show the drives of a running vmabak serve, its clients, its maps, and the\n"
-		"progress of a running backup.\n"
+		"progress of a running backup; or of a vmabak restore --live with --control.\n"
 		"\n"
 		"Example:\n"
 		"  vmabak status web.sock\n",

@@ -65,6 +65,7 @@ static void put_json(const struct live *live, struct json_t *result)
 	}
 	summary_put_configs(plan, result);
 	json_put_number(result, "archive_bytes", live_counts(live).archive_bytes);
+	json_put_number(result, "written_bytes", live_counts(live).written_bytes);
 	json_put_real(result, "duration_s", progress_seconds());
 }
 

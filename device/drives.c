@@ -58,7 +58,8 @@ int device_drives_open(struct device_drives *out, struct view *view, struct over
 		return fail_memory(err);
 	for (uint32_t i = 0; i < n; i++) {
 		TRY(open_one(&out->of[i], view, overlay, i, err));
-		out->given[i] = (struct serve_given){out->of[i].name, out->of[i].drive};
+		out->given[i] =
+			(struct serve_given){.name = out->of[i].name, .drive = out->of[i].drive};
 		out->n++;
 	}
 	return 0;

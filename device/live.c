@@ -126,7 +126,11 @@ static int open_drive(struct live *live, uint32_t number, struct error *err)
 	TRY(drive_overlay_open(&drive->drive, drive->name, &content, &file->place, err));
 	live->drive_bytes += content.size_bytes;
 	live->filled[live->n - 1] = (struct live_fill_drive){drive, file->other_fd};
-	live->given[live->n - 1] = (struct serve_given){drive->name, drive->drive};
+	live->given[live->n - 1] = (struct serve_given){
+		.name = drive->name,
+		.drive = drive->drive,
+		.missing_bytes = drive_overlay_missing_bytes,
+	};
 	return 0;
 }
 
@@ -384,6 +388,7 @@ struct live_counts live_counts(const struct live *live)
 	return (struct live_counts){
 		.drive_bytes = live->drive_bytes,
 		.archive_bytes = view_counts(live->view).read_bytes,
+		.written_bytes = atomic_load(&live->fill.written_bytes),
 		.moved = live->moved,
 	};
 }

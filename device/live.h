@@ -21,7 +21,8 @@ struct live_options {
 
 struct live_counts {
 	uint64_t drive_bytes, archive_bytes;
-	bool moved; /* a machine did */
+	uint64_t written_bytes; /* what was filled with data since live_open */
+	bool moved;		/* a machine did */
 };
 
 /* From here on clients are served, and signals end what live_run waits for. The process gives up

@@ -123,6 +123,7 @@ static bool fill_part(struct live_fill *fill, const struct live_fill_drive *one,
 	}
 	if (!put(fill, drive->drive, offset, fill->room, *n))
 		return false;
+	atomic_fetch_add(&fill->written_bytes, *n);
 	hurry(one->fd, offset, *n);
 	pace(fill, *n);
 	return true;

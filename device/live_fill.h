@@ -34,6 +34,7 @@ struct live_fill {
 	bool ends;
 	bool told_full;			/* its thread's */
 	_Atomic uint64_t covered_bytes; /* up to where this pass has come */
+	_Atomic uint64_t written_bytes; /* of data, in all passes */
 	_Atomic uint64_t damaged_bytes; /* of the last pass: the archive does not have them */
 	atomic_bool filled;		/* nothing is missing */
 };

@@ -16,6 +16,8 @@ struct drive;
 struct serve_given {
 	const char *name;
 	struct drive *drive;
+	/* Of a drive that is filled: how much is not there yet, asked from any thread; or NULL. */
+	uint64_t (*missing_bytes)(struct drive *drive);
 };
 
 struct serve_options {

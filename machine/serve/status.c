@@ -27,6 +27,19 @@ static void put_map(struct json_t *drive, const struct served *served)
 			generation_count(served->map, (uint16_t)(current - 1)));
 }
 
+/* Drives that are given are the first ones, in their order. */
+static void put_filled(struct json_t *drive, const struct serve *serve, uint32_t i)
+{
+	const struct serve_given *given =
+		serve->drives[i].is_given ? &serve->options->given[i] : NULL;
+
+	if (given != NULL && given->missing_bytes != NULL)
+		json_put_number(drive, "filled_bytes",
+				serve->drives[i].size_bytes - given->missing_bytes(given->drive));
+	else
+		json_put_null(drive, "filled_bytes");
+}
+
 static void put_drive(struct json_t *drives, struct serve *serve, uint32_t i)
 {
 	const struct served *served = &serve->drives[i];
@@ -38,6 +51,7 @@ static void put_drive(struct json_t *drives, struct serve *serve, uint32_t i)
 	json_put_number(drive, "size_bytes", served->size_bytes);
 	json_put_number(drive, "n_connections", nbdserver_export_users(serve->nbd, i));
 	put_map(drive, served);
+	put_filled(drive, serve, i);
 	free(path);
 }
 

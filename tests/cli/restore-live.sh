@@ -52,6 +52,11 @@ f.seek(4000000)
 f.write(b"not" * 30000)'
 nbdcopy 'nbd+unix:///root?socket=n.sock' out.raw
 same_file want out.raw
+# How much is there: what was written, and what was filled until now.
+filled() { "$VMABAK" status --json c.sock >json; expect_json json "$1"; }
+filled '5000 <= d["serve"]["drives"][0]["filled_bytes"] < d["serve"]["drives"][0]["size_bytes"]'
+"$VMABAK" status c.sock >"$out"
+expect_text "$out" '  restored: '
 again 7 a
 expect_text "$err" 'new.raw.live: another live restore is at work on it'
 stop 1
@@ -85,6 +90,10 @@ f.seek(4500000)
 f.write(b"lost" * 30000)'
 begin
 wait_until grep -q 'all is there' live.err
+filled 'd["serve"]["drives"][0]["filled_bytes"] == d["serve"]["drives"][0]["size_bytes"]'
+"$VMABAK" status c.sock >"$out"
+expect_text "$out" '  restored: 100%'
+rm json
 nbdcopy 'nbd+unix:///root?socket=n.sock' out.raw
 same_file want out.raw
 expect_code 7 "$PYTHON" - <<'PY'
@@ -163,7 +172,7 @@ done
 [ $code = 0 ] || fail "code $code: $(cat live.err json)"
 same_file a.raw all/root.raw
 same_file b.raw all/data.raw
-expect_json json "[x['target'] for x in d['drives']] == ['all/root.raw', 'all/data.raw']" "d['archive'] == 'a.vmab'" "d['configs'] == []"
+expect_json json "0 <= d['written_bytes'] <= 5 << 20" "[x['target'] for x in d['drives']] == ['all/root.raw', 'all/data.raw']" "d['archive'] == 'a.vmab'" "d['configs'] == []"
 
 # What does not go together.
 live() { expect_error 2 "$1" timeout 60 "$VMABAK" restore a.vmab --live any --nbd unix:m.sock $2; }
