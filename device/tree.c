@@ -1,5 +1,6 @@
 #include "device/tree.h"
 
+#include "base/io.h"
 #include "base/name.h"
 
 #include <dirent.h>
@@ -65,20 +66,6 @@ const char *tree_folder(const struct tree *tree)
 	return tree->part;
 }
 
-static int sync_folder_of(const char *path)
-{
-	char folder[PATH_MAX];
-	int fd, sys = 0;
-
-	snprintf(folder, sizeof(folder), "%.*s.", (int)(base_name(path) - path), path);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-		sys = errno;
-	if (fd >= 0)
-		close(fd);
-	return sys;
-}
-
 int tree_publish(struct tree *tree, bool sync, struct error *err)
 {
 	int sys = 0;
@@ -95,7 +82,7 @@ int tree_publish(struct tree *tree, bool sync, struct error *err)
 		return fail(err, ERR_USAGE, "%.500s: exists already", tree->path);
 	if (sys == 0) {
 		tree->part[0] = '\0';
-		sys = sync ? sync_folder_of(tree->path) : 0;
+		sys = sync ? io_sync_folder(tree->path) : 0;
 	}
 	return sys == 0 ? 0 : fail_system(err, sys, "%.500s", tree->path);
 }

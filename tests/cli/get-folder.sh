@@ -125,3 +125,8 @@ expect_text "$err" 'xfs:/folder: left out: away: links to folders or to nothing,
 same_file tree/etc/sub/numbers out/xfs/numbers
 same_file tree/etc/sub/numbers out/xfs/link
 [ -z "$(find out -name '*.part-*')" ] || fail "left: $(find out -name '*.part-*')"
+# A file system that cannot sync a folder, as some of a network.
+if command -v strace >/dev/null && strace -f -o /dev/null true 2>/dev/null; then
+	expect_code 0 strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:error=EINVAL "$VMABAK" get -q -r a.vmab root:/etc/empty -o out/empty
+	expect_code 1 strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:error=EIO "$VMABAK" get -q -r a.vmab root:/etc/empty -o out/lost
+fi
