@@ -116,8 +116,11 @@ static int switch_over(struct qemu_mirror *mirror, struct qmp *qmp, struct error
 
 	TRY(prepare_pivot(mirror, qmp, err));
 	code = switch_all(qmp, mirror, true, &over, err);
-	if (code == 0)
+	if (code == 0) {
 		code = flush_all(mirror, err);
+		if (code != 0)
+			error_append(err, "; the drives are at their targets");
+	}
 	if (code == 0)
 		tell_way_back(mirror, qmp);
 	if (over) {

@@ -124,10 +124,14 @@ static int end_at_once(struct qmp *qmp, struct qemu_mirror *mirror, bool pivot, 
 		     : tell_all(qmp, mirror, "block-job-cancel", "device", err);
 	if (code == 0)
 		code = await_pending(qmp, mirror, err);
-	if (code == 0)
+	if (code == 0) {
 		code = finalize(qmp, mirror, guard, err);
-	else
+		if (code != 0 && pivot)
+			error_append(err, "; drives may be at their targets already: QEMU's "
+					  "query-block tells");
+	} else {
 		cancel_all(qmp, mirror, &ignored);
+	}
 	mirror->standstill_ns = (uint64_t)(clock_ns() - begun_ns);
 	*over = true;
 	return code;
