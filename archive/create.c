@@ -132,7 +132,7 @@ int create_take_up(struct create *create, const struct watcher *watcher, struct 
 
 	if (!create->options->resume)
 		return 0;
-	TRY(kept_find(&create->kept, create->name, create->options->retain_until, watcher, err));
+	TRY(kept_find(&create->kept, create->name, create->options, watcher, err));
 	if (!create->kept.found.any)
 		return 0;
 	if (head->uuid == NULL && !head->dedup)
@@ -331,7 +331,7 @@ int create_open(struct create *create, const struct watcher *watcher, struct err
 	TRY(new_sums_check(&sums, create->name, create->archive, err));
 	create->kept.to.created_ns = create->archive->created_ns;
 	if (options->resume)
-		TRY(kept_begin(&create->kept, create->name, err));
+		TRY(kept_begin(&create->kept, create->name, create->archive->uuid, err));
 	return output_open(&create->output, create->name, &to, err);
 }
 

@@ -28,6 +28,7 @@ struct create_options {
 	bool no_sync;
 	bool force;
 	bool resume; /* goes on with what a run that broke off has left, and leaves it so */
+	const char *resume_check; /* of a command: another one, which tells what is there */
 };
 
 struct create_plan {

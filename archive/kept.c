@@ -1,5 +1,6 @@
 #include "archive/kept.h"
 
+#include "archive/create_plan.h"
 #include "archive/open.h"
 #include "base/command.h"
 #include "base/newfile.h"
@@ -7,6 +8,7 @@
 #include "base/watcher.h"
 #include "reader/input/input.h"
 #include "reader/reader.h"
+#include "store/memo.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -87,7 +89,9 @@ static int find_path(char **out, const char *name, struct error *err)
 	if (strcmp(name, "-") == 0 || command_of(name) != NULL ||
 	    (stat(name, &st) == 0 && !S_ISREG(st.st_mode)))
 		return fail(err, ERR_USAGE,
-			    "%s: --resume is for an archive that is a file or an object", name);
+			    "%s: --resume is for an archive that is a file or an object, and with "
+			    "--resume-check for exec:COMMAND",
+			    name);
 	if (stat(name, &st) != 0 && lstat(name, &st) == 0)
 		return fail(err, ERR_USAGE, "%s: is a dangling symbolic link", name);
 	*out = stat(name, &st) == 0 ? realpath(name, NULL) : strdup(name);
@@ -124,14 +128,21 @@ static void read_head(struct kept *kept, const char *name, const struct watcher 
 	free(path);
 }
 
-int kept_find(struct kept *out, const char *name, const char *retain_until,
+int kept_find(struct kept *out, const char *name, const struct create_options *options,
 	      const struct watcher *watcher, struct error *err)
 {
 	struct stat st;
 
 	*out = (struct kept){.to = {.fd = -1, .is_damaged = is_damaged}};
+	if (options->resume_check != NULL) {
+		out->to.check = options->resume_check;
+		TRY(memo_find(&out->to.memo, command_of(name), &out->found, err));
+		out->to.asks = out->found.any;
+		return 0;
+	}
 	if (store_is_name(name))
-		return store_writer_find(&out->to.store, name, retain_until, &out->found, err);
+		return store_writer_find(&out->to.store, name, options->retain_until, &out->found,
+					 err);
 	TRY(open_file(out, name, false, err));
 	if (out->to.file == NULL)
 		return 0;
@@ -145,8 +156,16 @@ int kept_find(struct kept *out, const char *name, const char *retain_until,
 	return 0;
 }
 
-int kept_begin(struct kept *kept, const char *name, struct error *err)
+int kept_begin(struct kept *kept, const char *name, const uint8_t *uuid, struct error *err)
 {
+	struct store_found made = {.created_ns = kept->to.created_ns};
+
+	if (kept->to.memo != NULL)
+		return 0;
+	if (kept->to.check != NULL) {
+		memcpy(made.uuid, uuid, sizeof(made.uuid));
+		return memo_make(&kept->to.memo, command_of(name), &made, err);
+	}
 	if (kept->to.file != NULL || kept->to.store != NULL)
 		return 0;
 	return open_file(kept, name, true, err);
@@ -159,6 +178,8 @@ void kept_close(struct kept *kept)
 		close(kept->to.fd);
 	}
 	store_writer_free(kept->to.store);
+	memo_leave(kept->to.memo);
+	kept->to.memo = NULL;
 	kept->to.file = NULL;
 	kept->to.store = NULL;
 }

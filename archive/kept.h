@@ -13,6 +13,7 @@
 #include "store/store.h"
 #include "writer/output/output.h"
 
+struct create_options;
 struct watcher;
 
 struct kept {
@@ -21,12 +22,12 @@ struct kept {
 };
 
 /* Nothing is created. ERR_USAGE: nothing that is written there can be taken up. ERR_LOCKED: another
- * run writes it. retain_until: as in struct store_options. *out can be closed even after a
+ * run writes it. *out can be closed even after a
  * failure, and must not move. */
-int kept_find(struct kept *out, const char *name, const char *retain_until,
+int kept_find(struct kept *out, const char *name, const struct create_options *options,
 	      const struct watcher *watcher, struct error *err);
 /* Where nothing was found: it is created. */
-int kept_begin(struct kept *kept, const char *name, struct error *err);
+int kept_begin(struct kept *kept, const char *name, const uint8_t *uuid, struct error *err);
 void kept_close(struct kept *kept); /* what output_open has not taken */
 
 #endif

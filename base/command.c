@@ -2,6 +2,7 @@
 
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,9 +56,9 @@ static struct command *new_command(const char *text, struct error *err)
 }
 
 /* The pipe's write end is both ours and the keeper's. */
-static int start_keeper(struct command *command, struct error *err)
+static int start_keeper(struct command *command, const char *text, struct error *err)
 {
-	const char *const argv[] = {"vmabak", "keep", "--", command->text, NULL};
+	const char *const argv[] = {"vmabak", "keep", "--", text, NULL};
 	int life[2] = {-1, -1}, input[2] = {-1, -1};
 	int passed[3], code;
 
@@ -85,19 +86,36 @@ static int start_keeper(struct command *command, struct error *err)
 	return code;
 }
 
-int command_write(struct command **out, const char *text, int *fd, struct error *err)
+static int start_writing(struct command **out, const char *text, const char *run, int *fd,
+			 struct error *err)
 {
 	struct command *command = new_command(text, err);
 
 	if (command == NULL)
 		return err->code;
-	if (start_keeper(command, err) != 0) {
+	if (start_keeper(command, run, err) != 0) {
 		command_free(command);
 		return err->code;
 	}
 	*fd = command->fd;
 	*out = command;
 	return 0;
+}
+
+int command_write(struct command **out, const char *text, int *fd, struct error *err)
+{
+	return start_writing(out, text, text, fd, err);
+}
+
+/* Not by setenv: other threads may read the environment. */
+int command_write_from(struct command **out, const char *text, uint64_t offset, int *fd,
+		       struct error *err)
+{
+	char *run = text_make("export VMABAK_OFFSET=%llu; %s", (unsigned long long)offset, text);
+	int code = run != NULL ? start_writing(out, text, run, fd, err) : fail_memory(err);
+
+	free(run);
+	return code;
 }
 
 int command_read(struct command **out, const char *text, int *fd, struct error *err)

@@ -24,6 +24,9 @@ const char *command_of(const char *name);
 /* text: the command; borrowed. *fd: its standard input, or its standard output; it stays the
  * command's. */
 int command_write(struct command **out, const char *text, int *fd, struct error *err);
+/* The same; what was written before has this many bytes: VMABAK_OFFSET in its environment. */
+int command_write_from(struct command **out, const char *text, uint64_t offset, int *fd,
+		       struct error *err);
 int command_read(struct command **out, const char *text, int *fd, struct error *err);
 /* All was written, or everything was read: waits, without limit, for the command's end. An error:
  * its exit code is not 0. */

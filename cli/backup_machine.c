@@ -9,6 +9,7 @@
 #include "archive/create.h"
 #include "archive/feeds.h"
 #include "base/background.h"
+#include "base/command.h"
 #include "base/json.h"
 #include "cli/memory.h"
 #include "cli/report.h"
@@ -146,6 +147,9 @@ static int check_resume(const struct backup *backup, struct error *err)
 {
 	const struct backup_options *options = backup->options;
 
+	if (options->create.resume_check != NULL &&
+	    (!options->create.resume || command_of(options->create.name) == NULL))
+		return fail(err, ERR_USAGE, "--resume-check needs --resume and -o exec:COMMAND");
 	if (!options->create.resume)
 		return 0;
 	if (backup->description.images == NULL)

@@ -78,12 +78,6 @@ static int check_folder(const char *option, const char *path, struct error *err)
 		       : 0;
 }
 
-static const struct option_spec resume_specs[] = {
-	{"resume", 0, OPTION_FLAG, OPTION_FIELD(create_options, resume),
-	 .help = "keep what is written if this breaks off, and go on with what is kept"},
-	OPTIONS_END,
-};
-
 extern const struct command command_backup;
 
 /* What the tables say of each option that was given. */

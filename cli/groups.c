@@ -170,3 +170,12 @@ const struct option_spec running_specs[] = {
 	 .sources = SOURCE_LIBVIRT | SOURCE_PULL},
 	OPTIONS_END,
 };
+
+const struct option_spec resume_specs[] = {
+	{"resume", 0, OPTION_FLAG, OPTION_FIELD(create_options, resume),
+	 .help = "keep what is written if this breaks off, and go on with what is kept"},
+	{"resume-check", 0, OPTION_TEXT, OPTION_FIELD(create_options, resume_check),
+	 .argument = "COMMAND",
+	 .help = "-o exec: with --resume: prints how many bytes are there, and their SHA-256"},
+	OPTIONS_END,
+};

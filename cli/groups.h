@@ -26,6 +26,7 @@ extern const struct plain_options plain_defaults;
 extern const struct option_spec output_specs[];
 extern const struct option_spec writing_specs[];
 extern const struct option_spec extent_specs[]; /* VMAB only */
+extern const struct option_spec resume_specs[];
 
 /* Of struct serve_options: where NBD clients come, and which. */
 extern const struct option_spec place_specs[];

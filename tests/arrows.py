@@ -21,7 +21,7 @@ HOUSE = {
     "nbd": ("base", "client.h server.h"),
     "drive": ("nbd/client format/qcow2 base", "drive.h qemuimg.h target.h argument.h turns.h bitmaps.h qcow2file.h qcow2bits.h bitmapfile.h given.h overlay.h"),
     "cow": ("drive base", "sweep.h buffer.h chunks.h capture.h generation.h checkpoints.h mirror.h arrival.h mapstream.h rebuilt.h"),
-    "store": ("base", "store.h folder.h lock.h"),
+    "store": ("base", "store.h folder.h lock.h memo.h"),
     "reader/input": ("store format base", "input.h"),
     "reader": ("reader/input format drive base", "reader.h salvage.h lookup.h"),
     "writer/output": ("store format base", "output.h"),

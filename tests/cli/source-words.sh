@@ -97,6 +97,7 @@ sort >expected <<'END'
 --rate
 --record-size
 --resume
+--resume-check
 --retain-until
 --s3-endpoint
 --s3-parts

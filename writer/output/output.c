@@ -6,6 +6,7 @@
 #include "writer/output/output.h"
 #include "writer/output/behind.h"
 #include "writer/output/compare.h"
+#include "writer/output/told.h"
 #include "writer/output/volumes.h"
 #include "base/command.h"
 #include "base/pace.h"
@@ -32,6 +33,7 @@ struct output {
 	int fd;
 	bool is_stdout;		    /* not ours to close */
 	struct command *command;    /* NULL, or whose input fd is */
+	struct told *told;	    /* NULL, or what it has already; then it may not run yet */
 	struct store_writer *store; /* NULL, or written instead of fd */
 	bool force;
 	bool sync;
@@ -221,9 +223,12 @@ int output_open(struct output **out, const char *path, const struct output_optio
 	output = calloc(1, sizeof(*output));
 	if (output == NULL)
 		return fail_memory(err);
+	const struct told_to to = {&output->command, &output->fd, &output->mode};
 	int code = set_up(output, path, options, err);
 	if (code == 0 && options->resume != NULL && options->resume->file != NULL)
 		open_kept(output, options->resume);
+	else if (code == 0 && options->resume != NULL && options->resume->check != NULL)
+		code = told_open(&output->told, path, options->resume, &to, err);
 	else if (code == 0)
 		code = store_is_name(path) ? open_object(output, path, options, err)
 					   : open_path(output, path, err);
@@ -270,6 +275,11 @@ static int write_some(struct output *output, const struct iovec *vector, int n, 
 		pace_wait(&output->pace, *done);
 		return 0;
 	}
+	if (output->told != NULL && output->written_at < told_there(output->told)) {
+		TRY(told_compare(output->told, output->written_at, vector, done, err));
+		output->written_at += *done;
+		return 0;
+	}
 	if (output->written_at < output->kept.n_bytes) {
 		TRY(kept_compare(&output->kept, output->fd, output->name, output->written_at,
 				 vector, done, err));
@@ -286,6 +296,8 @@ static int write_some(struct output *output, const struct iovec *vector, int n, 
 	}
 	output->written_at += (uint64_t)written;
 	*done = (size_t)written;
+	if (output->told != NULL)
+		TRY(told_follow(output->told, vector, *done, err));
 	int sys = output->sync && S_ISREG(output->mode)
 			  ? behind_follow(&output->behind, output->fd, output->written_at)
 			  : 0;
@@ -424,6 +436,8 @@ static int sync_output(struct output *output, struct error *err)
 /* Some file systems report failed writes only here. */
 static int close_file(struct output *output, struct error *err)
 {
+	if (output->told != NULL)
+		return told_finish(output->told, output->written_at, err);
 	if (output->command != NULL)
 		return command_finish(output->command, err);
 	if (output->store != NULL)
@@ -448,6 +462,8 @@ int output_finish(struct output *output, struct error *err)
 
 bool output_differs(const struct output *output)
 {
+	if (output->told != NULL)
+		return told_differs(output->told);
 	return output->store != NULL ? store_writer_differs(output->store) : output->kept.differs;
 }
 
@@ -455,6 +471,8 @@ uint64_t output_kept_bytes(const struct output *output)
 {
 	if (output->store != NULL)
 		return store_writer_kept(output->store);
+	if (output->told != NULL)
+		return told_there(output->told);
 	return output->kept.is_damaged != NULL ? output->kept.n_bytes : 0;
 }
 
@@ -471,6 +489,7 @@ void output_close(struct output *output)
 		store_writer_free(output->store);
 	else if (output->fd >= 0 && !output->is_stdout)
 		close(output->fd);
+	told_free(output->told);
 	newfile_free(output->temp);
 	volumes_free(output->volumes);
 	free(output->record);

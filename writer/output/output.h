@@ -15,6 +15,7 @@ struct output;
 
 struct newfile;
 struct store_writer;
+struct upload_note;
 
 /* What a run that broke off has left of the archive, all of which it wrote itself. */
 struct output_resume {
@@ -25,6 +26,10 @@ struct output_resume {
 	bool (*is_damaged)(int fd, uint64_t position);
 	struct store_writer *store; /* of store_writer_find, instead; NULL: a file */
 	int64_t created_ns;	    /* for that: of the archive */
+	/* Of a command instead (writer/output/told.h): */
+	const char *check;	  /* NULL: it is none */
+	bool asks;		  /* a run before has left something */
+	struct upload_note *memo; /* of store/memo.h */
 };
 
 struct output_options {
