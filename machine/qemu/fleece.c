@@ -15,6 +15,18 @@
 
 /* The file's node has a name, by which a later run finds where the files were. Nothing of a scratch
  * image needs to outlive a crash. */
+int fleece_check(struct qmp *qmp, const struct inventory *inventory, struct error *err)
+{
+	for (unsigned i = 0; i < inventory->n_drives && !qmp_outlives_clients(qmp); i++) {
+		if (inventory->drives[i].iothread != NULL)
+			return fail(err, ERR_USAGE,
+				    "drive %s: has an iothread, with which QEMU before 8.2 may end "
+				    "when a run that reads from it is killed: leave out --pull",
+				    inventory->drives[i].name);
+	}
+	return 0;
+}
+
 int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inventory, unsigned i,
 		    const char *path, struct error *err)
 {

@@ -87,17 +87,6 @@ static int check_target(const struct qemu_mirror *mirror, const struct mirrored 
 		drive->target, format, format);
 }
 
-/* Before 8.2 the end of an NBD client whose export is in an iothread may be the end of QEMU. */
-static bool has_safe_exports(struct qmp *qmp)
-{
-	const struct json_t *version = json_member(qmp_greeting(qmp), "qemu");
-	uint64_t major = 0, minor = 0;
-
-	json_member_number(version, "major", &major);
-	json_member_number(version, "minor", &minor);
-	return major > 8 || (major == 8 && minor >= 2);
-}
-
 static int take_drive(struct qemu_mirror *mirror, const struct inventory *inventory,
 		      const struct json_t *line, bool safe, struct error *err)
 {
@@ -137,7 +126,7 @@ static int take_drives(struct qemu_mirror *mirror, struct qmp *qmp, const struct
 		       struct error *err)
 {
 	const struct json_t *lines = json_member(request, "drives");
-	bool safe = has_safe_exports(qmp);
+	bool safe = qmp_outlives_clients(qmp);
 	struct inventory inventory;
 	int code;
 

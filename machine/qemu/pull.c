@@ -416,6 +416,7 @@ static int pull_open(struct machine **out, const struct machine_options *options
 	gate_init(&machine->gate);
 	run_id_make(machine->id);
 	if (qemu_open(&machine->qemu, options, watcher, err) < 0 ||
+	    fleece_check(machine->qemu.qmp, &machine->qemu.inventory, err) < 0 ||
 	    (options->track && track_open(&machine->track, &machine->qemu, err) < 0)) {
 		pull_end(machine);
 		return err->code;

@@ -54,6 +54,16 @@ const struct json_t *qmp_greeting(const struct qmp *qmp)
 	return qmp->greeting;
 }
 
+bool qmp_outlives_clients(const struct qmp *qmp)
+{
+	const struct json_t *version = json_member(qmp_greeting(qmp), "qemu");
+	uint64_t major = 0, minor = 0;
+
+	json_member_number(version, "major", &major);
+	json_member_number(version, "minor", &minor);
+	return major > 8 || (major == 8 && minor >= 2);
+}
+
 const char *qmp_refusal(const struct qmp *qmp)
 {
 	return qmp->refusal;
