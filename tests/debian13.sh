@@ -40,6 +40,7 @@ if [ -n "$kept" ]; then
 	root=$(cd "$kept" && pwd)
 else
 	root=$(mktemp -d "${TMPDIR:-/var/tmp}/debian13.XXXXXX")
+	chmod 755 "$root" # or no other user could run anything in it
 fi
 trap clean_up EXIT
 trap 'exit 129' HUP

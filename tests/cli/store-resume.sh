@@ -80,7 +80,7 @@ resumed c 'k == 0' --note other
 
 # The store has forgotten it; it was retained otherwise, and is removed once the store lets it be; a run without the option removes it.
 broken KILL e 'PUT /backups/e.vmab?partNumber=3'
-curl -s "http://127.0.0.1:$port/-/anew?1" >"$TMPDIR/anew"
+tell 'anew?1' >"$TMPDIR/anew"
 resumed e 'k == 0'
 broken KILL f 'PUT /backups/f.vmab?partNumber=3'
 resumed f 'k == 0' --retain-until 2999-01-01
