@@ -15,6 +15,8 @@
 
 /* The file's node has a name, by which a later run finds where the files were. Nothing of a scratch
  * image needs to outlive a crash. */
+#define EXPORTS_MS 60000 /* for exports to end */
+
 int fleece_check(struct qmp *qmp, const struct inventory *inventory, struct error *err)
 {
 	for (unsigned i = 0; i < inventory->n_drives && !qmp_outlives_clients(qmp); i++) {
@@ -84,7 +86,7 @@ int fleece_remove(struct qmp *qmp, const char *id, const char *socket, struct er
 	*err = (struct error){0};
 	/* First the jobs, which a migration that has begun fails for. */
 	TRY(jobs_end(qmp, id, err));
-	TRY(exports_remove(qmp, id, err));
+	TRY(exports_remove(qmp, node_name_is_of, id, EXPORTS_MS, NULL, err));
 	TRY(filters_remove(qmp, id, socket, err));
 	TRY(stop_server(qmp, socket, err));
 	TRY(nodes_remove(qmp, id, err));

@@ -292,7 +292,8 @@ int nodes_remove(struct qmp *qmp, const char *id, struct error *err)
 /* ---- exports ---- */
 
 /* *n: how many there are; with tell they are told to end. */
-static int end_exports(struct qmp *qmp, const char *id, bool tell, unsigned *n, struct error *err)
+static int end_exports(struct qmp *qmp, exports_test *is_ours, const char *id, bool tell,
+		       unsigned *n, struct error *err)
 {
 	struct json_t *exports;
 	struct error ignored;
@@ -302,7 +303,7 @@ static int end_exports(struct qmp *qmp, const char *id, bool tell, unsigned *n, 
 	for (size_t i = 0; i < json_length(exports) && qmp_works(qmp); i++) {
 		const char *name = json_member_text(json_item(exports, i), "id");
 
-		if (!node_name_is_of(name, id))
+		if (!is_ours(name, id))
 			continue;
 		++*n;
 		if (tell)
@@ -314,17 +315,20 @@ static int end_exports(struct qmp *qmp, const char *id, bool tell, unsigned *n, 
 	return 0;
 }
 
-int exports_remove(struct qmp *qmp, const char *id, struct error *err)
+int exports_remove(struct qmp *qmp, exports_test *is_ours, const char *id, unsigned within_ms,
+		   bool *any, struct error *err)
 {
-	int64_t until = clock_ms() + END_MS;
+	int64_t until = clock_ms() + within_ms;
 	bool tell = true;
 	unsigned n;
 
 	for (;;) {
-		TRY(end_exports(qmp, id, tell, &n, err));
+		TRY(end_exports(qmp, is_ours, id, tell, &n, err));
 		if (n == 0)
 			return 0;
 		tell = false;
+		if (any != NULL)
+			*any = true;
 		if (clock_ms() > until)
 			return fail(err, ERR_SYSTEM, "QEMU's exports do not end");
 		clock_sleep_ms(STEP_MS / 10);

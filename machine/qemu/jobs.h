@@ -50,8 +50,11 @@ int jobs_finalize(struct qmp *qmp, const char *id, struct error *err);
  * writes must be answered. */
 int jobs_end(struct qmp *qmp, const char *id, struct error *err);
 
-/* Ends the exports of a run, whoever uses them. */
-int exports_remove(struct qmp *qmp, const char *id, struct error *err);
+typedef bool exports_test(const char *name, const char *id);
+/* Ends the exports that the test, which is given id, says are ours, whoever uses them. *any, unless
+ * NULL: there were some. */
+int exports_remove(struct qmp *qmp, exports_test *is_ours, const char *id, unsigned within_ms,
+		   bool *any, struct error *err);
 /* All nodes, as an array: owned. */
 int nodes_query(struct qmp *qmp, struct json_t **out, struct error *err);
 /* Removes the nodes and bitmaps of a run, whose jobs and exports have ended. */

@@ -281,47 +281,6 @@ int mirror_has_jobs(struct qmp *qmp, bool *out, struct error *err)
 
 /* ---- exports ---- */
 
-static int end_exports(struct qmp *qmp, bool tell, unsigned *n, struct error *err)
-{
-	struct json_t *exports;
-	struct error ignored;
-
-	*n = 0;
-	TRY(qmp_execute(qmp, &exports, err, "query-block-exports", NULL));
-	for (size_t i = 0; i < json_length(exports) && qmp_works(qmp); i++) {
-		const char *name = json_member_text(json_item(exports, i), "id");
-
-		if (!mirror_name_is(name, NULL))
-			continue;
-		++*n;
-		if (tell)
-			qmp_post(qmp, &ignored, "block-export-del", "{s:s, s:s}", "id", name,
-				 "mode", "hard");
-	}
-	qmp_settle(qmp, NULL, &ignored);
-	json_free(exports);
-	return 0;
-}
-
-static int remove_exports(struct qmp *qmp, bool *any, struct error *err)
-{
-	int64_t until_ms = clock_ms() + END_MS;
-	bool tell = true;
-	unsigned n;
-
-	for (;;) {
-		TRY(end_exports(qmp, tell, &n, err));
-		if (n == 0)
-			return 0;
-		tell = false;
-		if (any != NULL)
-			*any = true;
-		if (clock_ms() > until_ms)
-			return fail(err, ERR_SYSTEM, "QEMU's exports do not end");
-		clock_sleep_ms(STEP_MS);
-	}
-}
-
 static int stop_server(struct qmp *qmp, const char *socket, struct error *err)
 {
 	struct error ignored;
@@ -364,7 +323,7 @@ int exports_start(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err
 
 int exports_end(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err)
 {
-	TRY(remove_exports(qmp, NULL, err));
+	TRY(exports_remove(qmp, mirror_name_is, NULL, END_MS, NULL, err));
 	if (mirror->serves)
 		TRY(stop_server(qmp, mirror->rundir, err));
 	mirror->serves = mirror->exported = false;
@@ -414,7 +373,7 @@ static int remove_nodes(struct qmp *qmp, bool *any, struct error *err)
 int mirror_clean(struct qmp *qmp, const char *socket, bool *any, struct error *err)
 {
 	TRY(end_jobs(qmp, NULL, any, err));
-	TRY(remove_exports(qmp, any, err));
+	TRY(exports_remove(qmp, mirror_name_is, NULL, END_MS, any, err));
 	TRY(stop_server(qmp, socket, err));
 	return remove_nodes(qmp, any, err);
 }

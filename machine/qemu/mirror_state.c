@@ -4,43 +4,12 @@
  */
 #include "machine/qemu/mirror_parts.h"
 
-#include "base/io.h"
-#include "base/json.h"
-#include "base/newfile.h"
+#include "machine/mirror_file.h"
 #include "machine/mirror_target.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define STATE_MAX     (1u << 20) /* bytes of the file */
 #define STATE_VERSION 1
-
-static int read_text(const char *path, char **out, size_t *n, struct error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), sys;
-	char *text;
-
-	*out = NULL;
-	if (fd < 0)
-		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", path);
-	text = malloc(STATE_MAX);
-	sys = text == NULL ? ENOMEM : io_read(fd, text, STATE_MAX, n);
-	close(fd);
-	if (sys != 0) {
-		free(text);
-		return fail_system(err, sys, "%s", path);
-	}
-	*out = text;
-	return 0;
-}
-
-static int fail_foreign(const char *path, struct error *err)
-{
-	return fail(err, ERR_USAGE, "%s: is not the state of a mirror of a QEMU", path);
-}
 
 static struct mirrored *find_drive(struct qemu_mirror *mirror, const char *name)
 {
@@ -64,7 +33,7 @@ static int parse_drive(struct qemu_mirror *mirror, const struct json_t *line, st
 	    !json_member_number(line, "generation", &generation) || generation > 1000000000 ||
 	    !json_member_number(line, "inode", &inode) ||
 	    !json_member_number(line, "n_clusters", &n_clusters))
-		return fail_foreign(mirror->state, err);
+		return mirror_file_foreign(mirror->state, err);
 	drive = find_drive(mirror, name);
 	if (drive == NULL)
 		return fail(err, ERR_USAGE,
@@ -89,7 +58,7 @@ static int parse(struct qemu_mirror *mirror, const struct json_t *state, struct 
 
 	if (!json_member_number(state, "vmabak_mirror_qemu", &version) || id == NULL ||
 	    strspn(id, "0123456789abcdef") != RUN_ID_SIZE - 1 || strlen(id) != RUN_ID_SIZE - 1)
-		return fail_foreign(mirror->state, err);
+		return mirror_file_foreign(mirror->state, err);
 	if (version != STATE_VERSION)
 		return fail(err, ERR_UNSUPPORTED, "%s: is of version %llu, which is not known here",
 			    mirror->state, (unsigned long long)version);
@@ -101,25 +70,19 @@ static int parse(struct qemu_mirror *mirror, const struct json_t *state, struct 
 
 int qmirror_read_state(struct qemu_mirror *mirror, struct error *err)
 {
-	struct json_t *state;
-	size_t n_bytes = 0;
-	char *text = NULL;
+	struct json_t *state = NULL;
 
 	run_id_make(mirror->state_id);
 	if (mirror->state != NULL)
-		TRY(read_text(mirror->state, &text, &n_bytes, err));
-	if (text == NULL)
-		return 0;
-	state = json_parse(text, n_bytes);
-	free(text);
-	int code = state == NULL ? fail_foreign(mirror->state, err) : parse(mirror, state, err);
+		TRY(mirror_file_read(mirror->state, &state, err));
+	int code = state == NULL ? 0 : parse(mirror, state, err);
 	json_free(state);
 	return code;
 }
 
 /* ---- writing ---- */
 
-static char *make_text(const struct qemu_mirror *mirror, const char *phase)
+static struct json_t *make_object(const struct qemu_mirror *mirror, const char *phase)
 {
 	struct json_t *object = json_make("{s:i, s:s, s:s}", "vmabak_mirror_qemu", STATE_VERSION,
 					  "id", mirror->state_id, "phase", phase);
@@ -137,39 +100,12 @@ static char *make_text(const struct qemu_mirror *mirror, const char *phase)
 		json_put_number(line, "generation", drive->generation);
 		json_put_number(line, "n_clusters", drive->n_known);
 	}
-	char *text = json_line(object);
-	json_free(object);
-	return text;
-}
-
-static int put_file(const char *path, const char *text, struct error *err)
-{
-	struct newfile *temp = NULL;
-	int fd, sys;
-
-	TRY(newfile_create(&temp, &fd, path, err));
-	sys = io_write(fd, text, strlen(text));
-	if (sys == 0)
-		sys = io_write(fd, "\n", 1);
-	if (sys == 0 && fsync(fd) < 0)
-		sys = errno;
-	close(fd);
-	int code = sys != 0 ? fail_system(err, sys, "%s", path)
-			    : newfile_publish(temp, true, true, err);
-	newfile_free(temp);
-	return code;
+	return object;
 }
 
 int qmirror_write_state(const struct qemu_mirror *mirror, const char *phase, struct error *err)
 {
-	char *text;
-
-	if (mirror->state == NULL)
-		return 0;
-	text = make_text(mirror, phase);
-	if (text == NULL)
-		return fail_memory(err);
-	int code = put_file(mirror->state, text, err);
-	free(text);
-	return code;
+	return mirror->state == NULL
+		       ? 0
+		       : mirror_file_write(mirror->state, make_object(mirror, phase), true, err);
 }

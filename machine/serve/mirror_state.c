@@ -5,44 +5,15 @@
  */
 #include "machine/serve/mirror.h"
 
-#include "base/io.h"
-#include "base/newfile.h"
+#include "machine/mirror_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define STATE_MAX     (1u << 20) /* bytes of the file */
 #define STATE_VERSION 1
 
 /* ---- reading ---- */
-
-static int read_text(const char *path, char **out, size_t *n, struct error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), sys;
-	char *text;
-
-	*out = NULL;
-	if (fd < 0)
-		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", path);
-	text = malloc(STATE_MAX);
-	sys = text == NULL ? ENOMEM : io_read(fd, text, STATE_MAX, n);
-	close(fd);
-	if (sys != 0) {
-		free(text);
-		return fail_system(err, sys, "%s", path);
-	}
-	*out = text;
-	return 0;
-}
-
-static int fail_foreign(const char *path, struct error *err)
-{
-	return fail(err, ERR_USAGE, "%s: is not the state of a mirror", path);
-}
 
 static bool parse_hex(const char *text, uint64_t *out)
 {
@@ -79,7 +50,7 @@ static int parse_drive(const char *path, const struct json_t *line, struct mirro
 	    !json_member_number(line, "inode", &inode) ||
 	    !json_member_number(line, "n_clusters", &point.n_clusters) ||
 	    !parse_hex(json_member_text(line, "map"), &point.map_id))
-		return fail_foreign(path, err);
+		return mirror_file_foreign(path, err);
 	drive = find_drive(drives, n, name);
 	if (drive == NULL)
 		return fail(err, ERR_USAGE,
@@ -98,20 +69,14 @@ static int parse_drive(const char *path, const struct json_t *line, struct mirro
 int mirror_state_read(const char *path, struct mirrored *drives, uint32_t n, struct error *err)
 {
 	struct json_t *state;
-	size_t n_bytes = 0;
 	uint64_t version;
-	char *text;
 	int code = 0;
 
-	TRY(read_text(path, &text, &n_bytes, err));
-	if (text == NULL)
-		return 0;
-	state = json_parse(text, n_bytes);
-	free(text);
+	TRY(mirror_file_read(path, &state, err));
 	if (state == NULL)
-		return fail_foreign(path, err);
+		return 0;
 	if (!json_member_number(state, "vmabak_mirror", &version))
-		code = fail_foreign(path, err);
+		code = mirror_file_foreign(path, err);
 	else if (version != STATE_VERSION)
 		code = fail(err, ERR_UNSUPPORTED, "%s: is of version %llu, which is not known here",
 			    path, (unsigned long long)version);
@@ -142,7 +107,7 @@ static void put_drive(struct json_t *lines, const struct mirrored *drive,
 	json_put_number(line, "n_clusters", point->n_clusters);
 }
 
-static char *make_text(const struct mirror_state *state)
+static struct json_t *make_object(const struct mirror_state *state)
 {
 	struct json_t *object =
 		json_make("{s:i, s:s}", "vmabak_mirror", STATE_VERSION, "phase", state->phase);
@@ -151,39 +116,12 @@ static char *make_text(const struct mirror_state *state)
 	for (uint32_t i = 0; i < state->n_drives; i++)
 		put_drive(lines, &state->drives[i],
 			  state->points != NULL ? &state->points[i] : &state->drives[i].point);
-	char *text = json_line(object);
-	json_free(object);
-	return text;
-}
-
-static int put_file(const char *path, const char *text, bool durable, struct error *err)
-{
-	struct newfile *temp = NULL;
-	int fd, sys;
-
-	TRY(newfile_create(&temp, &fd, path, err));
-	sys = io_write(fd, text, strlen(text));
-	if (sys == 0)
-		sys = io_write(fd, "\n", 1);
-	if (sys == 0 && durable && fsync(fd) < 0)
-		sys = errno;
-	close(fd);
-	int code = sys != 0 ? fail_system(err, sys, "%s", path)
-			    : newfile_publish(temp, true, durable, err);
-	newfile_free(temp);
-	return code;
+	return object;
 }
 
 int mirror_state_write(const struct mirror_state *state, bool durable, struct error *err)
 {
-	char *text;
-
-	if (state->path == NULL)
-		return 0;
-	text = make_text(state);
-	if (text == NULL)
-		return fail_memory(err);
-	int code = put_file(state->path, text, durable, err);
-	free(text);
-	return code;
+	return state->path == NULL
+		       ? 0
+		       : mirror_file_write(state->path, make_object(state), durable, err);
 }
