@@ -40,16 +40,28 @@ static void print_drive(const struct json_t *drive)
 	say(stdout, "\n");
 }
 
+static bool has_failed(const struct json_t *drives)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < json_length(drives); i++)
+		failed |= strcmp(text_of(json_item(drives, i), "state"), "failed") == 0;
+	return failed;
+}
+
 void tell_mirror(const struct json_t *mirror)
 {
 	const struct json_t *drives = json_member(mirror, "drives");
+	const char *phase = text_of(mirror, "phase");
 
 	if (json_is_nothing(mirror)) {
 		say(stdout, "mirror: none\n");
 		return;
 	}
-	say(stdout, "mirror: %s\n", text_of(mirror, "phase"));
-	if (strcmp(text_of(mirror, "phase"), "killed") == 0)
+	if (strcmp(phase, "running") == 0 && has_failed(drives))
+		phase = "failed";
+	say(stdout, "mirror: %s\n", phase);
+	if (strcmp(phase, "killed") == 0)
 		say(stdout, "the process that copied was killed: start it again, or abort it\n");
 	for (size_t i = 0; i < json_length(drives); i++)
 		print_drive(json_item(drives, i));

@@ -31,6 +31,7 @@ static int check_running(struct mirror *mirror, struct error *err)
 	mirror_status(mirror, &status);
 	if (status.failed) {
 		*err = status.err;
+		error_prefix(err, "drive %s", volume_name(mirror->volume));
 		return err->code;
 	}
 	return 0;
@@ -44,9 +45,9 @@ static int await_sync(struct mirror *mirror, int64_t until_ms, struct error *err
 		TRY(check_running(mirror, err));
 		if (clock_ms() > until_ms)
 			return fail(err, ERR_SYSTEM,
-				    "%s: the mirror is not in sync: %llu bytes are left to copy",
+				    "drive %s: is not in sync: %llu KiB are left to copy",
 				    volume_name(mirror->volume),
-				    (unsigned long long)status.left_bytes);
+				    (unsigned long long)(status.left_bytes + 1023) / 1024);
 		clock_sleep_ms(PAUSE_MS);
 	}
 	return 0;

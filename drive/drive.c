@@ -56,7 +56,7 @@ int drive_open(struct drive **out, const char *path, const struct drive_options 
 		return fail(err, ERR_UNSUPPORTED,
 			    "%s: a guest can write to raw images and devices only, not to %s; "
 			    "--read-only serves others too",
-			    path, format);
+			    path, is_uri ? "an NBD export" : format);
 	if (options->writable && options->direct)
 		return fail(err, ERR_USAGE, "%s: cannot be written past the page cache", path);
 	if (options->internal != NULL && (is_uri || strcmp(format, "qcow2") != 0))

@@ -36,7 +36,9 @@ wait $far 2>/dev/null || :
 guest a 'h.pwrite(b"x" * 100000, 65536 * 20); h.flush(); h.zero(300000, 1000000)'
 wait_until state_is '"state": "failed"'
 expect_error 1 'drive a: ' mirror wait serve:c.sock
-expect_error 1 'the target: ' mirror pivot serve:c.sock
+expect_error 1 'drive a: the target: ' mirror pivot serve:c.sock
+expect_code 0 mirror status serve:c.sock
+expect_text "$out" 'mirror: failed'
 guest a 'h.pwrite(b"y" * 5, 11999999 - 5)'
 start_far
 expect_code 0 mirror start serve:c.sock -d "a=$uri" --state s.json --json

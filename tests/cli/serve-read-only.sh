@@ -6,6 +6,7 @@ need nbdsh nbdinfo
 need_images
 make_random a.raw 3000000 1
 qemu-img convert -O qcow2 a.raw b.qcow2
+expect_error 1 'not to an NBD export' "$VMABAK" serve --control c.sock --nbd unix:n.sock root='nbd+unix:///?socket=none'
 sha256sum a.raw b.qcow2 >sums
 expect_error 1 'not to qcow2' "$VMABAK" serve --control c.sock --nbd unix:n.sock b.qcow2
 start_serve --read-only a=a.raw b=b.qcow2
