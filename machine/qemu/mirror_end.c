@@ -177,7 +177,7 @@ static int end_well(struct qemu_mirror *mirror, struct qmp *qmp, struct error *e
 
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
 		TRY(job_set_rate(qmp, &mirror->drives[i], 0, err));
-		int code = note_await_drained(qmp, &mirror->drives[i], err);
+		int code = note_await_drained(qmp, mirror, &mirror->drives[i], err);
 		if (code <= 0)
 			return code < 0 ? code : fail(err, ERR_SYSTEM, "a target is late");
 		TRY(note_begin(qmp, mirror, &mirror->drives[i], err));
@@ -208,10 +208,10 @@ int qmirror_abort(struct qemu_mirror *mirror, struct error *err)
 	struct qmp *qmp;
 
 	TRY(qmp_open(&qmp, mirror->place, err));
-	if (may_end_well(mirror)) {
+	if (may_end_well(mirror))
 		mirror->is_instant = end_well(mirror, qmp, &ignored) == 0;
-	} else {
-		for (unsigned i = 0; i < mirror->n_drives && !mirror->drives[i].failed; i++)
+	for (unsigned i = 0; i < mirror->n_drives && !mirror->is_instant; i++) {
+		if (!mirror->drives[i].failed)
 			note_progress(mirror, &mirror->drives[i]);
 	}
 	int code = finish_abort(mirror, qmp, err);

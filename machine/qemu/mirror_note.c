@@ -13,6 +13,7 @@
 
 #define FIRST_MS  20000 /* while drives are copied it is noted this often */
 #define OFTEN_MS  5000	/* and never more often than this after it */
+#define SELDOM_MS 20000 /* a guest that never rests is not asked more often whether it does */
 #define DRAIN_MS  2000
 #define STEP_MS	  2
 #define DUE_BYTES (UINT64_C(256) << 20)
@@ -51,13 +52,14 @@ void note_progress(struct qemu_mirror *mirror, struct mirrored *drive)
 
 /* 1: all that was written before has reached the target; 0: not in time. A job's bitmap loses a bit
  * before the cluster is written, and what is left for it to write is counted then. */
-int note_await_drained(struct qmp *qmp, const struct mirrored *drive, struct error *err)
+int note_await_drained(struct qmp *qmp, const struct qemu_mirror *mirror,
+		       const struct mirrored *drive, struct error *err)
 {
 	int64_t until_ms = clock_ms() + DRAIN_MS;
 	struct job_look found;
 	uint64_t n_dirty;
 
-	while (clock_ms() < until_ms) {
+	while (clock_ms() < until_ms && !atomic_load(&mirror->leaving)) {
 		TRY(bits_of_jobs(qmp, &n_dirty, err));
 		TRY(job_look(qmp, drive, &found, err));
 		if (n_dirty == 0 && found.there && !found.concluded && found.left_bytes == 0)
@@ -83,6 +85,7 @@ void note_cut(struct mirrored *drive)
 {
 	drive->generation++;
 	drive->n_known = drive->n_clusters;
+	drive->was_cut = true;
 }
 
 static int cut(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *drive,
@@ -90,12 +93,12 @@ static int cut(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *dri
 {
 	int code;
 
-	drive->noted_ms = clock_ms();
-	code = note_await_drained(qmp, drive, err);
+	drive->tried_ms = clock_ms();
+	code = note_await_drained(qmp, mirror, drive, err);
 	if (code <= 0)
 		return code;
 	TRY(note_begin(qmp, mirror, drive, err));
-	code = note_await_drained(qmp, drive, err);
+	code = note_await_drained(qmp, mirror, drive, err);
 	drive->drained = code == 1;
 	return code < 0 ? code : 0;
 }
@@ -125,8 +128,11 @@ static int is_due(struct qmp *qmp, const struct qemu_mirror *mirror, const struc
 	struct json_t *nodes;
 	struct bitmap found;
 
-	*due = drive->n_known < drive->n_clusters || drive->noted_ms == 0;
-	if (*due || clock_ms() - drive->noted_ms < OFTEN_MS)
+	*due = drive->tried_ms == 0;
+	if (*due || clock_ms() - drive->tried_ms < (drive->was_cut ? OFTEN_MS : SELDOM_MS))
+		return 0;
+	*due = !drive->was_cut;
+	if (*due)
 		return 0;
 	TRY(nodes_query(qmp, &nodes, err));
 	mirror_keep_name(name, mirror->state_id, drive->generation);
@@ -141,19 +147,22 @@ static int note(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *dr
 {
 	bool due;
 
-	if (mirror->state == NULL || drive->failed || atomic_load(&mirror->hurry))
-		return 0;
-	if (!qmirror_copied(drive)) {
-		if (drive->noted_ms == 0)
-			drive->noted_ms = clock_ms();
-		if (clock_ms() - drive->noted_ms > FIRST_MS)
-			note_progress(mirror, drive);
-		return 0;
-	}
-	if (!qmirror_in_sync(drive))
+	if (mirror->state == NULL || atomic_load(&mirror->hurry) || !qmirror_in_sync(drive))
 		return 0;
 	TRY(is_due(qmp, mirror, drive, &due, err));
 	return due ? cut(qmp, mirror, drive, err) : 0;
+}
+
+/* Of a drive that is copied at once: a guest that never rests lets no generation be cut. */
+static bool progress_is_due(const struct qemu_mirror *mirror, struct mirrored *drive)
+{
+	if (drive->failed || atomic_load(&mirror->hurry))
+		return false;
+	if (qmirror_copied(drive))
+		return drive->n_known < drive->n_clusters;
+	if (drive->noted_ms == 0)
+		drive->noted_ms = clock_ms();
+	return clock_ms() - drive->noted_ms > FIRST_MS;
 }
 
 /* ---- looking after ---- */
@@ -212,8 +221,12 @@ int qmirror_tick(struct qemu_mirror *mirror, struct error *err)
 	int code = look_after(qmp, mirror, err);
 	qmp_close(qmp);
 	for (unsigned i = 0; i < mirror->n_drives && code == 0; i++) {
-		if (mirror->drives[i].drained)
-			code = finish_cut(mirror, &mirror->drives[i], err);
+		struct mirrored *drive = &mirror->drives[i];
+
+		if (drive->drained)
+			code = finish_cut(mirror, drive, err);
+		else if (progress_is_due(mirror, drive))
+			note_progress(mirror, drive);
 	}
 	return code;
 }

@@ -71,7 +71,9 @@ int beside_zero(struct mirror_output *output, uint64_t offset, uint64_t n)
 
 int beside_flush(struct mirror_output *output)
 {
-	if (output->drive != NULL)
-		return drive_flush(output->drive);
-	return fsync(output->fd) == 0 ? 0 : errno;
+	if (output->lost == 0 && output->drive != NULL)
+		output->lost = drive_flush(output->drive);
+	else if (output->lost == 0 && fsync(output->fd) < 0)
+		output->lost = errno;
+	return output->lost;
 }

@@ -43,6 +43,7 @@ struct mirror_output {
 	int fd;		     /* of a file or device; -1: none */
 	struct drive *drive; /* of an NBD URI; owned; or NULL */
 	bool wide;	     /* it is larger than the drive */
+	int lost;	     /* an errno of a flush: it is told once, and never forgotten here */
 };
 
 struct mirror_target;
@@ -87,7 +88,8 @@ struct mirrored {
 	bool failed;  /* under mirror->lock, as err */
 	struct error err;
 	_Atomic uint64_t need_bytes, copied_bytes, job_bytes; /* left, done, left to the job */
-	int64_t noted_ms;
+	int64_t noted_ms, tried_ms; /* when progress was noted; when keep was to be cut */
+	bool was_cut;
 };
 
 enum mirror_phase { MIRROR_RUNS, MIRROR_ABORTED, MIRROR_PIVOTED, MIRROR_GONE };
@@ -107,7 +109,7 @@ struct qemu_mirror {
 	unsigned n_drives;
 	_Atomic uint64_t rate;
 	atomic_bool hurry;   /* a pivot does not hold to the rate */
-	atomic_bool leaving; /* nothing is copied any more */
+	atomic_bool leaving; /* it is asked something: a batch, or a wait, is broken off */
 	uint64_t standstill_ns;
 	bool is_instant; /* after an abort: the targets are what the drives were at one */
 

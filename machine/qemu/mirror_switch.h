@@ -22,10 +22,11 @@ void switch_way_back(struct qmp *qmp, const struct qemu_mirror *mirror, struct m
 
 /* While it is copied: what was copied so far. */
 void note_progress(struct qemu_mirror *mirror, struct mirrored *drive);
-/* 1: all that was written before has reached the target; 0: not in time. To be known before a node
- * is added or removed: newer QEMUs wait then for all requests, those to a silent target too, and
- * the guest with them. */
-int note_await_drained(struct qmp *qmp, const struct mirrored *drive, struct error *err);
+/* 1: all that was written before has reached the target; 0: not in time, or the mirror is asked
+ * something. To be known before a node is added or removed: newer QEMUs wait then for all requests,
+ * those to a silent target too, and the guest with them. */
+int note_await_drained(struct qmp *qmp, const struct qemu_mirror *mirror,
+		       const struct mirrored *drive, struct error *err);
 /* A new generation of keep begins; and once all that was written before is durable on the target:
  * it is the one that counts. */
 int note_begin(struct qmp *qmp, struct qemu_mirror *mirror, const struct mirrored *drive,
