@@ -17,6 +17,7 @@ struct kind {
 
 static const struct kind vmab = {"a VMAB archive", NULL, NULL, NULL};
 static const struct kind vma = {"a VMA archive", NULL, NULL, NULL};
+static const struct kind map = {"a map of vmabak serve", NULL, NULL, NULL};
 static const struct kind qcow = {"a qcow image", "qcow", NULL, NULL};
 static const struct kind qcow2 = {"a qcow2 image", "qcow2", NULL, NULL};
 static const struct kind vmdk = {"a VMDK image", "vmdk", NULL, NULL};
@@ -52,6 +53,7 @@ static const struct sign {
 	{
 		SIGN(vmab, 0, "\x89VMB\r\n\x1a\n"),
 		SIGN(vma, 0, "VMA\0\0\0\0\1"),
+		SIGN(map, 0, "\x89VMG\r\n\x1a\n"),
 		SIGN(qcow, 0, "QFI\xfb\0\0\0\1"),
 		SIGN(qcow2, 0, "QFI\xfb"),
 		SIGN(vmdk, 0, "KDMV"),
@@ -165,6 +167,11 @@ static int refuse_source(const struct kind *kind, const char *path, const char *
 {
 	bool raw = strcmp(format, "raw") == 0;
 
+	if (kind == &map)
+		return fail(err, ERR_USAGE,
+			    "%s: looks like %s, not like a drive: add ,format=%s to read it byte "
+			    "by byte",
+			    path, map.what, format);
 	if (has_archive_in_it(kind, path))
 		return fail(err, ERR_USAGE,
 			    "%s: looks like %s, not like a drive: vmabak convert or restore reads "
@@ -210,6 +217,10 @@ int content_check(const struct content *content, const char *path, const char *f
 		return 0;
 	if (use == CONTENT_SOURCE)
 		return refuse_source(kind, path, format, err);
+	if (use == CONTENT_SERVED && kind == &map)
+		return fail(err, ERR_USAGE,
+			    "%s: looks like %s, not like a drive; add ,format=raw if it is one",
+			    path, map.what);
 	if (use == CONTENT_SERVED && has_archive_in_it(kind, path))
 		return fail(err, ERR_USAGE,
 			    "%s: looks like %s, not like a drive: vmabak restore restores its "

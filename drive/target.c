@@ -23,7 +23,7 @@ static int check_missing(const char *path, struct error *err)
 		return fail_system(err, errno, "%s", path);
 	if (lstat(path, &st) == 0)
 		return fail(err, ERR_USAGE, "%s: is a dangling symbolic link", path);
-	return 0;
+	return place_check(path, err);
 }
 
 /* A regular file among device nodes is the result of an earlier mistake. */
@@ -36,48 +36,53 @@ static int check_place(const char *path, struct error *err)
 	return code;
 }
 
-static int choose_existing(const struct target_kind **out, const char *path, mode_t mode,
-			   const struct target_options *options, struct error *err)
+static int check_existing(const char *path, mode_t mode, bool force, struct error *err)
 {
 	if (!S_ISREG(mode) && !S_ISBLK(mode))
 		return fail(err, ERR_USAGE, "%s: is neither a file nor a block device", path);
-	if (!options->force)
+	if (!force)
 		return fail(err, ERR_USAGE, "%s: %s; --force overwrites it", path,
 			    S_ISREG(mode) ? "exists already" : "is a block device");
-	if (S_ISREG(mode))
-		TRY(check_place(path, err));
-	*out = S_ISREG(mode) ? &target_old_file : &target_device;
-	return 0;
+	return S_ISREG(mode) ? check_place(path, err) : 0;
 }
 
-static int choose_uri(const struct target_kind **out, const char *uri,
-		      const struct target_options *options, struct error *err)
+int target_look(const char *path, bool force, enum target_place *out, struct error *err)
 {
-	if (options->format != NULL && strcmp(options->format, "raw") != 0)
-		return fail(err, ERR_USAGE, "%s: an NBD export is raw", uri);
-	if (!options->force)
-		return fail(err, ERR_USAGE, "%s: is an NBD export; --force overwrites it", uri);
-	*out = &target_server;
-	return 0;
+	struct stat st;
+
+	if (target_is_uri(path)) {
+		*out = TARGET_EXPORT;
+		return force ? 0
+			     : fail(err, ERR_USAGE, "%s: is an NBD export; --force overwrites it",
+				    path);
+	}
+	*out = TARGET_MISSING;
+	if (stat(path, &st) != 0)
+		return check_missing(path, err);
+	*out = S_ISREG(st.st_mode) ? TARGET_FILE : TARGET_DEVICE;
+	return check_existing(path, st.st_mode, force, err);
 }
 
 static int choose_kind(const struct target_kind **out, const char *path,
 		       const struct target_options *options, struct error *err)
 {
+	static const struct target_kind *const kinds[] = {
+		[TARGET_MISSING] = &target_new_file,
+		[TARGET_FILE] = &target_old_file,
+		[TARGET_DEVICE] = &target_device,
+		[TARGET_EXPORT] = &target_server,
+	};
 	const char *format = options->format != NULL ? options->format : image_format_of(path);
-	struct stat st;
+	enum target_place place;
 
-	if (target_is_uri(path))
-		return choose_uri(out, path, options, err);
+	if (target_is_uri(path) && options->format != NULL && strcmp(format, "raw") != 0)
+		return fail(err, ERR_USAGE, "%s: an NBD export is raw", path);
 	*out = &target_stream;
 	if (target_is_stream(path))
 		return 0;
-	*out = &target_new_file;
-	if (stat(path, &st) == 0)
-		TRY(choose_existing(out, path, st.st_mode, options, err));
-	else
-		TRY(check_missing(path, err));
-	if (strcmp(format, "raw") != 0)
+	TRY(target_look(path, options->force, &place, err));
+	*out = kinds[place];
+	if (place != TARGET_EXPORT && strcmp(format, "raw") != 0)
 		*out = &target_image;
 	return 0;
 }
@@ -99,7 +104,7 @@ static int check_compared(const struct target_kind *kind, const char *path,
 int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		const struct target_options *options, struct error *err)
 {
-	const struct target_kind *kind;
+	const struct target_kind *kind = NULL;
 
 	TRY(choose_kind(&kind, path, options, err));
 	TRY(check_compared(kind, path, options, err));

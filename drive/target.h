@@ -49,6 +49,12 @@ struct target_options {
 int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		const struct target_options *options, struct error *err);
 
+/* What is at path now. ERR_USAGE if it can be no target: without force what is there already, a
+ * folder, tty or fifo, a dangling link; a file among device nodes, which can be found or be made
+ * by a name that is mistyped. */
+enum target_place { TARGET_MISSING, TARGET_FILE, TARGET_DEVICE, TARGET_EXPORT };
+int target_look(const char *path, bool force, enum target_place *out, struct error *err);
+
 /* Whether path is an NBD URI, not the name of a file. */
 bool target_is_uri(const char *path);
 

@@ -56,10 +56,9 @@ static int make_file(const struct mirror_target *target, struct error *err)
 /* It is locked against other users meanwhile, but for a moment between this and the next open. */
 static int empty_file(const struct mirror_target *target, struct error *err)
 {
-	if (truncate(target->path, 0) < 0 ||
-	    truncate(target->path, is_raw(target) ? (off_t)target->size_bytes : 0) < 0)
+	if (truncate(target->path, 0) < 0 || truncate(target->path, (off_t)target->size_bytes) < 0)
 		return fail_system(err, errno, "%s", target->path);
-	return is_raw(target) ? 0 : make_image(target, err);
+	return 0;
 }
 
 static int open_drive(struct drive **out, const struct mirror_target *target, struct error *err)
@@ -82,20 +81,27 @@ static int open_room(struct drive **out, struct mirror_target *target, struct er
 	return err->code;
 }
 
+/* Opened as what it may be, to see that nobody uses it; qemu-img wants it for itself, then. */
+static int begin_anew(const struct mirror_target *target, struct error *err)
+{
+	struct mirror_target found = *target;
+	struct drive *drive;
+
+	if (!is_raw(target))
+		found.format = "raw";
+	TRY(open_drive(&drive, &found, err));
+	int code = is_raw(target) ? empty_file(target, err) : 0;
+	drive_close(drive);
+	return code == 0 && !is_raw(target) ? make_image(target, err) : code;
+}
+
 static int open_file(struct drive **out, struct mirror_target *target, bool exists,
 		     struct error *err)
 {
-	struct drive *drive;
-
-	if (exists && !target->known) {
-		TRY(open_drive(&drive, target, err));
-		int code = empty_file(target, err);
-		drive_close(drive);
-		if (code < 0)
-			return code;
-	}
 	if (!exists)
 		TRY(make_file(target, err));
+	else if (!target->known)
+		TRY(begin_anew(target, err));
 	target->reads_zeros = !exists || !target->known;
 	/* Images have whole sectors. */
 	if (!is_raw(target))
@@ -111,24 +117,13 @@ static int open_file(struct drive **out, struct mirror_target *target, bool exis
 
 int mirror_target_open(struct drive **out, struct mirror_target *target, struct error *err)
 {
-	bool is_uri = target_is_uri(target->path), exists = is_uri, is_file = false;
-	struct stat found;
+	enum target_place place;
 
-	if (!is_uri && stat(target->path, &found) == 0) {
-		exists = true;
-		is_file = S_ISREG(found.st_mode);
-	} else if (!is_uri && errno != ENOENT) {
-		return fail_system(err, errno, "%s", target->path);
-	}
-	if (exists && !target->known && !target->force)
-		return fail(err, ERR_USAGE, "%s: %s; --force overwrites it", target->path,
-			    is_uri    ? "is an NBD export"
-			    : is_file ? "exists already"
-				      : "is a block device");
-	target->answers_late = is_uri;
-	if (exists && !is_file)
+	TRY(target_look(target->path, target->known || target->force, &place, err));
+	target->answers_late = place == TARGET_EXPORT;
+	if (place == TARGET_DEVICE || place == TARGET_EXPORT)
 		return open_room(out, target, err);
-	TRY(open_file(out, target, exists, err));
+	TRY(open_file(out, target, place == TARGET_FILE, err));
 	target->inode = mirror_target_inode(target->path);
 	return 0;
 }

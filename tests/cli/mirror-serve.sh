@@ -32,6 +32,12 @@ expect_error 2 'is the state, and no target' mirror start serve:c.sock -d a=ta.r
 echo precious >old
 expect_error 2 'exists already; --force' mirror start serve:c.sock -d a=old --state s.json
 [ "$(cat old)" = precious ] || fail "it was overwritten"
+expect_error 2 'looks like a map of vmabak serve' mirror start serve:c.sock -d a=b.map --force
+ln -s nowhere dangling
+expect_error 2 'dangling symbolic link' mirror start serve:c.sock -d a=dangling
+expect_error 2 'neither a file nor a block device' mirror start serve:c.sock -d a=/dev/null --force
+expect_error 2 '/dev/vmabak-none.raw: ' mirror start serve:c.sock -d a=/dev/vmabak-none.raw
+! [ -e /dev/vmabak-none.raw ] || fail "a file was made among devices"
 echo '{"a": 1}' >other.json
 expect_error 2 'not the state of a mirror' mirror start serve:c.sock -d a=ta.raw --state other.json
 

@@ -105,6 +105,13 @@ int target_finish(struct target *target, struct error *err)
 	return 0;
 }
 
+int target_look(const char *path, bool force, enum target_place *out, struct error *err)
+{
+	(void)force;
+	(void)out;
+	return fail(err, ERR_USAGE, "%s", path);
+}
+
 bool target_is_uri(const char *path)
 {
 	(void)path;
