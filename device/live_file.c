@@ -3,11 +3,13 @@
 #include "base/boot.h"
 #include "base/bytes.h"
 #include "base/io.h"
+#include "base/name.h"
 #include "base/place.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,8 +73,34 @@ static int look_at_target(const struct live_file *file, bool *same, struct error
 
 /* ---- opening ---- */
 
+/* Whether only this user, or root, can make files there. */
+static bool is_private(const char *path)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+
+	snprintf(folder, sizeof(folder), "./%.*s", (int)(base_name(path) - path), path);
+	return stat(*path == '/' ? folder + 2 : folder, &st) == 0 &&
+	       (st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & 022) == 0;
+}
+
+/* Another user's file could hold anything, and be read and written by others meanwhile. What a
+ * machine already runs from may have been given to its user. */
+static int check_own(const struct live_file *file, const struct stat *st, struct error *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return fail(err, ERR_USAGE, "%s: is no file", file->path);
+	if ((st->st_uid == geteuid() && (st->st_mode & 022) == 0) || is_private(file->path))
+		return 0;
+	return fail(err, ERR_USAGE,
+		    "%s: belongs to another user, or others may write to it, in a folder where "
+		    "others may make files: it may not be what a live restore has left",
+		    file->path);
+}
+
 static int open_file(struct live_file *file, struct stat *st, struct error *err)
 {
+	const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
 	struct stat target;
 	char again[64];
 	int fd;
@@ -82,12 +110,13 @@ static int open_file(struct live_file *file, struct stat *st, struct error *err)
 	if (lstat(file->target, &target) == 0 && access(file->path, F_OK) != 0)
 		return fail(err, ERR_USAGE, "%s: exists already; a live restore makes a new file",
 			    file->target);
-	fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
+	fd = open(file->path, flags | O_CREAT | O_EXCL, 0600);
+	if (fd < 0 && errno == EEXIST)
+		fd = open(file->path, flags | O_NONBLOCK);
 	file->fd = fd;
 	if (fd < 0 || fstat(fd, st) != 0)
 		return fail_system(err, errno, "%s", file->path);
-	if (!S_ISREG(st->st_mode))
-		return fail(err, ERR_USAGE, "%s: is no file", file->path);
+	TRY(check_own(file, st, err));
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		return fail(err, errno == EWOULDBLOCK ? ERR_LOCKED : ERR_SYSTEM,
 			    "%s: another live restore is at work on it", file->path);

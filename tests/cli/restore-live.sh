@@ -112,6 +112,14 @@ nothing_but a.raw a.vmab b.raw crashed live.err new.raw other.vmab out.raw want
 again 2 a
 expect_text "$err" 'new.raw: exists already; a live restore makes a new file'
 
+# What another user may have made is not filled.
+mkdir -m 1777 shared
+: >shared/new.raw.live
+chmod 666 shared/new.raw.live
+expect_error 2 'in a folder where others may make files' "$VMABAK" restore a.vmab -d root=shared/new.raw --live any --nbd unix:m.sock
+[ "$(size_of shared/new.raw.live)" = 0 ] || fail "it was filled"
+rm -r shared
+
 # A client that is there still when a signal comes can come back: the file keeps both names.
 mv new.raw old.raw
 begin
