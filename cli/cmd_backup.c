@@ -80,25 +80,6 @@ static int check_folder(const char *option, const char *path, struct error *err)
 
 extern const struct command command_backup;
 
-/* What the tables say of each option that was given. */
-static int check_given(const struct backup_options *options, enum source_kind kind,
-		       struct error *err)
-{
-	struct option_use uses[OPTIONS_MAX];
-	unsigned n = options_list(&command_backup, uses);
-	char names[160];
-
-	for (unsigned i = 0; i < n; i++) {
-		const struct option_spec *spec = uses[i].spec;
-
-		if ((options->common.given & UINT64_C(1) << i) != 0 && spec->sources != 0 &&
-		    (spec->sources & kind) == 0)
-			return fail(err, ERR_USAGE, "--%s is for %s", spec->name,
-				    source_names(spec->sources, names, sizeof(names)));
-	}
-	return 0;
-}
-
 static int check_machine(const struct machine_options *machine, struct error *err)
 {
 	if (*machine->place == '\0')
@@ -165,7 +146,8 @@ static int run(const void *given, struct report *report)
 	enum source_kind kind;
 	struct error err = {0};
 
-	if (find_source(&options, &kind, &err) < 0 || check_given(&options, kind, &err) < 0 ||
+	if (find_source(&options, &kind, &err) < 0 ||
+	    source_check_options(&command_backup, options.common.given, kind, &err) < 0 ||
 	    increment_choice_check(&options.increment,
 				   options.head.parent != NULL || options.to.folder != NULL,
 				   &err) < 0 ||

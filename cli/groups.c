@@ -137,7 +137,7 @@ const struct option_spec consistency_specs[] = {
 	 .sources = SOURCE_MACHINE},
 	{"thaw-command", 0, OPTION_TEXT, OPTION_FIELD(machine_options, thaw_command),
 	 .argument = "COMMAND",
-	 .help = "run this after the snapshot, even if the backup fails; needs --freeze-command",
+	 .help = "run this after the snapshot, even if that fails; needs --freeze-command",
 	 .sources = SOURCE_MACHINE},
 	{"freeze-timeout", 0, OPTION_NUMBER, OPTION_FIELD(machine_options, freeze_timeout),
 	 .argument = "SECONDS", .min = 1, .max = 3600,

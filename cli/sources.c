@@ -1,5 +1,7 @@
 #include "cli/sources.h"
 
+#include "cli/options.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -95,4 +97,22 @@ const char *source_names(unsigned kinds, char *out, unsigned size)
 						       : " and ",
 					   names[i]);
 	return out;
+}
+
+int source_check_options(const struct command *command, uint64_t given, enum source_kind kind,
+			 struct error *err)
+{
+	struct option_use uses[OPTIONS_MAX];
+	unsigned n = options_list(command, uses);
+	char names[160];
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct option_spec *spec = uses[i].spec;
+
+		if ((given & UINT64_C(1) << i) != 0 && spec->sources != 0 &&
+		    (spec->sources & kind) == 0)
+			return fail(err, ERR_USAGE, "--%s is for %s", spec->name,
+				    source_names(spec->sources, names, sizeof(names)));
+	}
+	return 0;
 }

@@ -30,6 +30,13 @@ int source_check_path(const char *path, const char *why, struct error *err);
 /* The same for each NAME=TARGET. */
 int source_check_targets(const struct strings *targets, struct error *err);
 
+struct command;
+
+/* What the tables of a command say of each option that was given, as common_options has them.
+ * ERR_USAGE: one is not for this kind of source. */
+int source_check_options(const struct command *command, uint64_t given, enum source_kind kind,
+			 struct error *err);
+
 /* "qemu:", "libvirt:", "serve:"; NULL after the last. */
 const char *source_prefix(unsigned i);
 

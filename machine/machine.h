@@ -11,6 +11,7 @@
  *             nothing of it is left in the machine
  *   changes   of each drive: what changed since the instant that begin was told of
  *   drive     images, pull, libvirt: each drive as it was at the instant, to be swept over
+ *   check     of these: whether what was read of them so far was of that instant
  *   chunks    push, serve: clusters as they come
  *   finish    all was read: whether all of it was of that instant; then nothing is left in the
  *             machine but what records changes for the next backup
@@ -21,8 +22,8 @@
  *
  * Warnings are told to the watcher by open, begin, finish, explain and commit.
  *
- * One backup at a time in a process. Not thread-safe but for chunks. A signal: see base/stop.h;
- * each kind registers what has to be done.
+ * One backup at a time in a process. Not thread-safe but for chunks and check. A signal: see
+ * base/stop.h; each kind registers what has to be done.
  */
 #ifndef MACHINE_MACHINE_H
 #define MACHINE_MACHINE_H
@@ -120,6 +121,9 @@ struct machine_kind {
 	bool rebuilds;
 	/* NULL for kinds that hand over chunks. *out is borrowed. */
 	int (*drive)(struct machine *machine, uint32_t i, struct drive **out, struct error *err);
+	/* Of these kinds: whether all that was read of them before this call was of the instant.
+	 * Any thread, one at a time, between begin and finish. */
+	int (*check)(struct machine *machine, struct error *err);
 	/* NULL for kinds that hand over drives. *out is borrowed. */
 	int (*chunks)(struct machine *machine, uint32_t piece_clusters,
 		      const struct chunk_source **out, struct error *err);

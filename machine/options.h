@@ -26,6 +26,8 @@ struct machine_options {
 	struct strings drives; /* [NAME=]DRIVE; none: all that are written to */
 
 	bool track;		 /* leave what records changes from the instant on */
+	const char *since;	 /* snapshots, instead of tokens: the name of a checkpoint, which
+				    every drive must have; NULL: none */
 	const char *checkpoint;	 /* libvirt, of the guard: made by the backup; NULL: none */
 	const char *connect;	 /* libvirt: its URI; NULL: as for virsh */
 	bool pull;		 /* qemu */

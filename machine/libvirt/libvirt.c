@@ -13,6 +13,7 @@
 #include "machine/libvirt/domain.h"
 #include "machine/libvirt/job.h"
 #include "machine/libvirt/off.h"
+#include "machine/libvirt/parents.h"
 #include "machine/libvirt/run.h"
 #include "machine/libvirt/track.h"
 #include "machine/libvirt/vtpm.h"
@@ -249,9 +250,16 @@ static int libvirt_begin(struct machine *machine, const struct machine_since *si
 		.options = machine->options,
 	};
 
+	if (machine->off != NULL && machine->options->since != NULL)
+		return fail(err, ERR_USAGE,
+			    "domain '%s': is off, and tells what changed since a checkpoint only "
+			    "while it runs",
+			    domain_shown(machine->domain));
 	if (machine->off != NULL)
 		return libvirt_off_begin(machine->off, err);
 	TRY(libvirt_track_look(machine->track, since, err));
+	if (machine->options->since != NULL)
+		TRY(libvirt_parents_named(machine->track, machine->options->since, err));
 	if (libvirt_run_begin(&machine->run, &subject, &machine->outcome, err) == 0)
 		return 0;
 	warn(machine);
@@ -283,6 +291,11 @@ static int libvirt_drive(struct machine *machine, uint32_t i, struct drive **out
 			      machine->drives[i].size_bytes, &machine->opened[i], err));
 	*out = machine->opened[i];
 	return 0;
+}
+
+static int libvirt_check(struct machine *machine, struct error *err)
+{
+	return machine->off != NULL ? 0 : libvirt_run_check(machine->run, err);
 }
 
 static int libvirt_finish(struct machine *machine, struct error *err)
@@ -333,6 +346,7 @@ const struct machine_kind machine_libvirt = {
 	.begin = libvirt_begin,
 	.changes = libvirt_changes,
 	.drive = libvirt_drive,
+	.check = libvirt_check,
 	.finish = libvirt_finish,
 	.commit = libvirt_commit,
 	.explain = libvirt_explain,

@@ -216,3 +216,22 @@ void libvirt_parents_look(struct libvirt_track *track, const struct machine_sinc
 			look_at(track, tracked->since);
 	}
 }
+
+int libvirt_parents_named(struct libvirt_track *track, const char *name, struct error *err)
+{
+	if (!track_name_is_ours(name))
+		return fail(err, ERR_USAGE, "checkpoint %.60s: is not by vmabak", name);
+	for (unsigned i = 0; i < track->disks->n; i++)
+		snprintf(track->each[i].since, TRACK_NAME_SIZE, "%s", name);
+	for (unsigned i = 0; i < track->disks->n; i++)
+		check_swapped(track, i);
+	look_at(track, name);
+	for (unsigned i = 0; i < track->disks->n; i++) {
+		const struct domain_disk *disk = &track->disks->disks[i];
+
+		if (disk->since == NULL)
+			return fail(err, ERR_USAGE, "drive %s: has no good checkpoint %s: %s",
+				    disk->name, name, track->each[i].why);
+	}
+	return 0;
+}

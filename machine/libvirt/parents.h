@@ -20,5 +20,7 @@ int libvirt_parents_find(struct domain *domain, const char *name, enum checkpoin
 			 struct libvirt_checkpoint *out, struct error *err);
 /* Sets since of each disk whose parent's checkpoint is of use, and of the others why it is not. */
 void libvirt_parents_look(struct libvirt_track *track, const struct machine_since *since);
+/* The same of all disks by the name of a checkpoint. ERR_USAGE: it is of no use for one. */
+int libvirt_parents_named(struct libvirt_track *track, const char *name, struct error *err);
 
 #endif

@@ -340,24 +340,42 @@ static int end_job(struct libvirt_run *run, struct error *err)
 	return code;
 }
 
+static int ended_early(const struct libvirt_run *run, struct error *err)
+{
+	return fail(err, ERR_SYSTEM,
+		    "domain '%s': the backup job ended early: the log of libvirt or QEMU may show "
+		    "why",
+		    domain_shown(run->of.domain));
+}
+
 /* A job whose scratch file could not be written has ended, and what was read after that was not of
- * the instant. libvirt learns of it by an event: the question to QEMU comes after that, and a
- * moment is for libvirt to act on it. */
+ * the instant. libvirt learns of it by an event: a question to QEMU, such as that for the scratch
+ * files, comes after that, and a moment is for libvirt to act on it. */
+static int ask_whether_runs(struct libvirt_run *run, bool *runs, struct error *err)
+{
+	run->outcome->scratch_bytes = domain_backup_scratch(run->of.domain);
+	clock_sleep_ms(SETTLE_MS);
+	return libvirt_job_runs(run->of.domain, run->socket, runs, err);
+}
+
+int libvirt_run_check(struct libvirt_run *run, struct error *err)
+{
+	bool runs;
+
+	TRY(ask_whether_runs(run, &runs, err));
+	return runs ? 0 : ended_early(run, err);
+}
+
 int libvirt_run_finish(struct libvirt_run *run, struct error *err)
 {
 	struct error ignored;
 	bool runs;
 
-	run->outcome->scratch_bytes = domain_backup_scratch(run->of.domain);
-	clock_sleep_ms(SETTLE_MS);
-	TRY(libvirt_job_runs(run->of.domain, run->socket, &runs, err));
+	TRY(ask_whether_runs(run, &runs, err));
 	if (!runs || end_job(run, &ignored) < 0)
 		end(run);
 	if (!runs)
-		return fail(err, ERR_SYSTEM,
-			    "domain '%s': the backup job ended early: the log of libvirt or QEMU "
-			    "may show why",
-			    domain_shown(run->of.domain));
+		return ended_early(run, err);
 	return each_scratch(run, run->n_scratches, true, err);
 }
 

@@ -42,6 +42,9 @@ int libvirt_run_drive(struct libvirt_run *run, const char *target, uint64_t size
 /* What changed in a disk, as its bitmap in libvirt tells. The caller frees *out in any case. */
 int libvirt_run_changes(struct libvirt_run *run, const char *target, struct cluster_set *out,
 			struct error *err);
+/* Whether all that was read before this call was of that instant. Takes a moment. Any thread, while
+ * no other one asks libvirt. */
+int libvirt_run_check(struct libvirt_run *run, struct error *err);
 /* All was read: whether it was of that instant, up to the end; then ends the job. */
 int libvirt_run_finish(struct libvirt_run *run, struct error *err);
 /* After that, the archive is durable: the checkpoint is to stay. */

@@ -31,19 +31,14 @@
 #include "base/human.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/stop.h"
 #include "base/watcher.h"
 #include "drive/drive.h"
-#include "machine/gate.h"
 #include "machine/guard.h"
 #include "machine/kinds.h"
 #include "machine/qemu/filter.h"
 #include "machine/qemu/fleece.h"
 #include "machine/qemu/instant.h"
-#include "machine/qemu/jobs.h"
-#include "machine/qemu/migration.h"
-#include "machine/qemu/names.h"
-#include "machine/qemu/qemu.h"
+#include "machine/qemu/pull_state.h"
 #include "machine/qemu/qmp.h"
 #include "machine/qemu/scratch.h"
 #include "machine/qemu/snapshot.h"
@@ -52,35 +47,10 @@
 #include "machine/rundir.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define STEP_MS 10
-#define LOOK_MS 500 /* between looks without an event */
-
-struct machine {
-	struct qemu qemu;
-	struct track *track; /* NULL: nothing is tracked */
-	struct jobs_options jobs;
-	bool filters; /* instead of jobs */
-	char id[RUN_ID_SIZE];
-	char *path; /* of the socket, if we start the server; the scratch images lie beside it */
-	int lock;   /* of the run directory; -1: none */
-	struct guard *guard;
-	unsigned n_scratches;
-	struct scratch *scratches;
-	uint64_t scratch_bytes; /* size of the images in the end */
-	struct gate gate;
-	struct drive **drives; /* one for each of the inventory, or NULL */
-	bool running;	       /* the thread is */
-	pthread_t thread;
-	atomic_bool asked; /* to end */
-	struct error err;  /* why it ended early, once the thread has ended */
-};
 
 /* ---- 2 and 3 ---- */
 
@@ -175,12 +145,6 @@ static int start_server(struct machine *machine, struct error *err)
 
 /* ---- 4 ---- */
 
-/* Of QEMU's filters, not the scratch images over the drives. */
-static bool reads_snapshots(const struct machine *machine)
-{
-	return machine->jobs.breaks || machine->filters;
-}
-
 static int start(struct machine *machine, struct error *err)
 {
 	const struct inventory *inventory = &machine->qemu.inventory;
@@ -203,69 +167,6 @@ static int take_instant(void *context, struct error *err)
 	code = start(machine, err);
 	machine->qemu.instant.instant_ms = (uint64_t)(clock_ms() - begun);
 	return code;
-}
-
-/* ---- 5 ---- */
-
-static int look(struct machine *machine, struct error *err)
-{
-	struct jobs_state state;
-
-	if (machine->filters) {
-		TRY(migration_check(machine->qemu.qmp, err));
-		return filters_check(machine->qemu.qmp, machine->id, &machine->qemu.inventory, err);
-	}
-	TRY(jobs_check(machine->qemu.qmp, machine->id, &machine->qemu.inventory, &state, err));
-	if (state.n_concluded > 0)
-		return fail(err, ERR_SYSTEM,
-			    "a job in QEMU has ended: another program has ended it");
-	return 0;
-}
-
-/* Everything was read: whether the disk has kept what QEMU saved. */
-static int check_scratches(struct machine *machine, struct error *err)
-{
-	for (unsigned i = 0; i < machine->n_scratches; i++) {
-		const struct scratch *scratch = &machine->scratches[i];
-
-		if (scratch_check_kept(scratch->fd, scratch->path, err) < 0)
-			return err->code;
-	}
-	return 0;
-}
-
-/* Until the end, or until something goes wrong; looks once more after the end was asked for. Asks
- * QEMU only after an event, and now and then. */
-static void watch(struct machine *machine)
-{
-	struct error *err = &machine->err;
-	int64_t next_look = 0;
-
-	for (;;) {
-		bool last = atomic_load(&machine->asked);
-
-		if (stop_signal() != 0) {
-			fail(err, ERR_SYSTEM, "interrupted");
-			return;
-		}
-		if (guard_check_going(machine->guard, err) < 0)
-			return;
-		for (unsigned i = 0; i < machine->n_scratches; i++) {
-			if (scratch_take_room(&machine->scratches[i], err) < 0)
-				return;
-		}
-		if (last || clock_ms() >= next_look) {
-			if (look(machine, err) < 0)
-				return;
-			if (last) {
-				check_scratches(machine, err);
-				return;
-			}
-			next_look = clock_ms() + LOOK_MS;
-		}
-		if (qmp_wait(machine->qemu.qmp, STEP_MS))
-			next_look = 0;
-	}
 }
 
 /* ---- 6 ---- */
@@ -314,7 +215,7 @@ static void *look_after(void *context)
 {
 	struct machine *machine = context;
 
-	watch(machine);
+	pull_watch(machine);
 	undo(machine);
 	return NULL;
 }
@@ -342,8 +243,8 @@ static int try_begin(struct machine *machine, const struct machine_since *since,
 	TRY(track_prepare(machine->track, since, NULL, err));
 	TRY(instant_take(&instant, &qemu->instant, err));
 	TRY(track_ended(machine->track, err));
-	TRY(fleece_add_exports(qemu->qmp, machine->id, &qemu->inventory, reads_snapshots(machine),
-			       err));
+	TRY(fleece_add_exports(qemu->qmp, machine->id, &qemu->inventory,
+			       pull_reads_snapshots(machine), err));
 	sys = pthread_create(&machine->thread, NULL, look_after, machine);
 	if (sys != 0)
 		return fail_start(err, sys, "starting a thread");
@@ -402,6 +303,8 @@ static void pull_end(struct machine *machine)
 	free(machine->drives);
 	free(machine->scratches);
 	free(machine->path);
+	pthread_cond_destroy(&machine->looks.done);
+	pthread_mutex_destroy(&machine->looks.lock);
 	free(machine);
 }
 
@@ -413,11 +316,15 @@ static int pull_open(struct machine **out, const struct machine_options *options
 	if (machine == NULL)
 		return fail_memory(err);
 	machine->lock = -1;
+	pthread_mutex_init(&machine->looks.lock, NULL);
+	pthread_cond_init(&machine->looks.done, NULL);
 	gate_init(&machine->gate);
 	run_id_make(machine->id);
 	if (qemu_open(&machine->qemu, options, watcher, err) < 0 ||
 	    fleece_check(machine->qemu.qmp, &machine->qemu.inventory, err) < 0 ||
-	    (options->track && track_open(&machine->track, &machine->qemu, err) < 0)) {
+	    (options->since != NULL && track_check_named(&machine->qemu, err) < 0) ||
+	    ((options->track || options->since != NULL) &&
+	     track_open(&machine->track, &machine->qemu, err) < 0)) {
 		pull_end(machine);
 		return err->code;
 	}
@@ -488,6 +395,7 @@ const struct machine_kind machine_pull = {
 	.distrust = pull_distrust,
 	.rebuilds = true,
 	.drive = pull_drive,
+	.check = pull_check,
 	.finish = pull_finish,
 	.explain = pull_explain,
 	.commit = pull_commit,

@@ -319,6 +319,10 @@ int track_prepare(struct track *track, const struct machine_since *since, const 
 		if (track->drives[i].map != NULL)
 			tracked_ask(&track->drives[i], since->tokens[i], since->parent);
 	}
+	for (unsigned i = 0; track->qemu->options->since != NULL && i < track->n; i++) {
+		if (track->drives[i].size_bytes > 0)
+			TRY(tracked_ask_named(&track->drives[i], track->qemu->options->since, err));
+	}
 	return run == NULL ? 0 : add_parts(track, run, err);
 }
 

@@ -39,6 +39,9 @@ struct track;
 int track_open(struct track **out, struct qemu *qemu, struct error *err);
 /* The same to ask only: makes neither folder nor maps. A drive without a map has no checkpoints. */
 int track_look(struct track **out, struct qemu *qemu, struct error *err);
+/* Before track_open, which makes what is missing: whether the map of every drive has the checkpoint
+ * that the options name. ERR_USAGE if not. */
+int track_check_named(struct qemu *qemu, struct error *err);
 /* The functions below may be called with a track of NULL, and then there is nothing to do. */
 
 /* From here on every write is recorded, without an instant that anybody asks for. A drive that

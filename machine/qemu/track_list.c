@@ -61,6 +61,22 @@ int track_list(struct track *track, uint32_t i, struct checkpoint_drive *out, st
 	return code < 0 ? code : tracked_orphans(track, i, out, err);
 }
 
+int track_check_named(struct qemu *qemu, struct error *err)
+{
+	struct checkpoint ignored;
+	struct track *track;
+	int code = 0;
+
+	TRY(track_look(&track, qemu, err));
+	for (unsigned i = 0; i < track->n && code == 0; i++) {
+		if (track->drives[i].size_bytes > 0)
+			code = tracked_find_named(&track->drives[i], qemu->options->since, &ignored,
+						  err);
+	}
+	track_close(track);
+	return code;
+}
+
 int track_called(struct track *track, const char *name, struct error *err)
 {
 	struct checkpoint ignored;

@@ -60,6 +60,11 @@ int tracked_current(struct tracked *one, struct qmp *qmp, struct cluster_set *ou
 		    struct error *err);
 /* Whether what changed since the instant of that name, of that archive, is known: into *one. */
 void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent);
+/* ERR_USAGE: the drive has no checkpoint of that name, or none that is good. */
+int tracked_find_named(const struct tracked *one, const char *name, struct checkpoint *out,
+		       struct error *err);
+/* As tracked_ask, since that one. ERR_SYSTEM: it is not known. */
+int tracked_ask_named(struct tracked *one, const char *name, struct error *err);
 /* Begins the map anew. */
 void tracked_restart(struct tracked *one, const char *why);
 /* The bitmap of a map that was found wrong after the instant becomes that of the new one. */

@@ -92,6 +92,29 @@ void tracked_ask(struct tracked *one, const char *token, const uint8_t *parent)
 		ask_rebuilt(one, parent);
 }
 
+int tracked_find_named(const struct tracked *one, const char *name, struct checkpoint *out,
+		       struct error *err)
+{
+	if (one->map != NULL && checkpoints_find(generation_checkpoints(one->map), name, out) &&
+	    out->good)
+		return 0;
+	return fail(err, ERR_USAGE, "drive %s: has no good checkpoint %.60s%s%s", one->name, name,
+		    one->why[0] != '\0' ? ": " : "", one->why);
+}
+
+int tracked_ask_named(struct tracked *one, const char *name, struct error *err)
+{
+	struct checkpoint found;
+
+	TRY(tracked_find_named(one, name, &found, err));
+	if (one->untracked || !one->recording || found.generation >= generation_current(one->map))
+		return fail(err, ERR_SYSTEM, "drive %s: what changed since %.60s was not recorded",
+			    one->name, name);
+	one->since = true;
+	one->since_generation = found.generation;
+	return 0;
+}
+
 static int copy_set(const struct tracked *one, struct cluster_set *out, struct error *err)
 {
 	uint64_t n_clusters = clusters_of(one->size_bytes), n;

@@ -129,21 +129,27 @@ static enum stop_next end_by_signal(void)
 	return STOP_ENDS;
 }
 
-int snapshot_open(struct snapshot **out, const struct snapshot_options *options,
-		  const struct watcher *watcher, struct error *err)
+int snapshot_check(const struct snapshot_options *options, struct error *err)
 {
-	struct snapshot *snapshot;
-
 	if (options->serve.nbd.n == 0)
 		return fail(err, ERR_USAGE,
 			    "--nbd is needed: unix:PATH, or HOST:PORT, where drives are served");
 	if (options->serve.tls_verify_peer && options->serve.tls_certificates == NULL)
 		return fail(err, ERR_USAGE, "--tls-verify-peer: only with --tls-certificates");
+	return 0;
+}
+
+int snapshot_open(struct snapshot **out, const struct snapshot_options *options,
+		  const struct watcher *watcher, struct error *err)
+{
+	struct snapshot *snapshot;
+
+	TRY(snapshot_check(options, err));
 	snapshot = calloc(1, sizeof(*snapshot));
 	if (snapshot == NULL)
 		return fail_memory(err);
 	snapshot->serve = &options->serve;
-	snapshot->since = options->since;
+	snapshot->since = options->machine.since;
 	snapshot->watcher = watcher;
 	snapshot->machine = options->machine;
 	snapshot->machine.threads = SNAPSHOT_CHANNELS;

@@ -13,10 +13,13 @@ struct snapshot;
 struct watcher;
 
 struct snapshot_options {
-	struct machine_options machine; /* place, drives, buffer, freezing; scratch: a folder */
+	struct machine_options machine; /* place, drives, buffer, freezing; scratch: a folder;
+					   since: a checkpoint; NULL: no bitmap */
 	struct serve_options serve;	/* where NBD clients come; nothing else */
-	const char *since;		/* a checkpoint; NULL: no bitmap */
 };
+
+/* ERR_USAGE: they do not fit together. */
+int snapshot_check(const struct snapshot_options *options, struct error *err);
 
 /* The instant; from here on clients are served. Options and watcher are borrowed until the end. */
 int snapshot_open(struct snapshot **out, const struct snapshot_options *options,
