@@ -24,7 +24,7 @@ mirror_start()
 	mirror start --nbd-server "$exports" "$@"
 }
 
-# What was written before is there once nothing is left.
+# Of what the guest has written just now a part may not have been counted yet.
 in_sync()
 {
 	expect_code 0 mirror wait
@@ -47,14 +47,16 @@ state_is()
 	mirror status --json >"$TMPDIR/status" && grep -q "$1" "$TMPDIR/status"
 }
 
-# same_drives TARGET-OF-A [TARGET-OF-B]: they are what the guest sees.
+# same_drives TARGET-OF-A [TARGET-OF-B]: they are what the guest sees, or will be.
 same_drives()
 {
-	qemu-img convert -f raw -O raw "$uri_A" now.A
-	same_file now.A "$1"
-	[ $# = 1 ] || qemu-img convert -f raw -O raw "$uri_B" now.B
-	[ $# = 1 ] || same_file now.B "$2"
-	rm -f now.A now.B
+	wait_until is_what_is_at "$1" "$uri_A"
+	[ $# = 1 ] || wait_until is_what_is_at "$2" "$uri_B"
+}
+
+is_what_is_at()
+{
+	qemu-img convert -f raw -O raw "$2" "$TMPDIR/now" && cmp -s "$1" "$TMPDIR/now"
 }
 
 # No job, export or bitmap of a mirror but those that record for a restart, no node that nobody uses, no process, no socket.

@@ -17,7 +17,8 @@ static struct script {
 	bool on;
 	struct qemu_mirror *mirror;
 	struct fake_drive *from;
-	uint64_t cluster;   /* the guest writes it, before it is harvested first */
+	uint64_t cluster;   /* the guest writes it, before each harvest */
+	const char *writes; /* of this; '.': nothing; '0': zeros */
 	unsigned n_opens;   /* of the monitor, */
 	unsigned refused;   /* and which of them another program has it at */
 	unsigned n_harvest; /* that were made */
@@ -57,15 +58,18 @@ int __wrap_bits_harvest(struct qmp *qmp, const struct mirrored *drive, struct cl
 {
 	if (!qemu.on)
 		return __real_bits_harvest(qmp, drive, out, err);
-	if (++qemu.n_harvest > 1)
+	int now = qemu.n_harvest < strlen(qemu.writes) ? qemu.writes[qemu.n_harvest] : '.';
+
+	qemu.n_harvest++;
+	if (now == '.')
 		return 0;
-	memset(qemu.from->bytes + qemu.cluster * CLUSTER_SIZE, 'n', CLUSTER_SIZE);
+	memset(qemu.from->bytes + qemu.cluster * CLUSTER_SIZE, now == '0' ? 0 : now, CLUSTER_SIZE);
 	return cluster_set_include(out, qemu.cluster, 1, err) < 0 ? err->code : 1;
 }
 
 /* Copies all. refused: the time at which the monitor is another's. again: the next batch is broken
  * off at once, too. */
-static void copy(unsigned refused, bool again)
+static void copy(const char *writes, unsigned refused, bool again)
 {
 	static struct qemu_mirror mirror;
 	struct mirrored *drive = &mirror.drives[0];
@@ -80,10 +84,11 @@ static void copy(unsigned refused, bool again)
 	memset(from.holes, 0, CLUSTERS * CLUSTER_SIZE / FAKE_GRAIN);
 	*drive = (struct mirrored){.size_bytes = CLUSTERS * CLUSTER_SIZE,
 				   .n_clusters = CLUSTERS,
+				   .fresh = true,
 				   .output = {.fd = -1, .drive = &to.drive},
 				   .from = &from.drive};
 	CU_ASSERT_FATAL(cluster_set_include(&drive->need, 0, CLUSTERS, &err) >= 0);
-	qemu = (struct script){true, &mirror, &from, 5, 0, refused, 0};
+	qemu = (struct script){true, &mirror, &from, 5, writes, 0, refused, 0};
 	CU_ASSERT_EQUAL(qmirror_copy(&mirror, drive, &err), refused == 0 ? 0 : ERR_LOCKED);
 	if (again)
 		CU_ASSERT_EQUAL(qmirror_copy(&mirror, drive, &err), 0);
@@ -91,7 +96,7 @@ static void copy(unsigned refused, bool again)
 	while (!qmirror_copied(drive))
 		CU_ASSERT_EQUAL_FATAL(qmirror_copy(&mirror, drive, &err), 0);
 	qemu.on = false;
-	CU_ASSERT(qemu.n_harvest > 0 && from.bytes[5 * CLUSTER_SIZE] == 'n');
+	CU_ASSERT(qemu.n_harvest > 0 && from.bytes[5 * CLUSTER_SIZE] != 'o');
 	CU_ASSERT_EQUAL(memcmp(from.bytes, to.bytes, CLUSTERS * CLUSTER_SIZE), 0);
 	cluster_set_free(&drive->need);
 	cluster_set_free(&drive->seen);
@@ -102,14 +107,23 @@ static void copy(unsigned refused, bool again)
 
 static void what_the_guest_wrote_stays(void)
 {
-	copy(0, false);
+	copy("n", 0, false);
+	copy("0", 0, false);
+}
+
+/* Each time that it is copied again. */
+static void what_the_guest_writes_on_and_on_stays(void)
+{
+	copy("n.m", 0, false);
+	copy("n.m.0", 0, false);
+	copy("n.m.k.l", 0, false);
 }
 
 static void what_is_broken_off_is_settled_later(void)
 {
 	for (unsigned refused = 1; refused <= 3; refused++) {
-		copy(refused, false);
-		copy(refused, true);
+		copy("n", refused, false);
+		copy("n", refused, true);
 	}
 }
 
@@ -118,5 +132,6 @@ void test_mirror_qemu(void)
 	CU_pSuite suite = CU_add_suite("mirror-qemu", NULL, NULL);
 
 	CU_ADD_TEST(suite, what_the_guest_wrote_stays);
+	CU_ADD_TEST(suite, what_the_guest_writes_on_and_on_stays);
 	CU_ADD_TEST(suite, what_is_broken_off_is_settled_later);
 }
