@@ -106,6 +106,10 @@ static int judge(struct task *task, const struct json_t *mirror, bool *told, str
 	const struct json_t *drives = json_member(mirror, "drives");
 	int in_sync = 1;
 
+	if (strcmp(text_of(mirror, "phase"), "killed") == 0)
+		return fail(
+			err, ERR_SYSTEM,
+			"the process that copied has ended: start the mirror again, or abort it");
 	if (strcmp(text_of(mirror, "phase"), "running") != 0)
 		return fail(err, ERR_USAGE, "no mirror is running");
 	for (size_t i = 0; i < json_length(drives); i++) {

@@ -62,7 +62,8 @@ void tell_mirror(const struct json_t *mirror)
 		phase = "failed";
 	say(stdout, "mirror: %s\n", phase);
 	if (strcmp(phase, "killed") == 0)
-		say(stdout, "the process that copied was killed: start it again, or abort it\n");
+		say(stdout,
+		    "the process that copied has ended: start the mirror again, or abort it\n");
 	for (size_t i = 0; i < json_length(drives); i++)
 		print_drive(json_item(drives, i));
 }

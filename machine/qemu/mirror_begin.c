@@ -112,6 +112,8 @@ static int take_drive(struct qemu_mirror *mirror, const struct inventory *invent
 	drive->output.fd = -1;
 	drive->size_bytes = found->size_bytes;
 	drive->n_clusters = clusters_of(found->size_bytes);
+	drive->by_node = is(found->node, found->name) && !is(found->device, found->name) &&
+			 !is(found->qdev, found->name);
 	drive->persistent = is(found->format, "qcow2");
 	drive->direct = is_direct(inventory, found->node);
 	TRY(copy_text(&drive->name, found->name, err));

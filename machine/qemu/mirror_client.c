@@ -160,7 +160,7 @@ static int fail_none(const char *place, struct error *err)
 	*err = (struct error){0};
 	TRY(look_for_left(place, &left, err));
 	return left ? fail(err, ERR_SYSTEM,
-			   "the process that mirrors was killed: start the mirror again, or abort "
+			   "the process that copied has ended: start the mirror again, or abort "
 			   "it")
 		    : fail(err, ERR_USAGE, "no mirror is running");
 }

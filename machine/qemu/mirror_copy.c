@@ -136,15 +136,23 @@ struct batch {
 	uint64_t data_bytes;
 };
 
+/* In small parts, as the rate may be changed, or the mirror asked something, meanwhile. */
 static void keep_pace(struct batch *batch, uint64_t n)
 {
 	struct qemu_mirror *mirror = batch->mirror;
-	uint64_t rate = atomic_load(&mirror->rate);
+	struct pace *pace = &batch->drive->pace;
+	uint64_t part;
 
-	if (rate != batch->drive->pace.bytes_per_s)
-		pace_start(&batch->drive->pace, rate);
-	if (!atomic_load(&mirror->hurry))
-		pace_wait(&batch->drive->pace, (size_t)n);
+	for (; n > 0; n -= part) {
+		uint64_t rate = atomic_load(&mirror->rate);
+
+		if (rate == 0 || atomic_load(&mirror->hurry) || atomic_load(&mirror->leaving))
+			return;
+		if (rate != pace->bytes_per_s)
+			pace_start(pace, rate);
+		part = least(n, rate / 10 + 1);
+		pace_wait(pace, (size_t)part);
+	}
 }
 
 static uint64_t step_of(const struct batch *batch)

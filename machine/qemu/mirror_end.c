@@ -77,8 +77,6 @@ static int flush_all(struct qemu_mirror *mirror, struct error *err)
 	return 0;
 }
 
-/* All data that the guest was told is durable is so on the target, too, but for what it wrote
- * since. */
 static int prepare_pivot(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
 {
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
@@ -86,7 +84,7 @@ static int prepare_pivot(struct qemu_mirror *mirror, struct qmp *qmp, struct err
 		if (mirror->state != NULL)
 			TRY(switch_prepare_way_back(qmp, mirror, &mirror->drives[i], err));
 	}
-	return flush_all(mirror, err);
+	return 0;
 }
 
 /* The old drive is to be on its disk before the state says so. */
@@ -108,41 +106,78 @@ static void set_phase(struct qemu_mirror *mirror, enum mirror_phase phase)
 	pthread_mutex_unlock(&mirror->lock_all);
 }
 
-static int switch_over(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
+/* The last moment at which a pivot can be withdrawn: from here on it is made, within bounds. */
+static int commit_to_it(struct qemu_mirror *mirror, struct error *err)
 {
-	struct error ignored;
-	bool over = false;
+	bool may;
+
+	pthread_mutex_lock(&mirror->lock_all);
+	may = !mirror->withdrawn && mirror->phase == MIRROR_RUNS;
+	mirror->committed = may;
+	pthread_mutex_unlock(&mirror->lock_all);
+	return may ? 0 : fail(err, ERR_SYSTEM, "it was withdrawn");
+}
+
+static int switch_over(struct qemu_mirror *mirror, struct qmp *qmp, bool *over, struct error *err)
+{
+	TRY(prepare_pivot(mirror, qmp, err));
+	TRY(commit_to_it(mirror, err));
+	return switch_all(qmp, mirror, true, over, err);
+}
+
+/* All data that the guest was told is durable is so on the target, too, but for what it wrote
+ * since. Others may have the monitor while a target is flushed, which may take long. */
+static int switch_flushed(struct qemu_mirror *mirror, bool *over, struct error *err)
+{
+	struct qmp *qmp;
 	int code;
 
-	TRY(prepare_pivot(mirror, qmp, err));
-	code = switch_all(qmp, mirror, true, &over, err);
+	TRY(flush_all(mirror, err));
+	TRY(qmp_open(&qmp, mirror->place, err));
+	code = switch_over(mirror, qmp, over, err);
+	qmp_close(qmp);
 	if (code == 0) {
 		code = flush_all(mirror, err);
 		if (code != 0)
 			error_append(err, "; the drives are at their targets");
 	}
-	if (code == 0)
-		tell_way_back(mirror, qmp);
-	if (over) {
-		mirror_clean(qmp, NULL, NULL, &ignored);
-		set_phase(mirror, code == 0 ? MIRROR_PIVOTED : MIRROR_ABORTED);
-	}
 	return code;
+}
+
+/* Another program may have the monitor for a moment. */
+static int open_patiently(struct qmp **out, const struct qemu_mirror *mirror, struct error *err)
+{
+	int code = qmp_open(out, mirror->place, err);
+
+	return code == ERR_LOCKED ? qmp_open(out, mirror->place, err) : code;
+}
+
+/* What is left in QEMU after it. */
+static void clear_up(struct qemu_mirror *mirror, bool pivoted)
+{
+	struct error ignored = {0};
+	struct qmp *qmp;
+
+	if (open_patiently(&qmp, mirror, &ignored) == 0) {
+		if (pivoted)
+			tell_way_back(mirror, qmp);
+		mirror_clean(qmp, NULL, NULL, &ignored);
+		qmp_close(qmp);
+	}
+	set_phase(mirror, pivoted ? MIRROR_PIVOTED : MIRROR_ABORTED);
 }
 
 int qmirror_pivot(struct qemu_mirror *mirror, struct error *err)
 {
-	struct qmp *qmp;
+	bool over = false;
 	int code;
 
 	atomic_store(&mirror->hurry, true);
 	code = await_sync(mirror, err);
 	if (code == 0)
-		code = qmp_open(&qmp, mirror->place, err);
-	if (code == 0) {
-		code = switch_over(mirror, qmp, err);
-		qmp_close(qmp);
-	}
+		code = switch_flushed(mirror, &over, err);
+	if (over)
+		clear_up(mirror, code == 0);
 	atomic_store(&mirror->hurry, false);
 	return code;
 }
@@ -169,9 +204,7 @@ static bool may_end_well(const struct qemu_mirror *mirror)
 	return copied;
 }
 
-/* The copies of all drives are of one instant, and what the guest writes after it is all that they
- * lack. */
-static int end_well(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
+static int end_together(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
 {
 	bool over;
 
@@ -182,42 +215,74 @@ static int end_well(struct qemu_mirror *mirror, struct qmp *qmp, struct error *e
 			return code < 0 ? code : fail(err, ERR_SYSTEM, "a target is late");
 		TRY(note_begin(qmp, mirror, &mirror->drives[i], err));
 	}
-	TRY(switch_all(qmp, mirror, false, &over, err));
-	TRY(flush_all(mirror, err));
-	for (unsigned i = 0; i < mirror->n_drives; i++)
-		note_cut(&mirror->drives[i]);
-	return 0;
+	return switch_all(qmp, mirror, false, &over, err);
 }
 
+/* The copies of all drives are of one instant, and what the guest writes after it is all that they
+ * lack. */
+static void end_well(struct qemu_mirror *mirror)
+{
+	struct error err = {0};
+	struct qmp *qmp;
+	int code = qmp_open(&qmp, mirror->place, &err);
+
+	if (code == 0) {
+		code = end_together(mirror, qmp, &err);
+		qmp_close(qmp);
+	}
+	if (code == 0)
+		code = flush_all(mirror, &err);
+	for (unsigned i = 0; i < mirror->n_drives && code == 0; i++)
+		note_cut(&mirror->drives[i]);
+	mirror->is_instant = code == 0;
+}
+
+static bool still_runs(struct qemu_mirror *mirror)
+{
+	bool runs;
+
+	pthread_mutex_lock(&mirror->lock_all);
+	runs = mirror->phase == MIRROR_RUNS;
+	pthread_mutex_unlock(&mirror->lock_all);
+	return runs;
+}
+
+/* Once nothing of it is in QEMU it has ended, whatever becomes of the state, which promises less
+ * then. */
 static int finish_abort(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
 {
-	struct error ignored;
+	struct error ignored = {0};
+	int code;
 
 	TRY(mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, err));
 	close_all(mirror);
-	TRY(qmirror_write_state(mirror, "aborted", err));
-	for (unsigned i = 0; i < mirror->n_drives && mirror->state != NULL; i++)
+	code = qmirror_write_state(mirror, "aborted", err);
+	if (code < 0)
+		error_prefix(err, "the mirror has ended, but what its targets have cannot be kept");
+	for (unsigned i = 0; i < mirror->n_drives && mirror->state != NULL && code == 0; i++)
 		bits_remove_keeps(qmp, mirror->drives[i].node, mirror->state_id,
 				  (int)mirror->drives[i].generation, &ignored);
-	return 0;
+	set_phase(mirror, MIRROR_ABORTED);
+	return code;
 }
 
+/* Others may have the monitor while a target is flushed; and one that took too long for that finds
+ * that the mirror was ended without it. */
 int qmirror_abort(struct qemu_mirror *mirror, struct error *err)
 {
-	struct error ignored;
 	struct qmp *qmp;
 
-	TRY(qmp_open(&qmp, mirror->place, err));
 	if (may_end_well(mirror))
-		mirror->is_instant = end_well(mirror, qmp, &ignored) == 0;
+		end_well(mirror);
 	for (unsigned i = 0; i < mirror->n_drives && !mirror->is_instant; i++) {
 		if (!mirror->drives[i].failed)
 			note_progress(mirror, &mirror->drives[i]);
 	}
+	if (!still_runs(mirror))
+		return 0;
+	TRY(open_patiently(&qmp, mirror, err));
 	int code = finish_abort(mirror, qmp, err);
 	qmp_close(qmp);
-	if (code == 0)
-		set_phase(mirror, MIRROR_ABORTED);
 	return code;
 }
 

@@ -178,28 +178,38 @@ static bool is_wanted(const char *found, const char *name)
 			    : found != NULL && strcmp(found, name) == 0;
 }
 
-/* One that is pending takes job-cancel only. *n: how many there are. */
+/* One that is pending takes job-cancel only, and guests wait for it. */
+static void move_job(struct qmp *qmp, const char *id, const struct json_t *job, bool cancel)
+{
+	struct error ignored;
+
+	if (has_status(job, "concluded"))
+		qmp_post(qmp, &ignored, "job-dismiss", "{s:s}", "id", id);
+	else if (cancel && has_status(job, "pending"))
+		qmp_post(qmp, &ignored, "job-cancel", "{s:s}", "id", id);
+	else if (cancel)
+		qmp_post(qmp, &ignored, "block-job-cancel", "{s:s, s:b}", "device", id, "force", 1);
+}
+
+/* *n: how many there are. */
 static int move_jobs(struct qmp *qmp, const char *name, bool cancel, unsigned *n, struct error *err)
 {
 	struct json_t *jobs;
 	struct error ignored;
+	size_t n_jobs;
 
 	*n = 0;
 	TRY(qmp_execute(qmp, &jobs, err, "query-jobs", NULL));
-	for (size_t i = 0; i < json_length(jobs) && qmp_works(qmp); i++) {
-		const struct json_t *job = json_item(jobs, i);
+	n_jobs = json_length(jobs);
+	for (size_t i = 0; i < 2 * n_jobs && qmp_works(qmp); i++) {
+		const struct json_t *job = json_item(jobs, i % n_jobs);
 		const char *id = json_member_text(job, "id");
+		bool first = i < n_jobs;
 
-		if (!is_wanted(id, name))
+		if (!is_wanted(id, name) || has_status(job, "pending") != first)
 			continue;
 		++*n;
-		if (has_status(job, "concluded"))
-			qmp_post(qmp, &ignored, "job-dismiss", "{s:s}", "id", id);
-		else if (cancel && has_status(job, "pending"))
-			qmp_post(qmp, &ignored, "job-cancel", "{s:s}", "id", id);
-		else if (cancel)
-			qmp_post(qmp, &ignored, "block-job-cancel", "{s:s, s:b}", "device", id,
-				 "force", 1);
+		move_job(qmp, id, job, cancel);
 	}
 	qmp_settle(qmp, NULL, &ignored);
 	json_free(jobs);
@@ -265,6 +275,11 @@ int job_end(struct qmp *qmp, const struct mirrored *drive, struct error *err)
 	    !qmp_works(qmp))
 		*err = ignored;
 	return err->code;
+}
+
+int job_end_all(struct qmp *qmp, struct error *err)
+{
+	return end_jobs(qmp, NULL, NULL, err);
 }
 
 int mirror_has_jobs(struct qmp *qmp, bool *out, struct error *err)

@@ -22,8 +22,9 @@
 
 #define TICK_MS	  200
 #define LISTEN_MS 100
-#define CLIENT_S  5    /* for a client to say what it wants */
-#define ABORT_MS  5000 /* for the other thread, which may wait for the target */
+#define CLIENT_S  5	/* for a client to say what it wants */
+#define PIVOT_MS  60000 /* until it has to be at the point where it is made */
+#define ABORT_MS  5000	/* for the other thread, which may wait for the target */
 
 enum wanted { WANT_NOTHING, WANT_PIVOT, WANT_ABORT };
 
@@ -37,6 +38,10 @@ struct keeper {
 	bool done;
 	struct error result;
 	bool rate_changed;
+	/* Of the thread that answers: who asks for something while a pivot is waited for. -1: none.
+	 */
+	int next;
+	struct json_t *next_request; /* owned */
 };
 
 /* ---- the thread that copies ---- */
@@ -65,9 +70,13 @@ static void answer_wish(struct keeper *keeper, enum wanted wanted)
 	else
 		qmirror_abort(mirror, &err);
 	pthread_mutex_lock(&mirror->lock_all);
-	keeper->result = err;
-	keeper->wanted = WANT_NOTHING;
-	keeper->done = true;
+	keeper->rate_changed = true; /* a pivot has no limit */
+	if (wanted != WANT_PIVOT || !mirror->withdrawn) {
+		keeper->result = err;
+		keeper->wanted = WANT_NOTHING;
+		keeper->done = true;
+	}
+	mirror->committed = false;
 	pthread_cond_broadcast(&mirror->changed);
 	pthread_mutex_unlock(&mirror->lock_all);
 }
@@ -152,66 +161,78 @@ static void *work(void *context)
 
 /* ---- what is asked ---- */
 
-static int wish(struct keeper *keeper, enum wanted wanted, int64_t until_ms, struct error *err)
+/* Under the lock. A pivot that nobody waits for any more must not be made later. */
+static bool gives_up(struct keeper *keeper, int64_t until_ms, int client)
 {
 	struct qemu_mirror *mirror = &keeper->mirror;
-	bool done;
+	struct pollfd one = {.fd = client, .events = POLLRDHUP};
 
-	pthread_mutex_lock(&mirror->lock_all);
-	keeper->wanted = wanted;
-	keeper->done = false;
-	atomic_store(&mirror->leaving, true); /* a batch is broken off */
-	pthread_cond_broadcast(&mirror->changed);
-	while (!keeper->done && mirror->phase != MIRROR_GONE && clock_ms() < until_ms)
-		clock_cond_wait(&mirror->changed, &mirror->lock_all, clock_ms() + TICK_MS);
-	done = keeper->done;
+	if (!mirror->committed && (clock_ms() > until_ms || poll(&one, 1, 0) > 0))
+		mirror->withdrawn = true;
+	return mirror->withdrawn;
+}
+
+/* 1: it was not done until then. */
+static int finish_wish(struct keeper *keeper, struct error *err)
+{
+	struct qemu_mirror *mirror = &keeper->mirror;
+	bool done = keeper->done, gone = mirror->phase == MIRROR_GONE;
+
 	if (!done)
 		keeper->wanted = WANT_NOTHING;
 	*err = keeper->result;
 	pthread_mutex_unlock(&mirror->lock_all);
-	if (!done && mirror->phase == MIRROR_GONE)
+	if (!done && gone)
 		return fail(err, ERR_SYSTEM, "QEMU has ended");
 	return done ? err->code : 1;
 }
 
+static void begin_wish(struct keeper *keeper, enum wanted wanted)
+{
+	pthread_mutex_lock(&keeper->mirror.lock_all);
+	keeper->wanted = wanted;
+	keeper->done = false;
+	atomic_store(&keeper->mirror.leaving, true); /* a batch is broken off */
+	pthread_cond_broadcast(&keeper->mirror.changed);
+}
+
 static int request_abort(struct keeper *keeper, struct error *err)
 {
-	int code = wish(keeper, WANT_ABORT, clock_ms() + ABORT_MS, err);
+	struct qemu_mirror *mirror = &keeper->mirror;
+	int64_t until_ms = clock_ms() + ABORT_MS;
+	int code;
 
+	begin_wish(keeper, WANT_ABORT);
+	while (!keeper->done && mirror->phase != MIRROR_GONE && clock_ms() < until_ms)
+		clock_cond_wait(&mirror->changed, &mirror->lock_all, clock_ms() + TICK_MS);
+	code = finish_wish(keeper, err);
 	/* The target gives no answer. */
-	return code == 1 ? qmirror_force(&keeper->mirror, err) : code;
+	return code == 1 ? qmirror_force(mirror, err) : code;
 }
 
-static const char *state_of(const struct mirrored *drive)
-{
-	return drive->failed ? "failed" : qmirror_in_sync(drive) ? "in sync" : "copying";
-}
+static void attend_beside(struct keeper *keeper);
 
-static void put_drive(struct json_t *line, const struct mirrored *drive)
-{
-	json_put_text(line, "name", drive->name);
-	json_put_text(line, "target", drive->target);
-	json_put_number(line, "size_bytes", drive->size_bytes);
-	json_put_text(line, "state", state_of(drive));
-	json_put_number(line, "left_bytes",
-			atomic_load(&drive->need_bytes) + atomic_load(&drive->job_bytes));
-	json_put_number(line, "copied_bytes", atomic_load(&drive->copied_bytes));
-	json_put_text(line, "error", drive->failed ? drive->err.text : NULL);
-}
-
-static void put_status(struct keeper *keeper, struct json_t *out)
+/* client: who waits for it. */
+static int request_pivot(struct keeper *keeper, int client, struct error *err)
 {
 	struct qemu_mirror *mirror = &keeper->mirror;
-	struct json_t *object = json_put_object(out, "mirror"), *drives;
+	int64_t until_ms = clock_ms() + PIVOT_MS;
+	int code;
 
-	pthread_mutex_lock(&mirror->lock_all);
-	json_put_text(object, "phase", mirror->phase == MIRROR_RUNS ? "running" : "ended");
-	json_put_number(object, "rate_bytes_per_s", atomic_load(&mirror->rate));
-	json_put_text(object, "state_file", mirror->state);
-	drives = json_put_array(object, "drives");
-	for (unsigned i = 0; i < mirror->n_drives; i++)
-		put_drive(json_add_object(drives), &mirror->drives[i]);
-	pthread_mutex_unlock(&mirror->lock_all);
+	begin_wish(keeper, WANT_PIVOT);
+	mirror->withdrawn = mirror->committed = false;
+	while (!keeper->done && mirror->phase != MIRROR_GONE &&
+	       !gives_up(keeper, until_ms, client)) {
+		clock_cond_wait(&mirror->changed, &mirror->lock_all, clock_ms() + TICK_MS);
+		pthread_mutex_unlock(&mirror->lock_all);
+		attend_beside(keeper);
+		pthread_mutex_lock(&mirror->lock_all);
+	}
+	code = finish_wish(keeper, err);
+	return code != 1 ? code
+			 : fail(err, ERR_SYSTEM,
+				"the pivot is withdrawn, and the guest stays at its drives: a "
+				"target gives no answer, or the mirror is aborted");
 }
 
 static int request_set(struct keeper *keeper, const struct json_t *request, struct error *err)
@@ -228,8 +249,8 @@ static int request_set(struct keeper *keeper, const struct json_t *request, stru
 	return 0;
 }
 
-static int perform(struct keeper *keeper, const struct json_t *request, struct json_t *out,
-		   struct error *err)
+static int perform(struct keeper *keeper, int client, const struct json_t *request,
+		   struct json_t *out, struct error *err)
 {
 	const char *what = json_member_text(request, "execute");
 	int code = 0;
@@ -237,7 +258,7 @@ static int perform(struct keeper *keeper, const struct json_t *request, struct j
 	if (what == NULL)
 		return fail(err, ERR_USAGE, "a message without a request");
 	if (strcmp(what, "mirror-status") == 0) {
-		put_status(keeper, out);
+		qmirror_put_status(&keeper->mirror, out);
 		return 0;
 	}
 	if (strcmp(what, "mirror-set") == 0)
@@ -249,7 +270,7 @@ static int perform(struct keeper *keeper, const struct json_t *request, struct j
 	}
 	if (strcmp(what, "mirror-pivot") != 0)
 		return fail(err, ERR_UNSUPPORTED, "the request '%.60s' is not known here", what);
-	code = wish(keeper, WANT_PIVOT, INT64_MAX, err);
+	code = request_pivot(keeper, client, err);
 	json_put_number(out, "standstill_ns", keeper->mirror.standstill_ns);
 	json_put_number(out, "attempts", 1);
 	return code;
@@ -285,24 +306,63 @@ static void leave(struct keeper *keeper)
 	mirror->lock = -1;
 }
 
-static void attend(struct keeper *keeper, int fd)
+static void serve(struct keeper *keeper, int fd, const struct json_t *request)
 {
-	const struct timeval limit = {.tv_sec = CLIENT_S};
-	struct json_t *request, *reply;
+	struct json_t *reply = json_new();
 	struct error err = {0};
-	int code;
+	int code = perform(keeper, fd, request, json_put_object(reply, "return"), &err);
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	message_make_room(fd);
-	if (message_receive(fd, &request, NULL, &err) != 1)
-		return;
-	reply = json_new();
-	code = perform(keeper, request, json_put_object(reply, "return"), &err);
-	json_free(request);
 	if (keeper->mirror.phase != MIRROR_RUNS)
 		leave(keeper);
 	answer(fd, reply, code, &err);
+	close(fd);
+}
+
+/* A client, and what it wants: owned. -1: none, or one that says nothing. */
+static int receive(struct keeper *keeper, int wait_ms, struct json_t **request)
+{
+	const struct timeval limit = {.tv_sec = CLIENT_S};
+	struct pollfd one = {.fd = keeper->listener, .events = POLLIN};
+	struct error ignored;
+	int fd = poll(&one, 1, wait_ms) > 0 ? accept4(keeper->listener, NULL, NULL, SOCK_CLOEXEC)
+					    : -1;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	message_make_room(fd);
+	if (message_receive(fd, request, NULL, &ignored) == 1)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static bool asks_for(const struct json_t *request, const char *what)
+{
+	const char *text = json_member_text(request, "execute");
+
+	return text != NULL && strcmp(text, what) == 0;
+}
+
+/* While a pivot is waited for. What changes something comes after it, and an abort withdraws it. */
+static void attend_beside(struct keeper *keeper)
+{
+	struct json_t *request = NULL;
+	int fd = keeper->next < 0 ? receive(keeper, 0, &request) : -1;
+
+	if (fd < 0)
+		return;
+	if (asks_for(request, "mirror-status")) {
+		serve(keeper, fd, request);
+		json_free(request);
+		return;
+	}
+	keeper->next = fd;
+	keeper->next_request = request;
+	pthread_mutex_lock(&keeper->mirror.lock_all);
+	keeper->mirror.withdrawn = !keeper->mirror.committed && asks_for(request, "mirror-abort");
+	pthread_mutex_unlock(&keeper->mirror.lock_all);
 }
 
 /* A signal is an abort. */
@@ -311,23 +371,34 @@ static enum stop_next end_by_signal(void)
 	return STOP_ENDS;
 }
 
+static void attend_next(struct keeper *keeper)
+{
+	int fd = keeper->next;
+	struct json_t *request = keeper->next_request;
+
+	keeper->next = -1;
+	keeper->next_request = NULL;
+	if (fd < 0)
+		fd = receive(keeper, LISTEN_MS, &request);
+	if (fd < 0)
+		return;
+	serve(keeper, fd, request);
+	json_free(request);
+}
+
 static void attend_all(struct keeper *keeper)
 {
-	struct pollfd one = {.fd = keeper->listener, .events = POLLIN};
 	struct error ignored;
 
 	while (keeper->mirror.phase == MIRROR_RUNS) {
 		if (stop_signal() != 0 && request_abort(keeper, &ignored) == 0)
 			break;
-		if (poll(&one, 1, LISTEN_MS) <= 0)
-			continue;
-		int fd = accept4(keeper->listener, NULL, NULL, SOCK_CLOEXEC);
-
-		if (fd < 0)
-			continue;
-		attend(keeper, fd);
-		close(fd);
+		attend_next(keeper);
 	}
+	if (keeper->next < 0)
+		return;
+	fail(&ignored, ERR_USAGE, "the mirror has ended by a pivot");
+	answer(keeper->next, NULL, ignored.code, &ignored);
 }
 
 /* ---- begin and end ---- */
@@ -339,7 +410,7 @@ static int prepare(struct keeper *keeper, struct error *err)
 	run_id_make(mirror->id);
 	pthread_mutex_init(&mirror->lock_all, NULL);
 	clock_cond_init(&mirror->changed);
-	mirror->lock = keeper->listener = -1;
+	mirror->lock = keeper->listener = keeper->next = -1;
 	mirror->rundir = mirror_rundir(mirror->place);
 	mirror->control = mirror->rundir == NULL ? NULL : mirror_control(mirror->rundir);
 	if (mirror->control == NULL)
@@ -370,23 +441,6 @@ static int start(struct keeper *keeper, const struct json_t *request, struct err
 	return err->code;
 }
 
-static struct json_t *begun(const struct qemu_mirror *mirror)
-{
-	struct json_t *reply = json_new(), *out = json_put_object(reply, "return");
-	struct json_t *drives = json_put_array(out, "drives");
-
-	for (unsigned i = 0; i < mirror->n_drives; i++) {
-		const struct mirrored *drive = &mirror->drives[i];
-		struct json_t *line = json_add_object(drives);
-
-		json_put_text(line, "name", drive->name);
-		json_put_text(line, "target", drive->target);
-		json_put_bool(line, "known", drive->known);
-		json_put_number(line, "left_bytes", atomic_load(&drive->need_bytes));
-	}
-	return reply;
-}
-
 /* The other thread may be in a request to a target that never answers: what it uses is left to the
  * end of the process. */
 int mirror_keep(int fd, const char *place, const struct watcher *watcher, struct error *err)
@@ -407,7 +461,7 @@ int mirror_keep(int fd, const char *place, const struct watcher *watcher, struct
 	if (code == 0)
 		code = start(keeper, request, err);
 	json_free(request);
-	answer(fd, code == 0 ? begun(&keeper->mirror) : NULL, code, err);
+	answer(fd, code == 0 ? qmirror_begun(&keeper->mirror) : NULL, code, err);
 	close(fd);
 	if (code == 0) {
 		attend_all(keeper);

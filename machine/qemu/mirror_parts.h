@@ -61,6 +61,7 @@ struct mirrored {
 	unsigned i;
 	const char *id; /* of the run; borrowed */
 	char *name;	/* the texts are owned */
+	bool by_node;	/* that is the node's: no device has one */
 	char *node;	/* the drive's */
 	char *file;	/* of the drive; NULL: QEMU does not say */
 	char *target, *format;
@@ -116,6 +117,8 @@ struct qemu_mirror {
 	pthread_mutex_t lock_all; /* guards what follows */
 	pthread_cond_t changed;
 	enum mirror_phase phase;
+	bool withdrawn; /* nobody waits for the pivot any more */
+	bool committed; /* it is too late for that */
 };
 
 /* ---- mirror_state.c ---- */
@@ -124,6 +127,12 @@ struct qemu_mirror {
 int qmirror_read_state(struct qemu_mirror *mirror, struct error *err);
 /* Durable when it returns; without a file nothing is done. */
 int qmirror_write_state(const struct qemu_mirror *mirror, const char *phase, struct error *err);
+
+/* ---- mirror_status.c ---- */
+
+void qmirror_put_status(struct qemu_mirror *mirror, struct json_t *out);
+/* The answer to a start that went well. Owned. */
+struct json_t *qmirror_begun(const struct qemu_mirror *mirror);
 
 /* ---- mirror_bits.c ---- */
 
@@ -158,6 +167,8 @@ int job_look(struct qmp *qmp, const struct mirrored *drive, struct job_look *out
 int job_set_rate(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, struct error *err);
 /* Ends the drive's job, whatever it does, and removes the target's node. */
 int job_end(struct qmp *qmp, const struct mirrored *drive, struct error *err);
+/* Ends all jobs of mirrors; guests that wait for one that is pending first. */
+int job_end_all(struct qmp *qmp, struct error *err);
 /* Everything of mirrors is taken out of QEMU, but keeps. socket: of the server that was started
  * for them. any: whether there was something; may be NULL. */
 int mirror_clean(struct qmp *qmp, const char *socket, bool *any, struct error *err);

@@ -105,13 +105,6 @@ static int finalize(struct qmp *qmp, struct qemu_mirror *mirror, struct guard *g
 	return await_end(qmp, mirror, err);
 }
 
-static int cancel_all(struct qmp *qmp, const struct qemu_mirror *mirror, struct error *err)
-{
-	for (unsigned i = 0; i < mirror->n_drives; i++)
-		TRY(job_end(qmp, &mirror->drives[i], err));
-	return 0;
-}
-
 static int end_at_once(struct qmp *qmp, struct qemu_mirror *mirror, bool pivot, struct guard *guard,
 		       bool *over, struct error *err)
 {
@@ -130,7 +123,7 @@ static int end_at_once(struct qmp *qmp, struct qemu_mirror *mirror, bool pivot, 
 			error_append(err, "; drives may be at their targets already: QEMU's "
 					  "query-block tells");
 	} else {
-		cancel_all(qmp, mirror, &ignored);
+		job_end_all(qmp, &ignored);
 	}
 	mirror->standstill_ns = (uint64_t)(clock_ns() - begun_ns);
 	*over = true;
@@ -228,7 +221,7 @@ void switch_way_back(struct qmp *qmp, const struct qemu_mirror *mirror, struct m
 	if (drive->n_known == 0)
 		bits_remove_keeps(qmp, back.node, mirror->state_id, -1, &ignored);
 	/* A drive without a device is called as its node. */
-	if (strcmp(drive->name, drive->node) == 0) {
+	if (drive->by_node) {
 		free(drive->name);
 		drive->name = text_make("%s", back.node);
 	}

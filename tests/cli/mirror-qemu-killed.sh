@@ -72,7 +72,7 @@ while [ $round -lt "${VMABAK_ROUNDS:-4}" ]; do
 	if [ $((round % 4)) = 1 ]; then
 		expect_code 0 mirror status
 		expect_text "$out" 'mirror: killed'
-		expect_error 1 'was killed' mirror pivot
+		expect_error 1 'has ended' mirror pivot
 	fi
 	if [ $((round % 4)) = 2 ]; then
 		expect_code 0 mirror abort
