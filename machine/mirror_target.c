@@ -10,13 +10,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MIX UINT64_C(0x9e3779b97f4a7c15)
+
+/* An inode's number is soon that of another file, when the one is removed; when it was made, where
+ * the file system tells, is not. */
 uint64_t mirror_target_inode(const char *path)
 {
-	struct stat found;
+	struct statx found;
+	uint64_t value;
 
-	return !target_is_uri(path) && stat(path, &found) == 0 && S_ISREG(found.st_mode)
-		       ? found.st_ino
-		       : 0;
+	if (target_is_uri(path) ||
+	    statx(AT_FDCWD, path, 0, STATX_TYPE | STATX_INO | STATX_BTIME, &found) != 0 ||
+	    !S_ISREG(found.stx_mode))
+		return 0;
+	value = found.stx_ino;
+	if (found.stx_mask & STATX_BTIME)
+		value ^= ((uint64_t)found.stx_btime.tv_sec * 1000000000 + found.stx_btime.tv_nsec) *
+			 MIX;
+	value &= INT64_MAX; /* it is written as JSON */
+	return value != 0 ? value : 1;
 }
 
 static bool is_raw(const struct mirror_target *target)

@@ -21,7 +21,7 @@ struct mirror_target {
 	bool answers_late;
 };
 
-/* The inode of a file that is there; 0: none. */
+/* A number that stays with a file, and that no other has; 0: none is there. */
 uint64_t mirror_target_inode(const char *path);
 /* Opens it for writing, and creates it if it is a file that is missing. The thread that does so
  * must outlive the drive. */

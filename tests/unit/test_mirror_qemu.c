@@ -2,13 +2,19 @@
  * What a mirror of a QEMU copies itself, beside QEMU's job: where the guest wrote meanwhile the
  * target has what the guest wrote in the end, also when a batch was broken off.
  */
+#include "base/clock.h"
+#include "machine/mirror_target.h"
 #include "machine/qemu/mirror_parts.h"
 #include "machine/qemu/qmp.h"
 #include "tests/unit/fake_drive.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
 
 #include <CUnit/CUnit.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define CLUSTERS 8u
 
@@ -127,6 +133,29 @@ static void what_is_broken_off_is_settled_later(void)
 	}
 }
 
+/* Of two files that were there one after the other, also where they have the same inode. */
+static void a_file_that_was_replaced_is_another(void)
+{
+	const char *path = scratch("target");
+	struct statx found = {0};
+	uint64_t last = 0, now;
+
+	for (unsigned i = 0; i < 10; i++) {
+		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+		CU_ASSERT_FATAL(fd >= 0 && statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &found) == 0);
+		now = mirror_target_inode(path);
+		CU_ASSERT(now != 0 && now == mirror_target_inode(path));
+		CU_ASSERT(write(fd, "a", 1) == 1 && now == mirror_target_inode(path));
+		CU_ASSERT(now != last || !(found.stx_mask & STATX_BTIME));
+		last = now;
+		close(fd);
+		unlink(path);
+		clock_sleep_ms(12); /* a file system may count time in ticks */
+	}
+	CU_ASSERT(mirror_target_inode(path) == 0);
+}
+
 void test_mirror_qemu(void)
 {
 	CU_pSuite suite = CU_add_suite("mirror-qemu", NULL, NULL);
@@ -134,4 +163,5 @@ void test_mirror_qemu(void)
 	CU_ADD_TEST(suite, what_the_guest_wrote_stays);
 	CU_ADD_TEST(suite, what_the_guest_writes_on_and_on_stays);
 	CU_ADD_TEST(suite, what_is_broken_off_is_settled_later);
+	CU_ADD_TEST(suite, a_file_that_was_replaced_is_another);
 }
