@@ -175,6 +175,7 @@ int captive_open(struct drive **out, const char *path, const struct drive_option
 		.force_share = options->allow_writers,
 		.damaged_too = options->damaged_too,
 		.writable = options->writable,
+		.socket = options->socket,
 	};
 	struct captive *captive = calloc(1, sizeof(*captive));
 	int code;

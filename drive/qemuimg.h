@@ -30,6 +30,7 @@ struct qemu_image {
 	bool unlocked;	  /* by a program that leaves the locks to us */
 	bool damaged_too; /* qemu_image_examine only warns */
 	bool writable;
+	const char *socket; /* qemu_nbd_open: one client more is served there; NULL: none */
 };
 
 /* An option string for QEMU in which no part of the image's name has a special meaning. Owned by

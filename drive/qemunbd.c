@@ -6,7 +6,8 @@
  * The socket listens before qemu-nbd starts (qemu-nbd takes it over by systemd's socket
  *activation), so there is nothing to wait for or to retry: all connections are made first, and then
  *socket and folder are removed. No other program can connect, and no name is left behind unless
- *this program is killed at that very moment.
+ *this program is killed at that very moment. But where the caller has one that shall, the socket is
+ *where it wants it, and stays.
  *
  * Two mechanisms end qemu-nbd together with this program. It is not --persistent, so it ends when
  *its last connection closes, which happens even if this program is killed. And until the
@@ -77,7 +78,7 @@ static int start(struct qemu_nbd *server, const struct qemu_image *image, int li
 
 	int code = 0;
 
-	snprintf(shared, sizeof(shared), "--shared=%u", N_SOCKETS);
+	snprintf(shared, sizeof(shared), "--shared=%u", N_SOCKETS + (image->socket != NULL));
 	if (internal != NULL)
 		arguments[n++] = internal;
 	if (object != NULL) {
@@ -108,8 +109,18 @@ static const char *folder_for_sockets(void)
 	return fits ? folder : "/tmp";
 }
 
-/* The listening end, with all connections already made to it. Its folder and name are removed
- * again. */
+/* The listening end, with all connections already made to it. */
+static int make_sockets_at(int *listener, struct socket_place *place, const char *path,
+			   int sockets[N_SOCKETS], struct error *err)
+{
+	int code = socket_listen(listener, place, path, SOCK_STREAM, err);
+
+	for (unsigned i = 0; i < N_SOCKETS && code == 0; i++)
+		code = socket_connect(&sockets[i], path, SOCK_STREAM, err);
+	return code;
+}
+
+/* The folder and the name are removed again. */
 static int make_sockets(int *listener, int sockets[N_SOCKETS], struct error *err)
 {
 	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -120,9 +131,7 @@ static int make_sockets(int *listener, int sockets[N_SOCKETS], struct error *err
 	if (mkdtemp(folder) == NULL)
 		return fail_system(err, errno, "%s", folder);
 	snprintf(path, sizeof(path), "%s" SOCKET_NAME, folder);
-	int code = socket_listen(listener, &place, path, SOCK_STREAM, err);
-	for (unsigned i = 0; i < N_SOCKETS && code == 0; i++)
-		code = socket_connect(&sockets[i], path, SOCK_STREAM, err);
+	int code = make_sockets_at(listener, &place, path, sockets, err);
 	socket_remove(&place);
 	rmdir(folder);
 	return code;
@@ -140,8 +149,11 @@ static void close_all(int *files, unsigned n)
 static int launch(struct qemu_nbd *server, const struct qemu_image *image, int sockets[N_SOCKETS],
 		  struct error *err)
 {
+	struct socket_place place;
 	int listener = -1;
-	int code = make_sockets(&listener, sockets, err);
+	int code = image->socket == NULL
+			   ? make_sockets(&listener, sockets, err)
+			   : make_sockets_at(&listener, &place, image->socket, sockets, err);
 
 	if (code != 0)
 		error_prefix(err, "%s: a socket for qemu-nbd (TMPDIR chooses its folder)",

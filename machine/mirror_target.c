@@ -31,9 +31,10 @@ uint64_t mirror_target_inode(const char *path)
 	return value != 0 ? value : 1;
 }
 
-static bool is_raw(const struct mirror_target *target)
+bool mirror_target_is_raw(const struct mirror_target *target)
 {
-	return strcmp(image_format_given(target->path, target->format, NULL), "raw") == 0;
+	return target_is_uri(target->path) ||
+	       strcmp(image_format_given(target->path, target->format, NULL), "raw") == 0;
 }
 
 static int make_image(const struct mirror_target *target, struct error *err)
@@ -55,7 +56,7 @@ static int make_file(const struct mirror_target *target, struct error *err)
 
 	if (fd < 0)
 		return fail_system(err, errno, "%s", target->path);
-	if (!is_raw(target))
+	if (!mirror_target_is_raw(target))
 		code = make_image(target, err);
 	else if (ftruncate(fd, (off_t)target->size_bytes) < 0)
 		code = fail_system(err, errno, "%s", target->path);
@@ -79,6 +80,7 @@ static int open_drive(struct drive **out, const struct mirror_target *target, st
 		.format = target->format,
 		.writable = true,
 		.any_format = true,
+		.socket = target->socket,
 	};
 
 	return drive_open(out, target->path, &how, err);
@@ -97,14 +99,15 @@ static int open_room(struct drive **out, struct mirror_target *target, struct er
 static int begin_anew(const struct mirror_target *target, struct error *err)
 {
 	struct mirror_target found = *target;
+	bool is_raw = mirror_target_is_raw(target);
 	struct drive *drive;
 
-	if (!is_raw(target))
-		found.format = "raw";
+	found.format = is_raw ? target->format : "raw";
+	found.socket = NULL;
 	TRY(open_drive(&drive, &found, err));
-	int code = is_raw(target) ? empty_file(target, err) : 0;
+	int code = is_raw ? empty_file(target, err) : 0;
 	drive_close(drive);
-	return code == 0 && !is_raw(target) ? make_image(target, err) : code;
+	return code == 0 && !is_raw ? make_image(target, err) : code;
 }
 
 static int open_file(struct drive **out, struct mirror_target *target, bool exists,
@@ -116,7 +119,7 @@ static int open_file(struct drive **out, struct mirror_target *target, bool exis
 		TRY(begin_anew(target, err));
 	target->reads_zeros = !exists || !target->known;
 	/* Images have whole sectors. */
-	if (!is_raw(target))
+	if (!mirror_target_is_raw(target))
 		return open_room(out, target, err);
 	TRY(open_drive(out, target, err));
 	if (drive_size(*out) == target->size_bytes)

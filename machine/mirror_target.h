@@ -14,13 +14,16 @@ struct mirror_target {
 	const char *format; /* NULL: by the name */
 	uint64_t size_bytes;
 	bool force;
-	bool known; /* it is ours, by the state file: its content is kept, if it is there */
+	bool known;	    /* it is ours, by the state file: its content is kept, if it is there */
+	const char *socket; /* of an image, for one other client: see drive_options */
 	/* Out. */
 	bool reads_zeros; /* it is new, or was emptied */
 	uint64_t inode;
 	bool answers_late;
 };
 
+/* Whether it is no image in another format: a raw file or device, or an NBD URI. */
+bool mirror_target_is_raw(const struct mirror_target *target);
 /* A number that stays with a file, and that no other has; 0: none is there. */
 uint64_t mirror_target_inode(const char *path);
 /* Opens it for writing, and creates it if it is a file that is missing. The thread that does so

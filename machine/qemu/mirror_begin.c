@@ -1,8 +1,9 @@
 #include "machine/qemu/mirror_parts.h"
 
+#include "base/clock.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "drive/drive.h"
-#include "drive/qemuimg.h"
 #include "drive/target.h"
 #include "machine/mirror_target.h"
 #include "machine/qemu/inventory.h"
@@ -10,10 +11,14 @@
 #include "machine/qemu/qmp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LEAVE_MS      3000
+#define LEAVE_STEP_MS 50
 
 /* ---- what is wanted ---- */
 
@@ -60,7 +65,6 @@ static bool is_direct(const struct inventory *inventory, const char *node)
 static int check_target(const struct qemu_mirror *mirror, const struct mirrored *drive,
 			struct error *err)
 {
-	const char *format = image_format_given(drive->target, drive->format, NULL);
 	struct json_t *node;
 
 	for (unsigned i = 0; i < drive->i; i++) {
@@ -77,14 +81,29 @@ static int check_target(const struct qemu_mirror *mirror, const struct mirrored 
 		json_free(node);
 		return node == NULL ? err->code : 0;
 	}
-	if (strcmp(format, "raw") == 0)
-		return 0;
-	return fail(
-		err, ERR_USAGE,
-		"%s: a mirror of a QEMU writes to raw files, block devices and NBD exports; of an "
-		"image of format %s make an export: qemu-nbd -f %s -t -e 3 -k SOCKET IMAGE, and "
-		"name nbd+unix:///?socket=SOCKET",
-		drive->target, format, format);
+	return 0;
+}
+
+/* Since a pivot to an image its node is below the drive's. */
+static int take_file(struct mirrored *drive, const struct inventory *inventory,
+		     const struct inventory_drive *found, struct error *err)
+{
+	const char *file = found->file, *format = found->format;
+	char *image = mirror_name_is(found->node, NULL) ? text_make("%s-q", found->node) : NULL;
+
+	for (size_t i = 0; image != NULL && i < json_length(inventory->nodes); i++) {
+		const struct json_t *node = json_item(inventory->nodes, i);
+
+		if (!is(json_member_text(node, "node-name"), image))
+			continue;
+		file = json_member_text(json_member(node, "image"), "filename");
+		format = json_member_text(node, "drv");
+	}
+	int code = copy_text(&drive->file, file, err);
+	if (code == 0)
+		code = copy_text(&drive->image_format, found->has_backing ? NULL : format, err);
+	free(image);
+	return code;
 }
 
 static int take_drive(struct qemu_mirror *mirror, const struct inventory *inventory,
@@ -118,7 +137,7 @@ static int take_drive(struct qemu_mirror *mirror, const struct inventory *invent
 	drive->direct = is_direct(inventory, found->node);
 	TRY(copy_text(&drive->name, found->name, err));
 	TRY(copy_text(&drive->node, found->node, err));
-	TRY(copy_text(&drive->file, found->file, err));
+	TRY(take_file(drive, inventory, found, err));
 	TRY(copy_text(&drive->target, json_member_text(line, "target"), err));
 	TRY(copy_text(&drive->format, json_member_text(line, "format"), err));
 	return check_target(mirror, drive, err);
@@ -197,9 +216,28 @@ static int give_away(const struct mirrored *drive, struct qmp *qmp, struct error
 
 	if (geteuid() != 0 || !qmp_peer(qmp, &peer) || peer.uid == 0)
 		return 0;
-	return fchown(drive->output.fd, peer.uid, peer.gid) == 0
-		       ? 0
-		       : fail_system(err, errno, "%s", drive->target);
+	int fd = open(drive->target, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int code = fd < 0 || fchown(fd, peer.uid, peer.gid) != 0
+			   ? fail_system(err, errno, "%s", drive->target)
+			   : 0;
+	if (fd >= 0)
+		close(fd);
+	return code;
+}
+
+/* A qemu-nbd of a keeper that was killed may be about to end. */
+static int open_beside(struct mirrored *drive, struct mirror_target *target, struct error *err)
+{
+	int64_t until_ms = clock_ms() + (target->socket != NULL && drive->again ? LEAVE_MS : 0);
+	int code = beside_open(&drive->output, target, err);
+
+	while (code == ERR_LOCKED && clock_ms() < until_ms) {
+		beside_close(&drive->output);
+		clock_sleep_ms(LEAVE_STEP_MS);
+		*err = (struct error){0};
+		code = beside_open(&drive->output, target, err);
+	}
+	return code;
 }
 
 static int open_target(struct qemu_mirror *mirror, struct qmp *qmp, struct mirrored *drive,
@@ -212,12 +250,16 @@ static int open_target(struct qemu_mirror *mirror, struct qmp *qmp, struct mirro
 		.force = force || drive->ours,
 		.known = drive->known,
 	};
+	char *socket = mirror_target_is_raw(&target) ? NULL : rundir_file(mirror->rundir, drive->i);
 	struct stat found;
 
+	target.socket = socket;
 	drive->made = !target_is_uri(drive->target) && stat(drive->target, &found) != 0;
-	if (beside_open(&drive->output, &target, err) < 0) {
+	int code = open_beside(drive, &target, err);
+	free(socket);
+	if (code < 0) {
 		drive->made = false;
-		return err->code;
+		return code;
 	}
 	drive->inode = target.inode;
 	drive->fresh = target.reads_zeros;
@@ -226,7 +268,9 @@ static int open_target(struct qemu_mirror *mirror, struct qmp *qmp, struct mirro
 		drive->n_known = 0;
 	}
 	pace_start(&drive->pace, atomic_load(&mirror->rate));
-	return drive->made ? give_away(drive, qmp, err) : 0;
+	if (drive->made)
+		TRY(give_away(drive, qmp, err));
+	return drive->output.socket != NULL ? image_admit(qmp, drive, err) : 0;
 }
 
 /* ---- the mirror ---- */
@@ -240,6 +284,7 @@ static int start_drive(struct qemu_mirror *mirror, struct qmp *qmp, struct mirro
 
 	drive->has_job = true;
 	TRY(job_start(qmp, drive, atomic_load(&mirror->rate), err));
+	image_hide(drive);
 	TRY(bits_add(qmp, drive, mirror_part(r, drive->id, drive->i, "r"), false, err));
 	if (drive->known)
 		code = bits_keep(qmp, drive, mirror->state_id, &drive->need, err);

@@ -175,6 +175,10 @@ int qmirror_pivot(struct qemu_mirror *mirror, struct error *err)
 	atomic_store(&mirror->hurry, true);
 	code = await_sync(mirror, err);
 	if (code == 0)
+		code = images_hand_over(mirror, err);
+	if (code == 0)
+		code = await_sync(mirror, err);
+	if (code == 0)
 		code = switch_flushed(mirror, &over, err);
 	if (over)
 		clear_up(mirror, code == 0);
@@ -184,6 +188,7 @@ int qmirror_pivot(struct qemu_mirror *mirror, struct error *err)
 
 /* ---- an abort ---- */
 
+/* A qemu-nbd ends in order once QEMU, too, has hung up. */
 static void close_all(struct qemu_mirror *mirror)
 {
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
@@ -191,6 +196,8 @@ static void close_all(struct qemu_mirror *mirror)
 
 		drive_close(drive->from);
 		drive->from = NULL;
+		if (drive->output.socket != NULL)
+			beside_close(&drive->output);
 	}
 }
 

@@ -22,21 +22,27 @@
 
 /* ---- the target's node ---- */
 
+struct json_t *job_file_node(const struct mirrored *drive, bool direct)
+{
+	struct stat found;
+	bool device = stat(drive->target, &found) == 0 && S_ISBLK(found.st_mode);
+
+	return json_make("{s:s, s:s, s:{s:b}}", "driver", device ? "host_device" : "file",
+			 "filename", drive->target, "cache", "direct", direct);
+}
+
 static struct json_t *file_node(const struct mirrored *drive, bool direct, struct error *err)
 {
-	bool is_uri = target_is_uri(drive->target);
 	char name[MIRROR_NAME_SIZE];
-	struct stat found;
 	struct json_t *node;
 
-	if (is_uri) {
+	if (target_is_uri(drive->target))
 		node = mirror_uri_node(drive->target, err);
-	} else {
-		bool device = stat(drive->target, &found) == 0 && S_ISBLK(found.st_mode);
-
-		node = json_make("{s:s, s:s, s:{s:b}}", "driver", device ? "host_device" : "file",
-				 "filename", drive->target, "cache", "direct", direct);
-	}
+	else if (drive->output.socket != NULL)
+		node = json_make("{s:s, s:s, s:{s:s, s:s}}", "driver", "nbd", "export", "",
+				 "server", "type", "unix", "path", drive->output.socket);
+	else
+		node = job_file_node(drive, direct);
 	json_put_text(node, "node-name", mirror_part(name, drive->id, drive->i, "f"));
 	json_put_text(node, "discard", "unmap");
 	return node;
@@ -63,7 +69,7 @@ static int add_target(struct qmp *qmp, const struct mirrored *drive, struct erro
 {
 	struct error ignored = {0};
 
-	if (drive->direct && !target_is_uri(drive->target)) {
+	if (drive->direct && !target_is_uri(drive->target) && drive->output.socket == NULL) {
 		if (add_node(qmp, drive, true, &ignored) == 0)
 			return 0;
 		if (!qmp_works(qmp)) {
@@ -109,6 +115,7 @@ static int look(struct qmp *qmp, const struct mirrored *drive, struct job_look *
 	out->there = job != NULL;
 	out->pending = has_status(job, "pending");
 	out->concluded = has_status(job, "concluded");
+	out->paused = has_status(job, "standby") || has_status(job, "paused");
 	*ready = has_status(job, "ready");
 	text = json_member_text(job, "error");
 	if (text != NULL)
@@ -354,8 +361,9 @@ static bool is_file_node(const char *name)
 	return n > 2 && strcmp(name + n - 2, "-f") == 0;
 }
 
-/* A node that the guest uses, since a pivot, is refused. */
-static int remove_nodes(struct qmp *qmp, bool *any, struct error *err)
+/* A node that the guest uses, since a pivot, is refused, and one that is below another until that
+ * is gone. */
+static int remove_nodes_once(struct qmp *qmp, bool *any, struct error *err)
 {
 	struct json_t *nodes;
 	struct error ignored;
@@ -383,6 +391,12 @@ static int remove_nodes(struct qmp *qmp, bool *any, struct error *err)
 		code = err->code;
 	}
 	return code;
+}
+
+static int remove_nodes(struct qmp *qmp, bool *any, struct error *err)
+{
+	TRY(remove_nodes_once(qmp, any, err));
+	return remove_nodes_once(qmp, any, err);
 }
 
 int mirror_clean(struct qmp *qmp, const char *socket, bool *any, struct error *err)

@@ -147,7 +147,8 @@ static int note(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *dr
 {
 	bool due;
 
-	if (mirror->state == NULL || atomic_load(&mirror->hurry) || !qmirror_in_sync(drive))
+	if (mirror->state == NULL || drive->output.handed || atomic_load(&mirror->hurry) ||
+	    !qmirror_in_sync(drive))
 		return 0;
 	TRY(is_due(qmp, mirror, drive, &due, err));
 	return due ? cut(qmp, mirror, drive, err) : 0;

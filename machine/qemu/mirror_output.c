@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define WRITE_MAX (1u << 20)
@@ -20,9 +22,14 @@ int beside_open(struct mirror_output *out, struct mirror_target *target, struct 
 	struct drive *drive;
 
 	*out = (struct mirror_output){.fd = -1};
+	if (target->socket != NULL) {
+		out->socket = strdup(target->socket);
+		if (out->socket == NULL)
+			return fail_memory(err);
+	}
 	TRY(mirror_target_open(&drive, target, err));
 	out->wide = drive_size(drive) != target->size_bytes || target->inode == 0;
-	if (target_is_uri(target->path)) {
+	if (target->socket != NULL || target_is_uri(target->path)) {
 		out->drive = drive;
 		return 0;
 	}
@@ -36,6 +43,9 @@ void beside_close(struct mirror_output *output)
 	if (output->fd >= 0)
 		close(output->fd);
 	drive_close(output->drive);
+	if (output->socket != NULL)
+		unlink(output->socket);
+	free(output->socket);
 	*output = (struct mirror_output){.fd = -1};
 }
 
@@ -69,8 +79,11 @@ int beside_zero(struct mirror_output *output, uint64_t offset, uint64_t n)
 	return sys;
 }
 
+/* What QEMU has alone was flushed before, and QEMU flushes the rest when its job ends. */
 int beside_flush(struct mirror_output *output)
 {
+	if (output->handed)
+		return output->lost;
 	if (output->lost == 0 && output->drive != NULL)
 		output->lost = drive_flush(output->drive);
 	else if (output->lost == 0 && fsync(output->fd) < 0)

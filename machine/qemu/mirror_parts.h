@@ -41,9 +41,11 @@ char *mirror_control(const char *rundir);
 
 struct mirror_output {
 	int fd;		     /* of a file or device; -1: none */
-	struct drive *drive; /* of an NBD URI; owned; or NULL */
+	struct drive *drive; /* of an NBD URI or image; owned; or NULL */
 	bool wide;	     /* it is larger than the drive */
 	int lost;	     /* an errno of a flush: it is told once, and never forgotten here */
+	char *socket;	     /* of an image: where QEMU gets at it, too; owned. NULL: none */
+	bool handed;	     /* QEMU has the image alone */
 };
 
 struct mirror_target;
@@ -65,13 +67,16 @@ struct mirrored {
 	char *node;	/* the drive's */
 	char *file;	/* of the drive; NULL: QEMU does not say */
 	char *target, *format;
+	char *image_format; /* of the file; NULL: unknown */
 	uint64_t size_bytes, n_clusters, inode;
 	bool persistent;     /* its keep is */
 	bool direct;	     /* QEMU uses no page cache for it */
+	bool target_direct;  /* nor for the image that is its target */
 	bool made;	     /* the target's file is new */
 	bool fresh;	     /* the target reads as zeros where nothing was written */
 	bool ours;	     /* by the state, a mirror began on that very file */
 	bool known;	     /* by the state, with keep */
+	bool again;	     /* the state had that target */
 	uint64_t n_known;    /* of the first so many clusters it has all but what keep has */
 	unsigned generation; /* of keep */
 	bool keeps;	     /* keep is there */
@@ -158,7 +163,7 @@ int bits_of_jobs(struct qmp *qmp, uint64_t *out, struct error *err);
 /* The node of the target, and the job, which is ready when it returns. */
 int job_start(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, struct error *err);
 struct job_look {
-	bool there, pending, concluded;
+	bool there, pending, concluded, paused;
 	uint64_t left_bytes;
 	char error[200]; /* or empty */
 };
@@ -174,9 +179,20 @@ int job_end_all(struct qmp *qmp, struct error *err);
 int mirror_clean(struct qmp *qmp, const char *socket, bool *any, struct error *err);
 /* Whether a job of a mirror is there. */
 int mirror_has_jobs(struct qmp *qmp, bool *out, struct error *err);
+/* The file or device of the target. Owned; NULL: no memory. */
+struct json_t *job_file_node(const struct mirrored *drive, bool direct);
 /* Exports of the drives, to be copied from, and their end. */
 int exports_start(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err);
 int exports_end(struct qmp *qmp, struct qemu_mirror *mirror, struct error *err);
+
+/* ---- mirror_image.c: see there ---- */
+
+/* The image was opened, and QEMU is about to use it. */
+int image_admit(struct qmp *qmp, struct mirrored *drive, struct error *err);
+/* QEMU uses it. */
+void image_hide(struct mirrored *drive);
+/* Of all images. Those of whose drives it failed have failed. */
+int images_hand_over(struct qemu_mirror *mirror, struct error *err);
 
 /* ---- mirror_uri.c ---- */
 

@@ -41,6 +41,7 @@ static int parse_drive(struct qemu_mirror *mirror, const struct json_t *line, st
 			    "another mirror",
 			    mirror->state, name);
 	drive->generation = (unsigned)generation;
+	drive->again = strcmp(target, drive->target) == 0;
 	if (strcmp(target, drive->target) != 0 || inode != mirror_target_inode(target) ||
 	    size_bytes != drive->size_bytes || n_clusters > drive->n_clusters)
 		return 0;

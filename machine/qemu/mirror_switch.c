@@ -203,21 +203,45 @@ static bool is_durable(const char *path)
 	return durable;
 }
 
-/* QEMU closes the old drive, where nothing else uses it. A raw file can be the next target. */
+static bool remove_node(struct qmp *qmp, const char *name)
+{
+	struct error ignored;
+
+	return qmp_execute(qmp, NULL, &ignored, "blockdev-del", "{s:s}", "node-name", name) == 0;
+}
+
+/* The node of an image that was the target of an earlier pivot is below the drive's. */
+static bool close_image(struct qmp *qmp, const char *node)
+{
+	bool closed = remove_node(qmp, node);
+	char *image;
+
+	if (!mirror_name_is(node, NULL))
+		return closed;
+	image = text_make("%s-q", node);
+	closed = image != NULL && remove_node(qmp, image);
+	free(image);
+	return closed;
+}
+
+/* QEMU closes the old drive, where nothing else uses it. A file can be the next target, if it will
+ * be opened as what it is. */
 void switch_way_back(struct qmp *qmp, const struct qemu_mirror *mirror, struct mirrored *drive)
 {
 	char name[MIRROR_NAME_SIZE];
 	char r[MIRROR_NAME_SIZE], *file = drive->file;
 	struct mirrored back = turned(drive, name);
 	struct error ignored;
-	bool raw = file != NULL && *file == '/' && !drive->persistent &&
-		   strcmp(image_format_given(file, NULL, NULL), "raw") == 0;
+	const char *format = drive->image_format;
+	bool again = file != NULL && *file == '/' && format != NULL &&
+		     strcmp(image_format_given(file, NULL, NULL), format) == 0;
 
 	bits_remove(qmp, drive, mirror_part(r, drive->id, drive->i, "r"), &ignored);
 	bits_remove_keeps(qmp, drive->node, mirror->state_id, -1, &ignored);
-	qmp_execute(qmp, NULL, &ignored, "blockdev-del", "{s:s}", "node-name", drive->node);
+	if (!close_image(qmp, drive->node))
+		again = again && strcmp(format, "raw") == 0;
 	drive->generation++;
-	drive->n_known = raw && is_durable(file) ? drive->n_clusters : 0;
+	drive->n_known = again && is_durable(file) ? drive->n_clusters : 0;
 	if (drive->n_known == 0)
 		bits_remove_keeps(qmp, back.node, mirror->state_id, -1, &ignored);
 	/* A drive without a device is called as its node. */

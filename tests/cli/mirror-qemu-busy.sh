@@ -1,8 +1,6 @@
 # A QEMU in which something is always on its way, here another program's mirror: the state knows nevertheless what a target has once
 # it was copied, after an abort and after a kill, and nobody waits long.
 . "$(dirname "$0")/lib.sh"
-. "$CLI/peers.sh"
-. "$CLI/track.sh"
 . "$CLI/mirror.sh"
 
 need_images

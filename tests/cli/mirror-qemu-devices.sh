@@ -1,8 +1,6 @@
 # A block device that is larger than the drive as the target of a mirror of a QEMU, and pivoted to; and a file system that gets
 # full: the guest does not notice, and the mirror of that drive has failed.
 . "$(dirname "$0")/lib.sh"
-. "$CLI/peers.sh"
-. "$CLI/track.sh"
 . "$CLI/mirror.sh"
 need_root
 need_images

@@ -1,7 +1,6 @@
 # A guest holds all that it reads from two drives of a QEMU against what it wrote, trims and zeroes among it, while they are
 # mirrored, aborted in the midst, mirrored again, and it is led to the targets and back. VMABAK_ROUNDS=N: so often.
 . "$(dirname "$0")/lib.sh"
-. "$CLI/peers.sh"
 . "$CLI/mirror.sh"
 
 need_images

@@ -3,7 +3,6 @@
 # QEMU. A target that gives no answer is hung up on.
 # long: a machine is booted, without KVM
 . "$(dirname "$0")/lib.sh"
-. "$CLI/peers.sh"
 . "$CLI/mirror.sh"
 . "$SRC/tests/live/lib.sh"
 . "$SRC/tests/live/guest/guest.sh"

@@ -2,7 +2,6 @@
 # files and NBD exports: each copy is of one instant, the old drives are those of the instant of the pivot, and the guest
 # sees no error.
 . "$(dirname "$0")/lib.sh"
-. "$CLI/peers.sh"
 . "$CLI/mirror.sh"
 . "$SRC/tests/live/lib.sh"
 

@@ -1,8 +1,6 @@
 # A target gives no answer while the guest is to be led to it: the monitor stays free, others get their answers, and a pivot that
 # was given up is not made later. An abort ends the mirror, also where its state cannot be written.
 . "$(dirname "$0")/lib.sh"
-. "$CLI/peers.sh"
-. "$CLI/track.sh"
 . "$CLI/mirror.sh"
 
 need_images

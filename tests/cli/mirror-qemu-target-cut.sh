@@ -1,8 +1,6 @@
 # The host of a QEMU's target loses power: what it had not flushed is lost, though it was answered. A mirror that begins again
 # copies that, too. And the process that copies is killed while the target flushes: what the state says is there.
 . "$(dirname "$0")/lib.sh"
-. "$CLI/peers.sh"
-. "$CLI/track.sh"
 . "$CLI/mirror.sh"
 
 need_images

@@ -1,15 +1,9 @@
 # The target of a mirror of a QEMU's drives is lost, gives no answer, or is full: the guest does not notice, and a mirror that
 # begins again copies what changed. A target may be an NBD export, and the guest is led to it.
 . "$(dirname "$0")/lib.sh"
-. "$CLI/peers.sh"
-. "$CLI/track.sh"
 . "$CLI/mirror.sh"
 
-need_images
-make_random a.raw 3000000 1
-truncate -s 16M a.raw
-qemu-img create -q -f qcow2 b.qcow2 32M
-start_drives_at "$PWD"
+mirrored_drives
 truncate -s 17M t.raw
 start_far()
 {

@@ -1,16 +1,9 @@
 # A mirror of drives of a QEMU: copied while it is written to, in sync, aborted, and started again with the changes alone; then
 # the guest is led to the targets, and back. What is sparse stays so, and nothing is left in QEMU but what a restart needs.
 . "$(dirname "$0")/lib.sh"
-. "$CLI/peers.sh"
-. "$CLI/track.sh"
 . "$CLI/mirror.sh"
 
-need_images
-make_random a.raw 3000000 1
-truncate -s 16M a.raw
-qemu-img create -q -f qcow2 b.qcow2 32M
-qemu-io -f qcow2 -c 'write -q -P 7 1M 1M' -c 'write -q -P 8 30M 2M' b.qcow2
-start_drives_at "$PWD"
+mirrored_drives
 
 expect_code 0 mirror status
 expect_text "$out" 'mirror: none'
@@ -23,7 +16,6 @@ expect_error 2 'must be NAME=TARGET' mirror_start -d c.raw
 expect_error 7 'is in use' mirror_start -d B=a.raw --force
 expect_error 2 'target of two drives' mirror_start -d A=ta.raw -d B=ta.raw
 expect_error 2 'is the state, and no target' mirror_start -d A=ta.raw --state ta.raw --force
-expect_error 2 'qemu-nbd -f qcow2' mirror_start -d A=ta.qcow2
 expect_error 2 'nbd:// and nbd+unix://' mirror_start -d A=nbds://host/x --force
 expect_error 2 'does not slow a guest down' mirror_start -d A=ta.raw --on-slow wait
 echo precious >old

@@ -1,4 +1,6 @@
-# Mirrors of the drives of a qemu-storage-daemon. For tests that have peers.sh already.
+# Mirrors of the drives of a qemu-storage-daemon. For tests that have lib.sh already.
+. "$CLI/peers.sh"
+. "$CLI/track.sh"
 
 # start_drives_at FOLDER: as start_drives, named by whole paths, so that they can be targets later.
 start_drives_at()
@@ -9,6 +11,17 @@ start_drives_at()
 		--export type=nbd,id=a,node-name=A,name=A,writable=on \
 		--export type=nbd,id=b,node-name=B,name=B,writable=on
 	uri_A=$(export_uri A) uri_B=$(export_uri B)
+}
+
+# mirrored_drives: raw A of 16 MiB and qcow2 B of 32 MiB, both mostly holes, of a daemon, named by whole paths.
+mirrored_drives()
+{
+	need_images
+	make_random a.raw 3000000 1
+	truncate -s 16M a.raw
+	qemu-img create -q -f qcow2 b.qcow2 32M
+	qemu-io -f qcow2 -c 'write -q -P 7 1M 1M' -c 'write -q -P 8 30M 2M' b.qcow2
+	start_drives_at "$PWD"
 }
 
 # mirror VERB [OPTION]...
