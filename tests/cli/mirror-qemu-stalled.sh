@@ -3,11 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$CLI/mirror.sh"
 
-need_images
-make_random a.raw 3000000 1
-truncate -s 16M a.raw
-qemu-img create -q -f qcow2 b.qcow2 32M
-start_drives_at "$PWD"
+mirrored_drives
 truncate -s 17M t.raw
 start_far()
 {
