@@ -373,6 +373,7 @@ static int prove(struct proof *proof, struct drive_proof *out, const struct watc
 		 struct error *err)
 {
 	struct drive_proof record;
+	int code;
 
 	proof->state = calloc(1, proof->job->sums->state_size);
 	if (proof->state == NULL)
@@ -383,13 +384,14 @@ static int prove(struct proof *proof, struct drive_proof *out, const struct watc
 	proof->from = record.from;
 	proof->n_points = record.n_points;
 	TRY(survey(proof, err));
-	TRY(read_all(proof, &record, watcher, err));
+	code = read_all(proof, &record, watcher, err);
 	if (record.n_wrong > 0) {
 		record.verdict = PROOF_WRONG;
 		record.n_points = PROOF_CIRCLE;
 	}
-	*out = record;
-	return 0;
+	if (code == 0 || record.n_wrong > 0)
+		*out = record;
+	return code;
 }
 
 int proof_run(const struct proof_job *job, const struct proof_options *options,

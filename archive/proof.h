@@ -60,7 +60,7 @@ int proof_check_since(const struct proof_job *job, const struct proof_options *o
 int proof_none(const struct proof_job *job, struct drive_proof *record, struct error *err);
 /* Shape, holes, neighbours, samples, audit. out->verdict: PROOF_RIGHT: only the clusters of the
  * list need be read, all others are the parent's; PROOF_WRONG: the drive must be read in full, and
- * the watcher was warned, or, if strict, ERR_DAMAGED. PROOF_NONE, with live: nothing is known any
+ * the watcher was warned, or, if strict, it is ERR_DAMAGED, with that verdict, too. PROOF_NONE, with live: nothing is known any
  * more. Memory: a few bits a cluster, 1 MiB a thread. */
 int proof_run(const struct proof_job *job, const struct proof_options *options,
 	      struct drive_proof *out, const struct watcher *watcher, struct error *err);

@@ -251,6 +251,17 @@ static int take_chunks(struct backup *backup, struct feed *feed, struct error *e
 	return 0;
 }
 
+/* What was found wrong counts no more, also where that is an error. */
+static int prove_and_judge(struct backup *backup, struct error *err)
+{
+	struct error ignored;
+	int code = prove(backup, err);
+	int judged = since_judge(&backup->since, backup->kind, backup->machine, &backup->create,
+				 code < 0 ? &ignored : err);
+
+	return code < 0 ? code : judged;
+}
+
 static int copy(struct backup *backup, struct error *err)
 {
 	struct feed feed;
@@ -260,9 +271,7 @@ static int copy(struct backup *backup, struct error *err)
 			      &backup->changes, backup->report, err));
 		if (backup->kind->drive != NULL)
 			TRY(open_drives(backup, err));
-		TRY(prove(backup, err));
-		TRY(since_judge(&backup->since, backup->kind, backup->machine, &backup->create,
-				err));
+		TRY(prove_and_judge(backup, err));
 	}
 	if (backup->kind->chunks != NULL)
 		TRY(take_chunks(backup, &feed, err));

@@ -120,10 +120,16 @@ int since_prove(struct since *since, const struct machine_kind *kind, struct mac
 {
 	for (uint32_t i = 0; i < since->n_drives && kind->look != NULL; i++) {
 		const struct proving proving = {since, kind, machine, i};
+		struct error ignored;
+		int code;
 
 		if (since->tokens[i] == NULL)
 			continue;
-		TRY(prove_drive(&proving, choice, create, report, err));
+		code = prove_drive(&proving, choice, create, report, err);
+		if (code < 0 && create->marks[i].proof.verdict == PROOF_WRONG)
+			kind->distrust(machine, i, &ignored);
+		if (code < 0)
+			return code;
 		if (create->marks[i].proof.verdict != PROOF_WRONG)
 			continue;
 		TRY(kind->distrust(machine, i, err));
