@@ -30,8 +30,8 @@ static CURLcode start_code;
 static _Atomic uint64_t n_fetched;
 
 #define CONNECT_S    20L
-#define DRIP_BYTES   256L /* a second: a web server that gives less for as long is silent */
-#define POST_S	     300L /* the same for a store that puts an object together */
+#define DRIP_BYTES   256L /* a second: a server that takes or gives less for as long is silent */
+#define POST_S	     300L /* a store that puts an object together may be, and send spaces */
 #define REDIRECTIONS 5L
 #define LIMIT_S	     600 /* of a request, and a second for each SLOWEST bytes */
 #define SLOWEST	     16384u
@@ -103,19 +103,39 @@ static int send_again(void *context, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* Where the body goes, by the status, which is known when the first of it comes. */
+static const struct http_sink *sink_of(struct http *http)
+{
+	long status = 0;
+
+	if (http->request->sink == NULL)
+		return NULL;
+	if (http->answer->status == 0) {
+		lib.curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
+		http->answer->status = (int)status;
+	}
+	return http->answer->status == 206 ? http->request->sink : NULL;
+}
+
 static size_t take(char *from, size_t size, size_t n, void *context)
 {
 	struct http *http = context;
 	struct http_answer *answer = http->answer;
-	size_t part = least(size * n, http->request->room - answer->n_body);
+	const struct http_sink *sink = sink_of(http);
+	size_t room = sink != NULL ? sink->room : http->request->room;
+	size_t part = least(size * n, room - answer->n_body);
 
 	atomic_fetch_add(&n_fetched, size * n);
-	if (part > 0)
+	if (part > 0 && sink != NULL)
+		answer->refused = !sink->take(sink->context, answer, (const uint8_t *)from, part);
+	else if (part > 0)
 		memcpy(http->request->into + answer->n_body, from, part);
+	if (answer->refused)
+		return 0;
 	answer->n_body += part;
 	answer->cut = answer->cut || part < size * n;
 	/* More than was asked for need not come in full. */
-	return answer->n_body == http->request->room && answer->cut ? part : size * n;
+	return answer->n_body == room && answer->cut ? part : size * n;
 }
 
 static bool take_word(const char *line, size_t length, const char *name, char out[HTTP_WORD])
@@ -200,9 +220,10 @@ static void set_method(struct http *http)
 /* A server that drips keeps nobody for ever. */
 static long limit(const struct http_request *request)
 {
-	return request->limit_s != 0
-		       ? request->limit_s
-		       : LIMIT_S + (long)((request->body_size + request->room) / SLOWEST);
+	size_t room = request->sink != NULL ? request->sink->room : request->room;
+
+	return request->limit_s != 0 ? request->limit_s
+				     : LIMIT_S + (long)((request->body_size + room) / SLOWEST);
 }
 
 static void set_web(struct http *http)
@@ -214,7 +235,6 @@ static void set_web(struct http *http)
 	SET(CURLOPT_MAXREDIRS, REDIRECTIONS);
 	SET(CURLOPT_REDIR_PROTOCOLS_STR, safe ? "https" : "http,https");
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-	SET(CURLOPT_LOW_SPEED_LIMIT, DRIP_BYTES);
 	if (bundle != NULL && *bundle != '\0')
 		SET(CURLOPT_CAINFO, bundle);
 }
@@ -223,6 +243,7 @@ static void set_up(struct http *http)
 {
 	const struct http_request *request = http->request;
 	const char *bundle = getenv("AWS_CA_BUNDLE");
+	bool completes = strcmp(request->method, "POST") == 0 && request->body_size > 0;
 
 	lib.curl_easy_reset(http->curl);
 	SET(CURLOPT_URL, request->url);
@@ -232,8 +253,8 @@ static void set_up(struct http *http)
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_CONNECTTIMEOUT, CONNECT_S);
 	SET(CURLOPT_TIMEOUT, limit(request));
-	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
-	SET(CURLOPT_LOW_SPEED_TIME, strcmp(request->method, "POST") == 0 ? POST_S : retry_stall_s());
+	SET(CURLOPT_LOW_SPEED_LIMIT, completes ? 1L : DRIP_BYTES);
+	SET(CURLOPT_LOW_SPEED_TIME, completes ? POST_S : retry_stall_s());
 	SET(CURLOPT_ERRORBUFFER, http->text);
 	SET(CURLOPT_HTTPHEADER, http->headers);
 	SET(CURLOPT_READFUNCTION, send_more);
@@ -295,7 +316,8 @@ int http_do(struct http *http, const struct http_request *request, struct http_a
 		code = lib.curl_easy_perform(http->curl);
 		lib.curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
 		/* What did not fit was not wanted. */
-		if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && out->cut))
+		out->status = 0;
+		if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && (out->cut || out->refused)))
 			out->status = (int)status;
 		else
 			out->hopeless = is_hopeless(code);

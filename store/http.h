@@ -12,6 +12,18 @@ struct http; /* for one thread at a time */
 
 #define HTTP_WORD 256u /* of a header of an answer that is kept */
 
+struct http_answer;
+
+/* Takes the body of an answer of status 206 as it comes, at most room bytes: n bytes after
+ * answer->n_body others. The headers and the status in *answer are those of it; whether it comes
+ * whole is not known yet. False: nothing more is wanted, and the request ends. */
+struct http_sink {
+	bool (*take)(void *context, const struct http_answer *answer, const uint8_t *bytes,
+		     size_t n);
+	void *context;
+	size_t room;
+};
+
 struct http_request {
 	const char *method; /* GET, HEAD, PUT, POST, DELETE */
 	const char *url;
@@ -20,6 +32,7 @@ struct http_request {
 	size_t body_size;
 	uint8_t *into; /* the body of the answer, as far as there is room */
 	size_t room;
+	const struct http_sink *sink; /* NULL, or where a body of status 206 goes instead */
 	/* NULL, or set by whoever does not want the answer any more. */
 	const atomic_bool *stop;
 	long limit_s; /* for all of it; 0: ten minutes, and what the bytes take at 16 KiB/s */
@@ -33,6 +46,7 @@ struct http_answer {
 	int status;
 	size_t n_body;
 	bool cut;      /* the body did not fit */
+	bool refused;  /* the sink did not want the rest of it */
 	bool hopeless; /* there is no answer, and asking again will hardly help: no such host */
 	uint64_t size; /* what Content-Length says; UINT64_MAX: nothing */
 	char etag[HTTP_WORD], range[HTTP_WORD], region[HTTP_WORD], modified[HTTP_WORD];

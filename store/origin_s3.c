@@ -55,31 +55,62 @@ static int find(struct origin *origin, struct http *http, const struct origin_ra
 	return 0;
 }
 
+/* A range on its way: no byte is handed on that is not of the object, and of this place in it. */
+struct fetching {
+	const struct origin *origin;
+	const struct origin_range *wanted;
+	char expected[80]; /* Content-Range */
+};
+
+static bool is_right(const struct fetching *fetching, const struct http_answer *answer)
+{
+	return strcmp(answer->range, fetching->expected) == 0 &&
+	       strcmp(answer->etag, fetching->origin->etag) == 0;
+}
+
+static bool take(void *context, const struct http_answer *answer, const uint8_t *bytes, size_t n)
+{
+	const struct fetching *fetching = context;
+	const struct origin_range *wanted = fetching->wanted;
+
+	return is_right(fetching, answer) &&
+	       wanted->take(wanted->context, answer->n_body, bytes, n);
+}
+
+static int judge(const struct fetching *fetching, const struct http_answer *answer,
+		 struct error *err)
+{
+	const struct origin_range *wanted = fetching->wanted;
+
+	if (answer->status != 206 || strcmp(answer->range, fetching->expected) != 0)
+		return fail(err, ERR_SYSTEM,
+			    "%.200s: the object store does not answer with the range that was "
+			    "asked for, bytes %" PRIu64 " to %" PRIu64,
+			    fetching->origin->name, wanted->position,
+			    wanted->position + wanted->n - 1);
+	if (answer->n_body != wanted->n || answer->cut || !is_right(fetching, answer))
+		return fail(err, ERR_SYSTEM, "%.200s: was replaced while it was read, or is cut",
+			    fetching->origin->name);
+	return 0;
+}
+
 static int fetch(struct origin *origin, struct http *http, const struct origin_range *wanted,
 		 struct error *err)
 {
-	char range[80], tag[HTTP_WORD + 20], expected[80];
+	struct fetching fetching = {.origin = origin, .wanted = wanted};
+	char range[80], tag[HTTP_WORD + 20];
 	const char *const headers[] = {range, tag, NULL};
-	const struct s3_call call = {
-		.method = "GET", .headers = headers, .into = wanted->into, .room = wanted->n};
+	const struct http_sink sink = {take, &fetching, wanted->n};
+	const struct s3_call call = {.method = "GET", .headers = headers, .sink = &sink};
 	uint64_t last = wanted->position + wanted->n - 1;
 	struct s3_answer answer;
 
 	snprintf(range, sizeof(range), "Range: bytes=%" PRIu64 "-%" PRIu64, wanted->position, last);
 	snprintf(tag, sizeof(tag), "If-Match: %s", origin->etag);
-	snprintf(expected, sizeof(expected), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
-		 wanted->position, last, origin->size);
+	snprintf(fetching.expected, sizeof(fetching.expected),
+		 "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, wanted->position, last, origin->size);
 	TRY(s3_do(origin->state, http, &call, &answer, err));
-	if (answer.http.status != 206 || strcmp(answer.http.range, expected) != 0)
-		return fail(err, ERR_SYSTEM,
-			    "%.200s: the object store does not answer with the range that was "
-			    "asked for, bytes %" PRIu64 " to %" PRIu64,
-			    origin->name, wanted->position, last);
-	if (answer.http.n_body != wanted->n || answer.http.cut ||
-	    strcmp(answer.http.etag, origin->etag) != 0)
-		return fail(err, ERR_SYSTEM, "%.200s: was replaced while it was read, or is cut",
-			    origin->name);
-	return 0;
+	return judge(&fetching, &answer.http, err);
 }
 
 static void stop(void *state)

@@ -311,6 +311,7 @@ int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s
 		.body_size = call->body_size,
 		.into = call->into,
 		.room = call->room,
+		.sink = call->sink,
 		.stop = &s3->stop,
 		.limit_s = s3->limit_s,
 	};

@@ -41,6 +41,7 @@ struct s3_call {
 	size_t body_size;
 	uint8_t *into; /* of the answer's body; NULL: it is kept only to tell errors */
 	size_t room;
+	const struct http_sink *sink; /* as in struct http_request */
 	/* Not retried when there is no answer, or one of a server in trouble: the request may have
 	 * had its effect. */
 	bool once;

@@ -117,6 +117,7 @@ static int fail_range(const struct origin *origin, const struct origin_range *wa
 static int try_once(struct origin *origin, struct http *http, const struct http_request *request,
 		    struct http_answer *out, struct error *err)
 {
+	size_t room = request->sink != NULL ? request->sink->room : request->room;
 	uint64_t first, last, size;
 
 	if (http_do(http, request, out, err) != 0) {
@@ -126,8 +127,9 @@ static int try_once(struct origin *origin, struct http *http, const struct http_
 	if (retry_helps(out->status))
 		return fail_status(origin, out->status, err);
 	/* A connection that ends is not always told from an answer that does. */
-	if (out->status == 206 && parse_range(out->range, &first, &last, &size) && last >= first &&
-	    out->n_body < request->room && out->n_body < last - first + 1)
+	if (out->status == 206 && !out->refused && out->n_body < room &&
+	    parse_range(out->range, &first, &last, &size) && last >= first &&
+	    out->n_body < last - first + 1)
 		return fail(err, ERR_SYSTEM, "%.300s: the server's answer is cut", origin->name);
 	return 1;
 }
@@ -152,10 +154,44 @@ static int try_often(struct origin *origin, struct http *http, const struct http
 	}
 }
 
+/* A range on its way: no byte is handed on that is not of the file, and of this place in it. */
+struct fetching {
+	const struct origin *origin;
+	const struct origin_range *wanted;
+};
+
+static bool is_same(const struct origin *origin, const struct http_answer *answer)
+{
+	return strcmp(answer->etag, origin->etag) == 0 &&
+	       strcmp(answer->modified, origin->modified) == 0;
+}
+
+static bool is_range(const struct origin_range *wanted, const struct http_answer *answer,
+		     uint64_t *size)
+{
+	uint64_t first, last;
+
+	return parse_range(answer->range, &first, &last, size) && first == wanted->position &&
+	       last - first + 1 == wanted->n;
+}
+
+static bool take(void *context, const struct http_answer *answer, const uint8_t *bytes, size_t n)
+{
+	const struct fetching *fetching = context;
+	const struct origin_range *wanted = fetching->wanted;
+	uint64_t size;
+
+	return is_same(fetching->origin, answer) && is_range(wanted, answer, &size) &&
+	       size == fetching->origin->size &&
+	       wanted->take(wanted->context, answer->n_body, bytes, n);
+}
+
 /* if_unchanged: a further header, or NULL. */
 static int ask(struct origin *origin, struct http *http, const struct origin_range *wanted,
 	       const char *if_unchanged, struct http_answer *out, struct error *err)
 {
+	struct fetching fetching = {origin, wanted};
+	const struct http_sink sink = {take, &fetching, wanted->n};
 	struct web *web = origin->state;
 	char range[80];
 	const char *const headers[] = {range, if_unchanged, NULL};
@@ -164,7 +200,8 @@ static int ask(struct origin *origin, struct http *http, const struct origin_ran
 		.url = web->url,
 		.headers = headers,
 		.into = wanted->into,
-		.room = wanted->n,
+		.room = wanted->into != NULL ? wanted->n : 0,
+		.sink = wanted->into != NULL ? NULL : &sink,
 		.stop = &web->stop,
 		.is_web = true,
 	};
@@ -206,7 +243,7 @@ static int fetch(struct origin *origin, struct http *http, const struct origin_r
 	char header[HTTP_WORD + 30];
 	bool dated = origin->modified[0] != '\0', tagged = origin->etag[0] != '\0';
 	struct http_answer answer;
-	uint64_t first, last, size;
+	uint64_t size;
 
 	if (tagged && strncmp(origin->etag, "W/", 2) != 0)
 		snprintf(header, sizeof(header), "If-Match: %s", origin->etag);
@@ -219,11 +256,11 @@ static int fetch(struct origin *origin, struct http *http, const struct origin_r
 		return fail_whole(origin, err);
 	if (answer.status != 206 && answer.status != 416)
 		return fail_status(origin, answer.status, err);
-	if (strcmp(answer.etag, origin->etag) != 0 ||
-	    strcmp(answer.modified, origin->modified) != 0)
+	if (!is_same(origin, &answer))
 		return fail_replaced(origin, err);
-	if (!parse_range(answer.range, &first, &last, &size) || first != wanted->position ||
-	    last - first + 1 != wanted->n || answer.n_body != wanted->n || answer.cut)
+	if (!is_range(wanted, &answer, &size) || answer.cut)
+		return fail_range(origin, wanted, err);
+	if (size == origin->size && answer.n_body != wanted->n)
 		return fail_range(origin, wanted, err);
 	return size != origin->size ? fail_replaced(origin, err) : 0;
 }

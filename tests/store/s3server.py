@@ -7,7 +7,7 @@ FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) cont
 500, 503, 403, gone (404), drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
 answered with all), late (the answer is lost, the request had its effect), latetag (the same, and the tag of the object is no checksum), error200 (an error with status 200), unlocked (object lock is
 ignored), ignorant (a store that does not know what that, or a condition, is), unconditional (one that refuses
-conditions), pause (two seconds in the middle of an answer), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
+conditions), pause (two seconds in the middle of an answer), drip (50 bytes a second from there on, or of a header), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
 small: lists of objects come in threes.
 random:PERCENT:SEED: of all requests so many, each with one of those that a client can live through, or cannot.
 GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/parts/OBJECT the parts of those of an object, GET /-/taken the bytes that were answered, GET /-/faults the random
@@ -91,6 +91,23 @@ class Handler(BaseHTTPRequestHandler):
             body = body[len(body) // 2:]
         self.wfile.write(body)
 
+    def drip(self, body, headers):
+        if body:
+            self.send_response(206 if any(name == "Content-Range" for name, _ in headers) else 200)
+            for name, value in [*headers, ("Content-Length", str(len(body)))]:
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body[:len(body) // 2])
+        else:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+        self.close_connection = True
+        try:
+            for at in range(len(body) // 2, max(len(body), 1 << 30)):
+                self.wfile.write(body[at:at + 1] or b"x")
+                time.sleep(0.02)
+        except OSError:
+            pass
+
     def fail(self, status, code):
         self.answer(status, ("<?xml version=\"1.0\"?><Error><Code>%s</Code><Message>told by the test</Message></Error>"
                              % code).encode(), [("Content-Type", "application/xml")])
@@ -164,8 +181,12 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return None
         if isinstance(told[0], str):
+            if what == "drip":
+                return self.drip(b"", [])
             return self.fail(told[1], told[0])
         status, data, headers = told
+        if what == "drip":
+            return self.drip(data, headers)
         if what == "tag":
             headers = [(name, '"%032x"' % 7 if name == "ETag" else value) for name, value in headers]
         return self.answer(status, data, headers, what == "cut", what == "wrong")
