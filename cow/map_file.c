@@ -234,6 +234,12 @@ static enum map_trust judge_clean(const struct map_header *header, const struct 
 	return header->drive.n_writes == now->n_writes ? MAP_CLEAN : MAP_DRIVE_CHANGED;
 }
 
+/* The time of its data can be set back, as copying programs do, that of its inode cannot. */
+static uint64_t changed_ns(const struct drive_look *now)
+{
+	return now->mtime_ns > now->ctime_ns ? now->mtime_ns : now->ctime_ns;
+}
+
 /* After a kill, a file or drive that changed after the time stored in the map shows that the kernel
  * lost pages. */
 static enum map_trust judge_killed(const struct drive_look *now, const struct map_times *times)
@@ -245,7 +251,7 @@ static enum map_trust judge_killed(const struct drive_look *now, const struct ma
 		return MAP_UNSURE;
 	if (times->last_ns == 0)
 		return MAP_NEW; /* the process was killed while it created the map */
-	if (now->mtime_ns > times->last_ns + SLACK_NS)
+	if (changed_ns(now) > times->last_ns + SLACK_NS)
 		return MAP_DRIVE_CHANGED;
 	return times->map_ns > last_ns + SLACK_NS ? MAP_DAMAGED : MAP_KILLED;
 }
@@ -256,11 +262,10 @@ static enum map_trust judge_recovered(const struct map_header *header, const str
 				      const struct map_times *times)
 {
 	uint64_t last_ns = times->last_ns > times->log_ns ? times->last_ns : times->log_ns;
-	uint64_t changed_ns = now->mtime_ns > now->ctime_ns ? now->mtime_ns : now->ctime_ns;
 
 	if (!header->logs || now->kind != MAP_DRIVE_FILE || times->lost)
 		return MAP_MACHINE_DIED;
-	return changed_ns > last_ns + MAP_LOG_AGE_NS + SLACK_NS ||
+	return changed_ns(now) > last_ns + MAP_LOG_AGE_NS + SLACK_NS ||
 			       now->mtime_ns < header->drive.mtime_ns
 		       ? MAP_DRIVE_CHANGED
 		       : MAP_RECOVERED;

@@ -58,3 +58,17 @@ cp a.raw b.raw
 start_serve --map other.map a=b.raw
 expect_text serve.err 'map other.map: other-drive, begun anew'
 stop_serve
+
+# A program that sets the time of what it has written back, as those that copy do, after a kill.
+rm -f other.map
+start_serve --map other.map a=b.raw
+guest a 'h.pwrite(b"x" * 512, 0); h.flush()'
+kill -9 $serve
+wait $serve 2>/dev/null || :
+touch -r b.raw then
+sleep 0.7 # more than the half second that is not seen
+put b.raw 70000 'another state'
+touch -r then b.raw
+start_serve --map other.map a=b.raw
+expect_text serve.err 'map other.map: drive-changed, begun anew'
+stop_serve

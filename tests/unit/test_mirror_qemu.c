@@ -136,7 +136,7 @@ static void what_is_broken_off_is_settled_later(void)
 /* Of two files that were there one after the other, also where they have the same inode. */
 static void a_file_that_was_replaced_is_another(void)
 {
-	const char *path = scratch("target");
+	const char *path = scratch("replaced");
 	struct statx found = {0};
 	uint64_t last = 0, now;
 
