@@ -56,7 +56,8 @@ const struct json_t *qmp_greeting(const struct qmp *qmp)
 
 bool qmp_outlives_clients(const struct qmp *qmp)
 {
-	const struct json_t *version = json_member(qmp_greeting(qmp), "qemu");
+	const struct json_t *version =
+		json_member(json_member(qmp_greeting(qmp), "version"), "qemu");
 	uint64_t major = 0, minor = 0;
 
 	json_member_number(version, "major", &major);

@@ -51,7 +51,7 @@ bool qmp_peer(const struct qmp *qmp, struct ucred *peer);
 /* The group that a QEMU of another user belongs to. False: it needs no group, as it can use all
  * that is ours, or none could help. */
 bool qmp_group(const struct qmp *qmp, gid_t *group);
-/* What QEMU said of itself when it greeted: its version. Borrowed. */
+/* What QEMU said of itself when it greeted: with its "version". Borrowed. */
 const struct json_t *qmp_greeting(const struct qmp *qmp);
 /* Whether a client of its NBD server may hang up whose export is in an iothread. Before 8.2 that can
  * end QEMU, and the guest with it: an assertion, seen with 7.2.22. */

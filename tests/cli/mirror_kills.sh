@@ -26,7 +26,7 @@ keeper() { pgrep -f "^vmabak mirror keep qemu:$qmp"; }
 kill_keeper()
 {
 	lib_keeper=$(keeper) || return 0
-	kill -9 $lib_keeper
+	kill -9 $lib_keeper 2>/dev/null || : # it may end just now
 	wait_until gone $lib_keeper
 	wait_until no_guard
 }

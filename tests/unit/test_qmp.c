@@ -18,6 +18,7 @@
 static int listening;
 static pthread_t thread;
 static struct socket_place place;
+static unsigned major = 7, minor = 2; /* of its version */
 
 /* Jobs of a run, which the thread alone uses until it has ended. */
 static bool is_group; /* when one is cancelled all are */
@@ -89,7 +90,10 @@ static void *play(void *argument)
 	(void)argument;
 	if (in == NULL || out == NULL)
 		return NULL;
-	fputs("{\"QMP\": {}}\r\n", out);
+	fprintf(out,
+		"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": %u, \"major\": %u}, "
+		"\"package\": \"\"}, \"capabilities\": []}}\r\n",
+		minor, major);
 	fflush(out);
 	while (fgets(line, sizeof(line), in) != NULL && strstr(line, "hang-up") == NULL)
 		answer(out, line);
@@ -187,6 +191,27 @@ static void jobs_that_are_no_group_all_end(void)
 	CU_ASSERT_EQUAL(n_dismissed, N_JOBS);
 }
 
+static bool outlives(unsigned of_major, unsigned of_minor)
+{
+	struct qmp *qmp;
+	bool does;
+
+	major = of_major;
+	minor = of_minor;
+	qmp = connect_to_it();
+	does = qmp_outlives_clients(qmp);
+	disconnect(qmp);
+	return does;
+}
+
+static void version_tells_what_it_outlives(void)
+{
+	CU_ASSERT(!outlives(7, 2));
+	CU_ASSERT(!outlives(8, 1));
+	CU_ASSERT(outlives(8, 2));
+	CU_ASSERT(outlives(10, 0));
+}
+
 void test_qmp(void)
 {
 	CU_pSuite suite = CU_add_suite("qmp", scratch_make, scratch_remove);
@@ -195,4 +220,5 @@ void test_qmp(void)
 	CU_ADD_TEST(suite, unanswered_command_is_named);
 	CU_ADD_TEST(suite, a_group_is_cancelled_by_one_command);
 	CU_ADD_TEST(suite, jobs_that_are_no_group_all_end);
+	CU_ADD_TEST(suite, version_tells_what_it_outlives);
 }
