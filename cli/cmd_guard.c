@@ -8,6 +8,7 @@
 #include "cli/signals.h"
 #include "cli/sources.h"
 #include "machine/freeze.h"
+#include "machine/held.h"
 #include "machine/qemu/clean_up.h"
 #include "machine/qemu/instant.h"
 #include "machine/rundir.h"
@@ -45,7 +46,7 @@ static void add(struct freezer *freezers, unsigned *n, const struct freezer_kind
 }
 
 /* The backup's last word, once it has gone. */
-static char serve(const struct machine_options *options)
+static char serve(const struct machine_options *options, struct held *held)
 {
 	struct freezer freezers[3];
 	unsigned n = 0;
@@ -58,7 +59,28 @@ static char serve(const struct machine_options *options)
 	if (options->quiesce != 0)
 		add(freezers, &n, &freezer_domain, options);
 #endif
-	return guard_serve(GUARD_FD, freezers, n);
+	return guard_serve(GUARD_FD, freezers, n, held);
+}
+
+/* What QEMU still exports must not be hung up on, so that the guard stays for as long as it takes.
+ */
+static int clean_up(enum source_kind kind, const struct machine_options *options, const char *id,
+		    char last, struct held *held, struct error *err)
+{
+	int code = 0;
+
+	if (last != GUARD_DONE)
+		held_begin(held);
+	if (kind == SOURCE_QEMU && last != GUARD_DONE)
+		code = qemu_clean_up(options, id, last, err);
+#if HAVE_LIBVIRT
+	if (kind == SOURCE_LIBVIRT)
+		code = libvirt_clean_up(options, id, last, err);
+#endif
+	if (last != GUARD_DONE)
+		held_wait(held);
+	held_close(held);
+	return code;
 }
 
 static int run(const void *given, struct report *report)
@@ -69,8 +91,9 @@ static int run(const void *given, struct report *report)
 	struct machine_options options = guard->machine;
 	enum source_kind kind = source_of(arguments->items[0], &options.place);
 	struct error err = {0};
+	struct held held = {.n = 0};
 	char last;
-	int code = 0;
+	int code;
 
 	if ((kind & SOURCE_MACHINE) == 0 ||
 	    strlen(id) != (kind == SOURCE_SERVE ? 0 : RUN_ID_SIZE - 1)) {
@@ -79,15 +102,10 @@ static int run(const void *given, struct report *report)
 	}
 	signals_outlive();
 	signal(SIGXFSZ, SIG_DFL); /* for the user's commands */
-	last = serve(&options);
+	last = serve(&options, &held);
 	/* A reader of the backup's messages need not wait for what follows. */
 	dup2(STDIN_FILENO, STDERR_FILENO);
-	if (kind == SOURCE_QEMU && last != GUARD_DONE)
-		code = qemu_clean_up(&options, id, last, &err);
-#if HAVE_LIBVIRT
-	if (kind == SOURCE_LIBVIRT)
-		code = libvirt_clean_up(&options, id, last, &err);
-#endif
+	code = clean_up(kind, &options, id, last, &held, &err);
 	return code < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
 }
 

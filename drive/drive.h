@@ -22,8 +22,9 @@ struct drive_options {
 	bool keep;	      /* no QEMU can open it for writing until it is closed, where images
 				 have locks; not with allow_writers */
 	bool no_holes; /* everything counts as data: drive_status and drive_zeros find no zeros */
-	bool damaged_too;   /* only warns of an image that is cut short */
-	bool snapshot;	    /* an NBD URI: a snapshot that QEMU keeps while the guest writes */
+	bool damaged_too; /* only warns of an image that is cut short */
+	bool snapshot;	  /* an NBD URI: a snapshot that QEMU keeps while the guest writes */
+	const struct nbdclient_hold *hold; /* an NBD URI: see nbd/client.h; borrowed */
 	bool writable;	    /* raw images and devices: a guest writes to it through us; locked
 			       against other writers until it is closed */
 	bool any_format;    /* with writable: also an NBD URI, or an image, through a qemu-nbd */

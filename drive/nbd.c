@@ -108,7 +108,7 @@ int drive_nbd_open(struct drive **out, const char *uri, const struct drive_optio
 
 	if (nbd == NULL)
 		return fail_memory(err);
-	int code = nbdclient_connect(&nbd->client, uri, err);
+	int code = nbdclient_connect_held(&nbd->client, uri, options->hold, err);
 	if (code == 0 && options->snapshot)
 		code = nbdclient_read_whole(nbd->client, err);
 	if (code == 0 && options->writable && nbdclient_is_read_only(nbd->client))

@@ -3,12 +3,14 @@
 #include "base/clock.h"
 #include "base/grain.h"
 #include "drive/drive.h"
+#include "machine/guard.h"
 #include "machine/rundir.h"
-#include "nbd/client.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define PLACES	  8u	/* drives that are connected, by NBDCLIENT_CONNECTIONS_MAX each */
+#define HELD	  64u	/* connections for drives at a time, if they are held */
 #define SHUT_MS	  25000 /* longer than connecting takes before it is given up (nbd/client.h) */
 #define SETTLE_MS 5000
 
@@ -31,10 +33,15 @@ static void leave(struct gate *gate)
 	pthread_mutex_unlock(&gate->mutex);
 }
 
+static const struct nbdclient_hold *held(const struct gate *gate)
+{
+	return gate->hold.keep != NULL ? &gate->hold : NULL;
+}
+
 static int pass(void *context, const char *uri, struct drive **out, struct error *err)
 {
-	const struct drive_options how = {.format = "raw", .snapshot = true};
 	struct gate *gate = context;
+	const struct drive_options how = {.format = "raw", .snapshot = true, .hold = held(gate)};
 	int code;
 
 	TRY(enter(gate, err));
@@ -51,6 +58,21 @@ void gate_init(struct gate *gate)
 	};
 	turns_init(&gate->turns);
 	clock_cond_init(&gate->passed);
+}
+
+static int keep(void *context, int fd, struct error *err)
+{
+	return guard_hold(context, fd, err);
+}
+
+void gate_hold(struct gate *gate, struct guard *guard, unsigned n_drives)
+{
+	gate->hold = (struct nbdclient_hold){
+		.keep = keep,
+		.context = guard,
+		.n_each = n_drives < HELD ? HELD / n_drives : 1,
+	};
+	gate->turns.n_places = UINT_MAX;
 }
 
 int gate_drive(struct gate *gate, struct drive **out, const char *socket, const char *export,
@@ -88,7 +110,7 @@ static int ask(struct gate *gate, const char *uri, const char *context, struct c
 	int code;
 
 	TRY(enter(gate, err));
-	code = nbdclient_connect_bitmap(&client, uri, context, err);
+	code = nbdclient_connect_bitmap(&client, uri, context, held(gate), err);
 	leave(gate);
 	TRY(code);
 	code = read_bitmap(client, out, err);

@@ -14,16 +14,23 @@
 
 #include "base/clusterset.h"
 #include "drive/turns.h"
+#include "nbd/client.h"
+
+struct guard;
 
 struct gate {
 	struct turns turns;
-	pthread_mutex_t mutex; /* guards the rest */
+	struct nbdclient_hold hold; /* without keep: connections are not held */
+	pthread_mutex_t mutex;	    /* guards the rest */
 	pthread_cond_t passed;
 	bool busy; /* a client connects */
 	bool shut;
 };
 
 void gate_init(struct gate *gate);
+/* Has the guard keep each connection (machine/held.h), before there is one. They are not closed
+ * before the server is, so no drive makes place for another. */
+void gate_hold(struct gate *gate, struct guard *guard, unsigned n_drives);
 /* The snapshot of that size that the server at this socket exports under that name; its connections
  * are made when it is read. That fails once the gate is shut. The drive is closed before *gate
  * goes. */

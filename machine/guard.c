@@ -6,6 +6,7 @@
 #include "base/patience.h"
 #include "base/socket.h"
 #include "base/stop.h"
+#include "machine/held.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,6 +139,14 @@ void guard_tell(struct guard *guard, enum guard_word word, int connection)
 	socket_send(guard->fd, &byte, 1, connection);
 }
 
+int guard_hold(struct guard *guard, int fd, struct error *err)
+{
+	char byte = GUARD_HOLD;
+	int sys = socket_send(guard->fd, &byte, 1, fd);
+
+	return sys == 0 ? 0 : fail_system(err, sys, "the guard process");
+}
+
 int guard_hear(struct guard *guard, enum guard_word word, uint64_t timeout_s,
 	       struct guard_answer *out, struct error *err)
 {
@@ -205,6 +214,7 @@ struct service {
 	int fd;
 	struct freezer *freezers;
 	unsigned n;
+	struct held *held;
 	char last; /* word about cleaning up */
 	bool was_stopped;
 };
@@ -214,12 +224,24 @@ static void answer(const struct service *service, const struct guard_answer *wha
 	socket_send(service->fd, what, sizeof(*what), -1);
 }
 
-/* The next word; 0: the backup has gone. */
+/* The next word; 0: the backup has gone. connection: what came with it, or -1. */
 static char hear_word(const struct service *service, int *connection)
 {
 	char word;
 
 	return receive(service->fd, &word, 1, connection) == 1 ? word : 0;
+}
+
+static void take_note(struct service *service, char word, int connection)
+{
+	if (word == GUARD_HOLD && connection >= 0) {
+		held_add(service->held, connection);
+		return;
+	}
+	if (connection >= 0)
+		close(connection);
+	if (word != GUARD_HOLD)
+		service->last = word;
 }
 
 static bool is_stopped(pid_t pid)
@@ -296,11 +318,12 @@ static unsigned freeze(const struct service *service, int connection, int64_t *t
 static bool await_thaw(struct service *service, int64_t until_ms)
 {
 	while (comes(service->fd, until_ms)) {
-		char word = hear_word(service, NULL);
+		int connection = -1;
+		char word = hear_word(service, &connection);
 
 		if (word == 0 || word == GUARD_THAW)
 			return word != 0 && clock_ms() <= until_ms;
-		service->last = word;
+		take_note(service, word, connection);
 	}
 	return false;
 }
@@ -329,9 +352,9 @@ static void freeze_and_thaw(struct service *service, int connection)
 	answer(service, &thawed);
 }
 
-char guard_serve(int fd, struct freezer *freezers, unsigned n)
+char guard_serve(int fd, struct freezer *freezers, unsigned n, struct held *held)
 {
-	struct service service = {.fd = fd, .freezers = freezers, .n = n};
+	struct service service = {.fd = fd, .freezers = freezers, .n = n, .held = held};
 	int connection;
 	char word;
 
@@ -339,7 +362,7 @@ char guard_serve(int fd, struct freezer *freezers, unsigned n)
 		if (word == GUARD_FREEZE)
 			freeze_and_thaw(&service, connection);
 		else if (word != GUARD_THAW)
-			service.last = word;
+			take_note(&service, word, connection);
 		/* GUARD_THAW: the guard has thawed before it came. */
 	}
 	return service.last;

@@ -22,6 +22,8 @@
 #include "base/error.h"
 #include "machine/options.h"
 
+struct held;
+
 enum guard_word {
 	GUARD_FREEZE = 'F',
 	GUARD_THAW = 'T',
@@ -29,6 +31,8 @@ enum guard_word {
 	GUARD_BEGAN = 'J',   /* it has begun */
 	GUARD_PENDING = 'P', /* it has ended; what it has made does not count yet, and is to go */
 	GUARD_DONE = 'D',    /* nothing is left to clean up */
+	GUARD_READS = 'R',   /* of a mirror: an export is read, the jobs are to stay */
+	GUARD_HOLD = 'H',    /* with a socket to QEMU (machine/held.h) */
 	GUARD_STOPPED = 'S',
 };
 
@@ -54,6 +58,10 @@ int guard_start(struct guard **out, const char *source, const struct machine_opt
 /* A guard that has died is found out by guard_hear. connection: a descriptor for the freezer, or
  * -1. */
 void guard_tell(struct guard *guard, enum guard_word word, int connection);
+
+/* Has the guard keep a duplicate of a socket to QEMU until the backup has gone and all is cleaned
+ * up. */
+int guard_hold(struct guard *guard, int fd, struct error *err);
 
 /* Waits for the answer to this word. 1: there it is; 0: not in time; ERR_SYSTEM: the guard has
  * died. */
@@ -104,8 +112,9 @@ struct freezer {
 
 /* Does what the backup at fd asks for, and thaws the machine in time whatever becomes of the
  * backup. Several freezers freeze in this order and thaw in the reverse one. Returns when the
- * backup has gone: its last word but GUARD_FREEZE and GUARD_THAW; 0: there was none. */
-char guard_serve(int fd, struct freezer *freezers, unsigned n);
+ * backup has gone: its last word but GUARD_FREEZE, GUARD_THAW and GUARD_HOLD; 0: there was none.
+ * held: gets what is to be held. */
+char guard_serve(int fd, struct freezer *freezers, unsigned n, struct held *held);
 
 /* The user's limit, or else that one. */
 uint64_t guard_limit_s(const struct machine_options *options, unsigned otherwise);

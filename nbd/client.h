@@ -9,6 +9,15 @@
 
 struct nbdclient;
 
+/* For a server that must not see a client hang up, whatever becomes of it (machine/held.h). Each
+ * socket is given to somebody who keeps a duplicate open, before the server connects it to an
+ * export; and no connection says good-bye. */
+struct nbdclient_hold {
+	int (*keep)(void *context, int fd, struct error *err); /* borrowed: the caller's end */
+	void *context;
+	unsigned n_each; /* connections to a drive, at most */
+};
+
 #define NBDCLIENT_CONNECTIONS_MAX 4u
 
 /* nbd://, nbds://, nbd+unix://, nbds+unix:// and the like, in upper or lower case. */
@@ -22,15 +31,21 @@ int nbdclient_new(struct nbdclient **out, const char *name, int *sockets, unsign
 /* Connects to a URI, which is borrowed and also the name; more than once to a large drive, on the
  * same condition. Gives up after 15 s without an answer. nbds requires TLS. */
 int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err);
-/* One connection, only for nbdclient_status, which answers whether a bit is set in a bitmap that the
- * server exports as this context, "qemu:dirty-bitmap:NAME", borrowed. ERR_UNSUPPORTED: it has no
- * such bitmap. */
+/* The same, held. NULL: not held. */
+int nbdclient_connect_held(struct nbdclient **out, const char *uri,
+			   const struct nbdclient_hold *hold, struct error *err);
+/* One connection, only for nbdclient_status, which answers whether a bit is set in a bitmap that
+ * the server exports as this context, "qemu:dirty-bitmap:NAME", borrowed. ERR_UNSUPPORTED: it has
+ * no such bitmap. */
 int nbdclient_connect_bitmap(struct nbdclient **out, const char *uri, const char *context,
-			     struct error *err);
+			     const struct nbdclient_hold *hold, struct error *err);
 void nbdclient_free(struct nbdclient *client); /* NULL-safe */
 /* Does the handshake with a server and disconnects. A server with one thread has then seen the end
  * of every connection that had ended before. False: it did not answer in time. */
 bool nbdclient_knock(const char *uri, int patience_ms);
+/* Of a connection whose client is dead, or gave up, and which may be in the midst of its handshake:
+ * the server then ends it. One that is past its handshake only gets some more requests. */
+void nbdclient_spoil(int fd);
 
 uint64_t nbdclient_size(const struct nbdclient *client); /* bytes */
 bool nbdclient_is_read_only(const struct nbdclient *client);

@@ -20,6 +20,7 @@ bool nbdclient_is_uri(const char *text)
 #include "nbd/client_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -110,8 +111,8 @@ static struct nbdclient *new_client(const char *name, struct error *err)
 }
 
 /* code: the result of the call that started connecting. */
-static int finish_connecting(struct nbd_handle *handle, int code, const char *name, int patience_ms,
-			     struct error *err)
+static int await_connected(struct nbd_handle *handle, int code, const char *name, int patience_ms,
+			   struct error *err)
 {
 	int64_t until = clock_ms() + patience_ms;
 
@@ -121,7 +122,15 @@ static int finish_connecting(struct nbd_handle *handle, int code, const char *na
 			return fail(err, ERR_SYSTEM, "%s: no answer within %d s", name,
 				    patience_ms / 1000);
 	}
-	if (code >= 0 && nbdclient_lib.nbd_aio_is_ready(handle) > 0)
+	return code >= 0 ? 0
+			 : fail(err, ERR_SYSTEM, "%s: %s", name, nbdclient_words("cannot connect"));
+}
+
+static int finish_connecting(struct nbd_handle *handle, int code, const char *name, int patience_ms,
+			     struct error *err)
+{
+	TRY(await_connected(handle, code, name, patience_ms, err));
+	if (nbdclient_lib.nbd_aio_is_ready(handle) > 0)
 		return 0;
 	return fail(err, ERR_SYSTEM, "%s: %s", name, nbdclient_words("cannot connect"));
 }
@@ -183,13 +192,50 @@ static int connect_uri(struct nbd_handle *handle, const char *uri, int patience_
 	return finish_connecting(handle, nbdclient_lib.nbd_aio_connect_uri(handle, uri), uri, patience_ms, err);
 }
 
+/* Not past the negotiation before somebody keeps the socket. *fd: a duplicate, or -1. */
+static int connect_in_steps(const struct nbdclient *client, struct nbd_handle *handle,
+			    int patience_ms, int *fd, struct error *err)
+{
+	const char *name = client->name;
+	int code, socket;
+
+	nbdclient_lib.nbd_set_opt_mode(handle, true);
+	code = nbdclient_lib.nbd_aio_connect_uri(handle, name);
+	socket = code < 0 ? -1 : nbdclient_lib.nbd_aio_get_fd(handle);
+	if (socket < 0)
+		return fail(err, ERR_SYSTEM, "%s: %s", name, nbdclient_words("cannot connect"));
+	*fd = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+	if (*fd < 0)
+		return fail_system(err, errno, "%s", name);
+	TRY(client->hold->keep(client->hold->context, *fd, err));
+	TRY(await_connected(handle, code, name, patience_ms, err));
+	code = nbdclient_lib.nbd_aio_is_negotiating(handle) <= 0
+		       ? -1
+		       : nbdclient_lib.nbd_aio_opt_go(handle, NBD_NULL_COMPLETION);
+	return finish_connecting(handle, code, name, patience_ms, err);
+}
+
+static int connect_held(const struct nbdclient *client, struct nbd_handle *handle, int patience_ms,
+			struct error *err)
+{
+	int fd = -1;
+	int code = connect_in_steps(client, handle, patience_ms, &fd, err);
+
+	if (code != 0 && fd >= 0)
+		nbdclient_spoil(fd);
+	if (fd >= 0)
+		close(fd);
+	return code;
+}
+
 static int add_uri(struct nbdclient *client, int patience_ms, struct error *err)
 {
 	struct nbd_handle *handle = new_handle(client->name, client->context, err);
 
 	if (handle == NULL)
 		return err->code;
-	int code = connect_uri(handle, client->name, patience_ms, err);
+	int code = client->hold != NULL ? connect_held(client, handle, patience_ms, err)
+					: connect_uri(handle, client->name, patience_ms, err);
 	if (code != 0) {
 		nbdclient_lib.nbd_close(handle);
 		return code;
@@ -202,11 +248,20 @@ static int add_uri(struct nbdclient *client, int patience_ms, struct error *err)
 static unsigned enough_connections(const struct nbdclient *client)
 {
 	uint64_t n = 1 + client->size_bytes / BYTES_EACH;
+	unsigned most = client->hold != NULL ? client->hold->n_each : NBDCLIENT_CONNECTIONS_MAX;
 
-	return n < NBDCLIENT_CONNECTIONS_MAX ? (unsigned)n : NBDCLIENT_CONNECTIONS_MAX;
+	if (most > NBDCLIENT_CONNECTIONS_MAX)
+		most = NBDCLIENT_CONNECTIONS_MAX;
+	return n < most ? (unsigned)n : most;
 }
 
 int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err)
+{
+	return nbdclient_connect_held(out, uri, NULL, err);
+}
+
+int nbdclient_connect_held(struct nbdclient **out, const char *uri,
+			   const struct nbdclient_hold *hold, struct error *err)
 {
 	struct nbdclient *client = new_client(uri, err);
 	struct error ignored;
@@ -214,6 +269,7 @@ int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err
 
 	if (client == NULL)
 		return err->code;
+	client->hold = hold;
 	code = add_uri(client, CONNECT_MS, err);
 	if (code == 0)
 		code = learn_server(client, err);
@@ -231,13 +287,14 @@ int nbdclient_connect(struct nbdclient **out, const char *uri, struct error *err
 }
 
 int nbdclient_connect_bitmap(struct nbdclient **out, const char *uri, const char *context,
-			     struct error *err)
+			     const struct nbdclient_hold *hold, struct error *err)
 {
 	struct nbdclient *client = new_client(uri, err);
 	int code;
 
 	if (client == NULL)
 		return err->code;
+	client->hold = hold;
 	client->context = context;
 	client->flag = NBDCLIENT_DIRTY;
 	code = add_uri(client, CONNECT_MS, err);
@@ -259,7 +316,8 @@ void nbdclient_free(struct nbdclient *client)
 	for (unsigned i = 0; i < client->n_connections; i++)
 		if (client->connections[i].handle != NULL) {
 			/* So that the server does not log a lost connection. */
-			nbdclient_lib.nbd_aio_disconnect(client->connections[i].handle, 0);
+			if (client->hold == NULL)
+				nbdclient_lib.nbd_aio_disconnect(client->connections[i].handle, 0);
 			nbdclient_lib.nbd_close(client->connections[i].handle);
 		}
 	pthread_cond_destroy(&client->returned);

@@ -23,6 +23,7 @@
 	X(nbd_aio_connect_uri)          \
 	X(nbd_aio_disconnect)           \
 	X(nbd_aio_flush)                \
+	X(nbd_aio_get_fd)               \
 	X(nbd_aio_in_flight)            \
 	X(nbd_aio_is_closed)            \
 	X(nbd_aio_is_connecting)        \
@@ -30,6 +31,7 @@
 	X(nbd_aio_is_negotiating)       \
 	X(nbd_aio_is_ready)             \
 	X(nbd_aio_opt_abort)            \
+	X(nbd_aio_opt_go)               \
 	X(nbd_aio_pread)                \
 	X(nbd_aio_pread_structured)     \
 	X(nbd_aio_pwrite)               \
@@ -79,6 +81,7 @@ struct nbdclient {
 	uint32_t flag;	     /* of its answers: that of a zero, or of a bit that is set */
 	bool tells;	     /* the server has that context */
 	bool whole;	     /* nbdclient_read_whole was called */
+	const struct nbdclient_hold *hold; /* borrowed; NULL: connections say good-bye */
 	unsigned n_connections;
 	struct nbdclient_connection connections[NBDCLIENT_CONNECTIONS_MAX];
 

@@ -121,6 +121,7 @@ int domain_disks_choose(struct domain_disks *disks, const struct strings *wanted
 	out.nvram = disks->nvram;
 	out.uuid = disks->uuid;
 	out.tpm = disks->tpm;
+	out.has_iothreads = disks->has_iothreads;
 	*disks = out;
 	return code;
 }
@@ -319,6 +320,7 @@ int domain_disks_parse(struct domain_disks *out, const char *xml, struct error *
 		take_nvram(out, xml_child(xml_child(root, "os"), "nvram"));
 		take_tpm(&out->tpm, xml_child(devices, "tpm"));
 		out->uuid = xml_content(xml_child(root, "uuid"));
+		out->has_iothreads = strstr(xml, "iothread") != NULL;
 	}
 	xml_free(document);
 	return code;

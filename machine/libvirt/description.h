@@ -43,6 +43,7 @@ struct domain_disks {
 	char *nvram; /* owned: the file with the firmware's variables, or NULL */
 	char *uuid;  /* owned, or NULL */
 	struct domain_tpm tpm;
+	bool has_iothreads; /* or may have */
 };
 
 /* Of the description of a domain. *out is always safe to free, even after a

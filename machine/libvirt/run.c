@@ -276,6 +276,8 @@ static int begin(struct libvirt_run *run, struct error *err)
 			    "guest overwrites; name another folder with --scratch",
 			    run->no_room_in);
 	TRY(start_guard(run, err));
+	if (run->of.disks->has_iothreads)
+		gate_hold(&gate, job.guard, run->of.disks->n);
 	instant.guard = job.guard;
 	TRY(make_folder(run, err));
 	TRY(freeze_around(&instant, &run->outcome->instant, err));

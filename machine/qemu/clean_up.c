@@ -19,7 +19,8 @@ static int clean_up(const char *monitor, const char *id, char last, struct error
 	int code;
 
 	TRY(qmp_open(&qmp, monitor, err));
-	code = mirror_release(qmp, id, last == GUARD_PENDING, err);
+	code = last == GUARD_READS ? mirror_unread(qmp, id, err)
+				   : mirror_release(qmp, id, last == GUARD_PENDING, err);
 	if (code == 0)
 		code = leftovers_remove(qmp, id, &n, err);
 	qmp_close(qmp);

@@ -17,16 +17,13 @@
  * image needs to outlive a crash. */
 #define EXPORTS_MS 60000 /* for exports to end */
 
-int fleece_check(struct qmp *qmp, const struct inventory *inventory, struct error *err)
+bool fleece_is_held(const struct qmp *qmp, const struct inventory *inventory)
 {
-	for (unsigned i = 0; i < inventory->n_drives && !qmp_outlives_clients(qmp); i++) {
-		if (inventory->drives[i].iothread != NULL)
-			return fail(err, ERR_USAGE,
-				    "drive %s: has an iothread, with which QEMU before 8.2 may end "
-				    "when a run that reads from it is killed: leave out --pull",
-				    inventory->drives[i].name);
-	}
-	return 0;
+	bool in_iothread = false;
+
+	for (unsigned i = 0; i < inventory->n_drives; i++)
+		in_iothread = in_iothread || inventory->drives[i].iothread != NULL;
+	return in_iothread && !qmp_outlives_clients(qmp);
 }
 
 int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inventory, unsigned i,

@@ -11,9 +11,8 @@ struct json_t;
 
 #define SCRATCH_FOLDER "/var/tmp" /* unless the user names one */
 
-/* ERR_USAGE: a drive is in an iothread, and this QEMU may end when a run that reads it is killed.
- */
-int fleece_check(struct qmp *qmp, const struct inventory *inventory, struct error *err);
+/* Whether connections to an export of these drives have to be held (machine/held.h). */
+bool fleece_is_held(const struct qmp *qmp, const struct inventory *inventory);
 /* The node of drive number i, over an image that lies at path. Posted: qmp_settle has to follow. */
 int fleece_add_node(struct qmp *qmp, const char *id, const struct inventory *inventory, unsigned i,
 		    const char *path, struct error *err);

@@ -34,7 +34,9 @@
  *   before the job       the state says that the target has nothing, or what it had
  *   copying, in sync     the job goes on, and harms nobody. keep goes on. "status" finds that the
  *                        keeper is gone, "start" ends the job and begins anew with what keep and
- *                        the state have, "abort" ends it
+ *                        the state have, "abort" ends it.
+ *                        Connections that QEMU would not outlive a guard keeps, until it has
+ *                        ended the exports
  *   settling             both generations record; the state names one that is there
  *   all jobs pending     the guest's requests wait: the guard cancels all, and the guest goes on
  *                        where it was
@@ -61,5 +63,7 @@ int mirror_keep(int fd, const char *place, const struct watcher *watcher, struct
  * begun to. */
 struct qmp;
 int mirror_release(struct qmp *qmp, const char *id, bool finalize, struct error *err);
+/* For the guard of its connections: ends what the keeper was reading from. The jobs stay. */
+int mirror_unread(struct qmp *qmp, const char *id, struct error *err);
 
 #endif

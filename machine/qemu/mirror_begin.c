@@ -120,12 +120,7 @@ static int take_drive(struct qemu_mirror *mirror, const struct inventory *invent
 		return fail(err, ERR_USAGE, "drive %s: is read only: back it up instead", name);
 	if (found->size_bytes == 0)
 		return fail(err, ERR_USAGE, "drive %s: is empty", name);
-	if (found->iothread != NULL && !safe)
-		return fail(
-			err, ERR_USAGE,
-			"drive %s: has an iothread, with which QEMU before 8.2 may end when an NBD "
-			"client hangs up: start the machine without it, or with a newer QEMU",
-			name);
+	mirror->has_iothreads = mirror->has_iothreads || (found->iothread != NULL && !safe);
 	drive->i = mirror->n_drives++;
 	drive->id = mirror->id;
 	drive->output.fd = -1;
@@ -303,7 +298,7 @@ static int start_drive(struct qemu_mirror *mirror, struct qmp *qmp, struct mirro
 
 static int open_from(struct qemu_mirror *mirror, struct mirrored *drive, struct error *err)
 {
-	const struct drive_options how = {.format = "raw"};
+	const struct drive_options how = {.format = "raw", .hold = held_hold(mirror)};
 	char name[MIRROR_NAME_SIZE];
 	char *uri = rundir_uri(mirror->server != NULL ? mirror->server : mirror->rundir,
 			       mirror_name(name, mirror->id, drive->i));
@@ -335,6 +330,7 @@ static int start_all(struct qemu_mirror *mirror, struct qmp *qmp, bool force, st
 
 		TRY(prefix(drive, start_drive(mirror, qmp, drive, err), err));
 	}
+	TRY(held_start(mirror, err));
 	TRY(exports_start(qmp, mirror, err));
 	for (unsigned i = 0; i < mirror->n_drives; i++)
 		TRY(open_from(mirror, &mirror->drives[i], err));
@@ -346,7 +342,8 @@ static void undo(struct qemu_mirror *mirror, struct qmp *qmp)
 {
 	struct error ignored;
 
-	mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, &ignored);
+	held_stop(mirror,
+		  mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, &ignored) == 0);
 	for (unsigned i = 0; i < mirror->n_drives; i++)
 		drive_close(mirror->drives[i].from);
 	for (unsigned i = 0; i < mirror->n_drives; i++) {

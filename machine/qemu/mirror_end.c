@@ -262,6 +262,7 @@ static int finish_abort(struct qemu_mirror *mirror, struct qmp *qmp, struct erro
 	int code;
 
 	TRY(mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, err));
+	held_stop(mirror, true);
 	close_all(mirror);
 	code = qmirror_write_state(mirror, "aborted", err);
 	if (code < 0)
@@ -300,6 +301,7 @@ int qmirror_force(struct qemu_mirror *mirror, struct error *err)
 	TRY(qmp_open(&qmp, mirror->place, err));
 	int code = mirror_clean(qmp, mirror->serves ? mirror->rundir : NULL, NULL, err);
 	qmp_close(qmp);
+	held_stop(mirror, code == 0);
 	if (code == 0)
 		set_phase(mirror, MIRROR_ABORTED);
 	return code;

@@ -197,6 +197,7 @@ static int close_exports(struct qmp *qmp, struct qemu_mirror *mirror, struct err
 			return 0;
 	}
 	TRY(exports_end(qmp, mirror, err));
+	held_stop(mirror, true);
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
 		drive_close(mirror->drives[i].from);
 		mirror->drives[i].from = NULL;

@@ -8,11 +8,13 @@
 #include "base/grain.h"
 #include "base/pace.h"
 #include "machine/rundir.h"
+#include "nbd/client.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct drive;
+struct guard;
 struct json_t;
 struct qmp;
 struct watcher;
@@ -109,6 +111,9 @@ struct qemu_mirror {
 	char *server; /* owned: the socket of QEMU's own NBD server; NULL: one is started */
 	bool serves;  /* it was */
 	bool exported;
+	bool has_iothreads;  /* with which QEMU does not outlive a client of its exports */
+	struct guard *guard; /* of the connections; NULL: they are not held */
+	struct nbdclient_hold hold;
 	char *state; /* owned; NULL: none */
 	int lock;
 	struct mirrored drives[MIRROR_DRIVES_MAX];
@@ -193,6 +198,14 @@ int image_admit(struct qmp *qmp, struct mirrored *drive, struct error *err);
 void image_hide(struct mirrored *drive);
 /* Of all images. Those of whose drives it failed have failed. */
 int images_hand_over(struct qemu_mirror *mirror, struct error *err);
+
+/* ---- mirror_held.c ---- */
+
+/* Before there are connections to exports; does nothing where they need not be held. */
+int held_start(struct qemu_mirror *mirror, struct error *err);
+const struct nbdclient_hold *held_hold(const struct qemu_mirror *mirror);
+/* done: the exports are gone; otherwise the guard ends them. */
+void held_stop(struct qemu_mirror *mirror, bool done);
 
 /* ---- mirror_uri.c ---- */
 

@@ -234,6 +234,8 @@ static int try_begin(struct machine *machine, const struct machine_since *since,
 	TRY(rundir_path_in(&machine->path, scratch == NULL ? SCRATCH_FOLDER : scratch, machine->id,
 			   err));
 	TRY(guard_start(&machine->guard, "qemu", qemu->options, machine->id, err));
+	if (fleece_is_held(qemu->qmp, &qemu->inventory))
+		gate_hold(&machine->gate, machine->guard, qemu->inventory.n_drives);
 	TRY(make_folder(machine, err));
 	TRY(make_scratches(machine, err));
 	TRY(add_nodes(machine, err));
@@ -321,7 +323,6 @@ static int pull_open(struct machine **out, const struct machine_options *options
 	gate_init(&machine->gate);
 	run_id_make(machine->id);
 	if (qemu_open(&machine->qemu, options, watcher, err) < 0 ||
-	    fleece_check(machine->qemu.qmp, &machine->qemu.inventory, err) < 0 ||
 	    (options->since != NULL && track_check_named(&machine->qemu, err) < 0) ||
 	    ((options->track || options->since != NULL) &&
 	     track_open(&machine->track, &machine->qemu, err) < 0)) {

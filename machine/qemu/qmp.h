@@ -53,8 +53,8 @@ bool qmp_peer(const struct qmp *qmp, struct ucred *peer);
 bool qmp_group(const struct qmp *qmp, gid_t *group);
 /* What QEMU said of itself when it greeted: with its "version". Borrowed. */
 const struct json_t *qmp_greeting(const struct qmp *qmp);
-/* Whether a client of its NBD server may hang up whose export is in an iothread. Before 8.2 that can
- * end QEMU, and the guest with it: an assertion, seen with 7.2.22. */
+/* Whether a client of its NBD server may hang up whose export is in an iothread (machine/held.h).
+ */
 bool qmp_outlives_clients(const struct qmp *qmp);
 
 #endif

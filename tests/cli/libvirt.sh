@@ -127,13 +127,13 @@ start_domain()
 	guest_boots
 }
 
-# paused_domain NAME DISKS: one that never does anything.
+# paused_domain NAME DISKS: one that never does anything. $iothreads: so many.
 paused_domain()
 {
 	domain=$1
 	cat >"$lv/$1.xml" <<-END
 	<domain type='qemu'>
-	<name>$1</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
+	<name>$1</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>${iothreads:+<iothreads>$iothreads</iothreads>}
 	<os><type arch='x86_64' machine='pc'>hvm</type></os>
 	<devices><emulator>$(command -v qemu-system-x86_64)</emulator>
 	$2

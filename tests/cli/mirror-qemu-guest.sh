@@ -20,16 +20,6 @@ goes_on()
 	wait_until eval '[ "$(guest_files)" -gt "$lib_before" ]'
 	guest_is_well
 }
-# Where it could end QEMU it is refused.
-if ! iothreads_are_safe; then
-	boot_machine fs.raw A.raw B.qcow2 qcow2
-	expect_error 2 'has an iothread' mirror start -d A=A.new
-	ask_qmp quit >/dev/null
-	wait_until gone $guest
-	GUEST_IOTHREAD=
-	cp A.raw A.initial
-	qemu-img convert -f qcow2 -O raw B.qcow2 B.initial
-fi
 boot_machine "$PWD/fs.raw" "$PWD/A.raw" "$PWD/B.qcow2" qcow2
 expect_code 0 mirror start -d fs=fs.new -d A=A.new -d B=B.new --state s.json
 expect_code 0 mirror wait

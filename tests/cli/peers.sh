@@ -203,14 +203,6 @@ no_guard()
 	! pgrep -f "^vmabak guard .*-- qemu:$TMPDIR" >/dev/null
 }
 
-# Whether qemu-system outlives the end of a reader of a drive in an iothread.
-iothreads_are_safe()
-{
-	case $(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p') in
-	[0-7].* | 8.[01].*) return 1 ;;
-	esac
-}
-
 # written_drives RATE: the two drives, written to all the while. With tests/live/lib.sh.
 written_drives()
 {

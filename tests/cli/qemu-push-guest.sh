@@ -15,11 +15,11 @@ qemu-img convert -f raw -O qcow2 B.raw B.qcow2
 truncate -s 64M fs.raw
 mkfs.ext4 -q -F fs.raw
 boot_machine fs.raw A.raw B.qcow2 qcow2
-# The first is pushed, the second pulled, where that is not refused.
+# The first is pushed, the second pulled.
 for n in 1 2; do
 	safe=$(guest_files)
 	pull=
-	[ $n = 1 ] || ! iothreads_are_safe || pull=--pull
+	[ $n = 1 ] || pull=--pull
 	expect_code 0 "$VMABAK" backup -q "qemu:$qmp" $pull -o $n.vmab
 	before=$(guest_files)
 	wait_until eval '[ "$(guest_files)" -gt "$before" ]'

@@ -76,11 +76,7 @@ listed 'odd=2,plain=2,slow=3,tiny=1,top=3'
 is_all "$archive"
 io top 'write -z -u 1M 64k'
 io plain 'write -z 64k 64k'
-if iothreads_are_safe; then
-	all 0 --to d --name vm --pull --scratch "$PWD/scratch"
-else
-	all 0 --to d --name vm
-fi
+all 0 --to d --name vm --pull --scratch "$PWD/scratch"
 listed 'odd=1,plain=2,slow=1,tiny=1,top=2'
 is_all "$archive"
 io plain 'write -z 128k 64k'

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/socket.h"
 #include "machine/freeze.h"
+#include "machine/held.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
 
@@ -78,6 +79,7 @@ struct line {
 	int ours, theirs;
 	struct freezer freezers[2];
 	unsigned n;
+	struct held held;
 	char last;
 };
 
@@ -85,7 +87,7 @@ static void *serve(void *context)
 {
 	struct line *line = context;
 
-	line->last = guard_serve(line->theirs, line->freezers, line->n);
+	line->last = guard_serve(line->theirs, line->freezers, line->n, &line->held);
 	return NULL;
 }
 

@@ -99,7 +99,7 @@ boot_machine()
 		-object iothread,id=io0 \
 		-drive if=none,id=fs,format=raw,discard=unmap,file="$lib_fs" -device virtio-blk-pci,drive=fs \
 		-drive if=none,id=A,format=raw,discard=unmap,file="$lib_A" \
-		-device "virtio-blk-pci,drive=A${GUEST_IOTHREAD-,iothread=io0}" \
+		-device virtio-blk-pci,drive=A,iothread=io0 \
 		-drive if=none,id=B,format="$lib_format",discard=unmap,file="$lib_B" -device virtio-blk-pci,drive=B \
 		"$@" >qemu.out 2>&1 &
 	guest=$!
