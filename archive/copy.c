@@ -140,7 +140,8 @@ static int try_sums(struct copy *copy, struct error *err)
 					    options->changed, err);
 }
 
-/* From the first write on the old ones tell of a target that is no more. */
+/* From the first write on the old ones tell of a target that is no more. To open one that is there
+ * may empty it; what is changed in place is first looked at. */
 static int forget_sums(const struct copy *copy, struct error *err)
 {
 	const char *path = copy->options->sums;
@@ -184,6 +185,8 @@ static int open_both(struct copy *copy, struct error *err)
 				   copy->watcher, err));
 	TRY(check_size(copy, err));
 	TRY(begin_sums(copy, err));
+	if (options->force && !copy->in_place)
+		TRY(forget_sums(copy, err));
 	TRY(target_open(&copy->target, copy->target_text, copy->result->size_bytes, &what, err));
 	copy->result->excess_bytes = target_excess(copy->target);
 	return try_sums(copy, err);

@@ -2,6 +2,8 @@
 
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/grain.h"
+#include "base/patience.h"
 #include "base/watcher.h"
 #include "device/boot_folder.h"
 #include "device/qemu.h"
@@ -61,12 +63,14 @@ static bool read_console(struct boot *boot, bool *ended)
 
 static bool agent_answers(struct boot *boot)
 {
+	int64_t left_ms = boot->until_ms - clock_ms();
+	int within_ms = (int)least((uint64_t)(left_ms > 0 ? left_ms : 0), PATIENCE_AGENT_S * 1000);
 	struct agent *agent = NULL;
 	struct error ignored;
 
 	if (!boot->options->guest_agent || clock_ms() < boot->asked_ms + ASK_AGENT_MS)
 		return false;
-	if (agent_open(&agent, boot->agent, &ignored) != 0) {
+	if (agent_open(&agent, boot->agent, within_ms, &ignored) != 0) {
 		boot->asked_ms = clock_ms();
 		return false;
 	}

@@ -29,9 +29,9 @@ struct agent {
 	struct line *line;
 };
 
-static int send_text(struct agent *agent, const char *text, struct error *err)
+static int send_text(struct agent *agent, const char *text, int timeout_ms, struct error *err)
 {
-	return line_send(agent->line, text, strlen(text), SYNC_MS, err);
+	return line_send(agent->line, text, strlen(text), timeout_ms, err);
 }
 
 static int fail_silent(const struct agent *agent, int timeout_ms, struct error *err)
@@ -77,7 +77,7 @@ static int synchronise(struct agent *agent, int timeout_ms, struct error *err)
 	snprintf(text, sizeof(text),
 		 "%c{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%u}}\n", MARK,
 		 number);
-	TRY(send_text(agent, text, err));
+	TRY(send_text(agent, text, timeout_ms, err));
 	return wait_for_number(agent, number, timeout_ms, err);
 }
 
@@ -120,7 +120,7 @@ static int execute(struct agent *agent, const char *command, const struct patien
 	int got;
 
 	snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", command);
-	TRY(send_text(agent, text, err));
+	TRY(send_text(agent, text, SYNC_MS, err));
 	do {
 		int64_t left = until - clock_ms();
 
@@ -142,7 +142,7 @@ static int agent_new(struct agent **out, struct error *err)
 	return *out == NULL ? fail_memory(err) : 0;
 }
 
-int agent_open(struct agent **out, const char *path, struct error *err)
+int agent_open(struct agent **out, const char *path, int within_ms, struct error *err)
 {
 	struct agent *agent;
 	int code;
@@ -150,7 +150,7 @@ int agent_open(struct agent **out, const char *path, struct error *err)
 	TRY(agent_new(&agent, err));
 	code = line_open(&agent->line, "guest agent", path, err);
 	if (code == 0)
-		code = synchronise(agent, SYNC_MS, err);
+		code = synchronise(agent, within_ms, err);
 	if (code == 0)
 		*out = agent;
 	else

@@ -9,8 +9,9 @@
 
 struct agent;
 
-/* Connects, and finds out within 5 s whether an agent listens. path is borrowed. */
-int agent_open(struct agent **out, const char *path, struct error *err);
+/* Connects, and finds out within that time whether an agent listens; PATIENCE_AGENT_S is enough for
+ * one that does. path is borrowed. */
+int agent_open(struct agent **out, const char *path, int within_ms, struct error *err);
 void agent_close(struct agent *agent); /* NULL-safe */
 /* Its connection, borrowed, for another process. */
 int agent_fd(const struct agent *agent);

@@ -18,7 +18,7 @@ int instant_take(struct instant *instant, struct instant_outcome *out, struct er
 
 	if (path == NULL)
 		return freeze_around(instant, out, err);
-	TRY(agent_open(&agent, path, err));
+	TRY(agent_open(&agent, path, PATIENCE_AGENT_S * 1000, err));
 	instant->thaw = thaw_from_here;
 	instant->agent = agent;
 	instant->connection = agent_fd(agent);

@@ -47,3 +47,8 @@ flip a.raw 200000
 expect_error 4 'b.raw: differs from a.raw at byte 200000' copy --changed right.list a.raw b.raw
 expect_code 0 copy -q --changed right.list --no-verify a.raw b.raw
 expect_error 2 'has 20000002 bytes' sh -c 'truncate -s 20000002 b.raw && "$VMABAK" copy --changed right.list a.raw b.raw'
+
+# What --force opens it may empty: the sums of what was there go before.
+expect_code 0 copy -q --force a.raw b.raw --sums b.sums
+expect_code 1 copy -q --force a.raw missing/b.raw --sums b.sums
+[ ! -e b.sums ] || fail 'the sums of a target that may be empty are there'

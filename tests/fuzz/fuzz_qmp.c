@@ -147,7 +147,7 @@ static void talk_to_agent(void)
 	struct error err = {0};
 	uint64_t n;
 	begin();
-	int code = agent_open(&agent, "agent", &err);
+	int code = agent_open(&agent, "agent", 5000, &err);
 	must_fit(code, &err);
 	must_be_done_within(15);
 	if (code != 0)
