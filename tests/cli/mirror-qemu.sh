@@ -49,6 +49,7 @@ again() { expect_code 0 mirror_start -d A=ta.raw -d B=tb.raw --state s.json --js
 expect_code 0 mirror abort
 expect_error 2 'no mirror is running' mirror abort
 nothing_of_mirrors
+one_generation
 same_drives ta.raw tb.raw
 cp ta.raw then.raw
 write_A 9 10M 4K

@@ -76,13 +76,84 @@ is_what_is_at()
 nothing_of_mirrors()
 {
 	wait_until no_keeper
-	for lib_command in query-jobs query-named-block-nodes; do
+	for lib_command in query-jobs query-named-block-nodes query-block-exports; do
 		ask_qmp $lib_command >"$TMPDIR/answer"
 		! grep -qE '"(id|name)": "vmabak-mirror-' "$TMPDIR/answer" || fail "left in QEMU: $(head -c 3000 "$TMPDIR/answer")"
 	done
 }
 
+# Of the bitmaps that record for a restart each drive has one. After an abort by the process that mirrors: nobody else knows which.
+one_generation()
+{
+	ask_qmp query-named-block-nodes '{"flat": true}' >"$TMPDIR/answer"
+	"$PYTHON" -S -c 'import json, sys
+for node in json.load(open(sys.argv[1])):
+    names = [b.get("name", "") for b in node.get("dirty-bitmaps", [])]
+    if sum(name.startswith("vmabak-keep-") for name in names) > 1:
+        sys.exit("%s has %s" % (node["node-name"], names))' "$TMPDIR/answer" || fail "left in QEMU"
+}
+
 no_keeper()
 {
 	[ -z "$(ls -d "$TMPDIR"/vmabak-*/control "$TMPDIR"/vmabak-*/nbd 2>/dev/null)" ]
+}
+
+# far_disk BYTES: another host's disk with a cache, at $far; cache.raw is what it answers, disk.raw what it has flushed. A number in
+# the file "hold-flush" is how many flushes end; with a file "hold-write" no write ends until it goes, and then with an error.
+far_disk()
+{
+	need nbdkit
+	nbdkit --dump-plugin sh >/dev/null 2>&1 || skip "nbdkit takes no scripts here"
+	make_full disk.raw "$1"
+	cat >plugin <<-END
+		#!/bin/sh
+		cd '$PWD'
+		case \$1 in
+		get_size) stat -c %s cache.raw ;;
+		thread_model) echo parallel ;;
+		can_write | can_flush | can_multi_conn) ;;
+		pread) dd if=cache.raw iflag=skip_bytes,count_bytes skip=\$4 count=\$3 status=none ;;
+		pwrite)
+		    if [ -e hold-write ]; then
+		        while [ -e hold-write ]; do sleep 0.05; done
+		        echo EIO held >&2
+		        exit 1
+		    fi
+		    dd of=cache.raw oflag=seek_bytes seek=\$4 conv=notrunc bs=1M iflag=fullblock status=none
+		    ;;
+		flush)
+		    if [ -e hold-flush ]; then
+		        n=\$(cat hold-flush)
+		        [ \$n -gt 0 ] || : >held
+		        while [ -e hold-flush ] && [ \$n = 0 ]; do sleep 0.05; done
+		        [ \$n = 0 ] || echo \$((n - 1)) >hold-flush
+		    fi
+		    exec 9>lock
+		    flock 9
+		    cp cache.raw disk.raw.new && mv disk.raw.new disk.raw
+		    ;;
+		*) exit 2 ;;
+		esac
+	END
+	chmod 755 plugin
+	far=$(nbd_uri far.nbd)
+	start_far_disk
+}
+
+# With what it had flushed.
+start_far_disk()
+{
+	cp disk.raw cache.raw
+	rm -f "$TMPDIR/far.nbd"*
+	serve_nbdkit far.nbd sh "$PWD/plugin"
+}
+
+# far_disk_loses_power COMMAND...: by which the guest writes, and QEMU gets to know.
+far_disk_loses_power()
+{
+	kill -9 $server
+	wait_until gone $server
+	rm -f hold-write
+	"$@"
+	wait_until state_is '"state": "failed"'
 }
