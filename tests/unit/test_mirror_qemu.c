@@ -158,7 +158,7 @@ static void a_file_that_was_replaced_is_another(void)
 
 void test_mirror_qemu(void)
 {
-	CU_pSuite suite = CU_add_suite("mirror-qemu", NULL, NULL);
+	CU_pSuite suite = CU_add_suite("mirror-qemu", scratch_make, scratch_remove);
 
 	CU_ADD_TEST(suite, what_the_guest_wrote_stays);
 	CU_ADD_TEST(suite, what_the_guest_writes_on_and_on_stays);
