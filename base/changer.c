@@ -1,7 +1,9 @@
 #include "base/changer.h"
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/io.h"
+#include "base/stop.h"
 #include "base/tape.h"
 
 #include <errno.h>
@@ -17,6 +19,8 @@
 #define TRIES_OF_USER	 1000u
 #define ORDER_MAX	 1500u
 #define ANSWER_MAX	 16u
+#define INTERRUPTED	 "130" /* 128 and SIGINT: a shell's exit code */
+#define SIGNAL_MS	 20000
 
 struct changer {
 	struct child child;
@@ -110,6 +114,16 @@ static bool read_answer(const struct changer *changer, char answer[ANSWER_MAX])
 	return n > 0;
 }
 
+/* ^C reaches the one who asks and this process alike. The signal decides how the run ends, and
+ * whoever receives it may not have come to it yet. */
+static void await_signal(void)
+{
+	int64_t until = clock_ms() + SIGNAL_MS;
+
+	while (stop_signal() == 0 && clock_ms() < until)
+		clock_sleep_ms(10);
+}
+
 int changer_next(struct changer *changer, const struct changer_order *order, struct error *err)
 {
 	char text[ORDER_MAX], answer[ANSWER_MAX];
@@ -119,7 +133,10 @@ int changer_next(struct changer *changer, const struct changer_order *order, str
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return fail(err, ERR_SYSTEM, "the name of the tape drive is too long");
 	int sys = io_write(changer->child.in, text, (size_t)n);
-	if (sys != 0 || !read_answer(changer, answer))
+	bool gone = sys != 0 || !read_answer(changer, answer);
+	if (changer->asks && (gone || strcmp(answer, INTERRUPTED) == 0))
+		await_signal();
+	if (gone)
 		return fail(err, ERR_SYSTEM, "volume %" PRIu32 ": who changes tapes is gone",
 			    order->volume);
 	if (strcmp(answer, "0") == 0)
