@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* With --to these are chosen, not given. */
 static const char *excluded(const struct backup_options *options)
@@ -31,10 +32,20 @@ static const char *excluded(const struct backup_options *options)
 		return "--dedup";
 	if (create->format == FORMAT_CHOICE_VMA)
 		return "--format vma";
-	/* Each archive has a name of its own. */
-	if (create->resume)
-		return "--resume";
 	return create->force ? "--force" : NULL;
+}
+
+/* The run that goes on would choose another name. */
+static int fail_resume(const char *folder, struct error *err)
+{
+	size_t n = strlen(folder);
+
+	return fail(err, ERR_USAGE,
+		    "--to and --resume exclude each other: --to gives the archive of each run a "
+		    "name of its own; choose one that stays, with -o "
+		    "%.200s%sNAME-YYYY-MM-DDTHHMMSSZ.vmab, and --parent for an increment: it "
+		    "belongs to the chain all the same",
+		    folder, n > 0 && folder[n - 1] == '/' ? "" : "/");
 }
 
 int backup_check_chain(const struct backup_options *options, struct error *err)
@@ -44,6 +55,8 @@ int backup_check_chain(const struct backup_options *options, struct error *err)
 
 	if (options->head.no_sums && options->head.sums != NULL)
 		return fail(err, ERR_USAGE, "--sums and --no-sums exclude each other");
+	if (to->folder != NULL && options->create.resume)
+		return fail_resume(to->folder, err);
 	if (to->folder != NULL)
 		return other == NULL
 			       ? folder_check(to, err)

@@ -12,7 +12,9 @@
 
 #include <stdlib.h>
 
-#define CHUNK (1u << 20)
+#define CHUNK	      (1u << 20)
+#define AHEAD_MAX     (UINT64_C(32) << 20)
+#define LIKELY_HEADER 4096u /* bytes: most are shorter */
 
 /* Positions. up_to: where the wanted extents end that follow this one without a gap. */
 struct place {
@@ -31,6 +33,8 @@ struct random {
 	uint64_t tail_at;		     /* position */
 	uint64_t n_unindexed; /* clusters that the tail counts and the index has not named yet */
 	uint64_t read_bytes;  /* of the archive: head, tail and sections */
+	uint64_t ahead_to;    /* position: up to there payloads are expected to be needed */
+	uint64_t n_needed;    /* bytes of payloads that were, without a gap */
 	uint8_t header[SECTION_HEADER_MAX];
 };
 
@@ -165,9 +169,9 @@ uint64_t random_passed(const struct random *random)
 	return random->tail_at - random->index_at + random->begin_at - random->previous_index;
 }
 
-/* Reads a section at a position that another section states. */
-static int read_section_at(struct random *random, struct place place, enum section_kind kind,
-			   struct section *out, uint8_t *stored, struct error *err)
+/* Reads a section's header at a position that another section states. */
+static int read_header_at(struct random *random, struct place place, enum section_kind kind,
+			  struct section *out, struct error *err)
 {
 	uint32_t header_size;
 	uint8_t *header = random->header;
@@ -179,8 +183,49 @@ static int read_section_at(struct random *random, struct place place, enum secti
 	TRY(input_read(random->in, header + SECTOR_SIZE, header_size - SECTOR_SIZE, err));
 	TRY(section_parse(random->archive, header, position, out, err));
 	DEMAND(out->kind == kind, position, "the index leads to a section of kind %u", out->kind);
-	random->read_bytes += header_size + out->padded_size;
-	return input_read(random->in, stored, out->padded_size, err);
+	random->read_bytes += header_size;
+	return 0;
+}
+
+static int read_payload(struct random *random, const struct section *section, uint8_t *stored,
+			struct error *err)
+{
+	random->read_bytes += section->padded_size;
+	return input_read(random->in, stored, section->padded_size, err);
+}
+
+static int read_section_at(struct random *random, struct place place, enum section_kind kind,
+			   struct section *out, uint8_t *stored, struct error *err)
+{
+	TRY(read_header_at(random, place, kind, out, err));
+	return read_payload(random, out, stored, err);
+}
+
+/* The same, without a payload that is not needed. */
+static int read_needed_at(struct random *random, struct place place, struct section *out,
+			  uint8_t *stored, const struct random_need *need, struct error *err)
+{
+	uint64_t begin, end, n, likely = place.at + LIKELY_HEADER;
+	struct place expected = place;
+
+	if (random->ahead_to > likely)
+		likely = random->ahead_to;
+	if (likely < place.up_to)
+		expected.up_to = likely;
+	TRY(read_header_at(random, expected, SECTION_EXTENT, out, err));
+	if (!need->ask(need->context)) {
+		random->n_needed = 0;
+		return 0;
+	}
+	random->n_needed += out->padded_size;
+	begin = place.at + out->header_size;
+	end = begin + out->padded_size;
+	n = random->n_needed < AHEAD_MAX ? random->n_needed : AHEAD_MAX;
+	if (end + n / 2 > random->ahead_to) {
+		random->ahead_to = end + n < place.up_to ? end + n : place.up_to;
+		TRY(input_seek(random->in, begin, random->ahead_to, err));
+	}
+	return read_payload(random, out, stored, err);
 }
 
 /* Whatever an index states, no byte is read twice: an index section must lie before all extents
@@ -327,14 +372,18 @@ static bool has_all(const struct random *random)
 	return random->wanted.end != UINT64_MAX && check_complete(random, &ignored) == 0;
 }
 
-int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err)
+int random_next(struct random *random, struct section *extent, uint8_t *stored,
+		const struct random_need *need, struct error *err)
 {
 	while (random->n_places == 0 && random->previous_index != 0 && !has_all(random))
 		TRY(load_index(random, extent, stored, err));
 	if (random->n_places == 0)
 		return check_complete(random, err);
 	struct place place = random->places[--random->n_places];
-	TRY(read_section_at(random, place, SECTION_EXTENT, extent, stored, err));
+	if (need != NULL)
+		TRY(read_needed_at(random, place, extent, stored, need, err));
+	else
+		TRY(read_section_at(random, place, SECTION_EXTENT, extent, stored, err));
 	TRY(check_place(extent, random->begin_at, random->index_at, err));
 	random->begin_at = place.at + extent->header_size + extent->padded_size;
 	return note_extent(random, extent, err);

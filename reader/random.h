@@ -24,8 +24,18 @@ struct random_choice {
  * reader_next cannot be used. */
 int random_open(struct random **out, struct reader *reader, struct input *in,
 		const struct random_choice *wanted, struct error *err);
-/* As reader_next, for these extents; 0 when every wanted cluster came once. */
-int random_next(struct random *random, struct section *extent, uint8_t *stored, struct error *err);
+
+/* Decides by the header of an extent, which is in *extent, whether its payload is read. */
+struct random_need {
+	bool (*ask)(void *context);
+	void *context;
+};
+
+/* As reader_next, for these extents; 0 when every wanted cluster came once. need: NULL, or what is
+ * asked; an extent whose payload is not needed comes without it. What is read ahead is as much as
+ * was needed without a gap before, so that of an archive elsewhere little is fetched in vain. */
+int random_next(struct random *random, struct section *extent, uint8_t *stored,
+		const struct random_need *need, struct error *err);
 /* How much of the archive was read so far. */
 uint64_t random_read_bytes(const struct random *random);
 /* For a progress display: bytes of the archive that were read or left out. It is passed over in

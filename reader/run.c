@@ -19,6 +19,7 @@ struct run {
 	struct reader *reader;
 	struct random *random; /* NULL: in sequence */
 	bool *wanted;	       /* for random: the drives that have a target */
+	bool looks;	       /* with random: payloads that targets need are read, and no others */
 	const struct archive *archive;
 	const struct reader_job *job;
 	pthread_mutex_t lock; /* guards the reader and all below */
@@ -42,6 +43,7 @@ struct worker {
 	struct section extent;
 	bool superseded[SLOTS_MAX]; /* slots that need no writing; with layers only */
 	bool held[SLOTS_MAX];	    /* data that the target has already; with rollback only */
+	bool differs;		    /* some is not; of the last look */
 	uint8_t there[CLUSTER_SIZE];
 	uint8_t scratch[CLUSTER_SIZE];
 	uint8_t stored[PAYLOAD_SIZE_MAX];
@@ -235,6 +237,14 @@ static bool look_at_targets(struct worker *worker)
 	return any;
 }
 
+/* For random_next. What lies elsewhere takes longer than this, so that the lock may be held. */
+static bool needs_payload(void *context)
+{
+	struct worker *worker = context;
+
+	return worker->differs = look_at_targets(worker);
+}
+
 /* Writes a slot to its target, or leaves there what is the same. */
 static int put_or_keep(struct worker *worker, uint32_t i, const uint8_t *blocks,
 		       const uint8_t *cluster, struct error *err)
@@ -257,7 +267,8 @@ static int handle_extent(struct worker *worker, struct error *err)
 	const struct section *extent = &worker->extent;
 	const uint8_t *blocks = NULL, *cluster = NULL;
 	bool scrub = run->job->scrub && run->archive->format == FORMAT_VMAB;
-	bool decode = !scrub && (!run->job->rollback || look_at_targets(worker));
+	bool decode = !scrub && (!run->job->rollback ||
+				 (run->looks ? worker->differs : look_at_targets(worker)));
 
 	if (scrub)
 		TRY(extent_scrub(run->archive, extent, worker->stored, err));
@@ -310,12 +321,14 @@ static void *work(void *context)
 {
 	struct worker *worker = context;
 	struct run *run = worker->run;
+	const struct random_need need = {needs_payload, worker};
 	struct error err = {0};
 
 	pthread_mutex_lock(&run->lock);
 	while (!run->ended && run->code == 0) {
 		int got = run->random != NULL
-				  ? random_next(run->random, &worker->extent, worker->stored, &err)
+				  ? random_next(run->random, &worker->extent, worker->stored,
+						run->looks ? &need : NULL, &err)
 				  : reader_next(run->reader, &worker->extent, worker->stored, &err);
 		run->ended = got == 0;
 		note_place(run);
@@ -352,7 +365,9 @@ static int choose_access(struct run *run, struct error *err)
 		run->wanted[i] = job->targets[i] != NULL;
 		n_wanted += run->wanted[i] ? 1 : 0;
 	}
-	if (n_wanted == n_drives && job->n_clusters == 0 && job->layers == NULL)
+	run->looks = job->rollback && job->layers == NULL && input_is_far(job->seek_in) &&
+		     run->archive->cluster_checksum != CLUSTER_UNPROTECTED;
+	if (n_wanted == n_drives && job->n_clusters == 0 && job->layers == NULL && !run->looks)
 		return 0;
 	if (job->n_clusters != 0) {
 		choice.begin = job->begin;
@@ -364,6 +379,7 @@ static int choose_access(struct run *run, struct error *err)
 	if (code <= 0) {
 		random_close(run->random);
 		run->random = NULL;
+		run->looks = false;
 	}
 	return code < 0 ? code : 0;
 }

@@ -157,12 +157,19 @@ uint64_t input_file_size(const struct input *in)
 	return in->file_size;
 }
 
+bool input_is_far(const struct input *in)
+{
+	return in->store != NULL;
+}
+
 int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *err)
 {
 	uint64_t begin = in->position - in->used; /* of what is in the buffer */
 
 	if (position >= begin && position - begin <= in->buffered && in->size != 0) {
 		in->used = (size_t)(position - begin);
+		if (in->store != NULL) /* which goes on behind the buffer, as far as is said now */
+			store_reader_seek(in->store, begin + in->buffered, end);
 	} else {
 		if (in->store != NULL)
 			store_reader_seek(in->store, position, end);

@@ -38,6 +38,9 @@ uint64_t input_size(const struct input *in);
  * it is not known. */
 int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *err);
 
+/* Whether what is read is fetched from elsewhere: what is left out saves time. */
+bool input_is_far(const struct input *in);
+
 /* n bytes from a position on, if input_size is not 0, whatever is read otherwise. Any thread, several
  * at the same time. An archive that ends before is ERR_INCOMPLETE. */
 int input_read_at(struct input *in, uint64_t position, void *to, size_t n, struct error *err);

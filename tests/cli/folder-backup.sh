@@ -77,6 +77,7 @@ for other in '-o x.vmab' '--parent x.vmab' '--sums x' '--changed root=x' --dedup
 	# shellcheck disable=SC2086 # two words
 	expect_error 2 'exclude each other' "$VMABAK" backup --to e --name web $other root=web.raw
 done
+expect_error 2 'with -o e/NAME-YYYY-MM-DDTHHMMSSZ.vmab, and --parent for an increment' "$VMABAK" backup --to e/ --resume --name web root=web.raw
 expect_error 1 'nowhere: is no folder' "$VMABAK" backup --to nowhere --name web root=web.raw
 expect_error 1 'web.raw: is no folder' "$VMABAK" backup --to web.raw --name web root=web.raw
 expect_code 1 "$VMABAK" backup --to e --name web root=missing.raw
@@ -86,3 +87,12 @@ long=$(printf 'a%.0s' $(seq 200))
 expect_code 0 "$VMABAK" backup --to e --name "$long" root=web.raw
 expect_code 0 "$VMABAK" backup --to e --name "$long" --no-sums root=web.raw
 [ "$(ls -A e | wc -l)" = 3 ] || fail "$(ls -A e)"
+
+# With --resume the user names the archive, and it belongs to the chain all the same.
+rm -rf e
+mkdir e
+expect_code 0 env SOURCE_DATE_EPOCH=1700000000 "$VMABAK" backup -q --to e --name web root=web.raw
+expect_code 0 "$VMABAK" backup -q --resume -o e/web-2023-11-15T000000Z.vmab --parent e/web-2023-11-14T221320Z.vmab root=web.raw
+expect_code 0 env SOURCE_DATE_EPOCH=1700300000 "$VMABAK" backup -q --to e --name web root=web.raw
+expect_code 0 "$VMABAK" list e/
+expect_text "$out" 'machine web: 3 archives in 1 chain'

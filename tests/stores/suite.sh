@@ -12,16 +12,25 @@ ceph) export AWS_ACCESS_KEY_ID=tester AWS_SECRET_ACCESS_KEY=testing-secret AWS_R
 swift) export AWS_ACCESS_KEY_ID=test:tester AWS_SECRET_ACCESS_KEY=testing AWS_REGION=us-east-1 ;;
 esac
 
-# put BUCKET[/KEY] [CURL-OPTION...]
-put()
+# curl_signed PATH CURL-OPTION...
+curl_signed()
 {
 	what=$1
 	shift
 	# --user would take a colon in the name for its end
-	curl -sf --noproxy '*' --aws-sigv4 "aws:amz:$AWS_REGION:s3" -X PUT "$@" \
+	curl -sf --noproxy '*' --aws-sigv4 "aws:amz:$AWS_REGION:s3" "$@" \
 		-H "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" \
-		--retry 9 --retry-all-errors "http://$(echo "$AWS_ACCESS_KEY_ID" | sed 's/:/%3A/'):$AWS_SECRET_ACCESS_KEY@127.0.0.1:$port/$what" >/dev/null ||
-		fail "putting $what"
+		--retry 9 --retry-all-errors "http://$(echo "$AWS_ACCESS_KEY_ID" | sed 's/:/%3A/'):$AWS_SECRET_ACCESS_KEY@127.0.0.1:$port/$what"
+}
+# put BUCKET[/KEY] [CURL-OPTION...]
+put()
+{
+	curl_signed "$@" -X PUT >/dev/null || fail "putting $1"
+}
+# get BUCKET/KEY FILE
+get()
+{
+	curl_signed "$1" -o "$2" || fail "getting $1"
 }
 n_passed=0
 passed()
