@@ -69,6 +69,12 @@ uint64_t input_size(const struct input *in)
 }
 
 /* Past the end as with a file: reading there gives nothing. */
+bool input_is_far(const struct input *in)
+{
+	(void)in;
+	return false;
+}
+
 int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *err)
 {
 	(void)end;
