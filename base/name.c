@@ -1,5 +1,8 @@
 #include "base/name.h"
 
+#include "base/text.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_word(uint8_t c)
@@ -31,6 +34,19 @@ const char *base_name(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash == NULL ? path : slash + 1;
+}
+
+char *absolute_path(const char *path)
+{
+	const char *name = base_name(path);
+	char *folder = name == path ? strdup(".") : text_make("%.*s", (int)(name - path), path);
+	char *real = folder == NULL ? NULL : realpath(folder, NULL);
+	char *result =
+		real == NULL ? NULL : text_make("%s/%s", strcmp(real, "/") == 0 ? "" : real, name);
+
+	free(folder);
+	free(real);
+	return result;
 }
 
 bool has_ending(const char *text, const char *ending)

@@ -21,6 +21,10 @@ size_t name_prefix(const char *argument);
 /* The last part of a path. */
 const char *base_name(const char *path);
 
+/* From the root on: the folder, which must be there, without links; the last part may be one, such
+ * as that of a logical volume. Owned; NULL: no folder, or no memory. */
+char *absolute_path(const char *path);
+
 /* Whether text ends with this, and has something before it. */
 bool has_ending(const char *text, const char *ending);
 

@@ -146,6 +146,8 @@ static int run(const void *given, struct report *report)
 {
 	const struct restore_command *command = given;
 	struct restore_options options = command->restore;
+	struct define_options definition = command->define;
+	struct live_choice live = command->live;
 	struct restore restored = {0};
 	struct define *define = NULL;
 	struct error err = {0};
@@ -156,12 +158,16 @@ static int run(const void *given, struct report *report)
 	options.parents = (struct strings){command->common.arguments.items + 1,
 					   command->common.arguments.n - 1};
 	options.force |= options.rollback;
+	if (live_is_libvirt(&live)) {
+		live.connect = definition.connect;
+		definition.connect = NULL;
+	}
 	if (source_check_targets(&options.drives, &err) < 0 ||
-	    live_check(&command->live, &options, command->define.wanted, &err) < 0 ||
-	    define_check(&command->define, &options, &err) < 0)
+	    live_check(&live, &options, definition.wanted, &err) < 0 ||
+	    define_check(&definition, &options, &err) < 0)
 		return report_error(report, NULL, &err);
-	if (command->live.machine != NULL)
-		return live_restore(&command->live, &options, &command->common.arguments, report);
+	if (live.machine != NULL)
+		return live_restore(&live, &options, &command->common.arguments, report);
 	if (goes_to_stdout(&options)) {
 		report_use(report, &command->common.report, "-");
 		if (progress_check(&command->common.report.progress, "-", &err) < 0)
@@ -200,7 +206,8 @@ const struct command command_restore = {
 		"\n"
 		"With --live the machine runs at once: each drive is served over NBD, what the\n"
 		"machine writes goes to the new file, which is filled meanwhile, and then the\n"
-		"machine moves to it. Interrupted, the same command goes on.\n"
+		"machine moves to it. Interrupted, the same command goes on. A domain of libvirt\n"
+		"is defined and started by the command.\n"
 		"\n"
 		"With --define, a domain of libvirt that was backed up as libvirt:DOMAIN is\n"
 		"defined again. Parts of its definition that name files, devices or programs\n"
@@ -213,6 +220,7 @@ const struct command command_restore = {
 		"  vmabak restore web.vmab -C /var/lib/libvirt/images/web2 --define --name web2\n"
 		"  vmabak restore web.vmab -d root=/new/root.raw --live qemu:web.qmp \\\n"
 		"    --nbd unix:web.nbd\n"
+		"  vmabak restore web.vmab -C /var/lib/libvirt/images/web --live libvirt:web\n"
 		"  set -o pipefail\n"
 		"  vmabak restore web.vmab -d root=- | ssh host 'dd of=/dev/vg0/web bs=1M'\n",
 	.run = run,

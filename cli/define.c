@@ -111,20 +111,6 @@ int define_open(struct define **out, const struct define_options *options, struc
 	return err->code;
 }
 
-/* The folder without links; the name may be one, such as that of a logical volume. Owned. */
-static char *absolute(const char *path)
-{
-	const char *name = base_name(path);
-	char *folder = name == path ? strdup(".") : text_make("%.*s", (int)(name - path), path);
-	char *real = folder == NULL ? NULL : realpath(folder, NULL);
-	char *result =
-		real == NULL ? NULL : text_make("%s/%s", strcmp(real, "/") == 0 ? "" : real, name);
-
-	free(folder);
-	free(real);
-	return result;
-}
-
 static int add_drive(struct define *define, uint32_t i, struct error *err)
 {
 	const struct restore_plan *plan = &define->restore->plan;
@@ -137,7 +123,7 @@ static int add_drive(struct define *define, uint32_t i, struct error *err)
 		return 0;
 	define->n++;
 	drive->name = text_make("%.*s", (int)name.length, (const char *)name.bytes);
-	drive->path = absolute(path);
+	drive->path = absolute_path(path);
 	drive->format = format != NULL ? format : image_format_of(path);
 	if (drive->name == NULL || drive->path == NULL || stat(path, &found) != 0)
 		return fail_system(err, errno, "%s", path);
@@ -153,7 +139,7 @@ static int find_config(const struct define *define, const char *name, char **out
 
 	if (config == plan->archive->n_configs)
 		return 0;
-	*out = absolute(plan->config_paths[config]);
+	*out = absolute_path(plan->config_paths[config]);
 	return *out == NULL ? fail_memory(err) : 0;
 }
 

@@ -3,6 +3,7 @@
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/groups.h"
+#include "cli/live_libvirt.h"
 #include "cli/ready.h"
 #include "cli/report.h"
 #include "cli/signals.h"
@@ -16,7 +17,7 @@
 const struct option_spec live_specs[] = {
 	{"live", 0, OPTION_TEXT, OPTION_FIELD(live_choice, machine), .argument = "MACHINE",
 	 .help = "serve the drives until they are restored, then move the machine to them: "
-		 "qemu:SOCKET, or any for none"},
+		 "qemu:SOCKET, libvirt:DOMAIN, or any for none"},
 	{"control", 0, OPTION_TEXT, OPTION_FIELD(live_choice, serve.control),
 	 .argument = "[serve:]SOCKET",
 	 .help = "with --live: create a control socket, for status, stop and backups"},
@@ -27,17 +28,22 @@ int live_check(const struct live_choice *choice, struct restore_options *restore
 	       struct error *err)
 {
 	const char *place;
+	enum source_kind kind;
+	bool replaces = restore->force;
 
 	if (choice->machine == NULL) {
 		if (choice->serve.nbd.n > 0 || choice->serve.control != NULL)
 			return fail(err, ERR_USAGE, "--nbd and --control: only with --live");
 		return 0;
 	}
+	kind = source_of(choice->machine, &place);
 	if (strcmp(choice->machine, "any") != 0 &&
-	    source_of(choice->machine, &place) != SOURCE_QEMU)
-		return fail(err, ERR_USAGE, "--live %s: must be any or qemu:SOCKET",
+	    ((kind != SOURCE_QEMU && kind != SOURCE_LIBVIRT) || *place == '\0'))
+		return fail(err, ERR_USAGE, "--live %s: must be any, qemu:SOCKET or libvirt:DOMAIN",
 			    choice->machine);
-	if (define || restore->force || restore->configs || restore->no_sync || restore->resume)
+	if (restore->force && kind == SOURCE_LIBVIRT && !restore->rollback)
+		replaces = false; /* it replaces a definition then */
+	if (define || replaces || restore->configs || restore->no_sync || restore->resume)
 		return fail(err, ERR_USAGE,
 			    "--live makes new files of drives: it does not go with --force, "
 			    "--rollback, --resume, --configs, --no-sync or --define");
@@ -97,6 +103,26 @@ static int run(struct live *live, struct report *report)
 	return code;
 }
 
+bool live_is_libvirt(const struct live_choice *choice)
+{
+	const char *place;
+
+	return choice->machine != NULL && source_of(choice->machine, &place) == SOURCE_LIBVIRT;
+}
+
+/* Open, and until it is done. */
+static int open_and_run(const struct live_options *options, const struct strings *archives,
+			struct report *report)
+{
+	struct error err = {0};
+	struct live *live;
+
+	if (live_open(&live, options, &report->watcher, &err) < 0)
+		return report_error(report, err.has_place ? archives->items[0] : NULL, &err);
+	ready_notify();
+	return run(live, report);
+}
+
 int live_restore(const struct live_choice *choice, const struct restore_options *restore,
 		 const struct strings *archives, struct report *report)
 {
@@ -107,10 +133,14 @@ int live_restore(const struct live_choice *choice, const struct restore_options 
 		.restore = *restore,
 		.serve = choice->serve,
 	};
+	struct live_libvirt_options domain = {.connect = choice->connect};
+	struct live_libvirt *libvirt = NULL;
 	struct error err = {0};
-	struct live *live;
+	int code;
 
-	if (strcmp(choice->machine, "any") != 0)
+	if (live_is_libvirt(choice))
+		source_of(choice->machine, &domain.domain);
+	else if (strcmp(choice->machine, "any") != 0)
 		source_of(choice->machine, &options.monitor);
 	if (options.serve.control != NULL &&
 	    source_place(options.serve.control, SOURCE_SERVE, &options.serve.control, &err) < 0)
@@ -119,8 +149,10 @@ int live_restore(const struct live_choice *choice, const struct restore_options 
 		fail_start(&err, EAGAIN, "cannot start a thread");
 		return report_error(report, NULL, &err);
 	}
-	if (live_open(&live, &options, &report->watcher, &err) < 0)
-		return report_error(report, err.has_place ? archives->items[0] : NULL, &err);
-	ready_notify();
-	return run(live, report);
+	if (domain.domain != NULL &&
+	    live_libvirt_open(&libvirt, &domain, &options, &report->watcher, &err) < 0)
+		return report_error(report, NULL, &err);
+	code = open_and_run(&options, archives, report);
+	live_libvirt_close(libvirt);
+	return code;
 }

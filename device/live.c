@@ -7,201 +7,25 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "base/place.h"
-#include "base/sandbox.h"
-#include "base/text.h"
 #include "base/watcher.h"
-#include "device/drives.h"
-#include "device/live_file.h"
-#include "device/live_fill.h"
+#include "device/live_parts.h"
 #include "machine/qemu/pivot.h"
 #include "machine/serve/serve.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define STEP_MS	    200
 #define IDLE_MS	    20000  /* QEMU tries each 16 s at most to connect again */
+#define COPY_MS	    1000   /* between looks at how far it is copied */
 #define MOVE_MAX_MS 10000u /* between tries to move the machine */
-
-struct live {
-	const struct live_options *options;
-	const struct watcher *watcher;
-	struct serve_options serving;
-	struct view *view;
-	struct restore_plan plan;
-	uint32_t n;			/* drives that are restored: of each */
-	struct device_drive *drives;	/* owned */
-	struct live_file *files;	/* owned */
-	struct live_fill_drive *filled; /* owned */
-	struct serve_given *given;	/* owned */
-	struct live_fill fill;
-	struct serve *serve;
-	uint64_t drive_bytes;
-	bool has_progress, had_clients, complete, shown, moved;
-	int64_t try_ms;	      /* when the machine is asked again, by clock_ms */
-	int64_t idle_ms;      /* until when the last client may come back */
-	uint64_t wait_ms;     /* and after how long then */
-	struct error refusal; /* why the machine does not move; told once */
-};
-
-/* ---- opening ---- */
-
-static void allow_target(struct sandbox *sandbox, const char *argument)
-{
-	for (const char *at = strchr(argument, '='); at != NULL; at = strchr(at + 1, '='))
-		sandbox_allow_file(sandbox, at + 1);
-}
-
-static void allow_socket(struct sandbox *sandbox, const char *place)
-{
-	if (strncmp(place, "unix:", 5) == 0)
-		sandbox_allow_socket(sandbox, place + 5);
-}
-
-/* All files may be read, as the archives of a chain may be opened at any time. */
-static int confine(const struct live_options *how, struct error *err)
-{
-	const struct restore_options *restore = &how->restore;
-	bool in_folder = restore->drives.n == 0, made;
-	struct sandbox sandbox;
-	char inner[PATH_MAX];
-
-	for (unsigned i = 0; i < restore->drives.n; i++)
-		in_folder |= strchr(restore->drives.items[i], '=') == NULL;
-	if (in_folder)
-		TRY(place_make_folder(restore->directory, &made, err));
-	sandbox_begin(&sandbox);
-	sandbox_allow_reading(&sandbox);
-	sandbox_allow_device(&sandbox, "/dev/null"); /* for commands that archives come from */
-	for (unsigned i = 0; i < how->serve.nbd.n; i++)
-		allow_socket(&sandbox, how->serve.nbd.items[i]);
-	if (how->serve.control != NULL)
-		sandbox_allow_socket(&sandbox, how->serve.control);
-	if (how->serve.control != NULL) /* a backup may spill there */
-		sandbox_allow_file(&sandbox, "/var/tmp/.");
-	for (unsigned i = 0; i < restore->drives.n; i++)
-		allow_target(&sandbox, restore->drives.items[i]);
-	snprintf(inner, sizeof(inner), "%s/.", restore->directory);
-	if (in_folder)
-		sandbox_allow_file(&sandbox, inner);
-	return sandbox_enter(&sandbox, err);
-}
-
-static int make_plan(struct live *live, struct error *err)
-{
-	const struct restore_options *options = &live->options->restore;
-	const struct archive *archive = view_archive(live->view);
-
-	TRY(restore_plan_make(&live->plan, archive, options, live->watcher, err));
-	for (uint32_t i = 0; i < archive->n_drives; i++) {
-		const char *path = live->plan.drive_paths[i], *format;
-		struct stat st;
-
-		if (path == NULL)
-			continue;
-		format = live->plan.suffixes[i].format;
-		if ((format != NULL && strcmp(format, "raw") != 0) || strcmp(path, "-") == 0 ||
-		    strstr(path, "://") != NULL || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
-			return fail(err, ERR_USAGE, "%s: a live restore makes new files, raw",
-				    path);
-	}
-	return restore_plan_check(&live->plan, options, err);
-}
-
-static int open_drive(struct live *live, uint32_t number, struct error *err)
-{
-	struct device_drive *drive = &live->drives[live->n];
-	struct live_file *file = &live->files[live->n];
-	struct drive_content content = device_drive_content(drive, live->view, number);
-
-	live->n++;
-	TRY(live_file_open(file, live->plan.drive_paths[number], view_archive(live->view), number,
-			   err));
-	TRY(drive_overlay_open(&drive->drive, drive->name, &content, &file->place, err));
-	live->drive_bytes += content.size_bytes;
-	live->filled[live->n - 1] = (struct live_fill_drive){drive, file->other_fd};
-	live->given[live->n - 1] = (struct serve_given){
-		.name = drive->name,
-		.drive = drive->drive,
-		.missing_bytes = drive_overlay_missing_bytes,
-	};
-	return 0;
-}
-
-static uint64_t missing_bytes(const struct live *live)
-{
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < live->n; i++)
-		bytes += drive_overlay_missing_bytes(live->drives[i].drive);
-	return bytes;
-}
-
-static int open_drives(struct live *live, struct error *err)
-{
-	uint32_t n = view_archive(live->view)->n_drives;
-	uint64_t missing;
-
-	live->drives = calloc((size_t)n + 1, sizeof(*live->drives));
-	live->files = calloc((size_t)n + 1, sizeof(*live->files));
-	live->filled = calloc((size_t)n + 1, sizeof(*live->filled));
-	live->given = calloc((size_t)n + 1, sizeof(*live->given));
-	if (live->drives == NULL || live->files == NULL || live->filled == NULL ||
-	    live->given == NULL)
-		return fail_memory(err);
-	for (uint32_t i = 0; i < n; i++) {
-		if (live->plan.drive_paths[i] != NULL)
-			TRY(open_drive(live, i, err));
-	}
-	missing = missing_bytes(live);
-	if (missing < live->drive_bytes)
-		watcher_note(live->watcher, "goes on: %llu of %llu bytes are there",
-			     (unsigned long long)(live->drive_bytes - missing),
-			     (unsigned long long)live->drive_bytes);
-	return 0;
-}
-
-static void begin_progress(struct live *live)
-{
-	struct progress_view view = {
-		.label = view_name(live->view),
-		.done_bytes = &live->fill.covered_bytes,
-		.total_bytes = live->drive_bytes,
-	};
-
-	watcher_begin(live->watcher, &view);
-	live->has_progress = true;
-}
-
-static int open_all(struct live *live, struct error *err)
-{
-	const struct live_options *options = live->options;
-
-	TRY(restore_plan_options(&options->restore, err));
-	TRY(confine(options, err));
-	TRY(view_open(&live->view, &options->view, live->watcher, err));
-	TRY(make_plan(live, err));
-	TRY(open_drives(live, err));
-	live->serving = options->serve;
-	live->serving.given = live->given;
-	live->serving.n_given = live->n;
-	TRY(serve_open(&live->serve, &live->serving, live->watcher, err));
-	TRY(live_fill_start(&live->fill, live->filled, live->n, options->restore.rate,
-			    live->watcher, err));
-	begin_progress(live);
-	return 0;
-}
 
 static void free_all(struct live *live)
 {
 	if (live->has_progress)
-		watcher_end(live->watcher, live->complete);
+		watcher_end(live->watcher, live->complete || live->moved);
 	live_fill_end(&live->fill);
 	for (uint32_t i = 0; i < live->n; i++) {
 		if (live->drives[i].drive != NULL)
@@ -212,6 +36,7 @@ static void free_all(struct live *live)
 	free(live->files);
 	free(live->filled);
 	free(live->given);
+	free(live->targets);
 	restore_plan_close(&live->plan, true);
 	view_close(live->view);
 	free(live);
@@ -227,18 +52,35 @@ int live_open(struct live **out, const struct live_options *options, const struc
 		return fail_memory(err);
 	live->options = options;
 	live->watcher = watcher;
-	if (open_all(live, err) == 0) {
+	if (live_open_all(live, err) == 0) {
 		*out = live;
 		return 0;
 	}
 	live_fill_end(&live->fill);
 	if (live->serve != NULL)
 		serve_close(live->serve, &ignored);
+	for (uint32_t i = 0; i < live->n && !live->started; i++)
+		live_file_undo(&live->files[i]);
 	free_all(live);
 	return err->code;
 }
 
 /* ---- while it runs ---- */
+
+static void tell_refusal(struct live *live, const struct error *err, const char *what)
+{
+	if (strcmp(live->refusal.text, err->text) == 0)
+		return;
+	live->refusal = *err;
+	watcher_note(live->watcher, "%s: %s; it is tried again", what, err->text);
+}
+
+/* When the machine is asked the next time. */
+static void wait_longer(struct live *live)
+{
+	live->wait_ms = live->wait_ms == 0 ? STEP_MS : least(2 * live->wait_ms, MOVE_MAX_MS);
+	live->try_ms = clock_ms() + (int64_t)live->wait_ms;
+}
 
 /* All is there: from here on the files are the drives. */
 static int complete(struct live *live, struct error *err)
@@ -295,17 +137,43 @@ static void try_to_move(struct live *live)
 	if (code == 0)
 		code = move(live, &options, &err);
 	live->moved = code == 0;
-	if (code < 0 && strcmp(live->refusal.text, err.text) != 0) {
-		live->refusal = err;
-		watcher_note(live->watcher, "the machine stays where it is: %s; it is tried again",
-			     err.text);
-	}
+	if (code < 0)
+		tell_refusal(live, &err, "the machine stays where it is");
 	free(drives);
+}
+
+/* It goes on as long as somebody is at the exports. */
+static bool step_copies(struct live *live, struct error *err)
+{
+	const struct live_copier *copier = live->options->copier;
+	struct error found = {0};
+	uint64_t done = 0;
+	int code;
+
+	if (live->moved)
+		return serve_n_users(live->serve) == 0;
+	if (clock_ms() < live->try_ms)
+		return false;
+	code = copier->step(copier->context, &done, &live->moved, &found);
+	atomic_store(&live->fill.covered_bytes, done);
+	if (code == ERR_LOCKED) {
+		*err = found;
+		return true;
+	}
+	if (code < 0)
+		tell_refusal(live, &found, "the machine is not copied now");
+	if (code < 0)
+		wait_longer(live);
+	else
+		live->try_ms = clock_ms() + COPY_MS;
+	return false;
 }
 
 /* True: it is done. */
 static bool step(struct live *live, struct error *err)
 {
+	if (live->options->copier != NULL)
+		return step_copies(live, err);
 	if (serve_n_users(live->serve) > 0) {
 		live->had_clients = true;
 		live->idle_ms = clock_ms() + IDLE_MS;
@@ -319,8 +187,7 @@ static bool step(struct live *live, struct error *err)
 	if (clock_ms() < live->try_ms)
 		return false;
 	try_to_move(live);
-	live->wait_ms = live->wait_ms == 0 ? STEP_MS : least(2 * live->wait_ms, MOVE_MAX_MS);
-	live->try_ms = clock_ms() + (int64_t)live->wait_ms;
+	wait_longer(live);
 	return live->moved;
 }
 
@@ -328,8 +195,13 @@ static bool step(struct live *live, struct error *err)
  * drives back. */
 static int judge(struct live *live, struct error *err)
 {
-	uint64_t missing = missing_bytes(live);
+	uint64_t missing = live_missing_bytes(live);
 
+	if (live->options->copier != NULL)
+		return live->moved ? 0
+				   : fail(err, ERR_SYSTEM,
+					  "ended before the machine had moved; the same command "
+					  "goes on");
 	if (live->complete && !live->moved && serve_n_users(live->serve) > 0)
 		return fail(err, ERR_SYSTEM,
 			    "all is there, but clients use it still; the same command goes on");
@@ -355,19 +227,20 @@ int live_run(struct live *live, struct error *err)
 			break;
 	}
 	live_fill_end(&live->fill);
-	if (err->code == 0 && !live->complete && missing_bytes(live) == 0)
+	if (err->code == 0 && !live->complete && live->options->copier == NULL &&
+	    live_missing_bytes(live) == 0)
 		complete(live, err);
 	return err->code < 0 ? err->code : judge(live, err);
 }
 
 int live_close(struct live *live, struct error *err)
 {
+	bool is_done = live->options->copier != NULL ? live->moved : live->shown;
 	int code;
 
 	live_fill_end(&live->fill);
 	code = serve_close(live->serve, err);
-
-	for (uint32_t i = 0; i < live->n && code == 0 && live->shown; i++)
+	for (uint32_t i = 0; i < live->n && code == 0 && is_done; i++)
 		code = live_file_finish(&live->files[i], err);
 	free_all(live);
 	return code;

@@ -6,18 +6,9 @@
 #ifndef DEVICE_LIVE_H
 #define DEVICE_LIVE_H
 
-#include "archive/restore_plan.h"
-#include "archive/view.h"
-#include "machine/serve/options.h"
+#include "device/live_options.h"
 
 struct live;
-
-struct live_options {
-	struct view_options view;
-	struct restore_options restore; /* which drives, and where to: new files; configs are not */
-	const char *monitor;		/* of the QEMU that moves; NULL: none does */
-	struct serve_options serve; /* how it is served; its drives are those that are restored */
-};
 
 struct live_counts {
 	uint64_t drive_bytes, archive_bytes;

@@ -29,6 +29,7 @@ enum live_head {
 	LIVE_SIZE = 0x20,
 	LIVE_CHECKSUM = HEAD_BYTES - CHECKSUM_SIZE,
 };
+#define BOOT_INODE BOOT_ID_SIZE /* in the page of the boot */
 
 static uint64_t head_at(const struct live_file *file)
 {
@@ -54,6 +55,16 @@ static void build_head(const struct live_file *file, const struct archive *archi
 
 /* ---- names ---- */
 
+/* Whether the machine copies into that, or nobody has yet. */
+static bool is_copy(const struct live_file *file, const struct stat *target)
+{
+	if (!S_ISREG(target->st_mode))
+		return false;
+	if (file->inode != 0)
+		return target->st_ino == file->inode;
+	return target->st_blocks == 0 && (uint64_t)target->st_size == file->size_bytes;
+}
+
 /* Whether both names are of one file; the target may be missing. */
 static int look_at_target(const struct live_file *file, bool *same, struct error *err)
 {
@@ -65,7 +76,10 @@ static int look_at_target(const struct live_file *file, bool *same, struct error
 	if (fstat(file->fd, &found) != 0)
 		return fail_system(err, errno, "%s", file->path);
 	*same = target.st_dev == found.st_dev && target.st_ino == found.st_ino;
-	if (*same)
+	if (*same && file->copied)
+		return fail(err, ERR_USAGE, "%s: was restored otherwise, and goes on only so",
+			    file->target);
+	if (*same || (file->copied && is_copy(file, &target)))
 		return 0;
 	return fail(err, ERR_USAGE, "%s: exists already; a live restore makes a new file",
 		    file->target);
@@ -178,6 +192,7 @@ static int check_boot(const struct live_file *file, struct error *err)
 	int sys = io_pread(file->fd, found, sizeof(found), at, NULL);
 
 	read_boot_id(boot);
+	memcpy(boot + BOOT_INODE, found + BOOT_INODE, 8);
 	if (sys == 0 && memcmp(boot, none, BOOT_ID_SIZE) != 0 &&
 	    memcmp(boot, found, BOOT_ID_SIZE) == 0)
 		return 0;
@@ -186,6 +201,18 @@ static int check_boot(const struct live_file *file, struct error *err)
 	if (sys == 0)
 		sys = io_pwrite(file->fd, boot, HEAD_BYTES, at, 0);
 	return sys == 0 ? 0 : fail_system(err, sys, "%s", file->path);
+}
+
+static int read_inode(struct live_file *file, struct error *err)
+{
+	uint8_t found[8];
+	int sys = io_pread(file->fd, found, sizeof(found), head_at(file) + HEAD_BYTES + BOOT_INODE,
+			   NULL);
+
+	if (sys != 0)
+		return fail_system(err, sys, "%s", file->path);
+	file->inode = get_le(found, 8);
+	return 0;
 }
 
 static bool is_zero(const uint8_t *bytes, size_t n)
@@ -200,6 +227,8 @@ static int check_file(struct live_file *file, const uint8_t wanted[HEAD_BYTES], 
 	bool same;
 	int sys;
 
+	if (file->copied && size == whole_size(file))
+		TRY(read_inode(file, err));
 	TRY(look_at_target(file, &same, err));
 	if (same && size == file->size_bytes) {
 		file->place.whole = true;
@@ -225,7 +254,7 @@ static int check_file(struct live_file *file, const uint8_t wanted[HEAD_BYTES], 
 }
 
 int live_file_open(struct live_file *out, const char *target, const struct archive *archive,
-		   uint32_t drive, struct error *err)
+		   uint32_t drive, bool copied, struct error *err)
 {
 	uint8_t head[HEAD_BYTES];
 	struct stat st = {0};
@@ -235,6 +264,8 @@ int live_file_open(struct live_file *out, const char *target, const struct archi
 		.path = text_make("%s" ENDING, target),
 		.fd = -1,
 		.other_fd = -1,
+		.target_fd = -1,
+		.copied = copied,
 		.size_bytes = archive->drives[drive].size_bytes,
 		.shared = {.n_left = UINT64_MAX / 2},
 	};
@@ -264,11 +295,56 @@ void live_file_close(struct live_file *file)
 		close(file->fd);
 	if (file->other_fd >= 0)
 		close(file->other_fd);
-	file->fd = file->other_fd = -1;
+	if (file->target_fd >= 0)
+		close(file->target_fd);
+	file->fd = file->other_fd = file->target_fd = -1;
 	free(file->target);
 	free(file->path);
 	free(file->full);
 	file->target = file->path = file->full = NULL;
+}
+
+/* ---- a target that the machine copies into ---- */
+
+static int note_inode(struct live_file *file, struct error *err)
+{
+	uint8_t bytes[8];
+	int sys;
+
+	put_le(bytes, 8, file->inode);
+	sys = io_pwrite(file->fd, bytes, sizeof(bytes), head_at(file) + HEAD_BYTES + BOOT_INODE, 0);
+	if (sys == 0 && fsync(file->fd) != 0)
+		sys = errno;
+	return sys == 0 ? 0 : fail_system(err, sys, "%s", file->path);
+}
+
+static int make_target(const struct live_file *file, int fd)
+{
+	if (ftruncate(fd, (off_t)file->size_bytes) != 0 || fsync(fd) != 0)
+		return errno;
+	return io_sync_folder(file->target);
+}
+
+int live_file_make_target(struct live_file *file, struct error *err)
+{
+	/* live_file_open has looked at it, if it is there. */
+	bool is_there = file->inode != 0 && access(file->target, F_OK) == 0;
+	int flags = is_there ? O_RDONLY : O_RDWR | O_CREAT, sys;
+	struct stat st;
+
+	file->target_fd = open(file->target, flags | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
+	if (file->target_fd < 0)
+		return fail_system(err, errno, "%s", file->target);
+	if (is_there)
+		return 0;
+	sys = make_target(file, file->target_fd);
+	if (sys == 0 && fstat(file->target_fd, &st) != 0)
+		sys = errno;
+	if (sys != 0)
+		return fail_system(err, sys, "%s: making it", file->target);
+	file->inode = st.st_ino;
+	file->made_target = true;
+	return note_inode(file, err);
 }
 
 /* ---- the end ---- */
@@ -292,9 +368,21 @@ int live_file_show(struct live_file *file, struct error *err)
 	return fail_system(err, sys, "%s: giving it the name %s", file->path, file->target);
 }
 
+void live_file_undo(struct live_file *file)
+{
+	if (file->made_target)
+		unlink(file->target);
+	if (file->is_new)
+		unlink(file->path);
+}
+
+/* What the guest has flushed so far is in one file or the other. */
 int live_file_finish(struct live_file *file, struct error *err)
 {
-	int sys = unlink(file->path) == 0 ? io_sync_folder(file->path) : errno;
+	int sys = 0;
 
+	if (file->target_fd >= 0 && fsync(file->target_fd) != 0)
+		return fail_system(err, errno, "%s: flushing", file->target);
+	sys = unlink(file->path) == 0 ? io_sync_folder(file->path) : errno;
 	return sys == 0 ? 0 : fail_system(err, sys, "%s: removing this name", file->path);
 }

@@ -37,6 +37,8 @@ int deadlines_start(const struct watcher *watcher, struct error *err)
 	pthread_t thread;
 	int sys;
 
+	if (deadline.started)
+		return 0;
 	clock_cond_init(&deadline.changed);
 	sys = pthread_create(&thread, NULL, watch, (void *)(uintptr_t)watcher);
 	if (sys != 0)

@@ -10,7 +10,7 @@
 struct watcher;
 
 /* From here on deadlines count: once one has passed, the watcher's give_up is called. Without this,
- * as in the guard process, which waits for as long as it takes, they do not. */
+ * as in the guard process, which waits for as long as it takes, they do not. A second call does nothing. */
 int deadlines_start(const struct watcher *watcher, struct error *err);
 /* A call to that program begins; one at a time. */
 void deadline_begin(const char *program, int seconds);

@@ -28,10 +28,14 @@ static int prepare(struct libvirt_define *define, struct text xml, const struct 
 	const struct libvirt_define_options *options = define->options;
 
 	TRY(definition_parse(&define->definition, xml, watcher, err));
-	if (options->name != NULL)
+	if (options->name != NULL &&
+	    !(options->same_name &&
+	      strcmp(options->name, definition_name(define->definition)) == 0))
 		TRY(definition_rename(define->definition, options->name, err));
 	TRY(deadlines_start(watcher, err));
-	TRY(domain_connect(&define->connection, options->connect, err));
+	define->connection = options->connection;
+	if (define->connection == NULL)
+		TRY(domain_connect(&define->connection, options->connect, err));
 	return check_new(define, err);
 }
 
@@ -80,6 +84,11 @@ static int make_folders(char *path, struct error *err)
 	return 0;
 }
 
+bool libvirt_define_has_drive(const struct libvirt_define *define, const char *name)
+{
+	return definition_has(define->definition, name);
+}
+
 bool libvirt_define_has_tpm(const struct libvirt_define *define)
 {
 	return definition_tpm(define->definition)->is_there;
@@ -119,7 +128,8 @@ void libvirt_define_close(struct libvirt_define *define)
 {
 	if (define == NULL)
 		return;
-	domain_close(define->connection);
+	if (define->options->connection == NULL)
+		domain_close(define->connection);
 	definition_free(define->definition);
 	free(define->tpm);
 	free(define);

@@ -10,6 +10,7 @@
 
 #define XML_MAX	    (1u << 20) /* bytes; libvirt's definitions are some KiB */
 #define DOMAIN_NAME 200u       /* bytes at most */
+#define RECONNECT_S "3600"     /* for so long QEMU may wait for an export, where libvirt tells it */
 
 struct definition {
 	xmlDoc *document;
@@ -211,6 +212,22 @@ static const struct placed_drive *find_drive(const struct definition *definition
 	return NULL;
 }
 
+/* The machine stands still where a request fails, until the server is there again. */
+static void put_export(xmlNode *disk, const struct placed_drive *drive)
+{
+	xmlNode *driver = xml_child(disk, "driver"), *source = xml_add(disk, "source"), *host;
+
+	xml_set(driver, "error_policy", "stop");
+	xml_set(driver, "rerror_policy", "stop");
+	xml_set(disk, "type", "network");
+	xml_set(source, "protocol", "nbd");
+	xml_set(source, "name", drive->name);
+	host = xml_add(source, "host");
+	xml_set(host, "transport", "unix");
+	xml_set(host, "socket", drive->socket);
+	xml_set(xml_add(source, "reconnect"), "delay", RECONNECT_S);
+}
+
 static void put_drive(xmlNode *disk, const struct placed_drive *drive)
 {
 	xmlNode *driver = xml_child(disk, "driver");
@@ -219,9 +236,13 @@ static void put_drive(xmlNode *disk, const struct placed_drive *drive)
 		driver = xml_add(disk, "driver");
 	xml_set(driver, "name", "qemu");
 	xml_set(driver, "type", drive->format);
-	xml_set(disk, "type", drive->is_device ? "block" : "file");
 	if (!xml_has(disk, "device", "floppy") && !xml_has(disk, "device", "cdrom"))
 		xml_set(disk, "device", "disk");
+	if (drive->socket != NULL) {
+		put_export(disk, drive);
+		return;
+	}
+	xml_set(disk, "type", drive->is_device ? "block" : "file");
 	xml_set(xml_add(disk, "source"), drive->is_device ? "dev" : "file", drive->path);
 }
 
@@ -277,6 +298,17 @@ static void put_tpm(struct definition *definition, const char *path)
 	else
 		xml_remove(definition->tpm_source);
 	definition->tpm_source = NULL;
+}
+
+bool definition_has(const struct definition *definition, const char *drive)
+{
+	const char *wanted = target_of(definition, drive);
+	xmlNode *node = xml_child(definition->domain, "devices")->children;
+	bool found = false;
+
+	for (; node != NULL && !found; node = node->next)
+		found = xml_is(node, "disk") && xml_has(xml_child(node, "target"), "dev", wanted);
+	return found;
 }
 
 int definition_place(struct definition *definition, const struct placed *placed, struct error *err)

@@ -20,6 +20,7 @@ struct placed_drive {
 	const char *path;   /* absolute */
 	const char *format; /* as QEMU calls it */
 	bool is_device;
+	const char *socket; /* absolute, or NULL: it is no file, but an NBD export of its name */
 };
 
 /* What was restored. Files are absolute paths, or NULL: libvirt makes new ones. */
@@ -44,6 +45,9 @@ const struct domain_tpm *definition_tpm(const struct definition *definition);
 
 /* Another domain: a new UUID, and libvirt chooses new MAC addresses and a new generation ID. */
 int definition_rename(struct definition *definition, const char *name, struct error *err);
+
+/* Whether the domain has a disk for that drive. */
+bool definition_has(const struct definition *definition, const char *drive);
 
 /* Puts drives in the place of those that it names, and drops all other disks. */
 int definition_place(struct definition *definition, const struct placed *placed, struct error *err);

@@ -142,6 +142,29 @@ int domain_connect(struct domain **out, const char *uri, struct error *err)
 	return 0;
 }
 
+static void forget(struct domain *domain)
+{
+	if (domain->domain != NULL)
+		domain_lib.virDomainFree(domain->domain);
+	domain->domain = NULL;
+}
+
+bool domain_is_connected(struct domain *domain)
+{
+	int alive;
+
+	DOMAIN_ASK(alive, domain_lib.virConnectIsAlive(domain->connection));
+	return alive == 1;
+}
+
+int domain_find(struct domain *domain, const char *name, bool *found, struct error *err)
+{
+	forget(domain);
+	show(domain, name);
+	*found = find(domain, name, err) == 0;
+	return *found || err->code == ERR_USAGE ? 0 : err->code;
+}
+
 void domain_close(struct domain *domain)
 {
 	int left = 0;
@@ -150,8 +173,7 @@ void domain_close(struct domain *domain)
 		return;
 	if (domain->stats != NULL)
 		domain_lib.virDomainStatsRecordListFree(domain->stats);
-	if (domain->domain != NULL)
-		domain_lib.virDomainFree(domain->domain);
+	forget(domain);
 	if (domain->connection != NULL)
 		DOMAIN_ASK(left, domain_lib.virConnectClose(domain->connection));
 	(void)left; /* it does not matter */

@@ -19,6 +19,10 @@ int domain_open(struct domain **out, const char *uri, const char *name, struct e
 /* A connection without a domain, only for the functions that say so, and domain_is_in_session. */
 int domain_connect(struct domain **out, const char *uri, struct error *err);
 void domain_close(struct domain *domain); /* NULL-safe */
+/* Whether libvirt is still at the other end. */
+bool domain_is_connected(struct domain *domain);
+/* Of a connection: from here on it is that of this domain, if there is one. */
+int domain_find(struct domain *domain, const char *name, bool *found, struct error *err);
 
 /* Of a connection: whether a domain may be defined by that name and UUID. One that has both may be
  * replaced, if it is off. ERR_USAGE, ERR_LOCKED: it may not. */
@@ -56,6 +60,23 @@ int domain_backup_begin(struct domain *domain, const char *xml, const char *chec
 int domain_backup_end(struct domain *domain, struct error *err);
 /* Bytes of the scratch files of a backup; 0: not known. QEMU itself answers this. */
 uint64_t domain_backup_scratch(struct domain *domain);
+
+/* ---- disks that move while it runs (domain_move.c) ---- */
+
+int domain_start(struct domain *domain, struct error *err);
+/* If it stands still because a request to a disk failed: it asks again. */
+int domain_go_on(struct domain *domain, struct error *err);
+/* A job of QEMU copies a disk to another place, and what is written meanwhile, too. xml: the other
+ * place. rate: bytes a second; 0: no limit. */
+int domain_copy_begin(struct domain *domain, const char *target, const char *xml, uint64_t rate,
+		      struct error *err);
+int domain_copy_limit(struct domain *domain, const char *target, uint64_t rate, struct error *err);
+/* How many bytes it has copied. */
+int domain_copy_look(struct domain *domain, const char *target, uint64_t *done, struct error *err);
+/* Once all is there: the disk is the copy. *moved: it was not too early. */
+int domain_copy_end(struct domain *domain, const char *target, bool *moved, struct error *err);
+/* Of a connection: who machines run as there; false: as we do, or it is not known. */
+bool domain_owner(struct domain *domain, uid_t *user, gid_t *group);
 
 /* ---- checkpoints (domain_checkpoint.c) ---- */
 

@@ -65,6 +65,8 @@ int domain_check_new(struct domain *domain, const char *name, const char *uuid, 
 
 int domain_define(struct domain *domain, const char *xml, struct error *err)
 {
+	if (domain->domain != NULL)
+		domain_lib.virDomainFree(domain->domain);
 	DOMAIN_ASK(domain->domain, domain_lib.virDomainDefineXML(domain->connection, xml));
 	return domain->domain != NULL ? 0 : domain_fail_libvirt(err, ERR_SYSTEM);
 }

@@ -1,6 +1,5 @@
 /*
- * Shared by the files that call libvirt's library: domain.c, domain_new.c, domain_sizes.c and
- * domain_checkpoint.c.
+ * Shared by the files that call libvirt's library: domain.c and domain_*.c.
  */
 #ifndef MACHINE_LIBVIRT_DOMAIN_PRIVATE_H
 #define MACHINE_LIBVIRT_DOMAIN_PRIVATE_H
@@ -16,25 +15,33 @@
 
 #define DOMAIN_FUNCTIONS(X)                \
 	X(virConnectClose)                 \
+	X(virConnectGetCapabilities)       \
 	X(virConnectGetURI)                \
+	X(virConnectIsAlive)               \
 	X(virConnectOpen)                  \
 	X(virDomainAbortJob)               \
 	X(virDomainBackupBegin)            \
 	X(virDomainBackupGetXMLDesc)       \
+	X(virDomainBlockCopy)              \
+	X(virDomainBlockJobAbort)          \
+	X(virDomainBlockJobSetSpeed)       \
 	X(virDomainCheckpointCreateXML)    \
 	X(virDomainCheckpointDelete)       \
 	X(virDomainCheckpointFree)         \
 	X(virDomainCheckpointGetName)      \
 	X(virDomainCheckpointGetXMLDesc)   \
 	X(virDomainCheckpointLookupByName) \
+	X(virDomainCreate)                 \
 	X(virDomainDefineXML)              \
 	X(virDomainFSFreeze)               \
 	X(virDomainFSThaw)                 \
 	X(virDomainFree)                   \
 	X(virDomainGetBlockInfo)           \
+	X(virDomainGetBlockJobInfo)        \
 	X(virDomainGetJobStats)            \
 	X(virDomainGetName)                \
 	X(virDomainGetSecurityLabelList)   \
+	X(virDomainGetState)               \
 	X(virDomainGetUUIDString)          \
 	X(virDomainGetXMLDesc)             \
 	X(virDomainHasManagedSaveImage)    \
@@ -44,6 +51,7 @@
 	X(virDomainLookupByID)             \
 	X(virDomainLookupByName)           \
 	X(virDomainLookupByUUIDString)     \
+	X(virDomainResume)                 \
 	X(virDomainStatsRecordListFree)    \
 	X(virGetLastError)                 \
 	X(virGetLastErrorCode)             \
@@ -54,6 +62,7 @@
 	X(virStorageVolFree)               \
 	X(virStorageVolGetPath)            \
 	X(virStorageVolLookupByName)       \
+	X(virTypedParamsAddULLong)         \
 	X(virTypedParamsFree)              \
 	X(virTypedParamsGetULLong)
 

@@ -1,5 +1,5 @@
-# A domain of libvirt runs from the archive that it is restored from, is defined with the new disk when all is there, and started with that: as
-# vmabak-restore.1 says. The process of the restore is killed meanwhile. QEMU is another user, which is given the socket and the file.
+# A domain of libvirt runs from the archive that it is restored from, with --live any, is defined with the new disk when all is there, and started
+# with that. The process of the restore is killed meanwhile. QEMU is another user, which is given the socket and the file.
 # long: starts domains
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"

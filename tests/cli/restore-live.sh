@@ -192,5 +192,5 @@ live 'a live restore makes new files, raw' '-d root=-'
 live 'a live restore makes new files, raw' '-d root=nbd://localhost/x'
 live 'exists already; a live restore makes a new file' '-d root=a.raw'
 expect_error 2 '--nbd is needed' timeout 60 "$VMABAK" restore a.vmab -d root=x --live any
-expect_error 2 'must be any or qemu:SOCKET' timeout 60 "$VMABAK" restore a.vmab -d root=x --live libvirt:web --nbd unix:m.sock
+expect_error 2 'must be any, qemu:SOCKET or libvirt:DOMAIN' timeout 60 "$VMABAK" restore a.vmab -d root=x --live serve:web --nbd unix:m.sock
 expect_error 2 'only with --live' timeout 60 "$VMABAK" restore a.vmab -d root=x --nbd unix:m.sock
