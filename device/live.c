@@ -110,7 +110,9 @@ static int move(struct live *live, const struct pivot_options *options, struct e
 	struct pivot *pivot;
 	int code;
 
+	live->held = false;
 	TRY(pivot_open(&pivot, options, err));
+	live->held = true;
 	code = show(live, err);
 	if (code == 0)
 		code = pivot_run(pivot, live->watcher, err);
@@ -191,8 +193,8 @@ static bool step(struct live *live, struct error *err)
 	return live->moved;
 }
 
-/* What was asked to end is not done while it is used: only the same command can give clients their
- * drives back. */
+/* What was asked to end is not done while it is used, also by a machine that has lost its
+ * connection: only the same command can give clients their drives back. */
 static int judge(struct live *live, struct error *err)
 {
 	uint64_t missing = live_missing_bytes(live);
@@ -202,6 +204,11 @@ static int judge(struct live *live, struct error *err)
 				   : fail(err, ERR_SYSTEM,
 					  "ended before the machine had moved; the same command "
 					  "goes on");
+	if (live->complete && !live->moved && live->held)
+		return fail(err, ERR_SYSTEM,
+			    "all is there, but the machine has not moved: %.300s; the same command "
+			    "goes on",
+			    live->refusal.text);
 	if (live->complete && !live->moved && serve_n_users(live->serve) > 0)
 		return fail(err, ERR_SYSTEM,
 			    "all is there, but clients use it still; the same command goes on");
@@ -227,6 +234,8 @@ int live_run(struct live *live, struct error *err)
 			break;
 	}
 	live_fill_end(&live->fill);
+	if (err->code == 0 && live->complete && live->options->monitor != NULL && !live->moved)
+		try_to_move(live);
 	if (err->code == 0 && !live->complete && live->options->copier == NULL &&
 	    live_missing_bytes(live) == 0)
 		complete(live, err);

@@ -28,6 +28,7 @@ struct live {
 	uint64_t drive_bytes;
 	bool has_progress, had_clients, complete, shown, moved;
 	bool started;	      /* a machine may be at the exports */
+	bool held;	      /* the machine is at them, and could not be moved */
 	int64_t try_ms;	      /* when the machine is asked again, by clock_ms */
 	int64_t idle_ms;      /* until when the last client may come back */
 	uint64_t wait_ms;     /* and after how long then */
