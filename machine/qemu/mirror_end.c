@@ -77,14 +77,19 @@ static int flush_all(struct qemu_mirror *mirror, struct error *err)
 	return 0;
 }
 
-static int prepare_pivot(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
+static int prepare_pivot(struct qemu_mirror *mirror, struct error *err)
 {
-	for (unsigned i = 0; i < mirror->n_drives; i++) {
-		TRY(job_set_rate(qmp, &mirror->drives[i], 0, err));
-		if (mirror->state != NULL)
-			TRY(switch_prepare_way_back(qmp, mirror, &mirror->drives[i], err));
+	struct qmp *qmp;
+	int code = 0;
+
+	TRY(qmp_open(&qmp, mirror->place, err));
+	for (unsigned i = 0; i < mirror->n_drives && code == 0; i++) {
+		code = job_set_rate(qmp, &mirror->drives[i], 0, err);
+		if (code == 0 && mirror->state != NULL)
+			code = switch_prepare_way_back(qmp, mirror, &mirror->drives[i], err);
 	}
-	return 0;
+	qmp_close(qmp);
+	return code;
 }
 
 /* The old drive is to be on its disk before the state says so. */
@@ -118,29 +123,49 @@ static int commit_to_it(struct qemu_mirror *mirror, struct error *err)
 	return may ? 0 : fail(err, ERR_SYSTEM, "it was withdrawn");
 }
 
-static int switch_over(struct qemu_mirror *mirror, struct qmp *qmp, bool *over, struct error *err)
-{
-	TRY(prepare_pivot(mirror, qmp, err));
-	TRY(commit_to_it(mirror, err));
-	return switch_all(qmp, mirror, true, over, err);
-}
-
-/* All data that the guest was told is durable is so on the target, too, but for what it wrote
- * since. Others may have the monitor while a target is flushed, which may take long. */
-static int switch_flushed(struct qemu_mirror *mirror, bool *over, struct error *err)
+static int switch_over(struct qemu_mirror *mirror, struct guard *guard, bool *over,
+		       struct error *err)
 {
 	struct qmp *qmp;
 	int code;
 
-	TRY(flush_all(mirror, err));
-	TRY(qmp_open(&qmp, mirror->place, err));
-	code = switch_over(mirror, qmp, over, err);
-	qmp_close(qmp);
-	if (code == 0) {
-		code = flush_all(mirror, err);
-		if (code != 0)
-			error_append(err, "; the drives are at their targets");
+	code = qmp_open(&qmp, mirror->place, err);
+	if (code != 0) {
+		guard_end(guard, true);
+		return code;
 	}
+	code = commit_to_it(mirror, err);
+	if (code == 0) {
+		*over = true;
+		code = switch_all(qmp, mirror, guard, true, err);
+	}
+	/* A guard that waits for the monitor gets it once this process lets it go. */
+	guard_end(guard, qmp_works(qmp));
+	qmp_close(qmp);
+	return code;
+}
+
+/* All data that the guest was told is durable is so on the target, too, but for what it wrote
+ * since. Others may have the monitor while a target is flushed, which may take long. QEMU flushes
+ * it once more while the guest waits: so all that takes time is done before we do for the last
+ * time. */
+static int switch_flushed(struct qemu_mirror *mirror, bool *over, struct error *err)
+{
+	struct guard *guard;
+	int code;
+
+	TRY(prepare_pivot(mirror, err));
+	TRY(flush_all(mirror, err));
+	TRY(switch_guard(&guard, mirror, err));
+	code = flush_all(mirror, err);
+	if (code != 0) {
+		guard_end(guard, true);
+		return code;
+	}
+	TRY(switch_over(mirror, guard, over, err));
+	code = flush_all(mirror, err);
+	if (code != 0)
+		error_append(err, "; the drives are at their targets");
 	return code;
 }
 
@@ -213,16 +238,20 @@ static bool may_end_well(const struct qemu_mirror *mirror)
 
 static int end_together(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
 {
-	bool over;
+	struct guard *guard;
+	int code;
 
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
 		TRY(job_set_rate(qmp, &mirror->drives[i], 0, err));
-		int code = note_await_drained(qmp, mirror, &mirror->drives[i], err);
+		code = note_await_drained(qmp, mirror, &mirror->drives[i], err);
 		if (code <= 0)
 			return code < 0 ? code : fail(err, ERR_SYSTEM, "a target is late");
 		TRY(note_begin(qmp, mirror, &mirror->drives[i], err));
 	}
-	return switch_all(qmp, mirror, false, &over, err);
+	TRY(switch_guard(&guard, mirror, err));
+	code = switch_all(qmp, mirror, guard, false, err);
+	guard_end(guard, qmp_works(qmp));
+	return code;
 }
 
 /* The copies of all drives are of one instant, and what the guest writes after it is all that they

@@ -105,8 +105,8 @@ static int finalize(struct qmp *qmp, struct qemu_mirror *mirror, struct guard *g
 	return await_end(qmp, mirror, err);
 }
 
-static int end_at_once(struct qmp *qmp, struct qemu_mirror *mirror, bool pivot, struct guard *guard,
-		       bool *over, struct error *err)
+int switch_all(struct qmp *qmp, struct qemu_mirror *mirror, struct guard *guard, bool pivot,
+	       struct error *err)
 {
 	int64_t begun_ns = clock_ns();
 	struct error ignored = {0};
@@ -126,23 +126,14 @@ static int end_at_once(struct qmp *qmp, struct qemu_mirror *mirror, bool pivot, 
 		job_end_all(qmp, &ignored);
 	}
 	mirror->standstill_ns = (uint64_t)(clock_ns() - begun_ns);
-	*over = true;
 	return code;
 }
 
-int switch_all(struct qmp *qmp, struct qemu_mirror *mirror, bool pivot, bool *over,
-	       struct error *err)
+int switch_guard(struct guard **out, const struct qemu_mirror *mirror, struct error *err)
 {
 	const struct machine_options options = {.place = mirror->place};
-	struct guard *guard;
-	int code;
 
-	*over = false;
-	TRY(guard_start(&guard, "qemu", &options, mirror->id, err));
-	code = end_at_once(qmp, mirror, pivot, guard, over, err);
-	/* A guard that waits for the monitor gets it once this process lets it go. */
-	guard_end(guard, qmp_works(qmp));
-	return code;
+	return guard_start(out, "qemu", &options, mirror->id, err);
 }
 
 /* ---- in the guard ---- */

@@ -8,9 +8,12 @@
 
 /* ---- mirror_switch.c ---- */
 
+/* For switch_all: with guard_end after it. */
+struct guard;
+int switch_guard(struct guard **out, const struct qemu_mirror *mirror, struct error *err);
 /* Ends all jobs at one instant: with pivot the guest goes on at the targets, without it where it
- * is. *over: the jobs have ended, also after a failure. */
-int switch_all(struct qmp *qmp, struct qemu_mirror *mirror, bool pivot, bool *over,
+ * is. The jobs have ended, also after a failure. */
+int switch_all(struct qmp *qmp, struct qemu_mirror *mirror, struct guard *guard, bool pivot,
 	       struct error *err);
 /* The way back: what the guest writes to the target after a pivot is recorded from before it on.
  * Then, after it: the old drive becomes the target of the state. */
