@@ -1,14 +1,16 @@
 #!/usr/bin/python3
-"""Mirrors of a serve: against nbdcopy, restarted, beside a guest's writes, and how long a pivot holds the guest.
+"""Mirrors of a serve or of a QEMU: against nbdcopy, restarted, beside a guest's writes, and how long a pivot holds the guest.
 
-    tests/bench/mirror.py VMABAK [GIB [ROUNDS]]
+    tests/bench/mirror.py VMABAK [serve|qemu [GIB [ROUNDS [DATA]]]]
 
-In rounds, each way once a round; medians of the ratios within rounds. What a mirror made is compared with its source."""
+In rounds, each way once a round, none: pivots alone; medians of the ratios within rounds. DATA: so many GiB of the drive, in 64 places, hold random data,
+and the rest is holes; 1 % is of that. What a mirror made is compared with its source. A QEMU is a qemu-storage-daemon."""
 
 import json
 import os
 import random
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -18,11 +20,24 @@ import time
 import nbd
 
 VMABAK = os.path.realpath(sys.argv[1])
-GIB = float(sys.argv[2]) if len(sys.argv) > 2 else 4
-ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+KIND = sys.argv[2] if len(sys.argv) > 2 else "serve"
+GIB = float(sys.argv[3]) if len(sys.argv) > 3 else 4
+ROUNDS = int(sys.argv[4]) if len(sys.argv) > 4 else 3
+DATA = float(sys.argv[5]) if len(sys.argv) > 5 else GIB
 SIZE = int(GIB * 1024) << 20
 CLUSTER = 65536
+PARTS = 64  # places that hold data, evenly spread
+PART = int(DATA * 1024 / PARTS) << 20
 URI = "nbd+unix:///{}?socket=n.sock"
+SERVERS = {
+    "serve": [VMABAK, "serve", "-q", "--control", "c.sock", "--nbd", "unix:n.sock", "--map", "a=a.map", "--map", "b=b.map",
+              "a=a.raw", "b=b.raw"],
+    "qemu": ["qemu-storage-daemon", "--chardev", "socket,path=c.sock,server=on,wait=off,id=c", "--monitor", "chardev=c,id=m",
+             "--nbd-server", "addr.type=unix,addr.path=n.sock"] +
+            [word for name in "ab" for word in
+             ("--blockdev", "driver=file,filename={0}/%s.raw,node-name=%s,discard=unmap" % (name, name),
+              "--export", "type=nbd,id=%s,node-name=%s,name=%s,writable=on" % (name, name, name))],
+}
 
 
 def run(*words):
@@ -30,8 +45,23 @@ def run(*words):
 
 
 def mirror(action, *words):
-    text = run(VMABAK, "mirror", action, "serve:c.sock", "--json", "-q", *words)
+    more = ["--nbd-server", "n.sock"] if (KIND, action) == ("qemu", "start") else []
+    text = run(VMABAK, "mirror", action, KIND + ":c.sock", "--json", "-q", *more, *words)
     return json.loads(text)
+
+
+def names():
+    """Of the drives: those of a daemon are called as their nodes."""
+    if KIND == "serve":
+        return "a", "b"
+    with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.connect("c.sock")
+        lines = monitor.makefile("rw")
+        lines.readline()
+        for command in "qmp_capabilities", "query-block-exports":
+            print(json.dumps({"execute": command}), file=lines, flush=True)
+            answer = json.loads(lines.readline())
+    return [e["node-name"] for e in sorted(answer["return"], key=lambda e: e["id"])]
 
 
 def in_sync():
@@ -57,12 +87,12 @@ def remove(*names):
 
 def full():
     remove("t.raw", "s.json")
-    mirror("start", "-d", "a=t.raw", "--state", "s.json")
+    mirror("start", "-d", "a=" + os.path.realpath("t.raw"), "--state", "s.json")
     in_sync()
 
 
 def again():
-    mirror("start", "-d", "a=t.raw", "--state", "s.json")
+    mirror("start", "-d", "a=" + os.path.realpath("t.raw"), "--state", "s.json")
     in_sync()
 
 
@@ -78,10 +108,14 @@ def connect(name):
     return handle
 
 
+def place(grain):
+    return random.randrange(PARTS) * (SIZE // PARTS) + random.randrange(PART // grain) * grain
+
+
 def writes(n):
     """Random 4 KiB writes, one after the other: how many a second."""
     handle, data = connect("a"), os.urandom(4096)
-    places = [random.randrange(SIZE // 4096) * 4096 for _ in range(n)]
+    places = [place(4096) for _ in range(n)]
     took = seconds(lambda: [handle.pwrite(data, at) for at in places])
     handle.shutdown()
     return n / took
@@ -89,8 +123,8 @@ def writes(n):
 
 def change_one_percent():
     handle, data = connect("a"), os.urandom(CLUSTER)
-    for cluster in random.sample(range(SIZE // CLUSTER), SIZE // CLUSTER // 100):
-        handle.pwrite(data, cluster * CLUSTER)
+    for _ in range(PARTS * PART // CLUSTER // 100):
+        handle.pwrite(data, place(CLUSTER))
     handle.shutdown()
 
 
@@ -114,53 +148,105 @@ def a_round():
     return found
 
 
+GUEST = """import json, nbd, random, signal, sys, time
+hs = []
+for name in "ab":
+    h = nbd.NBD()
+    h.connect_uri("%s".format(name))
+    hs.append(h)
+gaps, over = [], []
+signal.signal(signal.SIGTERM, lambda *_: over.append(1))
+last = time.monotonic()
+while not over:
+    for h in hs:
+        h.pwrite(b"x" * 4096, random.randrange(h.get_size() // 4096) * 4096)
+        now = time.monotonic()
+        if now - last > 0.001:
+            gaps.append((now, now - last))
+        last = now
+json.dump(gaps, sys.stdout)
+"""
+
+
+def longest(gaps, begin, end):
+    return max([gap for at, gap in gaps if at > begin and at - gap < end], default=0.001) * 1000
+
+
 def pivot():
-    """Two drives, with a guest that writes to both."""
+    """Two drives of 256 MiB, with a guest that writes to both, one after the other: ms between two writes that end, at the most,
+    while it is pivoted, and in as long a time before."""
     remove("t.raw", "u.raw", "s.json")
     sides = [("a.raw", "b.raw"), ("t.raw", "u.raw")]
-    script = ("import nbd, os, random\nhs = []\nfor d in 'ab':\n h = nbd.NBD()\n h.connect_uri('%s'.format(d))\n hs.append(h)\n"
-              "while True:\n for h in hs: h.pwrite(b'x' * 4096, random.randrange(h.get_size() // 4096) * 4096)\n" % URI)
-    guest = subprocess.Popen([sys.executable, "-c", script])
-    held = []
+    here = os.getcwd()
+    guest = subprocess.Popen([sys.executable, "-c", GUEST % URI], stdout=subprocess.PIPE)
+    moments, told = [], []
     for n in range(6):
-        a, b = sides[(n + 1) % 2]
-        mirror("start", "-d", "a=" + a, "-d", "b=" + b, "--force", "--state", "s.json")
-        while True:
-            drives = mirror("status")["mirror"]["drives"]
-            if all(d["state"] == "in sync" for d in drives):
-                break
+        a, b = names()
+        to_a, to_b = sides[(n + 1) % 2]
+        mirror("start", "-d", "%s=%s/%s" % (a, here, to_a), "-d", "%s=%s/%s" % (b, here, to_b), "--force", "--state", "s.json")
+        while not all(d["state"] == "in sync" for d in mirror("status")["mirror"]["drives"]):
             time.sleep(0.05)
-        told = mirror("pivot")
-        held.append((told["standstill_ns"] / 1e6, told["attempts"]))
-    guest.kill()
-    guest.wait()
-    return held
+        time.sleep(1)
+        begin = time.monotonic()
+        told.append(mirror("pivot")["standstill_ns"] / 1e6)
+        moments.append((begin, time.monotonic()))
+    guest.terminate()
+    gaps = json.loads(guest.communicate()[0])
+    return [(longest(gaps, begin, end), longest(gaps, begin - (end - begin), begin), ms) for (begin, end), ms in zip(moments, told)]
+
+
+def make(name, size, parts, part):
+    with open(name, "wb") as file:
+        file.truncate(size)
+        for i in range(parts):
+            file.seek(i * (size // parts))
+            for at in range(0, part, 1 << 20):
+                file.write(os.urandom(min(1 << 20, part - at)))
+
+
+def serve():
+    server = subprocess.Popen([word.replace("{0}", os.getcwd()) for word in SERVERS[KIND]])
+    while not os.path.exists("c.sock") or not os.path.exists("n.sock"):
+        time.sleep(0.05)
+    return server
+
+
+def stop(server):
+    server.terminate()
+    server.wait()
+    remove("c.sock", "n.sock", "a.map", "b.map")
+
+
+def copies():
+    make("a.raw", SIZE, PARTS, PART)
+    make("b.raw", 1 << 20, 1, 1 << 20)
+    server = serve()
+    rounds = [a_round() for _ in range(ROUNDS)]
+    stop(server)
+    middle = statistics.median
+    print(f"{KIND}: {GIB:g} GiB, {DATA:g} of random data, {ROUNDS} rounds, load {os.getloadavg()[0]:.0f}")
+    for name in ("full", "nbdcopy", "again"):
+        print(f"{name:8} {middle(r[name] for r in rounds):8.2f} s")
+    for text, name, other in (("full mirror / nbdcopy", "full", "nbdcopy"), ("restart with 1 % / full", "again", "full")):
+        ratios = [r[name] / r[other] for r in rounds]
+        print(f"{text:30} {middle(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
+    ratios = [r["writes"] for r in rounds]
+    print(f"4 KiB writes mirrored / alone  {middle(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def main():
-    folder = tempfile.mkdtemp(prefix="vmabak-mirror.")
+    folder = tempfile.mkdtemp(prefix="vmabak-mirror.", dir="/var/tmp")
     os.chdir(folder)
-    with open("a.raw", "wb") as file:
-        for _ in range(SIZE >> 20):
-            file.write(os.urandom(1 << 20))
-    run("sh", "-c", "head -c 256M a.raw >b.raw")
-    serve = subprocess.Popen([VMABAK, "serve", "-q", "--control", "c.sock", "--nbd", "unix:n.sock", "--map", "a=a.map",
-                              "--map", "b=b.map", "a=a.raw", "b=b.raw"])
     try:
-        while not os.path.exists("c.sock"):
-            time.sleep(0.05)
-        rounds = [a_round() for _ in range(ROUNDS)]
-        middle = statistics.median
-        print(f"{GIB:g} GiB of random data, {ROUNDS} rounds, load {os.getloadavg()[0]:.0f}")
-        for name in ("full", "nbdcopy", "again"):
-            print(f"{name:8} {middle(r[name] for r in rounds):8.2f} s")
-        print(f"full mirror / nbdcopy          {middle(r['full'] / r['nbdcopy'] for r in rounds):.2f}")
-        print(f"restart with 1 % / full        {middle(r['again'] / r['full'] for r in rounds):.3f}")
-        print(f"4 KiB writes mirrored / alone  {middle(r['writes'] for r in rounds):.2f}")
-        print("pivots of two drives (ms, attempts):", ", ".join(f"{ms:.1f} {n}" for ms, n in pivot()))
+        if ROUNDS > 0:
+            copies()
+        for name in "ab":
+            make(name + ".raw", 256 << 20, 1, 256 << 20)
+        server = serve()
+        print("pivots of two drives, ms: as the guest sees it, without one, as it is told:",
+              ", ".join("%.1f %.1f %.1f" % three for three in pivot()))
+        stop(server)
     finally:
-        serve.terminate()
-        serve.wait()
         os.chdir("/")
         shutil.rmtree(folder)
 
