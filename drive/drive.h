@@ -28,6 +28,8 @@ struct drive_options {
 	bool writable;	    /* raw images and devices: a guest writes to it through us; locked
 			       against other writers until it is closed */
 	bool any_format;    /* with writable: also an NBD URI, or an image, through a qemu-nbd */
+	bool beside;	    /* an NBD URI: another client writes, too, so that the server must
+			       allow that */
 	const char *socket; /* of an image, which is to be there, so that one other client can use
 			       it, too; the caller removes it. NULL: none */
 };

@@ -113,6 +113,11 @@ int drive_nbd_open(struct drive **out, const char *uri, const struct drive_optio
 		code = nbdclient_read_whole(nbd->client, err);
 	if (code == 0 && options->writable && nbdclient_is_read_only(nbd->client))
 		code = fail(err, ERR_USAGE, "%s: is read-only", uri);
+	if (code == 0 && options->beside && !nbdclient_is_coherent(nbd->client))
+		code = fail(err, ERR_USAGE,
+			    "%s: the server does not announce that two clients can write at once "
+			    "(multi-conn); one such as qemu-nbd -e 2 does",
+			    uri);
 	if (code != 0) {
 		nbdclient_free(nbd->client);
 		free(nbd);

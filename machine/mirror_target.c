@@ -80,6 +80,7 @@ static int open_drive(struct drive **out, const struct mirror_target *target, st
 		.format = target->format,
 		.writable = true,
 		.any_format = true,
+		.beside = target->beside,
 		.socket = target->socket,
 	};
 

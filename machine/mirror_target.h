@@ -15,6 +15,7 @@ struct mirror_target {
 	uint64_t size_bytes;
 	bool force;
 	bool known;	    /* it is ours, by the state file: its content is kept, if it is there */
+	bool beside;	    /* an NBD export that is written to by one other client */
 	const char *socket; /* of an image, for one other client: see drive_options */
 	/* Out. */
 	bool reads_zeros; /* it is new, or was emptied */

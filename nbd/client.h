@@ -49,6 +49,9 @@ void nbdclient_spoil(int fd);
 
 uint64_t nbdclient_size(const struct nbdclient *client); /* bytes */
 bool nbdclient_is_read_only(const struct nbdclient *client);
+/* Whether the server announces that all clients see the same data, and that a flush by one is one
+ * of what all of them have written. */
+bool nbdclient_is_coherent(const struct nbdclient *client);
 
 /* For a snapshot that QEMU keeps while the guest writes to the drive. QEMU looks for holes first
  * and reads or answers afterwards, and a write in between can make it report a hole where there was

@@ -189,7 +189,8 @@ static int connect_uri(struct nbd_handle *handle, const char *uri, int patience_
 {
 	/* The user wrote the URI, so the TLS files it names are the user's too. */
 	nbdclient_lib.nbd_set_uri_allow_local_file(handle, true);
-	return finish_connecting(handle, nbdclient_lib.nbd_aio_connect_uri(handle, uri), uri, patience_ms, err);
+	return finish_connecting(handle, nbdclient_lib.nbd_aio_connect_uri(handle, uri), uri,
+				 patience_ms, err);
 }
 
 /* Not past the negotiation before somebody keeps the socket. *fd: a duplicate, or -1. */
@@ -336,8 +337,10 @@ bool nbdclient_knock(const char *uri, int patience_ms)
 
 	while (good && nbdclient_lib.nbd_aio_is_connecting(handle) > 0)
 		good = poll_until(handle, until) > 0;
-	good = good && nbdclient_lib.nbd_aio_is_negotiating(handle) > 0 && nbdclient_lib.nbd_aio_opt_abort(handle) == 0;
-	while (good && nbdclient_lib.nbd_aio_is_closed(handle) == 0 && nbdclient_lib.nbd_aio_is_dead(handle) == 0)
+	good = good && nbdclient_lib.nbd_aio_is_negotiating(handle) > 0 &&
+	       nbdclient_lib.nbd_aio_opt_abort(handle) == 0;
+	while (good && nbdclient_lib.nbd_aio_is_closed(handle) == 0 &&
+	       nbdclient_lib.nbd_aio_is_dead(handle) == 0)
 		good = poll_until(handle, until) > 0;
 	if (handle != NULL)
 		nbdclient_lib.nbd_close(handle);
@@ -347,6 +350,11 @@ bool nbdclient_knock(const char *uri, int patience_ms)
 uint64_t nbdclient_size(const struct nbdclient *client)
 {
 	return client->size_bytes;
+}
+
+bool nbdclient_is_coherent(const struct nbdclient *client)
+{
+	return nbdclient_lib.nbd_can_multi_conn(client->connections[0].handle) > 0;
 }
 
 bool nbdclient_is_read_only(const struct nbdclient *client)

@@ -244,6 +244,7 @@ static int open_target(struct qemu_mirror *mirror, struct qmp *qmp, struct mirro
 		.size_bytes = drive->size_bytes,
 		.force = force || drive->ours,
 		.known = drive->known,
+		.beside = true,
 	};
 	char *socket = mirror_target_is_raw(&target) ? NULL : rundir_file(mirror->rundir, drive->i);
 	struct stat found;
