@@ -52,8 +52,10 @@ static int make_path(char out[PATH_MAX], const struct get_options *options, stru
 			    "--recursive makes a new folder: without --force and "
 			    "-o -");
 	if (name == NULL && (!options->recursive || options->output == NULL))
-		return fail(err, ERR_USAGE, "%.500s: names no file: DRIVE[:PARTITION]:/PATH",
-			    options->peek.place);
+		return fail(err, ERR_USAGE, "%.500s: names no %s", options->peek.place,
+			    options->recursive
+				    ? "folder that could be called the same: -o DIR gives a name"
+				    : "file: DRIVE[:PARTITION]:/PATH");
 	if (options->output != NULL)
 		n = snprintf(out, PATH_MAX, "%s", options->output);
 	else
@@ -141,13 +143,14 @@ static int run(const void *given, struct report *report)
 
 	options.peek.place = arguments->items[arguments->n - 1];
 	options.peek.view.archives = (struct strings){arguments->items, arguments->n - 1};
+	options.peek.streams = options.output != NULL && strcmp(options.output, "-") == 0;
 	if (!signals_taken())
 		fail_start(&err, EAGAIN, "cannot start a thread");
 	else if (make_path(path, &options, &err) != 0)
 		;
 	else if (options.recursive)
 		get_folder(&options, path, report, &err);
-	else if (strcmp(path, "-") == 0)
+	else if (options.peek.streams)
 		peek_get(STDOUT_FILENO, &result, &options.peek, &report->watcher, &err);
 	else
 		get_file(&options, path, report, &err);

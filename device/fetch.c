@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define WORDS_MAX 4096u
+#define NO_FILE	  "not a regular file" /* as grub-fstest says it */
 
 struct description {
 	char *text; /* owned */
@@ -194,6 +195,9 @@ static int get_file_by_grub(const struct fetch *fetch, struct error *err)
 
 	if (code > 0)
 		return fail_long(fetch, err);
+	if (code < 0 && strstr(err->text, NO_FILE) != NULL)
+		return fail(err, ERR_USAGE,
+			    "is no regular file; with --recursive a folder can be got");
 	if (code == 0 && fetch->seekable && ftruncate(fetch->fd, (off_t)stream.at) != 0)
 		code = fail_system(err, errno, "writing it");
 	return code;
@@ -210,7 +214,7 @@ static int check_folder(const struct fetch *fetch, struct error *err)
 {
 	int code = run_cat(fetch, 0, NULL, take_nothing, err);
 
-	if (code < 0 && strstr(err->text, "not a regular file") == NULL)
+	if (code < 0 && strstr(err->text, NO_FILE) == NULL)
 		return code;
 	*err = (struct error){0};
 	return code < 0 ? 0 : fail(err, ERR_USAGE, "is a file: without --recursive it can be got");

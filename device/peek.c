@@ -217,7 +217,8 @@ static int get(struct peek *peek, struct error *err)
 		.most_bytes = peek->options->most_bytes,
 		.tree = peek->tree,
 		.fd = peek->fd,
-		.seekable = peek->fd >= 0 && fstat(peek->fd, &found) == 0 && S_ISREG(found.st_mode),
+		.seekable = peek->fd >= 0 && !peek->options->streams &&
+			    fstat(peek->fd, &found) == 0 && S_ISREG(found.st_mode),
 		.watcher = peek->watcher,
 	};
 	int code;

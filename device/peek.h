@@ -16,15 +16,16 @@ struct peek_options {
 	struct view_options view;
 	const char *place;   /* DRIVE[:PARTITION][:/PATH] */
 	uint64_t most_bytes; /* of a file; 0: as many as its drive has */
+	bool streams;	     /* a file is written where fd stands, also if that is a file */
 };
 
 /* What is in a folder, a line each; without PARTITION and PATH the partitions and volumes of the
  * drive. *out: owned, untrusted text; even after an error what came before, or NULL. */
 int peek_list(char **out, size_t *length, const struct peek_options *options,
 	      const struct watcher *watcher, struct error *err);
-/* The bytes of a file are written to fd: where that is a file, from its start, with holes for
- * zeros, and with its owner, mode and time as far as they are known. ERR_USAGE before anything is
- * read: no PATH of a file is given. */
+/* The bytes of a file are written to fd: where that is a file, and it does not stream, from its
+ * start, with holes for zeros, and with its owner, mode and time as far as they are known.
+ * ERR_USAGE before anything is read: no PATH of a file is given. */
 int peek_get(int fd, struct peek_result *result, const struct peek_options *options,
 	     const struct watcher *watcher, struct error *err);
 /* A folder with all that is below it becomes the folder at that path, which must not exist. What

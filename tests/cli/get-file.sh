@@ -67,6 +67,15 @@ expect_code 0 "$VMABAK" get a.vmab root:/etc/empty -C out
 [ -f out/empty ] && [ ! -s out/empty ] || fail "not an empty file"
 expect_code 0 "$VMABAK" get a.vmab root:/link -o -
 same_file tree/etc/hostname "$out"
+# Where standard output stands, as all that writes to it.
+for place in root:/etc/hostname root:/link; do
+	{ echo before && "$VMABAK" get a.vmab $place -o - && echo after; } >log
+	[ "$(cat log)" = "$(printf 'before\nhello\nafter')" ] || fail "in between: $(cat log)"
+	"$VMABAK" get a.vmab $place -o - >>log
+	[ "$(cat log)" = "$(printf 'before\nhello\nafter\nhello')" ] || fail "after the rest: $(cat log)"
+done
+"$VMABAK" get a.vmab root:/etc/zeros -o - >log
+same_file tree/etc/zeros log
 expect_code 0 "$VMABAK" get a.vmab root:/link -C out
 expect_text "$err" 'out/link: 6 B, read by grub-fstest; owner, mode and times are not kept'
 rm out/link
@@ -86,7 +95,7 @@ done
 
 # A file whole, or none.
 expect_error 1 'is longer than 1000000 bytes; --max-size' "$VMABAK" get --max-size 1000000 a.vmab root:/etc/numbers -C out
-expect_error 1 'not a regular file' "$VMABAK" get a.vmab root:/etc -C out
+expect_error 2 'root:/etc: is no regular file; with --recursive a folder' "$VMABAK" get a.vmab root:/etc -C out
 expect_error 2 'exclude each other' "$VMABAK" get a.vmab root:/etc/numbers -C out -o out/x
 [ -z "$(ls -A out)" ] || fail "in it: $(ls -A out)"
 [ -z "$(ls -A scratch)" ] || fail "left: $(ls -A scratch)"

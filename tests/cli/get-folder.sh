@@ -70,7 +70,7 @@ expect_code 0 "$VMABAK" get -r -q a.vmab root:/etc/sub -C out
 same_file tree/etc/sub/numbers out/sub/numbers
 expect_error 2 'out/sub: exists already' "$VMABAK" get -r a.vmab root:/etc/sub -C out
 expect_error 2 'out/hostname: exists already' "$VMABAK" get -r a.vmab root:/etc/hostname -C out
-expect_error 2 'names no file' "$VMABAK" get -r a.vmab root:/ -C out
+expect_error 2 'root:/: names no folder that could be called the same: -o DIR gives a name' "$VMABAK" get -r a.vmab root:/ -C out
 expect_code 0 "$VMABAK" get -r a.vmab root:/ -o out/all
 same_file tree/etc/hostname out/all/etc/hostname
 # No folder is no folder.
