@@ -18,6 +18,7 @@
 
 #define ASK_AGENT_MS 2000 /* between two tries */
 #define STEP_MS	     500
+#define END_MS	     5000 /* after its output has ended */
 
 struct boot {
 	const struct boot_options *options;
@@ -182,6 +183,19 @@ static void stop_qemu(struct boot *boot)
 		unlink(boot->agent);
 }
 
+/* In one line. */
+static void take_complaint(struct boot *boot)
+{
+	char *text = boot->result->complaint;
+	size_t n;
+
+	child_words(&boot->qemu, STEP_MS, text, sizeof(boot->result->complaint));
+	for (n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
+		text[n - 1] = '\0';
+	for (; (text = strchr(text, '\n')) != NULL; text++)
+		*text = ' ';
+}
+
 static int try(struct boot *boot, bool kvm, struct error *err)
 {
 	struct boot_result *result = boot->result;
@@ -191,8 +205,19 @@ static int try(struct boot *boot, bool kvm, struct error *err)
 	result->seconds = (double)(clock_ms() - boot->began_ms) / 1000;
 	result->complaint[0] = '\0';
 	if (result->end == BOOT_ENDED)
-		child_words(&boot->qemu, STEP_MS, result->complaint, sizeof(result->complaint));
+		take_complaint(boot);
 	return 0;
+}
+
+/* A machine that did anything ends with 0. */
+static int check_start(struct boot *boot, struct error *err)
+{
+	if (boot->result->end != BOOT_ENDED || boot->n_tail > 0 ||
+	    !child_wait(&boot->qemu, END_MS) || boot->qemu.status <= 0)
+		return 0;
+	return fail(err, ERR_SYSTEM, "the machine did not start: %s ended with %d%s%s",
+		    boot->options->qemu, boot->qemu.status,
+		    boot->result->complaint[0] != '\0' ? ": " : "", boot->result->complaint);
 }
 
 static int run(struct boot *boot, const struct watcher *watcher, struct error *err)
@@ -207,6 +232,7 @@ static int run(struct boot *boot, const struct watcher *watcher, struct error *e
 		stop_qemu(boot);
 		TRY(try(boot, false, err));
 	}
+	TRY(check_start(boot, err));
 	take_console(boot);
 	boot->result->counts = export_counts(boot->export);
 	return 0;
