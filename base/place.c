@@ -1,5 +1,7 @@
 #include "base/place.h"
 
+#include "base/name.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -77,6 +79,27 @@ int place_check(const char *path, struct error *err)
 	if (!place_has_devices(folder))
 		return 0;
 	return fail(err, ERR_USAGE, "%s: no such device, and no files are created in /dev", path);
+}
+
+/* Whether only this user, or root, can make files there. */
+static bool is_private(const char *path)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+
+	snprintf(folder, sizeof(folder), "./%.*s", (int)(base_name(path) - path), path);
+	return stat(*path == '/' ? folder + 2 : folder, &st) == 0 &&
+	       (st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & 022) == 0;
+}
+
+int place_check_own(const char *path, const struct stat *st, struct error *err)
+{
+	if ((st->st_uid == geteuid() && (st->st_mode & 022) == 0) || is_private(path))
+		return 0;
+	return fail(err, ERR_USAGE,
+		    "%s: belongs to another user, or others may write to it, in a folder where "
+		    "others may make files: it may not be what vmabak has left",
+		    path);
 }
 
 int place_make_folder(const char *path, bool *made, struct error *err)

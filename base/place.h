@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 
+#include <sys/stat.h>
+
 /* Whether a folder is in a devtmpfs, or is /dev itself or below it. File systems mounted there,
  * such as /dev/shm, accept files like any other. False if it cannot be opened. */
 bool place_has_devices(const char *folder);
@@ -14,6 +16,11 @@ bool place_has_devices(const char *folder);
 /* ERR_USAGE if the folder of path is for devices, so that no file or folder may be created at path.
  * The caller finds all other errors when it creates it. */
 int place_check(const char *path, struct error *err);
+
+/* ERR_USAGE unless st, of the file at path, is of this user and writable by no other, or lies in a
+ * folder where only this user or root makes files: another's file could hold anything, and be read
+ * and written meanwhile. In such a folder it may have been given to the user of a machine. */
+int place_check_own(const char *path, const struct stat *st, struct error *err);
 
 /* Makes a folder that only its owner may use, if there is none yet. *made: there was none. */
 int place_make_folder(const char *path, bool *made, struct error *err);

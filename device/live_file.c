@@ -3,7 +3,6 @@
 #include "base/boot.h"
 #include "base/bytes.h"
 #include "base/io.h"
-#include "base/name.h"
 #include "base/place.h"
 #include "base/text.h"
 
@@ -87,29 +86,12 @@ static int look_at_target(const struct live_file *file, bool *same, struct error
 
 /* ---- opening ---- */
 
-/* Whether only this user, or root, can make files there. */
-static bool is_private(const char *path)
-{
-	char folder[PATH_MAX];
-	struct stat st;
-
-	snprintf(folder, sizeof(folder), "./%.*s", (int)(base_name(path) - path), path);
-	return stat(*path == '/' ? folder + 2 : folder, &st) == 0 &&
-	       (st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & 022) == 0;
-}
-
-/* Another user's file could hold anything, and be read and written by others meanwhile. What a
- * machine already runs from may have been given to its user. */
+/* What a machine already runs from may have been given to its user. */
 static int check_own(const struct live_file *file, const struct stat *st, struct error *err)
 {
 	if (!S_ISREG(st->st_mode))
 		return fail(err, ERR_USAGE, "%s: is no file", file->path);
-	if ((st->st_uid == geteuid() && (st->st_mode & 022) == 0) || is_private(file->path))
-		return 0;
-	return fail(err, ERR_USAGE,
-		    "%s: belongs to another user, or others may write to it, in a folder where "
-		    "others may make files: it may not be what a live restore has left",
-		    file->path);
+	return place_check_own(file->path, st, err);
 }
 
 static int open_file(struct live_file *file, struct stat *st, struct error *err)

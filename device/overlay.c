@@ -3,6 +3,7 @@
 #include "base/boot.h"
 #include "base/bytes.h"
 #include "base/io.h"
+#include "base/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +89,7 @@ static int open_file(struct overlay_store *store, struct error *err)
 		return fail_system(err, errno, "%s", store->path);
 	if (!S_ISREG(st.st_mode))
 		return fail(err, ERR_USAGE, "%s: an overlay is a file", store->path);
+	TRY(place_check_own(store->path, &st, err));
 	if (flock(store->fd, LOCK_EX | LOCK_NB) != 0)
 		return fail(err, errno == EWOULDBLOCK ? ERR_LOCKED : ERR_SYSTEM,
 			    "%s: the overlay is in use", store->path);

@@ -98,6 +98,13 @@ expect_code 2 timeout 60 "$VMABAK" export a.vmab --overlay else --nbd unix:m.soc
 expect_text "$err" "else: exists, and is no overlay"
 [ "$(cat else)" = something ] || fail "it was changed"
 
+# Nor a file that another user may have made.
+mkdir -m 777 shared
+install -m 666 /dev/null shared/o
+expect_code 2 timeout 60 "$VMABAK" export a.vmab --overlay shared/o --nbd unix:m.sock
+expect_text "$err" "shared/o: belongs to another user, or others may write to it"
+[ ! -s shared/o ] || fail "it was taken up"
+
 # In memory nothing is kept.
 rm model
 start_export --overlay memory a.vmab
