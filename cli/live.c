@@ -41,6 +41,9 @@ int live_check(const struct live_choice *choice, struct restore_options *restore
 	    ((kind != SOURCE_QEMU && kind != SOURCE_LIBVIRT) || *place == '\0'))
 		return fail(err, ERR_USAGE, "--live %s: must be any, qemu:SOCKET or libvirt:DOMAIN",
 			    choice->machine);
+	if (choice->serve.nbd.n == 0) /* before files are made */
+		return fail(err, ERR_USAGE,
+			    "--nbd is needed: unix:PATH, or HOST:PORT, where drives are served");
 	if (restore->force && kind == SOURCE_LIBVIRT && !restore->rollback)
 		replaces = false; /* it replaces a definition then */
 	if (define || replaces || restore->configs || restore->no_sync || restore->resume)

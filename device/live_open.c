@@ -3,6 +3,7 @@
 #include "base/place.h"
 #include "base/sandbox.h"
 #include "base/watcher.h"
+#include "drive/qemuimg.h"
 #include "machine/serve/serve.h"
 
 #include <errno.h>
@@ -77,8 +78,8 @@ static int make_plan(struct live *live, struct error *err)
 
 		if (path == NULL)
 			continue;
-		format = live->plan.suffixes[i].format;
-		if ((format != NULL && strcmp(format, "raw") != 0) || strcmp(path, "-") == 0 ||
+		format = image_format_given(path, live->plan.suffixes[i].format, NULL);
+		if (strcmp(format, "raw") != 0 || strcmp(path, "-") == 0 ||
 		    strstr(path, "://") != NULL || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
 			return fail(err, ERR_USAGE, "%s: a live restore makes new files, raw",
 				    path);

@@ -192,5 +192,8 @@ live 'a live restore makes new files, raw' '-d root=-'
 live 'a live restore makes new files, raw' '-d root=nbd://localhost/x'
 live 'exists already; a live restore makes a new file' '-d root=a.raw'
 expect_error 2 '--nbd is needed' timeout 60 "$VMABAK" restore a.vmab -d root=x --live any
+[ ! -e x.live ] || fail "a file was made"
+expect_error 2 'root.qcow2: a live restore makes new files, raw' timeout 60 "$VMABAK" restore a.vmab -d root=root.qcow2 --live any --nbd unix:m.sock
+[ ! -e root.qcow2.live ] || fail "a file was made"
 expect_error 2 'must be any, qemu:SOCKET or libvirt:DOMAIN' timeout 60 "$VMABAK" restore a.vmab -d root=x --live serve:web --nbd unix:m.sock
 expect_error 2 'only with --live' timeout 60 "$VMABAK" restore a.vmab -d root=x --nbd unix:m.sock
