@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/track_name.h"
 #include "machine/libvirt/checkpoint.h"
+#include "machine/libvirt/description.h"
 #include "machine/libvirt/domain.h"
 #include "machine/libvirt/job.h"
 #include "machine/rundir.h"
@@ -27,13 +28,32 @@ static int wait_for_job(struct domain *domain, const char *socket, struct error 
 	return 0;
 }
 
+static void remove_scratches(struct domain *domain, const struct machine_options *options,
+			     const char *id)
+{
+	struct domain_disks disks = {0};
+	struct error ignored;
+	char *xml;
+
+	if (domain_description(domain, false, &xml, &ignored) < 0)
+		return;
+	if (domain_disks_parse(&disks, xml, &ignored) == 0)
+		scratch_files_remove(&disks, options->scratch, id);
+	domain_disks_free(&disks);
+	free(xml);
+}
+
 static int end_in(struct domain *domain, const struct machine_options *options, const char *socket,
 		  char last, struct error *err)
 {
+	char id[RUN_ID_SIZE];
+
 	if (last == GUARD_BEGINS)
 		TRY(wait_for_job(domain, socket, err));
 	if (last != GUARD_PENDING)
 		TRY(libvirt_job_end(domain, socket, err));
+	if (rundir_id(socket, id))
+		remove_scratches(domain, options, id);
 	return options->checkpoint == NULL
 		       ? 0
 		       : libvirt_checkpoint_remove(domain, options->checkpoint, err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DISKS_MAX 4096u
 
@@ -144,6 +145,17 @@ char *scratch_file(const struct domain_disk *disk, const char *scratch, const ch
 	file = text_make("%s/vmabak-%s-%s", folder, id, disk->target);
 	free(folder);
 	return file;
+}
+
+void scratch_files_remove(const struct domain_disks *disks, const char *scratch, const char *id)
+{
+	for (unsigned i = 0; i < disks->n; i++) {
+		char *path = scratch_file(&disks->disks[i], scratch, id);
+
+		if (path != NULL)
+			unlink(path);
+		free(path);
+	}
 }
 
 static int fail_nonsense(struct error *err)

@@ -63,6 +63,9 @@ char *backup_socket(const char *xml);
 char *scratch_folder(const struct domain_disk *disk, const char *scratch);
 /* That file, in a run of that id. Owned; NULL as above. */
 char *scratch_file(const struct domain_disk *disk, const char *scratch, const char *id);
+/* Removes those files of all disks, which libvirt has left if it died. The job is not there any
+ * more. */
+void scratch_files_remove(const struct domain_disks *disks, const char *scratch, const char *id);
 /* The description of a backup of all disks; scratch: as above; id: of the run. Owned; NULL: no
  * memory. */
 char *backup_description(const struct domain_disks *disks, const char *socket, const char *scratch,

@@ -430,6 +430,8 @@ void libvirt_run_free(struct libvirt_run *run)
 		return;
 	end(run);
 	stop_watching(run);
+	if (!job.remains)
+		scratch_files_remove(run->of.disks, run->of.options->scratch, run->id);
 	pthread_mutex_lock(&job.mutex);
 	guard_free(job.guard);
 	job.guard = NULL;

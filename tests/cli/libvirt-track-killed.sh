@@ -1,6 +1,6 @@
 # backup --track that is killed, or has libvirtd or QEMU killed under it, at several moments: the parent's checkpoint
 # stays, the one of the backup goes, at the latest in the next run, and the next increment is right. $LIBVIRT_KILLS (2)
-# at moments that chance chooses.
+# backups, and libvirtd $LIBVIRTD_KILLS (0) times, are killed at moments that chance chooses.
 # long: many backups of a domain
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
@@ -82,13 +82,10 @@ if strace -f -o /dev/null true 2>/dev/null; then
 	next 0 '[1, 0]'
 fi
 
-for lib_round in $(seq "${LIBVIRT_KILLS:-2}"); do
-	domain_writes 0 $lib_round $((lib_round * 64))k 64k
-	in_background $tracked --rate 2M --parent $n.vmab -o killed.vmab --audit 1/1
-	sleep "$("$PYTHON" -S -c 'import os; print(os.urandom(1)[0] / 256)')"
-	kill -9 $pid 2>/dev/null || :
-	wait $pid 2>/dev/null || :
-	rm -f killed.vmab .*.part
+# of_kill: what is left of a backup after a kill goes, and the next increment is right.
+of_kill()
+{
+	rm -f killed.vmab killed.vmab.sums .*.part
 	wait_until no_files_left # the guard has ended: the job may have begun after the kill
 	wait_until eval '! job_there'
 	# One that came to its end before is the beginning of a chain of its own, which is given up here.
@@ -101,6 +98,43 @@ for lib_round in $(seq "${LIBVIRT_KILLS:-2}"); do
 	else
 		next 3 '[None, None]'
 	fi
+}
+some_time() { sleep "$("$PYTHON" -S -c 'import os; print(os.urandom(1)[0] / 256)')"; }
+increment="$tracked --rate 2M -o killed.vmab --audit 1/1"
+
+for lib_round in $(seq "${LIBVIRT_KILLS:-2}"); do
+	domain_writes 0 $((lib_round % 250)) $((lib_round % 40 * 64))k 64k
+	in_background $increment --parent $n.vmab
+	some_time
+	kill -9 $pid 2>/dev/null || :
+	wait $pid 2>/dev/null || :
+	of_kill
+done
+# The backup, or its guard, may start one itself, as any client of a session does: then that is the one.
+restart_libvirtd()
+{
+	lib_killed=$libvirtd
+	kill -9 $libvirtd
+	wait $libvirtd 2>/dev/null || :
+	wait_until dead $libvirtd
+	as_user libvirtd --timeout 0 >>"$lv/libvirtd.log" 2>&1 &
+	wait_until other_libvirtd
+}
+other_libvirtd()
+{
+	as_user virsh -q list >/dev/null 2>&1 && libvirtd=$(cat "$lv/r/libvirt/libvirtd.pid") &&
+		[ "${libvirtd:-$lib_killed}" != "$lib_killed" ] && ! dead "$libvirtd"
+}
+# libvirtd, while the backup goes on, or begins; it fails, or has begun to be made durable.
+for lib_round in $(seq "${LIBVIRTD_KILLS:-0}"); do
+	domain_writes 0 $((lib_round % 250)) $((lib_round % 40 * 64))k 64k
+	in_background $increment --parent $n.vmab
+	some_time
+	restart_libvirtd
+	lib_code=0
+	wait $pid 2>/dev/null || lib_code=$?
+	[ $lib_code -le 1 ] || [ $lib_code = 3 ] || fail "exit code $lib_code: $(cat "$err")"
+	of_kill
 done
 
 # libvirtd is killed during the backup; the guard finds the next one, or gives up after a quarter of a minute, and then

@@ -1,7 +1,7 @@
 # Increments of a tracked QEMU in a row, pushed and pulled, while the program and QEMU are killed at moments of chance, QEMU is
 # stopped, checkpoints are made and deleted, and backups fail: each reads what was written since its parent, one of the archives
 # before, and no more, or compares if QEMU was killed since; each restores to what the drives held. VMABAK_INCREMENTS=N: so
-# many; VMABAK_SEED=N: by another chance.
+# many; VMABAK_SEED=N: by another chance; VMABAK_KILLED=qemu: QEMU is killed before each of them, and nothing else.
 # long: fifty kills of the program, and some of QEMU
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
@@ -13,12 +13,12 @@ make_random a.raw 1048576 1
 make_random b.raw 1048576 2
 qemu-img convert -f raw -O qcow2 b.raw b.qcow2
 mkdir scratch
-"$PYTHON" - "${VMABAK_INCREMENTS:-14}" "${VMABAK_SEED:-1}" <<'END' || fail "the chain is wrong"
+"$PYTHON" - "${VMABAK_INCREMENTS:-14}" "${VMABAK_SEED:-1}" "${VMABAK_KILLED:-}" <<'END' || fail "the chain is wrong"
 import glob, json, nbd, os, random, signal, socket, subprocess, sys, time
 
 CLUSTER, SIZE = 65536, 1048576
 LAST = SIZE // CLUSTER - 1 # which QEMU's bitmaps have from their beginning
-n, chance = int(sys.argv[1]), random.Random(int(sys.argv[2]))
+n, chance, killed_only = int(sys.argv[1]), random.Random(int(sys.argv[2])), sys.argv[3] == "qemu"
 program, folder = os.environ["VMABAK"], os.environ["TMPDIR"]
 qmp, asking, exports = (f"{folder}/row.{kind}" for kind in ("qmp", "ask", "nbd"))
 
@@ -65,7 +65,7 @@ def end(how):
     guests.clear()
     qemu = None
 
-qemu, guests, n_kills = None, [], 0
+qemu, guests, n_kills, n_qemu_kills = None, [], 0, 0
 contents = [bytearray(open(name, "rb").read()) for name in ("a.raw", "b.raw")]
 names, held, since, lost = [], [], [], [0, 0] # lost: of each drive, the first archive that counts since its tracker was lost
 
@@ -104,12 +104,13 @@ def words_of(parent, archive):
 took = 0.1
 # At some moment of it; QEMU instead of the program: what it recorded is lost.
 def killed(parent, victim):
-    global n_kills
+    global n_kills, n_qemu_kills
     process = subprocess.Popen([program, *words_of(parent, "killed.vmab")], stdout=subprocess.DEVNULL, stderr=open("killed.err", "wb"))
     time.sleep(chance.random() * took)
     if victim == "qemu":
         end(signal.SIGKILL)
         process.wait()
+        n_qemu_kills += 1
     else:
         process.kill()
         process.wait()
@@ -164,13 +165,13 @@ try:
     for i in range(n + 1):
         write(5)
         parent = None if i % 12 == 0 else i - 1 if chance.random() < 0.8 else chance.randrange(i - i % 12, i)
-        for _ in range(chance.choice((2, 3, 4, 5) if n < 50 else (0, 0, 1, 1))):
+        for _ in range(0 if killed_only else chance.choice((2, 3, 4, 5) if n < 50 else (0, 0, 1, 1))):
             killed(parent, "program")
             write(2)
-        what = chance.random()
-        if what < 0.2:
+        what = 0 if killed_only else chance.random()
+        if what < (0.35 if n < 50 else 0.2):
             killed(parent, "qemu")
-        elif what < 0.4:
+        elif what < 0.45:
             end(signal.SIGTERM)
             lost[0] = len(held)
             start()
@@ -178,7 +179,7 @@ try:
             run((1,), *words_of(parent, "gone/none.vmab"))
         back_up(i, parent)
         change_names(i)
-    print(f"{n_kills} kills", file=sys.stderr)
+    print(f"{n_kills} kills, {n_qemu_kills} of QEMU", file=sys.stderr)
     end(signal.SIGTERM)
 finally:
     if qemu is not None:
