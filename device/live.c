@@ -110,9 +110,10 @@ static int move(struct live *live, const struct pivot_options *options, struct e
 	struct pivot *pivot;
 	int code;
 
-	live->held = false;
-	TRY(pivot_open(&pivot, options, err));
-	live->held = true;
+	code = pivot_open(&pivot, options, err);
+	live->held = code == 0 || code == ERR_LOCKED;
+	if (code < 0)
+		return code;
 	code = show(live, err);
 	if (code == 0)
 		code = pivot_run(pivot, live->watcher, err);

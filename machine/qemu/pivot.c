@@ -68,11 +68,34 @@ static bool is_ours(const struct pivot *pivot, const char *file, const char *nam
 	return false;
 }
 
+/* A limit ends with the move, and is told. Any other filter is part of a job, such as a backup,
+ * which would go on without what is written then. */
+static int check_filters(const struct pivot *pivot, const char *name, struct error *err)
+{
+	static const char *const may_be[] = {"nbd", "raw", "throttle"};
+
+	for (size_t i = 0; i < json_length(pivot->inventory.nodes); i++) {
+		const struct json_t *node = json_item(pivot->inventory.nodes, i);
+		const char *driver = json_member_text(node, "drv");
+		bool good = driver == NULL || !is_ours(pivot, inventory_image(node), name);
+
+		for (unsigned j = 0; j < sizeof(may_be) / sizeof(may_be[0]) && !good; j++)
+			good = strcmp(driver, may_be[j]) == 0;
+		if (!good)
+			return fail(err, ERR_LOCKED,
+				    "%s: a node of %.60s is on the export of drive %s, as of a "
+				    "backup or another job, which has to end first",
+				    pivot->options->monitor, driver, name);
+	}
+	return 0;
+}
+
 static int find_device(struct pivot *pivot, unsigned number, struct error *err)
 {
 	const struct pivot_drive *drive = &pivot->options->drives[number];
 	bool moved = false;
 
+	TRY(check_filters(pivot, drive->name, err));
 	for (unsigned i = 0; i < pivot->inventory.n_drives; i++) {
 		const struct inventory_drive *one = &pivot->inventory.drives[i];
 

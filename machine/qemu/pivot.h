@@ -25,7 +25,7 @@ struct pivot_options {
 };
 
 /* Finds the device of each drive: ERR_USAGE if the machine has one neither at the export nor, from
- * an earlier run, at the file. Changes nothing. */
+ * an earlier run, at the file; ERR_LOCKED: a job has filters there. Changes nothing. */
 int pivot_open(struct pivot **out, const struct pivot_options *options, struct error *err);
 /* The files are there now, and the exports write into the same. After an error some may have moved,
  * and the rest is at the exports. */

@@ -66,7 +66,13 @@ wait $live 2>/dev/null || :
 mv "$qmp" "$qmp.away"
 begin
 wait_until grep -q 'the machine stays where it is' live.err
+# Nor as long as a job has a filter there.
+ask_qmp blockdev-add '{"driver": "null-co", "node-name": "void", "size": 6291456}' >answer
+ask_qmp blockdev-add '{"driver": "copy-before-write", "node-name": "backup", "file": "export", "target": "void"}' >answer
 mv "$qmp.away" "$qmp"
+wait_until grep -q 'a node of copy-before-write is on the export of drive root, as of a backup' live.err
+ask_qmp blockdev-del '{"node-name": "backup"}' >answer
+ask_qmp blockdev-del '{"node-name": "void"}' >answer
 kill $live
 ended_with 0 $live
 guest 'write -P 4 4M 128k' 'read -P 3 3000000 70000' 'read -P 2 5M 64k' flush
