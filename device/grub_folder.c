@@ -5,6 +5,7 @@
 #include "device/grub_folder.h"
 
 #include "device/grub.h"
+#include "device/grub_unread.h"
 #include "device/helper.h"
 
 #include <ctype.h>
@@ -113,68 +114,18 @@ static int add_lines(struct entries *out, const char *text, struct error *err)
 	return 0;
 }
 
-/* "NAME " or "NAME/ " in a list of such, from its beginning or after a blank; NULL: not in it. */
-static char *find_name(char *text, const char *name, char **after)
-{
-	size_t n = strlen(name);
-
-	for (char *at = text; (at = strstr(at, name)) != NULL; at++) {
-		*after = at + n + (at[n] == '/');
-		if ((at == text || at[-1] == ' ') && **after == ' ') {
-			++*after;
-			return at;
-		}
-	}
-	return NULL;
-}
-
-/* The words from one place to another, without those of the folder itself. Returns their new end.
- */
-static char *keep_words(char *to, char *from, const char *end)
-{
-	while (from < end) {
-		size_t n = strcspn(from, " \n");
-		bool own = (n == 2 && memcmp(from, "./", 2) == 0) ||
-			   (n == 3 && memcmp(from, "../", 3) == 0) || n == 0;
-
-		if (n > (size_t)(end - from))
-			n = (size_t)(end - from);
-		if (!own) {
-			memmove(to, from, n);
-			to[n] = ' ';
-			to += n + 1;
-		}
-		from += n + 1;
-	}
-	return to;
-}
-
 /* What of the short listing is not in the long one. */
 static int find_unread(const struct grub_folder *folder, const char *path, struct entries *out,
 		       struct error *err)
 {
-	char *text = NULL, *to, *from, *after;
+	uint64_t n_looks;
+	char *text = NULL;
+	int sys;
 
 	TRY(ask(folder, "-a", path, &text, err));
-	to = from = text;
-	for (size_t i = 0; i < out->n; i++) {
-		char *at = find_name(from, out->of[i].name, &after);
-
-		if (at == NULL)
-			continue;
-		to = keep_words(to, from, at);
-		from = after;
-	}
-	to = keep_words(to, from, from + strlen(from));
-	if (to > text)
-		to--;
-	*to = '\0';
-	if (*text == '\0') {
-		free(text);
-		text = NULL;
-	}
-	out->unread = text;
-	return 0;
+	sys = grub_unread(text, out, &out->unread, &n_looks);
+	free(text);
+	return sys == 0 ? 0 : fail_memory(err);
 }
 
 static int list(void *context, const char *path, uint64_t id, struct entries *out,

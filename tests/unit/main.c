@@ -66,6 +66,7 @@ static void (*const suites[])(void) = {
 	test_guard,
 	test_sandbox,
 	test_names,
+	test_unread,
 	test_receive,
 	test_qmp,
 	test_store,

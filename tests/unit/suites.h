@@ -58,6 +58,7 @@ void test_stop(void);
 void test_guard(void);
 void test_sandbox(void);
 void test_names(void);
+void test_unread(void);
 void test_receive(void);
 void test_qmp(void);
 void test_store(void);
