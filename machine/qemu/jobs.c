@@ -38,20 +38,30 @@ static const char *member_type(const struct json_t *schema, const char *type, co
 }
 
 /* The same words are elsewhere in the schema, too: of other commands and drivers. */
-void jobs_ask(struct qmp *qmp, struct jobs_options *options)
+static void ask_schema(struct qmp *qmp, struct qmp_abilities *out)
 {
 	struct json_t *schema;
 	struct error ignored;
 	const char *type;
 
-	options->limit = options->breaks = false;
 	if (qmp_execute(qmp, &schema, &ignored, "query-qmp-schema", NULL) < 0)
 		return;
 	type = json_member_text(find_named(schema, "blockdev-backup"), "arg-type");
-	options->breaks = member_type(schema, type, "on-cbw-error") != NULL;
+	out->breaks = member_type(schema, type, "on-cbw-error") != NULL;
 	type = member_type(schema, type, "x-perf");
-	options->limit = member_type(schema, type, "max-workers") != NULL;
+	out->limit = member_type(schema, type, "max-workers") != NULL;
+	out->known = true;
 	json_free(schema);
+}
+
+void jobs_ask(struct qmp *qmp, struct jobs_options *options)
+{
+	struct qmp_abilities *abilities = qmp_abilities(qmp);
+
+	if (!abilities->known)
+		ask_schema(qmp, abilities);
+	options->limit = abilities->limit;
+	options->breaks = abilities->breaks;
 }
 
 /* On a qcow2 that stands on no other image, what was never written is zeros. Of other formats and

@@ -19,6 +19,7 @@
 struct qmp {
 	struct line *line;
 	struct json_t *greeting; /* owned */
+	struct qmp_abilities abilities;
 	int64_t last_id;
 	bool broken;
 	bool heard;			/* an event, of which qmp_wait has not returned yet */
@@ -32,6 +33,11 @@ struct qmp {
 bool qmp_works(const struct qmp *qmp)
 {
 	return !qmp->broken;
+}
+
+struct qmp_abilities *qmp_abilities(struct qmp *qmp)
+{
+	return &qmp->abilities;
 }
 
 bool qmp_peer(const struct qmp *qmp, struct ucred *peer)

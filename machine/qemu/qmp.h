@@ -53,6 +53,13 @@ bool qmp_peer(const struct qmp *qmp, struct ucred *peer);
 bool qmp_group(const struct qmp *qmp, gid_t *group);
 /* What QEMU said of itself when it greeted: with its "version". Borrowed. */
 const struct json_t *qmp_greeting(const struct qmp *qmp);
+/* What this QEMU can do, for whoever asks it, which takes long: kept until the connection ends. At
+ * first it is not known. */
+struct qmp_abilities {
+	bool known;
+	bool limit, breaks; /* struct jobs_options */
+};
+struct qmp_abilities *qmp_abilities(struct qmp *qmp);
 /* Whether a client of its NBD server may hang up whose export is in an iothread (machine/held.h).
  */
 bool qmp_outlives_clients(const struct qmp *qmp);
