@@ -57,11 +57,30 @@ static bool mark_in_file(struct generation *map, uint64_t cluster, uint64_t end,
 	bool raises_group = generation_load(group) < generation_current(map);
 	*is_new = true;
 	map_store_promise_locked(map->store, rise);
+	map_store_begin_marks_locked(map->store);
 	mark_in_memory(map, cluster, end);
 	if (raises_group)
 		map_store_page_locked(map->store, generation_page_of(map, group));
 	map_store_page_locked(map->store, generation_page_of(map, &map->clusters[cluster]));
+	map_store_end_marks_locked(map->store);
 	return true;
+}
+
+/* Without the lock, for most writes of a guest: they find marks that are in the file, for which the
+ * log was waited for. A map that begins anew meanwhile may lose them, as if this had been before:
+ * no instant needs what is written then. */
+static bool is_marked(const struct generation *map, uint64_t cluster, uint64_t end)
+{
+	uint64_t n_changes = map_store_changes(map->store);
+	uint16_t current = generation_current(map);
+
+	if (n_changes % 2 != 0)
+		return false;
+	for (; cluster < end; cluster++)
+		if (generation_load(&map->clusters[cluster]) != current)
+			return false;
+	atomic_thread_fence(memory_order_acquire);
+	return map_store_changes(map->store) == n_changes && map_store_is_touched(map->store);
 }
 
 static bool mark(struct generation *map, uint64_t cluster, uint64_t n_clusters, bool now)
@@ -73,6 +92,8 @@ static bool mark(struct generation *map, uint64_t cluster, uint64_t n_clusters, 
 		mark_in_memory(map, cluster, end);
 		return true;
 	}
+	if (is_marked(map, cluster, end))
+		return true;
 	map_store_lock(map->store);
 	while (cluster < end && done) {
 		uint64_t next = least((cluster / GROUP_CLUSTERS + 1) * GROUP_CLUSTERS, end);
@@ -81,7 +102,7 @@ static bool mark(struct generation *map, uint64_t cluster, uint64_t n_clusters, 
 	}
 	if (is_new)
 		map_store_promise_locked(map->store, 0);
-	else if (done)
+	if (done)
 		map_store_touch_locked(map->store);
 	map_store_unlock(map->store);
 	return done;

@@ -162,11 +162,13 @@ static void raise_batch(struct generation *map, const struct part *all, uint16_t
 		if (rise.n == 0)
 			continue;
 		map_store_promise_locked(map->store, rise.sum);
+		map_store_begin_marks_locked(map->store);
 		if (!any)
 			raise_groups_locked(map, *all, to);
 		any = true;
 		raise_clusters(map, bits_of(&part), part.at, part.next, to);
 		map_store_page_locked(map->store, generation_page_of(map, &map->clusters[part.at]));
+		map_store_end_marks_locked(map->store);
 	}
 	if (any)
 		map_store_promise_locked(map->store, 0);

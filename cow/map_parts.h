@@ -120,8 +120,10 @@ struct map_store {
 	atomic_int failed;	 /* errno or FAILED_BY_: the file does not count any more */
 	pthread_mutex_t lock;	 /* guards what follows, the file, and stores to the memory */
 	uint64_t sum;		 /* of all marks */
-	uint64_t touched_ns;	 /* the time of the last mark, as last written */
-	uint64_t looked_ns;	 /* whether the file is whole */
+	/* These two are read without the lock, too: the time of the last mark, as last written; odd
+	 * while marks are in the memory, and not all in the file. */
+	_Atomic uint64_t touched_ns, n_changes;
+	uint64_t looked_ns;  /* whether the file is whole */
 	uint64_t synced_ns;  /* a time of change of the drive that was on disk at the open; or 0 */
 	struct map_log *log; /* owned; NULL: which regions are hot is not told */
 };
@@ -147,6 +149,12 @@ enum map_trust map_store_trust(const struct map_store *store);
 uint64_t map_store_lost_id(const struct map_store *store);
 const struct map_header *map_store_header(const struct map_store *store);
 
+/* These two without the lock. If both are the same even number before and after marks were looked
+ * at, they are in the file. */
+uint64_t map_store_changes(const struct map_store *store);
+/* Whether a cluster that is already marked is written to so soon after another one that nothing of
+ * it is to be recorded: map_store_touch_locked would do nothing. */
+bool map_store_is_touched(const struct map_store *store);
 /* Held while the memory changes and the change is written. */
 void map_store_lock(struct map_store *store);
 void map_store_unlock(struct map_store *store);
@@ -156,6 +164,9 @@ void map_store_unlock(struct map_store *store);
 
 /* Before marks are raised: by how much in total; and again with 0 when that is done. */
 void map_store_promise_locked(struct map_store *store, uint64_t rise);
+/* Marks are raised in the memory, then in the file, between these two. */
+void map_store_begin_marks_locked(struct map_store *store);
+void map_store_end_marks_locked(struct map_store *store);
 /* The page of memory at offset has changed. */
 void map_store_page_locked(struct map_store *store, uint64_t offset);
 /* Before marks of these clusters rise: their regions are hot then. It may wait for the disk,

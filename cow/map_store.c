@@ -65,20 +65,29 @@ void map_store_put_sums(struct map_store *store, uint64_t rise)
 {
 	uint8_t *page = store->memory.bytes;
 
-	store->touched_ns = clock_file_ns();
-	put_le(page + MAP_LAST_AT, 8, store->touched_ns);
+	uint64_t now = clock_file_ns();
+
+	atomic_store_explicit(&store->touched_ns, now, memory_order_relaxed);
+	put_le(page + MAP_LAST_AT, 8, now);
 	put_le(page + MAP_SUM_AT, 8, store->sum);
 	store->sum += rise;
 	put_le(page + MAP_SUM_AT + 8, 8, store->sum);
+}
+
+static uint64_t touched(const struct map_store *store)
+{
+	return atomic_load_explicit(&store->touched_ns, memory_order_relaxed);
 }
 
 /* Asking for the times of a file makes the kernel give the next write a time of its own, which
  * costs more than the write. */
 static void look_locked(struct map_store *store)
 {
-	if (store->touched_ns - store->looked_ns < LOOK_NS || atomic_load(&store->failed) != 0)
+	uint64_t touched_ns = touched(store);
+
+	if (touched_ns - store->looked_ns < LOOK_NS || atomic_load(&store->failed) != 0)
 		return;
-	store->looked_ns = store->touched_ns;
+	store->looked_ns = touched_ns;
 	if (!map_store_is_whole(store))
 		fail_store(store, FAILED_BY_CUT);
 }
@@ -97,8 +106,31 @@ void map_store_touch_locked(struct map_store *store)
 	if (store->log != NULL)
 		map_log_touch_locked(store->log, now);
 	/* The second case: the clock was set back. */
-	if (now - store->touched_ns >= TOUCH_NS)
+	if (now - touched(store) >= TOUCH_NS)
 		map_store_promise_locked(store, 0);
+}
+
+/* As often as the time is written the log is looked at, too, whose age counts in seconds. */
+bool map_store_is_touched(const struct map_store *store)
+{
+	return clock_file_ns() - touched(store) < TOUCH_NS;
+}
+
+/* Whoever sees a mark that is raised after the fence sees this, too. */
+void map_store_begin_marks_locked(struct map_store *store)
+{
+	atomic_fetch_add_explicit(&store->n_changes, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
+
+void map_store_end_marks_locked(struct map_store *store)
+{
+	atomic_fetch_add_explicit(&store->n_changes, 1, memory_order_release);
+}
+
+uint64_t map_store_changes(const struct map_store *store)
+{
+	return atomic_load_explicit(&store->n_changes, memory_order_acquire);
 }
 
 void map_store_put_header(struct map_store *store, uint32_t state)

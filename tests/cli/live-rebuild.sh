@@ -12,11 +12,18 @@ backup()
 	expect_code 0 "$VMABAK" restore -q --no-sync --force "$2.vmab" -d A=A.out -d B=B.out
 	ask_judge A.out B.out
 }
-# rebuild PARENT KNOWN
+# rebuild PARENT KNOWN: on a slow machine a drive may have been written to all over since PARENT, of which it warns.
 rebuild()
 {
-	expect_code 0 "$VMABAK" checkpoint rebuild --json --parent "$1.vmab" serve:control --rate 40M
+	expect_code 0 warning_is_well "$VMABAK" checkpoint rebuild --json --parent "$1.vmab" serve:control --rate 40M
 	expect_json "$out" "[x['known'] for x in d['drives']] == $2"
+}
+
+warning_is_well()
+{
+	lib_warned=0
+	"$@" || lib_warned=$?
+	[ $lib_warned = 3 ] || return $lib_warned
 }
 
 expect_code 0 "$VMABAK" backup -q -o 0.vmab A=A.raw B=B.raw

@@ -5,6 +5,7 @@
 #include "tests/unit/suites.h"
 
 #include <linux/fs.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -173,6 +174,68 @@ static void killed_while_marks_come(void)
 	munmap(n_done, sizeof *n_done);
 }
 
+/* ---- a mark is in the file once it is made ---- */
+
+#define MARKS_AT (2 * MAP_PAGE) /* of clusters: after the header and a page of groups */
+#define ROUNDS	 30u
+
+struct marking {
+	struct generation *map;
+	pthread_barrier_t *round;
+	int fd; /* of the map */
+	unsigned n_missing;
+};
+
+/* The kernel keeps what is in the file when the process is killed, so whoever writes next to a
+ * cluster that another thread is just marking waits for that. */
+static void *mark_all(void *context)
+{
+	struct marking *marking = context;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		uint16_t current = generation_current(marking->map);
+
+		for (uint64_t at = 0; at < KILLED_CLUSTERS; at++) {
+			uint8_t mark[2];
+
+			generation_mark(marking->map, at, 1);
+			if (pread(marking->fd, mark, 2, (off_t)(MARKS_AT + 2 * at)) != 2 ||
+			    (mark[0] | mark[1] << 8) != current)
+				marking->n_missing++;
+		}
+		if (pthread_barrier_wait(marking->round) == PTHREAD_BARRIER_SERIAL_THREAD)
+			generation_advance(marking->map);
+		pthread_barrier_wait(marking->round);
+	}
+	return NULL;
+}
+
+static void two_mark_the_same(void)
+{
+	struct marking marking[2] = {{0}};
+	pthread_barrier_t round;
+	pthread_t thread[2];
+	struct error err;
+
+	make_drive();
+	CU_ASSERT(truncate(scratch("drive"), (off_t)KILLED_CLUSTERS * 65536) == 0);
+	CU_ASSERT_FATAL(open_map(&marking[0].map, &err) == 0);
+	pthread_barrier_init(&round, NULL, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		marking[i].map = marking[0].map;
+		marking[i].round = &round;
+		marking[i].fd = open(scratch("map"), O_RDONLY);
+		CU_ASSERT_FATAL(pthread_create(&thread[i], NULL, mark_all, &marking[i]) == 0);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		pthread_join(thread[i], NULL);
+		CU_ASSERT(marking[i].n_missing == 0);
+		close(marking[i].fd);
+	}
+	pthread_barrier_destroy(&round);
+	CU_ASSERT(generation_close(marking[0].map, &err) == 0);
+}
+
 /* ---- devices ---- */
 
 static enum map_trust device_trust(const char *device, bool kill_it)
@@ -232,5 +295,6 @@ void test_generation_killed(void)
 
 	CU_ADD_TEST(suite, killed_at_any_moment);
 	CU_ADD_TEST(suite, killed_while_marks_come);
+	CU_ADD_TEST(suite, two_mark_the_same);
 	CU_ADD_TEST(suite, maps_of_devices);
 }
