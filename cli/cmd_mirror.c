@@ -35,7 +35,8 @@ static const struct option_spec specs[] = {
 	 .help = "start: keep here what the targets have, so that a later start copies changes "
 		 "only"},
 	{"force", 0, OPTION_FLAG, OPTION_FIELD(mirror_options, wish.force),
-	 .help = "start: overwrite files that exist, block devices and NBD exports"},
+	 .help = "start: overwrite files that exist, block devices and NBD exports; abort, qemu: "
+		 "remove what states that are lost have left"},
 	{"nbd-server", 0, OPTION_TEXT, OPTION_FIELD(mirror_options, wish.server),
 	 .argument = "SOCKET", .help = "start, qemu: the NBD server that QEMU has already",
 	 .sources = SOURCE_QEMU},

@@ -91,32 +91,56 @@ int bits_keep(struct qmp *qmp, const struct mirrored *drive, const char *state_i
 
 /* ---- of all nodes ---- */
 
+static int remove_of_node(struct qmp *qmp, const struct json_t *node, const char *state_id,
+			  const char *but, bool *any, struct error *err)
+{
+	const struct json_t *list = json_member(node, "dirty-bitmaps");
+	const char *name = json_member_text(node, "node-name");
+
+	for (size_t i = 0; name != NULL && i < json_length(list); i++) {
+		const char *bitmap = json_member_text(json_item(list, i), "name");
+
+		if (!mirror_keep_name_is(bitmap, state_id) || strcmp(bitmap, but) == 0)
+			continue;
+		TRY(bitmap_remove(qmp, name, bitmap, err));
+		*any = true;
+	}
+	return 0;
+}
+
+/* node NULL: of all. */
+static int remove_keeps(struct qmp *qmp, const char *node, const char *state_id, const char *but,
+			bool *any, struct error *err)
+{
+	struct json_t *nodes;
+	int code = 0;
+
+	TRY(nodes_query(qmp, &nodes, err));
+	for (size_t i = 0; i < json_length(nodes) && code == 0; i++) {
+		const struct json_t *item = json_item(nodes, i);
+		const char *name = json_member_text(item, "node-name");
+
+		if (node == NULL || (name != NULL && strcmp(name, node) == 0))
+			code = remove_of_node(qmp, item, state_id, but, any, err);
+	}
+	json_free(nodes);
+	return code == 0 ? qmp_settle(qmp, NULL, err) : code;
+}
+
 int bits_remove_keeps(struct qmp *qmp, const char *node, const char *state_id, int generation,
 		      struct error *err)
 {
 	char keep[MIRROR_NAME_SIZE] = "";
-	struct json_t *nodes;
-	int code = 0;
+	bool any;
 
 	if (generation >= 0)
 		mirror_keep_name(keep, state_id, (unsigned)generation);
-	TRY(nodes_query(qmp, &nodes, err));
-	for (size_t i = 0; i < json_length(nodes) && code == 0; i++) {
-		const struct json_t *item = json_item(nodes, i);
-		const struct json_t *list = json_member(item, "dirty-bitmaps");
-		const char *name = json_member_text(item, "node-name");
+	return remove_keeps(qmp, node, state_id, keep, &any, err);
+}
 
-		if (name == NULL || strcmp(name, node) != 0)
-			continue;
-		for (size_t k = 0; k < json_length(list) && code == 0; k++) {
-			const char *bitmap = json_member_text(json_item(list, k), "name");
-
-			if (mirror_keep_name_is(bitmap, state_id) && strcmp(bitmap, keep) != 0)
-				code = bitmap_remove(qmp, node, bitmap, err);
-		}
-	}
-	json_free(nodes);
-	return code == 0 ? qmp_settle(qmp, NULL, err) : code;
+int bits_forget_keeps(struct qmp *qmp, bool *any, struct error *err)
+{
+	return remove_keeps(qmp, NULL, NULL, "", any, err);
 }
 
 int bits_of_jobs(struct qmp *qmp, uint64_t *out, struct error *err)

@@ -114,6 +114,18 @@ static int look_for_left(const char *place, bool *left, struct error *err)
 	return code;
 }
 
+/* Sockets of images, of a keeper that was killed as it began. */
+static void remove_sockets(const char *rundir)
+{
+	for (unsigned i = 0; i < MIRROR_DRIVES_MAX; i++) {
+		char *path = rundir_file(rundir, i);
+
+		if (path != NULL)
+			unlink(path);
+		free(path);
+	}
+}
+
 static int remove_left(const char *place, bool *any, struct error *err)
 {
 	char *rundir = mirror_rundir(place), *control;
@@ -130,8 +142,10 @@ static int remove_left(const char *place, bool *any, struct error *err)
 	control = code == 0 ? mirror_control(rundir) : NULL;
 	if (control != NULL)
 		unlink(control);
-	if (code == 0)
+	if (code == 0) {
+		remove_sockets(rundir);
 		rundir_remove(rundir);
+	}
 	free(control);
 	free(rundir);
 	return code;
@@ -189,7 +203,8 @@ static int set(const struct mirror_wish *wish, struct json_t **out, struct error
 
 	TRY(refuse_hold(wish, err));
 	request = make_request("mirror-set");
-	json_put_number(request, "rate", wish->rate);
+	if (wish->has_rate)
+		json_put_number(request, "rate", wish->rate);
 	return ask_running(wish, request, out, err);
 }
 
@@ -198,15 +213,28 @@ static int pivot(const struct mirror_wish *wish, struct json_t **out, struct err
 	return ask_running(wish, make_request("mirror-pivot"), out, err);
 }
 
+/* All bitmaps of keep: nobody can tell of one whether there is a state to it. */
+static int forget(const char *place, bool *any, struct error *err)
+{
+	struct qmp *qmp;
+
+	TRY(qmp_open(&qmp, place, err));
+	int code = bits_forget_keeps(qmp, any, err);
+	qmp_close(qmp);
+	return code;
+}
+
 static int end(const struct mirror_wish *wish, struct json_t **out, struct error *err)
 {
 	bool there, any = false;
 
 	TRY(ask(wish->place, make_request("mirror-abort"), out, &there, err));
 	if (there)
-		return 0;
+		return wish->force ? forget(wish->place, &any, err) : 0;
 	*err = (struct error){0};
 	TRY(remove_left(wish->place, &any, err));
+	if (wish->force)
+		TRY(forget(wish->place, &any, err));
 	return any ? 0 : fail(err, ERR_USAGE, "no mirror is running");
 }
 

@@ -153,6 +153,8 @@ int bits_remove(struct qmp *qmp, const struct mirrored *drive, const char *name,
 /* All bitmaps of keep with the state's id that a node has, but for that generation. */
 int bits_remove_keeps(struct qmp *qmp, const char *node, const char *state_id, int generation,
 		      struct error *err);
+/* Of any state, on all nodes. *any: there were some. */
+int bits_forget_keeps(struct qmp *qmp, bool *any, struct error *err);
 /* What the guest has written since it was asked last, into an empty set. 1: something; 0: nothing.
  */
 int bits_harvest(struct qmp *qmp, const struct mirrored *drive, struct cluster_set *out,
