@@ -16,10 +16,10 @@ skip()
 [ "$(id -u)" = 0 ] || skip 'needs root'
 command -v apt-get >/dev/null || skip 'needs the packages of Debian'
 command -v radosgw >/dev/null && command -v ceph-osd >/dev/null && command -v swift-proxy-server >/dev/null &&
-	command -v swift-object-server >/dev/null || {
+	command -v swift-object-server >/dev/null && command -v rclone >/dev/null || {
 	apt-get update >/dev/null 2>&1
 	# Nothing of them is to be started by the system.
-	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends curl radosgw ceph-mon ceph-osd ceph-common \
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends curl rclone radosgw ceph-mon ceph-osd ceph-common \
 		swift-proxy swift-account swift-container swift-object >/dev/null 2>&1 || skip 'the packages cannot be installed'
 }
 
