@@ -93,7 +93,8 @@ while [ "$(left)" -gt 0 ]; do
 	step fuzz $quiet fuzz SECONDS=$((minutes * 60 / 20 / 2 + 5))
 	step kills $quiet kills KILLS=$((minutes < 30 ? 20 : 200))
 	step stores tests/fault/store.sh build/release/vmabak $((minutes < 30 ? 250 : 2500))
-	step mirrors env VMABAK_ROUNDS=$((minutes < 30 ? 20 : 100)) tests/cli/run.sh build/release/vmabak mirror-killed copy-sums
+	step mirrors env VMABAK_ROUNDS=$((minutes < 30 ? 20 : 100)) tests/cli/run.sh build/release/vmabak mirror-killed \
+		mirror-target-killed mirror-qemu-parties mirror-fsx mirror-qemu-fsx copy-sums
 	step iothreads env VMABAK_KILLS=$((minutes < 30 ? 10 : 50)) tests/cli/run.sh build/release/vmabak qemu-pull-iothread-killed \
 		libvirt-iothread-killed mirror-qemu-iothread-killed
 	step chains $quiet chains STEPS=$((minutes < 30 ? 400 : 4000))
