@@ -140,14 +140,26 @@ static void note_moved(struct mirror *mirror)
 	atomic_store_explicit(&mirror->moved_ms, clock_ms(), memory_order_relaxed);
 }
 
+static uint64_t rate_of(const struct mirror *mirror)
+{
+	uint64_t rate = atomic_load(&mirror->rate);
+
+	return rate == 0 ? 0 : rate / mirror->n_lanes + (rate < mirror->n_lanes);
+}
+
+/* In small parts, as the rate may be changed, or the mirror be ended, meanwhile. */
 static void keep_pace(struct mirror *mirror, struct pace *pace, uint64_t n)
 {
-	uint64_t rate = atomic_load(&mirror->rate) / mirror->n_lanes;
+	uint64_t part, rate;
 
-	if (rate != pace->bytes_per_s)
-		pace_start(pace, rate);
-	if (!atomic_load(&mirror->hurry))
-		pace_wait(pace, n);
+	for (; n > 0 && (rate = rate_of(mirror)) != 0; n -= part) {
+		if (atomic_load(&mirror->hurry) || atomic_load(&mirror->stopping))
+			break;
+		if (rate != pace->bytes_per_s)
+			pace_start(pace, rate);
+		part = least(n, rate / 10 + 1);
+		pace_wait(pace, part);
+	}
 	if (volume_guest_is_active(mirror->volume))
 		background_pause();
 }
@@ -381,7 +393,7 @@ static void *work(void *context)
 	bool found_any = false;
 
 	background_work(BACKGROUND_SAVES);
-	pace_start(&pace, atomic_load(&mirror->rate) / mirror->n_lanes);
+	pace_start(&pace, rate_of(mirror));
 	while (!is_over(mirror)) {
 		flush_if_asked(lane);
 		uint64_t at = find_marked(lane);

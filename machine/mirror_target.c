@@ -31,6 +31,15 @@ uint64_t mirror_target_inode(const char *path)
 	return value != 0 ? value : 1;
 }
 
+int mirror_target_check(const char *path, uint64_t inode, struct error *err)
+{
+	if (inode == 0 || mirror_target_inode(path) == inode)
+		return 0;
+	return fail(err, ERR_SYSTEM,
+		    "%s: the target was removed, renamed or replaced by another file meanwhile",
+		    path);
+}
+
 bool mirror_target_is_raw(const struct mirror_target *target)
 {
 	return target_is_uri(target->path) ||

@@ -27,6 +27,8 @@ struct mirror_target {
 bool mirror_target_is_raw(const struct mirror_target *target);
 /* A number that stays with a file, and that no other has; 0: none is there. */
 uint64_t mirror_target_inode(const char *path);
+/* Whether the file that is written to, with that number, is still the one of that name. */
+int mirror_target_check(const char *path, uint64_t inode, struct error *err);
 /* Opens it for writing, and creates it if it is a file that is missing. The thread that does so
  * must outlive the drive. */
 int mirror_target_open(struct drive **out, struct mirror_target *target, struct error *err);

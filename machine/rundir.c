@@ -141,7 +141,13 @@ int rundir_make(const char *path, struct error *err)
 	if (folder == NULL)
 		return fail_memory(err);
 	if (mkdir(folder, 0700) < 0 && (errno != EEXIST || !is_ours(folder)))
-		code = fail_system(err, errno, "%s (TMPDIR or --scratch chooses where)", folder);
+		code = errno == EEXIST
+			       ? fail(err, ERR_USAGE,
+				      "%s: belongs to another user (TMPDIR or --scratch chooses "
+				      "another place)",
+				      folder)
+			       : fail_system(err, errno, "%s (TMPDIR or --scratch chooses where)",
+					     folder);
 	free(folder);
 	return code;
 }

@@ -48,6 +48,20 @@ static int receive(int fd, struct json_t **out, int timeout_ms, struct error *er
 	return result != NULL ? 0 : err->code;
 }
 
+/* The name of the socket is no secret, and anybody may have made it. */
+static int check_peer(int fd, const char *control, struct error *err)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0)
+		return fail_system(err, errno, "%s", control);
+	return peer.uid == geteuid()
+		       ? 0
+		       : fail(err, ERR_USAGE, "%s: belongs to another user, whom nobody here asks",
+			      control);
+}
+
 static int ask_at(const char *control, struct json_t *request, struct json_t **out, bool *there,
 		  struct error *err)
 {
@@ -60,7 +74,11 @@ static int ask_at(const char *control, struct json_t *request, struct json_t **o
 	}
 	*there = true;
 	message_make_room(fd);
-	code = message_send(fd, request, -1, err);
+	code = check_peer(fd, control, err);
+	if (code == 0)
+		code = message_send(fd, request, -1, err);
+	else
+		json_free(request);
 	if (code == 0)
 		code = receive(fd, out, ANSWER_MS, err);
 	close(fd);

@@ -84,9 +84,13 @@ static int prepare_pivot(struct qemu_mirror *mirror, struct error *err)
 
 	TRY(qmp_open(&qmp, mirror->place, err));
 	for (unsigned i = 0; i < mirror->n_drives && code == 0; i++) {
-		code = job_set_rate(qmp, &mirror->drives[i], 0, err);
+		const struct mirrored *drive = &mirror->drives[i];
+
+		code = mirror_target_check(drive->target, drive->inode, err);
+		if (code == 0)
+			code = job_set_rate(qmp, drive, 0, err);
 		if (code == 0 && mirror->state != NULL)
-			code = switch_prepare_way_back(qmp, mirror, &mirror->drives[i], err);
+			code = switch_prepare_way_back(qmp, mirror, drive, err);
 	}
 	qmp_close(qmp);
 	return code;

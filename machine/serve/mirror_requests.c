@@ -323,8 +323,12 @@ static int pivot_all(struct serve_mirrors *mirrors, struct mirror_pivot *pivot, 
 	bool pivoted;
 	int code;
 
-	for (uint32_t i = 0; i < mirrors->n_drives; i++)
-		all[i] = mirrors->drives[i].mirror;
+	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
+		const struct mirrored *drive = &mirrors->drives[i];
+
+		TRY(mirror_target_check(drive->target, drive->inode, err));
+		all[i] = drive->mirror;
+	}
 	code = mirror_pivot(all, mirrors->n_drives, pivot, &pivoted, err);
 	if (!pivoted)
 		return code;

@@ -81,6 +81,11 @@ expect_code 0 mirror abort
 # To the targets, and back.
 expect_code 0 mirror_start -d A=ta.raw -d B=tb.raw --state s.json --force
 in_sync
+mv ta.raw away.raw
+expect_error 1 'was removed, renamed or replaced' mirror pivot
+echo another >ta.raw
+expect_error 1 'was removed, renamed or replaced' mirror pivot
+mv away.raw ta.raw
 expect_code 0 mirror pivot --json
 expect_json "$out" "0 < d['standstill_ns'] < 10**11"
 nothing_of_mirrors
