@@ -331,13 +331,31 @@ int live_file_make_target(struct live_file *file, struct error *err)
 
 /* ---- the end ---- */
 
+/* Whether the name is still that of what is written to: somebody may have removed it, or put
+ * another file there. */
+static int check_name(const struct live_file *file, struct error *err)
+{
+	struct stat named, found;
+
+	if (fstat(file->fd, &found) == 0 && lstat(file->path, &named) == 0 &&
+	    named.st_dev == found.st_dev && named.st_ino == found.st_ino)
+		return 0;
+	return fail(err, ERR_SYSTEM,
+		    "%s: was removed or replaced; what was restored has no name, and is lost with "
+		    "this process",
+		    file->path);
+}
+
 int live_file_show(struct live_file *file, struct error *err)
 {
+	char own[64];
 	bool same;
 	int sys = 0;
 
+	TRY(check_name(file, err));
 	TRY(look_at_target(file, &same, err));
-	if (!same && link(file->path, file->target) != 0)
+	snprintf(own, sizeof(own), "/proc/self/fd/%d", file->fd);
+	if (!same && linkat(AT_FDCWD, own, AT_FDCWD, file->target, AT_SYMLINK_FOLLOW) != 0)
 		sys = errno;
 	if (sys == 0)
 		sys = io_sync_folder(file->target);
@@ -365,6 +383,7 @@ int live_file_finish(struct live_file *file, struct error *err)
 
 	if (file->target_fd >= 0 && fsync(file->target_fd) != 0)
 		return fail_system(err, errno, "%s: flushing", file->target);
+	TRY(check_name(file, err));
 	sys = unlink(file->path) == 0 ? io_sync_folder(file->path) : errno;
 	return sys == 0 ? 0 : fail_system(err, sys, "%s: removing this name", file->path);
 }

@@ -120,8 +120,18 @@ expect_error 2 'in a folder where others may make files' "$VMABAK" restore a.vma
 [ "$(size_of shared/new.raw.live)" = 0 ] || fail "it was filled"
 rm -r shared
 
-# A client that is there still when a signal comes can come back: the file keeps both names.
+# A file that was put in the place of what is filled does not become the target.
 mv new.raw old.raw
+begin
+wait_until grep -q 'all is there' live.err
+mv new.raw.live away.live
+echo another >new.raw.live
+stop 1
+expect_text live.err 'new.raw.live: was removed or replaced'
+! [ -e new.raw ] || fail "there is a target"
+rm new.raw.live away.live
+
+# A client that is there still when a signal comes can come back: the file keeps both names.
 begin
 wait_until grep -q 'all is there' live.err
 "$PYTHON" - $live <<'PY'
