@@ -41,7 +41,8 @@ int live_check(const struct live_choice *choice, struct restore_options *restore
 	    ((kind != SOURCE_QEMU && kind != SOURCE_LIBVIRT) || *place == '\0'))
 		return fail(err, ERR_USAGE, "--live %s: must be any, qemu:SOCKET or libvirt:DOMAIN",
 			    choice->machine);
-	if (choice->serve.nbd.n == 0) /* before files are made */
+	/* Before files are made; a domain of libvirt has a place of its own. */
+	if (choice->serve.nbd.n == 0 && kind != SOURCE_LIBVIRT)
 		return fail(err, ERR_USAGE,
 			    "--nbd is needed: unix:PATH, or HOST:PORT, where drives are served");
 	if (restore->force && kind == SOURCE_LIBVIRT && !restore->rollback)
