@@ -4,7 +4,7 @@
 . "$CLI/mirror.sh"
 
 mirrored_drives
-# Names: those of a state are the same in both drives.
+# Names: those of a state may be the same in both drives.
 bitmaps() { ask_qmp query-named-block-nodes | grep -o '"name": "vmabak-keep-[^"]*"' | sort -u | wc -l; }
 begin()
 {
@@ -20,9 +20,10 @@ expect_code 0 mirror abort
 rm s.json
 begin
 expect_code 0 mirror abort
-[ "$(bitmaps)" = 3 ] || fail "$(bitmaps) bitmaps"
+left=$(bitmaps)
+[ "$left" -ge 3 ] || fail "$left bitmaps"
 expect_error 2 'no mirror is running' mirror abort
-[ "$(bitmaps)" = 3 ] || fail "an abort has removed what is needed"
+[ "$(bitmaps)" = "$left" ] || fail "an abort has removed what is needed"
 expect_code 0 mirror abort --force
 [ "$(bitmaps)" = 1 ] || fail "$(bitmaps) bitmaps"
 expect_error 2 'no mirror is running' mirror abort --force
