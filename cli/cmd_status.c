@@ -7,6 +7,7 @@
 #include "machine/serve/call.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static uint64_t number_of(const struct json_t *object, const char *key)
 {
@@ -59,8 +60,9 @@ static void print_backup(const struct json_t *backup)
 	char done[HUMAN_SIZE], total[HUMAN_SIZE], delay[HUMAN_SIZE];
 
 	say(stdout,
-	    "backup: %llu%%, %s of %s saved, %llu clusters for guest writes, which waited at "
+	    "%s: %llu%%, %s of %s saved, %llu clusters for guest writes, which waited at "
 	    "most %s\n",
+	    json_member_bool(backup, "snapshot") ? "snapshot" : "backup",
 	    (unsigned long long)(all == 0 ? 100 : 100 - (todo * 100 + all - 1) / all),
 	    human_size(done, (all - todo) * CLUSTER_SIZE), human_size(total, all * CLUSTER_SIZE),
 	    (unsigned long long)number_of(backup, "guest_clusters"),
@@ -72,6 +74,7 @@ static void print_status(const struct json_t *status)
 	const struct json_t *drives = json_member(status, "drives");
 	const struct json_t *places = json_member(status, "nbd");
 	const struct json_t *backup = json_member(status, "backup");
+	const char *mirror = json_member_text(status, "mirror");
 
 	say(stdout, "serve: process %llu, %s, %llu %s\n",
 	    (unsigned long long)number_of(status, "pid"),
@@ -81,6 +84,8 @@ static void print_status(const struct json_t *status)
 		say(stdout, "nbd: %s\n", text_or_mark(json_item_text(places, i)));
 	for (size_t i = 0; i < json_length(drives); i++)
 		print_drive(json_item(drives, i));
+	if (mirror != NULL && strcmp(mirror, "none") != 0)
+		say(stdout, "mirror: %s; vmabak mirror status tells more\n", mirror);
 	if (json_member(backup, "n_clusters") != NULL)
 		print_backup(backup);
 	else

@@ -330,13 +330,24 @@ void serve_give_turn(struct serve *serve)
 	pthread_mutex_unlock(&serve->lock);
 }
 
+static int fail_turn(struct serve *serve, struct error *err)
+{
+	bool snapshot;
+
+	pthread_mutex_lock(&serve->lock);
+	snapshot = serve->backup != NULL && serve->backup->snapshot;
+	pthread_mutex_unlock(&serve->lock);
+	return fail(err, ERR_LOCKED, "another %s of these drives is running",
+		    snapshot ? "command, vmabak snapshot," : "backup");
+}
+
 int serve_backup(struct serve *serve, int fd, const struct json_t *request, struct error *err)
 {
 	struct serve_backup backup = {.serve = serve, .fd = fd};
 	int code;
 
 	if (!serve_take_turn(serve, &backup))
-		return fail(err, ERR_LOCKED, "another backup of these drives is running");
+		return fail_turn(serve, err);
 	pthread_mutex_init(&backup.lock, NULL);
 	pthread_mutex_init(&backup.settling, NULL);
 	code = prepare(&backup, request, err);

@@ -81,11 +81,24 @@ static int request_stop(struct client *client, const struct json_t *request, str
 	return 0;
 }
 
+static const char *mirror_phase(struct serve_mirrors *mirrors)
+{
+	enum mirror_phase phase;
+
+	if (mirrors == NULL)
+		return mirrors_phase_text(MIRROR_NONE);
+	pthread_mutex_lock(&mirrors->lock);
+	phase = mirrors->phase;
+	pthread_mutex_unlock(&mirrors->lock);
+	return mirrors_phase_text(phase);
+}
+
 static int request_status(struct client *client, struct error *err)
 {
-	struct json_t *reply = json_new();
+	struct json_t *reply = json_new(), *status = json_put_object(reply, "return");
 
-	serve_status(client->serve, json_put_object(reply, "return"));
+	serve_status(client->serve, status);
+	json_put_text(status, "mirror", mirror_phase(client->serve->mirrors));
 	return message_send(client->fd, reply, -1, err);
 }
 

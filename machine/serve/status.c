@@ -86,6 +86,7 @@ static void put_backup_locked(struct json_t *out, const struct serve_backup *bac
 		return;
 	}
 	object = json_put_object(out, "backup");
+	json_put_bool(object, "snapshot", backup->snapshot);
 	json_put_real(object, "duration_s", clock_s() - backup->began_s);
 	json_put_number(object, "n_drives", backup->n_volumes);
 	json_put_number(object, "buffer_fill", buffer_fill(backup->buffer));

@@ -20,6 +20,8 @@ serve_both() { start_serve --map a=a.map --map b=b.map a="${1:-a.raw}" b="${2:-b
 serve_both
 expect_code 0 mirror status serve:c.sock
 expect_text "$out" 'mirror: none'
+expect_code 0 "$VMABAK" status c.sock
+expect_no_text "$out" 'mirror: '
 expect_error 2 'no mirror is running' mirror wait serve:c.sock
 expect_error 2 'no mirror is running' mirror pivot serve:c.sock
 expect_error 2 'not served here' mirror start serve:c.sock -d c=c.raw
@@ -44,6 +46,9 @@ expect_error 2 'not the state of a mirror' mirror start serve:c.sock -d a=ta.raw
 expect_code 0 mirror start serve:c.sock -d a=ta.raw -d b=tb.raw --state s.json --json
 expect_json "$out" "[x['known'] for x in d['drives']] == [False, False]"
 expect_error 7 'is running; abort ends it' mirror start serve:c.sock -d a=other.raw
+expect_code 0 "$VMABAK" status c.sock
+expect_text "$out" 'mirror: running'
+status "s['mirror'] == 'running'"
 guest a 'h.pwrite(b"x" * 5000, 65536 * 300 + 7); h.zero(200000, 1000000); h.trim(100000, 5000000)'
 in_sync
 same_file a.raw ta.raw

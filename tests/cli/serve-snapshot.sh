@@ -70,7 +70,10 @@ same_file a.then a.now
 same_file b.then b.now
 same_file a.then a.converted
 expect_code 0 nbdinfo --map --totals "$(uri a)"
-expect_error 7 'another backup' live 1.vmab --parent 0.vmab
+expect_error 7 'another command, vmabak snapshot, of these drives is running' live 1.vmab --parent 0.vmab
+expect_code 0 "$VMABAK" status c.sock
+expect_text "$out" 'snapshot: '
+status "s['backup']['snapshot']" "s['mirror'] == 'none'"
 stop_snapshot
 
 # Nothing is lost by it, nor by one that is killed: the increment is right, and the checkpoints are there.
