@@ -103,6 +103,20 @@ static struct json_t *make_action(const char *id, unsigned i, const struct inven
 			 options->limit ? json_make("{s:i}", "max-workers", 1) : NULL);
 }
 
+/* QEMU names the node, and by whom it is in use. */
+static int judge_start(int code, struct error *err)
+{
+	struct error why = *err;
+
+	if (code == 0 || strstr(why.text, "in use by block job: mirror") == NULL)
+		return code;
+	*err = (struct error){0};
+	return fail(err, ERR_LOCKED,
+		    "%.500s; a drive that is mirrored has no backup before its mirror has ended, "
+		    "as by vmabak mirror abort",
+		    why.text);
+}
+
 static int start(struct qmp *qmp, const char *id, const struct inventory *inventory,
 		 const struct jobs_options *options, struct error *err)
 {
@@ -110,8 +124,10 @@ static int start(struct qmp *qmp, const char *id, const struct inventory *invent
 
 	for (unsigned i = 0; i < inventory->n_drives; i++)
 		json_add(actions, make_action(id, i, &inventory->drives[i], options));
-	return qmp_execute(qmp, NULL, err, "transaction", "{s:{s:s}, s:o}", "properties",
-			   "completion-mode", "grouped", "actions", actions);
+	return judge_start(qmp_execute(qmp, NULL, err, "transaction", "{s:{s:s}, s:o}",
+				       "properties", "completion-mode", "grouped", "actions",
+				       actions),
+			   err);
 }
 
 /* A QEMU may list the limit and yet refuse it (-compat unstable-input=reject). A transaction that

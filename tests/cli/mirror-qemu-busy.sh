@@ -21,6 +21,10 @@ again()
 }
 expect_code 0 mirror_start -d A=t.raw --state s.json
 expect_code 0 mirror wait
+for how in "" "--pull --nbd-server"; do
+	expect_code 7 "$VMABAK" backup "qemu:$qmp" -q -d A -o bk.vmab $how ${how:+"$exports"}
+	expect_text "$err" 'in use by block job: mirror; a drive that is mirrored has no backup before' 'vmabak mirror abort'
+done
 expect_code 0 mirror abort --json
 expect_json "$out" "not d['one_instant']"
 write_A 5 3M 4K
