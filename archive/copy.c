@@ -123,6 +123,8 @@ static int begin_sums(struct copy *copy, struct error *err)
 	if (options->sums == NULL)
 		return 0;
 	TRY(check_new_sums(options->sums, err));
+	if (strcmp(options->sums, copy->target_text) == 0)
+		return fail(err, ERR_USAGE, "%s: is the copy itself", options->sums);
 	return copy_sums_make(&copy->sums, options->sums, copy->result->size_bytes, err);
 }
 
@@ -415,6 +417,9 @@ static int run(struct copy *copy, struct error *err)
 	if (code == 0 && drive_was_changed(copy->source))
 		code = fail(err, ERR_SYSTEM, "%s: was written to while it was copied",
 			    copy->from.path);
+	/* Once more: that may be another way to the copy. */
+	if (code == 0 && copy->options->sums != NULL)
+		code = check_new_sums(copy->options->sums, err);
 	if (code == 0)
 		code = copy_sums_publish(&copy->sums, !copy->options->no_sync, err);
 	return code;

@@ -326,12 +326,29 @@ static int rename_if_free(const struct newfile *file)
 	return renameat(file->folder, file->temp, file->folder, file->name);
 }
 
+/* The name is no secret, and somebody may have removed what had it: then another run's file may be
+ * there. */
+static int check_name(const struct newfile *file, struct error *err)
+{
+	struct stat own, named;
+
+	if (file->lock < 0 ||
+	    (fstat(file->lock, &own) == 0 &&
+	     fstatat(file->folder, file->temp, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	     own.st_dev == named.st_dev && own.st_ino == named.st_ino))
+		return 0;
+	return fail(err, ERR_SYSTEM,
+		    "%s: %s beside it, which this run wrote, was removed or replaced meanwhile",
+		    file->path, file->temp);
+}
+
 static int publish_locked(struct newfile *file, bool replace, struct error *err)
 {
 	int rc;
 
 	if (abandoned)
 		return fail_abandoned(file, err);
+	TRY(check_name(file, err));
 	if (replace)
 		rc = renameat(file->folder, file->temp, file->folder, file->name);
 	else
@@ -363,7 +380,9 @@ int newfile_publish(struct newfile *file, bool replace, bool sync, struct error 
 
 static void remove_locked(struct newfile *file)
 {
-	if (file->temp[0] != '\0' && !file->kept)
+	struct error ignored;
+
+	if (file->temp[0] != '\0' && !file->kept && check_name(file, &ignored) == 0)
 		unlinkat(file->folder, file->temp, 0);
 	file->temp[0] = '\0';
 }

@@ -85,11 +85,14 @@ static int write_file(struct task *task, const char *path, struct error *err)
 	struct newfile *file;
 	int fd, code;
 
+	TRY(moves_check_path(path, err));
 	TRY(newfile_create(&file, &fd, path, err));
 	code = write_to(task, fd, err);
 	if (code == 0 && fsync(fd) != 0)
 		code = fail_system(err, errno, "%s", path);
 	close(fd);
+	if (code == 0)
+		code = moves_check_path(path, err);
 	if (code == 0)
 		code = newfile_publish(file, true, true, err);
 	newfile_free(file);

@@ -75,10 +75,24 @@ static int set_size(const struct target_file *file, struct error *err)
 	return 0;
 }
 
+/* Of a file that was there: it may have lost its name while it was written. */
+static int check_name(const struct target_file *file, struct error *err)
+{
+	const char *path = file->raw.target.path;
+	struct stat own, named;
+
+	if (file->temp != NULL ||
+	    (fstat(file->raw.image.fd, &own) == 0 && stat(path, &named) == 0 &&
+	     own.st_dev == named.st_dev && own.st_ino == named.st_ino))
+		return 0;
+	return fail(err, ERR_SYSTEM, "%s: was removed or replaced while it was written", path);
+}
+
 static int file_finish(struct target *target, struct error *err)
 {
 	struct target_file *file = (struct target_file *)target;
 
+	TRY(check_name(file, err));
 	if (!target->rollback || file->old_bytes != target->size_bytes)
 		TRY(set_size(file, err));
 	TRY(disk_end(&file->raw.image.fd, target->path, target->sync, err));

@@ -80,6 +80,9 @@ int move_stream_new(struct move_stream **out, struct move_sink *sink, int fd, in
 		    struct error *err);
 void move_stream_free(struct move_stream *stream); /* NULL-safe */
 
+/* Whether such a file may be put at that path: nothing is there, or one of these. */
+int moves_check_path(const char *path, struct error *err);
+
 /* ---- from a stream: moves_receive.c ---- */
 
 /* Into a machine's sink. answers: a descriptor for them, or -1. name: of messages. What came

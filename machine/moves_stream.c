@@ -7,9 +7,12 @@
 #include "machine/moves_read.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define BUFFER_BYTES (4 * MAPSTREAM_RECORD_MAX)
 
@@ -249,4 +252,24 @@ void move_stream_free(struct move_stream *stream)
 	move_reader_free(&stream->reader);
 	free(stream->runs);
 	free(stream);
+}
+
+int moves_check_path(const char *path, struct error *err)
+{
+	uint8_t head[MAPSTREAM_HEAD];
+	struct error ignored;
+	struct stat found;
+	uint64_t id;
+	int fd, sys;
+
+	if (lstat(path, &found) != 0)
+		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", path);
+	fd = S_ISREG(found.st_mode) ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	sys = fd < 0 ? EINVAL : io_pread(fd, head, sizeof(head), 0, NULL);
+	if (fd >= 0)
+		close(fd);
+	if (sys == 0 && mapstream_get_head(head, &id, &ignored) == 0)
+		return 0;
+	return fail(err, ERR_USAGE, "%s: exists already, and is no checkpoint that was exported",
+		    path);
 }

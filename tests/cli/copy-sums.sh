@@ -118,3 +118,9 @@ for round in $(seq "${VMABAK_ROUNDS:-3}"); do
 	expect_code 0 copy -q --rollback a.raw b.raw --sums b.sums
 	same_file a.raw b.raw
 done
+
+# Sums do not take the place of the copy, by whatever name.
+expect_error 2 'is the copy itself' copy a.raw same.raw --sums same.raw
+[ ! -e same.raw ] || fail 'is there'
+expect_error 2 'exists already, and is no sums file' copy a.raw same.raw --sums ./same.raw
+same_file a.raw same.raw

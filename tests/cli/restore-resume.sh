@@ -79,4 +79,26 @@ same_file t.raw was.raw
 expect_error 2 'raw files, block devices and NBD exports' "$VMABAK" restore --resume 0.vmab -d disk=t.qcow2
 expect_error 2 'raw files, block devices and NBD exports' sh -c '"$VMABAK" restore --resume 0.vmab -d disk=- | cat; exit 2'
 rm t.raw
+
+# What somebody has put in the place of what is written is not taken for it, also where that was there before.
+replaced()
+{
+	wait_until [ -e "$1" ]
+	mv "$1" away
+	echo other >"$1"
+	ended_with 1 $pid
+	expect_text "$err" 'was removed or replaced'
+	[ "$(cat "$1")" = other ] || fail 'it was touched'
+	rm "$1" away
+}
+overwritten() { ! cmp -s t.raw other.raw; }
+in_background "$VMABAK" restore --resume --rate 2M 0.vmab -d disk=t.raw
+replaced $kept
+[ ! -e t.raw ] || fail 'is there'
+tr 'a-z' 'b-za' <disk.raw >other.raw
+cp other.raw t.raw
+in_background "$VMABAK" restore --force --rate 2M 0.vmab -d disk=t.raw
+wait_until overwritten
+replaced t.raw
+rm other.raw
 nothing_but 0.vmab 1.vmab 1.vmab.sums bad.vmab disk.raw was.raw

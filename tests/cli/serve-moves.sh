@@ -124,6 +124,10 @@ expect_error 1 'No such file' checkpoint import none serve:d.sock
 expect_error 2 'of that name' checkpoint export none -o none serve:c.sock
 [ ! -e none ] || fail "there is a file"
 expect_error 2 '-o FILE' checkpoint export "$name" serve:c.sock
+cp a.raw before.raw
+expect_error 2 'exists already, and is no checkpoint' checkpoint export "$name" -o a.raw serve:c.sock
+same_file a.raw before.raw
+rm before.raw
 stop_serve
 expect_code 0 checkpoint export "$name" -o off.ckpt a.map
 expect_error 2 'no checkpoint can come' checkpoint import off.ckpt a.map
