@@ -13,6 +13,7 @@ start_serve a=a.raw
 expect_error 2 'exists already; --force' mirror start serve:c.sock -d a=t.qcow2
 qemu-nbd -t -k "$PWD/other" -f qcow2 t.qcow2 &
 other=$!
+on_exit "kill $other 2>/dev/null"
 wait_until test -S other
 expect_error 7 'in use' mirror start serve:c.sock -d a=t.qcow2 --force
 kill $other
