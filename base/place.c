@@ -81,20 +81,21 @@ int place_check(const char *path, struct error *err)
 	return fail(err, ERR_USAGE, "%s: no such device, and no files are created in /dev", path);
 }
 
-/* Whether only this user, or root, can make files there. */
-static bool is_private(const char *path)
+/* Whether one user alone, and root, can make files there, and it is this user's, root's, or that
+ * one's. */
+static bool is_private(const char *path, uid_t owner)
 {
 	char folder[PATH_MAX];
 	struct stat st;
 
 	snprintf(folder, sizeof(folder), "./%.*s", (int)(base_name(path) - path), path);
-	return stat(*path == '/' ? folder + 2 : folder, &st) == 0 &&
-	       (st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & 022) == 0;
+	return stat(*path == '/' ? folder + 2 : folder, &st) == 0 && (st.st_mode & 022) == 0 &&
+	       (st.st_uid == geteuid() || st.st_uid == 0 || st.st_uid == owner);
 }
 
 int place_check_own(const char *path, const struct stat *st, struct error *err)
 {
-	if ((st->st_uid == geteuid() && (st->st_mode & 022) == 0) || is_private(path))
+	if ((st->st_uid == geteuid() && (st->st_mode & 022) == 0) || is_private(path, st->st_uid))
 		return 0;
 	return fail(err, ERR_USAGE,
 		    "%s: belongs to another user, or others may write to it, in a folder where "

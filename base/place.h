@@ -18,8 +18,8 @@ bool place_has_devices(const char *folder);
 int place_check(const char *path, struct error *err);
 
 /* ERR_USAGE unless st, of the file at path, is of this user and writable by no other, or lies in a
- * folder where only this user or root makes files: another's file could hold anything, and be read
- * and written meanwhile. In such a folder it may have been given to the user of a machine. */
+ * folder where nobody but this user, root or its owner makes files: another's file could hold
+ * anything, and be read and written meanwhile. It may have been given to the user of a machine. */
 int place_check_own(const char *path, const struct stat *st, struct error *err);
 
 /* Makes a folder that only its owner may use, if there is none yet. *made: there was none. */

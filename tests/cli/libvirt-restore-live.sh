@@ -1,5 +1,5 @@
 # A domain of libvirt runs from the archive that it is restored from, with --live any, is defined with the new disk when all is there, and started
-# with that. The process of the restore is killed meanwhile. QEMU is another user, which is given the socket and the file.
+# with that. The process of the restore is killed meanwhile. QEMU is another user, which is given the socket, and in the end the file.
 # long: starts domains
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
@@ -17,7 +17,7 @@ begin()
 	live=$!
 	on_exit "kill -9 $live 2>/dev/null"
 	wait_until begun
-	give web.nbd new.raw.live
+	give web.nbd
 }
 begun()
 {
@@ -37,7 +37,6 @@ begin --rate 1
 paused_domain web "<disk type='network' device='disk'><driver name='qemu' type='raw' error_policy='stop' rerror_policy='stop'/>
 	<source protocol='nbd' name='root'><host transport='unix' socket='$PWD/web.nbd'/><reconnect delay='3600'/></source>
 	<target dev='vda' bus='virtio'/></disk>"
-give web.nbd new.raw.live
 writes 1 1000 5000
 writes 2 2000000 70000
 kill -9 $live
@@ -57,6 +56,7 @@ as_user virsh -q destroy web
 wait_until "$VMABAK" stop c.sock 2>/dev/null
 ended_with 0 $live
 same_file want new.raw
+give new.raw
 [ ! -e new.raw.live ] || fail "it has its other name still"
 if [ "$(id -u)" = 0 ]; then
 	[ "$(stat -c %U new.raw)" = nobody ] || fail "whose is it: $(stat -c %U new.raw)"

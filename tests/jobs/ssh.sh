@@ -8,7 +8,7 @@ for page in README.md man/vmabak.1 man/vmabak-backup-qemu.1; do
 done
 # No document shows the form that truncates it, but to warn.
 for file in "$SRC/README.md" "$SRC"/man/* "$SRC"/examples/*; do
-	! grep -E 'cat >.*\.vm' "$file" | grep -v -e 'would truncate' -e '^\.Li cat >web.vmab' ||
+	! grep -E 'cat >[^>].*\.vm' "$file" | grep -v -e 'would truncate' -e '^\.Li cat >web.vmab' ||
 		fail "$file shows how to truncate an archive"
 done
 
