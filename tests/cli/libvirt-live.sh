@@ -128,7 +128,10 @@ expect_error 2 'exists already' $restore libvirt:web -C new
 as_user virsh -q destroy web
 same_file want.root new/root.raw
 same_file want.vdb new/vdb.raw
-[ "$(stat -c %b new/vdb.raw)" -lt 8000 ] || fail 'it is not sparse'
+# The copy of a newer QEMU (seen with 10.0) writes zeros.
+case $(qemu-img --version) in
+*'version 7.'*) [ "$(stat -c %b new/vdb.raw)" -lt 8000 ] || fail 'it is not sparse' ;;
+esac
 as_user virsh -q start --paused web || fail "start: $(tail -n 3 "$lv/libvirtd.log")"
 as_user virsh -q destroy web
 
