@@ -236,7 +236,7 @@ static int give_socket(const struct libvirt_live *live, struct error *err)
 
 	if (geteuid() != 0 || !domain_owner(live->domain, &user, &group))
 		return 0;
-	if (chown(live->options->socket, user, group) == 0)
+	if (lchown(live->options->socket, user, group) == 0)
 		return 0;
 	return fail_system(err, errno, "%s: giving it to the user of QEMU", live->options->socket);
 }

@@ -6,6 +6,7 @@
 #include "base/watcher.h"
 #include "drive/drive.h"
 #include "machine/machine.h"
+#include "machine/serve/listen.h"
 #include "nbd/server.h"
 
 #include <errno.h>
@@ -166,12 +167,7 @@ static const struct nbdserver_ops ops = {
 	.bitmap_name = bitmap_name,
 };
 
-static void log_line(void *context, const char *text)
-{
-	watcher_detail(context, "nbd: %s", text);
-}
-
-static int new_server(struct pulled *pulled, const struct nbdserver_options *how, struct error *err)
+static int serve(struct pulled *pulled, struct error *err)
 {
 	uint32_t n = pulled->drives.n_drives;
 	struct nbdserver_export *exports = calloc(n, sizeof(*exports));
@@ -189,27 +185,10 @@ static int new_server(struct pulled *pulled, const struct nbdserver_options *how
 			.ops = &ops,
 			.context = &pulled->shown[i],
 		};
-	code = nbdserver_new(&pulled->nbd, exports, n, how, err);
+	code = serve_listen(&pulled->nbd, exports, n, &pulled->options->serve, pulled->watcher,
+			    err);
 	free(exports);
 	return code;
-}
-
-static int serve(struct pulled *pulled, struct error *err)
-{
-	const struct serve_options *options = &pulled->options->serve;
-	const struct nbdserver_tls tls = {options->tls_certificates, options->tls_psk,
-					  options->tls_verify_peer};
-	const struct nbdserver_options how = {
-		.tls = tls.certificates != NULL || tls.psk != NULL ? &tls : NULL,
-		.log = log_line,
-		.log_context = (void *)(uintptr_t)pulled->watcher,
-	};
-
-	TRY(new_server(pulled, &how, err));
-	for (unsigned i = 0; i < options->nbd.n; i++)
-		TRY(nbdserver_listen(pulled->nbd, options->nbd.items[i], options->plain_loopback,
-				     err));
-	return 0;
 }
 
 /* ---- the beginning ---- */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/stop.h"
 #include "base/watcher.h"
+#include "machine/serve/listen.h"
 #include "machine/serve/mirror.h"
 #include "machine/serve/state.h"
 
@@ -56,33 +57,14 @@ unsigned serve_n_users(const struct serve *serve)
 
 /* ---- NBD ---- */
 
-static void log_line(void *context, const char *text)
-{
-	watcher_detail(context, "nbd: %s", text);
-}
-
 static int open_nbd(struct serve *serve, struct error *err)
 {
-	const struct serve_options *options = serve->options;
 	struct nbdserver_export exports[SERVED_MAX];
-	struct nbdserver_tls tls = {
-		.certificates = options->tls_certificates,
-		.psk = options->tls_psk,
-		.verify_peer = options->tls_verify_peer,
-	};
-	struct nbdserver_options how = {
-		.tls = tls.certificates != NULL || tls.psk != NULL ? &tls : NULL,
-		.log = log_line,
-		.log_context = (void *)(uintptr_t)serve->watcher,
-	};
 
 	for (uint32_t i = 0; i < serve->n_drives; i++)
-		exports[i] = serve_export(&serve->drives[i], options->read_only);
-	TRY(nbdserver_new(&serve->nbd, exports, serve->n_drives, &how, err));
-	for (unsigned i = 0; i < options->nbd.n; i++)
-		TRY(nbdserver_listen(serve->nbd, options->nbd.items[i], options->plain_loopback,
-				     err));
-	return 0;
+		exports[i] = serve_export(&serve->drives[i], serve->options->read_only);
+	return serve_listen(&serve->nbd, exports, serve->n_drives, serve->options, serve->watcher,
+			    err);
 }
 
 /* Characters that have a meaning in a URI become %XX. Cut if out is too small. */

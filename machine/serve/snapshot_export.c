@@ -6,6 +6,7 @@
 #include "base/socket.h"
 #include "base/watcher.h"
 #include "machine/message.h"
+#include "machine/serve/listen.h"
 #include "nbd/server.h"
 
 #include <errno.h>
@@ -187,24 +188,12 @@ static const struct nbdserver_ops ops = {
 	.bitmap_name = bitmap_name,
 };
 
-static void log_line(void *context, const char *text)
-{
-	watcher_detail(context, "nbd: %s", text);
-}
-
 int snapshot_serve(struct snapshot *snapshot, struct error *err)
 {
-	const struct serve_options *options = snapshot->serve;
 	struct nbdserver_export exports[SERVED_MAX];
-	struct nbdserver_tls tls = {options->tls_certificates, options->tls_psk,
-				    options->tls_verify_peer};
-	struct nbdserver_options how = {
-		.tls = tls.certificates != NULL || tls.psk != NULL ? &tls : NULL,
-		.log = log_line,
-		.log_context = (void *)(uintptr_t)snapshot->watcher,
-	};
+	uint32_t n = snapshot->drives.n_drives;
 
-	for (uint32_t i = 0; i < snapshot->drives.n_drives; i++)
+	for (uint32_t i = 0; i < n; i++)
 		exports[i] = (struct nbdserver_export){
 			.name = snapshot->shown[i].drive->name,
 			.size_bytes = snapshot->shown[i].drive->size_bytes,
@@ -214,9 +203,5 @@ int snapshot_serve(struct snapshot *snapshot, struct error *err)
 			.ops = &ops,
 			.context = &snapshot->shown[i],
 		};
-	TRY(nbdserver_new(&snapshot->nbd, exports, snapshot->drives.n_drives, &how, err));
-	for (unsigned i = 0; i < options->nbd.n; i++)
-		TRY(nbdserver_listen(snapshot->nbd, options->nbd.items[i], options->plain_loopback,
-				     err));
-	return 0;
+	return serve_listen(&snapshot->nbd, exports, n, snapshot->serve, snapshot->watcher, err);
 }

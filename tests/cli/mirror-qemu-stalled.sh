@@ -5,13 +5,6 @@
 
 mirrored_drives
 truncate -s 17M t.raw
-start_far()
-{
-	"$VMABAK" serve -q --control "$TMPDIR/far.sock" --nbd "unix:$TMPDIR/far.nbd" t=t.raw 2>far.err &
-	far=$!
-	on_exit "kill -9 $far 2>/dev/null"
-	wait_until "$VMABAK" status "$TMPDIR/far.sock" >/dev/null 2>&1
-}
 uri=$(nbd_uri far.nbd t)
 at_its_drive()
 {

@@ -157,3 +157,12 @@ far_disk_loses_power()
 	"$@"
 	wait_until state_is '"state": "failed"'
 }
+
+# start_far: a server on another host, as it were, of t.raw; far is its process. It can be lost, and stopped.
+start_far()
+{
+	"$VMABAK" serve -q --control "$TMPDIR/far.sock" --nbd "unix:$TMPDIR/far.nbd" t=t.raw 2>far.err &
+	far=$!
+	on_exit "kill -9 $far 2>/dev/null"
+	wait_until "$VMABAK" status "$TMPDIR/far.sock" >/dev/null 2>&1
+}
