@@ -279,7 +279,10 @@ static int start_drive(struct qemu_mirror *mirror, struct qmp *qmp, struct mirro
 	int code = 1;
 
 	drive->has_job = true;
-	TRY(job_start(qmp, drive, atomic_load(&mirror->rate), err));
+	if (mirror->state != NULL)
+		TRY(bits_add_marker(qmp, drive, drive->node, err));
+	TRY(job_start(qmp, drive, atomic_load(&mirror->rate), mirror->state != NULL, err));
+	drive->has_markers = mirror->state != NULL;
 	image_hide(drive);
 	TRY(bits_add(qmp, drive, mirror_part(r, drive->id, drive->i, "r"), false, err));
 	if (drive->known)

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int put_last(struct qmp *qmp, const struct mirrored *drive, const char *name,
-		    struct error *err)
+static int put_last(struct qmp *qmp, const struct mirrored *drive, const char *node,
+		    const char *name, struct error *err)
 {
-	struct transfer transfer = {drive->node, name, drive->size_bytes};
+	struct transfer transfer = {node, name, drive->size_bytes};
 	struct cluster_set last = {0};
 	int code = cluster_set_add(&last, drive->n_clusters - 1, 1, err);
 
@@ -22,13 +22,35 @@ static int put_last(struct qmp *qmp, const struct mirrored *drive, const char *n
 	return code;
 }
 
+int bits_add_marker(struct qmp *qmp, const struct mirrored *drive, const char *node,
+		    struct error *err)
+{
+	char name[MIRROR_NAME_SIZE];
+
+	mirror_part(name, drive->id, drive->i, "m");
+	TRY(qmp_execute(qmp, NULL, err, "block-dirty-bitmap-add", "{s:s, s:s, s:i, s:b}", "node",
+			node, "name", name, "granularity", (int)CLUSTER_SIZE, "disabled", 1));
+	return put_last(qmp, drive, node, name, err);
+}
+
 int bits_add(struct qmp *qmp, const struct mirrored *drive, const char *name, bool marked,
 	     struct error *err)
 {
+	char marker[MIRROR_NAME_SIZE];
+
+	if (marked && drive->has_markers)
+		return qmp_execute(
+			qmp, NULL, err, "transaction",
+			"{s:[{s:s, s:{s:s, s:s, s:i, s:b}}, {s:s, s:{s:s, s:s, s:[s]}}]}",
+			"actions", "type", "block-dirty-bitmap-add", "data", "node", drive->node,
+			"name", name, "granularity", (int)CLUSTER_SIZE, "persistent",
+			drive->persistent, "type", "block-dirty-bitmap-merge", "data", "node",
+			drive->node, "target", name, "bitmaps",
+			mirror_part(marker, drive->id, drive->i, "m"));
 	TRY(qmp_execute(qmp, NULL, err, "block-dirty-bitmap-add", "{s:s, s:s, s:i, s:b}", "node",
 			drive->node, "name", name, "granularity", (int)CLUSTER_SIZE, "persistent",
 			marked && drive->persistent));
-	return marked ? put_last(qmp, drive, name, err) : 0;
+	return marked ? put_last(qmp, drive, drive->node, name, err) : 0;
 }
 
 int bits_remove(struct qmp *qmp, const struct mirrored *drive, const char *name, struct error *err)

@@ -155,12 +155,15 @@ static int await_ready(struct qmp *qmp, const struct mirrored *drive, struct err
 }
 
 /* In the background: with write-blocking the guest would wait for the target. */
-int job_start(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, struct error *err)
+int job_start(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, bool marked,
+	      struct error *err)
 {
 	char name[MIRROR_NAME_SIZE];
 
 	TRY(add_target(qmp, drive, err));
 	mirror_name(name, drive->id, drive->i);
+	if (marked)
+		TRY(bits_add_marker(qmp, drive, name, err));
 	TRY(qmp_execute(qmp, NULL, err, "blockdev-mirror",
 			"{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:b, s:I}", "job-id", name, "device",
 			drive->node, "target", name, "sync", "none", "granularity",

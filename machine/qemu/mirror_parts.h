@@ -82,6 +82,7 @@ struct mirrored {
 	uint64_t n_known;    /* of the first so many clusters it has all but what keep has */
 	unsigned generation; /* of keep */
 	bool keeps;	     /* keep is there */
+	bool has_markers;    /* on the drive's node, and the target's */
 
 	struct mirror_output output;
 	struct drive *from; /* QEMU's export */
@@ -146,6 +147,11 @@ struct json_t *qmirror_begun(const struct qemu_mirror *mirror);
 
 /* ---- mirror_bits.c ---- */
 
+/* Adds one to a node that has the last cluster, and does not record: others get it from there. To
+ * bring it in from a file takes a node, and newer QEMUs wait for all requests when one is added or
+ * removed, with the guest, also for those to a target that gives no answer. */
+int bits_add_marker(struct qmp *qmp, const struct mirrored *drive, const char *node,
+		    struct error *err);
 /* Adds a bitmap that records. marked: with the last cluster. */
 int bits_add(struct qmp *qmp, const struct mirrored *drive, const char *name, bool marked,
 	     struct error *err);
@@ -167,8 +173,9 @@ int bits_of_jobs(struct qmp *qmp, uint64_t *out, struct error *err);
 
 /* ---- mirror_jobs.c ---- */
 
-/* The node of the target, and the job, which is ready when it returns. */
-int job_start(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, struct error *err);
+/* The node of the target, marked: with its marker, and the job, which is ready when it returns. */
+int job_start(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, bool marked,
+	      struct error *err);
 struct job_look {
 	bool there, pending, concluded, paused;
 	uint64_t left_bytes;
