@@ -92,6 +92,8 @@ static int prepare_pivot(struct qemu_mirror *mirror, struct error *err)
 		if (code == 0 && mirror->state != NULL)
 			code = switch_prepare_way_back(qmp, mirror, drive, err);
 	}
+	for (unsigned i = 0; i < mirror->n_drives && code == 0; i++)
+		code = note_check_answers(qmp, mirror, &mirror->drives[i], err);
 	qmp_close(qmp);
 	return code;
 }

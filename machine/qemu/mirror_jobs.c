@@ -122,6 +122,7 @@ static int look(struct qmp *qmp, const struct mirrored *drive, struct job_look *
 		escape_text(out->error, sizeof(out->error), (const uint8_t *)text, strlen(text));
 	json_member_number(job, "current-progress", &now);
 	json_member_number(job, "total-progress", &all);
+	out->done_bytes = now;
 	out->left_bytes = all > now ? all - now : 0;
 	json_free(jobs);
 	return 0;

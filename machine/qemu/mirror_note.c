@@ -69,6 +69,25 @@ int note_await_drained(struct qmp *qmp, const struct qemu_mirror *mirror,
 	return 0;
 }
 
+int note_check_answers(struct qmp *qmp, const struct qemu_mirror *mirror,
+		       const struct mirrored *drive, struct error *err)
+{
+	int64_t until_ms = clock_ms() + DRAIN_MS;
+	struct job_look first, found;
+
+	TRY(job_look(qmp, drive, &first, err));
+	for (found = first; found.left_bytes > 0 && found.done_bytes <= first.done_bytes;) {
+		if (clock_ms() > until_ms || atomic_load(&mirror->leaving))
+			return fail(err, ERR_SYSTEM,
+				    "drive %s: the target does not answer QEMU's writes; the "
+				    "mirror goes on",
+				    drive->name);
+		clock_sleep_ms(STEP_MS);
+		TRY(job_look(qmp, drive, &found, err));
+	}
+	return 0;
+}
+
 int note_begin(struct qmp *qmp, struct qemu_mirror *mirror, const struct mirrored *drive,
 	       struct error *err)
 {

@@ -178,7 +178,7 @@ int job_start(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, bool
 	      struct error *err);
 struct job_look {
 	bool there, pending, concluded, paused;
-	uint64_t left_bytes;
+	uint64_t done_bytes, left_bytes;
 	char error[200]; /* or empty */
 };
 int job_look(struct qmp *qmp, const struct mirrored *drive, struct job_look *out,

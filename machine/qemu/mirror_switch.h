@@ -30,6 +30,10 @@ void note_progress(struct qemu_mirror *mirror, struct mirrored *drive);
  * those to a silent target too, and the guest with them. */
 int note_await_drained(struct qmp *qmp, const struct qemu_mirror *mirror,
 		       const struct mirrored *drive, struct error *err);
+/* Whether what is on its way to the target, if anything, gets on. Once a pivot has begun the guest
+ * waits for that, with newer QEMUs without end. */
+int note_check_answers(struct qmp *qmp, const struct qemu_mirror *mirror,
+		       const struct mirrored *drive, struct error *err);
 /* A new generation of keep begins; and once all that was written before is durable on the target:
  * it is the one that counts. */
 int note_begin(struct qmp *qmp, struct qemu_mirror *mirror, const struct mirrored *drive,
