@@ -6,6 +6,7 @@
 #include "base/watcher.h"
 #include "drive/drive.h"
 #include "machine/machine.h"
+#include "machine/serve/instant.h"
 #include "machine/serve/listen.h"
 #include "nbd/server.h"
 
@@ -20,10 +21,9 @@
 #define GRACE_MS 1000u /* for clients to take their last replies */
 
 struct pulled_drive {
+	struct instant instant;
 	struct pulled *pulled;
 	struct drive *drive; /* the machine's */
-	uint64_t size_bytes;
-	struct cluster_set changed; /* since the checkpoint */
 };
 
 struct pulled {
@@ -125,46 +125,12 @@ static int do_status(void *context, uint64_t offset, uint64_t *n, bool *zero)
 	return is_of_instant(shown->pulled) ? 0 : EIO;
 }
 
-static int do_bitmap(void *context, unsigned which, uint64_t offset, uint64_t *n, bool *set)
-{
-	const struct pulled_drive *shown = context;
-	uint64_t cluster = offset / CLUSTER_SIZE, count;
-
-	(void)which;
-	count = cluster_set_run(&shown->changed, cluster, clusters_of(shown->size_bytes) - cluster,
-				set);
-	*n = least((cluster + count) * CLUSTER_SIZE, shown->size_bytes) - offset;
-	return 0;
-}
-
-static const char *since_of(const struct pulled_drive *shown)
-{
-	return shown->pulled->options->machine.since;
-}
-
-static int find_bitmap(void *context, const char *name)
-{
-	const char *since = since_of(context);
-
-	return since != NULL && strcmp(name, since) == 0 ? 0 : -1;
-}
-
-static bool bitmap_name(void *context, unsigned i, char out[256])
-{
-	const char *since = since_of(context);
-
-	if (since == NULL || i > 0)
-		return false;
-	snprintf(out, 256, "%s", since);
-	return true;
-}
-
 static const struct nbdserver_ops ops = {
 	.read = do_read,
 	.status = do_status,
-	.bitmap = do_bitmap,
-	.find_bitmap = find_bitmap,
-	.bitmap_name = bitmap_name,
+	.bitmap = instant_bitmap,
+	.find_bitmap = instant_find_bitmap,
+	.bitmap_name = instant_bitmap_name,
 };
 
 static int serve(struct pulled *pulled, struct error *err)
@@ -176,15 +142,7 @@ static int serve(struct pulled *pulled, struct error *err)
 	if (exports == NULL)
 		return fail_memory(err);
 	for (uint32_t i = 0; i < n; i++)
-		exports[i] = (struct nbdserver_export){
-			.name = pulled->drives.drives[i].name,
-			.size_bytes = pulled->shown[i].size_bytes,
-			.read_only = true,
-			.multi_conn = true,
-			.block_preferred = CLUSTER_SIZE,
-			.ops = &ops,
-			.context = &pulled->shown[i],
-		};
+		exports[i] = instant_export(&pulled->shown[i].instant, &ops);
 	code = serve_listen(&pulled->nbd, exports, n, &pulled->options->serve, pulled->watcher,
 			    err);
 	free(exports);
@@ -199,8 +157,9 @@ static int show_drive(struct pulled *pulled, uint32_t i, struct error *err)
 	struct pulled_drive *shown = &pulled->shown[i];
 	struct machine_changes changes = {0};
 
+	shown->instant = (struct instant){
+		drive->name, pulled->options->machine.since, drive->size_bytes, {0}};
 	shown->pulled = pulled;
-	shown->size_bytes = drive->size_bytes;
 	TRY(pulled->kind->drive(pulled->machine, i, &shown->drive, err));
 	if (pulled->options->machine.since == NULL || drive->size_bytes == 0)
 		return 0;
@@ -208,7 +167,7 @@ static int show_drive(struct pulled *pulled, uint32_t i, struct error *err)
 	if (!changes.known)
 		return fail(err, ERR_SYSTEM, "drive %s: what changed since %.60s is not known: %s",
 			    drive->name, pulled->options->machine.since, changes.why);
-	shown->changed = changes.set;
+	shown->instant.changed = changes.set;
 	return 0;
 }
 
@@ -320,7 +279,7 @@ void pulled_close(struct pulled *pulled)
 		pulled->kind->finish(pulled->machine, &ignored);
 	pulled->kind->end(pulled->machine);
 	for (uint32_t i = 0; pulled->shown != NULL && i < pulled->drives.n_drives; i++)
-		cluster_set_free(&pulled->shown[i].changed);
+		cluster_set_free(&pulled->shown[i].instant.changed);
 	free(pulled->shown);
 	pthread_cond_destroy(&pulled->checked);
 	pthread_mutex_destroy(&pulled->lock);

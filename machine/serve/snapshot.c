@@ -29,7 +29,7 @@
 static int ask_changed(struct snapshot *snapshot, const struct call *call,
 		       struct snapshot_drive *shown, struct cluster_set *set, struct error *err)
 {
-	uint64_t at = 0, n_clusters = clusters_of(shown->drive->size_bytes);
+	uint64_t at = 0, n_clusters = clusters_of(shown->instant.size_bytes);
 
 	while (at < n_clusters) {
 		struct json_t *reply, *request = json_make("{s:s}", "execute", "changed");
@@ -60,9 +60,9 @@ static int ask_all(struct snapshot *snapshot, bool before, struct error *err)
 
 		if (snapshot->since == NULL)
 			return 0;
-		code = ask_changed(snapshot, &call, shown, &shown->changed, err);
+		code = ask_changed(snapshot, &call, shown, &shown->instant.changed, err);
 		if (before)
-			cluster_set_free(&shown->changed);
+			cluster_set_free(&shown->instant.changed);
 		TRY(code);
 	}
 	return 0;
@@ -78,15 +78,16 @@ static int show_drives(struct snapshot *snapshot, struct error *err)
 		return fail_memory(err);
 	for (uint32_t i = 0; i < snapshot->drives.n_drives; i++) {
 		struct snapshot_drive *shown = &snapshot->shown[i];
-		uint64_t n_clusters = clusters_of(snapshot->drives.drives[i].size_bytes);
+		const struct machine_drive *drive = &snapshot->drives.drives[i];
+		uint64_t n_clusters = clusters_of(drive->size_bytes);
 
 		*shown = (struct snapshot_drive){
+			{drive->name, snapshot->since, drive->size_bytes, {0}},
 			snapshot,
-			&snapshot->drives.drives[i],
 			i,
 			base,
 			calloc(bits_words(n_clusters) + 1, sizeof(*shown->saved)),
-			{0}};
+		};
 		if (shown->saved == NULL)
 			return fail_memory(err);
 		base += n_clusters * CLUSTER_SIZE;
@@ -215,7 +216,7 @@ void snapshot_close(struct snapshot *snapshot)
 	machine_serve.end(snapshot->client);
 	for (uint32_t i = 0; snapshot->shown != NULL && i < snapshot->drives.n_drives; i++) {
 		free((void *)snapshot->shown[i].saved);
-		cluster_set_free(&snapshot->shown[i].changed);
+		cluster_set_free(&snapshot->shown[i].instant.changed);
 	}
 	free(snapshot->shown);
 	if (snapshot->scratch >= 0)

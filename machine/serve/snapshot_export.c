@@ -123,7 +123,7 @@ static uint64_t bytes_until(const struct snapshot_drive *shown, uint64_t offset,
 {
 	uint64_t end = (offset / CLUSTER_SIZE + n_clusters) * CLUSTER_SIZE;
 
-	return least(end, shown->drive->size_bytes) - offset;
+	return least(end, shown->instant.size_bytes) - offset;
 }
 
 /* What is saved may be zeros, and is told as data. */
@@ -145,47 +145,16 @@ static int do_status(void *context, uint64_t offset, uint64_t *n, bool *zero)
 	json_free(told);
 	if (code < 0)
 		snapshot_lose(shown->snapshot, &err);
-	*n = bytes_until(shown, offset, least(count, clusters_of(shown->drive->size_bytes)));
+	*n = bytes_until(shown, offset, least(count, clusters_of(shown->instant.size_bytes)));
 	return code < 0 ? EIO : 0;
-}
-
-static int do_bitmap(void *context, unsigned which, uint64_t offset, uint64_t *n, bool *set)
-{
-	const struct snapshot_drive *shown = context;
-	uint64_t cluster = offset / CLUSTER_SIZE;
-
-	(void)which;
-	*n = bytes_until(shown, offset,
-			 cluster_set_run(&shown->changed, cluster,
-					 clusters_of(shown->drive->size_bytes) - cluster, set));
-	return 0;
-}
-
-static int find_bitmap(void *context, const char *name)
-{
-	const struct snapshot_drive *shown = context;
-	const char *since = shown->snapshot->since;
-
-	return since != NULL && strcmp(name, since) == 0 ? 0 : -1;
-}
-
-static bool bitmap_name(void *context, unsigned i, char out[256])
-{
-	const struct snapshot_drive *shown = context;
-	const char *since = shown->snapshot->since;
-
-	if (since == NULL || i > 0)
-		return false;
-	snprintf(out, 256, "%s", since);
-	return true;
 }
 
 static const struct nbdserver_ops ops = {
 	.read = do_read,
 	.status = do_status,
-	.bitmap = do_bitmap,
-	.find_bitmap = find_bitmap,
-	.bitmap_name = bitmap_name,
+	.bitmap = instant_bitmap,
+	.find_bitmap = instant_find_bitmap,
+	.bitmap_name = instant_bitmap_name,
 };
 
 int snapshot_serve(struct snapshot *snapshot, struct error *err)
@@ -194,14 +163,6 @@ int snapshot_serve(struct snapshot *snapshot, struct error *err)
 	uint32_t n = snapshot->drives.n_drives;
 
 	for (uint32_t i = 0; i < n; i++)
-		exports[i] = (struct nbdserver_export){
-			.name = snapshot->shown[i].drive->name,
-			.size_bytes = snapshot->shown[i].drive->size_bytes,
-			.read_only = true,
-			.multi_conn = true,
-			.block_preferred = CLUSTER_SIZE,
-			.ops = &ops,
-			.context = &snapshot->shown[i],
-		};
+		exports[i] = instant_export(&snapshot->shown[i].instant, &ops);
 	return serve_listen(&snapshot->nbd, exports, n, snapshot->serve, snapshot->watcher, err);
 }

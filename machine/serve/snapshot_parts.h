@@ -8,19 +8,19 @@
 #ifndef MACHINE_SERVE_SNAPSHOT_PARTS_H
 #define MACHINE_SERVE_SNAPSHOT_PARTS_H
 
-#include "machine/serve/client_state.h"
 #include "machine/options.h"
+#include "machine/serve/client_state.h"
+#include "machine/serve/instant.h"
 #include "machine/serve/options.h"
 
 #define SNAPSHOT_CHANNELS 5u /* one for what guests overwrite, the others to ask */
 
 struct snapshot_drive {
+	struct instant instant; /* changed: by the instant */
 	struct snapshot *snapshot;
-	const struct machine_drive *drive;
 	uint32_t number;
-	uint64_t base;		    /* in the scratch file */
-	_Atomic uint64_t *saved;    /* owned; a bit a cluster: it is in the scratch file */
-	struct cluster_set changed; /* since the checkpoint, by the instant */
+	uint64_t base;		 /* in the scratch file */
+	_Atomic uint64_t *saved; /* owned; a bit a cluster: it is in the scratch file */
 };
 
 struct snapshot_asking {

@@ -5,6 +5,7 @@
 . "$CLI/libvirt.sh"
 need_libvirt
 . "$CLI/tracked.sh"
+. "$CLI/snapshot.sh"
 need nbdinfo nbdcopy
 
 make_random a.raw 8388608
@@ -13,21 +14,7 @@ make_random b.raw 4194304 2
 qemu-img convert -f raw -O qcow2 b.raw b.qcow2
 paused_domain web "$(disk qcow2 "$PWD/a.qcow2" vda) $(disk qcow2 "$PWD/b.qcow2" vdb)"
 images='vda:a.qcow2 vdb:b.qcow2'
-start_snapshot()
-{
-	rm -f s.sock
-	as_user "$vmabak" snapshot libvirt:web --nbd unix:s.sock "$@" 2>snapshot.err &
-	snapshot=$!
-	on_exit "kill -9 $snapshot 2>/dev/null"
-	wait_until snapshot_began
-}
-snapshot_began()
-{
-	[ -S s.sock ] && return
-	kill -0 $snapshot 2>/dev/null || fail "the snapshot has ended: $(cat snapshot.err)"
-	return 1
-}
-uri() { echo "nbd+unix:///$1?socket=s.sock"; }
+start_snapshot() { snapshot_of as_user "$vmabak" snapshot libvirt:web "$@"; }
 keep_truth()
 {
 	qemu-img convert -U -f qcow2 -O raw a.qcow2 a.then

@@ -5,6 +5,7 @@
 . "$CLI/peers.sh"
 . "$SRC/tests/live/lib.sh"
 . "$CLI/track.sh"
+. "$CLI/snapshot.sh"
 
 need_images
 need nbdcopy
@@ -13,23 +14,12 @@ two_drives
 cp a.raw A.initial
 qemu-img convert -U -f qcow2 -O raw b.qcow2 B.initial
 start_writers --chains 4 --align 512 --longest 65536 --rate 300
-began()
-{
-	[ -S s.sock ] && return
-	kill -0 $snapshot 2>/dev/null || fail "the snapshot has ended: $(cat snapshot.err)"
-	return 1
-}
-uri() { echo "nbd+unix:///$1?socket=s.sock"; }
 # copy N [OPTION]...
 copy()
 {
 	lib_n=$1
 	shift
-	rm -f s.sock
-	"$VMABAK" snapshot "qemu:$qmp" --nbd unix:s.sock --nbd-server "$exports" --scratch "$PWD/scratch" "$@" 2>snapshot.err &
-	snapshot=$!
-	on_exit "kill -9 $snapshot 2>/dev/null"
-	wait_until began
+	snapshot_of "$VMABAK" snapshot "qemu:$qmp" --nbd-server "$exports" --scratch "$PWD/scratch" "$@"
 	for drive in A B; do
 		expect_code 0 nbdcopy "$(uri $drive)" $drive.$lib_n
 		[ $# = 0 ] || nbdinfo --json --map="qemu:dirty-bitmap:$2" "$(uri $drive)" >$drive.map

@@ -3,30 +3,12 @@
 . "$(dirname "$0")/lib.sh"
 . "$CLI/peers.sh"
 . "$CLI/track.sh"
+. "$CLI/snapshot.sh"
 
 need_images
 need nbdinfo nbdcopy
 small_drives
-# start_snapshot [OPTION]...: $snapshot is its pid; its socket s.sock.
-start_snapshot()
-{
-	rm -f s.sock
-	"$VMABAK" snapshot "qemu:$qmp" --nbd unix:s.sock --nbd-server "$exports" --scratch "$PWD/scratch" "$@" 2>snapshot.err &
-	snapshot=$!
-	on_exit "kill -9 $snapshot 2>/dev/null"
-	wait_until snapshot_began
-}
-snapshot_began()
-{
-	[ -S s.sock ] && return
-	kill -0 $snapshot 2>/dev/null || fail "the snapshot has ended: $(cat snapshot.err)"
-	return 1
-}
-uri() { echo "nbd+unix:///$1?socket=s.sock"; }
-dirty() # DRIVE: how many bytes the bitmap of the snapshot names
-{
-	nbdinfo --map="qemu:dirty-bitmap:mine" --totals "$(uri "$1")" | awk '$3 % 2 == 1 { n = $1 } END { print n + 0 }'
-}
+start_snapshot() { snapshot_of "$VMABAK" snapshot "qemu:$qmp" --nbd-server "$exports" --scratch "$PWD/scratch" "$@"; }
 # What the drives hold now, as A.then and B.then.
 keep_truth()
 {

@@ -2,34 +2,16 @@
 # goes on; the end of it, a kill, a full disk and a server that goes leave the source clean, and no data of another instant.
 . "$(dirname "$0")/lib.sh"
 . "$CLI/serve.sh"
+. "$CLI/snapshot.sh"
 
 need nbdsh nbdinfo nbdcopy qemu-img
-# start_snapshot [OPTION]...: $snapshot is its pid; its socket s.sock.
-start_snapshot()
-{
-	rm -f s.sock
-	"$VMABAK" snapshot serve:c.sock --nbd unix:s.sock "$@" 2>snapshot.err &
-	snapshot=$!
-	on_exit "kill -9 $snapshot 2>/dev/null"
-	wait_until snapshot_began
-}
-snapshot_began()
-{
-	[ -S s.sock ] && return
-	kill -0 $snapshot 2>/dev/null || fail "the snapshot has ended: $(cat snapshot.err)"
-	return 1
-}
+start_snapshot() { snapshot_of "$VMABAK" snapshot serve:c.sock "$@"; }
 stop_snapshot()
 {
 	kill $snapshot
 	ended_with 0 $snapshot
 	[ ! -e s.sock ] || fail "the socket is left"
 	wait_until no_backup
-}
-uri() { echo "nbd+unix:///$1?socket=s.sock"; }
-dirty() # DRIVE: how many bytes the bitmap of the snapshot names
-{
-	nbdinfo --map="qemu:dirty-bitmap:mine" --totals "$(uri "$1")" | awk '$3 % 2 == 1 { n = $1 } END { print n + 0 }'
 }
 
 make_random a.raw 8000001 1
