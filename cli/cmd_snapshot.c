@@ -66,6 +66,7 @@ static int check(const struct snapshot_command *command, enum source_kind kind, 
 
 static int find_kind(enum source_kind kind, const struct machine_kind **out, struct error *err)
 {
+	(void)err;
 	*out = kind == SOURCE_QEMU ? &machine_pull : NULL;
 	if (kind != SOURCE_LIBVIRT)
 		return 0;

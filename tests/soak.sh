@@ -107,8 +107,7 @@ while [ "$(left)" -gt 0 ]; do
 		n=$([ "$minutes" -lt 30 ] && echo 10 || echo 50)
 		step kills-serve env VMABAK_ROUNDS=$((n * 2)) tests/cli/run.sh build/release/vmabak live-increments-killed
 		step kills-qemu env VMABAK_KILLED=qemu VMABAK_INCREMENTS=$n tests/cli/run.sh build/release/vmabak qemu-increments-row
-		step kills-libvirt env LIBVIRT_KILLS=$n LIBVIRTD_KILLS=0 tests/cli/run.sh build/release/vmabak libvirt-track-killed
-		step kills-libvirtd env LIBVIRT_KILLS=0 LIBVIRTD_KILLS=$n tests/cli/run.sh build/release/vmabak libvirt-track-killed
+		step kills-libvirt env LIBVIRT_KILLS=$n CLI_LIMIT=3600 tests/cli/run.sh build/release/vmabak libvirt-track-killed
 		step threads env VMABAK_LONG=1 build/tsan/unit 'capture under load'
 		[ "$minutes" -lt 120 ] || step salvage env VMABAK_LONG=1 build/release/unit salvage
 		step mutation $quiet VARIANT=asan mutation STEP=$((minutes < 30 ? 41 : 1))

@@ -280,12 +280,14 @@ int domain_backup(struct domain *domain, char **out, struct error *err)
 	return domain_fail(domain, "whether a backup of it runs", err);
 }
 
-static bool has_other_job(struct domain *domain)
+/* *lost: there is one, of which libvirt does not know any more what it is. */
+static bool has_other_job(struct domain *domain, bool *lost)
 {
 	virTypedParameterPtr list = NULL;
 	int n = 0, type = VIR_DOMAIN_JOB_NONE, result;
 
 	DOMAIN_ASK(result, domain_lib.virDomainGetJobStats(domain->domain, &type, &list, &n, 0));
+	*lost = result < 0 && domain_lib.virGetLastErrorCode() == VIR_ERR_INTERNAL_ERROR;
 	if (result < 0)
 		return false;
 	domain_lib.virTypedParamsFree(list, n);
@@ -301,8 +303,9 @@ int domain_backup_begin(struct domain *domain, const char *xml, const char *chec
 			struct error *err)
 {
 	int result, code;
+	bool lost;
 
-	if (has_other_job(domain))
+	if (has_other_job(domain, &lost))
 		return fail(err, ERR_LOCKED,
 			    "domain '%s': another job of libvirt is running: 'virsh domjobinfo' "
 			    "shows it",
@@ -315,7 +318,12 @@ int domain_backup_begin(struct domain *domain, const char *xml, const char *chec
 	domain_fail(domain, "beginning a backup", err);
 	if (misses_checkpoint(code))
 		err->code = ERR_UNSUPPORTED;
-	else if (code == VIR_ERR_OPERATION_TIMEOUT || has_other_job(domain))
+	else if (code == VIR_ERR_OPERATION_TIMEOUT && lost)
+		fail(err, ERR_LOCKED,
+		     "domain '%s': libvirt holds a job of it whose data went when libvirtd was "
+		     "killed; it goes when the domain is shut down and libvirtd restarted then",
+		     domain->shown);
+	else if (code == VIR_ERR_OPERATION_TIMEOUT || has_other_job(domain, &lost))
 		err->code = ERR_LOCKED;
 	return err->code;
 }

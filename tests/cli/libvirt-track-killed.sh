@@ -1,6 +1,6 @@
 # backup --track that is killed, or has libvirtd or QEMU killed under it, at several moments: the parent's checkpoint
-# stays, the one of the backup goes, at the latest in the next run, and the next increment is right. $LIBVIRT_KILLS (2)
-# backups, and libvirtd $LIBVIRTD_KILLS (0) times, are killed at moments that chance chooses.
+# stays, the one of the backup goes, at the latest in the next run, and the next increment is right. $LIBVIRT_KILLS (1)
+# backups, and as often libvirtd, and QEMU, are killed at moments that chance chooses.
 # long: many backups of a domain
 . "$(dirname "$0")/lib.sh"
 . "$CLI/libvirt.sh"
@@ -82,34 +82,7 @@ if strace -f -o /dev/null true 2>/dev/null; then
 	next 0 '[1, 0]'
 fi
 
-# of_kill: what is left of a backup after a kill goes, and the next increment is right.
-of_kill()
-{
-	rm -f killed.vmab killed.vmab.sums .*.part
-	wait_until no_files_left # the guard has ended: the job may have begun after the kill
-	wait_until eval '! job_there'
-	# One that came to its end before is the beginning of a chain of its own, which is given up here.
-	for lib_file in "$lv/c/libvirt/qemu/checkpoint/web/"*; do
-		[ "$(basename "$lib_file" .xml)" != "$parent" ] && grep -q 'of a backup by vmabak<' "$lib_file" || continue
-		as_user virsh -q checkpoint-delete web "$(basename "$lib_file" .xml)"
-	done
-	if [ -e "$lv/c/libvirt/qemu/checkpoint/web/$parent.xml" ]; then
-		next 0 '[1, 0]'
-	else
-		next 3 '[None, None]'
-	fi
-}
-some_time() { sleep "$("$PYTHON" -S -c 'import os; print(os.urandom(1)[0] / 256)')"; }
-increment="$tracked --rate 2M -o killed.vmab --audit 1/1"
-
-for lib_round in $(seq "${LIBVIRT_KILLS:-2}"); do
-	domain_writes 0 $((lib_round % 250)) $((lib_round % 40 * 64))k 64k
-	in_background $increment --parent $n.vmab
-	some_time
-	kill -9 $pid 2>/dev/null || :
-	wait $pid 2>/dev/null || :
-	of_kill
-done
+n_lost=0
 # The backup, or its guard, may start one itself, as any client of a session does: then that is the one.
 restart_libvirtd()
 {
@@ -125,8 +98,49 @@ other_libvirtd()
 	as_user virsh -q list >/dev/null 2>&1 && libvirtd=$(cat "$lv/r/libvirt/libvirtd.pid") &&
 		[ "${libvirtd:-$lib_killed}" != "$lib_killed" ] && ! dead "$libvirtd"
 }
+# libvirt writes a job down, then what it is of, and never ends one of which it does not know that.
+end_lost_job()
+{
+	as_user virsh -q domjobinfo web 2>&1 | grep -q 'data missing' || return 0
+	as_user virsh -q destroy web
+	restart_libvirtd
+	as_user virsh -q start --paused web
+	n_lost=$((n_lost + 1))
+}
+# of_kill [qemu]: what is left of a backup after a kill goes, and the next increment is right.
+of_kill()
+{
+	rm -f killed.vmab killed.vmab.sums .*.part
+	wait_until no_files_left # the guard has ended: the job may have begun after the kill
+	wait_until eval '! job_there'
+	end_lost_job
+	# One that came to its end before is the beginning of a chain of its own, which is given up here.
+	for lib_file in "$lv/c/libvirt/qemu/checkpoint/web/"*; do
+		[ "$(basename "$lib_file" .xml)" != "$parent" ] && grep -q 'of a backup by vmabak<' "$lib_file" || continue
+		# After a kill of QEMU there is only a file of it.
+		as_user virsh -q checkpoint-delete web "$(basename "$lib_file" .xml)" ${1:+--metadata}
+	done
+	if [ $# = 0 ] && [ -e "$lv/c/libvirt/qemu/checkpoint/web/$parent.xml" ]; then
+		next 0 '[1, 0]'
+	else
+		next 3 '[None, None]'
+	fi
+}
+kills=${LIBVIRT_KILLS:-1}
+domain_is_off() { [ "$(as_user virsh -q domstate web)" = 'shut off' ]; }
+some_time() { sleep "$("$PYTHON" -S -c 'import os; print(os.urandom(1)[0] / 256)')"; }
+increment="$tracked --rate 2M -o killed.vmab --audit 1/1"
+
+for lib_round in $(seq $kills); do
+	domain_writes 0 $((lib_round % 250)) $((lib_round % 40 * 64))k 64k
+	in_background $increment --parent $n.vmab
+	some_time
+	kill -9 $pid 2>/dev/null || :
+	wait $pid 2>/dev/null || :
+	of_kill
+done
 # libvirtd, while the backup goes on, or begins; it fails, or has begun to be made durable.
-for lib_round in $(seq "${LIBVIRTD_KILLS:-0}"); do
+for lib_round in $(seq $kills); do
 	domain_writes 0 $((lib_round % 250)) $((lib_round % 40 * 64))k 64k
 	in_background $increment --parent $n.vmab
 	some_time
@@ -135,6 +149,20 @@ for lib_round in $(seq "${LIBVIRTD_KILLS:-0}"); do
 	wait $pid 2>/dev/null || lib_code=$?
 	[ $lib_code -le 1 ] || [ $lib_code = 3 ] || fail "exit code $lib_code: $(cat "$err")"
 	of_kill
+done
+[ $kills -lt 10 ] || echo "libvirtd: of $kills kills, $n_lost left a job that only a stop of the domain and of libvirtd ends"
+# QEMU: its bitmaps are of no use then.
+for lib_round in $(seq $kills); do
+	domain_writes 0 $((lib_round % 250)) $((lib_round % 40 * 64))k 64k
+	in_background $increment --parent $n.vmab
+	some_time
+	kill -9 "$(cat "$lv/r/libvirt/qemu/run/web.pid")"
+	lib_code=0
+	wait $pid 2>/dev/null || lib_code=$?
+	[ $lib_code -le 1 ] || [ $lib_code = 3 ] || fail "exit code $lib_code: $(cat "$err")"
+	wait_until domain_is_off
+	as_user virsh -q start --paused web
+	of_kill qemu
 done
 
 # libvirtd is killed during the backup; the guard finds the next one, or gives up after a quarter of a minute, and then
