@@ -1,6 +1,7 @@
 # Snapshots of a serve that dependent writers go at: what NBD clients read of each, at their ease, is of one instant.
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/live/lib.sh"
+. "$CLI/snapshot.sh"
 need_live_tools
 need nbdcopy
 
@@ -9,13 +10,9 @@ start_judge
 start_serve A=A.raw B=B.raw
 start_writers --chains 4 --connections 2 --rate 400
 for i in 1 2 3; do
-	rm -f s.sock
-	"$VMABAK" snapshot -q serve:control --nbd unix:s.sock 2>snapshot.err &
-	snapshot=$!
-	on_exit "kill -9 $snapshot 2>/dev/null"
-	wait_until [ -S s.sock ]
+	snapshot_of "$VMABAK" snapshot -q serve:control
 	for drive in A B; do
-		expect_code 0 nbdcopy "nbd+unix:///$drive?socket=s.sock" $drive.out
+		expect_code 0 nbdcopy "$(uri $drive)" $drive.out
 	done
 	kill $snapshot
 	ended_with 0 $snapshot

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 begin_in_private_mounts
 . "$CLI/serve.sh"
+. "$CLI/snapshot.sh"
 
 need nbdsh
 mkdir small
@@ -11,10 +12,7 @@ on_exit "umount small"
 make_random a.raw 8000000 1
 cp a.raw a.then
 start_serve a=a.raw
-"$VMABAK" snapshot serve:c.sock --nbd unix:s.sock --scratch small 2>snapshot.err &
-snapshot=$!
-on_exit "kill -9 $snapshot 2>/dev/null"
-wait_until [ -S s.sock ]
+snapshot_of "$VMABAK" snapshot serve:c.sock --scratch small
 "$PYTHON" -c 'import nbd, os, signal, sys
 h, guest = nbd.NBD(), nbd.NBD()
 h.connect_uri("nbd+unix:///a?socket=s.sock")
