@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAPS_MAX 65535
 
@@ -18,6 +19,7 @@ struct map_file {
 	char *path; /* owned */
 	uint64_t size_bytes;
 	char drive[NAME_MAX_LENGTH + 1];
+	bool named; /* by the user */
 	struct generation *map;
 };
 
@@ -113,11 +115,21 @@ static int open_folder(struct checkpoint_source *source, const char *path, struc
 	return code;
 }
 
-static int open_file(struct checkpoint_source *source, const char *path, struct error *err)
+/* FILE, or NAME=FILE, which names the drive. */
+static int open_file(struct checkpoint_source *source, const char *place, struct error *err)
 {
+	const char *equals = strchr(place, '=');
+	size_t n = equals == NULL ? 0 : (size_t)(equals - place);
+	bool named = n > 0 && access(place, F_OK) != 0 && name_usable((const uint8_t *)place, n);
+
 	source->maps = calloc(1, sizeof(*source->maps));
-	return source->maps == NULL ? fail_memory(err)
-				    : add_map(source, text_make("%s", path), err);
+	if (source->maps == NULL)
+		return fail_memory(err);
+	TRY(add_map(source, text_make("%s", named ? equals + 1 : place), err));
+	source->maps->named = named;
+	if (named)
+		snprintf(source->maps->drive, sizeof(source->maps->drive), "%.*s", (int)n, place);
+	return 0;
 }
 
 static int open_source(struct checkpoint_source **out, const struct machine_options *options,
@@ -199,8 +211,8 @@ static int outline(struct checkpoint_source *source, uint32_t i, const char *nam
 {
 	const struct map_file *file = &source->maps[i];
 	size_t n = strlen(file->drive);
-	bool ends =
-		source->state.folder == NULL && n > 4 && strcmp(file->drive + n - 4, ".map") == 0;
+	bool ends = source->state.folder == NULL && !file->named && n > 4 &&
+		    strcmp(file->drive + n - 4, ".map") == 0;
 
 	*out = (struct outline){.size_bytes = file->size_bytes, .still = true};
 	if (!checkpoints_find(generation_checkpoints(file->map), name, &out->line))

@@ -193,7 +193,9 @@ static int find_drive(const struct move_machine *machine, const char *name, uint
 	while (i < list->n_drives && strcmp(list->drives[i].name, name) != 0)
 		i++;
 	if (i == list->n_drives)
-		return fail(err, ERR_USAGE, "drive %s: there is none of that name where it goes",
+		return fail(err, ERR_USAGE,
+			    "drive %s: there is none of that name where it goes; a map's "
+			    "file is exported as NAME=FILE",
 			    name);
 	if (list->drives[i].size_bytes != size_bytes)
 		return fail(err, ERR_USAGE, "drive %s: has %llu bytes, and %llu where it goes",

@@ -130,7 +130,13 @@ same_file a.raw before.raw
 rm before.raw
 stop_serve
 expect_code 0 checkpoint export "$name" -o off.ckpt a.map
+# A map that is called otherwise than its drive.
+mkdir called
+cp a.map called/web.map
+expect_code 0 checkpoint export "$name" -o web.ckpt called/web.map
+expect_error 2 "drive web: there is none of that name where it goes; a map's file is exported as NAME=FILE" checkpoint import web.ckpt serve:d.sock
+expect_code 0 checkpoint export "$name" -o named.ckpt a=called/web.map
 expect_error 2 'no checkpoint can come' checkpoint import off.ckpt a.map
 expect_code 0 checkpoint delete "$name" serve:d.sock --force
-expect_code 0 checkpoint import off.ckpt serve:d.sock --unwritten
+expect_code 0 checkpoint import named.ckpt serve:d.sock --unwritten
 increment 0 off 0 '[3]'
