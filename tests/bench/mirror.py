@@ -96,10 +96,10 @@ def again():
     in_sync()
 
 
-def by_nbdcopy():
+def by_nbdcopy(*options):
     remove("n.raw")
     run("truncate", "-s", str(SIZE), "n.raw")
-    run("nbdcopy", URI.format("a"), "n.raw")
+    run("nbdcopy", *options, URI.format("a"), "n.raw")
 
 
 def connect(name):
@@ -130,7 +130,7 @@ def change_one_percent():
 
 def a_round():
     found = {}
-    copies = [("full", full), ("nbdcopy", by_nbdcopy)]
+    copies = [("full", full), ("nbdcopy", by_nbdcopy), ("flushed", lambda: by_nbdcopy("--flush"))]
     random.shuffle(copies)
     for name, what in copies:
         found[name] = seconds(what)
@@ -225,9 +225,10 @@ def copies():
     stop(server)
     middle = statistics.median
     print(f"{KIND}: {GIB:g} GiB, {DATA:g} of random data, {ROUNDS} rounds, load {os.getloadavg()[0]:.0f}")
-    for name in ("full", "nbdcopy", "again"):
+    for name in ("full", "nbdcopy", "flushed", "again"):
         print(f"{name:8} {middle(r[name] for r in rounds):8.2f} s")
-    for text, name, other in (("full mirror / nbdcopy", "full", "nbdcopy"), ("restart with 1 % / full", "again", "full")):
+    for text, name, other in (("full mirror / nbdcopy", "full", "nbdcopy"), ("full mirror / nbdcopy --flush", "full", "flushed"),
+                              ("restart with 1 % / full", "again", "full")):
         ratios = [r[name] / r[other] for r in rounds]
         print(f"{text:30} {middle(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
     ratios = [r["writes"] for r in rounds]
