@@ -150,12 +150,14 @@ int upload_resume(struct upload *upload, struct upload_kept *kept, struct upload
 		memcpy(upload->mark, kept->mark, sizeof(upload->mark));
 		return 1;
 	}
-	if (code == 0) {
+	/* After an error it may be there: who frees the upload must not remove it. */
+	if (code == 0)
 		upload_forget(upload->note);
-		upload->note = NULL;
-		free(upload->id);
-		upload->id = NULL;
-	}
+	else
+		upload_leave(upload->note);
+	upload->note = NULL;
+	free(upload->id);
+	upload->id = NULL;
 	return code;
 }
 

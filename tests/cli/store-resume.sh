@@ -6,10 +6,10 @@
 # Part 3 of each first run is never answered, nor is the end of a's second one: none of them is ever done.
 : >requests
 set --
-for name in a b c e f g; do
+for name in a b c e f g j; do
 	set -- "$@" "stall@PUT /backups/$name.vmab?partNumber=3&"
 done
-store "$@" 'stall@POST /backups/a.vmab?uploadId' '403@DELETE /backups/f.vmab?uploadId'
+store "$@" '403@GET /backups/j.vmab?part-number-marker' 'stall@POST /backups/a.vmab?uploadId' '403@DELETE /backups/f.vmab?uploadId'
 
 make_random d.raw 70000000 1
 # broken SIGNAL NAME REQUEST [OPTION]...: a run that ends so when the store has that request, and all parts that come before.
@@ -89,6 +89,11 @@ expect_json "$out" "d['created_ns'] > 1700000000 * 10**9"
 broken KILL g 'PUT /backups/g.vmab?partNumber=3'
 expect_code 0 "$VMABAK" backup -q -o s3://backups/g.vmab d=small
 no_uploads
+# That the store does not tell the parts now is no reason to remove them.
+broken KILL j 'PUT /backups/j.vmab?partNumber=3'
+expect_error 1 '403 AccessDenied' "$VMABAK" backup --resume --compress none -o s3://backups/j.vmab d=d.raw
+[ "$(tell uploads)" = 1 ] || fail 'what was to be taken up was removed'
+resumed j 'k > 30000000'
 # What is there already is not begun with. Two at once.
 expect_error 2 'exists already' "$VMABAK" backup --resume -o s3://backups/g.vmab d=small
 no_uploads
