@@ -29,6 +29,7 @@ struct store_lock {
 	char *other;		      /* that of the object another run has; owned, or NULL */
 	char text[TEXT_MAX];	      /* what the objects say: token, host, process, time */
 	struct upload_note *note;
+	bool is_put; /* the object may be in the store, and this run's */
 	bool held, is_claimed;
 	struct store_lock *next;
 };
@@ -180,6 +181,7 @@ static int put_lock(struct store_lock *lock, char text[TEXT_MAX], struct error *
 
 	if (lock->note == NULL)
 		lock->note = upload_note(lock->url, lock->id, NULL);
+	lock->is_put = true;
 	code = store_folder_put_new(lock->folder, lock->name, lock->text, err);
 	if (code < 0)
 		return code;
@@ -264,7 +266,7 @@ static int remove_objects(struct store_lock *lock)
 	struct error ignored = {0};
 	int code;
 
-	if (lock->note == NULL && !lock->held)
+	if (!lock->is_put)
 		return 0;
 	code = lock->held ? store_folder_remove(lock->folder, lock->name, &ignored)
 			  : remove_if(lock, lock->name, lock->id + 1);

@@ -70,6 +70,12 @@ is_locked || fail 'the lock of another one was removed'
 expect_code 0 "$VMABAK" list $p/
 expect_no_text "$out" lock
 end_store
+# A run that could note it nowhere, and whose lock the store then does not confirm, removes it.
+rm requests
+store '403@PUT /backups/vms/.web.lock+2'
+expect_error 1 'AccessDenied' env -u HOME -u XDG_STATE_HOME "$VMABAK" backup --to $p --name web root=root.raw
+! is_locked || fail 'the lock of a run without notes is left'
+end_store
 # Stores that ignore the condition, or refuse it; and the answer to our own request is lost.
 rm requests
 store 'late@PUT /backups/vms/.web.lock' ignorant@PUT+1
