@@ -194,7 +194,7 @@ static int from_files(struct account *account, char **style, struct error *err)
 static int check_endpoint(struct account *account, struct error *err)
 {
 	char *url = account->endpoint;
-	size_t n;
+	size_t n, begin;
 
 	if (url == NULL)
 		return 0;
@@ -203,7 +203,8 @@ static int check_endpoint(struct account *account, struct error *err)
 		return fail(err, ERR_USAGE,
 			    "the endpoint of the object store must be a host, with nothing "
 			    "before or after it");
-	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+	begin = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+	if (begin == 0 || url[begin] == '/' || url[begin] == '\0')
 		return fail(
 			err, ERR_USAGE,
 			"the endpoint of the object store, '%.100s': must be http://HOST[:PORT] "

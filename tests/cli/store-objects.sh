@@ -127,7 +127,9 @@ expect_code 0 env -u AWS_ENDPOINT_URL "$VMABAK" list --s3-endpoint "http://127.0
 expect_error 2 'must be a host' "$VMABAK" list --s3-endpoint "ftp://user:secret@127.0.0.1" s3://backups/full.vmab
 expect_no_text "$err" secret
 expect_error 2 'cannot be parts of a key' "$VMABAK" backup -o s3://backups/a/../b.vmab root=root.raw
-expect_error 2 'must be http' "$VMABAK" list --s3-endpoint "127.0.0.1:$port" s3://backups/full.vmab
+for endpoint in "127.0.0.1:$port" http:// https:/// http:///path; do
+	expect_error 2 'must be http' "$VMABAK" list --s3-endpoint "$endpoint" s3://backups/full.vmab
+done
 
 # What is started for an image gets no secrets; the user's commands do.
 need_images
