@@ -187,6 +187,11 @@ static int await_locked(struct store_reader *reader, struct range **out, struct 
 	for (;;) {
 		struct range *range = range_at_locked(reader, reader->position);
 
+		/* A move may have come back to it before that ended: the rest will not come. */
+		if (range != NULL && range->given_up && range->state == RANGE_THERE) {
+			ranges_free_locked(reader, range);
+			range = NULL;
+		}
 		if (range != NULL && range->there > reader->position - range->position) {
 			*out = range;
 			return 0;

@@ -79,7 +79,9 @@ static bool is_of_this_host(const char *line)
 }
 
 /* The lock is there before the file has content: a file that is empty and not locked is about to
- * have both, or of a run that died. */
+ * have both, or of a run that died. Who opens it before has the lock for a moment, to find that
+ * out.
+ */
 static bool write_note(struct upload_note *note, const char *url, const char *id,
 		       const struct upload_kept *kept)
 {
@@ -92,7 +94,7 @@ static bool write_note(struct upload_note *note, const char *url, const char *id
 	if (note->fd < 0)
 		return false;
 	tell_host(boot, machine);
-	return flock(note->fd, LOCK_EX | LOCK_NB) == 0 &&
+	return flock(note->fd, LOCK_EX) == 0 &&
 	       dprintf(note->fd, "%s\n%s\n%s %s\n", url, id, boot, machine) > 0 &&
 	       (kept == NULL ||
 		dprintf(note->fd, KEPT "%s %s %s %" PRId64 "\n", kept->mark,

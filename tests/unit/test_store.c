@@ -1,8 +1,10 @@
 /*
  * Objects of a store that is read here and there: by a server of these tests that is slow.
  */
+#include "store/ranges.h"
 #include "store/sign.h"
 #include "store/store.h"
+#include "store/uploads.h"
 #include "tests/unit/suites.h"
 
 #include <CUnit/CUnit.h>
@@ -180,6 +182,130 @@ static void seeks_of_any_kind(void)
 	store_reader_close(reader);
 }
 
+/* ---- a range that is given up while reading comes back to it ---- */
+
+static _Atomic unsigned stage;
+
+static void await_stage(unsigned n)
+{
+	while (stage < n)
+		sleep_ms(1);
+}
+
+/* The first time some of it comes, and then, after the reader has moved on, more. */
+static int fetch_as_told(struct origin *origin, struct http *http,
+			 const struct origin_range *wanted, struct error *err)
+{
+	uint8_t bytes[4096];
+
+	(void)origin, (void)http;
+	for (size_t at = 0; at < wanted->n; at += sizeof(bytes)) {
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = byte_at(wanted->position + at + i);
+		if (at == sizeof(bytes) && stage < 2) {
+			stage = 1;
+			await_stage(2);
+		}
+		if (!wanted->take(wanted->context, at, bytes, sizeof(bytes))) {
+			stage = 3;
+			await_stage(4);
+			return fail(err, ERR_SYSTEM, "not wanted any more");
+		}
+	}
+	return 0;
+}
+
+static void stop_nothing(void *state)
+{
+	(void)state;
+}
+
+static struct store_reader *reader_of_two(const struct origin_kind *kind)
+{
+	struct store_reader *reader = calloc(1, sizeof(*reader));
+
+	pthread_mutex_init(&reader->lock, NULL);
+	pthread_cond_init(&reader->came, NULL);
+	pthread_cond_init(&reader->wanted, NULL);
+	reader->origin = (struct origin){.kind = kind, .size = 2 * RANGE_SIZE};
+	reader->range_size = RANGE_SIZE;
+	reader->up_to = reader->asked_to = reader->origin.size;
+	for (unsigned i = 0; i < 2; i++) {
+		reader->ranges[i] = (struct range){
+			.position = i * RANGE_SIZE, .size = RANGE_SIZE, .n_counted = 8};
+		reader->n_counted += 8;
+	}
+	reader->ranges[0].state = RANGE_WANTED;
+	reader->ranges[1].state = RANGE_THERE;
+	reader->ranges[1].there = RANGE_SIZE;
+	for (unsigned i = 0; i < 8; i++)
+		reader->ranges[1].blocks[i] = calloc(1, BLOCK_BYTES);
+	return reader;
+}
+
+static void what_was_given_up_is_read(void)
+{
+	static const struct origin_kind kind = {
+		.fetch = fetch_as_told, .stop = stop_nothing, .close = stop_nothing};
+	struct store_reader *reader = reader_of_two(&kind);
+
+	stage = 0;
+	alarm(60); /* not for ever, if nobody fetches it */
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&reader->threads[0], NULL, fetchers_work, reader), 0);
+	reader->n_threads = 1;
+	await_stage(1);
+	store_reader_seek(reader, RANGE_SIZE, 2 * RANGE_SIZE);
+	stage = 2;
+	await_stage(3);
+	store_reader_seek(reader, 0, 2 * RANGE_SIZE);
+	stage = 4;
+	read_at(reader, 0, 5000);
+	alarm(0);
+	store_reader_close(reader);
+}
+
+/* ---- notes of uploads ---- */
+
+static _Atomic bool looking;
+
+static int keep_all(void *context, const char *url, const char *id)
+{
+	(void)context, (void)url, (void)id;
+	return -1;
+}
+
+static void *look_for_dead(void *unused)
+{
+	while (looking)
+		upload_each_dead("", "", keep_all, NULL);
+	return unused;
+}
+
+/* Another run that looks for what dead ones have left opens a note before it is locked. */
+static void notes_are_made_while_others_look(void)
+{
+	char folder[] = "/tmp/vmabak-notes.XXXXXX", command[80];
+	struct upload_note *note;
+	pthread_t thread;
+	unsigned n_lost = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	setenv("XDG_STATE_HOME", folder, 1);
+	looking = true;
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, look_for_dead, NULL), 0);
+	for (unsigned i = 0; i < 500; i++) {
+		note = upload_note("http://host/bucket/key", "id", NULL);
+		n_lost += note == NULL;
+		upload_forget(note);
+	}
+	looking = false;
+	pthread_join(thread, NULL);
+	unsetenv("XDG_STATE_HOME");
+	CU_ASSERT_EQUAL(n_lost, 0);
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
 /* The examples of Amazon's "Authenticating Requests", of 24 May 2013. */
 static void signatures_are_as_published(void)
 {
@@ -224,4 +350,6 @@ void test_store(void)
 	CU_ADD_TEST(suite, signatures_are_as_published);
 	CU_ADD_TEST(suite, what_was_passed_by_is_read);
 	CU_ADD_TEST(suite, seeks_of_any_kind);
+	CU_ADD_TEST(suite, what_was_given_up_is_read);
+	CU_ADD_TEST(suite, notes_are_made_while_others_look);
 }
