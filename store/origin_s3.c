@@ -4,6 +4,7 @@
 #include "store/s3.h"
 #include "store/settings.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,12 +41,13 @@ static int find(struct origin *origin, struct http *http, const struct origin_ra
 	*n = 0;
 	if (s3_do(s3, http, &call, &answer, err) != 0) {
 		s3_ask_why(s3, http, &answer, err);
-		return answer.http.status == 404 && strcmp(answer.code, "NoSuchBucket") != 0
-			       ? fail(err, ERR_SYSTEM,
-				      "%.200s: there is no such object; what stands for a "
-				      "folder ends with /",
-				      s3->name)
-			       : err->code;
+		if (answer.http.status != 404 || strcmp(answer.code, "NoSuchBucket") == 0)
+			return err->code;
+		fail(err, ERR_SYSTEM,
+		     "%.200s: there is no such object; what stands for a folder ends with /",
+		     s3->name);
+		err->sys = ENOENT;
+		return err->code;
 	}
 	if (answer.http.size == UINT64_MAX || answer.http.etag[0] == '\0')
 		return fail(err, ERR_SYSTEM,

@@ -1,7 +1,7 @@
 # s3://BUCKET/PREFIX: chains of archives in an object store, as in a folder.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/store.sh"
-store small
+store small 'gone@HEAD /backups/elsewhere/gone-2023-11-14T221320Z.vmab$+3'
 
 make_random root.raw 2000000 1
 change()
@@ -38,6 +38,12 @@ done
 back_up 2 other
 expect_code 0 "$VMABAK" list $p/
 expect_text "$out" 'machine web: 4 archives in 1 chain' 'machine other: 1 archive' 'web-2023-11-15T221320Z.vmab'
+# What another run removes between the list and a look at it is left out.
+expect_code 0 env SOURCE_DATE_EPOCH=1700000000 "$VMABAK" backup --to s3://backups/elsewhere --name gone root=1.raw
+expect_code 0 "$VMABAK" list s3://backups/elsewhere/
+expect_text "$out" 'no archives'
+expect_code 0 "$VMABAK" list s3://backups/elsewhere/
+expect_text "$out" 'machine gone: 1 archive'
 # Pages of the store's list with nothing but what lies deeper are not its end.
 for i in 0a 0b 0c 0d 1e 1f 1g p1 p2 p3 p4 p5; do
 	tell protect/backups/vms/$i/deep >answer
