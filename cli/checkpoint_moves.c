@@ -6,6 +6,7 @@
 #include "base/child.h"
 #include "base/json.h"
 #include "base/newfile.h"
+#include "base/patience.h"
 #include "cli/report.h"
 #include "machine/moves.h"
 
@@ -177,6 +178,22 @@ int checkpoint_receive(struct task *task, struct error *err)
 
 /* ---- from one to another ---- */
 
+/* All was answered. What carries it on may fail even so, and has not said yet that it did not. */
+static int await_end(struct child *child, struct error *err)
+{
+	close(child->in);
+	child->in = -1;
+	if (!child_wait(child, PATIENCE_ANSWER_S * 1000))
+		return fail(err, ERR_SYSTEM,
+			    "all of it has come, but the command has not ended within %d s",
+			    PATIENCE_ANSWER_S);
+	return child->status == 0
+		       ? 0
+		       : fail(err, ERR_SYSTEM,
+			      "all of it has come, but the command failed with exit code %d",
+			      child->status);
+}
+
 static int migrate_to_program(struct task *task, const char *command, struct error *err)
 {
 	const char *const argv[] = {"sh", "-c", command, NULL};
@@ -198,6 +215,8 @@ static int migrate_to_program(struct task *task, const char *command, struct err
 	if (code == 0)
 		code = send_to(task, &sink, err);
 	move_stream_free(stream);
+	if (code == 0)
+		code = await_end(&child, err);
 	child_close(&child);
 	why = *err;
 	return code < 0 && sink.lost ? dump(task, &why, err) : code;

@@ -92,6 +92,12 @@ rm -rf back
 expect_code 0 "$VMABAK" restore -q --parents . 1.vmab -C back
 same_file image back/a.raw
 
+# The command comes to its own end, and has to do so well.
+expect_code 0 migrate '"$VMABAK" checkpoint receive --answers serve:d.sock && sleep 0.2 && touch ended'
+[ -e ended ] || fail 'the command was ended'
+expect_code 1 migrate '"$VMABAK" checkpoint receive --answers serve:d.sock; exit 3'
+expect_json "$out" "'failed with exit code 3' in d['error']['message']"
+
 # What was dumped is all of it.
 name=$("$VMABAK" list --json 0.vmab | "$PYTHON" -S -c 'import json, sys; print(json.load(sys.stdin)["uuid"])')
 expect_code 0 checkpoint delete "$name" serve:d.sock --force
