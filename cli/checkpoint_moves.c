@@ -125,15 +125,25 @@ int checkpoint_export(struct task *task, struct error *err)
 	return write_file(task, path, err);
 }
 
+/* Pipes and some devices cannot be synced, and say so. */
+static int sync_output(struct error *err)
+{
+	return fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS
+		       ? 0
+		       : fail_system(err, errno, "standard output: syncing");
+}
+
 int checkpoint_send(struct task *task, struct error *err)
 {
 	struct error why = {0};
+	int code;
 
 	report_use(task->report, &task->report->options, "-");
-	if (write_to(task, STDOUT_FILENO, err) == 0)
-		return 0;
+	code = write_to(task, STDOUT_FILENO, err);
+	if (code == 0)
+		code = sync_output(err);
 	why = *err;
-	return err->sys == EPIPE ? dump(task, &why, err) : err->code;
+	return code != 0 && err->sys == EPIPE ? dump(task, &why, err) : code;
 }
 
 /* ---- in ---- */
