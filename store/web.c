@@ -142,8 +142,10 @@ static int try_often(struct origin *origin, struct http *http, const struct http
 	for (unsigned n = 1;; n++) {
 		int code = try_once(origin, http, request, out, err);
 
-		if (code > 0)
+		if (code > 0) {
+			*err = (struct error){0};
 			return 0;
+		}
 		if (atomic_load(&web->stop) || (out->hopeless && !web->found))
 			return code;
 		if (n == RETRY_TRIES) {

@@ -4,7 +4,8 @@
 
 make_random drive.raw 9000000 1
 mkdir www
-expect_code 0 "$VMABAK" backup -o www/a.vmab root=drive.raw
+echo config >conf
+expect_code 0 "$VMABAK" backup -o www/a.vmab --config conf root=drive.raw
 
 # reads CODE TEXT FAULT...
 reads()
@@ -23,6 +24,12 @@ reads 0 restored short+2
 reads 0 restored cut drop:bytes=131072
 reads 0 restored no-etag no-dates
 reads 0 restored weak
+# Also in the very first request, of which nothing is left then.
+web 503:GET
+expect_code 0 "$VMABAK" config "$url/a.vmab"
+expect_text requests ' 503'
+same_file conf "$out"
+end_web
 # One that says nothing, and one that hardly says anything.
 VMABAK_STALL_S=1
 reads 0 restored stall
