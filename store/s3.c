@@ -319,6 +319,7 @@ int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s
 	unsigned n = 0;
 	int code;
 
+	*out = (struct s3_answer){0}; /* also when there is no memory to ask */
 	sign_hash(hash, call->body, call->body_size);
 	headers[n++] = header;
 	if (s3->account.token != NULL)

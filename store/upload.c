@@ -382,7 +382,7 @@ static bool may_pass(const struct s3_answer *answer)
 static int complete(struct upload *upload, const char *list, upload_tag *tags, unsigned n_parts,
 		    uint64_t n_bytes, struct error *err)
 {
-	struct s3_answer answer;
+	struct s3_answer answer = {0};
 
 	for (unsigned n = 1;; n++) {
 		int code = ask_for_end(upload, list, &answer, err);

@@ -62,18 +62,19 @@ static int answer_outline(struct serve *serve, int fd, const struct json_t *requ
 	struct checkpoint line;
 	struct served *served;
 	uint32_t i;
+	bool there;
 
 	TRY(find_drive(serve, request, &served, &i, err));
+	/* Once: another client may add or delete it meanwhile. */
+	there = has_line(served, request);
+	if (there)
+		TRY(find_line(served, request, &line, err));
 	message = json_new();
 	told = json_put_object(message, "return");
-	json_put_bool(told, "there", has_line(served, request));
+	json_put_bool(told, "there", there);
 	json_put_text(told, "drive", served->argument.name);
 	json_put_number(told, "size_bytes", drive_size(served->drive));
-	if (has_line(served, request) && find_line(served, request, &line, err) < 0) {
-		json_free(message);
-		return err->code;
-	}
-	if (has_line(served, request)) {
+	if (there) {
 		if (line.origin_id == 0) {
 			line.origin_id = generation_id(served->map);
 			line.origin_generation = line.generation;
