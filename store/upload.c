@@ -151,10 +151,7 @@ int upload_resume(struct upload *upload, struct upload_kept *kept, struct upload
 		return 1;
 	}
 	/* After an error it may be there: who frees the upload must not remove it. */
-	if (code == 0)
-		upload_forget(upload->note);
-	else
-		upload_leave(upload->note);
+	(code == 0 ? upload_forget : upload_leave)(upload->note);
 	upload->note = NULL;
 	free(upload->id);
 	upload->id = NULL;
