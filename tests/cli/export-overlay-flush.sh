@@ -31,7 +31,8 @@ for h in drives:
     except nbd.Error as error:
         assert error.errno == "EIO", error.errno
 EOF
-"$VMABAK" stop c.sock 2>/dev/null || : # says that it failed, too
+# It says that it failed, too; or that it was busy.
+wait_until eval '"$VMABAK" stop c.sock 2>/dev/null || dead $export'
 ended_with 1 $export
 expect_text export.err 'flushing: Input/output error'
 VMABAK=$real
