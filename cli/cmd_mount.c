@@ -89,7 +89,7 @@ static const char **make_arguments(const struct mount_command *command, const ch
 {
 	const struct view_options *view = &command->mount.view;
 	const char **arguments =
-		memory_new(view->folders.n * 2 + view->archives.n + 14, sizeof(*arguments));
+		memory_new(view->folders.n * 2 + view->archives.n + 15, sizeof(*arguments));
 	unsigned n = 0;
 
 	arguments[n++] = "vmabak";

@@ -84,3 +84,8 @@ same_file data.raw mnt/data.raw
 [ ! -e kept ] || fail "the cache file has a name"
 fusermount3 -u mnt
 wait_until dead "$server"
+# With all options that are handed on.
+mounts mnt --quiet --cache 64M --cache-file kept --overlay memory --s3-endpoint http://nowhere a.vmab.gz
+same_file data.raw mnt/data.raw
+fusermount3 -u mnt
+wait_until dead "$server"
