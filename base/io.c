@@ -91,6 +91,11 @@ int io_write(int fd, const void *from, size_t n)
 	return 0;
 }
 
+int io_sync(int fd)
+{
+	return fsync(fd) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno;
+}
+
 int io_sync_folder(const char *path)
 {
 	int length = (int)(base_name(path) - path), fd, sys = 0;

@@ -27,6 +27,9 @@ int writeback_range(int fd, uint64_t offset, uint64_t n, unsigned flags);
  * non-blocking. 0 or errno. */
 int io_write(int fd, const void *from, size_t n);
 
+/* fsync. Pipes, and some devices, cannot be synced, which is no error. 0 or errno. */
+int io_sync(int fd);
+
 /* Makes it durable that this file is in its folder, or no longer there. 0 or errno; some network
  * file systems know no such thing, which is no error. */
 int io_sync_folder(const char *path);

@@ -4,6 +4,7 @@
 #include "cli/checkpoint_task.h"
 
 #include "base/child.h"
+#include "base/io.h"
 #include "base/json.h"
 #include "base/newfile.h"
 #include "base/patience.h"
@@ -125,23 +126,15 @@ int checkpoint_export(struct task *task, struct error *err)
 	return write_file(task, path, err);
 }
 
-/* Pipes and some devices cannot be synced, and say so. */
-static int sync_output(struct error *err)
-{
-	return fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS
-		       ? 0
-		       : fail_system(err, errno, "standard output: syncing");
-}
-
 int checkpoint_send(struct task *task, struct error *err)
 {
 	struct error why = {0};
-	int code;
+	int code, sys;
 
 	report_use(task->report, &task->report->options, "-");
 	code = write_to(task, STDOUT_FILENO, err);
-	if (code == 0)
-		code = sync_output(err);
+	if (code == 0 && (sys = io_sync(STDOUT_FILENO)) != 0)
+		code = fail_system(err, sys, "standard output: syncing");
 	why = *err;
 	return code != 0 && err->sys == EPIPE ? dump(task, &why, err) : code;
 }

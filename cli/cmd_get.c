@@ -1,4 +1,5 @@
 #include "base/human.h"
+#include "base/io.h"
 #include "base/newfile.h"
 #include "base/watcher.h"
 #include "cli/groups.h"
@@ -103,6 +104,16 @@ static int get_file(const struct get_options *options, const char *path, struct 
 	return code;
 }
 
+static int get_stream(const struct get_options *options, struct report *report, struct error *err)
+{
+	struct peek_result result;
+	int sys;
+
+	TRY(peek_get(STDOUT_FILENO, &result, &options->peek, &report->watcher, err));
+	sys = options->no_sync ? 0 : io_sync(STDOUT_FILENO);
+	return sys != 0 ? fail_system(err, sys, "standard output: syncing") : 0;
+}
+
 /* What could not be read is told; the rest is there. */
 static int get_folder(const struct get_options *options, const char *path, struct report *report,
 		      struct error *err)
@@ -137,7 +148,6 @@ static int run(const void *given, struct report *report)
 {
 	struct get_options options = *(const struct get_options *)given;
 	struct strings *arguments = &options.common.arguments;
-	struct peek_result result;
 	struct error err = {0};
 	char path[PATH_MAX];
 
@@ -151,7 +161,7 @@ static int run(const void *given, struct report *report)
 	else if (options.recursive)
 		get_folder(&options, path, report, &err);
 	else if (options.peek.streams)
-		peek_get(STDOUT_FILENO, &result, &options.peek, &report->watcher, &err);
+		get_stream(&options, report, &err);
 	else
 		get_file(&options, path, report, &err);
 	return err.code == 0

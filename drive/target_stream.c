@@ -155,7 +155,6 @@ bool target_is_stream(const char *path)
 	return strcmp(path, "-") == 0;
 }
 
-/* Pipes have nothing to sync, and say so. */
 static int stream_finish(struct target *target, struct error *err)
 {
 	struct stream *stream = (struct stream *)target;
@@ -167,9 +166,8 @@ static int stream_finish(struct target *target, struct error *err)
 		if (end < 0 || ftruncate(STDOUT_FILENO, end) != 0)
 			return fail_system(err, errno, "standard output: setting its size");
 	}
-	if (target->sync && fsync(STDOUT_FILENO) != 0 && errno != EINVAL && errno != EROFS)
-		return fail_system(err, errno, "standard output: syncing");
-	return 0;
+	int sys = target->sync ? io_sync(STDOUT_FILENO) : 0;
+	return sys != 0 ? fail_system(err, sys, "standard output: syncing") : 0;
 }
 
 static void stream_close(struct target *target)
