@@ -195,6 +195,7 @@ static int look(struct generation *map, struct map_look *file, struct error *err
 	map->current = file->header.current;
 	map->began_ns = file->header.began_ns;
 	map->of_others = file->header.drive.kind == MAP_DRIVE_ELSEWHERE;
+	map->left_open = file->header.state != MAP_STATE_CLEAN;
 	count_all(map);
 	return checkpoints_new(&map->checkpoints, map->memory + map->tables_at, map->id,
 			       map->current, err);

@@ -129,6 +129,9 @@ void generation_begin(struct generation *map, uint64_t began_ns);
 
 /* Of generation_look: whether writes are recorded elsewhere, so that the latest are not in it. */
 bool generation_is_of_others(const struct generation *map);
+/* Of generation_look: whether it was not closed in order. After a power cut marks may be missing in
+ * the file, which is judged, with its log and its drive, when it is opened. */
+bool generation_was_left_open(const struct generation *map);
 
 /* Its checkpoints, which end with it. */
 struct checkpoints *generation_checkpoints(const struct generation *map);

@@ -237,6 +237,11 @@ bool generation_is_of_others(const struct generation *map)
 	return map->of_others;
 }
 
+bool generation_was_left_open(const struct generation *map)
+{
+	return map->left_open;
+}
+
 uint64_t generation_began_ns(const struct generation *map)
 {
 	return atomic_load(&map->began_ns);

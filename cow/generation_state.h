@@ -29,6 +29,7 @@ struct generation {
 	_Atomic uint64_t began_ns;  /* since 1970, when the recording began; 0: not known */
 	_Atomic uint16_t sure_from; /* the first generation of which the marks tell all */
 	bool of_others;		    /* writes are recorded elsewhere */
+	bool left_open;		    /* of a file that was not closed in order */
 	struct map_store *store;    /* NULL: in memory only */
 	struct checkpoints *checkpoints;
 	pthread_t cleaner; /* of the store's log */

@@ -222,6 +222,11 @@ static int outline(struct checkpoint_source *source, uint32_t i, const char *nam
 			    "%s: QEMU has recorded more than the map holds; name it as "
 			    "qemu:SOCKET",
 			    file->path);
+	if (generation_was_left_open(file->map))
+		return fail(err, ERR_USAGE,
+			    "%s: was not closed in order, and may lack what was written last: "
+			    "vmabak serve, started with it and stopped, finds out",
+			    file->path);
 	if (!out->line.good)
 		return fail(err, ERR_USAGE, "checkpoint %s: is not complete", name);
 	out->n_changed = generation_count(file->map, out->line.generation);

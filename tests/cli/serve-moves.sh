@@ -31,6 +31,12 @@ start_serve --map a.map a=a.raw
 expect_code 0 live 0.vmab -q
 name=$("$VMABAK" list --json 0.vmab | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["uuid"])')
 guest a 'h.pwrite(b"x" * 512, 5 * 65536); h.pwrite(b"x", 20000000); h.flush()'
+# What a disk may have of it when the power was cut: what was written since is missing.
+cp a.map left.map
+guest a 'h.pwrite(b"x" * 512, 6 * 65536); h.flush()'
+expect_error 2 'left.map: was not closed in order' checkpoint export "$name" -o left.ckpt left.map
+expect_error 2 'left.map: was not closed in order' checkpoint send left.map
+[ ! -e left.ckpt ] || fail 'it was exported'
 
 # The machine moves: the other side records before the last request here.
 guest a 'h.pwrite(b"y" * 512, 6 * 65536); h.flush()'
