@@ -146,29 +146,73 @@ void s3_close(struct s3 *s3)
 
 /* ---- answers ---- */
 
-static char entity(const char **at)
+/* UTF-8 of a character; 0: it is none. */
+static size_t encode(unsigned long character, char out[4])
+{
+	static const struct {
+		unsigned long end;
+		unsigned char first;
+	} lengths[] = {{0x80, 0}, {0x800, 0xc0}, {0x10000, 0xe0}, {0x110000, 0xf0}};
+	size_t n = 0;
+
+	while (n < 4 && character >= lengths[n].end)
+		n++;
+	if (character == 0 || n == 4 || (character >= 0xd800 && character < 0xe000))
+		return 0;
+	for (size_t i = n; i > 0; i--, character >>= 6)
+		out[i] = (char)(0x80 | (character & 0x3f));
+	out[0] = (char)(lengths[n].first | character);
+	return n + 1;
+}
+
+/* "&#233;" or "&#xe9;". 0: it is none. */
+static size_t numbered(const char **at, char out[4])
+{
+	const char *digits = *at + 2;
+	bool hex;
+	size_t n;
+
+	if (strncmp(*at, "&#", 2) != 0)
+		return 0;
+	hex = *digits == 'x';
+	digits += hex;
+	n = strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789");
+	if (n == 0 || n > 7 || digits[n] != ';')
+		return 0;
+	*at = digits + n + 1;
+	return encode(strtoul(digits, NULL, hex ? 16 : 10), out);
+}
+
+/* The next character, or byte, of a text; how many bytes. */
+static size_t take_text(const char **at, char out[4])
 {
 	static const struct {
 		const char *name;
 		char is;
-	} entities[] = {{"&quot;", '"'},  {"&amp;", '&'}, {"&lt;", '<'},   {"&gt;", '>'},
-			{"&apos;", '\''}, {"&#34;", '"'}, {"&#39;", '\''}, {"&#x27;", '\''}};
+	} entities[] = {
+		{"&quot;", '"'}, {"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&apos;", '\''}};
+	const char *begin = *at;
+	size_t n = numbered(at, out);
 
+	if (n > 0)
+		return n;
+	*at = begin;
 	for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++) {
-		size_t n = strlen(entities[i].name);
-
+		n = strlen(entities[i].name);
 		if (strncmp(*at, entities[i].name, n) == 0) {
 			*at += n;
-			return entities[i].is;
+			out[0] = entities[i].is;
+			return 1;
 		}
 	}
-	return *(*at)++;
+	out[0] = *(*at)++;
+	return 1;
 }
 
 bool s3_pick(const uint8_t *xml, size_t n, const char *tag, char *out, size_t room)
 {
-	char open[40], end[40], *text, *from, *to;
-	size_t used = 0;
+	char open[40], end[40], one[4], *text, *from, *to;
+	size_t used = 0, length;
 	bool found;
 
 	snprintf(open, sizeof(open), "<%s>", tag);
@@ -183,9 +227,12 @@ bool s3_pick(const uint8_t *xml, size_t n, const char *tag, char *out, size_t ro
 		const char *at = from + strlen(open);
 
 		*to = '\0';
-		while (*at != '\0' && used + 1 < room)
-			out[used++] = entity(&at);
-		found = *at == '\0';
+		for (; found && *at != '\0'; used += found ? length : 0) {
+			length = take_text(&at, one);
+			found = length < room - used;
+			if (found)
+				memcpy(out + used, one, length);
+		}
 		out[used] = '\0';
 	}
 	free(text);

@@ -2,6 +2,7 @@
  * Objects of a store that is read here and there: by a server of these tests that is slow.
  */
 #include "store/ranges.h"
+#include "store/s3.h"
 #include "store/sign.h"
 #include "store/store.h"
 #include "store/uploads.h"
@@ -264,6 +265,33 @@ static void what_was_given_up_is_read(void)
 	store_reader_close(reader);
 }
 
+/* ---- what stores say ---- */
+
+static void references_in_answers_are_read(void)
+{
+	static const struct {
+		const char *xml, *text;
+	} cases[] = {
+		{"<Key>a&amp;b&lt;&gt;&quot;&apos;</Key>", "a&b<>\"'"},
+		{"<Key>&#34;&#x27;&#13;&#xd;&#xE9;&#8364;&#x1f600;</Key>",
+		 "\"'\r\r\u00e9\u20ac\U0001f600"},
+		/* None, or of no character. */
+		{"<Key>&&#;&#x;&#0;&#xd800;&#x110000;&#99999999999999999999;&#-1;&nbsp;</Key>",
+		 "&&#;&#x;&#0;&#xd800;&#x110000;&#99999999999999999999;&#-1;&nbsp;"},
+		{"<Key></Key>", ""},
+	};
+	char text[100];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CU_ASSERT(s3_pick((const uint8_t *)cases[i].xml, strlen(cases[i].xml), "Key", text,
+				  sizeof(text)));
+		CU_ASSERT_STRING_EQUAL(text, cases[i].text);
+	}
+	/* What does not fit is not cut within a character. */
+	CU_ASSERT(!s3_pick((const uint8_t *)"<Key>ab&#8364;</Key>", 20, "Key", text, 5));
+	CU_ASSERT(s3_pick((const uint8_t *)"<Key>ab&#8364;</Key>", 20, "Key", text, 6));
+}
+
 /* ---- notes of uploads ---- */
 
 static _Atomic bool looking;
@@ -351,5 +379,6 @@ void test_store(void)
 	CU_ADD_TEST(suite, what_was_passed_by_is_read);
 	CU_ADD_TEST(suite, seeks_of_any_kind);
 	CU_ADD_TEST(suite, what_was_given_up_is_read);
+	CU_ADD_TEST(suite, references_in_answers_are_read);
 	CU_ADD_TEST(suite, notes_are_made_while_others_look);
 }
