@@ -183,8 +183,10 @@ static bool take(void *context, const struct http_answer *answer, const uint8_t 
 	const struct origin_range *wanted = fetching->wanted;
 	uint64_t size;
 
+	/* A longer body shows at its end, when its bytes have been used already. */
 	return is_same(fetching->origin, answer) && is_range(wanted, answer, &size) &&
 	       size == fetching->origin->size &&
+	       (answer->size == UINT64_MAX || answer->size == wanted->n) &&
 	       wanted->take(wanted->context, answer->n_body, bytes, n);
 }
 
