@@ -19,7 +19,6 @@ struct map_file {
 	char *path; /* owned */
 	uint64_t size_bytes;
 	char drive[NAME_MAX_LENGTH + 1];
-	bool named; /* by the user */
 	struct generation *map;
 };
 
@@ -44,15 +43,17 @@ static void close_source(struct checkpoint_source *source)
 	free(source);
 }
 
-/* A file has no name of its drive, but one of its own. */
+/* A file has no name of its drive, which is likely to be its own but for the ending. */
 static void name_drive(struct map_file *file)
 {
 	const char *name = base_name(file->path);
+	size_t n = strlen(name);
 
-	if (name_usable((const uint8_t *)name, strlen(name)))
-		snprintf(file->drive, sizeof(file->drive), "%s", name);
-	else
-		snprintf(file->drive, sizeof(file->drive), "map");
+	if (n > 4 && strcmp(name + n - 4, ".map") == 0)
+		n -= 4;
+	if (!name_usable((const uint8_t *)name, n))
+		name = "map", n = 3;
+	snprintf(file->drive, sizeof(file->drive), "%.*s", (int)n, name);
 }
 
 /* The path is the source's then. */
@@ -75,7 +76,6 @@ static int is_map(const struct dirent *entry)
 	return n > 4 && strcmp(entry->d_name + n - 4, ".map") == 0;
 }
 
-/* In a folder drives are called as state_map has it. */
 static int add_listed(struct checkpoint_source *source, struct dirent **entries, int n,
 		      struct error *err)
 {
@@ -85,14 +85,9 @@ static int add_listed(struct checkpoint_source *source, struct dirent **entries,
 	source->maps = calloc((size_t)n, sizeof(*source->maps));
 	if (source->maps == NULL)
 		return fail_memory(err);
-	for (int i = 0; i < n; i++) {
-		struct map_file *file = &source->maps[source->n];
-
+	for (int i = 0; i < n; i++)
 		TRY(add_map(source, text_make("%s/%s", source->state.folder, entries[i]->d_name),
 			    err));
-		if (strlen(file->drive) > 4)
-			file->drive[strlen(file->drive) - 4] = '\0';
-	}
 	return 0;
 }
 
@@ -126,7 +121,6 @@ static int open_file(struct checkpoint_source *source, const char *place, struct
 	if (source->maps == NULL)
 		return fail_memory(err);
 	TRY(add_map(source, text_make("%s", named ? equals + 1 : place), err));
-	source->maps->named = named;
 	if (named)
 		snprintf(source->maps->drive, sizeof(source->maps->drive), "%.*s", (int)n, place);
 	return 0;
@@ -205,14 +199,10 @@ static int delete (struct checkpoint_source *source, const char *name, struct er
 
 /* ---- to other maps ---- */
 
-/* A drive of serve is likely to be called as its map but for the ending. */
 static int outline(struct checkpoint_source *source, uint32_t i, const char *name,
 		   struct outline *out, struct error *err)
 {
 	const struct map_file *file = &source->maps[i];
-	size_t n = strlen(file->drive);
-	bool ends = source->state.folder == NULL && !file->named && n > 4 &&
-		    strcmp(file->drive + n - 4, ".map") == 0;
 
 	*out = (struct outline){.size_bytes = file->size_bytes, .still = true};
 	if (!checkpoints_find(generation_checkpoints(file->map), name, &out->line))
@@ -234,7 +224,7 @@ static int outline(struct checkpoint_source *source, uint32_t i, const char *nam
 		out->line.origin_id = generation_id(file->map);
 		out->line.origin_generation = out->line.generation;
 	}
-	snprintf(out->drive, sizeof(out->drive), "%.*s", (int)(ends ? n - 4 : n), file->drive);
+	snprintf(out->drive, sizeof(out->drive), "%s", file->drive);
 	return 1;
 }
 

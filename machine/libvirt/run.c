@@ -198,8 +198,7 @@ static int begin_locked(struct libvirt_run *run, const char *xml, const char *ch
 	job.began = true;
 	guard_tell(job.guard, GUARD_BEGINS, -1);
 	code = domain_backup_begin(run->of.domain, xml, checkpoint, err);
-	/* A libvirt that ended meanwhile may have noted the job, and has it again when it is back.
-	 */
+	/* A libvirt that ended meanwhile may have it again when it is back. */
 	job.began = code == 0 || !domain_is_connected(run->of.domain);
 	guard_tell(job.guard, job.began ? GUARD_BEGAN : GUARD_DONE, -1);
 	return code;

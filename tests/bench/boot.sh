@@ -19,16 +19,11 @@ lacks() { skip "$@"; }
 fail() { echo "$*" >&2; exit 1; }
 . "$SRC/tests/live/guest/guest.sh"
 need_machine
-need mkfs.ext4 debugfs
+need mkfs.ext4 debugfs python3
 
 begin_initrd
-cat >"$lib_root/init" <<'EOF'
-#!/bin/sh
-busybox mount -t devtmpfs none /dev
-for round in 1 2 3; do
-	for module in /modules/*; do busybox insmod $module 2>/dev/null; done
-done
-while [ ! -b /dev/vda ]; do busybox sleep 0.01; done
+begin_init
+cat >>"$lib_root/init" <<'EOF'
 busybox mount -t ext4 /dev/vda /mnt
 for file in /mnt/*/*; do [ ! -f $file ] || busybox cat $file >/dev/null || echo "guest: cannot read"; done
 echo written >/mnt/new
@@ -36,7 +31,6 @@ busybox sync
 echo "guest: up"
 busybox poweroff -f
 EOF
-chmod 755 "$lib_root/init"
 add_modules virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk
 pack_initrd | gzip -1 >initrd.gz
 
@@ -57,47 +51,48 @@ for step in 1 2 3 4 5 6 7 8 9; do
 done
 "$VMABAK" backup -q -o full.vmab root=fs.raw
 
-# boot DRIVE: seconds
+# boot DRIVE
 boot()
 {
-	local begin=$EPOCHREALTIME
 	qemu-system-x86_64 -accel "${GUEST_ACCEL:-tcg}" -m 192 -nodefaults -no-user-config -display none -serial file:console \
 		-kernel "$lib_kernel" -initrd initrd.gz -append "$lib_cmdline" -no-reboot \
 		-drive "if=virtio,format=raw,snapshot=on,file=$1" >qemu.out 2>&1
 	grep -q '^guest: up' console || fail "it did not boot: $(cat qemu.out console)"
 	! grep -q 'cannot read' console || fail "it could not read"
-	"$PYTHON" -c "print(round($EPOCHREALTIME - $begin, 3))"
 }
-PYTHON=python3
-# from ARCHIVE...: the same by an export, whose start counts.
+# from ARCHIVE...: by an export, whose start counts; $pid is its process.
 from()
 {
-	local begin=$EPOCHREALTIME
 	rm -f x.sock
 	"$VMABAK" export -q "$@" --nbd unix:x.sock &
-	local pid=$!
-	until [ -S x.sock ]; do sleep 0.01; done
-	boot 'nbd+unix:///root?socket=x.sock' >/dev/null
-	"$PYTHON" -c "print(round($EPOCHREALTIME - $begin, 3))"
-	kill $pid
-	wait $pid || :
+	pid=$!
+	until [ -S x.sock ]; do
+		kill -0 $pid
+		sleep 0.01
+	done
+	boot 'nbd+unix:///root?socket=x.sock'
 }
 for round in $(seq 0 "${ROUNDS:-5}"); do
 	for row in $(printf 'raw\nfull\nchain\n' | shuf); do
+		pid=
+		begin=$EPOCHREALTIME
 		case $row in
-		raw) took=$(boot fs.raw) ;;
-		full) took=$(from full.vmab) ;;
-		*) took=$(from $chain) ;;
+		raw) boot fs.raw ;;
+		full) from full.vmab ;;
+		*) from $chain ;;
 		esac
-		[ "$round" = 0 ] || echo "$round $row $took"
+		end=$EPOCHREALTIME
+		[ "$round" = 0 ] || echo "$round $row $begin $end" >>rows
+		[ -z "$pid" ] || kill $pid
+		wait
 	done
-done | tee rows >&2
-"$PYTHON" - rows <<'EOF'
+done
+python3 - rows <<'EOF'
 import statistics, sys
 took = {}
 for line in open(sys.argv[1]):
-    number, row, seconds = line.split()
-    took.setdefault(row, []).append((number, float(seconds)))
+    number, row, begin, end = line.split()
+    took.setdefault(row, []).append((number, float(end) - float(begin)))
 raw = dict(took["raw"])
 print("| boot from | seconds: median (min to max) | of the raw file's | at most |\n|---|---|---:|---:|")
 for row, words in (("raw", "the raw file"), ("full", "an export of a full archive"), ("chain", "an export of a chain of ten")):

@@ -45,8 +45,7 @@ in_background $backup --rate 1M --compress none -o killed.vmab
 wait_until backup_runs
 guard=$(pgrep -P $pid -f 'vmabak guard')
 wait_until has_part . 65536
-kill -9 $libvirtd
-rm -f "$lv/r/libvirt/libvirt-sock"
+kill_libvirtd
 kill -9 $pid
 start_libvirt
 wait_until eval '! readlink /proc/$guard/exe >/dev/null'

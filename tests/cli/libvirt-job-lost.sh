@@ -11,13 +11,7 @@ qemu-img convert -f raw -O qcow2 a.raw a.qcow2
 images=vda:a.qcow2
 paused_domain web "$(disk qcow2 "$PWD/a.qcow2" vda)"
 backup 0 0 --track
-libvirtd_goes()
-{
-	kill -9 $libvirtd
-	wait $libvirtd 2>/dev/null || :
-	rm -f "$lv/r/libvirt/libvirt-sock"
-}
-libvirtd_goes
+kill_libvirtd
 sed -i "0,/^  <devices>/s||  <job type='none' async='backup' flags='0x0' asyncStarted='1'/>\n  <devices>|" "$lv/r/libvirt/qemu/run/web.xml"
 start_libvirt
 ! as_user virsh -q domjobinfo web >/dev/null 2>&1 || skip "this libvirt knows what its job is"
@@ -25,7 +19,7 @@ backup 7 1 --track
 expect_text 1.json 'goes when the domain is shut down and libvirtd restarted then'
 [ ! -e 1.vmab ] || fail "an archive"
 as_user virsh -q destroy web
-libvirtd_goes
+kill_libvirtd
 start_libvirt
 as_user virsh -q start --paused web
 domain_writes 0 5 64k 64k

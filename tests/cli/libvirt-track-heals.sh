@@ -101,7 +101,6 @@ forge '<creationTime>1700000000</creationTime><description>of a backup by vmabak
 as_user virsh -q checkpoint-create web "$lv/forged.xml" --redefine
 next 3 '[None, None, None]' 'the bitmap of the checkpoint is lost or broken'
 # libvirtd is killed between two backups.
-kill -9 $libvirtd
-rm -f "$lv/r/libvirt/libvirt-sock"
+kill_libvirtd
 start_libvirt
 next 0 '[1, 1, None]' $quiet

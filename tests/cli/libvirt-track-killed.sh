@@ -173,8 +173,7 @@ domain_writes 0 9 1M 64k
 in_background $slow
 wait_until runs_with_checkpoint
 guard=$(pgrep -P $pid -f 'vmabak guard')
-kill -9 $libvirtd
-rm -f "$lv/r/libvirt/libvirt-sock"
+kill_libvirtd
 kill -9 $pid
 start_libvirt
 wait_until eval '! readlink /proc/$guard/exe >/dev/null'

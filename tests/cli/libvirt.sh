@@ -75,6 +75,14 @@ start_libvirt()
 	fi
 }
 
+# As by SIGKILL; start_libvirt starts another one.
+kill_libvirtd()
+{
+	kill -9 $libvirtd
+	wait $libvirtd 2>/dev/null || :
+	rm -f "$lv/r/libvirt/libvirt-sock"
+}
+
 end_libvirt()
 {
 	for lib_pid in "$lv"/r/libvirt/qemu/run/*.pid; do

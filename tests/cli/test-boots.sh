@@ -7,13 +7,8 @@ need_machine
 need mkfs.ext4
 
 begin_initrd
-cat >"$lib_root/init" <<'EOF'
-#!/bin/sh
-busybox mount -t devtmpfs none /dev
-for round in 1 2 3; do
-	for module in /modules/*; do busybox insmod $module 2>/dev/null; done
-done
-while [ ! -b /dev/vda ]; do busybox sleep 0.1; done
+begin_init
+cat >>"$lib_root/init" <<'EOF'
 for port in /dev/vport*; do
 	if [ -c "$port" ]; then /agent "$port" & fi
 done
@@ -26,7 +21,7 @@ echo "guest: $(busybox cat /mnt/name) $(busybox cat /mnt/new) login:"
 busybox sleep 1000
 EOF
 cp "$SRC/tests/live/guest/agent" "$lib_root/agent"
-chmod 755 "$lib_root/init" "$lib_root/agent"
+chmod 755 "$lib_root/agent"
 add_modules virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_console
 pack_initrd | gzip -1 >initrd.gz
 

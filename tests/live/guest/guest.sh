@@ -36,6 +36,20 @@ begin_initrd()
 	ln -s busybox "$lib_root/bin/sh"
 }
 
+# begin_init: an init that has its modules and its first drive, /dev/vda; the caller appends the rest.
+begin_init()
+{
+	cat >"$lib_root/init" <<'END'
+#!/bin/sh
+busybox mount -t devtmpfs none /dev
+for round in 1 2 3; do # in the order that they need each other
+	for module in /modules/*; do busybox insmod $module 2>/dev/null; done
+done
+while [ ! -b /dev/vda ]; do busybox sleep 0.1; done
+END
+	chmod 755 "$lib_root/init"
+}
+
 # add_modules NAME...: for insmod, which takes none that is compressed. What the kernel has built in needs no copy.
 add_modules()
 {
