@@ -111,8 +111,8 @@ int drive_nbd_open(struct drive **out, const char *uri, const struct drive_optio
 	int code = nbdclient_connect_held(&nbd->client, uri, options->hold, err);
 	if (code == 0 && options->snapshot)
 		code = nbdclient_read_whole(nbd->client, err);
-	if (code == 0 && options->writable && nbdclient_is_read_only(nbd->client))
-		code = fail(err, ERR_USAGE, "%s: is read-only", uri);
+	if (code == 0 && options->writable)
+		code = nbdclient_check_writable(nbd->client, true, err);
 	if (code == 0 && options->beside && !nbdclient_is_coherent(nbd->client))
 		code = fail(err, ERR_USAGE,
 			    "%s: the server does not announce that two clients can write at once "

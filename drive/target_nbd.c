@@ -131,8 +131,11 @@ static int server_open(struct target *target, const struct target_options *optio
 	struct server *server = (struct server *)target;
 
 	TRY(nbdclient_connect(&server->client, target->path, err));
-	if (nbdclient_is_read_only(server->client))
-		return fail(err, ERR_USAGE, "%s: is read-only", target->path);
+	TRY(nbdclient_check_writable(server->client, false, err));
+	if (target->sync && nbdclient_check_writable(server->client, true, err) != 0) {
+		error_append(err, "; --no-sync writes to it all the same");
+		return err->code;
+	}
 	if (options->format == NULL)
 		TRY(check_content(server, err));
 	TRY(rest_new(&server->rest, target->path, target->size_bytes,

@@ -266,8 +266,6 @@ int nbdclient_flush(struct nbdclient *client, struct error *err)
 	struct request request = {.verb = FLUSH};
 	int code;
 
-	if (!client->can_flush)
-		return 0;
 	connection = take_connection(client);
 	if (connection->handle != NULL) {
 		request.cookie = nbdclient_lib.nbd_aio_flush(connection->handle, NBD_NULL_COMPLETION, 0);

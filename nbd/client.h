@@ -48,7 +48,9 @@ bool nbdclient_knock(const char *uri, int patience_ms);
 void nbdclient_spoil(int fd);
 
 uint64_t nbdclient_size(const struct nbdclient *client); /* bytes */
-bool nbdclient_is_read_only(const struct nbdclient *client);
+/* ERR_USAGE: it is read-only; or, with durable, it cannot flush, so that nobody would know when what
+ * was written is on its disk. */
+int nbdclient_check_writable(const struct nbdclient *client, bool durable, struct error *err);
 /* Whether the server announces that all clients see the same data, and that a flush by one is one
  * of what all of them have written. */
 bool nbdclient_is_coherent(const struct nbdclient *client);

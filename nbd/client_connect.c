@@ -357,9 +357,16 @@ bool nbdclient_is_coherent(const struct nbdclient *client)
 	return nbdclient_lib.nbd_can_multi_conn(client->connections[0].handle) > 0;
 }
 
-bool nbdclient_is_read_only(const struct nbdclient *client)
+int nbdclient_check_writable(const struct nbdclient *client, bool durable, struct error *err)
 {
-	return client->read_only;
+	if (client->read_only)
+		return fail(err, ERR_USAGE, "%s: is read-only", client->name);
+	if (durable && !client->can_flush)
+		return fail(err, ERR_USAGE,
+			    "%s: the server offers no flush: nobody can know when what is written "
+			    "to it is on its disk",
+			    client->name);
+	return 0;
 }
 
 int nbdclient_read_whole(struct nbdclient *client, struct error *err)
