@@ -9,6 +9,7 @@
 #include "cow/sweep.h"
 #include "drive/argument.h"
 #include "drive/drive.h"
+#include "drive/qemuimg.h"
 #include "drive/target.h"
 
 #include <errno.h>
@@ -170,6 +171,7 @@ static int open_both(struct copy *copy, struct error *err)
 	const struct target_options what = {
 		.force = options->force || copy->in_place,
 		.rollback = copy->in_place,
+		.hold = true,
 		.sync = !options->no_sync,
 		.format = copy->suffix.format,
 		.image_options = copy->suffix.image,
@@ -377,15 +379,21 @@ static int compare(struct copy *copy, struct drive *target, struct error *err)
 	return 0;
 }
 
+/* A new file has no name yet. */
 static int verify(struct copy *copy, struct error *err)
 {
-	const struct drive_options how = {.format = copy->suffix.format};
+	const char *held = target_held(copy->target), *text = copy->target_text;
+	struct drive_options how = {.format = copy->suffix.format};
 	struct drive *target;
 	int code;
 
-	target_close(copy->target);
-	copy->target = NULL;
-	TRY(drive_open(&target, copy->target_text, &how, err));
+	if (how.format == NULL && !target_is_uri(text))
+		how.format = image_format_of(text);
+	if (held == NULL) {
+		target_close(copy->target);
+		copy->target = NULL;
+	}
+	TRY(drive_open(&target, held != NULL ? held : text, &how, err));
 	code = drive_size(target) < copy->result->size_bytes
 		       ? fail(err, ERR_DAMAGED, "%s: is too small", copy->target_text)
 		       : compare(copy, target, err);
@@ -417,6 +425,8 @@ static int run(struct copy *copy, struct error *err)
 	if (code == 0 && drive_was_changed(copy->source))
 		code = fail(err, ERR_SYSTEM, "%s: was written to while it was copied",
 			    copy->from.path);
+	if (code == 0 && copy->target != NULL)
+		code = target_publish(copy->target, err);
 	/* Once more: that may be another way to the copy. */
 	if (code == 0 && copy->options->sums != NULL)
 		code = check_new_sums(copy->options->sums, err);

@@ -300,6 +300,15 @@ void newfile_give_up(struct newfile *file)
 	pthread_mutex_unlock(&lock);
 }
 
+char *newfile_where(const struct newfile *file)
+{
+	char *where;
+
+	if (asprintf(&where, "%.*s%s", (int)(file->name - file->path), file->path, file->temp) < 0)
+		return NULL;
+	return where;
+}
+
 /* ---- publishing ---- */
 
 /* Not all file systems can refuse to replace; a hard link does so too, where there are any. Where

@@ -20,6 +20,8 @@ int newfile_create(struct newfile **out, int *fd, const char *path, struct error
  * it is made; else *out is NULL then. ERR_LOCKED: another run has it. */
 int newfile_resume(struct newfile **out, int *fd, const char *path, bool create, bool *found,
 		   struct error *err);
+/* Its path until it is published; to be freed. NULL: no memory. */
+char *newfile_where(const struct newfile *temp);
 /* It is removed after all, when it is freed. */
 void newfile_give_up(struct newfile *temp);
 

@@ -123,6 +123,7 @@ int target_open(struct target **out, const char *path, uint64_t size_bytes,
 		.path = own_path,
 		.size_bytes = size_bytes,
 		.sync = options->sync,
+		.hold = options->hold,
 		.rollback = options->rollback || (options->resume && kind != &target_new_file),
 	};
 	if (kind->open(target, options, err) != 0) {
@@ -197,7 +198,23 @@ int target_settle(struct target *target, struct error *err)
 int target_finish(struct target *target, struct error *err)
 {
 	TRY(target_settle(target, err));
-	return target->kind->finish(target, err);
+	TRY(target->kind->finish(target, err));
+	if (target->temp == NULL || !target->hold)
+		return target_publish(target, err);
+	target->held = newfile_where(target->temp);
+	return target->held != NULL ? 0 : fail_memory(err);
+}
+
+const char *target_held(const struct target *target)
+{
+	return target->held;
+}
+
+int target_publish(struct target *target, struct error *err)
+{
+	return target->temp == NULL
+		       ? 0
+		       : newfile_publish(target->temp, target->replaces, target->sync, err);
 }
 
 void target_close(struct target *target)
@@ -205,6 +222,8 @@ void target_close(struct target *target)
 	if (target == NULL)
 		return;
 	target->kind->close(target);
+	newfile_free(target->temp);
+	free(target->held);
 	free(target->path);
 	free(target);
 }

@@ -19,6 +19,7 @@ struct target_options {
 	/* A new file that is not finished stays, as .NAME.resume.part; what a run before has left
 	 * so, or what exists, is changed only where it differs. */
 	bool resume;
+	bool hold;			  /* target_finish leaves the naming to target_publish */
 	bool sync;			  /* target_finish makes the data durable */
 	const char *format;		  /* "raw", "qcow2", ...; NULL: by the ending of the name */
 	const char *const *image_options; /* borrowed: see struct qemu_new_image */
@@ -95,8 +96,12 @@ uint64_t target_excess(const struct target *target);
 int target_settle(struct target *target, struct error *err);
 
 /* After success: zeroes the rest, sets the size, syncs, renames. Then it can only be asked
- * for target_written, and closed. */
+ * for target_written and what follows, and closed. */
 int target_finish(struct target *target, struct error *err);
+/* With hold, after target_finish: where a new file can be read, the target's until it is closed; or
+ * NULL, of what was there. */
+const char *target_held(const struct target *target);
+int target_publish(struct target *target, struct error *err);
 /* Closes and frees; removes a temporary file that was not finished, without resume.
  * NULL-safe. */
 void target_close(struct target *target);

@@ -15,8 +15,7 @@
 
 struct target_file {
 	struct target_raw raw;
-	uint64_t old_bytes;   /* up to here the file has old data */
-	struct newfile *temp; /* of a new file */
+	uint64_t old_bytes; /* up to here the file has old data */
 };
 
 /* A piece of a file of which it is not known whether it is zero: data stays data. */
@@ -78,14 +77,15 @@ static int set_size(const struct target_file *file, struct error *err)
 /* Of a file that was there: it may have lost its name while it was written. */
 static int check_name(const struct target_file *file, struct error *err)
 {
-	const char *path = file->raw.target.path;
+	const struct target *target = &file->raw.target;
 	struct stat own, named;
 
-	if (file->temp != NULL ||
-	    (fstat(file->raw.image.fd, &own) == 0 && stat(path, &named) == 0 &&
+	if (target->temp != NULL ||
+	    (fstat(file->raw.image.fd, &own) == 0 && stat(target->path, &named) == 0 &&
 	     own.st_dev == named.st_dev && own.st_ino == named.st_ino))
 		return 0;
-	return fail(err, ERR_SYSTEM, "%s: was removed or replaced while it was written", path);
+	return fail(err, ERR_SYSTEM, "%s: was removed or replaced while it was written",
+		    target->path);
 }
 
 static int file_finish(struct target *target, struct error *err)
@@ -95,8 +95,7 @@ static int file_finish(struct target *target, struct error *err)
 	TRY(check_name(file, err));
 	if (!target->rollback || file->old_bytes != target->size_bytes)
 		TRY(set_size(file, err));
-	TRY(disk_end(&file->raw.image.fd, target->path, target->sync, err));
-	return file->temp != NULL ? newfile_publish(file->temp, false, target->sync, err) : 0;
+	return disk_end(&file->raw.image.fd, target->path, target->sync, err);
 }
 
 static void file_close(struct target *target)
@@ -105,9 +104,8 @@ static void file_close(struct target *target)
 
 	target_raw_close(&file->raw);
 	/* Nothing to be taken up. */
-	if (file->temp != NULL && !target->rollback && target->written_bytes == 0)
-		newfile_give_up(file->temp);
-	newfile_free(file->temp);
+	if (target->temp != NULL && !target->rollback && target->written_bytes == 0)
+		newfile_give_up(target->temp);
 }
 
 /* What a run that broke off has left is as a file that is there: nothing in it is believed. */
@@ -116,8 +114,8 @@ static int take_up(struct target_file *file, struct error *err)
 	struct target *target = &file->raw.target;
 	struct stat st;
 
-	TRY(newfile_resume(&file->temp, &file->raw.image.fd, target->path, true, &target->rollback,
-			   err));
+	TRY(newfile_resume(&target->temp, &file->raw.image.fd, target->path, true,
+			   &target->rollback, err));
 	if (fstat(file->raw.image.fd, &st) != 0)
 		return fail_system(err, errno, "%s", target->path);
 	file->old_bytes = least((uint64_t)st.st_size, target->size_bytes);
@@ -133,7 +131,7 @@ static int open_new(struct target *target, const struct target_options *options,
 	if (options->resume)
 		TRY(take_up(file, err));
 	else
-		TRY(newfile_create(&file->temp, &file->raw.image.fd, target->path, err));
+		TRY(newfile_create(&target->temp, &file->raw.image.fd, target->path, err));
 	TRY(disk_init(&file->raw.disk, file->raw.image.fd, target->path, err));
 	return set_size(file, err);
 }

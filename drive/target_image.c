@@ -28,10 +28,8 @@
 
 struct target_image {
 	struct target target;
-	struct image old;     /* locked, and left alone until the new one is complete */
-	int fd;		      /* of the new one, or the device */
-	struct newfile *temp; /* NULL: a device */
-	bool replaces;
+	struct image old; /* locked, and left alone until the new one is complete */
+	int fd;		  /* of the new one, or the device */
 	struct qemu_nbd *server;
 	char kept[KEPT_MAX][32]; /* options of the old one */
 	unsigned n_kept;
@@ -59,10 +57,7 @@ static int image_finish(struct target *target, struct error *err)
 	struct target_image *image = (struct target_image *)target;
 
 	TRY(qemu_nbd_finish(image->server, err));
-	TRY(disk_end(&image->fd, target->path, target->sync, err));
-	return image->temp == NULL
-		       ? 0
-		       : newfile_publish(image->temp, image->replaces, target->sync, err);
+	return disk_end(&image->fd, target->path, target->sync, err);
 }
 
 static void image_end(struct target *target)
@@ -73,7 +68,6 @@ static void image_end(struct target *target)
 	image_close(&image->old);
 	if (image->fd >= 0)
 		close(image->fd);
-	newfile_free(image->temp);
 }
 
 /* What the header of a qcow2 image says: qcow2's specification, section Header. */
@@ -120,7 +114,7 @@ static int claim_old(struct target_image *image, const char *format, bool format
 		return errno == ENOENT ? 0 : fail_system(err, errno, "%s", target->path);
 	free(target->path);
 	target->path = real;
-	image->replaces = true;
+	target->replaces = true;
 	TRY(image_open(&image->old, real, IMAGE_REPLACE, err));
 	if (!format_given)
 		TRY(image_check_content(&image->old, real, format, CONTENT_FILE_TARGET, err));
@@ -157,7 +151,7 @@ static int make_image(struct target_image *image, const char *format,
 {
 	const struct target *target = &image->target;
 	const char *all[KEPT_MAX + IMAGE_OPTIONS_MAX];
-	bool on_device = image->temp == NULL;
+	bool on_device = target->temp == NULL;
 	unsigned n = 0;
 	char path[64];
 	struct qemu_new_image what = {
@@ -204,10 +198,10 @@ static int image_begin(struct target *target, const struct target_options *optio
 		return fail(err, ERR_USAGE, "%s: '%s' is not the name of an image format",
 			    target->path, format);
 	TRY(claim_old(image, format, options->format != NULL, err));
-	if (image->replaces && S_ISBLK(image->old.opened.st_mode))
+	if (target->replaces && S_ISBLK(image->old.opened.st_mode))
 		TRY(take_device(image, format, options, err));
 	else
-		TRY(newfile_create(&image->temp, &image->fd, target->path, err));
+		TRY(newfile_create(&target->temp, &image->fd, target->path, err));
 	return make_image(image, format, options, err);
 }
 

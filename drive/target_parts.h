@@ -20,7 +20,7 @@ struct target_kind {
 	/* NULL: the caller writes whole clusters, and finish zeroes all others. */
 	int (*zero)(struct target *target, uint64_t offset, uint64_t n, struct error *err);
 	int (*settle)(struct target *target, struct error *err); /* or NULL: see target_settle */
-	/* The zeros that come last, the size, syncing, the name. */
+	/* The zeros that come last, the size, syncing. */
 	int (*finish)(struct target *target, struct error *err);
 	/* See target_read and target_keep; NULL: no rollback, nothing to be done. */
 	int (*read)(const struct target *target, uint64_t offset, void *bytes, size_t n);
@@ -33,7 +33,10 @@ struct target {
 	char *path;	     /* owned */
 	uint64_t size_bytes; /* of the drive */
 	bool sync, rollback;
-	bool settled;
+	bool hold, settled;
+	struct newfile *temp; /* what target_publish names, if it is new */
+	bool replaces;	      /* then: what has the name by now */
+	char *held;	      /* see target_held; owned */
 	_Atomic uint64_t written_bytes;
 	uint64_t excess_bytes; /* see target_excess */
 };

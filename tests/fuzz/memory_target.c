@@ -105,6 +105,18 @@ int target_finish(struct target *target, struct error *err)
 	return 0;
 }
 
+const char *target_held(const struct target *target)
+{
+	(void)target;
+	return NULL;
+}
+
+int target_publish(struct target *target, struct error *err)
+{
+	(void)target, (void)err;
+	return 0;
+}
+
 int target_look(const char *path, bool force, enum target_place *out, struct error *err)
 {
 	(void)force;
