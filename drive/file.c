@@ -173,8 +173,8 @@ static void file_expect(struct drive *drive, uint64_t offset, uint64_t n, bool *
 	*cold = is_cold(file->image.fd, offset, n);
 	/* The kernel cuts each request to its readahead size, so this makes several. */
 	for (uint64_t at = 0; at < n && *cold; at += EXPECT_STEP)
-		posix_fadvise(file->image.fd, (off_t)(offset + at), EXPECT_STEP,
-			      POSIX_FADV_WILLNEED);
+		posix_fadvise(file->image.fd, (off_t)(offset + at),
+			      (off_t)least(EXPECT_STEP, n - at), POSIX_FADV_WILLNEED);
 }
 
 static void file_forget(struct drive *drive, uint64_t offset, uint64_t n)

@@ -35,8 +35,8 @@
  *    "parent": UUID, "token": TEXT,                 "next": CLUSTER}}: as "since" and "changes",
  * but "from": CLUSTER}                               by now
  *   {"execute": "look", "drive": DRIVE,           {"return": {"zeros": BOOL}}: what these clusters,
- *    "cluster": CLUSTER, "n": N}                    64 at most, have now: zeros, or what lies where
- *                                                 the memory begins
+ *    "cluster": CLUSTER, "n": N,                    64 at most, have now: zeros, or what lies where
+ *    "ahead": [CLUSTER, N, ...]}                    the memory begins; ahead: soon looked at, too
  *   {"execute": "distrust", "drive": DRIVE}       {"return": {"token": TEXT}}: what the map has
  * does not count any more, and its token is this
  *   {"execute": "since", "uuid": UUID,            {"return": {"drives": [{"known": BOOL,

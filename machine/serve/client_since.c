@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define LOOKS_AHEAD 16u /* of at most CHUNK_CLUSTERS each */
+
 int client_since(struct machine *client, const struct machine_since *since, struct error *err)
 {
 	struct json_t *request, *tokens;
@@ -139,12 +141,46 @@ int client_changes_now(struct machine *client, uint32_t i, const struct machine_
 	return code;
 }
 
+/* What is to be looked at after this: the server has it read meanwhile. */
+struct ahead {
+	const struct cluster_set *set;
+	uint64_t at, n_clusters;
+	unsigned n; /* looks that were announced and are to come */
+};
+
+/* False: there are no more. */
+static bool next_look(const struct cluster_set *set, uint64_t *at, uint64_t n_clusters, uint64_t *n)
+{
+	for (bool in; *at < n_clusters; *at += *n) {
+		*n = cluster_set_run(set, *at, n_clusters - *at, &in);
+		if (in) {
+			*n = least(*n, CHUNK_CLUSTERS);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void announce(struct ahead *ahead, struct json_t *request)
+{
+	struct json_t *list = json_put_array(request, "ahead");
+
+	for (uint64_t n;
+	     ahead->n < LOOKS_AHEAD && next_look(ahead->set, &ahead->at, ahead->n_clusters, &n);
+	     ahead->at += n, ahead->n++) {
+		json_add_number(list, ahead->at);
+		json_add_number(list, n);
+	}
+	ahead->n--;
+}
+
 static int look_at(const struct machine *client, uint32_t i, uint64_t cluster, uint64_t n,
-		   const struct machine_taker *taker, struct error *err)
+		   struct ahead *ahead, const struct machine_taker *taker, struct error *err)
 {
 	struct json_t *reply, *request = json_make("{s:s}", "execute", "look");
 	bool zeros;
 
+	announce(ahead, request);
 	json_put_number(request, "drive", i);
 	json_put_number(request, "cluster", cluster);
 	json_put_number(request, "n", n);
@@ -161,15 +197,10 @@ int client_look(struct machine *client, uint32_t i, const struct cluster_set *se
 		const struct machine_taker *taker, struct error *err)
 {
 	uint64_t n_clusters = clusters_of(client->drives[i].size_bytes);
-	bool in;
+	struct ahead ahead = {.set = set, .n_clusters = n_clusters};
 
-	for (uint64_t n, at = 0; at < n_clusters; at += n) {
-		n = cluster_set_run(set, at, n_clusters - at, &in);
-		if (!in)
-			continue;
-		n = least(n, CHUNK_CLUSTERS);
-		TRY(look_at(client, i, at, n, taker, err));
-	}
+	for (uint64_t n, at = 0; next_look(set, &at, n_clusters, &n); at += n)
+		TRY(look_at(client, i, at, n, &ahead, taker, err));
 	return 0;
 }
 

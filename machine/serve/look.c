@@ -131,6 +131,20 @@ static int put_bytes(const struct serve_backup *backup, struct drive *drive, uin
 	return code;
 }
 
+/* Only a hint. */
+static void read_ahead(struct drive *drive, const struct json_t *list, uint64_t n_clusters)
+{
+	uint64_t cluster, n;
+	bool cold;
+
+	for (size_t i = 0; json_item_number(list, i, &cluster); i += 2) {
+		if (!json_item_number(list, i + 1, &n) || n > CHUNK_CLUSTERS ||
+		    cluster >= n_clusters || n > n_clusters - cluster)
+			return;
+		drive_expect(drive, cluster * CLUSTER_SIZE, n * CLUSTER_SIZE, &cold);
+	}
+}
+
 int serve_look(const struct serve_backup *backup, const struct json_t *request, struct error *err)
 {
 	const struct served *served = drive_of(backup, request);
@@ -144,6 +158,7 @@ int serve_look(const struct serve_backup *backup, const struct json_t *request, 
 	if (backup->prepared != NULL || n == 0 || n > CHUNK_CLUSTERS || cluster >= n_clusters ||
 	    n > n_clusters - cluster)
 		return fail(err, ERR_USAGE, "a look at what is not there");
+	read_ahead(served->drive, json_member(request, "ahead"), n_clusters);
 	zeros = are_zeros(served->drive, cluster, n);
 	if (!zeros)
 		TRY(put_bytes(backup, served->drive, cluster, n, err));
