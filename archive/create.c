@@ -292,6 +292,16 @@ static int make_records(struct create *create, struct error *err)
 	return 0;
 }
 
+/* Whether increments can be told what changed since. */
+static bool has_tokens(const struct create *create)
+{
+	for (uint32_t i = 0; create->marks != NULL && i < create->archive->n_drives; i++) {
+		if (create->marks[i].token.length > 0)
+			return true;
+	}
+	return false;
+}
+
 static struct sums_options sums_options(const struct create *create)
 {
 	const struct head_options *head = create->head;
@@ -299,7 +309,7 @@ static struct sums_options sums_options(const struct create *create)
 	return (struct sums_options){
 		.path = head != NULL ? head->sums : NULL,
 		.beside = head != NULL && !head->no_sums &&
-			  (head->sums_beside || head->parent != NULL),
+			  (head->sums_beside || head->parent != NULL || has_tokens(create)),
 		.replace = create->options->force,
 		.sync = !create->options->no_sync,
 	};

@@ -144,6 +144,12 @@ int buffer_fd(const struct buffer *buffer)
 	return buffer->fd;
 }
 
+int buffer_begin(struct buffer *buffer, uint32_t n_clusters, uint8_t **out, struct error *err)
+{
+	*out = buffer->memory;
+	return buffer_back(buffer, &buffer->slots[0], 0, n_clusters, err);
+}
+
 int buffer_back(const struct buffer *buffer, struct buffer_slot *slot, unsigned first, unsigned n,
 		struct error *err)
 {

@@ -71,6 +71,9 @@ struct buffer_counts {
 int buffer_new(struct buffer **out, const struct buffer_options *options, struct error *err);
 void buffer_free(struct buffer *buffer);    /* NULL-safe; no other call may be in progress */
 int buffer_fd(const struct buffer *buffer); /* the memfd: borrowed */
+/* Where the memory begins, with room for n_clusters, of a chunk at most: for who uses it before any
+ * chunk is in use. */
+int buffer_begin(struct buffer *buffer, uint32_t n_clusters, uint8_t **out, struct error *err);
 
 /* Urgent clusters. Gives room for one, which the caller fills and then commits or gives up. Never
  * waits for more than a lock or one cluster being written to the spill file, unless when_full is

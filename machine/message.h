@@ -36,7 +36,9 @@
  * but "from": CLUSTER}                               by now
  *   {"execute": "look", "drive": DRIVE,           {"return": {"zeros": BOOL}}: what these clusters,
  *    "cluster": CLUSTER, "n": N,                    64 at most, have now: zeros, or what lies where
- *    "ahead": [CLUSTER, N, ...]}                    the memory begins; ahead: soon looked at, too
+ *    "more": [CLUSTER, N, ...]}                     the memory begins; "more": [0 or 1, ...]: of
+ *                                                 others, which follow there, 64 with them at most,
+ *                                                 whether they are zeros
  *   {"execute": "distrust", "drive": DRIVE}       {"return": {"token": TEXT}}: what the map has
  * does not count any more, and its token is this
  *   {"execute": "since", "uuid": UUID,            {"return": {"drives": [{"known": BOOL,

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define LOOKS_AHEAD 16u /* of at most CHUNK_CLUSTERS each */
-
 int client_since(struct machine *client, const struct machine_since *since, struct error *err)
 {
 	struct json_t *request, *tokens;
@@ -141,67 +139,82 @@ int client_changes_now(struct machine *client, uint32_t i, const struct machine_
 	return code;
 }
 
-/* What is to be looked at after this: the server has it read meanwhile. */
-struct ahead {
-	const struct cluster_set *set;
-	uint64_t at, n_clusters;
-	unsigned n; /* looks that were announced and are to come */
+/* Runs of clusters, CHUNK_CLUSTERS at most in all. */
+struct look {
+	uint64_t cluster[CHUNK_CLUSTERS], n[CHUNK_CLUSTERS];
+	unsigned n_runs;
 };
 
-/* False: there are no more. */
-static bool next_look(const struct cluster_set *set, uint64_t *at, uint64_t n_clusters, uint64_t *n)
+static void gather(struct look *out, const struct cluster_set *set, uint64_t at,
+		   uint64_t n_clusters)
 {
-	for (bool in; *at < n_clusters; *at += *n) {
-		*n = cluster_set_run(set, *at, n_clusters - *at, &in);
-		if (in) {
-			*n = least(*n, CHUNK_CLUSTERS);
-			return true;
-		}
+	uint64_t left = CHUNK_CLUSTERS, n;
+	bool in;
+
+	out->n_runs = 0;
+	for (; left > 0 && at < n_clusters; at += n) {
+		n = cluster_set_run(set, at, n_clusters - at, &in);
+		if (!in)
+			continue;
+		n = least(n, left);
+		out->cluster[out->n_runs] = at;
+		out->n[out->n_runs++] = n;
+		left -= n;
 	}
-	return false;
 }
 
-static void announce(struct ahead *ahead, struct json_t *request)
+static int hand_over(const struct look *look, unsigned run, bool zeros, const uint8_t *bytes,
+		     const struct machine_taker *taker, struct error *err)
 {
-	struct json_t *list = json_put_array(request, "ahead");
-
-	for (uint64_t n;
-	     ahead->n < LOOKS_AHEAD && next_look(ahead->set, &ahead->at, ahead->n_clusters, &n);
-	     ahead->at += n, ahead->n++) {
-		json_add_number(list, ahead->at);
-		json_add_number(list, n);
-	}
-	ahead->n--;
-}
-
-static int look_at(const struct machine *client, uint32_t i, uint64_t cluster, uint64_t n,
-		   struct ahead *ahead, const struct machine_taker *taker, struct error *err)
-{
-	struct json_t *reply, *request = json_make("{s:s}", "execute", "look");
-	bool zeros;
-
-	announce(ahead, request);
-	json_put_number(request, "drive", i);
-	json_put_number(request, "cluster", cluster);
-	json_put_number(request, "n", n);
-	TRY(call_request(&client->call, request, &reply, NULL, err));
-	zeros = json_member_bool(reply, "zeros");
-	json_free(reply);
-	for (uint64_t k = 0; k < n; k++)
-		TRY(taker->take(taker->context, cluster + k,
-				zeros ? NULL : client->memory + k * CLUSTER_SIZE, err));
+	for (uint64_t k = 0; k < look->n[run]; k++)
+		TRY(taker->take(taker->context, look->cluster[run] + k,
+				zeros ? NULL : bytes + k * CLUSTER_SIZE, err));
 	return 0;
+}
+
+/* *at: behind what was answered. A server may know of the first run only. */
+static int look_at(const struct machine *client, uint32_t i, const struct look *look,
+		   const struct machine_taker *taker, uint64_t *at, struct error *err)
+{
+	struct json_t *reply, *more, *request = json_make("{s:s}", "execute", "look");
+	uint64_t zeros = 0, n = 0;
+	int code = 0;
+
+	json_put_number(request, "drive", i);
+	json_put_number(request, "cluster", look->cluster[0]);
+	json_put_number(request, "n", look->n[0]);
+	more = json_put_array(request, "more");
+	for (unsigned run = 1; run < look->n_runs; run++) {
+		json_add_number(more, look->cluster[run]);
+		json_add_number(more, look->n[run]);
+	}
+	TRY(call_request(&client->call, request, &reply, NULL, err));
+	more = json_member(reply, "more");
+	zeros = json_member_bool(reply, "zeros");
+	for (unsigned run = 0; run < look->n_runs && code == 0; run++) {
+		if (run > 0 && !json_item_number(more, run - 1, &zeros))
+			break;
+		code = hand_over(look, run, zeros != 0, client->memory + n * CLUSTER_SIZE, taker,
+				 err);
+		n += look->n[run];
+		*at = look->cluster[run] + look->n[run];
+	}
+	json_free(reply);
+	return code;
 }
 
 int client_look(struct machine *client, uint32_t i, const struct cluster_set *set,
 		const struct machine_taker *taker, struct error *err)
 {
-	uint64_t n_clusters = clusters_of(client->drives[i].size_bytes);
-	struct ahead ahead = {.set = set, .n_clusters = n_clusters};
+	uint64_t at = 0, n_clusters = clusters_of(client->drives[i].size_bytes);
+	struct look look;
 
-	for (uint64_t n, at = 0; next_look(set, &at, n_clusters, &n); at += n)
-		TRY(look_at(client, i, at, n, &ahead, taker, err));
-	return 0;
+	for (;;) {
+		gather(&look, set, at, n_clusters);
+		if (look.n_runs == 0)
+			return 0;
+		TRY(look_at(client, i, &look, taker, &at, err));
+	}
 }
 
 int client_distrust(struct machine *client, uint32_t i, struct error *err)

@@ -3,10 +3,6 @@
  */
 #include "machine/serve/state.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #define RUNS_MAX 4000u /* in a message: with the longest numbers it is full */
 
 static const struct served *drive_of(const struct serve_backup *backup,
@@ -108,61 +104,76 @@ static bool are_zeros(struct drive *drive, uint64_t cluster, uint64_t n_clusters
 	       n >= least(n_clusters * CLUSTER_SIZE, drive_size(drive) - offset);
 }
 
-/* Into the memory, none of which is in use yet. */
-static int put_bytes(const struct serve_backup *backup, struct drive *drive, uint64_t cluster,
-		     uint64_t n, struct error *err)
+/* Runs of clusters of a drive, and where their bytes go, if they are no zeros. */
+struct look {
+	struct drive *drive;
+	uint64_t cluster[CHUNK_CLUSTERS], n[CHUNK_CLUSTERS];
+	unsigned n_runs;
+	uint64_t n_clusters; /* of all, CHUNK_CLUSTERS at most */
+};
+
+static bool add_run(struct look *look, uint64_t cluster, uint64_t n)
 {
-	size_t size = (size_t)n * CLUSTER_SIZE, done = 0;
-	uint8_t *bytes = malloc(size);
-	int code;
+	uint64_t n_clusters = clusters_of(drive_size(look->drive));
+	bool unused;
 
-	if (bytes == NULL)
-		return fail_memory(err);
-	code = drive_read_clusters(drive, cluster, n, bytes, err);
-	while (code == 0 && done < size) {
-		ssize_t got =
-			pwrite(buffer_fd(backup->buffer), bytes + done, size - done, (off_t)done);
-
-		if (got < 0 && errno != EINTR)
-			code = fail_system(err, errno, "the memory of the backup");
-		done += got > 0 ? (size_t)got : 0;
-	}
-	free(bytes);
-	return code;
+	if (n == 0 || n > CHUNK_CLUSTERS - look->n_clusters || cluster >= n_clusters ||
+	    n > n_clusters - cluster)
+		return false;
+	look->cluster[look->n_runs] = cluster;
+	look->n[look->n_runs++] = n;
+	look->n_clusters += n;
+	drive_expect(look->drive, cluster * CLUSTER_SIZE, n * CLUSTER_SIZE, &unused);
+	return true;
 }
 
-/* Only a hint. */
-static void read_ahead(struct drive *drive, const struct json_t *list, uint64_t n_clusters)
+/* All of it is announced before any of it is read. */
+static bool read_look(struct look *look, const struct json_t *request)
 {
+	const struct json_t *more = json_member(request, "more");
 	uint64_t cluster, n;
-	bool cold;
 
-	for (size_t i = 0; json_item_number(list, i, &cluster); i += 2) {
-		if (!json_item_number(list, i + 1, &n) || n > CHUNK_CLUSTERS ||
-		    cluster >= n_clusters || n > n_clusters - cluster)
-			return;
-		drive_expect(drive, cluster * CLUSTER_SIZE, n * CLUSTER_SIZE, &cold);
+	if (!json_member_number(request, "cluster", &cluster) ||
+	    !json_member_number(request, "n", &n) || !add_run(look, cluster, n))
+		return false;
+	for (size_t i = 0; i < json_length(more); i += 2) {
+		if (!json_item_number(more, i, &cluster) || !json_item_number(more, i + 1, &n) ||
+		    !add_run(look, cluster, n))
+			return false;
 	}
+	return true;
+}
+
+static int look(const struct look *look, uint8_t *bytes, bool *zeros, struct error *err)
+{
+	for (unsigned i = 0; i < look->n_runs; bytes += look->n[i++] * CLUSTER_SIZE) {
+		zeros[i] = are_zeros(look->drive, look->cluster[i], look->n[i]);
+		if (!zeros[i])
+			TRY(drive_read_clusters(look->drive, look->cluster[i], look->n[i], bytes,
+						err));
+	}
+	return 0;
 }
 
 int serve_look(const struct serve_backup *backup, const struct json_t *request, struct error *err)
 {
 	const struct served *served = drive_of(backup, request);
-	uint64_t cluster, n, n_clusters;
-	bool zeros;
+	struct look what = {.drive = served != NULL ? served->drive : NULL};
+	struct json_t *message, *told, *more;
+	bool zeros[CHUNK_CLUSTERS] = {false};
+	uint8_t *bytes;
 
-	if (served == NULL || !json_member_number(request, "cluster", &cluster) ||
-	    !json_member_number(request, "n", &n))
-		return fail(err, ERR_USAGE, "a look at what?");
-	n_clusters = clusters_of(drive_size(served->drive));
-	if (backup->prepared != NULL || n == 0 || n > CHUNK_CLUSTERS || cluster >= n_clusters ||
-	    n > n_clusters - cluster)
+	if (served == NULL || backup->prepared != NULL || !read_look(&what, request))
 		return fail(err, ERR_USAGE, "a look at what is not there");
-	read_ahead(served->drive, json_member(request, "ahead"), n_clusters);
-	zeros = are_zeros(served->drive, cluster, n);
-	if (!zeros)
-		TRY(put_bytes(backup, served->drive, cluster, n, err));
-	return message_send(backup->fd, json_make("{s:{s:b}}", "return", "zeros", zeros), -1, err);
+	TRY(buffer_begin(backup->buffer, (uint32_t)what.n_clusters, &bytes, err));
+	TRY(look(&what, bytes, zeros, err));
+	message = json_new();
+	told = json_put_object(message, "return");
+	json_put_bool(told, "zeros", zeros[0]);
+	more = json_put_array(told, "more");
+	for (unsigned i = 1; i < what.n_runs; i++)
+		json_add_number(more, zeros[i]);
+	return message_send(backup->fd, message, -1, err);
 }
 
 /* ---- a map that is wrong ---- */

@@ -28,5 +28,5 @@ exec 5<&-
 rm pipe said
 wait_until no_backup
 expect_code 0 live c.vmab
-nothing_but a.map a.raw a.vmab b.raw b.vmab c.sock c.vmab n.sock serve.err
+nothing_but a.map a.raw a.vmab b.raw b.vmab c.sock c.vmab c.vmab.sums n.sock serve.err
 stop_serve

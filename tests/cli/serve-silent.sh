@@ -57,4 +57,4 @@ restored_is b.vmab a a.raw
 
 stand_still
 gives_up stop c.sock
-nothing_but a.raw b.vmab c.sock n.sock serve.err
+nothing_but a.raw b.vmab b.vmab.sums c.sock n.sock serve.err
