@@ -37,4 +37,15 @@ status "s['drives'][0]['map']['changed_clusters'] == 1 << 28"
 peak_below 600
 expect_code 0 live c.vmab -q
 peak_below 620
+
+# Checkpoints are names and numbers: 100 of them take less than 1 MiB.
+resident() { awk '$1 == "VmRSS:" { print $2 }' /proc/$serve/status; }
+before=$(resident)
+for i in $(seq 100); do
+	"$VMABAK" checkpoint create "c$i" serve:c.sock || fail "checkpoint c$i"
+done
+[ $(($(resident) - before)) -le 1024 ] || fail "100 checkpoints take $(($(resident) - before)) KiB"
+guest a 'h.pwrite(b"x" * 512, 1 << 40)'
+expect_code 0 "$VMABAK" checkpoint size c1 serve:c.sock --json
+expect_json "$out" "d['drives'][0]['changed_bytes'] == 65536"
 stop_serve
