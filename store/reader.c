@@ -135,9 +135,9 @@ void store_reader_seek(struct store_reader *reader, uint64_t position, uint64_t 
 }
 
 /* How long the next range is; 0: none is to be asked for now. How far reading goes from the start
- * of an archive is not known: that range is small. Past what is expected only what is wanted now.
+ * of an archive is not known: that range is small. Past what is expected only what is waited for.
  */
-static uint64_t next_size_locked(const struct store_reader *reader)
+static uint64_t next_size_locked(const struct store_reader *reader, bool is_waited_for)
 {
 	uint64_t end = reader->asked_to < reader->up_to ? reader->up_to : reader->origin.size;
 	uint64_t most = reader->ahead == 0 && reader->up_to == reader->origin.size
@@ -145,14 +145,15 @@ static uint64_t next_size_locked(const struct store_reader *reader)
 				: reader->range_size;
 
 	if (reader->asked_to >= reader->origin.size ||
-	    (reader->asked_to >= reader->up_to && reader->asked_to > reader->position))
+	    (reader->asked_to >= reader->up_to &&
+	     (!is_waited_for || reader->asked_to > reader->position)))
 		return 0;
 	/* Up to a border: there the store's own pieces end, too. */
 	return least(most - reader->asked_to % most, end - reader->asked_to);
 }
 
 /* More of what follows: a range in the beginning, and then more and more. */
-static void ask_ahead_locked(struct store_reader *reader)
+static void ask_ahead_locked(struct store_reader *reader, bool is_waited_for)
 {
 	unsigned n = 0;
 
@@ -161,7 +162,7 @@ static void ask_ahead_locked(struct store_reader *reader)
 			n += reader->ranges[i].n_counted;
 	for (unsigned i = 0; i < N_RANGES; i++) {
 		struct range *range = &reader->ranges[i];
-		uint64_t size = next_size_locked(reader);
+		uint64_t size = next_size_locked(reader, is_waited_for);
 
 		if (range->state != RANGE_FREE)
 			continue;
@@ -204,7 +205,7 @@ static int await_locked(struct store_reader *reader, struct range **out, struct 
 		if (range == NULL && reader->position != reader->asked_to)
 			begin_round_locked(reader);
 		if (range == NULL)
-			ask_ahead_locked(reader);
+			ask_ahead_locked(reader, true);
 		pthread_cond_wait(&reader->came, &reader->lock);
 	}
 }
@@ -233,7 +234,7 @@ static size_t hand_out_locked(struct store_reader *reader, struct range *range, 
 		reader->ahead = (unsigned)least(reader->ahead, N_BLOCKS);
 		free_ranges_locked(reader);
 	}
-	ask_ahead_locked(reader);
+	ask_ahead_locked(reader, false);
 	return n;
 }
 

@@ -30,6 +30,8 @@
 #define READ_AHEAD \
 	(64u << 10) /* what follows a small read in a file; the rest is not copied twice */
 
+#define AT_AHEAD (8u << 20) /* behind what is read at a place: of a header its extent, and others */
+
 struct input {
 	struct descriptor from;
 	struct command *command;    /* owned; NULL, or whose output is read */
@@ -199,7 +201,7 @@ static int read_some_at(struct input *in, uint64_t position, void *to, size_t n,
 		return result < 0 ? fail_system(err, errno, "%s: cannot be read", in->name) : 0;
 	}
 	pthread_mutex_lock(&in->lock);
-	store_reader_seek(in->store, position, position + n);
+	store_reader_seek(in->store, position, position + n + AT_AHEAD);
 	code = store_read(in->store, to, n, got, err);
 	pthread_mutex_unlock(&in->lock);
 	return code;
