@@ -207,15 +207,17 @@ static int read_needed_at(struct random *random, struct place place, struct sect
 {
 	uint64_t begin, end, n, likely = place.at + LIKELY_HEADER;
 	struct place expected = place;
+	int needed;
 
 	if (random->ahead_to > likely)
 		likely = random->ahead_to;
 	if (likely < place.up_to)
 		expected.up_to = likely;
 	TRY(read_header_at(random, expected, SECTION_EXTENT, out, err));
-	if (!need->ask(need->context)) {
+	needed = need->ask(need->context, err);
+	if (needed <= 0) {
 		random->n_needed = 0;
-		return 0;
+		return needed;
 	}
 	random->n_needed += out->padded_size;
 	begin = place.at + out->header_size;

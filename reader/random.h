@@ -25,9 +25,10 @@ struct random_choice {
 int random_open(struct random **out, struct reader *reader, struct input *in,
 		const struct random_choice *wanted, struct error *err);
 
-/* Decides by the header of an extent, which is in *extent, whether its payload is read. */
+/* Decides by the header of an extent, which is in *extent, whether its payload is read: 1 or 0, or a
+ * negative error. */
 struct random_need {
-	bool (*ask)(void *context);
+	int (*ask)(void *context, struct error *err);
 	void *context;
 };
 

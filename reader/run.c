@@ -238,10 +238,13 @@ static bool look_at_targets(struct worker *worker)
 }
 
 /* For random_next. What lies elsewhere takes longer than this, so that the lock may be held. */
-static bool needs_payload(void *context)
+static int needs_payload(void *context, struct error *err)
 {
 	struct worker *worker = context;
+	bool any;
 
+	if (worker->run->job->layers != NULL)
+		TRY(take_layer_locked(worker, &any, err));
 	return worker->differs = look_at_targets(worker);
 }
 
@@ -333,7 +336,7 @@ static void *work(void *context)
 		run->ended = got == 0;
 		note_place(run);
 		bool any = true;
-		if (got > 0 && run->job->layers != NULL &&
+		if (got > 0 && run->job->layers != NULL && !run->looks &&
 		    take_layer_locked(worker, &any, &err) != 0)
 			got = err.code;
 		if (got > 0 && any) {
@@ -365,7 +368,7 @@ static int choose_access(struct run *run, struct error *err)
 		run->wanted[i] = job->targets[i] != NULL;
 		n_wanted += run->wanted[i] ? 1 : 0;
 	}
-	run->looks = job->rollback && job->layers == NULL && input_is_far(job->seek_in) &&
+	run->looks = job->rollback && input_is_far(job->seek_in) &&
 		     run->archive->cluster_checksum != CLUSTER_UNPROTECTED;
 	if (n_wanted == n_drives && job->n_clusters == 0 && job->layers == NULL && !run->looks)
 		return 0;

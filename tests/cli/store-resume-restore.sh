@@ -29,3 +29,13 @@ fetches '9000000 < f < 13000000' 10038528 s3://backups/a.vmab --resume -d a=new.
 same_file drive.raw new.raw
 fetches '17000000 < f < 20000000' 18033920 s3://backups/a.vmab --resume -d a=all.raw
 same_file drive.raw all.raw
+
+# Of a chain, what differs of each archive.
+put drive.raw 5000000 second
+dd if=/dev/zero of=drive.raw bs=65536 seek=100 count=20 conv=notrunc status=none
+expect_code 0 "$VMABAK" backup -q --compress none --parent s3://backups/a.vmab -o s3://backups/b.vmab a=drive.raw b=second.raw
+fetches 'f < 1500000' 1376256 s3://backups/b.vmab --rollback -d a=back.raw -d b=second.raw
+same_file drive.raw back.raw
+head -c 10000000 drive.raw >.chain.raw.resume.part
+fetches '9000000 < f < 13000000' 10038528 s3://backups/b.vmab --resume -d a=chain.raw
+same_file drive.raw chain.raw
