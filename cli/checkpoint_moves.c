@@ -144,7 +144,8 @@ int checkpoint_send(struct task *task, struct error *err)
 static int read_from(struct task *task, int fd, const char *name, int answers, struct error *err)
 {
 	struct move_machine machine = {.to = end_of(task),
-				       .trust = task->command->moving.unwritten};
+				       .trust = task->command->moving.unwritten,
+				       .is_stored = answers < 0};
 	struct move_counts counts;
 	int code = moves_receive(fd, name, answers, &machine, &counts, err);
 

@@ -7,6 +7,7 @@
 
 #define WINDOW_BYTES   65536u /* of bits, at once */
 #define MOVE_PARTS_MAX 65536u
+#define NAMES_TOLD     4u
 
 /* ---- from a machine ---- */
 
@@ -192,11 +193,15 @@ static int find_drive(const struct move_machine *machine, const char *name, uint
 
 	while (i < list->n_drives && strcmp(list->drives[i].name, name) != 0)
 		i++;
-	if (i == list->n_drives)
-		return fail(err, ERR_USAGE,
-			    "drive %s: there is none of that name where it goes; a map's "
-			    "file is exported as NAME=FILE",
-			    name);
+	if (i == list->n_drives) {
+		fail(err, ERR_USAGE, "drive %s: there is none of that name where it goes", name);
+		for (uint32_t k = 0; k < list->n_drives && k < NAMES_TOLD; k++)
+			error_append(err, "%s%.60s", k == 0 ? ", but " : ", ",
+				     list->drives[k].name);
+		if (machine->is_stored)
+			error_append(err, "; if it is of a map's file, export that as NAME=FILE");
+		return err->code;
+	}
 	if (list->drives[i].size_bytes != size_bytes)
 		return fail(err, ERR_USAGE, "drive %s: has %llu bytes, and %llu where it goes",
 			    name, (unsigned long long)size_bytes,

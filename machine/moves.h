@@ -54,7 +54,8 @@ int moves_send(const struct move_end *from, const char *name, uint32_t chunk_byt
 
 struct move_machine {
 	struct move_end to;
-	bool trust; /* the drive was not written to before it began to record */
+	bool trust;	/* the drive was not written to before it began to record */
+	bool is_stored; /* what comes was exported before, perhaps of a map's file */
 	uint32_t *
 		drive_of; /* owned; by number: in the list; UINT32_MAX: another one came after it */
 	uint32_t n;

@@ -119,7 +119,9 @@ start_other a=there.raw
 expect_error 2 'has 20000001 bytes' checkpoint import a.ckpt serve:d.sock
 stop_other
 start_other b=there.raw
-expect_error 2 'drive a: there is none' checkpoint import a.ckpt serve:d.sock
+expect_error 2 'drive a: there is none of that name where it goes, but b' checkpoint import a.ckpt serve:d.sock
+expect_error 2 'drive a: there is none of that name where it goes, but b' checkpoint migrate serve:c.sock serve:d.sock
+expect_no_text "$err" 'NAME=FILE'
 stop_other
 cp a.raw there.raw
 start_other a=there.raw
@@ -140,7 +142,7 @@ expect_code 0 checkpoint export "$name" -o off.ckpt a.map
 mkdir called
 cp a.map called/web.map
 expect_code 0 checkpoint export "$name" -o web.ckpt called/web.map
-expect_error 2 "drive web: there is none of that name where it goes; a map's file is exported as NAME=FILE" checkpoint import web.ckpt serve:d.sock
+expect_error 2 "drive web: there is none of that name where it goes, but a; if it is of a map's file, export that as NAME=FILE" checkpoint import web.ckpt serve:d.sock
 expect_code 0 checkpoint export "$name" -o named.ckpt a=called/web.map
 expect_error 2 'no checkpoint can come' checkpoint import off.ckpt a.map
 expect_code 0 checkpoint delete "$name" serve:d.sock --force
