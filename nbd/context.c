@@ -200,6 +200,16 @@ static int ask_one(const struct nbdserver_export *export, const struct context *
 	return error == 0 && *n == 0 ? EIO : error;
 }
 
+static int confirm(const struct connection *connection, unsigned context, int n_found)
+{
+	const struct nbdserver_export *export = connection->export;
+	int error = connection->contexts[context].allocation && export->ops->confirm != NULL
+			    ? export->ops->confirm(export->context)
+			    : 0;
+
+	return error != 0 ? -error : n_found;
+}
+
 /* Adjacent ranges of equal state become one descriptor. */
 int context_ask(const struct connection *connection, unsigned context, uint64_t offset,
 		uint64_t length, uint8_t *out, unsigned max)
@@ -212,8 +222,10 @@ int context_ask(const struct connection *connection, unsigned context, uint64_t 
 		uint32_t state;
 		int error = ask_one(connection->export, &connection->contexts[context], offset + at,
 				    &n, &state);
+		if (error != 0 && n_found == 0)
+			return -error;
 		if (error != 0) /* the client will ask again from there */
-			return n_found > 0 ? (int)n_found : -error;
+			break;
 		n = least(n, length - at);
 		if (n_found > 0 && state == last) {
 			uint8_t *before = out + 8 * (n_found - 1);
@@ -227,5 +239,5 @@ int context_ask(const struct connection *connection, unsigned context, uint64_t 
 		last = state;
 		at += n;
 	}
-	return (int)n_found;
+	return confirm(connection, context, (int)n_found);
 }

@@ -1,7 +1,8 @@
 /*
  * Reads are answered from the worker's own buffer, which also collects small replies. A long read
  * is answered by chunks of a structured reply. If the reply must be one piece (simple replies,
- * "don't fragment") the buffer grows to hold it; when the server's memory is used up, the data is
+ * "don't fragment"), or each call of the export takes long, the buffer grows to hold it; when the
+ * server's memory is used up, the data is
  * sent in pieces after one header, and an error in the middle closes the connection, since there is
  * no other way left to report it.
  */
@@ -104,7 +105,9 @@ static bool read_whole(struct worker *worker, const struct request *request)
 void read_request(struct worker *worker, const struct request *request)
 {
 	uint32_t n = request->length;
-	bool whole = !worker->connection->structured || request->flags & FLAG_DF;
+	const struct connection *connection = worker->connection;
+	bool whole = !connection->structured || request->flags & FLAG_DF ||
+		     connection->export->ops->confirm != NULL;
 
 	if (n <= SMALL_BYTES) {
 		read_small(worker, request);

@@ -39,6 +39,10 @@ struct nbdserver_ops {
 	int (*flush)(void *context, unsigned flags);
 	/* base:allocation, from offset on: whether it reads as zeros, and for how many bytes. */
 	int (*status)(void *context, uint64_t offset, uint64_t *n, bool *zero);
+	/* Before all that status has said for a reply goes out, if it has to be asked whether that
+	 * still counts. That takes long, and is part of each read, too: so reads are done whole, as
+	 * far as there is memory. */
+	int (*confirm)(void *context);
 	/* Bitmap number which: whether the bit is set, and for how many bytes. */
 	int (*bitmap)(void *context, unsigned which, uint64_t offset, uint64_t *n, bool *set);
 	/* The bitmap of that name ("qemu:dirty-bitmap:NAME" without the prefix):

@@ -122,12 +122,20 @@ static int do_status(void *context, uint64_t offset, uint64_t *n, bool *zero)
 		lose(shown->pulled, &err);
 		return EIO;
 	}
+	return 0;
+}
+
+static int do_confirm(void *context)
+{
+	const struct pulled_drive *shown = context;
+
 	return is_of_instant(shown->pulled) ? 0 : EIO;
 }
 
 static const struct nbdserver_ops ops = {
 	.read = do_read,
 	.status = do_status,
+	.confirm = do_confirm,
 	.bitmap = instant_bitmap,
 	.find_bitmap = instant_find_bitmap,
 	.bitmap_name = instant_bitmap_name,
