@@ -134,7 +134,8 @@ $(B)/libfuzz.a: $(FUZZ_HELPERS:%.c=$(B)/%.o)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # A mutator that makes checksums right is only for the targets that read whole archives.
-$(B)/fuzz_salvage $(B)/fuzz_view: $(B)/tests/fuzz/repairing.o
+$(B)/fuzz_salvage $(B)/fuzz_view $(B)/fuzz_web_view: $(B)/tests/fuzz/repairing.o
+$(B)/fuzz_web_view: LDFLAGS += -Wl,--wrap=http_do -Wl,--wrap=retry_wait
 $(B)/fuzz_restore: $(B)/tests/fuzz/repairing.o $(B)/tests/fuzz/quick.o
 $(B)/fuzz_restore: LDFLAGS += $(QUICK)
 # The other side is played by the input, and the clock is its own.

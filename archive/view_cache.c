@@ -361,8 +361,32 @@ static void end_locked(struct view_cache *cache, struct view_held *held)
 	*most = cache->cost > *most ? cache->cost : *most;
 }
 
-/* Lets go of the lock while it loads. 0: look again. */
-static int load_locked(struct view_cache *cache, uint32_t extent, bool blocks)
+static bool has(const struct view_held *held, bool blocks)
+{
+	return held != NULL && held->has_header &&
+	       (!blocks || held->has_blocks || held->header_error != 0);
+}
+
+static int hand_out_locked(struct view_cache *cache, struct view_held *held, bool blocks,
+			   struct view_held **out)
+{
+	int error = held->header_error != 0 ? held->header_error : blocks ? held->blocks_error : 0;
+
+	if (error != 0)
+		return error;
+	held->n_users++;
+	if (held != cache->newest) {
+		unlink_locked(cache, held);
+		link_locked(cache, held);
+	}
+	*out = held;
+	return 0;
+}
+
+/* Lets go of the lock while it loads. What came is handed out before others may push it out of a
+ * cache that is full of what is in use. */
+static int load_locked(struct view_cache *cache, uint32_t extent, bool blocks,
+		       struct view_held **handed)
 {
 	struct view_held *held = begin_locked(cache, extent);
 	struct view_bench *bench = cache->benches;
@@ -386,6 +410,8 @@ static int load_locked(struct view_cache *cache, uint32_t extent, bool blocks)
 	      : out.blocks.code != 0 ? &out.blocks
 				     : &out.clusters;
 	first = why->code != 0 && note_damage_locked(cache, extent);
+	if (later == 0)
+		later = hand_out_locked(cache, held, blocks, handed);
 	end_locked(cache, held);
 	pthread_cond_broadcast(&cache->loaded[extent % VIEW_WAITS]);
 	pthread_cond_signal(&cache->free_bench);
@@ -397,49 +423,28 @@ static int load_locked(struct view_cache *cache, uint32_t extent, bool blocks)
 	return later;
 }
 
-static bool has(const struct view_held *held, bool blocks)
-{
-	return held != NULL && held->has_header &&
-	       (!blocks || held->has_blocks || held->header_error != 0);
-}
-
-static int hand_out_locked(struct view_cache *cache, struct view_held *held, bool blocks,
-			   struct view_held **out)
-{
-	int error = held->header_error != 0 ? held->header_error : blocks ? held->blocks_error : 0;
-
-	if (error != 0)
-		return error;
-	held->n_users++;
-	if (held != cache->newest) {
-		unlink_locked(cache, held);
-		link_locked(cache, held);
-	}
-	*out = held;
-	return 0;
-}
-
 int view_cache_get(struct view_cache *cache, uint32_t extent, unsigned want, struct view_held **out)
 {
 	bool blocks = (want & VIEW_BLOCKS) != 0;
-	int error = 0;
+	int error;
 
 	pthread_mutex_lock(&cache->lock);
-	while (error == 0) {
+	for (;;) {
 		struct view_held *held = cache->map->extents[extent].held;
 
-		if (has(held, blocks)) {
+		if (has(held, blocks))
 			error = hand_out_locked(cache, held, blocks, out);
-			break;
-		}
-		if (want & VIEW_NOW)
+		else if (want & VIEW_NOW)
 			error = EAGAIN;
-		else if (held != NULL && held->loading)
+		else if (held != NULL && held->loading) {
 			pthread_cond_wait(&cache->loaded[extent % VIEW_WAITS], &cache->lock);
-		else if (cache->benches == NULL)
+			continue;
+		} else if (cache->benches == NULL) {
 			pthread_cond_wait(&cache->free_bench, &cache->lock);
-		else
-			error = load_locked(cache, extent, blocks);
+			continue;
+		} else
+			error = load_locked(cache, extent, blocks, out);
+		break;
 	}
 	pthread_mutex_unlock(&cache->lock);
 	return error;

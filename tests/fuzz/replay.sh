@@ -15,5 +15,9 @@ rm -rf "$build/seeds"
 for folder in "$build/seeds"/*; do
 	name=$(basename "$folder")
 	said=$("$build/fuzz_$name" "$folder") || { echo "fuzz_$name: exit code $?" >&2 && exit 1; }
-	echo "$name: $said"
+	echo "$name: $said" | tr '\n' ' '
+	echo
+	case $said in
+	*[!0-9]'0 archives opened'*) echo "fuzz_$name opened no archive" >&2 && exit 1 ;;
+	esac
 done

@@ -2,7 +2,7 @@
 """usage: seeds.py FOLDER
 
 Makes the inputs that the fuzz targets begin with, from the texts in tests/images: FOLDER/restore, FOLDER/view,
-FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options, from those in tests/changes:
+FOLDER/web_view, FOLDER/salvage, FOLDER/input, FOLDER/head, FOLDER/section, FOLDER/options, from those in tests/changes:
 FOLDER/changes; and without texts
 FOLDER/nbd_server, FOLDER/map, FOLDER/sums, FOLDER/qcow2, FOLDER/qmp, FOLDER/control,
 FOLDER/live, FOLDER/definition, FOLDER/moves. Archives above 64 KiB are left out, and
@@ -336,6 +336,25 @@ def lists(folder):
         put(folder, "changes", sample.name, said + older + sample.list)
 
 
+def chains(folder):
+    """Archives with their parents behind them, of even and of odd size; and one of a server that lies in the first ways."""
+    def build(text):
+        return images.Image(text).build()
+    golden, child = (images.load(os.path.join(IMAGES, f"good-golden-vmab{end}.txt")).build() for end in ("", "-incremental"))
+    head = "format vmab\nuuid %s\nparent %s\ndrive disk0 640K\n"
+    zero, first, second, third = ("%032x" % number for number in range(4))
+    full = build(head % (first, zero) + "extent zstd\ntimes 10 data disk0 {} fill 6{}\n")
+    middle = build(head % (second, first) + "extent\ndata disk0 4 text middle\nzeros disk0 5 2\n")
+    newest = build(head % (third, second) + "extent zstd\ndata disk0 4 fill 70\ndata disk0 6 text newest and at 65000 hex ff\n")
+    for name, parts in [("golden", (child, golden)), ("three", (newest, middle, full)), ("gap", (newest, full)),
+                        ("order", (newest, full, middle)), ("twice", (middle, full, newest, full))]:
+        put(folder, "view", f"chain-{name}", b"".join(parts))
+        put(folder, "view", f"chain-{name}-found", b"".join(parts) + b"\0")
+    for lie in range(15):
+        for before in range(5):
+            put(folder, "web_view", f"lie-{lie}-{before}", full + bytes(before) + bytes([lie, before + 1]))
+
+
 def main():
     folder = sys.argv[1]
     lists(folder)
@@ -348,6 +367,7 @@ def main():
     sums(folder)
     qcow2(folder)
     nbd_clients(folder)
+    chains(folder)
     for file in sorted(os.listdir(IMAGES)):
         name, ending = os.path.splitext(file)
         path = os.path.join(IMAGES, file)
@@ -362,6 +382,7 @@ def main():
         put(folder, "input" if wrapped else "restore", name, data)
         if not wrapped:
             put(folder, "view", name, data)
+            put(folder, "web_view", name, data + b"\0")
         if not wrapped:
             put(folder, "salvage", name, data)
         if not wrapped and len(data) >= 512:
