@@ -35,6 +35,7 @@ struct random {
 	uint64_t read_bytes;  /* of the archive: head, tail and sections */
 	uint64_t ahead_to;    /* position: up to there payloads are expected to be needed */
 	uint64_t n_needed;    /* bytes of payloads that were, without a gap */
+	unsigned n_passed;    /* extents whose payloads were not, without a gap */
 	uint8_t header[SECTION_HEADER_MAX];
 };
 
@@ -201,6 +202,25 @@ static int read_section_at(struct random *random, struct place place, enum secti
 	return read_payload(random, out, stored, err);
 }
 
+/* More and more headers at once, as long as nothing else is needed. */
+static void expect_headers(struct random *random, struct place first)
+{
+	uint64_t positions[INPUT_EXPECTED_MAX];
+	uint32_t left = random->n_places;
+	unsigned n = 0, most = random->n_passed * 2;
+
+	if (most > INPUT_EXPECTED_MAX)
+		most = INPUT_EXPECTED_MAX;
+	for (struct place place = first; n < most; place = random->places[--left]) {
+		if (place.at + LIKELY_HEADER > random->ahead_to)
+			positions[n++] = place.at;
+		if (left == 0)
+			break;
+	}
+	if (n > 1)
+		input_expect(random->in, positions, n);
+}
+
 /* The same, without a payload that is not needed. */
 static int read_needed_at(struct random *random, struct place place, struct section *out,
 			  uint8_t *stored, const struct random_need *need, struct error *err)
@@ -213,12 +233,15 @@ static int read_needed_at(struct random *random, struct place place, struct sect
 		likely = random->ahead_to;
 	if (likely < place.up_to)
 		expected.up_to = likely;
+	expect_headers(random, place);
 	TRY(read_header_at(random, expected, SECTION_EXTENT, out, err));
 	needed = need->ask(need->context, err);
 	if (needed <= 0) {
 		random->n_needed = 0;
+		random->n_passed++;
 		return needed;
 	}
+	random->n_passed = 0;
 	random->n_needed += out->padded_size;
 	begin = place.at + out->header_size;
 	end = begin + out->padded_size;

@@ -35,6 +35,7 @@ static _Atomic uint64_t n_fetched;
 #define REDIRECTIONS 5L
 #define LIMIT_S	     600 /* of a request, and a second for each SLOWEST bytes */
 #define SLOWEST	     16384u
+#define SMALL_ROOM   16384u /* many of these are asked for at a time */
 
 struct http {
 	CURL *curl;
@@ -217,13 +218,17 @@ static void set_method(struct http *http)
 	}
 }
 
+static size_t room_of(const struct http_request *request)
+{
+	return request->sink != NULL ? request->sink->room : request->room;
+}
+
 /* A server that drips keeps nobody for ever. */
 static long limit(const struct http_request *request)
 {
-	size_t room = request->sink != NULL ? request->sink->room : request->room;
+	size_t n = request->body_size + room_of(request);
 
-	return request->limit_s != 0 ? request->limit_s
-				     : LIMIT_S + (long)((request->body_size + room) / SLOWEST);
+	return request->limit_s != 0 ? request->limit_s : LIMIT_S + (long)(n / SLOWEST);
 }
 
 static void set_web(struct http *http)
@@ -268,7 +273,7 @@ static void set_up(struct http *http)
 	SET(CURLOPT_NOPROGRESS, 0L);
 	SET(CURLOPT_XFERINFOFUNCTION, look);
 	SET(CURLOPT_XFERINFODATA, http);
-	SET(CURLOPT_BUFFERSIZE, 512L * 1024);
+	SET(CURLOPT_BUFFERSIZE, (room_of(request) <= SMALL_ROOM ? 16L : 512L) * 1024);
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, 1024L * 1024);
 	if (bundle != NULL && *bundle != '\0')
 		SET(CURLOPT_CAINFO, bundle);

@@ -13,6 +13,7 @@
 #ifndef STORE_RANGES_H
 #define STORE_RANGES_H
 
+#include "store/heads.h"
 #include "store/origin.h"
 #include "store/store.h"
 
@@ -57,6 +58,7 @@ struct store_reader {
 	unsigned ahead; /* blocks that may be asked for; 0: those of one range */
 	bool ended;
 	struct error err;
+	struct heads heads;
 };
 
 /* NULL: no memory. */

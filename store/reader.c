@@ -61,6 +61,11 @@ int store_reader_open(struct store_reader **out, const char *name, struct error 
 		.kind = store_is_web(name) ? &origin_web : &origin_s3,
 	};
 	reader->range_size = RANGE_SIZE;
+	reader->heads = (struct heads){
+		.origin = &reader->origin,
+		.lock = &reader->lock,
+		.came = &reader->came,
+	};
 	code = reader->origin.kind->open(&reader->origin.state, name, err);
 	if (code == 0)
 		code = http_open(&reader->http, err);
@@ -238,20 +243,39 @@ static size_t hand_out_locked(struct store_reader *reader, struct range *range, 
 	return n;
 }
 
+static int read_locked(struct store_reader *reader, void *to, size_t n, size_t *got,
+		       struct error *err)
+{
+	size_t of_head = n;
+	struct range *range;
+
+	TRY(heads_read_locked(&reader->heads, reader->position, to, &of_head, err));
+	if (of_head > 0) {
+		reader->position += of_head;
+		*got = of_head;
+		return 0;
+	}
+	TRY(await_locked(reader, &range, err));
+	*got = hand_out_locked(reader, range, to, n);
+	return 0;
+}
+
 int store_read(struct store_reader *reader, void *to, size_t n, size_t *got, struct error *err)
 {
-	struct range *range;
 	int code = 0;
 
 	*got = 0;
 	pthread_mutex_lock(&reader->lock);
 	if (n > 0 && reader->position < reader->origin.size) {
-		code = await_locked(reader, &range, err);
-		if (code == 0)
-			*got = hand_out_locked(reader, range, to, n);
+		code = read_locked(reader, to, n, got, err);
 	}
 	pthread_mutex_unlock(&reader->lock);
 	return code;
+}
+
+void store_reader_expect(struct store_reader *reader, const uint64_t *places, unsigned n)
+{
+	heads_expect(&reader->heads, places, n);
 }
 
 void store_reader_close(struct store_reader *reader)
@@ -264,6 +288,7 @@ void store_reader_close(struct store_reader *reader)
 	reader->ended = true;
 	pthread_cond_broadcast(&reader->wanted);
 	pthread_mutex_unlock(&reader->lock);
+	heads_end(&reader->heads);
 	while (reader->n_threads > 0)
 		pthread_join(reader->threads[--reader->n_threads], NULL);
 	for (unsigned i = 0; i < N_RANGES; i++)

@@ -90,6 +90,10 @@ int store_reader_open(struct store_reader **out, const char *name, struct error 
 uint64_t store_reader_size(const struct store_reader *reader);
 /* Where the next read is, and up to where it is likely to go on. */
 void store_reader_seek(struct store_reader *reader, uint64_t position, uint64_t up_to);
+/* Where moves will go next, each for a few hundred bytes or, at most, 4096: they are fetched at the
+ * same time. At most STORE_EXPECTED_MAX; what was told before counts no more. */
+#define STORE_EXPECTED_MAX 32u
+void store_reader_expect(struct store_reader *reader, const uint64_t *places, unsigned n);
 /* Up to n bytes; *got is 0 at the end. An object that is replaced meanwhile is an error. */
 int store_read(struct store_reader *reader, void *to, size_t n, size_t *got, struct error *err);
 void store_reader_close(struct store_reader *reader); /* NULL-safe */

@@ -186,6 +186,12 @@ int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *
 	return 0;
 }
 
+void input_expect(struct input *in, const uint64_t *positions, unsigned n)
+{
+	if (in->store != NULL)
+		store_reader_expect(in->store, positions, n);
+}
+
 /* Some of it; 0: the end. */
 static int read_some_at(struct input *in, uint64_t position, void *to, size_t n, size_t *got,
 			struct error *err)

@@ -41,6 +41,11 @@ int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *
 /* Whether what is read is fetched from elsewhere: what is left out saves time. */
 bool input_is_far(const struct input *in);
 
+/* Where input_seek will lead next, each for at most 4096 bytes: what is far comes at the same time.
+ * At most INPUT_EXPECTED_MAX. */
+#define INPUT_EXPECTED_MAX 32u
+void input_expect(struct input *in, const uint64_t *positions, unsigned n);
+
 /* n bytes from a position on, if input_size is not 0, whatever is read otherwise. Any thread, several
  * at the same time. An archive that ends before is ERR_INCOMPLETE. */
 int input_read_at(struct input *in, uint64_t position, void *to, size_t n, struct error *err);

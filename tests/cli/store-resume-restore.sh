@@ -39,3 +39,23 @@ same_file drive.raw back.raw
 head -c 10000000 drive.raw >.chain.raw.resume.part
 fetches '9000000 < f < 13000000' 10038528 s3://backups/b.vmab --resume -d a=chain.raw
 same_file drive.raw chain.raw
+
+# Where nothing differs, many headers are on their way at a time; one that fails is asked for again, or ends the restore.
+end_store
+rm requests
+store slow@GET+1
+expect_code 0 "$VMABAK" backup -q --compress none -o s3://backups/a.vmab a=drive.raw
+fetches 'f < 1000000' 0 s3://backups/a.vmab --rollback -d a=back.raw
+[ "$(tell most)" -gt 4 ] || fail "only $(tell most) at a time"
+failing()
+{
+	end_store
+	rm requests
+	store "$1"
+	expect_code 0 "$VMABAK" backup -q --compress none -o s3://backups/a.vmab a=drive.raw
+}
+export VMABAK_RETRY_MS=20
+failing cut@GET+3
+fetches 'f < 1000000' 0 s3://backups/a.vmab --rollback -d a=back.raw
+failing 403@GET+12
+expect_error 1 'AccessDenied' "$VMABAK" restore s3://backups/a.vmab --rollback -d a=back.raw

@@ -84,6 +84,11 @@ int input_seek(struct input *in, uint64_t position, uint64_t end, struct error *
 	return 0;
 }
 
+void input_expect(struct input *in, const uint64_t *positions, unsigned n)
+{
+	(void)in, (void)positions, (void)n;
+}
+
 int input_read_at(struct input *in, uint64_t position, void *to, size_t n, struct error *err)
 {
 	if (position > in->size || n > in->size - position)

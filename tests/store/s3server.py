@@ -7,10 +7,10 @@ FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) cont
 500, 503, 403, gone (404), drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
 answered with all), late (the answer is lost, the request had its effect), latetag (the same, and the tag of the object is no checksum), error200 (an error with status 200), unlocked (object lock is
 ignored), ignorant (a store that does not know what that, or a condition, is), unconditional (one that refuses
-conditions), pause (two seconds in the middle of an answer), drip (50 bytes a second from there on, or of a header), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
+conditions), pause (two seconds in the middle of an answer), slow (0.2 s before an answer), drip (50 bytes a second from there on, or of a header), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
 small: lists of objects come in threes.
 random:PERCENT:SEED: of all requests so many, each with one of those that a client can live through, or cannot.
-GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/parts/OBJECT the parts of those of an object, GET /-/taken the bytes that were answered, GET /-/faults the random
+GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/parts/OBJECT the parts of those of an object, GET /-/taken the bytes that were answered, GET /-/most how many slow ones there were at the same time, GET /-/faults the random
 faults that were had; GET /-/anew?SEED forgets all that is stored, and begins the chances with that seed.
 """
 import base64
@@ -34,7 +34,7 @@ lock = threading.Lock()
 counts = {}
 chance = random.Random(0)
 RANDOM = ("500", "503", "drop", "cut", "late", "error200", "digest") * 60 + ("wrong", "whole", "403", "tag", "pause") * 10 + ("stall",)
-state = {"taken": 0, "id": 0, "faults": 0}
+state = {"taken": 0, "id": 0, "faults": 0, "slow": 0, "most": 0}
 
 
 SMALL = "small" in sys.argv  # lists come in threes
@@ -166,6 +166,13 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if what == "stall":
             time.sleep(3600)
+        if what == "slow":
+            with lock:
+                state["slow"] += 1
+                state["most"] = max(state["most"], state["slow"])
+            time.sleep(0.2)
+            with lock:
+                state["slow"] -= 1
         if what == "digest" and self.command == "PUT":
             return self.fail(400, random.choice(("BadDigest", "XAmzContentSHA256Mismatch")))
         if what == "error200" and self.command != "HEAD":  # has no body to tell it in
@@ -208,7 +215,7 @@ class Handler(BaseHTTPRequestHandler):
                 mine, path = [len(parts) for of, parts, _ in uploads.values() if of == path[len("/-/parts"):]], "/-/parts"
             told = {"/-/parts": sum(mine), "/-/objects": {name: len(data) for name, (data, _, _) in objects.items()},
                     "/-/kept": {name: kept for name, (_, _, kept) in objects.items()},
-                    "/-/uploads": len(uploads), "/-/taken": state["taken"], "/-/faults": state["faults"], "/-/anew": 0, "/-/anew/not": 0}[path]
+                    "/-/uploads": len(uploads), "/-/taken": state["taken"], "/-/faults": state["faults"], "/-/most": state["most"], "/-/anew": 0, "/-/anew/not": 0}[path]
         self.answer(200, json.dumps(told).encode())
 
     def do(self, path, query, body):
