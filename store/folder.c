@@ -1,5 +1,6 @@
 #include "store/folder.h"
 
+#include "store/retry.h"
 #include "store/s3.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #define LIST_MAX    (4u << 20) /* bytes of one answer: a thousand keys of a kibibyte, escaped */
 #define HURRY_S	    5
+#define BEGIN_MAX   64u
 #define OBJECTS_MAX 1000000u
 #define PAGES_MAX   10000u /* of a list: what lies deeper counts in them, too */
 #define TOKEN_MAX   4096u
@@ -83,7 +85,7 @@ static int ask(struct store_folder *folder, const char *name, struct s3_call *ca
 	char *shown = text_make("%s/%s", folder->path, name);
 	int code;
 
-	call->once = s3->limit_s != 0;
+	call->once = call->once || s3->limit_s != 0;
 	s3->url = url;
 	s3->name = shown;
 	*answer = (struct s3_answer){0};
@@ -173,6 +175,78 @@ int store_folder_remove(struct store_folder *folder, const char *name, struct er
 		return code;
 	*err = (struct error){0};
 	return 0;
+}
+
+enum found { FOUND_NOTHING, FOUND_OTHER, FOUND_OWN };
+
+/* An enum found, or negative; with the tag of what is there. */
+static int look_at(struct store_folder *folder, const char *name, const char *text,
+		   char tag[HTTP_WORD], struct error *err)
+{
+	uint8_t first[BEGIN_MAX];
+	char range[60];
+	const char *const headers[] = {range, NULL};
+	struct s3_call call = {.method = "GET", .headers = headers, .into = first};
+	struct s3_answer answer;
+	size_t n = strlen(text);
+	int code;
+
+	call.room = least(n, sizeof(first));
+	snprintf(range, sizeof(range), "Range: bytes=0-%zu", call.room - 1);
+	code = ask(folder, name, &call, &answer, err);
+	if (answer.http.status == 404 || answer.http.status == 416) {
+		*err = (struct error){0};
+		return FOUND_NOTHING;
+	}
+	TRY(code);
+	memcpy(tag, answer.http.etag, HTTP_WORD);
+	return n <= answer.http.n_body && memcmp(first, text, n) == 0 ? FOUND_OWN : FOUND_OTHER;
+}
+
+/* tag "": any. */
+static int remove_once(struct store_folder *folder, const char *name, const char *tag,
+		       struct s3_answer *answer, struct error *err)
+{
+	char condition[HTTP_WORD + 20];
+	const char *const headers[] = {*tag != '\0' ? condition : NULL, NULL};
+	struct s3_call call = {.method = "DELETE", .headers = headers, .once = true};
+	int code;
+
+	snprintf(condition, sizeof(condition), "If-Match: %s", tag);
+	code = ask(folder, name, &call, answer, err);
+	if (answer->http.status == 501 && *tag != '\0') { /* no such condition */
+		call.headers = NULL;
+		code = ask(folder, name, &call, answer, err);
+	}
+	if (answer->http.status != 404)
+		return code;
+	*err = (struct error){0};
+	return 0;
+}
+
+int store_folder_remove_own(struct store_folder *folder, const char *name, const char *begins,
+			    bool is_there, struct error *err)
+{
+	struct s3 *s3 = &folder->s3;
+	struct s3_answer answer;
+	char tag[HTTP_WORD];
+	int code;
+
+	for (unsigned n = 1;; n++) {
+		*tag = '\0';
+		code = look_at(folder, name, begins, tag, err);
+		if (code < 0 || code == FOUND_OTHER ||
+		    (code == FOUND_NOTHING && (n > 1 || !is_there)))
+			return code < 0 ? code : 0;
+		code = remove_once(folder, name, tag, &answer, err);
+		/* 409, 412: it is another one since, or this one anew. */
+		if (code == 0 || n == RETRY_TRIES || s3->limit_s != 0 ||
+		    (!s3_may_pass(&answer) && answer.http.status != 409 &&
+		     answer.http.status != 412))
+			return code;
+		*err = (struct error){0};
+		retry_wait(n, &s3->stop);
+	}
 }
 
 int store_folder_put_new(struct store_folder *folder, const char *name, const char *text,

@@ -40,6 +40,13 @@ int store_folder_check(struct store_folder *folder, const char *name, struct err
  * that it is removed: so store_folder_check comes first. Older versions that a store keeps of it
  * stay. */
 int store_folder_remove(struct store_folder *folder, const char *name, struct error *err);
+/* Only if it begins with this text, of at most 64 bytes, which nobody else writes. is_there: it was
+ * seen before, and some stores tell late what they have: nothing is removed as well. A request that
+ * may have been heard is not sent again before another look; that nobody has replaced it between a
+ * look and the request is up to stores that heed If-Match there, as that of AWS does (others
+ * remove what is there: it would have to be replaced within one request's time). */
+int store_folder_remove_own(struct store_folder *folder, const char *name, const char *begins,
+			    bool is_there, struct error *err);
 /* A small object, in one piece. 1: there is one of that name already, as far as the store tells. */
 int store_folder_put_new(struct store_folder *folder, const char *name, const char *text,
 			 struct error *err);

@@ -257,6 +257,7 @@ static void set_up(struct http *http)
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+	SET(CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
 	SET(CURLOPT_TIMEOUT, limit(request));
 	SET(CURLOPT_LOW_SPEED_LIMIT, completes ? 1L : DRIP_BYTES);
 	SET(CURLOPT_LOW_SPEED_TIME, completes ? POST_S : retry_stall_s());

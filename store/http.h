@@ -36,6 +36,9 @@ struct http_request {
 	/* NULL, or set by whoever does not want the answer any more. */
 	const atomic_bool *stop;
 	long limit_s; /* for all of it; 0: ten minutes, and what the bytes take at 16 KiB/s */
+	/* On a connection of its own: of one that breaks before an answer libcurl sends the request
+	 * again on another one, if it was not the first on it. */
+	bool once;
 	/* A file of a web server: redirections are followed, but not from https to http, and
 	 * ~/.netrc may have a user and password. Not for a store: where a bucket lies is for the
 	 * user to say. */

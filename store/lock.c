@@ -148,15 +148,12 @@ static int claim(struct store_lock *lock, char text[TEXT_MAX], struct error *err
 
 /* ---- taking ---- */
 
+/* Unless it is another run's by now. */
 static int remove_if(struct store_lock *lock, const char *name, const char *token)
 {
 	struct error ignored = {0};
-	char text[TEXT_MAX];
 
-	TRY(read_object(lock, name, text, &ignored));
-	if (strncmp(text, token, TOKEN_SIZE - 1) != 0)
-		return 0;
-	return store_folder_remove(lock->folder, name, &ignored);
+	return store_folder_remove_own(lock->folder, name, token, lock->held, &ignored);
 }
 
 /* Of a run of this host and user that has died, if the objects are still its own. */
@@ -268,8 +265,7 @@ static int remove_objects(struct store_lock *lock)
 
 	if (!lock->is_put)
 		return 0;
-	code = lock->held ? store_folder_remove(lock->folder, lock->name, &ignored)
-			  : remove_if(lock, lock->name, lock->id + 1);
+	code = remove_if(lock, lock->name, lock->id + 1);
 	return code == 0 && lock->is_claimed
 		       ? store_folder_remove(lock->folder, lock->claim, &ignored)
 		       : code;
@@ -312,7 +308,7 @@ void store_locks_abandon(void)
 		if (store_folder_open(&folder, lock->path, &ignored) != 0)
 			continue;
 		store_folder_hurry(folder);
-		store_folder_remove(folder, lock->name, &ignored);
+		store_folder_remove_own(folder, lock->name, lock->id + 1, true, &ignored);
 		if (lock->is_claimed)
 			store_folder_remove(folder, lock->claim, &ignored);
 		store_folder_close(folder);

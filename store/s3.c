@@ -277,8 +277,7 @@ int s3_check_body(struct s3 *s3, const uint8_t *body, size_t n, struct s3_answer
 
 /* ---- requests ---- */
 
-/* Whether the same request may be answered otherwise later. */
-static bool is_passing(const struct s3_answer *answer)
+bool s3_may_pass(const struct s3_answer *answer)
 {
 	return retry_helps(answer->http.status) || strcmp(answer->code, "RequestTimeout") == 0 ||
 	       strcmp(answer->code, "SlowDown") == 0 || strcmp(answer->code, "BadDigest") == 0 ||
@@ -335,7 +334,7 @@ static int try_often(struct s3 *s3, struct http *http, const struct http_request
 		n++;
 		if (code == 0)
 			*err = (struct error){0};
-		if (code == 0 || atomic_load(&s3->stop) || once || !is_passing(out))
+		if (code == 0 || atomic_load(&s3->stop) || once || !s3_may_pass(out))
 			return code;
 		if (n == RETRY_TRIES) {
 			error_append(err, " (tried %u times)", n);
@@ -361,6 +360,7 @@ int s3_do(struct s3 *s3, struct http *http, const struct s3_call *call, struct s
 		.sink = call->sink,
 		.stop = &s3->stop,
 		.limit_s = s3->limit_s,
+		.once = call->once,
 	};
 	uint8_t *text = NULL;
 	unsigned n = 0;

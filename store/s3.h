@@ -22,6 +22,10 @@ struct s3 {
 	long limit_s; /* for each request; 0: none */
 };
 
+struct s3_answer;
+/* Whether the same request may be answered otherwise later. */
+bool s3_may_pass(const struct s3_answer *answer);
+
 /* ERR_USAGE: it is not "s3://BUCKET/KEY". */
 int s3_check_name(const char *name, struct error *err);
 /* Free *out in any case; it must not move. */

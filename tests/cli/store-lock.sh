@@ -117,3 +117,19 @@ done
 ! is_locked || fail "locks are left: $(tell objects)"
 expect_code 0 "$VMABAK" list $p/
 expect_text "$out" 'machine web: 4 archives in 1 chain'
+end_store
+# When a run ends, its lock is removed, but not one that another host has taken meanwhile, though the answer to the first request is lost.
+of_another()
+{
+	rm requests
+	store "$@"
+	expect_code 0 quick
+	[ "$(tell objects | jq '."/backups/vms/.web.lock"')" = 8 ] || fail "the lock of another run was removed: $(tell objects)"
+	end_store
+}
+of_another 'taken@DELETE /backups/vms/.web.lock$' 'ignorant@DELETE /backups/vms/.web.lock$+1'
+of_another 'replaced@DELETE /backups/vms/.web.lock$'
+rm requests
+store 'late@DELETE /backups/vms/.web.lock$' '500@DELETE /backups/vms/.web.lock$'
+expect_code 0 quick
+! is_locked || fail 'the lock is left'

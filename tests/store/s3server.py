@@ -7,7 +7,7 @@ FAULT: WHAT@REQUEST[+EVERY], of the requests whose line (METHOD PATH?QUERY) cont
 500, 503, 403, gone (404), drop (no answer), stall, cut (half an answer), wrong (bytes changed in the answer), whole (a range is
 answered with all), late (the answer is lost, the request had its effect), latetag (the same, and the tag of the object is no checksum), error200 (an error with status 200), unlocked (object lock is
 ignored), ignorant (a store that does not know what that, or a condition, is), unconditional (one that refuses
-conditions), pause (two seconds in the middle of an answer), slow (0.2 s before an answer), drip (50 bytes a second from there on, or of a header), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
+conditions), taken (late; and before the next request another host puts an object there), replaced (it has done so before the request), pause (two seconds in the middle of an answer), slow (0.2 s before an answer), drip (50 bytes a second from there on, or of a header), digest (the checksum of what came is called wrong), tag (a wrong tag is told).
 small: lists of objects come in threes.
 random:PERCENT:SEED: of all requests so many, each with one of those that a client can live through, or cannot.
 GET /-/objects lists names and sizes, GET /-/uploads counts uploads, GET /-/parts/OBJECT the parts of those of an object, GET /-/taken the bytes that were answered, GET /-/most how many slow ones there were at the same time, GET /-/faults the random
@@ -56,6 +56,10 @@ def signature(method, path, query, headers, signed, body_hash, stamp, scope):
     for part in scope.split("/"):
         key = sign(key, part)
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def put_of_another(path):
+    objects[path] = (b"another\n", '"%032x"' % 8, None)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -182,8 +186,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.fail(400 if code.startswith("X") else 403, code)
         self.what = what
         with lock:
+            if what == "replaced":
+                put_of_another(path)
             told = self.do(path, dict(urllib.parse.parse_qsl(query, keep_blank_values=True)), body)
-        if what in ("late", "latetag"):
+            if what == "taken":
+                put_of_another(path)
+        if what in ("late", "latetag", "taken"):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return None
@@ -239,6 +247,8 @@ class Handler(BaseHTTPRequestHandler):
             objects[path] = (body, '"%s"' % hashlib.md5(body).hexdigest(), None)
             return 200, b"", []
         if self.command == "DELETE" and not query:
+            if path in objects and self.what != "ignorant" and self.headers.get("If-Match", objects[path][1]) != objects[path][1]:
+                return "PreconditionFailed", 412
             objects.pop(path, None)
             return 204, b"", []
         if path not in objects:
