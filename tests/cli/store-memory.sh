@@ -7,3 +7,4 @@ head -c 104857600 /dev/urandom >drive.raw
 expect_code 0 /usr/bin/python3 "$CLI/measure.py" --memory $((64 + 5 * 16)) "$VMABAK" backup -q -o s3://backups/a.vmab root=drive.raw
 expect_code 0 /usr/bin/python3 "$CLI/measure.py" --memory $((64 + 64)) "$VMABAK" restore -q --no-sync s3://backups/a.vmab -C back
 same_file drive.raw back/root.raw
+expect_code 0 /usr/bin/python3 "$CLI/measure.py" --memory $((64 + 64)) "$VMABAK" restore -q --no-sync --rollback s3://backups/a.vmab -C back
