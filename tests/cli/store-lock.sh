@@ -5,7 +5,7 @@
 store
 
 p=s3://backups/vms
-make_random slow.raw 40000000 1
+make_random slow.raw 80000000 1
 make_random root.raw 300000 2
 is_locked()
 {
@@ -25,6 +25,7 @@ begin()
 	wait_until uploading
 }
 expect_code 0 quick
+: >requests
 begin
 is_locked || fail 'there is no lock'
 expect_error 7 "$p/.web.lock: another run of vmabak works here: process $pid on $(uname -n)" quick
