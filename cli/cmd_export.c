@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "cli/groups.h"
 #include "cli/ready.h"
 #include "cli/report.h"
@@ -29,10 +30,14 @@ static const struct option_spec specs[] = {
 	OPTIONS_END,
 };
 
-static void tell_counts(const struct report *report, struct export *export)
+static void tell_counts(const struct report *report, const char *archive, struct export *export)
 {
 	struct view_counts counts = export_counts(export);
 
+	json_put_text(report->result, "archive", archive);
+	json_put_number(report->result, "decoded_extents", counts.n_decoded);
+	json_put_number(report->result, "damaged_extents", counts.n_damaged);
+	json_put_number(report->result, "read_bytes", counts.read_bytes);
 	watcher_detail(&report->watcher,
 		       "%llu extents decoded, %llu bytes of archives read, %llu extents damaged",
 		       (unsigned long long)counts.n_decoded, (unsigned long long)counts.read_bytes,
@@ -59,7 +64,7 @@ static int run(const void *given, struct report *report)
 				    &err);
 	ready_notify();
 	export_wait(export);
-	tell_counts(report, export);
+	tell_counts(report, options.view.archives.items[0], export);
 	return export_close(export, &err) < 0 ? report_error(report, NULL, &err) : EXIT_DONE;
 }
 
@@ -84,6 +89,7 @@ const struct command command_export = {
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct export_command, export)},
 		   {NULL, place_specs, offsetof(struct export_command, export.serve)},
+		   {NULL, result_specs, 0},
 		   {NULL, serving_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),

@@ -1,5 +1,6 @@
 #include "base/human.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "base/newfile.h"
 #include "base/watcher.h"
 #include "cli/groups.h"
@@ -75,6 +76,27 @@ static const char *what_is_lost(const struct peek_result *result)
 					  : "with owner, mode and time";
 }
 
+/* path: of the file or folder that was made; NULL: standard output. */
+static void put_json(const struct get_options *options, const char *path,
+		     const struct peek_result *result, struct report *report)
+{
+	struct json_t *object = report->result;
+
+	json_put_text(object, "archive", options->common.arguments.items[0]);
+	json_put_text(object, "place", options->peek.place);
+	json_put_text(object, "target", path);
+	json_put_text(object, "program", result->program);
+	json_put_bool(object, "keeps_owners", result->keeps_owners);
+	json_put_number(object, "lost_owners", result->n_owners_lost);
+	if (!options->recursive)
+		return;
+	json_put_number(object, "n_files", result->n_files);
+	json_put_number(object, "n_folders", result->n_folders);
+	json_put_number(object, "n_links", result->n_links);
+	json_put_number(object, "n_left_out", result->n_left);
+	json_put_number(object, "size_bytes", result->bytes);
+}
+
 static int get_file(const struct get_options *options, const char *path, struct report *report,
 		    struct error *err)
 {
@@ -97,11 +119,13 @@ static int get_file(const struct get_options *options, const char *path, struct 
 	if (code == 0)
 		code = newfile_publish(file, options->force, !options->no_sync, err);
 	newfile_free(file);
-	if (code == 0)
-		report_done(report, path, "%s, read by %s; %s",
-			    human_size(size, (uint64_t)found.st_size), result.program,
-			    what_is_lost(&result));
-	return code;
+	if (code != 0)
+		return code;
+	put_json(options, path, &result, report);
+	json_put_number(report->result, "size_bytes", (uint64_t)found.st_size);
+	report_done(report, path, "%s, read by %s; %s", human_size(size, (uint64_t)found.st_size),
+		    result.program, what_is_lost(&result));
+	return 0;
 }
 
 static int get_stream(const struct get_options *options, struct report *report, struct error *err)
@@ -111,7 +135,10 @@ static int get_stream(const struct get_options *options, struct report *report, 
 
 	TRY(peek_get(STDOUT_FILENO, &result, &options->peek, &report->watcher, err));
 	sys = options->no_sync ? 0 : io_sync(STDOUT_FILENO);
-	return sys != 0 ? fail_system(err, sys, "standard output: syncing") : 0;
+	if (sys != 0)
+		return fail_system(err, sys, "standard output: syncing");
+	put_json(options, NULL, &result, report);
+	return 0;
 }
 
 /* What could not be read is told; the rest is there. */
@@ -141,6 +168,8 @@ static int get_folder(const struct get_options *options, const char *path, struc
 			    "%.500s: is not whole: of %" PRIu64 " what the messages "
 			    "before this say",
 			    path, result.n_failed);
+	if (code == 0)
+		put_json(options, path, &result, report);
 	return code;
 }
 
@@ -154,6 +183,8 @@ static int run(const void *given, struct report *report)
 	options.peek.place = arguments->items[arguments->n - 1];
 	options.peek.view.archives = (struct strings){arguments->items, arguments->n - 1};
 	options.peek.streams = options.output != NULL && strcmp(options.output, "-") == 0;
+	if (options.peek.streams) /* the JSON goes elsewhere */
+		report_use(report, &options.common.report, "-");
 	if (!signals_taken())
 		fail_start(&err, EAGAIN, "cannot start a thread");
 	else if (make_path(path, &options, &err) != 0)
@@ -185,7 +216,10 @@ const struct command command_get = {
 		"  vmabak get web.vmab root:/etc/fstab -o -\n"
 		"  vmabak get -r web.vmab root:gpt1:/etc -C found\n",
 	.run = run,
-	.groups = {{"Options", specs, 0}, {NULL, brief_specs, 0}, {NULL, store_specs, 0}},
+	.groups = {{"Options", specs, 0},
+		   {NULL, result_specs, 0},
+		   {NULL, brief_specs, 0},
+		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),
 	.min_arguments = 2,
 	.max_arguments = UINT_MAX,

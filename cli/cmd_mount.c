@@ -1,9 +1,10 @@
 #include "base/child.h"
+#include "base/json.h"
 #include "cli/groups.h"
 #include "cli/memory.h"
+#include "cli/mounting.h"
 #include "cli/ready.h"
 #include "cli/report.h"
-#include "cli/say.h"
 #include "cli/signals.h"
 #include "device/mounted.h"
 #include "store/store.h"
@@ -11,13 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define LOOK_MS 20 /* between looks at what it says */
 
 struct mount_command {
 	struct common_options common;
@@ -54,15 +52,6 @@ static void tell_ready(void)
 		close(fd);
 	}
 	ready_notify();
-}
-
-/* Within a while; also if the process has ended. */
-static bool is_ready(int fd)
-{
-	struct pollfd one = {.fd = fd, .events = POLLIN};
-	char byte;
-
-	return poll(&one, 1, LOOK_MS) > 0 && read(fd, &byte, 1) == 0;
 }
 
 static void add_list(const char **arguments, unsigned *n, const struct strings *list,
@@ -111,34 +100,19 @@ static const char **make_arguments(const struct mount_command *command, const ch
 
 static int check_secrets(const struct strings *archives, struct error *err)
 {
-	for (unsigned i = 0; i < archives->n; i++) {
+	for (unsigned i = 0; i < archives->n; i++)
 		if (store_has_secrets(archives->items[i]))
 			return fail(err, ERR_USAGE,
 				    "%.300s: a user, password or query of a URL cannot be handed "
 				    "on to another process: add --foreground, or use ~/.netrc",
 				    archives->items[i]);
-	}
 	return 0;
 }
 
-static void pass_words(struct child *child, int wait_ms)
+static void put_json(const struct mount_command *command, struct report *report)
 {
-	char words[4096];
-
-	child_words(child, wait_ms, words, sizeof(words));
-	say_lines(stderr, (const uint8_t *)words, strlen(words));
-}
-
-/* Until it is mounted or has failed; what it says until then is said here. */
-static int await_mount(struct child *child)
-{
-	while (!is_ready(child->out))
-		pass_words(child, 0);
-	pass_words(child, 0);
-	if (!child_wait(child, LOOK_MS))
-		return EXIT_DONE;
-	pass_words(child, LOOK_MS);
-	return child->status > 0 ? child->status : EXIT_FAILED;
+	json_put_text(report->result, "archive", command->mount.view.archives.items[0]);
+	json_put_text(report->result, "folder", command->mount.folder);
 }
 
 /* Another process serves it. */
@@ -162,7 +136,9 @@ static int run_in_background(const struct mount_command *command, struct report 
 	if (child_start(&child, &how, &err) != 0)
 		code = report_error(report, NULL, &err);
 	else
-		code = await_mount(&child);
+		code = mounting_await(&child, report);
+	if (code == EXIT_DONE)
+		put_json(command, report);
 	child_release(&child);
 	free(arguments);
 	return code;
@@ -181,7 +157,10 @@ static int run(const void *given, struct report *report)
 	if (!signals_taken())
 		fail_start(&err, EAGAIN, "cannot start a thread");
 	else
-		mounted_run(&command.mount, &report->watcher, tell_ready, &err);
+		mounted_run(&command.mount, &report->watcher,
+			    report->json ? ready_notify : tell_ready, &err);
+	if (err.code == 0)
+		put_json(&command, report);
 	return err.code == 0
 		       ? EXIT_DONE
 		       : report_error(report,
@@ -208,6 +187,7 @@ const struct command command_mount = {
 	.run = run,
 	.groups = {{"Options", specs, offsetof(struct mount_command, mount)},
 		   {NULL, way_specs, 0},
+		   {NULL, result_specs, 0},
 		   {NULL, brief_specs, 0},
 		   {NULL, store_specs, 0}},
 	COMMAND_DEFAULTS(defaults),

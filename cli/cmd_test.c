@@ -41,12 +41,6 @@ static const struct option_spec specs[] = {
 	OPTIONS_END,
 };
 
-static const struct option_spec result_specs[] = {
-	{"json", 0, OPTION_FLAG, OPTION_FIELD(common_options, report.json),
-	 .help = "print the result as one JSON object"},
-	OPTIONS_END,
-};
-
 /* Whatever came of it. */
 static void put_result(const struct boot_options *options, const struct boot_result *result,
 		       struct json_t *object)

@@ -42,6 +42,12 @@ const struct option_spec serving_specs[] = {
 	OPTIONS_END,
 };
 
+const struct option_spec result_specs[] = {
+	{"json", 0, OPTION_FLAG, OPTION_FIELD(common_options, report.json),
+	 .help = "print the result as one JSON object"},
+	OPTIONS_END,
+};
+
 const struct option_spec place_specs[] = {
 	{"nbd", 0, OPTION_LIST, OPTION_FIELD(serve_options, nbd), .argument = "PLACE",
 	 .help = "where to serve the drives: unix:PATH or HOST:PORT; may be repeated"},

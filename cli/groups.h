@@ -12,6 +12,8 @@ extern const struct option_spec common_specs[];
 /* Less of it: for commands that print what they find, or serve until they are stopped. */
 extern const struct option_spec brief_specs[];
 extern const struct option_spec serving_specs[];
+/* Beside them: --json. */
+extern const struct option_spec result_specs[];
 /* The same for commands that read or write archives; and for those that do so in order. */
 extern const struct option_spec store_specs[];
 extern const struct option_spec tape_specs[];

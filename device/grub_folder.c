@@ -77,7 +77,7 @@ static bool parse_time(const char *text, struct file_entry *out)
 }
 
 /* "SIZE  TIME NAME" or "DIR  TIME NAME/". */
-static bool parse_line(const char *line, size_t n, struct file_entry *out)
+bool grub_folder_line(const char *line, size_t n, struct file_entry *out)
 {
 	const char *end = line + n;
 
@@ -106,7 +106,7 @@ static int add_lines(struct entries *out, const char *text, struct error *err)
 		if (end == line || (end - line > 3 && memcmp(end - 3, " ./", 3) == 0) ||
 		    (end - line > 4 && memcmp(end - 4, " ../", 4) == 0))
 			continue;
-		if (parse_line(line, (size_t)(end - line), &entry))
+		if (grub_folder_line(line, (size_t)(end - line), &entry))
 			TRY(entries_add(out, &entry, err));
 		else
 			out->n_unusable++;

@@ -12,6 +12,7 @@
 #include "base/unnamed.h"
 #include "device/fetch.h"
 #include "device/grub.h"
+#include "device/grub_folder.h"
 #include "device/helper.h"
 #include "device/mount.h"
 #include "device/mounted.h"
@@ -406,15 +407,35 @@ static int run(struct peek *peek, const struct watcher *watcher, struct error *e
 	return code;
 }
 
-int peek_list(char **out, size_t *length, const struct peek_options *options,
+int peek_list(struct peek_listing *out, const struct peek_options *options,
 	      const struct watcher *watcher, struct error *err)
 {
 	struct peek peek = {.options = options, .fd = -1};
 	int code = run(&peek, watcher, err);
 
-	*out = peek.text;
-	*length = peek.length;
+	*out = (struct peek_listing){
+		.text = peek.text,
+		.length = peek.length,
+		.of_drive = peek.path == NULL && !peek.has_partition,
+	};
 	return code;
+}
+
+bool peek_parse_line(const char *line, size_t n, struct peek_line *out)
+{
+	struct file_entry entry;
+
+	if (!grub_folder_line(line, n, &entry) || strcmp(entry.name, ".") == 0 ||
+	    strcmp(entry.name, "..") == 0)
+		return false;
+	*out = (struct peek_line){
+		.is_folder = entry.kind == ENTRY_FOLDER,
+		.has_time = entry.has_time,
+		.size_bytes = entry.size_bytes,
+		.time_s = entry.time_s,
+	};
+	memcpy(out->name, entry.name, sizeof(out->name));
+	return true;
 }
 
 int peek_get(int fd, struct peek_result *result, const struct peek_options *options,

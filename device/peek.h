@@ -19,10 +19,26 @@ struct peek_options {
 	bool streams;	     /* a file is written where fd stands, also if that is a file */
 };
 
+struct peek_listing {
+	char *text; /* owned, untrusted */
+	size_t length;
+	bool of_drive; /* its partitions and volumes: "PLACE  WHAT" */
+};
+
+/* A line of the listing of a folder. */
+struct peek_line {
+	char name[256];
+	bool is_folder, has_time;
+	uint64_t size_bytes;
+	int64_t time_s;
+};
+
 /* What is in a folder, a line each; without PARTITION and PATH the partitions and volumes of the
- * drive. *out: owned, untrusted text; even after an error what came before, or NULL. */
-int peek_list(char **out, size_t *length, const struct peek_options *options,
+ * drive. Even after an error what came before, or a text that is NULL. */
+int peek_list(struct peek_listing *out, const struct peek_options *options,
 	      const struct watcher *watcher, struct error *err);
+/* False: it is of the folder itself or the one above, or of a name that cannot be used. */
+bool peek_parse_line(const char *line, size_t n, struct peek_line *out);
 /* The bytes of a file are written to fd: where that is a file, and it does not stream, from its
  * start, with holes for zeros, and with its owner, mode and time as far as they are known.
  * ERR_USAGE before anything is read: no PATH of a file is given. */

@@ -149,7 +149,8 @@ static struct view *open_view(const char *name)
 {
 	struct view *view = NULL;
 	struct error err = {0};
-	struct view_options options = {.archives = {&name, 1}, .cache_bytes = 1, .n_threads = 1};
+	struct view_options options = {
+		.archives = {&name, 1}, .cache_bytes = VIEW_CACHE_MIN, .n_threads = 1};
 
 	if (view_open(&view, &options, NULL, &err) == 0)
 		return view;

@@ -1,0 +1,14 @@
+/*
+ * The process that serves a mount, until it does.
+ */
+#ifndef CLI_MOUNTING_H
+#define CLI_MOUNTING_H
+
+struct child;
+struct report;
+
+/* Until it is mounted, when it closes its standard output, or has failed. What it says until then
+ * is said here, but for the failure with JSON, which becomes its error. The exit code. */
+int mounting_await(struct child *child, struct report *report);
+
+#endif
