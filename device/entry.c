@@ -15,6 +15,11 @@ bool entry_name_set(struct file_entry *entry, const char *name, size_t n)
 
 int entries_add(struct entries *entries, const struct file_entry *entry, struct error *err)
 {
+	if (entries->most != 0 && entries->n == entries->most)
+		return fail(err, ERR_UNSUPPORTED,
+			    "too many names, of this folder and those above it: those after the "
+			    "first %zu of it are left out",
+			    entries->n);
 	if (entries->n == entries->room) {
 		size_t room = entries->room * 2 + 16;
 		struct file_entry *grown = reallocarray(entries->of, room, sizeof(*grown));

@@ -27,6 +27,7 @@ struct file_entry {
 struct entries {
 	struct file_entry *of; /* owned */
 	size_t n, room;
+	size_t most;	     /* there may be no more; 0: any number */
 	uint64_t n_unusable; /* have names that cannot be used */
 	char *unread;	     /* owned: names of others, in one text; or NULL */
 };

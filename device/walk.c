@@ -1,7 +1,7 @@
 /*
- * Memory: the entries of the folders on the way, and of each folder and each file of more than one
- * name its number. Folders that are met twice, as in a broken file system, are not entered again:
- * so it ends.
+ * Memory: the entries of the folders on the way, which are bounded, and of each folder and each
+ * file of more than one name its number. Folders that are met twice, as in a broken file system,
+ * are not entered again: so it ends.
  */
 #include "device/walk.h"
 
@@ -28,8 +28,9 @@ struct known {
 struct walk {
 	const struct walk_options *options;
 	struct walk_counts *counts;
-	void *known;   /* a tree of tsearch(3) of struct known */
-	size_t n_root; /* bytes of the path of the folder where it began */
+	void *known;	/* a tree of tsearch(3) of struct known */
+	size_t n_root;	/* bytes of the path of the folder where it began */
+	size_t n_names; /* of the folders on the way */
 	unsigned depth;
 };
 
@@ -308,15 +309,21 @@ static int fill_folder(struct walk *walk, int folder, const char *path,
 		       const struct file_entry *from, struct error *err)
 {
 	const struct entry_reader *reader = walk->options->reader;
-	struct entries entries = {0};
+	size_t most = walk->options->most_names != 0 ? walk->options->most_names : WALK_NAMES;
+	struct entries entries = {.most = most - walk->n_names};
 	struct error why = {0};
 	int code = from->id != 0 ? add_known(walk, from->id, NULL, err) : 0;
 
 	if (code != 0)
 		return code;
 	walk->counts->n_folders++;
-	if (reader->list(reader->context, path, from->id, &entries, &why) != 0)
+	if (entries.most == 0)
+		fail(&why, ERR_UNSUPPORTED, "too many names in the folders above it");
+	else
+		reader->list(reader->context, path, from->id, &entries, &why);
+	if (why.code != 0)
 		lose(walk, path, &why);
+	walk->n_names += entries.n;
 	tell_unread(walk, path, &entries);
 	for (size_t i = 0; i < entries.n && code == 0; i++) {
 		bool is_root = path[0] == '/' && path[1] == '\0';
@@ -326,6 +333,7 @@ static int fill_folder(struct walk *walk, int folder, const char *path,
 				   : make_one(walk, folder, one, &entries.of[i], err);
 		free(one);
 	}
+	walk->n_names -= entries.n;
 	entries_free(&entries);
 	return code;
 }

@@ -17,11 +17,14 @@ struct walk_counts {
 	uint64_t n_owners; /* that could not be set */
 };
 
+#define WALK_NAMES ((size_t)1 << 20)
+
 struct walk_options {
 	const struct entry_reader *reader;
 	struct tree *tree;
 	const char *place;   /* of the drive, for messages: "root:gpt1" */
 	uint64_t most_bytes; /* of one file */
+	size_t most_names;   /* of all folders on the way; 0: WALK_NAMES */
 	const struct watcher *watcher;
 };
 

@@ -74,8 +74,8 @@ static void (*const suites[])(void) = {
 	test_nbd_client,
 };
 static void (*const without_threads[])(void) = {
-	test_mutation,	  test_capture_model, test_target_device, test_sums, test_proof,
-	test_drive_marks, test_qcow2,	      test_bitmapfile,	  test_live,
+	test_mutation, test_capture_model, test_target_device, test_walk,	test_sums,
+	test_proof,    test_drive_marks,   test_qcow2,	       test_bitmapfile, test_live,
 };
 
 static void add(void (*const *tests)(void), size_t n)

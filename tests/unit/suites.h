@@ -48,6 +48,7 @@ void test_checkpoints(void);
 void test_nbd_server(void);
 void test_target(void);
 void test_target_device(void);
+void test_walk(void);
 void test_output(void);
 void test_create(void);
 void test_cli(void);
