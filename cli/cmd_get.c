@@ -183,7 +183,7 @@ static int run(const void *given, struct report *report)
 	options.peek.place = arguments->items[arguments->n - 1];
 	options.peek.view.archives = (struct strings){arguments->items, arguments->n - 1};
 	options.peek.streams = options.output != NULL && strcmp(options.output, "-") == 0;
-	if (options.peek.streams) /* the JSON goes elsewhere */
+	if (options.peek.streams && report->json) /* which goes elsewhere */
 		report_use(report, &options.common.report, "-");
 	if (!signals_taken())
 		fail_start(&err, EAGAIN, "cannot start a thread");
