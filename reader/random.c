@@ -14,9 +14,10 @@
 
 #define CHUNK	      (1u << 20)
 #define AHEAD_MAX     (UINT64_C(32) << 20)
-#define LIKELY_HEADER 4096u /* bytes: most are shorter */
+#define BRIDGED	      (UINT64_C(2) << 20) /* a gap that costs less than another request */
+#define LIKELY_HEADER 4096u		  /* bytes: most are shorter */
 
-/* Positions. up_to: where the wanted extents end that follow this one without a gap. */
+/* Positions. up_to: where the wanted extents end that follow this one without a large gap. */
 struct place {
 	uint64_t at, up_to;
 };
@@ -304,7 +305,7 @@ static void push_place(struct random *random, uint64_t position, uint64_t next_a
 	struct place *place = &random->places[random->n_places];
 
 	*place = (struct place){position, next_at};
-	if (random->n_places > 0 && place[-1].at == next_at)
+	if (random->n_places > 0 && place[-1].at - next_at <= BRIDGED)
 		place->up_to = place[-1].up_to;
 	random->n_places++;
 	random->end_at = position;
