@@ -65,5 +65,8 @@ struct qmp;
 int mirror_release(struct qmp *qmp, const char *id, bool finalize, struct error *err);
 /* For the guard of its connections: ends what the keeper was reading from. The jobs stay. */
 int mirror_unread(struct qmp *qmp, const char *id, struct error *err);
+/* For what makes QEMU wait until nothing is in flight. ERR_LOCKED: the target of a mirror, whoever
+ * keeps it, has answered nothing for 3 s. */
+int mirror_check_answers(struct qmp *qmp, struct error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include "machine/qemu/bitmaps.h"
 #include "machine/qemu/leftovers.h"
 #include "machine/qemu/migration.h"
+#include "machine/qemu/mirror.h"
 #include "machine/qemu/qmp.h"
 #include "machine/rounded.h"
 
@@ -71,6 +72,7 @@ int qemu_open(struct qemu *out, const struct machine_options *options,
 
 	*out = (struct qemu){.options = options, .watcher = watcher};
 	TRY(qmp_open(&out->qmp, options->place, err));
+	TRY(mirror_check_answers(out->qmp, err));
 	TRY(leftovers_remove(out->qmp, NULL, &n_leftovers, err));
 	if (n_leftovers > 0)
 		watcher_note(watcher, "cleaned up in QEMU after %u killed run%s", n_leftovers,
