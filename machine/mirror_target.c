@@ -140,6 +140,13 @@ static int open_file(struct drive **out, struct mirror_target *target, bool exis
 	return err->code;
 }
 
+int mirror_target_look(const struct mirror_target *target, struct error *err)
+{
+	enum target_place unused;
+
+	return target_look(target->path, target->known || target->force, &unused, err);
+}
+
 int mirror_target_open(struct drive **out, struct mirror_target *target, struct error *err)
 {
 	enum target_place place;

@@ -29,6 +29,8 @@ bool mirror_target_is_raw(const struct mirror_target *target);
 uint64_t mirror_target_inode(const char *path);
 /* Whether the file that is written to, with that number, is still the one of that name. */
 int mirror_target_check(const char *path, uint64_t inode, struct error *err);
+/* Whether it may be opened as this says: before anything is promised of it. */
+int mirror_target_look(const struct mirror_target *target, struct error *err);
 /* Opens it for writing, and creates it if it is a file that is missing. The thread that does so
  * must outlive the drive. */
 int mirror_target_open(struct drive **out, struct mirror_target *target, struct error *err);

@@ -157,6 +157,13 @@ static int take_drives(struct qemu_mirror *mirror, struct qmp *qmp, const struct
 
 /* ---- what the targets have ---- */
 
+static int prefix(const struct mirrored *drive, int code, struct error *err)
+{
+	if (code < 0)
+		error_prefix(err, "drive %s", drive->name);
+	return code;
+}
+
 static int check_known(struct qemu_mirror *mirror, struct qmp *qmp, struct mirrored *drive,
 		       struct error *err)
 {
@@ -186,15 +193,30 @@ static int add_keep(struct qemu_mirror *mirror, struct qmp *qmp, struct mirrored
 	return 0;
 }
 
+/* A name that is mistyped must not cost what the state knows of the right one. */
+static int look_at_target(const struct mirrored *drive, bool force, struct error *err)
+{
+	const struct mirror_target target = {
+		.path = drive->target,
+		.force = force || drive->ours,
+		.known = drive->known,
+	};
+
+	return prefix(drive, mirror_target_look(&target, err), err);
+}
+
 /* What the file says from here on is that targets which will be overwritten have nothing. */
-static int promise(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
+static int promise(struct qemu_mirror *mirror, struct qmp *qmp, bool force, struct error *err)
 {
 	if (mirror->state == NULL)
 		return 0;
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
+		TRY(check_known(mirror, qmp, &mirror->drives[i], err));
+		TRY(look_at_target(&mirror->drives[i], force, err));
+	}
+	for (unsigned i = 0; i < mirror->n_drives; i++) {
 		struct mirrored *drive = &mirror->drives[i];
 
-		TRY(check_known(mirror, qmp, drive, err));
 		/* A file of others is not called ours before it was overwritten. */
 		drive->inode = drive->known || drive->ours ? mirror_target_inode(drive->target) : 0;
 		if (!drive->known)
@@ -312,16 +334,9 @@ static int open_from(struct qemu_mirror *mirror, struct mirrored *drive, struct 
 	return code;
 }
 
-static int prefix(const struct mirrored *drive, int code, struct error *err)
-{
-	if (code < 0)
-		error_prefix(err, "drive %s", drive->name);
-	return code;
-}
-
 static int start_all(struct qemu_mirror *mirror, struct qmp *qmp, bool force, struct error *err)
 {
-	TRY(promise(mirror, qmp, err));
+	TRY(promise(mirror, qmp, force, err));
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
 		struct mirrored *drive = &mirror->drives[i];
 

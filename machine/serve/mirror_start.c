@@ -168,6 +168,25 @@ static int begin_drive(struct serve_mirrors *mirrors, struct mirrored *drive, bo
 	return 0;
 }
 
+/* A name that is mistyped must not cost what the state knows of the right one. */
+static int look_at_all(const struct serve_mirrors *mirrors, bool force, struct error *err)
+{
+	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
+		const struct mirrored *drive = &mirrors->drives[i];
+		const struct mirror_target target = {
+			.path = drive->target,
+			.force = force || drive->ours,
+			.known = is_known(drive),
+		};
+
+		if (mirror_target_look(&target, err) < 0) {
+			error_prefix(err, "drive %s", drive->served->argument.name);
+			return err->code;
+		}
+	}
+	return 0;
+}
+
 /* What the file says from here on is that the targets which will be overwritten have nothing. */
 static int promise(struct serve_mirrors *mirrors, struct error *err)
 {
@@ -188,6 +207,7 @@ static int begin_all(struct serve_mirrors *mirrors, bool force, struct error *er
 {
 	if (mirrors->state != NULL)
 		TRY(mirror_state_read(mirrors->state, mirrors->drives, mirrors->n_drives, err));
+	TRY(look_at_all(mirrors, force, err));
 	TRY(promise(mirrors, err));
 	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
 		if (begin_drive(mirrors, &mirrors->drives[i], force, err) < 0) {

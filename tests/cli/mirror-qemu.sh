@@ -55,6 +55,8 @@ cp ta.raw then.raw
 write_A 9 10M 4K
 write_B 9 20M 4K
 same_file ta.raw then.raw
+# A target that is mistyped, and refused, does not cost what is known of the right one.
+expect_error 2 'exists already; --force' mirror_start -d A=ta.raw -d B=old --state s.json
 again
 left_is 131072
 in_sync

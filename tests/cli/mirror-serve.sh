@@ -85,6 +85,8 @@ expect_error 2 'no mirror is running' mirror abort serve:c.sock
 cp ta.raw then.raw
 guest a 'h.pwrite(b"z" * 4096, 65536 * 9)'
 same_file ta.raw then.raw
+# A target that is mistyped, and refused, does not cost what is known of the right one.
+expect_error 2 'exists already; --force' mirror start serve:c.sock -d a=ta.raw -d b=old --state s.json
 again
 cp "$out" started
 in_sync
