@@ -175,18 +175,20 @@ static bool step_copies(struct live *live, struct error *err)
 /* True: it is done. */
 static bool step(struct live *live, struct error *err)
 {
+	uint64_t n_come = serve_n_come(live->serve);
+
 	if (live->options->copier != NULL)
 		return step_copies(live, err);
-	if (serve_n_users(live->serve) > 0) {
-		live->had_clients = true;
+	/* One may have come and gone since the last look. */
+	if (serve_n_users(live->serve) > 0 || n_come > live->n_come)
 		live->idle_ms = clock_ms() + IDLE_MS;
-	}
+	live->n_come = n_come;
 	if (!atomic_load(&live->fill.filled))
 		return false;
 	if (!live->complete && complete(live, err) < 0)
 		return true;
 	if (live->options->monitor == NULL)
-		return live->had_clients && clock_ms() > live->idle_ms;
+		return live->n_come > 0 && clock_ms() > live->idle_ms;
 	if (clock_ms() < live->try_ms)
 		return false;
 	try_to_move(live);

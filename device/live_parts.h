@@ -26,7 +26,8 @@ struct live {
 	struct live_fill fill;
 	struct serve *serve;
 	uint64_t drive_bytes;
-	bool has_progress, had_clients, complete, shown, moved;
+	bool has_progress, complete, shown, moved;
+	uint64_t n_come;      /* clients so far */
 	bool started;	      /* a machine may be at the exports */
 	bool held;	      /* the machine is at them, and could not be moved */
 	int64_t try_ms;	      /* when the machine is asked again, by clock_ms */

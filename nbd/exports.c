@@ -84,6 +84,7 @@ bool exports_use(struct connection *connection, const struct nbdserver_export *e
 		connection->is_client = true;
 		connection->export = export;
 		server->n_clients++;
+		server->n_come++;
 		server->users[export - server->exports]++;
 		pthread_cond_broadcast(&server->gone); /* its place among the handshakes is free */
 	}

@@ -98,6 +98,14 @@ unsigned nbdserver_export_users(struct nbdserver *server, unsigned export_index)
 	return n;
 }
 
+uint64_t nbdserver_n_come(struct nbdserver *server)
+{
+	pthread_mutex_lock(&server->lock);
+	uint64_t n = server->n_come;
+	pthread_mutex_unlock(&server->lock);
+	return n;
+}
+
 /* ---- connections ---- */
 
 static struct connection *connection_new(struct nbdserver *server, int fd)

@@ -96,6 +96,8 @@ int nbdserver_adopt(struct nbdserver *server, int fd, struct error *err);
 unsigned nbdserver_n_connections(struct nbdserver *server);
 /* Connections that use this export now. */
 unsigned nbdserver_export_users(struct nbdserver *server, unsigned export_index);
+/* Clients that ever began to use an export, however short. */
+uint64_t nbdserver_n_come(struct nbdserver *server);
 
 /* Stops accepting, answers the requests that it has read and ends all connections; those that take
  * longer than grace_ms are cut. Removes its sockets. */

@@ -61,6 +61,7 @@ struct nbdserver {
 	pthread_cond_t gone; /* a connection has ended */
 	unsigned n_connections, n_seen;
 	unsigned n_clients; /* connections past their handshake */
+	uint64_t n_come;    /* that ever were */
 	unsigned n_cut; /* connections in their handshake that were cut and have not ended yet */
 	struct connection *connections;
 	unsigned *users; /* connections of each export */

@@ -1,8 +1,8 @@
 /*
  * The targets of mirrors that give no answer. What QEMU does to begin a job, or to add or remove a
  * node, it does once nothing is in flight; so it would wait for them, in its main loop, and the
- * guest with it. To cut the connection by "yank" does not help: the request stays in flight, as was
- * seen of 7.2 and 10.0.
+ * guest with it. To cut the connection by "yank" does not help where the drive is in an iothread:
+ * the request stays in flight, as was seen of 7.2 and 10.0.
  */
 #include "machine/qemu/mirror_parts.h"
 

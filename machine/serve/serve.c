@@ -55,6 +55,11 @@ unsigned serve_n_users(const struct serve *serve)
 	return n;
 }
 
+uint64_t serve_n_come(const struct serve *serve)
+{
+	return nbdserver_n_come(serve->nbd);
+}
+
 /* ---- NBD ---- */
 
 static int open_nbd(struct serve *serve, struct error *err)

@@ -20,6 +20,8 @@ void serve_wait(struct serve *serve);
 int serve_end_fd(const struct serve *serve);
 /* NBD clients that use a drive. */
 unsigned serve_n_users(const struct serve *serve);
+/* That ever came. */
+uint64_t serve_n_come(const struct serve *serve);
 /* Answers requests in flight, flushes the drives, closes the maps, tells the client that asked for
  * the end how it went, and frees. */
 int serve_close(struct serve *serve, struct error *err);
