@@ -114,7 +114,7 @@ static const char *judge_bitmaps(const struct bitmap *now, const struct bitmap *
 				 const struct bitmap *end)
 {
 	if (!now->there)
-		return "QEMU was started anew, or another program has removed its bitmap";
+		return "QEMU was started anew, or the bitmap was removed, as by a pivot of a mirror";
 	if (!now->sound)
 		return "its bitmap is broken, as QEMU was killed, or was made by another program";
 	if (now->count_bytes == 0)

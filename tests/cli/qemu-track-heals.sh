@@ -76,7 +76,7 @@ resize_B()
 # Another program.
 bitmap A
 change remove A
-goes_on 'QEMU was started anew, or another program has removed its bitmap' A
+goes_on 'QEMU was started anew, or the bitmap was removed, as by a pivot of a mirror' A
 bitmap B
 change remove B
 change add B ', "granularity": 65536'
@@ -109,12 +109,12 @@ expect_code 3 env TMPDIR=/nonexistent "$VMABAK" checkpoint create none "qemu:$qm
 expect_text "$err" 'drive A: is not tracked' 'drive B: is not tracked'
 ask_qmp query-named-block-nodes '{"flat": true}' >"$TMPDIR/nodes"
 expect_no_text "$TMPDIR/nodes" 'vmabak-'
-goes_on 'QEMU was started anew, or another program has removed its bitmap' A B
+goes_on 'QEMU was started anew, or the bitmap was removed, as by a pivot of a mirror' A B
 
 # The ends of QEMU.
 end_process "$daemon"
 start_drives
-goes_on 'QEMU was started anew, or another program has removed its bitmap' A
+goes_on 'QEMU was started anew, or the bitmap was removed, as by a pivot of a mirror' A
 kill -9 "$daemon"
 wait_until gone "$daemon"
 start_drives
@@ -134,7 +134,7 @@ ask_qmp query-named-block-nodes '{"flat": true}' >"$TMPDIR/nodes"
 expect_json "$TMPDIR/nodes" '[(b["name"], b["inconsistent"]) for n in d for b in n.get("dirty-bitmaps", [])] == [("mine", True)]'
 ask_qmp block-dirty-bitmap-remove '{"node": "B", "name": "mine"}' >/dev/null
 resize_B 33554432
-goes_on 'QEMU was started anew, or another program has removed its bitmap' A B
+goes_on 'QEMU was started anew, or the bitmap was removed, as by a pivot of a mirror' A B
 
 # Sizes.
 resize_B 33619968

@@ -43,7 +43,7 @@ cp b.qcow2 early.qcow2
 again 0 3
 off
 cp early.qcow2 b.qcow2
-again 3 'QEMU was started anew, or another program has removed its bitmap'
+again 3 'QEMU was started anew, or the bitmap was removed, as by a pivot of a mirror'
 off
 cp b.qcow2 early.qcow2
 qemu-io -f qcow2 -c 'write -q -P 99 10M 1M' b.qcow2
@@ -72,7 +72,7 @@ again 0 19
 # Another image.
 off
 qemu-img create -q -f qcow2 b.qcow2 32M
-again 3 'QEMU was started anew, or another program has removed its bitmap'
+again 3 'QEMU was started anew, or the bitmap was removed, as by a pivot of a mirror'
 # A snapshot: QEMU does not return to it before the bitmaps are gone.
 off
 qemu-img snapshot -c then b.qcow2
@@ -85,7 +85,7 @@ print(*[b["name"] for b in json.load(sys.stdin)["format-specific"]["data"]["bitm
 	qemu-img bitmap --remove b.qcow2 "$bitmap"
 done
 qemu-img snapshot -a then b.qcow2
-again 3 'QEMU was started anew, or another program has removed its bitmap'
+again 3 'QEMU was started anew, or the bitmap was removed, as by a pivot of a mirror'
 off
 again 0 3
 nothing_in_qemu
