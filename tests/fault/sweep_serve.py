@@ -232,7 +232,10 @@ class Server:
         if any(cluster != cluster[:1] * CLUSTER for cluster in clusters) or sum(steps) > 1:
             raise Wrong("the backup of a is not of one moment")
         shutil.rmtree(os.path.join(self.out, "new"))
-        os.unlink(os.path.join(self.out, "x.vmab"))
+        for name in os.listdir(self.out):  # its sums as well, if they could be written
+            if name not in ("x.vmab", "x.vmab.sums"):
+                raise Wrong(f"a backup left {name}")
+            os.unlink(os.path.join(self.out, name))
 
     def do_connect(self, codes):
         """Another guest: it may be turned away."""
