@@ -11,7 +11,7 @@
 #define PATIENCE_CONTROL_S    5	   /* and must answer that */
 #define PATIENCE_SERVE_S      1800 /* one that lives: all that is in caches may have to be written */
 #define PATIENCE_ANSWER_S     120  /* where a checkpoint goes: its map takes a part */
-#define PATIENCE_GREETING_S   10   /* QEMU's monitor */
+#define PATIENCE_GREETING_S   15   /* QEMU's monitor: it may wait 10 s for a push that was killed */
 #define PATIENCE_QMP_S	      60   /* a drain waits for what the machine has in flight */
 #define PATIENCE_AGENT_S      5	   /* the guest agent, when nothing is to be done */
 #define PATIENCE_AGENT_THAW_S 30

@@ -17,7 +17,7 @@ struct json_t;
 struct qmp;
 
 /* Connects and agrees on the protocol. A monitor takes one client at a time, so ERR_LOCKED when it
- * does not greet within 10 s. place is borrowed; ERR_USAGE: there can be none. */
+ * does not greet within 15 s. place is borrowed; ERR_USAGE: there can be none. */
 int qmp_open(struct qmp **out, const char *place, struct error *err);
 void qmp_close(struct qmp *qmp); /* NULL-safe */
 
