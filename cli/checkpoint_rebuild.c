@@ -249,11 +249,15 @@ int checkpoint_rebuild(struct task *task, struct error *err)
 
 	if (task->command->rebuilding.parent == NULL)
 		return fail(err, ERR_USAGE, "checkpoint rebuild: --parent ARCHIVE is missing");
+	/* A map can take no checkpoint; libvirt makes its own, and takes in none. */
+	if (task->kind == &checkpoint_map)
+		return fail(err, ERR_USAGE, "%s: rebuild needs the server of the map: serve:SOCKET",
+			    task->command->machine.place);
 	if (task->kind->rebuild == NULL)
 		return fail(err, ERR_USAGE,
-			    "%s: rebuild needs a running serve:SOCKET or qemu:SOCKET; elsewhere a "
-			    "backup with --track and --parent compares all once, and increments go "
-			    "on from that",
+			    "%s: libvirt takes in no checkpoint: 'vmabak backup --track --parent %s "
+			    "-o NEW libvirt:%s' compares once, and increments go on from NEW",
+			    task->command->machine.place, task->command->rebuilding.parent,
 			    task->command->machine.place);
 	list_drives(&rebuild);
 	code = open_parent(&rebuild, err);

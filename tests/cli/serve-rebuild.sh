@@ -107,7 +107,7 @@ put damaged.vmab 9000 damage
 expect_code 4 "$VMABAK" checkpoint rebuild --parent damaged.vmab serve:c.sock
 expect_error 1 'No such file' "$VMABAK" checkpoint rebuild --parent none.vmab serve:c.sock
 expect_error 2 '--parent ARCHIVE is missing' "$VMABAK" checkpoint rebuild serve:c.sock
-expect_error 2 'needs a running serve:SOCKET or qemu:SOCKET' sh -c 'cp a.map off.map; "$VMABAK" checkpoint rebuild --parent 0.vmab off.map'
+expect_error 2 'rebuild needs the server of the map' sh -c 'cp a.map off.map; "$VMABAK" checkpoint rebuild --parent 0.vmab off.map'
 stalled_backup
 expect_error 7 'another backup' "$VMABAK" checkpoint rebuild --parent 0.vmab serve:c.sock
 cat <&5 >/dev/null
