@@ -96,7 +96,7 @@ while [ "$(left)" -gt 0 ]; do
 	step mirrors env VMABAK_ROUNDS=$((minutes < 30 ? 20 : 100)) tests/cli/run.sh build/release/vmabak mirror-killed \
 		mirror-target-killed mirror-qemu-parties mirror-fsx mirror-qemu-fsx copy-sums
 	step iothreads env VMABAK_KILLS=$((minutes < 30 ? 10 : 50)) tests/cli/run.sh build/release/vmabak qemu-pull-iothread-killed \
-		libvirt-iothread-killed mirror-qemu-iothread-killed
+		libvirt-iothread-killed mirror-qemu-iothread-killed export-killed-readers
 	step chains $quiet chains STEPS=$((minutes < 30 ? 400 : 4000))
 	if [ $round = 1 ]; then
 		step faults $quiet faults FAULTS="$([ "$minutes" -lt 30 ] || echo --long) --jobs=1"
