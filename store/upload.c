@@ -376,11 +376,23 @@ static bool may_pass(const struct s3_answer *answer)
 	return status == 0 || status == 200 || status == 409 || status == 429 || status >= 500;
 }
 
+static int exists_already(const struct upload *upload, struct error *err)
+{
+	return fail(err, ERR_USAGE, "%.200s: exists already; --force replaces it", upload->s3.name);
+}
+
 static int complete(struct upload *upload, const char *list, upload_tag *tags, unsigned n_parts,
 		    uint64_t n_bytes, struct error *err)
 {
 	struct s3_answer answer = {0};
+	int found = upload->force ? 0 : look_for_object(upload, &answer, err);
 
+	/* It may have come meanwhile, and not every store heeds If-None-Match here. */
+	if (found > 0 && !is_ours(upload, tags, n_parts, n_bytes))
+		return exists_already(upload, err);
+	TRY(found);
+	if (found > 0)
+		return 0;
 	for (unsigned n = 1;; n++) {
 		int code = ask_for_end(upload, list, &answer, err);
 
@@ -390,8 +402,7 @@ static int complete(struct upload *upload, const char *list, upload_tag *tags, u
 		if (is_ours(upload, tags, n_parts, n_bytes))
 			return 0;
 		if (answer.http.status == 412)
-			return fail(err, ERR_USAGE, "%.200s: exists already; --force replaces it",
-				    upload->s3.name);
+			return exists_already(upload, err);
 		if (!may_pass(&answer) || n == RETRY_TRIES)
 			return code;
 		clock_sleep_ms(STEP_MS << least(n, STEPS_DOUBLE));
