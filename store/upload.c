@@ -173,6 +173,11 @@ static int look_for_object(struct upload *upload, struct s3_answer *answer, stru
 	return why.code;
 }
 
+static int exists_already(const struct upload *upload, struct error *err)
+{
+	return fail(err, ERR_USAGE, "%.200s: exists already; --force replaces it", upload->s3.name);
+}
+
 static int choose_mark(char mark[33], struct error *err)
 {
 	uint8_t bytes[16];
@@ -240,8 +245,7 @@ int upload_begin(struct upload *upload, const char *retain_until, struct error *
 	int code = upload->force ? 0 : look_for_object(upload, &answer, err);
 
 	if (code > 0)
-		return fail(err, ERR_USAGE, "%.200s: exists already; --force replaces it",
-			    upload->s3.name);
+		return exists_already(upload, err);
 	if (code < 0)
 		return code;
 	if (retain_until != NULL)
@@ -368,31 +372,15 @@ static int ask_for_end(struct upload *upload, const char *list, struct s3_answer
 	return code;
 }
 
-/* Whether the same request may be answered otherwise later. */
-static bool may_pass(const struct s3_answer *answer)
-{
-	int status = answer->http.status;
-
-	return status == 0 || status == 200 || status == 409 || status == 429 || status >= 500;
-}
-
-static int exists_already(const struct upload *upload, struct error *err)
-{
-	return fail(err, ERR_USAGE, "%.200s: exists already; --force replaces it", upload->s3.name);
-}
-
 static int complete(struct upload *upload, const char *list, upload_tag *tags, unsigned n_parts,
 		    uint64_t n_bytes, struct error *err)
 {
 	struct s3_answer answer = {0};
-	int found = upload->force ? 0 : look_for_object(upload, &answer, err);
+	struct error unsaid = {0};
 
-	/* It may have come meanwhile, and not every store heeds If-None-Match here. */
-	if (found > 0 && !is_ours(upload, tags, n_parts, n_bytes))
-		return exists_already(upload, err);
-	TRY(found);
-	if (found > 0)
-		return 0;
+	/* It may have come meanwhile, and not every store heeds If-None-Match here (Ceph 16). */
+	if (!upload->force && look_for_object(upload, &answer, &unsaid) > 0)
+		return is_ours(upload, tags, n_parts, n_bytes) ? 0 : exists_already(upload, err);
 	for (unsigned n = 1;; n++) {
 		int code = ask_for_end(upload, list, &answer, err);
 
@@ -403,7 +391,8 @@ static int complete(struct upload *upload, const char *list, upload_tag *tags, u
 			return 0;
 		if (answer.http.status == 412)
 			return exists_already(upload, err);
-		if (!may_pass(&answer) || n == RETRY_TRIES)
+		if (n == RETRY_TRIES || (!s3_may_pass(&answer) && answer.http.status != 200 &&
+					 answer.http.status != 409))
 			return code;
 		clock_sleep_ms(STEP_MS << least(n, STEPS_DOUBLE));
 	}

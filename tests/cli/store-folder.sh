@@ -1,7 +1,7 @@
 # s3://BUCKET/PREFIX: chains of archives in an object store, as in a folder.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/store.sh"
-store small 'gone@HEAD /backups/elsewhere/gone-2023-11-14T221320Z.vmab$+3'
+store small 'gone@HEAD /backups/elsewhere/gone-2023-11-14T221320Z.vmab$+4'
 
 make_random root.raw 2000000 1
 change()
