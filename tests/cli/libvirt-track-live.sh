@@ -70,4 +70,10 @@ for n in 1 2 3; do
 		"d['drives'][0]['proof']['listed_clusters'] > 0" "d['drives'][0]['proof']['unchanged_clusters'] > 0"
 	[ $n != 2 ] || look
 done
+# Merged, it shows the instant that the chain shows.
+expect_code 0 "$VMABAK" merge -q 3.vmab -o merged.vmab
+expect_code 0 "$VMABAK" restore -q 3.vmab -C chain
+expect_code 0 "$VMABAK" restore -q merged.vmab -C merged
+same_file chain/A.raw merged/A.raw
+same_file chain/B.raw merged/B.raw
 guest_is_well

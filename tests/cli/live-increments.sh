@@ -50,3 +50,9 @@ same_file A.raw A.out
 same_file B.raw B.out
 expect_json writers.out 'd["operations"] > 200'
 stop_serve
+# Merged, it shows the instant that the chain shows.
+expect_code 0 "$VMABAK" merge -q 4.vmab -o merged.vmab
+expect_code 0 "$VMABAK" restore -q 4.vmab -C chain
+expect_code 0 "$VMABAK" restore -q merged.vmab -C merged
+same_file chain/A.raw merged/A.raw
+same_file chain/B.raw merged/B.raw

@@ -35,6 +35,12 @@ while [ $i -lt "${VMABAK_LIVE:-8}" ]; do
 	rm -r "out$i"
 	last=$i
 done
+# Merged, it shows the instant that the chain shows.
+expect_code 0 "$VMABAK" merge -q $last.vmab -o merged.vmab
+expect_code 0 "$VMABAK" restore -q $last.vmab -C chain
+expect_code 0 "$VMABAK" restore -q merged.vmab -C merged
+same_file chain/A.raw merged/A.raw
+same_file chain/B.raw merged/B.raw
 exec 3>&-
 wait $judge || fail "the judge: $(cat answers)"
 stop_writers
