@@ -8,6 +8,7 @@
 #include "machine/mirror_target.h"
 #include "machine/qemu/inventory.h"
 #include "machine/qemu/migration.h"
+#include "machine/qemu/mirror.h"
 #include "machine/qemu/qmp.h"
 
 #include <errno.h>
@@ -400,7 +401,9 @@ int qmirror_begin(struct qemu_mirror *mirror, const struct json_t *request, stru
 	TRY(copy_text(&mirror->state, json_member_text(request, "state"), err));
 	TRY(copy_text(&mirror->server, json_member_text(request, "server"), err));
 	TRY(qmp_open(&qmp, mirror->place, err));
-	int code = begin(mirror, qmp, request, err);
+	int code = mirror_check_answers(qmp, err);
+	if (code == 0)
+		code = begin(mirror, qmp, request, err);
 	qmp_close(qmp);
 	return code;
 }

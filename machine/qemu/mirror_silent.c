@@ -15,14 +15,22 @@
 
 #define ANSWER_MS 3000
 #define STEP_MS	  20
+#define JOB_MS	  150 /* a job that has copied all looks for more each 100 ms */
 
 struct waiting {
 	char name[MIRROR_NAME_SIZE];
-	uint64_t done_bytes;
+	uint64_t done_bytes, speed;
 };
 
-/* Jobs that have something to write. One with a limit may rest. */
-static unsigned find_waiting(const struct json_t *jobs, struct waiting *out)
+static bool goes_on(const struct json_t *job)
+{
+	const char *status = json_member_text(job, "status");
+
+	return status != NULL && (strcmp(status, "running") == 0 || strcmp(status, "ready") == 0);
+}
+
+/* Jobs of mirrors; with has_work, those that have something to write. */
+static unsigned find_jobs(const struct json_t *jobs, bool has_work, struct waiting *out)
 {
 	unsigned n = 0;
 
@@ -34,13 +42,27 @@ static unsigned find_waiting(const struct json_t *jobs, struct waiting *out)
 		json_member_number(job, "len", &all);
 		json_member_number(job, "offset", &done);
 		json_member_number(job, "speed", &speed);
-		if (!mirror_name_is(name, NULL) || strlen(name) >= MIRROR_NAME_SIZE || speed != 0 ||
-		    done >= all)
+		if (!mirror_name_is(name, NULL) || strlen(name) >= MIRROR_NAME_SIZE ||
+		    !goes_on(job) || (has_work && done >= all))
 			continue;
 		strcpy(out[n].name, name);
+		out[n].speed = speed;
 		out[n++].done_bytes = done;
 	}
 	return n;
+}
+
+/* One that has a limit rests, and is not to be taken for one that waits: it has none meanwhile. */
+static void set_limits(struct qmp *qmp, const struct waiting *jobs, unsigned n, bool limited)
+{
+	struct error ignored;
+
+	for (unsigned i = 0; i < n && qmp_works(qmp); i++) {
+		if (jobs[i].speed != 0)
+			qmp_post(qmp, &ignored, "block-job-set-speed", "{s:s, s:I}", "device",
+				 jobs[i].name, "speed", (long long)(limited ? jobs[i].speed : 0));
+	}
+	qmp_settle(qmp, NULL, &ignored); /* one may have ended */
 }
 
 static bool is_among(const struct waiting *one, const struct waiting *all, unsigned n)
@@ -52,33 +74,34 @@ static bool is_among(const struct waiting *one, const struct waiting *all, unsig
 	return false;
 }
 
-static int look(struct qmp *qmp, struct waiting *out, unsigned *n, struct error *err)
+static int look(struct qmp *qmp, bool has_work, struct waiting *out, unsigned *n,
+		struct error *err)
 {
 	struct json_t *jobs;
 
 	TRY(qmp_execute(qmp, &jobs, err, "query-block-jobs", NULL));
-	*n = find_waiting(jobs, out);
+	*n = find_jobs(jobs, has_work, out);
 	json_free(jobs);
 	return 0;
 }
 
-int mirror_check_answers(struct qmp *qmp, struct error *err)
+/* Until each of them has written something, or has ended. */
+static int await_answers(struct qmp *qmp, struct waiting *jobs, unsigned n, struct error *err)
 {
-	struct waiting first[MIRROR_DRIVES_MAX], now[MIRROR_DRIVES_MAX];
+	struct waiting now[MIRROR_DRIVES_MAX];
 	int64_t until_ms = clock_ms() + ANSWER_MS;
-	unsigned n_first, n;
+	unsigned n_now;
 
-	TRY(look(qmp, first, &n_first, err));
-	while (n_first > 0) {
+	while (n > 0) {
 		clock_sleep_ms(STEP_MS);
-		TRY(look(qmp, now, &n, err));
-		for (unsigned i = 0; i < n_first;) {
-			if (is_among(&first[i], now, n))
+		TRY(look(qmp, true, now, &n_now, err));
+		for (unsigned i = 0; i < n;) {
+			if (is_among(&jobs[i], now, n_now))
 				i++;
 			else
-				first[i] = first[--n_first];
+				jobs[i] = jobs[--n];
 		}
-		if (n_first > 0 && clock_ms() > until_ms)
+		if (n > 0 && clock_ms() > until_ms)
 			return fail(
 				err, ERR_LOCKED,
 				"the target of a mirror of this machine gives no answer, and the "
@@ -86,4 +109,22 @@ int mirror_check_answers(struct qmp *qmp, struct error *err)
 				"ends it");
 	}
 	return 0;
+}
+
+int mirror_check_answers(struct qmp *qmp, struct error *err)
+{
+	struct waiting jobs[MIRROR_DRIVES_MAX], awaited[MIRROR_DRIVES_MAX];
+	unsigned n;
+	int code;
+
+	TRY(look(qmp, false, jobs, &n, err));
+	if (n == 0)
+		return 0;
+	clock_sleep_ms(JOB_MS);
+	TRY(look(qmp, true, jobs, &n, err));
+	memcpy(awaited, jobs, n * sizeof(*jobs));
+	set_limits(qmp, jobs, n, false);
+	code = await_answers(qmp, awaited, n, err);
+	set_limits(qmp, jobs, n, true);
+	return code;
 }

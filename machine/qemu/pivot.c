@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/watcher.h"
 #include "machine/qemu/inventory.h"
+#include "machine/qemu/mirror.h"
 #include "machine/qemu/names.h"
 #include "machine/qemu/qmp.h"
 
@@ -124,6 +125,8 @@ int pivot_open(struct pivot **out, const struct pivot_options *options, struct e
 		code = fail_memory(err);
 	if (code == 0)
 		code = qmp_open(&pivot->qmp, options->monitor, err);
+	if (code == 0)
+		code = mirror_check_answers(pivot->qmp, err);
 	if (code == 0)
 		code = inventory_read(&pivot->inventory, pivot->qmp, err);
 	for (unsigned i = 0; i < options->n_drives && code == 0; i++)
