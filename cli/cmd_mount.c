@@ -5,6 +5,7 @@
 #include "cli/mounting.h"
 #include "cli/ready.h"
 #include "cli/report.h"
+#include "cli/say.h"
 #include "cli/signals.h"
 #include "device/mounted.h"
 #include "store/store.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct mount_command {
@@ -42,11 +44,15 @@ static const struct option_spec way_specs[] = {
 	OPTIONS_END,
 };
 
-/* The one that started this process waits for the end of its standard output. */
+/* The one that started this process waits for a word, and for the end of its standard output; it
+ * may have ended meanwhile, which is no reason to end here. */
 static void tell_ready(void)
 {
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct stat out;
 
+	if (fstat(STDOUT_FILENO, &out) == 0 && S_ISFIFO(out.st_mode))
+		say_now(STDOUT_FILENO, "mounted\n");
 	if (fd >= 0) {
 		dup2(fd, STDOUT_FILENO);
 		close(fd);

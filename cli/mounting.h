@@ -7,7 +7,7 @@
 struct child;
 struct report;
 
-/* Until it is mounted, when it closes its standard output, or has failed. What it says until then
+/* Until it is mounted, when it says so, or has ended without. What it says until then
  * is said here, but for the failure with JSON, which becomes its error. The exit code. */
 int mounting_await(struct child *child, struct report *report);
 

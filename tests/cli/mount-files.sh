@@ -57,6 +57,14 @@ ended_with 0 "$pid"
 exec 5<&-
 [ "$(n_mounts mnt)" = 0 ] || fail "still mounted"
 
+# Into a pipe it says when it serves; one that ends before says nothing, and is a failure of the one that started it.
+"$VMABAK" mount --foreground a.vmab mnt | {
+	read -r word
+	[ "$word" = mounted ] && [ -f mnt/root.raw ] && fusermount3 -u mnt
+} || fail "not told"
+expect_code 1 "$VMABAK" mount a.vmab none --json
+expect_json "$out" "'none: No such file' in d['error']['message']"
+
 # One whose server was killed is removed, and told.
 mounts mnt a.vmab
 ls -l mnt >ls.out
