@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NS INT64_C(1000000000) /* of a second */
+
 struct ls_options {
 	struct common_options common;
 	struct peek_options peek;
@@ -49,8 +51,10 @@ static void put_entry(struct json_t *list, const char *line, size_t n)
 		       (struct text){(const uint8_t *)entry.name, (uint32_t)strlen(entry.name)});
 	json_put_bool(one, "folder", entry.is_folder);
 	json_put_number(one, "size_bytes", entry.size_bytes);
-	json_put_text(one, "changed",
-		      entry.has_time ? human_time(when, entry.time_s * 1000000000) : NULL);
+	/* In nanoseconds there is no year 2263. */
+	if (entry.time_s > INT64_MAX / NS || entry.time_s < INT64_MIN / NS)
+		entry.has_time = false;
+	json_put_text(one, "changed", entry.has_time ? human_time(when, entry.time_s * NS) : NULL);
 }
 
 static void put_json(struct json_t *result, const struct ls_options *options,
