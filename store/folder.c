@@ -199,7 +199,9 @@ static int look_at(struct store_folder *folder, const char *name, const char *te
 		return FOUND_NOTHING;
 	}
 	TRY(code);
-	memcpy(tag, answer.http.etag, HTTP_WORD);
+	/* A weak one matches nothing. */
+	if (strncmp(answer.http.etag, "W/", 2) != 0)
+		memcpy(tag, answer.http.etag, HTTP_WORD);
 	return n <= answer.http.n_body && memcmp(first, text, n) == 0 ? FOUND_OWN : FOUND_OTHER;
 }
 
@@ -235,8 +237,11 @@ int store_folder_remove_own(struct store_folder *folder, const char *name, const
 	for (unsigned n = 1;; n++) {
 		*tag = '\0';
 		code = look_at(folder, name, begins, tag, err);
-		if (code < 0 || code == FOUND_OTHER ||
-		    (code == FOUND_NOTHING && (n > 1 || !is_there)))
+		if (code == FOUND_NOTHING && is_there && n == 1 && s3->limit_s == 0) {
+			retry_wait(n, &s3->stop);
+			continue;
+		}
+		if (code != FOUND_OWN)
 			return code < 0 ? code : 0;
 		code = remove_once(folder, name, tag, &answer, err);
 		/* 409, 412: it is another one since, or this one anew. */

@@ -41,7 +41,7 @@ int store_folder_check(struct store_folder *folder, const char *name, struct err
  * stay. */
 int store_folder_remove(struct store_folder *folder, const char *name, struct error *err);
 /* Only if it begins with this text, of at most 64 bytes, which nobody else writes. is_there: it was
- * seen before, and some stores tell late what they have: nothing is removed as well. A request that
+ * seen before, and some stores tell late what they have: then it is looked for twice. A request that
  * may have been heard is not sent again before another look; that nobody has replaced it between a
  * look and the request is up to stores that heed If-Match there, as that of AWS does (others
  * remove what is there: it would have to be replaced within one request's time). */
