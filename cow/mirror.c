@@ -44,6 +44,7 @@ static void free_mirror(struct mirror *mirror)
 	free((void *)mirror->parts);
 	free((void *)mirror->masks);
 	free(mirror->fresh);
+	free(mirror->watch);
 	free(mirror);
 }
 
@@ -130,12 +131,31 @@ static bool is_known(const struct mirror *mirror, const struct mirror_point *kno
 	       generation_is_sure(mirror->map, known->generation);
 }
 
+/* False: its threads have not ended by then. */
+static bool stop(struct mirror *mirror, int64_t until_ms)
+{
+	int late = 0;
+
+	atomic_store(&mirror->stopping, true);
+	if (mirror->armed)
+		volume_drop_mirror(mirror->volume);
+	mirror->armed = false;
+	pthread_mutex_lock(&mirror->lock);
+	pthread_cond_broadcast(&mirror->changed);
+	while (mirror->n_running > 0 && late == 0)
+		late = clock_cond_wait(&mirror->changed, &mirror->lock, until_ms);
+	bool ended = mirror->n_running == 0;
+	pthread_mutex_unlock(&mirror->lock);
+	return ended;
+}
+
 int mirror_begin(struct mirror **out, struct volume *volume, const struct mirror_options *options,
 		 struct error *err)
 {
 	struct mirror *mirror = NULL;
 
 	TRY(new_mirror(&mirror, volume, options, err));
+	mirror->watch = options->watch;
 	int code =
 		take_instant(mirror, options->advance, clock_ms() + BEGIN_MS, &mirror->begun, err);
 	if (code == 0 && is_known(mirror, &options->known))
@@ -145,7 +165,9 @@ int mirror_begin(struct mirror **out, struct volume *volume, const struct mirror
 		code = lanes_start(mirror, err);
 	}
 	if (code < 0) {
-		mirror->target = NULL; /* it stays the caller's */
+		stop(mirror, INT64_MAX);
+		mirror->target = NULL; /* it stays the caller's, as does the watch */
+		mirror->watch = NULL;
 		mirror_end(mirror, UINT32_MAX);
 		return code;
 	}
@@ -286,20 +308,7 @@ void mirror_break(struct mirror *mirror)
 
 bool mirror_end(struct mirror *mirror, unsigned wait_ms)
 {
-	int64_t until_ms = wait_ms == UINT32_MAX ? INT64_MAX : clock_ms() + wait_ms;
-	int late = 0;
-
-	atomic_store(&mirror->stopping, true);
-	if (mirror->armed)
-		volume_drop_mirror(mirror->volume);
-	mirror->armed = false;
-	pthread_mutex_lock(&mirror->lock);
-	pthread_cond_broadcast(&mirror->changed);
-	while (mirror->n_running > 0 && late == 0)
-		late = clock_cond_wait(&mirror->changed, &mirror->lock, until_ms);
-	bool ended = mirror->n_running == 0;
-	pthread_mutex_unlock(&mirror->lock);
-	if (!ended)
+	if (!stop(mirror, wait_ms == UINT32_MAX ? INT64_MAX : clock_ms() + wait_ms))
 		return false;
 	for (unsigned i = 0; i < mirror->n_lanes; i++) {
 		if (mirror->lanes[i].started)

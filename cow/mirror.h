@@ -28,13 +28,20 @@ struct mirror_point {
 
 #define MIRROR_LANES_MAX 8u
 
+/* Whether the target is still what others find under its name: asked each second, and whenever it
+ * was flushed, by a thread that copies. An error ends the mirror. */
+struct mirror_watch {
+	int (*look)(const struct mirror_watch *watch, struct error *err);
+};
+
 struct mirror_options {
-	struct drive *target;	   /* writable, of the volume's size; owned, once that succeeded */
-	bool reads_zeros;	   /* it is known to hold nothing but zeros */
-	struct mirror_point known; /* what it has; of another map it counts as nothing */
-	unsigned n_lanes;	   /* threads that copy: for a target that answers slowly */
-	uint64_t bytes_per_s;	   /* 0: no limit */
-	bool may_hold;		   /* see mirror_set_hold */
+	struct drive *target;	    /* writable, of the volume's size; owned, once that succeeded */
+	bool reads_zeros;	    /* it is known to hold nothing but zeros */
+	struct mirror_point known;  /* what it has; of another map it counts as nothing */
+	struct mirror_watch *watch; /* or NULL; as the target, and ended by free() */
+	unsigned n_lanes;	    /* threads that copy: for a target that answers slowly */
+	uint64_t bytes_per_s;	    /* 0: no limit */
+	bool may_hold;		    /* see mirror_set_hold */
 	bool advance; /* the map's generation may be ended: no instant is being taken meanwhile */
 };
 

@@ -16,6 +16,7 @@
 			     */
 #define RUN_MAX	     16384u /* clusters taken at once: a hole is made in one piece */
 #define COMPARE_MS   2000
+#define LOOK_MS	     1000
 #define IDLE_BUSY_MS 4 /* until it is looked again, while a guest is active */
 #define IDLE_MS	     50
 #define HURRY_NS     100000 /* the same, during a pivot */
@@ -351,6 +352,22 @@ static void end_pass(struct lane *lane, bool found_any)
 		rest(mirror);
 }
 
+/* By the first lane: it waits for a target that gives no answer anyway. */
+static int look(struct mirror *mirror, struct error *err)
+{
+	mirror->looked_ms = clock_ms();
+	return mirror->watch == NULL ? 0 : mirror->watch->look(mirror->watch, err);
+}
+
+static void look_if_due(struct lane *lane)
+{
+	struct mirror *mirror = lane->mirror;
+	struct error err;
+
+	if (lane->index == 0 && clock_ms() - mirror->looked_ms > LOOK_MS && look(mirror, &err) < 0)
+		mirror_fail(mirror, &err);
+}
+
 /* A flush that someone waits for, by the first lane. */
 static void flush_if_asked(struct lane *lane)
 {
@@ -365,8 +382,8 @@ static void flush_if_asked(struct lane *lane)
 	if (!any)
 		return;
 	int sys = drive_flush(mirror->target);
-	if (sys != 0) {
-		fail_system(&err, sys, "the target: flushing");
+	int code = sys == 0 ? look(mirror, &err) : fail_system(&err, sys, "the target: flushing");
+	if (code < 0) {
 		mirror_fail(mirror, &err);
 		return;
 	}
@@ -396,6 +413,7 @@ static void *work(void *context)
 	pace_start(&pace, rate_of(mirror));
 	while (!is_over(mirror)) {
 		flush_if_asked(lane);
+		look_if_due(lane);
 		uint64_t at = find_marked(lane);
 		if (at == mirror->n_clusters) {
 			end_pass(lane, found_any);

@@ -60,6 +60,8 @@ struct mirror {
 	_Atomic int64_t moved_ms;	    /* when something was copied, or nothing was left */
 	_Atomic int64_t left_at_pass;	    /* when the last pass ended */
 	int64_t compared_ms, compared_left; /* the first lane's own */
+	int64_t looked_ms;		    /* and this */
+	struct mirror_watch *watch;	    /* or NULL */
 	_Atomic unsigned n_worse;	    /* comparisons in a row by which more was left */
 	atomic_bool may_hold, hurry, stopping, broken;
 	atomic_bool failed; /* err is set */

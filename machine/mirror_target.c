@@ -1,11 +1,13 @@
 #include "machine/mirror_target.h"
 
+#include "cow/mirror.h"
 #include "drive/drive.h"
 #include "drive/qemuimg.h"
 #include "drive/target.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,20 +33,82 @@ uint64_t mirror_target_inode(const char *path)
 	return value != 0 ? value : 1;
 }
 
-int mirror_target_check(const char *path, uint64_t inode, struct error *err)
-{
-	if (inode == 0 || mirror_target_inode(path) == inode)
-		return 0;
-	return fail(err, ERR_SYSTEM,
-		    "%s: the target was removed, renamed or replaced by another file meanwhile",
-		    path);
-}
-
 bool mirror_target_is_raw(const struct mirror_target *target)
 {
 	return target_is_uri(target->path) ||
 	       strcmp(image_format_given(target->path, target->format, NULL), "raw") == 0;
 }
+
+/* ---- whether it is still there ---- */
+
+int mirror_target_check(const struct mirror_target *target, struct error *err)
+{
+	struct stat st;
+
+	if (target->inode == 0)
+		return 0;
+	if (mirror_target_inode(target->path) != target->inode || stat(target->path, &st) != 0)
+		return fail(err, ERR_SYSTEM,
+			    "%s: the target was removed, renamed or replaced by another file "
+			    "meanwhile",
+			    target->path);
+	if (mirror_target_is_raw(target) && (uint64_t)st.st_size < target->size_bytes)
+		return fail(err, ERR_SYSTEM,
+			    "%s: the target was made shorter meanwhile: it has %llu bytes, and the "
+			    "drive %llu",
+			    target->path, (unsigned long long)st.st_size,
+			    (unsigned long long)target->size_bytes);
+	return 0;
+}
+
+bool mirror_target_resized(const struct mirror_target *target)
+{
+	struct stat st;
+
+	return !target_is_uri(target->path) && mirror_target_is_raw(target) &&
+	       stat(target->path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size != target->size_bytes;
+}
+
+struct watched {
+	struct mirror_watch watch; /* the first member */
+	struct mirror_target target;
+	char texts[]; /* which that points to */
+};
+
+static int look(const struct mirror_watch *watch, struct error *err)
+{
+	return mirror_target_check(&((const struct watched *)watch)->target, err);
+}
+
+int mirror_target_watch(struct mirror_watch **out, const struct mirror_target *target,
+			struct error *err)
+{
+	size_t path_size = strlen(target->path) + 1;
+	size_t format_size = target->format == NULL ? 0 : strlen(target->format) + 1;
+	struct watched *watched;
+
+	*out = NULL;
+	if (target->inode == 0)
+		return 0;
+	watched = malloc(sizeof(*watched) + path_size + format_size);
+	if (watched == NULL)
+		return fail_memory(err);
+	memcpy(watched->texts, target->path, path_size);
+	if (format_size > 0)
+		memcpy(watched->texts + path_size, target->format, format_size);
+	watched->watch.look = look;
+	watched->target = (struct mirror_target){
+		.path = watched->texts,
+		.format = format_size > 0 ? watched->texts + path_size : NULL,
+		.size_bytes = target->size_bytes,
+		.inode = target->inode,
+	};
+	*out = &watched->watch;
+	return 0;
+}
+
+/* ---- opening ---- */
 
 static int make_image(const struct mirror_target *target, struct error *err)
 {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 struct drive;
+struct mirror_watch;
 
 /* What a target has to be for, and may do. */
 struct mirror_target {
@@ -27,8 +28,14 @@ struct mirror_target {
 bool mirror_target_is_raw(const struct mirror_target *target);
 /* A number that stays with a file, and that no other has; 0: none is there. */
 uint64_t mirror_target_inode(const char *path);
-/* Whether the file that is written to, with that number, is still the one of that name. */
-int mirror_target_check(const char *path, uint64_t inode, struct error *err);
+/* Whether the file that is written to, with that inode, is still the one of that name, and a raw
+ * one no shorter than it was made. */
+int mirror_target_check(const struct mirror_target *target, struct error *err);
+/* That, again and again. *out: NULL if it is no file; ended by free(). */
+int mirror_target_watch(struct mirror_watch **out, const struct mirror_target *target,
+			struct error *err);
+/* Whether a raw file, of which the state says what it has, has another size than the drive. */
+bool mirror_target_resized(const struct mirror_target *target);
 /* Whether it may be opened as this says: before anything is promised of it. */
 int mirror_target_look(const struct mirror_target *target, struct error *err);
 /* Opens it for writing, and creates it if it is a file that is missing. The thread that does so

@@ -85,8 +85,14 @@ static int prepare_pivot(struct qemu_mirror *mirror, struct error *err)
 	TRY(qmp_open(&qmp, mirror->place, err));
 	for (unsigned i = 0; i < mirror->n_drives && code == 0; i++) {
 		const struct mirrored *drive = &mirror->drives[i];
+		const struct mirror_target target = {
+			.path = drive->target,
+			.format = drive->format,
+			.size_bytes = drive->size_bytes,
+			.inode = drive->inode,
+		};
 
-		code = mirror_target_check(drive->target, drive->inode, err);
+		code = mirror_target_check(&target, err);
 		if (code == 0)
 			code = job_set_rate(qmp, drive, 0, err);
 		if (code == 0 && mirror->state != NULL)

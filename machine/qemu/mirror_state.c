@@ -45,8 +45,13 @@ static int parse_drive(struct qemu_mirror *mirror, const struct json_t *line, st
 	if (strcmp(target, drive->target) != 0 || inode != mirror_target_inode(target) ||
 	    size_bytes != drive->size_bytes || n_clusters > drive->n_clusters)
 		return 0;
-	drive->known = n_clusters > 0;
-	drive->n_known = n_clusters;
+	const struct mirror_target found = {
+		.path = target,
+		.format = drive->format,
+		.size_bytes = size_bytes,
+	};
+	drive->known = n_clusters > 0 && !mirror_target_resized(&found);
+	drive->n_known = drive->known ? n_clusters : 0;
 	drive->ours = inode != 0 && n_clusters == 0;
 	return 0;
 }

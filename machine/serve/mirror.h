@@ -39,6 +39,7 @@ struct mirrored {
 	char *format;		   /* owned; NULL: by the name */
 	uint64_t inode;		   /* of a file; 0: none */
 	struct mirror_point point; /* what the state file says that it has */
+	bool resized;		   /* it says that, but the file has another size now */
 	bool ours;		   /* it says that a mirror began on that very file */
 	struct mirror_point next;  /* what it is to say, once the source and its map are synced; */
 	bool settles;		   /*   by the keeper */

@@ -229,15 +229,37 @@ static void await_settled(struct serve_mirrors *mirrors)
 /* The way back: the drives that the guest had, as targets. What they have is told at the end, when
  * it is on their disks. */
 struct record {
+	const struct serve_mirrors *mirrors;
 	struct mirror_state state;
 	struct mirrored drives[SERVED_MAX];
 	struct mirror_point points[SERVED_MAX];
 };
 
+/* A target that has answered all else just now answers to its name, too. */
+static int check_targets(const struct serve_mirrors *mirrors, struct error *err)
+{
+	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
+		const struct mirrored *drive = &mirrors->drives[i];
+		const struct mirror_target target = {
+			.path = drive->target,
+			.format = drive->format,
+			.size_bytes = drive->served->size_bytes,
+			.inode = drive->inode,
+		};
+
+		if (mirror_target_check(&target, err) < 0) {
+			error_prefix(err, "drive %s", drive->served->argument.name);
+			return err->code;
+		}
+	}
+	return 0;
+}
+
 static int record(void *context, const struct mirror_point *points, struct error *err)
 {
 	struct record *record = context;
 
+	TRY(check_targets(record->mirrors, err));
 	memcpy(record->points, points, record->state.n_drives * sizeof(*points));
 	return mirror_state_write(&record->state, false, err);
 }
@@ -252,7 +274,8 @@ static int make_durable(void *context, struct error *err)
 static int prepare_record(struct record *record, const struct serve_mirrors *mirrors,
 			  struct error *err)
 {
-	*record = (struct record){.state = {
+	*record = (struct record){.mirrors = mirrors,
+				  .state = {
 					  .path = mirrors->state,
 					  .phase = "pivoted",
 					  .drives = record->drives,
@@ -324,10 +347,7 @@ static int pivot_all(struct serve_mirrors *mirrors, struct mirror_pivot *pivot, 
 	int code;
 
 	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
-		const struct mirrored *drive = &mirrors->drives[i];
-
-		TRY(mirror_target_check(drive->target, drive->inode, err));
-		all[i] = drive->mirror;
+		all[i] = mirrors->drives[i].mirror;
 	}
 	code = mirror_pivot(all, mirrors->n_drives, pivot, &pivoted, err);
 	if (!pivoted)

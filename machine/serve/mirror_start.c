@@ -154,11 +154,14 @@ static int begin_drive(struct serve_mirrors *mirrors, struct mirrored *drive, bo
 		options.known = drive->point = (struct mirror_point){0};
 	options.reads_zeros = target.reads_zeros;
 	options.n_lanes = target.answers_late ? LANES_LATE : 1;
-	options.advance = mirrors_take_turn(mirrors, &turn);
-	int code = mirror_begin(&mirror, drive->served->volume, &options, err);
+	int code = mirror_target_watch(&options.watch, &target, err);
+	options.advance = code == 0 && mirrors_take_turn(mirrors, &turn);
+	if (code == 0)
+		code = mirror_begin(&mirror, drive->served->volume, &options, err);
 	if (options.advance)
 		serve_give_turn(mirrors->serve);
 	if (code < 0) {
+		free(options.watch);
 		drive_close(options.target);
 		return code;
 	}
@@ -179,6 +182,11 @@ static int look_at_all(const struct serve_mirrors *mirrors, bool force, struct e
 			.known = is_known(drive),
 		};
 
+		if (drive->resized && !force)
+			return fail(err, ERR_USAGE,
+				    "drive %s: %s: has another size than the drive by now, so that "
+				    "all is to be copied; --force overwrites it",
+				    drive->served->argument.name, drive->target);
 		if (mirror_target_look(&target, err) < 0) {
 			error_prefix(err, "drive %s", drive->served->argument.name);
 			return err->code;

@@ -58,11 +58,18 @@ static int parse_drive(const char *path, const struct json_t *line, struct mirro
 			    "another mirror",
 			    path, name);
 	point.generation = (uint16_t)generation;
-	if (strcmp(target, drive->target) == 0 && inode == mirror_target_inode(target) &&
-	    size_bytes == drive->served->size_bytes) {
+	if (strcmp(target, drive->target) != 0 || inode != mirror_target_inode(target) ||
+	    size_bytes != drive->served->size_bytes)
+		return 0;
+	const struct mirror_target found = {
+		.path = target,
+		.format = drive->format,
+		.size_bytes = size_bytes,
+	};
+	drive->ours = inode != 0 && point.n_clusters == 0;
+	drive->resized = point.n_clusters > 0 && mirror_target_resized(&found);
+	if (!drive->resized)
 		drive->point = point;
-		drive->ours = inode != 0 && point.n_clusters == 0;
-	}
 	return 0;
 }
 

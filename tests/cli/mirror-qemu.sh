@@ -78,6 +78,14 @@ expect_code 0 mirror_start -d A=part.raw --state part.json --json
 expect_json "$out" "d['drives'][0]['known']" "d['drives'][0]['left_bytes'] < 16 << 20"
 in_sync
 same_drives part.raw
+truncate -s 1M part.raw
+expect_error 1 'was made shorter meanwhile: it has 1048576 bytes' mirror pivot
+expect_code 0 mirror abort
+expect_error 2 'exists already; --force' mirror_start -d A=part.raw --state part.json
+expect_code 0 mirror_start -d A=part.raw --state part.json --force --json
+expect_json "$out" "not d['drives'][0]['known']"
+in_sync
+same_drives part.raw
 expect_code 0 mirror abort
 
 # To the targets, and back.
