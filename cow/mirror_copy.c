@@ -56,7 +56,7 @@ static int put_data(struct mirror *mirror, uint64_t offset, const uint8_t *bytes
 {
 	for (uint64_t at = 0; at < n; at += WRITE_MAX) {
 		uint32_t part = (uint32_t)least(n - at, WRITE_MAX);
-		int sys = drive_write(mirror->target, offset + at, bytes + at, part, 0);
+		int sys = drive_write(mirror->target, offset + at, bytes + at, part, DRIVE_BEHIND);
 		if (sys != 0)
 			return fail_target(sys, offset + at, err);
 	}

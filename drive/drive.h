@@ -90,6 +90,8 @@ enum drive_flags {
 	DRIVE_MAY_TRIM = 2, /* zero: may make a hole */
 	DRIVE_FAST = 4,	    /* zero: ENOTSUP unless that is faster than writing zeros */
 	DRIVE_NOW = 8,	    /* EAGAIN, with nothing done, if it would wait for a disk */
+	DRIVE_BEHIND = 16,  /* write: one of many in order; a hint to keep little in memory that is
+			     * not on the disk yet */
 };
 int drive_fetch(struct drive *drive, uint64_t offset, void *to, uint32_t n, unsigned flags);
 int drive_write(struct drive *drive, uint64_t offset, const void *from, uint32_t n, unsigned flags);

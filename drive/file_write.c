@@ -1,8 +1,10 @@
 #include "drive/file_write.h"
 
+#include "base/bytes.h"
 #include "base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -61,6 +63,27 @@ static int write_through(struct file_drive *file, uint64_t offset, const void *f
 	return note_sync(file, io_pwrite(file->image.fd, from, n, offset, RWF_DSYNC));
 }
 
+/* A writer of gigabytes that leaves this to the kernel is stopped by it for long, and makes others
+ * wait; and pages that are free again cost less than ever new ones. */
+static int write_behind(struct file_drive *file, uint64_t offset, uint32_t n)
+{
+	uint64_t first = offset / PAGE,
+		 pages = least((offset + n - 1) / PAGE + 1 - first, PAGE - 1);
+	unsigned turn = atomic_fetch_add(&file->n_behind, 1) % BEHIND_N;
+	uint64_t old = atomic_exchange(&file->behind[turn], first * PAGE + pages);
+	uint64_t old_at = old / PAGE * PAGE, old_n = old % PAGE * PAGE;
+	int fd = file->image.fd;
+	int failed = writeback_range(fd, offset, n, SYNC_FILE_RANGE_WRITE);
+
+	if (failed == 0 && old != 0) {
+		failed = writeback_range(fd, old_at, old_n,
+					 SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+						 SYNC_FILE_RANGE_WAIT_AFTER);
+		posix_fadvise(fd, (off_t)old_at, (off_t)old_n, POSIX_FADV_DONTNEED);
+	}
+	return note_sync(file, failed);
+}
+
 int file_write(struct drive *drive, uint64_t offset, const void *from, uint32_t n, unsigned flags)
 {
 	struct file_drive *file = file_of(drive);
@@ -78,6 +101,8 @@ int file_write(struct drive *drive, uint64_t offset, const void *from, uint32_t 
 				 offset + (uint64_t)done, 0);
 	}
 	int code = io_pwrite(fd, from, n, offset, 0);
+	if (code == 0 && (flags & DRIVE_BEHIND))
+		code = write_behind(file, offset, n);
 	return code == 0 && (flags & DRIVE_FUA) ? write_through(file, offset, from, n) : code;
 }
 

@@ -7,6 +7,8 @@
 #include "drive/backing.h"
 #include "drive/kind.h"
 
+#define BEHIND_N 128 /* writes on their way to the disk while more are written */
+
 struct file_drive {
 	struct drive drive;
 	const char *path; /* borrowed */
@@ -17,6 +19,9 @@ struct file_drive {
 	struct disk disk;
 	atomic_bool cannot_now;	 /* RWF_NOWAIT is not supported */
 	atomic_int flush_failed; /* errno: written data may be lost */
+	/* The latest writes with DRIVE_BEHIND, in turn: the first page, and the number of pages. */
+	_Atomic uint64_t behind[BEHIND_N];
+	atomic_uint n_behind;
 };
 
 static inline struct file_drive *file_of(struct drive *drive)
