@@ -33,23 +33,20 @@ int bits_add_marker(struct qmp *qmp, const struct mirrored *drive, const char *n
 	return put_last(qmp, drive, node, name, err);
 }
 
+/* One command after the other: a transaction waits for what is in flight, and so for a target that
+ * gives no answer, and the guest with it. */
 int bits_add(struct qmp *qmp, const struct mirrored *drive, const char *name, bool marked,
 	     struct error *err)
 {
 	char marker[MIRROR_NAME_SIZE];
 
-	if (marked && drive->has_markers)
-		return qmp_execute(
-			qmp, NULL, err, "transaction",
-			"{s:[{s:s, s:{s:s, s:s, s:i, s:b}}, {s:s, s:{s:s, s:s, s:[s]}}]}",
-			"actions", "type", "block-dirty-bitmap-add", "data", "node", drive->node,
-			"name", name, "granularity", (int)CLUSTER_SIZE, "persistent",
-			drive->persistent, "type", "block-dirty-bitmap-merge", "data", "node",
-			drive->node, "target", name, "bitmaps",
-			mirror_part(marker, drive->id, drive->i, "m"));
 	TRY(qmp_execute(qmp, NULL, err, "block-dirty-bitmap-add", "{s:s, s:s, s:i, s:b}", "node",
 			drive->node, "name", name, "granularity", (int)CLUSTER_SIZE, "persistent",
 			marked && drive->persistent));
+	if (marked && drive->has_markers)
+		return qmp_execute(qmp, NULL, err, "block-dirty-bitmap-merge", "{s:s, s:s, s:[s]}",
+				   "node", drive->node, "target", name, "bitmaps",
+				   mirror_part(marker, drive->id, drive->i, "m"));
 	return marked ? put_last(qmp, drive, drive->node, name, err) : 0;
 }
 

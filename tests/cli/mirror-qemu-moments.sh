@@ -34,9 +34,10 @@ expect_code 0 mirror abort
 qmp=$direct
 nothing_of_mirrors
 
-# What was written before a new generation records, and is on its way, is not counted as flushed.
+# What was written before a new generation records, and is on its way, is not counted as flushed; nor does QEMU wait for it, with all
+# that it does.
 far_disk 2097152
-hook '"block-dirty-bitmap-add".*"vmabak-keep-[0-9a-f]*-2"' "[ -e hooked ] || { : >hold-write; : >hooked; $writes 8 1M 4K\" '$uri_B'; }"
+hook '"block-dirty-bitmap-add".*"vmabak-keep-[0-9a-f]*-2"' "[ -e hooked ] || { : >hold-write; : >hooked; $writes 8 1M 4K\" '$uri_B'; sleep 0.5; }"
 qmp=$hooked
 expect_code 0 mirror_start -d "B=$far" --state s.json --force
 wait_until [ -e hooked ]
