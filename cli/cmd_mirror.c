@@ -125,8 +125,8 @@ static int judge(struct task *task, const struct json_t *mirror, bool *told, str
 		if (json_member_bool(drive, "diverging") && !*told) {
 			report_warning(task->report,
 				       "drive %s: guests write faster than the target takes it; "
-				       "--on-slow wait slows them down",
-				       text_of(drive, "name"));
+				       "%s",
+				       text_of(drive, "name"), tell_mirror_remedy(mirror));
 			*told = true;
 		}
 	}

@@ -20,7 +20,15 @@ static const char *text_of(const struct json_t *object, const char *key)
 	return json_member_text(object, key) == NULL ? "?" : json_member_text(object, key);
 }
 
-static void print_drive(const struct json_t *drive)
+/* Only where guests can be slowed down by us is it told how they are met. */
+const char *tell_mirror_remedy(const struct json_t *mirror)
+{
+	return json_member_text(mirror, "on_slow") != NULL
+		       ? "--on-slow wait slows them down"
+		       : "QEMU's block_set_io_throttle slows them down";
+}
+
+static void print_drive(const struct json_t *mirror, const struct json_t *drive)
 {
 	const char *state = json_member_text(drive, "state");
 	char left[HUMAN_SIZE], copied[HUMAN_SIZE];
@@ -33,8 +41,9 @@ static void print_drive(const struct json_t *drive)
 	if (json_member_bool(drive, "stalled"))
 		say(stdout, "; the target takes nothing");
 	else if (json_member_bool(drive, "diverging"))
-		say(stdout, "; guests write faster than the target takes it, so it does not get "
-			    "there: --on-slow wait");
+		say(stdout,
+		    "; guests write faster than the target takes it, so it does not get there: %s",
+		    tell_mirror_remedy(mirror));
 	if (json_member_text(drive, "error") != NULL)
 		say(stdout, ": %s", json_member_text(drive, "error"));
 	say(stdout, "\n");
@@ -65,5 +74,5 @@ void tell_mirror(const struct json_t *mirror)
 		say(stdout,
 		    "the process that copied has ended: start the mirror again, or abort it\n");
 	for (size_t i = 0; i < json_length(drives); i++)
-		print_drive(json_item(drives, i));
+		print_drive(mirror, json_item(drives, i));
 }

@@ -162,24 +162,32 @@ int bits_forget_keeps(struct qmp *qmp, bool *any, struct error *err)
 	return remove_keeps(qmp, NULL, NULL, "", any, err);
 }
 
-int bits_of_jobs(struct qmp *qmp, uint64_t *out, struct error *err)
+static uint64_t count_unnamed(const struct json_t *node)
+{
+	const struct json_t *list = json_member(node, "dirty-bitmaps");
+	uint64_t count, all = 0;
+
+	for (size_t i = 0; i < json_length(list); i++) {
+		const struct json_t *bitmap = json_item(list, i);
+		const char *name = json_member_text(bitmap, "name");
+
+		if ((name == NULL || *name == '\0') && json_member_number(bitmap, "count", &count))
+			all += count;
+	}
+	return all;
+}
+
+int bits_of_jobs(struct qmp *qmp, const char *node, uint64_t *out, struct error *err)
 {
 	struct json_t *nodes;
-	uint64_t count;
 
 	*out = 0;
 	TRY(nodes_query(qmp, &nodes, err));
 	for (size_t i = 0; i < json_length(nodes); i++) {
-		const struct json_t *list = json_member(json_item(nodes, i), "dirty-bitmaps");
+		const char *name = json_member_text(json_item(nodes, i), "node-name");
 
-		for (size_t k = 0; k < json_length(list); k++) {
-			const struct json_t *bitmap = json_item(list, k);
-			const char *name = json_member_text(bitmap, "name");
-
-			if ((name == NULL || *name == '\0') &&
-			    json_member_number(bitmap, "count", &count))
-				*out += count;
-		}
+		if (node == NULL || (name != NULL && strcmp(name, node) == 0))
+			*out += count_unnamed(json_item(nodes, i));
 	}
 	json_free(nodes);
 	return 0;

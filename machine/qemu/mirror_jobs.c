@@ -113,6 +113,7 @@ static int look(struct qmp *qmp, const struct mirrored *drive, struct job_look *
 	TRY(qmp_execute(qmp, &jobs, err, "query-jobs", NULL));
 	job = find_job(jobs, mirror_name(name, drive->id, drive->i));
 	out->there = job != NULL;
+	out->alone = json_length(jobs) == 1;
 	out->pending = has_status(job, "pending");
 	out->concluded = has_status(job, "concluded");
 	out->paused = has_status(job, "standby") || has_status(job, "paused");

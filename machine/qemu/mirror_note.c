@@ -60,7 +60,7 @@ int note_await_drained(struct qmp *qmp, const struct qemu_mirror *mirror,
 	uint64_t n_dirty;
 
 	while (clock_ms() < until_ms && !atomic_load(&mirror->leaving)) {
-		TRY(bits_of_jobs(qmp, &n_dirty, err));
+		TRY(bits_of_jobs(qmp, NULL, &n_dirty, err));
 		TRY(job_look(qmp, drive, &found, err));
 		if (n_dirty == 0 && found.there && !found.concluded && found.left_bytes == 0)
 			return 1;
@@ -187,16 +187,33 @@ static bool progress_is_due(const struct qemu_mirror *mirror, struct mirrored *d
 
 /* ---- looking after ---- */
 
+/* A job that waits for one of its requests, up to 16 MiB of which are in flight, does not count
+ * what was written meanwhile, and says that little is left. Newer QEMUs have its bitmap at a node
+ * of the job's own, which is known where there is no other job. */
+static int count_dirty(struct qmp *qmp, const struct mirrored *drive, const struct job_look *found,
+		       uint64_t *n_dirty, struct error *err)
+{
+	*n_dirty = 0;
+	if (found->left_bytes == 0 || !qmirror_copied(drive))
+		return 0;
+	return bits_of_jobs(qmp, found->alone ? NULL : drive->node, n_dirty, err);
+}
+
 static int look(struct qmp *qmp, struct qemu_mirror *mirror, struct mirrored *drive,
 		struct error *err)
 {
 	struct job_look found;
 	struct error why = {0};
+	uint64_t n_dirty;
 
 	if (!drive->has_job)
 		return 0;
 	TRY(job_look(qmp, drive, &found, err));
-	atomic_store(&drive->job_bytes, found.left_bytes);
+	TRY(count_dirty(qmp, drive, &found, &n_dirty, err));
+	atomic_store(&drive->job_bytes, n_dirty > found.left_bytes ? n_dirty : found.left_bytes);
+	/* What is in flight, and was written once more, is counted twice in what is left. */
+	qmirror_compare(drive, found.done_bytes, n_dirty > 0 ? n_dirty : found.left_bytes,
+			clock_ms());
 	if (found.there && !found.concluded && !drive->failed)
 		return 0;
 	fail(&why, ERR_SYSTEM, "QEMU's job failed: %s",

@@ -97,6 +97,10 @@ struct mirrored {
 	bool failed;  /* under mirror->lock, as err */
 	struct error err;
 	_Atomic uint64_t need_bytes, copied_bytes, job_bytes; /* left, done, left to the job */
+	int64_t compared_ms; /* when the job's figures were compared, 0: not yet, and what they were
+			      */
+	uint64_t compared_done, compared_left, most_left;
+	_Atomic unsigned n_worse;   /* comparisons in a row by which it came no nearer to its end */
 	int64_t noted_ms, tried_ms; /* when progress was noted; when keep was to be cut */
 	bool was_cut;
 };
@@ -141,6 +145,10 @@ int qmirror_write_state(const struct qemu_mirror *mirror, const char *phase, str
 
 /* ---- mirror_status.c ---- */
 
+/* Of each look at the job: whether guests write faster than the target takes it is judged in
+ * seconds, and only once all was copied, as what was left to the job until then waits for us. */
+void qmirror_compare(struct mirrored *drive, uint64_t done_bytes, uint64_t left_bytes,
+		     int64_t now_ms);
 void qmirror_put_status(struct qemu_mirror *mirror, struct json_t *out);
 /* The answer to a start that went well. Owned. */
 struct json_t *qmirror_begun(const struct qemu_mirror *mirror);
@@ -168,8 +176,8 @@ int bits_harvest(struct qmp *qmp, const struct mirrored *drive, struct cluster_s
 /* What keep has. 1; 0: it is not there, or cannot be believed. */
 int bits_keep(struct qmp *qmp, const struct mirrored *drive, const char *state_id,
 	      struct cluster_set *out, struct error *err);
-/* Of all bitmaps without a name, as those of jobs are: how much they have. */
-int bits_of_jobs(struct qmp *qmp, uint64_t *out, struct error *err);
+/* Of all bitmaps without a name, as those of jobs are, of a node, or of all: how much they have. */
+int bits_of_jobs(struct qmp *qmp, const char *node, uint64_t *out, struct error *err);
 
 /* ---- mirror_jobs.c ---- */
 
@@ -178,6 +186,7 @@ int job_start(struct qmp *qmp, const struct mirrored *drive, uint64_t rate, bool
 	      struct error *err);
 struct job_look {
 	bool there, pending, concluded, paused;
+	bool alone; /* QEMU has no other job */
 	uint64_t done_bytes, left_bytes;
 	char error[200]; /* or empty */
 };

@@ -156,6 +156,61 @@ static void a_file_that_was_replaced_is_another(void)
 	CU_ASSERT(mirror_target_inode(path) == 0);
 }
 
+#define MIB UINT64_C(1048576)
+
+struct guest {
+	struct mirrored drive;
+	int64_t now_ms;
+	uint64_t done, left;
+};
+
+/* Whether it is told to write faster than the target takes it, after so many looks in each of which
+ * so much was added to what is left, and so much written. */
+static bool diverges(struct guest *guest, unsigned n, uint64_t added, uint64_t written)
+{
+	for (unsigned i = 0; i < n; i++) {
+		guest->left = guest->left + added > written ? guest->left + added - written : 0;
+		guest->done += written;
+		atomic_store(&guest->drive.job_bytes, guest->left);
+		qmirror_compare(&guest->drive, guest->done, guest->left, guest->now_ms += 200);
+	}
+	return atomic_load(&guest->drive.n_worse) >= 3;
+}
+
+static struct guest guest_new(void)
+{
+	return (struct guest){.drive = {.n_clusters = 8, .cursor = 8}, .left = 64 * MIB};
+}
+
+static void guests_that_are_faster_than_the_target_are_noticed(void)
+{
+	struct guest guest = guest_new();
+
+	CU_ASSERT(!diverges(&guest, 25, 2 * MIB, MIB)); /* a burst */
+	CU_ASSERT(diverges(&guest, 25, 2 * MIB, MIB));
+	CU_ASSERT(!diverges(&guest, 25, 0, MIB));
+	guest = guest_new();
+	CU_ASSERT(diverges(&guest, 50, MIB, MIB));
+	CU_ASSERT(!diverges(&guest, 200, 0, MIB));
+	guest = guest_new();
+	CU_ASSERT(!diverges(&guest, 50, MIB / 2, MIB));
+	guest = guest_new();
+	CU_ASSERT(!diverges(&guest, 50, MIB, 0));
+	/* What it writes once more is in flight until the next look. */
+	guest = guest_new();
+	for (unsigned i = 0; i < 50; i++) {
+		diverges(&guest, 1, 0, MIB * (i % 4));
+		guest.left = 64 * MIB;
+	}
+	CU_ASSERT(diverges(&guest, 1, 0, MIB));
+	/* While we copy as well. */
+	guest = guest_new();
+	guest.drive.cursor = 7;
+	CU_ASSERT(!diverges(&guest, 50, 2 * MIB, MIB));
+	guest.drive.cursor = 8;
+	CU_ASSERT(!diverges(&guest, 25, 2 * MIB, MIB));
+}
+
 void test_mirror_qemu(void)
 {
 	CU_pSuite suite = CU_add_suite("mirror-qemu", scratch_make, scratch_remove);
@@ -163,5 +218,6 @@ void test_mirror_qemu(void)
 	CU_ADD_TEST(suite, what_the_guest_wrote_stays);
 	CU_ADD_TEST(suite, what_the_guest_writes_on_and_on_stays);
 	CU_ADD_TEST(suite, what_is_broken_off_is_settled_later);
+	CU_ADD_TEST(suite, guests_that_are_faster_than_the_target_are_noticed);
 	CU_ADD_TEST(suite, a_file_that_was_replaced_is_another);
 }
