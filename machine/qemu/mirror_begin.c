@@ -206,15 +206,21 @@ static int look_at_target(const struct mirrored *drive, bool force, struct error
 	return prefix(drive, mirror_target_look(&target, err), err);
 }
 
-/* What the file says from here on is that targets which will be overwritten have nothing. */
-static int promise(struct qemu_mirror *mirror, struct qmp *qmp, bool force, struct error *err)
+static int look_at_targets(struct qemu_mirror *mirror, struct qmp *qmp, bool force,
+			   struct error *err)
 {
-	if (mirror->state == NULL)
-		return 0;
-	for (unsigned i = 0; i < mirror->n_drives; i++) {
+	for (unsigned i = 0; i < mirror->n_drives && mirror->state != NULL; i++) {
 		TRY(check_known(mirror, qmp, &mirror->drives[i], err));
 		TRY(look_at_target(&mirror->drives[i], force, err));
 	}
+	return 0;
+}
+
+/* What the file says from here on is that targets which will be overwritten have nothing. */
+static int promise(struct qemu_mirror *mirror, struct qmp *qmp, struct error *err)
+{
+	if (mirror->state == NULL)
+		return 0;
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
 		struct mirrored *drive = &mirror->drives[i];
 
@@ -335,14 +341,26 @@ static int open_from(struct qemu_mirror *mirror, struct mirrored *drive, struct 
 	return code;
 }
 
-static int start_all(struct qemu_mirror *mirror, struct qmp *qmp, bool force, struct error *err)
+/* To open a file may empty it, of which the state must not say any more then that it has anything;
+ * to open an export changes nothing. So exports come before what is promised. */
+static int open_targets(struct qemu_mirror *mirror, struct qmp *qmp, bool force, bool exports,
+			struct error *err)
 {
-	TRY(promise(mirror, qmp, force, err));
 	for (unsigned i = 0; i < mirror->n_drives; i++) {
 		struct mirrored *drive = &mirror->drives[i];
 
-		TRY(prefix(drive, open_target(mirror, qmp, drive, force, err), err));
+		if (target_is_uri(drive->target) == exports)
+			TRY(prefix(drive, open_target(mirror, qmp, drive, force, err), err));
 	}
+	return 0;
+}
+
+static int start_all(struct qemu_mirror *mirror, struct qmp *qmp, bool force, struct error *err)
+{
+	TRY(look_at_targets(mirror, qmp, force, err));
+	TRY(open_targets(mirror, qmp, force, true, err));
+	TRY(promise(mirror, qmp, err));
+	TRY(open_targets(mirror, qmp, force, false, err));
 	/* The inodes of new files. */
 	TRY(qmirror_write_state(mirror, "running", err));
 	for (unsigned i = 0; i < mirror->n_drives; i++) {

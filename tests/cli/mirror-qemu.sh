@@ -57,6 +57,8 @@ write_B 9 20M 4K
 same_file ta.raw then.raw
 # A target that is mistyped, and refused, does not cost what is known of the right one.
 expect_error 2 'exists already; --force' mirror_start -d A=ta.raw -d B=old --state s.json
+# Nor does an export that is not there, though all of it may be overwritten.
+expect_code 1 mirror_start -d A=ta.raw -d "B=$(nbd_uri mistyped.nbd x)" --state s.json --force
 again
 left_is 131072
 in_sync
