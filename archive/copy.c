@@ -379,6 +379,20 @@ static int compare(struct copy *copy, struct drive *target, struct error *err)
 	return 0;
 }
 
+/* What has reached the disk is read from there where that can be: it tells more, and the memory is
+ * not filled with it. */
+static int open_again(struct drive **out, const char *path, struct drive_options *how,
+		      bool in_memory, struct error *err)
+{
+	struct error ignored;
+
+	how->direct = !in_memory;
+	if (how->direct && drive_open(out, path, how, &ignored) == 0)
+		return 0;
+	how->direct = false;
+	return drive_open(out, path, how, err);
+}
+
 /* A new file has no name yet. */
 static int verify(struct copy *copy, struct error *err)
 {
@@ -393,7 +407,7 @@ static int verify(struct copy *copy, struct error *err)
 		target_close(copy->target);
 		copy->target = NULL;
 	}
-	TRY(drive_open(&target, held != NULL ? held : text, &how, err));
+	TRY(open_again(&target, held != NULL ? held : text, &how, copy->options->no_sync, err));
 	code = drive_size(target) < copy->result->size_bytes
 		       ? fail(err, ERR_DAMAGED, "%s: is too small", copy->target_text)
 		       : compare(copy, target, err);

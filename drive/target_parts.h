@@ -48,6 +48,12 @@ extern const struct target_kind target_image;  /* another format than raw */
 
 /* ---- target_raw.c: files and block devices ---- */
 
+#define SENT_N 4 /* parts whose write-back is waited for when as many more have begun */
+
+struct sent {
+	uint64_t begin, n; /* offset, bytes; n is 0: none */
+};
+
 struct target_raw {
 	struct target target;
 	struct image image;
@@ -58,6 +64,8 @@ struct target_raw {
 	/* Written data whose write-back was not started; under writing. */
 	uint64_t unsent_begin, unsent_end; /* offsets: it all lies in between */
 	uint64_t unsent_bytes;
+	struct sent sent[SENT_N]; /* the latest, in turn; under writing */
+	unsigned n_sent;
 };
 
 /* To be called first, so that it can be closed. */

@@ -11,7 +11,7 @@
  */
 #define WRITE_MAX (256u << 10)
 /* Write-back starts while the rest is decoded, so that the sync at the end is short. */
-#define SEND_BYTES (32u << 20)
+#define SEND_BYTES (8u << 20)
 
 void target_raw_init(struct target_raw *raw)
 {
@@ -54,13 +54,13 @@ int target_raw_read(const struct target *target, uint64_t offset, void *bytes, s
 	return sys;
 }
 
-/* *begin, *send: the range to write back now; *send is 0 if there is none. */
-static void note_written(struct target_raw *raw, uint64_t offset, size_t n, uint64_t *begin,
-			 uint64_t *send)
+/* What to write back now, and what was sent long ago. */
+static void note_written(struct target_raw *raw, uint64_t offset, size_t n, struct sent *now,
+			 struct sent *before)
 {
 	bool first = raw->unsent_bytes == 0;
+	struct sent *turn = &raw->sent[raw->n_sent % SENT_N];
 
-	*send = 0;
 	if (first || offset < raw->unsent_begin)
 		raw->unsent_begin = offset;
 	if (first || offset + n > raw->unsent_end)
@@ -68,16 +68,39 @@ static void note_written(struct target_raw *raw, uint64_t offset, size_t n, uint
 	raw->unsent_bytes += n;
 	if (!raw->target.sync || raw->unsent_bytes < SEND_BYTES)
 		return;
-	*begin = raw->unsent_begin;
-	*send = raw->unsent_end - raw->unsent_begin;
+	*now = (struct sent){raw->unsent_begin, raw->unsent_end - raw->unsent_begin};
+	*before = *turn;
+	*turn = *now;
+	raw->n_sent++;
 	raw->unsent_bytes = 0;
+}
+
+/* The kernel stops a writer of gigabytes that are not on the disk yet for long, and pages that are
+ * free again cost less than ever new ones, and are nobody else's. */
+static int send(const struct target_raw *raw, const struct sent *now, const struct sent *before,
+		struct error *err)
+{
+	const struct sent *part = now;
+	int fd = raw->image.fd;
+	int sys = writeback_range(fd, now->begin, now->n, SYNC_FILE_RANGE_WRITE);
+
+	if (sys == 0 && before->n > 0) {
+		part = before;
+		sys = writeback_range(fd, before->begin, before->n,
+				      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+					      SYNC_FILE_RANGE_WAIT_AFTER);
+		posix_fadvise(fd, (off_t)before->begin, (off_t)before->n, POSIX_FADV_DONTNEED);
+	}
+	return sys == 0 ? 0
+			: fail_system(err, sys, "%s: writing back from byte %" PRIu64,
+				      raw->target.path, part->begin);
 }
 
 int target_raw_write(struct target *target, uint64_t offset, const void *bytes, size_t n,
 		     struct error *err)
 {
 	struct target_raw *raw = (struct target_raw *)target;
-	uint64_t begin, send = 0;
+	struct sent now = {0}, before = {0};
 	int sys = 0;
 	size_t at = 0;
 
@@ -86,13 +109,9 @@ int target_raw_write(struct target *target, uint64_t offset, const void *bytes, 
 		sys = io_pwrite(raw->image.fd, (const uint8_t *)bytes + at,
 				n - at < WRITE_MAX ? n - at : WRITE_MAX, offset + at, 0);
 	if (sys == 0)
-		note_written(raw, offset, n, &begin, &send);
+		note_written(raw, offset, n, &now, &before);
 	pthread_mutex_unlock(&raw->writing);
 	if (sys != 0)
 		return target_raw_result(target, sys, offset + at - WRITE_MAX, err);
-	if (send > 0)
-		sys = writeback_range(raw->image.fd, begin, send, SYNC_FILE_RANGE_WRITE);
-	return sys == 0 ? 0
-			: fail_system(err, sys, "%s: writing back from byte %" PRIu64, target->path,
-				      begin);
+	return now.n > 0 ? send(raw, &now, &before, err) : 0;
 }

@@ -28,7 +28,7 @@ for fault in 'EIO:when=1 1' 'EIO:when=6 1' 'ENOSPC:when=6 6' 'EDQUOT:when=8 6' '
 	[ -z "$(ls -A to)" ] || fail "$how: left: $(ls -A to)"
 done
 cp drive.raw old.raw
-for fault in 'EIO:when=1 1' 'ENOSPC:when=2 6' 'EDQUOT:when=1 6'; do
+for fault in 'EIO:when=1 1' 'ENOSPC:when=2 6' 'EIO:when=6 1' 'EDQUOT:when=1 6'; do
 	how=${fault% *} code=${fault#* }
 	expect_code "$code" failing "$how" "$VMABAK" restore -q --threads 1 good.vmab -C to/folder
 	expect_text "$err" 'writing back'
