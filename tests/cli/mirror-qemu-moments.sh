@@ -92,6 +92,10 @@ case $(qemu-img --version) in
 	qmp=$direct
 	nothing_of_mirrors
 	;;
+*)
+	# QEMU's monitor waits with it, so that this test would wait for the pivot, and the target for this test.
+	echo 'not tried: a pivot in which a target is late, for which QEMUs newer than 7 wait, with their monitor'
+	;;
 esac
 
 # Killed while it copies, when QEMU has exports for it.
