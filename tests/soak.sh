@@ -97,6 +97,8 @@ while [ "$(left)" -gt 0 ]; do
 		mirror-target-killed mirror-qemu-parties mirror-fsx mirror-qemu-fsx copy-sums
 	step iothreads env VMABAK_KILLS=$((minutes < 30 ? 10 : 50)) tests/cli/run.sh build/release/vmabak qemu-pull-iothread-killed \
 		libvirt-iothread-killed mirror-qemu-iothread-killed export-killed-readers
+	step restores env VMABAK_KILLS=$((minutes < 30 ? 10 : 100)) CLI_LIMIT=3600 tests/cli/run.sh build/release/vmabak restore-live-qemu-killed \
+		export-killed-guest
 	step chains $quiet chains STEPS=$((minutes < 30 ? 400 : 4000))
 	if [ $round = 1 ]; then
 		step faults $quiet faults FAULTS="$([ "$minutes" -lt 30 ] || echo --long) --jobs=1"

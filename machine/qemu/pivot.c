@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define NODE_PREFIX  "restored-"
 #define REMOVE_TRIES 4 /* as many nodes may stand on each other */
 
 struct pivot {
@@ -167,7 +168,7 @@ static void choose_name(const struct pivot *pivot, unsigned number, char out[NOD
 	unsigned i = number;
 
 	do
-		snprintf(out, NODE_NAME_SIZE, "restored-%u", i++);
+		snprintf(out, NODE_NAME_SIZE, NODE_PREFIX "%u", i++);
 	while (has_node(pivot->inventory.nodes, out));
 }
 
@@ -211,8 +212,19 @@ static int move_drive(struct pivot *pivot, unsigned number, struct error *err)
 	return err->code;
 }
 
-/* The nodes that were at the export, those on top first; one that is used otherwise stays. */
-static void remove_nodes(struct pivot *pivot, const char *name)
+/* A node of a file that a run made which was killed before the device got it, or the device's own.
+ */
+static bool is_restored(const struct json_t *node, const char *file)
+{
+	const char *name = after(json_member_text(node, "node-name"), NODE_PREFIX);
+	const char *image = inventory_image(node);
+
+	return name != NULL && image != NULL && same_file(image, file);
+}
+
+/* The nodes that were at the export, those on top first, and what runs that were killed have left.
+ * QEMU keeps each that is in use. */
+static void remove_nodes(struct pivot *pivot, const struct pivot_drive *drive)
 {
 	struct json_t *nodes;
 	struct error ignored;
@@ -226,7 +238,8 @@ static void remove_nodes(struct pivot *pivot, const char *name)
 		const char *own = json_member_text(node, "node-name");
 
 		if (own != NULL && *own != '#' && qmp_works(pivot->qmp) &&
-		    is_ours(pivot, inventory_image(node), name))
+		    (is_ours(pivot, inventory_image(node), drive->name) ||
+		     is_restored(node, drive->file)))
 			qmp_execute(pivot->qmp, NULL, &ignored, "blockdev-del", "{s:s}",
 				    "node-name", own);
 	}
@@ -250,14 +263,13 @@ int pivot_run(struct pivot *pivot, const struct watcher *watcher, struct error *
 	const struct pivot_options *options = pivot->options;
 
 	for (unsigned i = 0; i < options->n_drives; i++) {
-		if (pivot->found[i] == NULL)
-			continue;
-		if (move_drive(pivot, i, err) < 0) {
+		if (pivot->found[i] != NULL && move_drive(pivot, i, err) < 0) {
 			error_prefix(err, "moving drive %s", options->drives[i].name);
 			return err->code;
 		}
-		tell(pivot, i, watcher);
-		remove_nodes(pivot, options->drives[i].name);
+		if (pivot->found[i] != NULL)
+			tell(pivot, i, watcher);
+		remove_nodes(pivot, &options->drives[i]); /* also after a run that was killed */
 	}
 	return 0;
 }
