@@ -6,8 +6,8 @@
 
 struct json_t;
 
-/* "mirror", as status returns it. */
-/* How guests that write faster than a target takes it are slowed down there. */
+/* Both of "mirror", as status returns it. How guests that write faster than a target takes it are
+ * slowed down there. */
 const char *tell_mirror_remedy(const struct json_t *mirror);
 void tell_mirror(const struct json_t *mirror);
 
