@@ -282,6 +282,7 @@ while done < kills:
             os.unlink(name)
     done += {"qemu": kill_qemu, "move": kill_move}[killed](kills - done)
 for line in open("qemu.out"):
-    if "ailed" in line or "rror" in line:
+    # A start that came when the restore had just ended is made again, at the new file.
+    if ("ailed" in line or "rror" in line) and "Failed to connect to 'live.sock'" not in line:
         sys.exit(f"seed {seed}: QEMU said: {line}")
 print(f"{done} kills in {rounds} restores" + (f", {in_move[0]} between the name and the end" if killed == "move" else ""))
