@@ -44,6 +44,8 @@ struct mirrored {
 	struct mirror_point next;  /* what it is to say, once the source and its map are synced; */
 	bool settles;		   /*   by the keeper */
 	struct mirror *mirror;	   /* NULL: over */
+	struct mirror_target to; /* how it was opened, and the drive; until the mirror has begun */
+	struct drive *opened;	 /* owned, or NULL */
 };
 
 struct serve_mirrors {

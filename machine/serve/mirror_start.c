@@ -130,31 +130,57 @@ static int open_target(struct serve_mirrors *mirrors, struct drive **out,
 		    target->path);
 }
 
-static int begin_drive(struct serve_mirrors *mirrors, struct mirrored *drive, bool force,
-		       struct error *err)
+/* To open a file may empty it, of which the state must not say any more then that it has anything;
+ * to open an export changes nothing. So exports come before what is promised. */
+static int open_targets(struct serve_mirrors *mirrors, bool force, bool exports, struct error *err)
 {
-	struct mirror_target target = {
-		.path = drive->target,
-		.format = drive->format,
-		.size_bytes = drive->served->size_bytes,
-		.force = force || drive->ours,
-		.known = is_known(drive),
-	};
+	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
+		struct mirrored *drive = &mirrors->drives[i];
+
+		if (target_is_uri(drive->target) != exports)
+			continue;
+		drive->to = (struct mirror_target){
+			.path = drive->target,
+			.format = drive->format,
+			.size_bytes = drive->served->size_bytes,
+			.force = force || drive->ours,
+			.known = is_known(drive),
+		};
+		if (open_target(mirrors, &drive->opened, &drive->to, err) < 0) {
+			drive->opened = NULL;
+			error_prefix(err, "drive %s", drive->served->argument.name);
+			return err->code;
+		}
+	}
+	return 0;
+}
+
+static void close_targets(struct serve_mirrors *mirrors)
+{
+	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
+		drive_close(mirrors->drives[i].opened);
+		mirrors->drives[i].opened = NULL;
+	}
+}
+
+static int begin_drive(struct serve_mirrors *mirrors, struct mirrored *drive, struct error *err)
+{
+	const struct mirror_target *target = &drive->to;
 	struct mirror_options options = {
-		.known = drive->point,
+		.target = drive->opened,
 		.bytes_per_s = mirrors->rate,
 		.may_hold = mirrors->hold,
+		.reads_zeros = target->reads_zeros,
+		.n_lanes = target->answers_late ? LANES_LATE : 1,
 	};
 	struct mirror *mirror;
 	struct serve_backup turn;
 
-	TRY(open_target(mirrors, &options.target, &target, err));
-	drive->inode = target.inode;
-	if (target.reads_zeros)
-		options.known = drive->point = (struct mirror_point){0};
-	options.reads_zeros = target.reads_zeros;
-	options.n_lanes = target.answers_late ? LANES_LATE : 1;
-	int code = mirror_target_watch(&options.watch, &target, err);
+	drive->inode = target->inode;
+	if (target->reads_zeros)
+		drive->point = (struct mirror_point){0};
+	options.known = drive->point;
+	int code = mirror_target_watch(&options.watch, target, err);
 	options.advance = code == 0 && mirrors_take_turn(mirrors, &turn);
 	if (code == 0)
 		code = mirror_begin(&mirror, drive->served->volume, &options, err);
@@ -162,9 +188,9 @@ static int begin_drive(struct serve_mirrors *mirrors, struct mirrored *drive, bo
 		serve_give_turn(mirrors->serve);
 	if (code < 0) {
 		free(options.watch);
-		drive_close(options.target);
 		return code;
 	}
+	drive->opened = NULL;
 	pthread_mutex_lock(&mirrors->lock);
 	drive->mirror = mirror;
 	pthread_mutex_unlock(&mirrors->lock);
@@ -216,9 +242,11 @@ static int begin_all(struct serve_mirrors *mirrors, bool force, struct error *er
 	if (mirrors->state != NULL)
 		TRY(mirror_state_read(mirrors->state, mirrors->drives, mirrors->n_drives, err));
 	TRY(look_at_all(mirrors, force, err));
+	TRY(open_targets(mirrors, force, true, err));
 	TRY(promise(mirrors, err));
+	TRY(open_targets(mirrors, force, false, err));
 	for (uint32_t i = 0; i < mirrors->n_drives; i++) {
-		if (begin_drive(mirrors, &mirrors->drives[i], force, err) < 0) {
+		if (begin_drive(mirrors, &mirrors->drives[i], err) < 0) {
 			error_prefix(err, "drive %s", mirrors->drives[i].served->argument.name);
 			return err->code;
 		}
@@ -265,6 +293,7 @@ int mirrors_start(struct serve_mirrors *mirrors, const struct mirror_start *star
 	if (code == 0)
 		code = begin_all(mirrors, json_member_bool(start->request, "force"), err);
 	if (code < 0) {
+		close_targets(mirrors);
 		mirrors_end(mirrors);
 		forget(mirrors);
 		return code;

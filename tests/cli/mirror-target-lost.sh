@@ -28,6 +28,10 @@ expect_code 0 mirror wait serve:c.sock
 wait_until state_is '"left_bytes": 0,'
 same_start
 expect_code 0 mirror abort serve:c.sock
+# A name that is mistyped costs nothing of what is known.
+cp s.json known.json
+expect_error 1 "has no export named 'tt'" mirror start serve:c.sock -d "a=nbd+unix:///tt?socket=far.nbd" --state s.json --force
+same_file known.json s.json
 expect_code 0 mirror start serve:c.sock -d "a=$uri" --state s.json
 
 # Gone.
