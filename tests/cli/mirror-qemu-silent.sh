@@ -36,6 +36,7 @@ for rate in '' '--rate 4M'; do
 	expect_code 0 mirror abort
 	writes_on
 	kill -9 $far
+	wait $far || : # it has the target until then
 done
 
 # One that has failed holds up nothing.
