@@ -322,17 +322,21 @@ static void compare_passes(struct mirror *mirror)
 	mirror->compared_left = left;
 }
 
-static void rest(struct mirror *mirror)
+static void rest(const struct lane *lane)
 {
+	struct mirror *mirror = lane->mirror;
 	bool active = volume_guest_is_active(mirror->volume);
 	int64_t until_ms = clock_ms() + (active ? IDLE_BUSY_MS : IDLE_MS);
+	int late = 0;
 
 	if (atomic_load(&mirror->left_bytes) == 0)
 		note_moved(mirror);
 	pthread_mutex_lock(&mirror->lock);
-	if (!atomic_load(&mirror->hurry) && !is_over(mirror) &&
-	    mirror->flushes_asked == mirror->flushes_done)
-		clock_cond_wait(&mirror->changed, &mirror->lock, until_ms);
+	/* That other lanes have ended a pass is no reason to begin one: they would keep each other
+	 * awake. */
+	while (late == 0 && !atomic_load(&mirror->hurry) && !is_over(mirror) &&
+	       (lane->index != 0 || mirror->flushes_asked == mirror->flushes_done))
+		late = clock_cond_wait(&mirror->changed, &mirror->lock, until_ms);
 	pthread_mutex_unlock(&mirror->lock);
 	if (atomic_load(&mirror->hurry))
 		clock_sleep_until_ns(clock_ns() + HURRY_NS);
@@ -349,7 +353,7 @@ static void end_pass(struct lane *lane, bool found_any)
 		compare_passes(mirror);
 	mirror_wake(mirror);
 	if (!found_any)
-		rest(mirror);
+		rest(lane);
 }
 
 /* By the first lane: it waits for a target that gives no answer anyway. */
